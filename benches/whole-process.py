@@ -1,0 +1,349 @@
+#!/usr/bin/env python3
+"""Measures the command as a whole process: CPU beside openssl's, cores, memory, and what a warm `ensure` costs.
+
+Whatever is compared runs by turns in one run, so that a busy machine slows both. Prints Markdown. Ends with 1 where a
+limit is missed, unless `--report` is given.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+
+MIB = 1 << 20
+RECORDS = 1000
+
+CPU_LIMIT = 1.05
+CORES_LIMIT = 0.85
+RSS_LIMIT_MIB = 24
+WARM_LIMIT_MS = 5
+
+# A time long ago: a file that was written just now is not trusted by its stamp.
+WRITTEN_AT = 1_700_000_000
+
+READERS = {"read", "pread64", "readv", "preadv", "preadv2"}
+OPENERS = {"open", "openat", "openat2", "creat"}
+LOOKERS = {"stat", "lstat", "newfstatat", "statx", "stat64", "fstatat64"}
+
+CPU, WALL = attrgetter("cpu"), attrgetter("wall")
+
+
+@dataclass
+class Run:
+    """What one process took."""
+
+    wall: float
+    cpu: float
+    rss_mib: float  # `ru_maxrss`: never less than what this script has, for a process begins as its copy.
+    hwm_mib: float  # `VmHWM` of the program alone, looked at while it ran; 0 where nobody looked.
+    output: str
+
+
+def run(command, watch=False):
+    """Runs a process to its end. Watching its memory takes a core's time, so it is not done where time is measured."""
+    with tempfile.TemporaryFile() as output:
+        actions = [(os.POSIX_SPAWN_DUP2, output.fileno(), 1), (os.POSIX_SPAWN_DUP2, output.fileno(), 2)]
+        began = time.perf_counter()
+        pid = os.posix_spawn(command[0], command, ENVIRONMENT, file_actions=actions)
+        hwm = watch_memory(pid) if watch else 0
+        _, status, usage = os.wait4(pid, 0)
+        wall = time.perf_counter() - began
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    if status != 0:
+        sys.exit(f"{' '.join(command)[:200]}\nended with {os.waitstatus_to_exitcode(status)}:\n{text}")
+    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, hwm / 1024, text)
+
+
+def watch_memory(pid):
+    """The `VmHWM` in KiB that was last seen before the process ended. It is a peak: it never falls."""
+    seen = 0
+    while True:
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            return seen
+        found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)
+        if not found:
+            return seen
+        seen = int(found[1])
+        time.sleep(0.001)
+
+
+def make_file(path, size, seed):
+    """A file of random bytes, repeated, on disk and in the page cache."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chunk = os.urandom(MIB)
+    with open(path, "wb") as file:
+        file.write(b"GGUF" + seed.to_bytes(4, "little"))
+        left = size - 8
+        while left > 0:
+            left -= file.write(chunk[:left])
+        file.flush()
+        # Writing back while the clock runs would cost what is measured.
+        os.fsync(file.fileno())
+    os.utime(path, (WRITTEN_AT, WRITTEN_AT))
+
+
+def warm(paths):
+    """Reads files, so that they are in the page cache."""
+    for path in paths:
+        with open(path, "rb", buffering=0) as file:
+            while file.read(4 * MIB):
+                pass
+
+
+def median(runs, of):
+    return statistics.median(of(run) for run in runs)
+
+
+def spread(runs, of):
+    values = [of(run) for run in runs]
+    return f"{min(values):.3f} to {max(values):.3f}"
+
+
+class Report:
+    """Rows of a table, and the limits that were missed."""
+
+    def __init__(self):
+        self.missed = []
+
+    def table(self, title, *columns):
+        print(f"\n### {title}\n\n| {' | '.join(columns)} |\n|{' --- |' * len(columns)}", flush=True)
+
+    def row(self, *cells):
+        print(f"| {' | '.join(str(cell) for cell in cells)} |", flush=True)
+
+    def limit(self, what, value, met):
+        print(f"\n{'pass' if met else '**MISSED**'}: {what}: {value}", flush=True)
+        if not met:
+            self.missed.append(what)
+
+
+def hash_time(report, binary, openssl, large, digest, rounds, scratch):
+    """CPU time of hashing one large file, beside openssl's."""
+    ours, theirs = [], []
+    for number in range(rounds):
+        cache = str(scratch / f"cpu-{number}")
+        command = [binary, "ensure", str(large), "--sha256", digest, "--strict", "--cache-dir", cache]
+        ours.append(run(command))
+        theirs.append(run([openssl, "dgst", "-sha256", str(large)]))
+    report.table(
+        f"Hashing {large.stat().st_size / MIB:,.0f} MiB from the page cache, {rounds} runs each by turns",
+        "process", "CPU, median (s)", "CPU, range (s)", "wall, median (s)",
+    )
+    for name, runs in (("`ensure --sha256`, nothing recorded", ours), ("`openssl dgst -sha256`", theirs)):
+        report.row(name, f"{median(runs, CPU):.3f}", spread(runs, CPU), f"{median(runs, WALL):.3f}")
+    ratio = median(ours, CPU) / median(theirs, CPU)
+    paired = statistics.median(a.cpu / b.cpu for a, b in zip(ours, theirs))
+    report.limit(
+        f"CPU, ours to openssl's, at most {CPU_LIMIT}",
+        f"{ratio:.3f} (median of the ratios of neighbours: {paired:.3f})",
+        ratio <= CPU_LIMIT,
+    )
+
+
+def cores(report, binary, openssl, folder, rounds, scratch):
+    """How busy four files keep the cores, beside as many processes of openssl as there are cores."""
+    available = len(os.sched_getaffinity(0))
+    used = min(available, 4)
+    files = sorted(map(str, folder.iterdir()))
+    cache = str(scratch / "cores")
+    run([binary, "ensure", files[0], str(folder), "--cache-dir", cache])
+    # Quoted by position: `sh -c` takes them as its arguments. Each process hashes its share of the files.
+    shares = [" ".join(f'"${{{at + 2}}}"' for at in range(first, 4, used)) for first in range(used)]
+    side_by_side = " ".join(f'"$1" dgst -sha256 {share} &' for share in shares) + " wait"
+    one, four, theirs = [], [], []
+    for _ in range(rounds):
+        one.append(run([binary, "verify", files[0], "--cache-dir", cache]))
+        four.append(run([binary, "verify", str(folder), "--cache-dir", cache]))
+        theirs.append(run(["/bin/sh", "-c", side_by_side, "sh", openssl, *files]))
+    size = os.path.getsize(files[0]) // MIB
+    report.table(
+        f"One file and four, {size} MiB each, {rounds} runs each by turns, {available} cores",
+        "process", "wall, median (s)", "CPU, median (s)", "CPU / wall, median", "best", "rate (GiB/s)",
+    )
+    rows = (
+        (1, "`verify` of one", one),
+        (4, "`verify` of a folder of four", four),
+        (4, f"{used} × `openssl dgst` of their share of four", theirs),
+    )
+    for count, name, runs in rows:
+        wall, busy = median(runs, WALL), [run.cpu / run.wall for run in runs]
+        report.row(
+            name, f"{wall:.3f}", f"{median(runs, CPU):.3f}",
+            f"{statistics.median(busy):.2f}", f"{max(busy):.2f}", f"{count * size / 1024 / wall:.2f}",
+        )
+    # Whatever else runs on the machine only lowers it, so the best run tells what the program does.
+    best = max(run.cpu / run.wall for run in four)
+    times = median(four, WALL) / median(one, WALL)
+    beside = statistics.median(a.wall / b.wall for a, b in zip(four, theirs))
+    report.limit(
+        f"four files keep {used} cores busy: CPU / wall at least {CORES_LIMIT * used:.2f} in the best run",
+        f"{best:.2f}; four take {times:.2f} times the wall time of one, and {beside:.2f} times openssl's",
+        best >= CORES_LIMIT * used,
+    )
+
+
+def memory(report, binary, models, scratch):
+    """The most memory that hashing a model takes."""
+    measured = []
+    for number, (name, model) in enumerate(models):
+        cache = str(scratch / f"memory-{number}")
+        run([binary, "ensure", str(model), "--cache-dir", cache])
+        runs = [run([binary, "verify", str(model), "--cache-dir", cache], watch=True) for _ in range(3)]
+        measured.append((name, max(run.hwm_mib for run in runs), max(run.rss_mib for run in runs)))
+    # Afterwards, for the script's own memory only grows.
+    floor = run(["/bin/true"]).rss_mib
+    report.table("Peak memory of `verify`, the greatest of 3 runs", "model", "`VmHWM` (MiB)", "`ru_maxrss` (MiB)")
+    worst = 0
+    for name, hwm, rss in measured:
+        worst = max(worst, rss if rss > floor else hwm)
+        report.row(name, f"{hwm:.1f}", f"{rss:.1f}" if rss > floor else f"at most {rss:.1f}")
+    print(f"\n`ru_maxrss` counts the script's own memory too, and tells only what is above that: {floor:.1f} MiB.")
+    report.limit(f"peak memory below {RSS_LIMIT_MIB} MiB", f"{worst:.1f} MiB", worst < RSS_LIMIT_MIB)
+
+
+def warm_ensure(report, binary, large, digest, rounds, scratch):
+    """Wall time of a model that is present, as a whole process, and what that process reads."""
+    cache = scratch / "warm"
+    folder = scratch / "models"
+    folder.mkdir()
+    models = []
+    for number in range(RECORDS - 1):
+        model = folder / f"{number}.gguf"
+        model.write_bytes(b"GGUF" + number.to_bytes(4, "little"))
+        os.utime(model, (WRITTEN_AT, WRITTEN_AT))
+        models.append(str(model))
+    run([binary, "ensure", *models, "--quiet", "--cache-dir", str(cache)])
+    command = [binary, "ensure", str(large), "--sha256", digest, "--cache-dir", str(cache)]
+    run(command)
+    records = len(list(cache.glob("catalog-v1/*/*.json")))
+    if records != RECORDS:
+        sys.exit(f"{records} records were made, not {RECORDS}")
+
+    ours, true = [], []
+    for _ in range(rounds):
+        ours.append(run(command))
+        true.append(run(["/bin/true"]))
+    report.table(
+        f"Warm `ensure --sha256` of {large.stat().st_size / MIB:,.0f} MiB with {RECORDS:,} records,"
+        f" {rounds} runs each by turns",
+        "process", "wall, median (ms)", "90th percentile (ms)", "range (ms)",
+    )
+    for name, runs in (("`ensure`", ours), ("`/bin/true`", true)):
+        walls = [1000 * run.wall for run in runs]
+        report.row(
+            name,
+            f"{statistics.median(walls):.2f}",
+            f"{statistics.quantiles(walls, n=10)[-1]:.2f}",
+            f"{min(walls):.2f} to {max(walls):.2f}",
+        )
+    wall, floor = (1000 * median(runs, WALL) for runs in (ours, true))
+    report.limit(
+        f"wall below {WARM_LIMIT_MS} ms",
+        f"{wall:.2f} ms, {wall / floor:.1f} times `/bin/true`, {wall - floor:.2f} ms more",
+        wall < WARM_LIMIT_MS,
+    )
+    count_reads(report, command, cache, large, scratch)
+
+
+def count_reads(report, command, cache, model, scratch):
+    """What a warm `ensure` opens, looks at and reads, by its system calls."""
+    strace = shutil.which("strace")
+    if not strace:
+        print("\nNot counted what it reads: there is no strace.")
+        return
+    # One log per thread: no call is split by another's.
+    log = scratch / "strace"
+    calls = ",".join(f"?{name}" for name in sorted(READERS | OPENERS | LOOKERS | {"getdents64", "mmap"}))
+    run([strace, "-ff", "-y", "-o", str(log), "-e", f"trace={calls}", *command])
+    opens, looks, reads, read_bytes, maps, lists = (Counter() for _ in range(6))
+    for file in scratch.glob("strace.*"):
+        for line in file.read_text(errors="replace").splitlines():
+            called = re.match(r"(\w+)\((.*)\)\s+= (-?\w+)", line)
+            if not called:
+                continue
+            name, arguments, result = called.groups()
+            quoted = re.search(r'"([^"]*)"', arguments)
+            held = re.match(r"\d+<([^>]*)>", arguments)
+            if name in OPENERS:
+                opens[quoted[1]] += 1
+            elif name in LOOKERS and quoted and quoted[1]:
+                looks[quoted[1]] += 1
+            elif name in READERS and held:
+                reads[held[1]] += 1
+                read_bytes[held[1]] += max(0, int(result))
+            elif name == "getdents64" and held:
+                lists[held[1]] += 1
+            elif name == "mmap" and (mapped := re.search(r"\d+<([^>]*)>", arguments)):
+                maps[mapped[1]] += 1
+
+    def ours(path):
+        return path == str(model) or Path(path).is_relative_to(cache)
+
+    shown = {str(model): "the model", str(cache): "the cache"}
+    report.table(
+        "What a warm `ensure` asks of the cache and the model", "path", "opens", "stats by path", "reads", "bytes read"
+    )
+    for path in sorted(filter(ours, opens | looks | reads | lists)):
+        name = shown.get(path) or re.sub(r"[0-9a-f]{62,64}", "…", os.path.relpath(path, cache))
+        report.row(name, opens[path], looks[path], reads[path], read_bytes[path])
+    catalog = cache / "catalog-v1"
+    in_catalog = [path for path in opens if Path(path).is_relative_to(catalog)]
+    report.limit(
+        "it opens one file of the catalog, once, and lists no folder of the cache",
+        f"{len(in_catalog)} opened, {sum(lists[path] for path in filter(ours, lists))} listings",
+        sum(opens[path] for path in in_catalog) == 1 and not any(map(ours, lists)),
+    )
+    name = str(model)
+    report.limit(
+        "it looks at the model once, and neither opens nor maps it",
+        f"{looks[name]} stats, {opens[name]} opens, {maps[name]} maps, {reads[name]} reads",
+        looks[name] == 1 and not (opens[name] or maps[name] or reads[name]),
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binary", type=Path, help="the command, built for release")
+    parser.add_argument("--report", action="store_true", help="end with 0 even where a limit is missed")
+    parser.add_argument("--rounds", type=int, default=7, help="how often each hashing runs [default: 7]")
+    parser.add_argument("--warm-rounds", type=int, default=200, help="how often a warm ensure runs [default: 200]")
+    parser.add_argument("--dir", type=Path, help="where 4.1 GiB of files go [default: the temp folder]")
+    arguments = parser.parse_args()
+    binary = str(arguments.binary.resolve(strict=True))
+    openssl = shutil.which("openssl") or sys.exit("there is no openssl to compare with")
+
+    report = Report()
+    with tempfile.TemporaryDirectory(prefix="whole-process-", dir=arguments.dir) as scratch:
+        scratch = Path(scratch).resolve()
+        small, large, folder = scratch / "small.gguf", scratch / "large.gguf", scratch / "four"
+        make_file(small, 64 * MIB, 0)
+        make_file(large, 2048 * MIB, 1)
+        for number in range(4):
+            make_file(folder / f"{number}.gguf", 512 * MIB, 2 + number)
+        warm([small, large, *folder.iterdir()])
+        digest = run([openssl, "dgst", "-sha256", "-r", str(large)]).output.split()[0]
+        hash_time(report, binary, openssl, large, digest, arguments.rounds, scratch)
+        cores(report, binary, openssl, folder, arguments.rounds, scratch)
+        memory(report, binary, [("64 MiB", small), ("2,048 MiB", large), ("4 × 512 MiB", folder)], scratch)
+        warm_ensure(report, binary, large, digest, arguments.warm_rounds, scratch)
+
+    print(f"\n{len(report.missed)} limits missed.")
+    sys.exit(1 if report.missed and not arguments.report else 0)
+
+
+# Neither the caller's settings nor a terminal's take part.
+ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/")}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+//! Verified bytes.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use provisioner_core::{Digest, Stamp};
+use sha2::{Digest as _, Sha256};
+
+use crate::{Result, Store, partial::discard};
+
+const MAX_STAMP_BYTES: u64 = 4096;
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// How far back a blob's modification time is set: past any file system's granularity.
+const AGE: Duration = Duration::from_secs(60);
+
+/// Bytes whose SHA-256 is their name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// Where they lie.
+    pub path: PathBuf,
+    /// Their SHA-256.
+    pub sha256: Digest,
+    /// What `stat` says of them, without the time that linking changes.
+    pub stamp: Stamp,
+}
+
+impl Store {
+    /// The blob of a SHA-256, if the store has it and its bytes are still those. One without its recorded stamp is read
+    /// again; one with other bytes is moved to the quarantine.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn blob(&self, sha256: &Digest) -> Result<Option<Blob>> {
+        let path = self.blob_path(sha256);
+        let Some(stamp) = stamp_of(&path)? else { return Ok(None) };
+        let recorded = durable_fs::read(&stamp_path(&path), MAX_STAMP_BYTES).ok().flatten();
+        let recorded = recorded.and_then(|bytes| serde_json::from_slice::<Stamp>(&bytes).ok());
+        if recorded != Some(stamp) {
+            if hash(&path)? != *sha256 {
+                self.quarantine(&path)?;
+                return Ok(None);
+            }
+            self.record_stamp(&path, stamp)?;
+        }
+        Ok(Some(Blob { path, sha256: sha256.clone(), stamp }))
+    }
+
+    /// Makes a file whose bytes were verified the blob of its SHA-256, and returns it. The file is moved, unless the
+    /// store has that blob already; then it is removed. The blob's folder is not synced yet.
+    pub(crate) fn insert(&self, data: &Path, sha256: &Digest) -> Result<Blob> {
+        if let Some(blob) = self.blob(sha256)? {
+            if data != blob.path {
+                fs_err::remove_file(data)?;
+                self.clear_partial(data)?;
+            }
+            return Ok(blob);
+        }
+        let file = File::options().read(true).write(true).open(data)?;
+        let metadata = file.metadata()?;
+        file.set_modified(metadata.modified()? - AGE)?;
+        fs_err::set_permissions(data, PermissionsExt::from_mode(0o444))?;
+        file.sync_all()?;
+        let path = self.blob_path(sha256);
+        durable_fs::create_folders(path.parent().unwrap_or(&path))?;
+        fs_err::rename(data, &path)?;
+        let stamp = Stamp::of(&file.metadata()?).without_ctime();
+        self.record_stamp(&path, stamp)?;
+        self.clear_partial(data)?;
+        Ok(Blob { path, sha256: sha256.clone(), stamp })
+    }
+
+    /// Makes sure that a blob is read again before it is believed.
+    pub(crate) fn distrust(&self, sha256: &Digest) {
+        if let Err(error) = fs_err::remove_file(stamp_path(&self.blob_path(sha256))) {
+            tracing::debug!("no stamp to forget: {error}");
+        }
+    }
+
+    /// Removes what is left of a partial whose data is a blob now.
+    fn clear_partial(&self, data: &Path) -> Result<()> {
+        match data.parent() {
+            Some(folder) if folder.parent() == Some(&self.partials()) => discard(folder),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the blob of a SHA-256 if no view has it, and returns how many bytes that freed.
+    pub(crate) fn remove_if_unused(&self, sha256: &Digest) -> Result<u64> {
+        use std::os::unix::fs::MetadataExt;
+        let path = self.blob_path(sha256);
+        match fs_err::symlink_metadata(&path) {
+            Ok(metadata) if metadata.nlink() == 1 => {
+                fs_err::remove_file(&path)?;
+                let _ = fs_err::remove_file(stamp_path(&path));
+                Ok(metadata.len())
+            }
+            Ok(_) => Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Not synced: a stamp that is lost costs one reading.
+    #[expect(clippy::unused_self, reason = "what is written belongs to the store")]
+    fn record_stamp(&self, blob: &Path, stamp: Stamp) -> Result<()> {
+        let folder = blob.parent().unwrap_or(blob);
+        let mut file = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(folder)?;
+        serde_json::to_writer(&mut file, &stamp).map_err(io::Error::from)?;
+        file.persist(stamp_path(blob)).map_err(|error| error.error)?;
+        Ok(())
+    }
+}
+
+fn stamp_path(blob: &Path) -> PathBuf {
+    blob.with_extension("stamp")
+}
+
+/// The stamp of a regular file. `None` where there is none.
+fn stamp_of(path: &Path) -> Result<Option<Stamp>> {
+    match fs_err::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(Some(Stamp::of(&metadata).without_ctime())),
+        Ok(_) => {
+            Err(crate::Error::NotOurs(format!("refusing to use `{}`: it is no regular file", path.display())))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn hash(path: &Path) -> Result<Digest> {
+    let mut file = fs_err::File::open(path)?;
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; BUFFER_BYTES]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Digest::sha256(hasher.finalize().into())),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn sha256(bytes: &[u8]) -> Digest {
+        Digest::sha256(Sha256::digest(bytes).into())
+    }
+
+    pub(crate) fn insert(store: &Store, bytes: &[u8]) -> Blob {
+        durable_fs::create_folders(store.root()).unwrap();
+        let data = store.root().join("data");
+        fs_err::write(&data, bytes).unwrap();
+        store.insert(&data, &sha256(bytes)).unwrap()
+    }
+
+    #[test]
+    fn a_blob_is_read_only_old_and_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().join("store-v1"));
+        assert!(store.blob(&sha256(b"x")).unwrap().is_none());
+        let blob = insert(&store, b"bytes");
+        assert_eq!(store.blob(&sha256(b"bytes")).unwrap(), Some(blob.clone()));
+        assert_eq!(fs_err::metadata(&blob.path).unwrap().permissions().mode() & 0o777, 0o444);
+        assert_eq!(insert(&store, b"bytes"), blob, "it is held once");
+    }
+
+    #[test]
+    fn a_blob_with_other_bytes_goes_to_the_quarantine() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().to_owned());
+        let blob = insert(&store, b"bytes");
+        fs_err::set_permissions(&blob.path, PermissionsExt::from_mode(0o644)).unwrap();
+        fs_err::write(&blob.path, b"bytEs").unwrap();
+        assert!(store.blob(&sha256(b"bytes")).unwrap().is_none());
+        assert!(!blob.path.exists() && dir.path().join("quarantine").exists());
+    }
+
+    #[test]
+    fn a_lost_stamp_costs_one_reading() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().to_owned());
+        let blob = insert(&store, b"bytes");
+        fs_err::remove_file(stamp_path(&blob.path)).unwrap();
+        assert_eq!(store.blob(&sha256(b"bytes")).unwrap(), Some(blob.clone()));
+        assert!(stamp_path(&blob.path).exists());
+    }
+}

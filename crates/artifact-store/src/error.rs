@@ -1,0 +1,62 @@
+//! What can go wrong with bytes at rest.
+
+use std::{io, path::PathBuf};
+
+use provisioner_core::ErrorCode;
+
+/// A result with this crate's error.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The store cannot keep or find something.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The disk failed.
+    #[error("the store failed")]
+    Io(#[from] io::Error),
+    /// There is too little space for what is to be fetched.
+    #[error("not enough space in `{path}`: {needed_bytes} bytes are needed, and {free_bytes} are free")]
+    NoSpace {
+        /// The store.
+        path: PathBuf,
+        /// How much is needed.
+        needed_bytes: u64,
+        /// How much is free, without what other transfers will take.
+        free_bytes: u64,
+    },
+    /// Something that is not ours lies where our files should be.
+    #[error("{0}")]
+    NotOurs(String),
+    /// Another process holds the lock.
+    #[error("{0}")]
+    Busy(String),
+    /// A path of a model is not one that a view can have.
+    #[error(transparent)]
+    Core(#[from] provisioner_core::Error),
+}
+
+impl Error {
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Io(error) => match ErrorCode::of_io(error) {
+                ErrorCode::NotFound => ErrorCode::StorageFailed,
+                code => code,
+            },
+            Self::NoSpace { .. } => ErrorCode::NoSpace,
+            Self::NotOurs(_) => ErrorCode::UnsafeCache,
+            Self::Busy(_) => ErrorCode::Busy,
+            Self::Core(error) => error.code(),
+        }
+    }
+}
+
+impl From<durable_fs::Error> for Error {
+    fn from(error: durable_fs::Error) -> Self {
+        match error {
+            durable_fs::Error::Io(error) => Self::Io(error),
+            durable_fs::Error::Busy { .. } => Self::Busy(error.to_string()),
+            other => Self::NotOurs(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Bytes at rest, verified, addressed by content.
+//!
+//! ```text
+//! store-v1/
+//!   blobs/sha256/ab/cdef…           verified bytes, read-only; the name is the content
+//!   blobs/sha256/ab/cdef….stamp     what `stat` said of them when they were verified
+//!   partial/<key>.<owner>/          an unfinished transfer: `data`, `journal`, `size`, `lock`
+//!   models/<scheme>/<name>/<revision>/<selection>/
+//!                                   a view: hard links to blobs under the names that an engine expects,
+//!                                   sealed with `.model.json`
+//!   locks/<key>                     held while a model is being made present
+//!   used/<key>                      when a model was last asked for: the file's modification time
+//!   quarantine/                     what was found to be wrong
+//! ```
+//!
+//! # Order
+//! A final name means verified. Bytes arrive in `partial`; a verdict comes before anything else; then the data is
+//! synced, made read-only and renamed to its blob, and the blob's folder is synced; then a view is built aside, from
+//! links, sealed, synced, and renamed into place whole; then its folder is synced. Only then does anybody write to a
+//! catalog.
+//!
+//! # Crash safety
+//! Before the rename of a blob there is a partial, which the next transfer adopts. Between blob and view there is a blob
+//! that no view names, which the next commit reuses. Before the rename of a view there is a folder whose name begins
+//! with a dot, which nobody reads. After it, the model is here, and a catalog that does not know it can be told by the
+//! seal.
+//!
+//! # Trust
+//! A blob's name is a claim. It is believed while the blob has the stamp that was recorded when it was verified; else
+//! it is read again, and what does not fit goes to `quarantine`. The stamp leaves out the time that linking changes. A
+//! blob's modification time is set to a moment before it was verified, so that any later write must change it.
+//!
+//! # Locks
+//! A partial belongs to the process that holds its lock, and a dead process holds none. Where locks lie, two may adopt:
+//! adoption is a rename, which only one of them does. The worst is a second download.
+
+mod blob;
+mod error;
+mod partial;
+mod space;
+mod store;
+mod used;
+mod view;
+
+pub use blob::Blob;
+pub use error::{Error, Result};
+pub use partial::{LeftPartials, Partial};
+pub use store::Store;
+pub use view::SealedView;

@@ -1,0 +1,240 @@
+//! Unfinished transfers.
+
+use std::{
+    collections::HashMap,
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use provisioner_core::key_of;
+
+use crate::{Result, Store};
+
+/// The folder of one file that is being transferred. It belongs to this process for as long as this value lives; what is
+/// in it outlives the process, for the next one to adopt.
+#[derive(Debug)]
+pub struct Partial {
+    folder: PathBuf,
+    _lock: durable_fs::Lock,
+}
+
+impl Store {
+    /// The partial of a file, by what identifies its content: one that a dead process left, or a new one. `size_bytes` is
+    /// what the whole file will take; `left` is what [`left`](Self::left) found.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io), [`Error::NotOurs`](crate::Error::NotOurs).
+    pub fn partial(&self, identity: &str, size_bytes: u64, left: &LeftPartials) -> Result<Partial> {
+        let partials = self.partials();
+        durable_fs::create_folders(&partials)?;
+        let key = key_of_partial(identity);
+        let mut made = self.adopt(key.as_str(), left).map_or_else(|| self.make(&key), Ok);
+        // A sweep may have taken the new folder for a dead one, in the moment before it was locked.
+        for _ in 0..MAX_TRIES {
+            if made.is_err() {
+                made = self.make(&key);
+            }
+        }
+        let partial = made?;
+        fs_err::write(partial.folder.join("size"), size_bytes.to_string())?;
+        Ok(partial)
+    }
+
+    /// A new partial. Its folder has a hidden name until it is locked, so that nobody adopts it.
+    fn make(&self, key: &str) -> Result<Partial> {
+        let new = tempfile::Builder::new().prefix(NEW).tempdir_in(self.partials())?.keep();
+        let mut partial = Partial::own(new.clone())?;
+        partial.folder = self.name_of(key, &new);
+        fs_err::rename(new, &partial.folder)?;
+        Ok(partial)
+    }
+
+    /// A partial of this key that nobody holds, renamed so that it is ours: only one of several adopters finds the old
+    /// name. Whoever loses goes without.
+    fn adopt(&self, key: &str, left: &LeftPartials) -> Option<Partial> {
+        left.folders.get(key)?.iter().find_map(|folder| {
+            let partial = Partial::own_again(folder)?;
+            let ours = self.name_of(key, folder);
+            fs_err::rename(folder, &ours).ok()?;
+            Some(Partial { folder: ours, ..partial })
+        })
+    }
+
+    /// A name that no other folder has: an owner's number, and part of a name that was unique before.
+    fn name_of(&self, key: &str, unique: &Path) -> PathBuf {
+        let unique = unique.file_name().unwrap_or_default().to_string_lossy();
+        let unique = unique.rsplit('.').next().unwrap_or_default();
+        let unique = unique.rsplit('-').next().unwrap_or_default();
+        self.partials().join(format!("{key}.{}-{unique}", std::process::id()))
+    }
+
+    /// What unfinished transfers left, by one look.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn left(&self) -> Result<LeftPartials> {
+        let mut left = LeftPartials::default();
+        for folder in self.partial_folders()? {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let key = name.split('.').next().unwrap_or_default().to_owned();
+            left.folders.entry(key).or_default().push(folder);
+        }
+        Ok(left)
+    }
+
+    /// Removes what dying processes left: partials that were never finished making, that were being removed, and those
+    /// whose data is a blob already.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn sweep(&self) -> Result<()> {
+        for folder in self.all_partial_folders()? {
+            let is_gone = || has_prefix(&folder, DISCARDED);
+            // Its maker may have died before there was a lock. One that lives makes another one.
+            let is_unfinished = || has_prefix(&folder, NEW) && Partial::own(folder.clone()).is_ok();
+            let has_rest = || folder.join("journal").exists() && !folder.join("data").exists();
+            let is_rest = || has_rest() && Partial::own_again(&folder).is_some();
+            if is_gone() || is_unfinished() || is_rest() {
+                discard(&folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn partial_folders(&self) -> Result<Vec<PathBuf>> {
+        Ok(self.all_partial_folders()?.into_iter().filter(|folder| !has_prefix(folder, ".")).collect())
+    }
+
+    fn all_partial_folders(&self) -> Result<Vec<PathBuf>> {
+        match fs_err::read_dir(self.partials()) {
+            Ok(entries) => {
+                Ok(entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()?)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Removes a partial. It is renamed first, so that half of one is never taken for a whole.
+pub(crate) fn discard(folder: &Path) -> Result<()> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let gone = folder.with_file_name(format!("{DISCARDED}{}", name.trim_start_matches(DISCARDED)));
+    let renamed = if gone == folder { Ok(()) } else { fs_err::rename(folder, &gone) };
+    match renamed.and_then(|()| fs_err::remove_dir_all(&gone)) {
+        // Somebody else removes it too.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => Ok(done?),
+    }
+}
+
+fn has_prefix(folder: &Path, prefix: &str) -> bool {
+    folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+}
+
+fn key_of_partial(identity: &str) -> String {
+    key_of(identity)[..32].to_owned()
+}
+
+/// How the names of partials begin that are being removed, and that are being made.
+const DISCARDED: &str = ".gone.";
+const NEW: &str = ".new.";
+
+/// How often a new partial is made before the reason counts why it cannot be.
+const MAX_TRIES: usize = 8;
+
+/// What unfinished transfers left.
+#[derive(Debug, Default)]
+pub struct LeftPartials {
+    folders: HashMap<String, Vec<PathBuf>>,
+}
+
+impl LeftPartials {
+    /// How many bytes of a file are on the disk already, for the next transfer to go on from; `None` where no transfer of
+    /// it left anything.
+    pub fn bytes_of(&self, identity: &str) -> Option<u64> {
+        let folders = self.folders.get(&key_of_partial(identity))?;
+        let blocks =
+            |folder: &PathBuf| fs_err::metadata(folder.join("data")).map_or(0, |data| data.blocks() * 512);
+        folders.iter().map(blocks).max()
+    }
+}
+
+impl Partial {
+    fn own(folder: PathBuf) -> Result<Self> {
+        let lock = durable_fs::lock(&folder.join("lock"), Duration::ZERO)?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// Takes the lock of a folder that somebody left. It creates nothing there.
+    fn own_again(folder: &Path) -> Option<Self> {
+        if folder.join("lock").exists() { Self::own(folder.to_owned()).ok() } else { None }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the bytes go.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Where it is noted which bytes are there.
+    pub fn journal(&self) -> PathBuf {
+        self.folder.join("journal")
+    }
+
+    /// Removes the folder and all in it.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn discard(self) -> Result<()> {
+        discard(&self.folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_owners_partial_is_adopted_and_a_live_ones_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().to_owned());
+        let first = store.partial("a", 10, &store.left().unwrap()).unwrap();
+        fs_err::write(first.data(), "bytes").unwrap();
+        let beside = store.partial("a", 10, &store.left().unwrap()).unwrap();
+        assert!(!beside.data().exists(), "the first one lives");
+        beside.discard().unwrap();
+        drop(first);
+        assert!(!store.partial("b", 10, &store.left().unwrap()).unwrap().data().exists(), "another file");
+        let adopted = store.partial("a", 10, &store.left().unwrap()).unwrap();
+        assert_eq!(fs_err::read(adopted.data()).unwrap(), b"bytes");
+        adopted.discard().unwrap();
+    }
+
+    #[test]
+    fn what_dying_makers_left_is_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().to_owned());
+        let alive = store.partial("a", 10, &LeftPartials::default()).unwrap();
+        for (name, files) in [
+            (".new.1", &[][..]),
+            (".new.2", &["lock"]),
+            (".gone.3", &["data"]),
+            ("key.4", &["lock", "journal"]),
+        ] {
+            let folder = store.partials().join(name);
+            fs_err::create_dir(&folder).unwrap();
+            for file in files {
+                fs_err::write(folder.join(file), "").unwrap();
+            }
+        }
+        store.sweep().unwrap();
+        assert_eq!(store.all_partial_folders().unwrap(), [alive.folder()]);
+    }
+}

@@ -1,0 +1,57 @@
+//! Space, before it is used.
+
+use std::{io, os::unix::fs::MetadataExt, path::Path, time::Duration};
+
+use crate::{Error, Result, Store};
+
+impl Store {
+    /// Makes sure that so many bytes fit beside what other transfers in progress will still take.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`], with what is needed and what is free.
+    pub fn check_space(&self, needed_bytes: u64) -> Result<()> {
+        durable_fs::create_folders(self.root())?;
+        let space = rustix::fs::statvfs(self.root()).map_err(io::Error::from)?;
+        let free_bytes = space.f_bavail.saturating_mul(space.f_frsize).saturating_sub(self.promised()?);
+        if needed_bytes <= free_bytes {
+            return Ok(());
+        }
+        Err(Error::NoSpace { path: self.root().to_owned(), needed_bytes, free_bytes })
+    }
+
+    /// What the transfers of live processes will still write.
+    fn promised(&self) -> Result<u64> {
+        let folders = self.partial_folders()?;
+        Ok(folders.iter().filter(|folder| is_held(folder)).filter_map(|folder| outstanding(folder)).sum())
+    }
+}
+
+fn is_held(folder: &Path) -> bool {
+    let lock = folder.join("lock");
+    lock.exists() && matches!(durable_fs::lock(&lock, Duration::ZERO), Err(durable_fs::Error::Busy { .. }))
+}
+
+/// The size that a partial will have, less the blocks that it has.
+fn outstanding(folder: &Path) -> Option<u64> {
+    let size: u64 = fs_err::read_to_string(folder.join("size")).ok()?.parse().ok()?;
+    let written = fs_err::metadata(folder.join("data")).map_or(0, |metadata| metadata.blocks() * 512);
+    Some(size.saturating_sub(written))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_fit_is_refused_with_figures() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().join("store"));
+        store.check_space(0).unwrap();
+        let free = match store.check_space(u64::MAX) {
+            Err(Error::NoSpace { needed_bytes: u64::MAX, free_bytes, .. }) => free_bytes,
+            other => panic!("{other:?}"),
+        };
+        let _held = store.partial("large", free / 2, &store.left().unwrap()).unwrap();
+        assert!(store.check_space(free / 4 * 3).is_err(), "another transfer will take half of it");
+    }
+}

@@ -1,0 +1,71 @@
+//! The store's folder, and what is where in it.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use provisioner_core::{Digest, RelativePath, key_of};
+
+use crate::Result;
+
+/// A store in a folder. Creates nothing before the first write. Every call may block.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// The store in a folder, such as `<cache>/store-v1`.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Holds the lock of a model while it is being made present.
+    ///
+    /// # Errors
+    /// [`Error::Busy`](crate::Error::Busy) when the wait is over.
+    pub fn lock(&self, id: &str, wait: Duration) -> Result<durable_fs::Lock> {
+        let folder = self.root.join("locks");
+        durable_fs::create_folders(&folder)?;
+        Ok(durable_fs::lock(&folder.join(key_of(id)), wait)?)
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn blob_path(&self, sha256: &Digest) -> PathBuf {
+        let (folder, name) = sha256.hex().split_at(2);
+        self.root.join("blobs/sha256").join(folder).join(name)
+    }
+
+    pub(crate) fn partials(&self) -> PathBuf {
+        self.root.join("partial")
+    }
+
+    pub(crate) fn models(&self) -> PathBuf {
+        self.root.join("models")
+    }
+
+    pub(crate) fn used(&self, id: &str) -> PathBuf {
+        self.root.join("used").join(key_of(id))
+    }
+
+    /// Where a view lies, or will lie.
+    pub fn view(&self, path: &RelativePath) -> PathBuf {
+        self.models().join(path)
+    }
+
+    /// Moves something that was found to be wrong out of the way.
+    pub(crate) fn quarantine(&self, path: &Path) -> Result<PathBuf> {
+        let folder = self.root.join("quarantine");
+        durable_fs::create_folders(&folder)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let place = tempfile::Builder::new().prefix(&format!("{name}.")).tempdir_in(&folder)?.keep();
+        let aside = place.join(name);
+        durable_fs::rename(path, &aside)?;
+        tracing::warn!("`{}` was found to be wrong and is now `{}`", path.display(), aside.display());
+        Ok(aside)
+    }
+}

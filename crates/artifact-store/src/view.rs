@@ -1,0 +1,233 @@
+//! Folders with the names that an engine expects.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+};
+
+use provisioner_core::{CatalogRecord, Digest, Placement, RelativePath, Stamp, Timestamp, VerifiedModel};
+use serde::{Deserialize, Serialize};
+
+use crate::{Blob, Error, Result, Store};
+
+const SEAL: &str = ".model.json";
+const SEAL_SCHEMA: u64 = 1;
+const MAX_SEAL_BYTES: u64 = 64 << 20;
+
+/// A view that is whole.
+#[derive(Clone, Debug)]
+pub struct SealedView {
+    /// Its folder.
+    pub root: PathBuf,
+    /// What the catalog said of the model when the view was made.
+    pub record: CatalogRecord,
+}
+
+/// How a seal looks on disk.
+#[derive(Serialize, Deserialize)]
+struct Seal {
+    schema_version: u64,
+    record: CatalogRecord,
+}
+
+impl Store {
+    /// Makes a verified model's files blobs and a sealed view, and returns its record. The staged files are moved; those
+    /// that the store has already are left alone. A view that is there already is used as it is.
+    ///
+    /// # Errors
+    /// What the disk says. Then no half of a view is visible, and what was staged can be committed again or is a blob.
+    pub fn commit(&self, model: &VerifiedModel, now: Timestamp) -> Result<CatalogRecord> {
+        let staged = model.staged();
+        let root = self.view(&staged.manifest().view_path()?);
+        let mut blobs = Vec::new();
+        for file in staged.files() {
+            let sha256 = file.sha256.as_ref().ok_or_else(|| unhashed(&file.path))?;
+            blobs.push((&file.path, self.insert(&file.location, sha256)?));
+        }
+        let folders: BTreeSet<_> = blobs.iter().filter_map(|(_, blob)| blob.path.parent()).collect();
+        folders.into_iter().try_for_each(durable_fs::sync_folder)?;
+        // The seal may be of another id, which has the same files at the same revision.
+        let of_this_id = |stamps| CatalogRecord::new(model, &Placement::in_store(root.clone(), stamps), now);
+        if let Some(stamps) = self.sealed_with(&root, model)? {
+            return Ok(of_this_id(stamps));
+        }
+        let parent = root.parent().unwrap_or(&root);
+        durable_fs::create_folders(parent)?;
+        let aside = tempfile::Builder::new().prefix(".building.").tempdir_in(parent)?;
+        let stamps = build(aside.path(), &blobs)?;
+        let record = of_this_id(stamps);
+        let seal = Seal { schema_version: SEAL_SCHEMA, record };
+        let json = serde_json::to_vec_pretty(&seal).map_err(io::Error::from)?;
+        durable_fs::replace(&aside.path().join(SEAL), &json)?;
+        open_to_readers(aside.path())?;
+        match fs_err::rename(aside.path(), &root) {
+            Ok(()) => {}
+            // Somebody else was faster; or what is there is not whole.
+            Err(_) if root.exists() => {
+                if let Some(theirs) = self.sealed_with(&root, model)? {
+                    return Ok(of_this_id(theirs));
+                }
+                fs_err::rename(aside.path(), &root)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let _ = aside.keep();
+        durable_fs::sync_folder(parent)?;
+        Ok(seal.record)
+    }
+
+    /// The stamps of the view at a place, if that view is sealed, has the files of the model, and all of them unchanged.
+    fn sealed_with(&self, root: &Path, model: &VerifiedModel) -> Result<Option<Vec<Stamp>>> {
+        let Some(record) = read_seal(root) else {
+            if root.exists() {
+                self.quarantine(root)?;
+            }
+            return Ok(None);
+        };
+        let wanted = model.staged().files().iter().map(|file| (&file.path, file.sha256.as_ref()));
+        let same = record.files.iter().map(|file| (&file.path, file.sha256.as_ref())).eq(wanted);
+        let unchanged = record.files.iter().all(|file| {
+            fs_err::metadata(root.join(&file.path))
+                .is_ok_and(|metadata| file.stamp.difference(&Stamp::of(&metadata)).is_none())
+        });
+        if same && unchanged {
+            return Ok(Some(record.files.iter().map(|file| file.stamp).collect()));
+        }
+        self.quarantine(root)?;
+        Ok(None)
+    }
+
+    /// Every sealed view.
+    ///
+    /// # Errors
+    /// What keeps the folders from being read.
+    pub fn views(&self) -> Result<Vec<SealedView>> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.models()];
+        while let Some(folder) = folders.pop() {
+            if let Some(record) = read_seal(&folder) {
+                found.push(SealedView { root: folder, record });
+                continue;
+            }
+            folders.extend(subfolders(&folder)?);
+        }
+        found.sort_unstable_by(|a, b| a.root.cmp(&b.root));
+        Ok(found)
+    }
+
+    /// Whether a path lies below the folder of all views.
+    pub fn holds(&self, path: &Path) -> bool {
+        path.starts_with(self.models())
+    }
+
+    /// Takes a view whose bytes were found to be wrong out of use, and believes none of its blobs before they were read
+    /// again.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn condemn(&self, root: &Path) -> Result<()> {
+        if !self.holds(root) {
+            return Ok(());
+        }
+        for file in read_seal(root).into_iter().flat_map(|record| record.files) {
+            file.sha256.iter().for_each(|sha256| self.distrust(sha256));
+        }
+        self.quarantine(root)?;
+        Ok(())
+    }
+
+    /// Removes a view, and the blobs that no other view has, and returns how many bytes that freed. The seal goes first:
+    /// a view whose removal was begun is never taken for whole.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn remove_view(&self, root: &Path) -> Result<u64> {
+        if !self.holds(root) {
+            return Err(Error::NotOurs(format!("`{}` is no view of this store", root.display())));
+        }
+        let digests: Vec<Digest> = read_seal(root)
+            .into_iter()
+            .flat_map(|record| record.files)
+            .filter_map(|file| file.sha256)
+            .collect();
+        match durable_fs::remove(&root.join(SEAL)) {
+            Err(durable_fs::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
+        if root.exists() {
+            fs_err::remove_dir_all(root)?;
+        }
+        self.prune(root);
+        digests.iter().map(|sha256| self.remove_if_unused(sha256)).sum()
+    }
+
+    /// Removes the folders above a view that became empty.
+    fn prune(&self, root: &Path) {
+        let above = root.ancestors().skip(1).take_while(|folder| *folder != self.models());
+        for folder in above {
+            if fs_err::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+/// Links the blobs into a folder, syncs it, and returns the stamps of its files.
+fn build(folder: &Path, blobs: &[(&RelativePath, Blob)]) -> Result<Vec<Stamp>> {
+    let mut stamps = Vec::new();
+    let mut folders = BTreeSet::from([folder.to_owned()]);
+    for (path, blob) in blobs {
+        let place = folder.join(path);
+        for above in place.ancestors().skip(1).take_while(|above| above.starts_with(folder)) {
+            folders.insert(above.to_owned());
+        }
+        fs_err::create_dir_all(place.parent().unwrap_or(folder))?;
+        if fs_err::hard_link(&blob.path, &place).is_err() {
+            // No links here, too many, or another device. Where the file system can share blocks, this does.
+            fs_err::copy(&blob.path, &place)?;
+            let file = fs_err::File::open(&place)?;
+            file.file().set_modified(fs_err::metadata(&blob.path)?.modified()?)?;
+            file.sync_all()?;
+        }
+        stamps.push(Stamp::of(&fs_err::metadata(&place)?));
+    }
+    folders.iter().try_for_each(|folder| durable_fs::sync_folder(folder))?;
+    Ok(stamps)
+}
+
+/// A temporary folder is closed to others; a view is for engines of any user.
+fn open_to_readers(folder: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(fs_err::set_permissions(folder, PermissionsExt::from_mode(0o755))?)
+}
+
+fn read_seal(root: &Path) -> Option<CatalogRecord> {
+    let bytes = durable_fs::read(&root.join(SEAL), MAX_SEAL_BYTES).ok()??;
+    let seal: Seal = serde_json::from_slice(&bytes).ok()?;
+    (seal.schema_version <= SEAL_SCHEMA).then_some(seal.record)
+}
+
+/// The folders in a folder, but for hidden ones.
+fn subfolders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs_err::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut folders = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() && !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            folders.push(entry.path());
+        }
+    }
+    Ok(folders)
+}
+
+fn unhashed(path: &RelativePath) -> Error {
+    Error::NotOurs(format!("`{path}` was never hashed"))
+}
+
+#[cfg(test)]
+mod tests;

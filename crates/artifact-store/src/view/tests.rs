@@ -1,0 +1,128 @@
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use provisioner_core::{
+    Entry, Expectation, Format, Locator, Manifest, ManifestFile, ModelRef, StagedFile, StagedModel,
+};
+
+use super::*;
+use crate::blob::tests::sha256;
+
+struct Bench {
+    dir: tempfile::TempDir,
+    store: Store,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().join("store-v1"));
+        Self { dir, store }
+    }
+
+    /// A model of these files, staged and judged.
+    fn model(&self, id: &str, revision: &str, files: &[(&str, &str)]) -> VerifiedModel {
+        let path = |name: &str| RelativePath::new(name).unwrap();
+        let listed = files.iter().map(|(name, text)| ManifestFile {
+            path: path(name),
+            size: text.len() as u64,
+            digest: Some(sha256(text.as_bytes())),
+            locator: Locator::Streamed(String::new()),
+        });
+        let reference: ModelRef = id.parse().unwrap();
+        let manifest =
+            Manifest::new(reference, listed.collect(), Entry::Folder).unwrap().at_revision(revision);
+        let staged = files.iter().enumerate().map(|(index, (name, text))| {
+            let location = self.dir.path().join(format!("staged-{index}"));
+            fs_err::write(&location, text).unwrap();
+            StagedFile {
+                path: path(name),
+                stamp: Stamp::of(&fs_err::metadata(&location).unwrap()),
+                location,
+                settled: true,
+                format: Format::Other,
+                sha256: Some(sha256(text.as_bytes())),
+                git_sha1: None,
+            }
+        });
+        let staged = StagedModel::new(manifest, staged.collect()).unwrap();
+        staged.judge(&Expectation::none(), &[], Timestamp::UNIX_EPOCH).unwrap()
+    }
+
+    fn commit(&self, model: &VerifiedModel) -> CatalogRecord {
+        self.store.commit(model, Timestamp::UNIX_EPOCH).unwrap()
+    }
+}
+
+fn inode(path: &Path) -> u64 {
+    fs_err::metadata(path).unwrap().ino()
+}
+
+#[test]
+fn a_view_has_the_names_that_an_engine_expects() {
+    let bench = Bench::new();
+    let model = bench.model("hf:org/repo", "abc", &[("config.json", "{}"), ("sub/a b.gguf", "GGUF")]);
+    let record = bench.commit(&model);
+    let root = bench.dir.path().join("store-v1/models/hf/org/repo/abc/all");
+    assert_eq!(record.local_path, root);
+    assert_eq!(fs_err::read(root.join("sub/a b.gguf")).unwrap(), b"GGUF");
+    let metadata = fs_err::symlink_metadata(root.join("config.json")).unwrap();
+    assert!(metadata.is_file() && metadata.nlink() == 2 && metadata.mode() & 0o777 == 0o444);
+    assert_eq!(fs_err::metadata(&root).unwrap().permissions().mode() & 0o777, 0o755);
+    assert_eq!(record.files[0].stamp.ctime_ns, None);
+    assert_eq!(bench.store.views().unwrap()[0].record, record);
+    assert!(!bench.dir.path().join("staged-0").exists(), "what was staged has moved");
+}
+
+#[test]
+fn committing_again_changes_nothing() {
+    let bench = Bench::new();
+    let files = [("a", "one")];
+    let first = bench.commit(&bench.model("hf:org/repo", "abc", &files));
+    let before = inode(&first.local_path);
+    let second = bench.commit(&bench.model("hf:org/repo", "abc", &files));
+    assert_eq!((first, before), (second.clone(), inode(&second.local_path)));
+}
+
+#[test]
+fn shared_bytes_are_held_once_and_freed_last() {
+    let bench = Bench::new();
+    let old = bench.commit(&bench.model("hf:org/repo", "old", &[("same", "same"), ("a", "old bytes")]));
+    let new = bench.commit(&bench.model("hf:org/repo", "new", &[("same", "same"), ("a", "new")]));
+    assert_eq!(inode(&old.local_path.join("same")), inode(&new.local_path.join("same")));
+    assert_eq!(bench.store.remove_view(&old.local_path).unwrap(), 9, "only what nobody else has");
+    assert_eq!(fs_err::read(new.local_path.join("same")).unwrap(), b"same");
+    assert_eq!(bench.store.remove_view(&new.local_path).unwrap(), 7);
+    assert!(bench.store.views().unwrap().is_empty());
+    assert!(!bench.dir.path().join("store-v1/models/hf").exists(), "no empty folders are left");
+}
+
+#[test]
+fn a_view_without_a_seal_is_no_view() {
+    let bench = Bench::new();
+    let files = [("a", "one")];
+    let record = bench.commit(&bench.model("hf:org/repo", "abc", &files));
+    fs_err::remove_file(record.local_path.join(SEAL)).unwrap();
+    assert!(bench.store.views().unwrap().is_empty());
+    let again = bench.commit(&bench.model("hf:org/repo", "abc", &files));
+    assert_eq!(again.local_path, record.local_path);
+    assert_eq!(bench.store.views().unwrap().len(), 1);
+}
+
+#[test]
+fn a_view_with_other_bytes_is_replaced() {
+    let bench = Bench::new();
+    let files = [("a", "one")];
+    let record = bench.commit(&bench.model("hf:org/repo", "abc", &files));
+    let file = record.local_path.join("a");
+    fs_err::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    fs_err::write(&file, "two").unwrap();
+    let again = bench.commit(&bench.model("hf:org/repo", "abc", &files));
+    assert_eq!(fs_err::read(again.local_path.join("a")).unwrap(), b"one");
+}
+
+#[test]
+fn only_views_are_removed() {
+    let bench = Bench::new();
+    assert!(bench.store.remove_view(bench.dir.path()).is_err());
+    assert!(bench.dir.path().exists());
+}

@@ -1,0 +1,319 @@
+//! One JSON file per record.
+//!
+//! # On disk
+//! ```text
+//! <cache>/
+//!   catalog-v1/
+//!     ab/
+//!       cdef….json     the record whose id has the SHA-256 abcdef…
+//!       .lock          held while a record of this folder is changed; never removed
+//! ```
+//!
+//! # Model
+//! A file is `{"schema_version": 1, "version": n, …the record}`. The version grows with each put, and starts from
+//! the time in microseconds, so that a record which was removed and made again never has a version that somebody
+//! still remembers.
+//!
+//! # Locking
+//! Reading takes no lock: a file is replaced whole. Changing takes the folder's lock, reads, compares the version,
+//! and replaces. Where locks lie, two changes at once can lose one of them, and a record is whole all the same.
+//!
+//! # Crash safety
+//! See `durable_fs::replace`: new file, sync, rename, sync of the folder. A `.….tmp` that a dying process left
+//! is never read.
+//!
+//! # Compatibility
+//! Fields that this release does not know survive a rewrite. A greater `schema_version` is refused with both
+//! versions named. The `index.json` of catalog-core 0.1 is imported once; see the module `index`.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use provisioner_core::{
+    CatalogError, CatalogErrorKind, CatalogRecord, CatalogStore, Clock, DamagedRecord, ErrorCode, Expected,
+    Listing, ModelRef, Version, Versioned, key_of,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::index;
+
+/// The schema of the files that this release writes, and the newest that it reads.
+pub const SCHEMA_VERSION: u64 = 1;
+
+/// A folder of 20,000 files makes a record of about 6 MB.
+const MAX_RECORD_BYTES: u64 = 64 << 20;
+
+/// How long a change waits for the folder's lock, where nobody says otherwise. Whoever holds it is done in milliseconds.
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(10);
+
+/// Keeps each record in a file of its own.
+#[derive(Clone, Debug)]
+pub struct FsCatalog {
+    root: PathBuf,
+    wait: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl FsCatalog {
+    /// The catalog in a cache folder. Nothing is created before the first put. `wait` is how long a change waits while
+    /// another process changes the catalog.
+    ///
+    /// An `index.json` of catalog-core 0.1 in that folder is imported. One that cannot be read, or that lies on a
+    /// read-only file system, is left alone with a warning. It may block.
+    ///
+    /// # Errors
+    /// What keeps an old index from being imported for now.
+    pub fn open(cache: &Path, clock: Arc<dyn Clock>, wait: Duration) -> Result<Self, CatalogError> {
+        let catalog = Self { root: cache.join("catalog-v1"), wait, clock };
+        match index::import(cache, &catalog) {
+            Err(error) if matches!(error.code(), ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                tracing::warn!("the old catalog in `{}` cannot be imported here", cache.display());
+            }
+            imported => imported?,
+        }
+        Ok(catalog)
+    }
+
+    /// Where the record of an id is kept.
+    fn path_of(&self, id: &str) -> PathBuf {
+        let key = key_of(id);
+        let (folder, name) = key.split_at(2);
+        self.root.join(folder).join(format!("{name}.json"))
+    }
+
+    pub(crate) fn now(&self) -> provisioner_core::Timestamp {
+        self.clock.now()
+    }
+
+    fn get_blocking(&self, id: &str) -> Result<Option<Versioned>, CatalogError> {
+        let path = self.path_of(id);
+        let Some(found) = read(&path)? else { return Ok(None) };
+        if found.record.id == id {
+            return Ok(Some(found));
+        }
+        Err(damaged(&path, &format!("it is the record of `{}`", found.record.id)))
+    }
+
+    pub(crate) fn put_blocking(
+        &self,
+        record: &CatalogRecord,
+        expected: Expected,
+    ) -> Result<Version, CatalogError> {
+        let path = self.path_of(&record.id);
+        let _lock = self.lock(&path)?;
+        let found = self.get_blocking(&record.id)?.map(|found| found.version);
+        check(&record.id, found, expected)?;
+        let now = u64::try_from(self.clock.now().as_microsecond()).unwrap_or_default();
+        let next = found.map_or(Some(0), |version| version.0.checked_add(1));
+        let version = Version(next.ok_or_else(|| damaged(&path, "its version is the last one"))?.max(now));
+        let file = RecordFile { schema_version: SCHEMA_VERSION, version: version.0, record: record.clone() };
+        let mut json = serde_json::to_vec_pretty(&file).map_err(std::io::Error::from)?;
+        json.push(b'\n');
+        if json.len() as u64 > MAX_RECORD_BYTES {
+            let message =
+                format!("the record of `{}` would be larger than {MAX_RECORD_BYTES} bytes", record.id);
+            return Err(CatalogError::new(CatalogErrorKind::Storage, message));
+        }
+        durable_fs::replace(&path, &json).map_err(failed)?;
+        Ok(version)
+    }
+
+    fn remove_blocking(&self, id: &str, expected: Version) -> Result<(), CatalogError> {
+        let path = self.path_of(id);
+        let _lock = self.lock(&path)?;
+        let found = self.get_blocking(id)?.map(|found| found.version);
+        check(id, found, Expected::Version(expected))?;
+        durable_fs::remove(&path).map_err(failed)
+    }
+
+    fn list_blocking(&self) -> Result<Listing, CatalogError> {
+        let mut listing = Listing::default();
+        let unreadable = |location: &Path, error: CatalogError| DamagedRecord {
+            location: location.to_owned(),
+            is_newer: error.kind == CatalogErrorKind::Newer,
+            reason: match &error.source {
+                Some(source) => format!("{error}: {source}"),
+                None => error.message,
+            },
+        };
+        for folder in entries(&self.root)? {
+            let paths = match entries(&folder) {
+                Ok(paths) => paths,
+                Err(error) => {
+                    listing.damaged.push(unreadable(&folder, error));
+                    continue;
+                }
+            };
+            for path in paths {
+                if path.extension().is_none_or(|ending| ending != "json") {
+                    continue;
+                }
+                match read(&path) {
+                    Ok(Some(found)) if self.path_of(&found.record.id) == path => listing.records.push(found),
+                    // Removed since the folder was read.
+                    Ok(None) => {}
+                    Ok(Some(found)) => {
+                        let reason = format!("it is the record of `{}`", found.record.id);
+                        listing.damaged.push(DamagedRecord { location: path, reason, is_newer: false });
+                    }
+                    Err(error) => listing.damaged.push(unreadable(&path, error)),
+                }
+            }
+        }
+        listing.records.sort_unstable_by(|a, b| a.record.id.cmp(&b.record.id));
+        listing.damaged.sort_unstable_by(|a, b| a.location.cmp(&b.location));
+        Ok(listing)
+    }
+
+    fn set_aside_blocking(&self, damaged: &DamagedRecord) -> Result<PathBuf, CatalogError> {
+        let path = &damaged.location;
+        let is_ours = path.parent().and_then(Path::parent) == Some(&self.root);
+        if !is_ours {
+            let message = format!("`{}` is no record of this catalog", path.display());
+            return Err(CatalogError::new(CatalogErrorKind::Unsafe, message));
+        }
+        let _lock = self.lock(path)?;
+        if let Ok(Some(found)) = read(path)
+            && self.path_of(&found.record.id) == *path
+        {
+            let message = format!("`{}` is whole by now", path.display());
+            return Err(CatalogError::new(CatalogErrorKind::Conflict, message));
+        }
+        let aside = path.with_extension(format!("json.damaged.{}", self.clock.now().as_microsecond()));
+        durable_fs::rename(path, &aside).map_err(failed)?;
+        Ok(aside)
+    }
+
+    fn lock(&self, record: &Path) -> Result<durable_fs::Lock, CatalogError> {
+        let folder = record.parent().unwrap_or(&self.root);
+        durable_fs::create_folders(folder).map_err(failed)?;
+        durable_fs::lock(&folder.join(".lock"), self.wait).map_err(failed)
+    }
+
+    /// Runs file work where it may block. It goes on to its end when the caller is dropped, so that a lock is
+    /// never released before the last write.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, CatalogError> + Send + 'static,
+    ) -> Result<T, CatalogError> {
+        let catalog = self.clone();
+        tokio::task::spawn_blocking(move || work(&catalog)).await.map_err(std::io::Error::from)?
+    }
+}
+
+#[async_trait]
+impl CatalogStore for FsCatalog {
+    async fn get(&self, id: &str) -> Result<Option<Versioned>, CatalogError> {
+        let id = id.to_owned();
+        self.blocking(move |catalog| catalog.get_blocking(&id)).await
+    }
+
+    async fn put(&self, record: &CatalogRecord, expected: Expected) -> Result<Version, CatalogError> {
+        let record = record.clone();
+        self.blocking(move |catalog| catalog.put_blocking(&record, expected)).await
+    }
+
+    async fn remove(&self, id: &str, expected: Version) -> Result<(), CatalogError> {
+        let id = id.to_owned();
+        self.blocking(move |catalog| catalog.remove_blocking(&id, expected)).await
+    }
+
+    async fn list(&self) -> Result<Listing, CatalogError> {
+        self.blocking(Self::list_blocking).await
+    }
+
+    async fn set_aside(&self, damaged: &DamagedRecord) -> Result<PathBuf, CatalogError> {
+        let damaged = damaged.clone();
+        self.blocking(move |catalog| catalog.set_aside_blocking(&damaged)).await
+    }
+}
+
+/// How a record looks on disk.
+#[derive(Serialize, Deserialize)]
+struct RecordFile {
+    schema_version: u64,
+    version: u64,
+    #[serde(flatten)]
+    record: CatalogRecord,
+}
+
+/// What every schema has.
+#[derive(Deserialize)]
+struct AnySchema {
+    schema_version: u64,
+}
+
+fn read(path: &Path) -> Result<Option<Versioned>, CatalogError> {
+    let Some(bytes) = durable_fs::read(path, MAX_RECORD_BYTES).map_err(failed)? else { return Ok(None) };
+    match serde_json::from_slice::<AnySchema>(&bytes) {
+        Ok(any) if any.schema_version > SCHEMA_VERSION => {
+            let message = format!(
+                "the record `{}` has schema {}, and this release knows schema {SCHEMA_VERSION}",
+                path.display(),
+                any.schema_version
+            );
+            return Err(CatalogError::new(CatalogErrorKind::Newer, message));
+        }
+        Ok(_) => {}
+        Err(error) => return Err(damaged(path, &error.to_string())),
+    }
+    match serde_json::from_slice::<RecordFile>(&bytes) {
+        Ok(file) if !is_canonical(&file.record.id) => Err(damaged(path, "its id is none")),
+        Ok(file) => Ok(Some(Versioned { record: file.record, version: Version(file.version) })),
+        Err(error) => Err(damaged(path, &error.to_string())),
+    }
+}
+
+fn is_canonical(id: &str) -> bool {
+    id.parse::<ModelRef>().is_ok_and(|reference| reference.id() == id)
+}
+
+/// The paths in a folder, but for hidden ones. None where the folder does not exist.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, CatalogError> {
+    let read = match fs_err::read_dir(folder) {
+        Ok(read) => read,
+        Err(error)
+            if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
+        {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut paths = Vec::new();
+    for entry in read {
+        let entry = entry?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            paths.push(entry.path());
+        }
+    }
+    Ok(paths)
+}
+
+fn check(id: &str, found: Option<Version>, expected: Expected) -> Result<(), CatalogError> {
+    let same = match expected {
+        Expected::Absent => found.is_none(),
+        Expected::Version(version) => found == Some(version),
+    };
+    if same {
+        return Ok(());
+    }
+    let message = format!("the record of `{id}` was changed by somebody else");
+    Err(CatalogError::new(CatalogErrorKind::Conflict, message))
+}
+
+fn damaged(path: &Path, reason: &str) -> CatalogError {
+    let message = format!("the record `{}` is damaged: {reason}", path.display());
+    CatalogError::new(CatalogErrorKind::Damaged, message)
+}
+
+fn failed(error: durable_fs::Error) -> CatalogError {
+    match error {
+        durable_fs::Error::Io(error) => error.into(),
+        durable_fs::Error::Busy { .. } => CatalogError::new(CatalogErrorKind::Busy, error.to_string()),
+        other => CatalogError::new(CatalogErrorKind::Unsafe, other.to_string()),
+    }
+}

@@ -1,0 +1,9 @@
+//! The stores behind `CatalogStore`.
+//!
+//! [`FsCatalog`] keeps one JSON file per record in a folder; it needs no server, and one damaged file hurts one
+//! model. It is meant for up to 10,000 records.
+
+mod fs;
+mod index;
+
+pub use fs::{DEFAULT_WAIT, FsCatalog, SCHEMA_VERSION};

@@ -1,0 +1,214 @@
+//! The arguments.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use clap_complete::Shell;
+
+const GLOBAL: &str = "Global options";
+
+const EXAMPLES: &str = "\
+Examples:
+  model-provisioner ensure /models/a.gguf
+      records the model and prints its path
+  model-provisioner ensure /models/a.gguf --sha256 9f86d081… --strict --handoff engine.json
+      refuses any other bytes, and writes what an engine starts from
+  model-provisioner ensure hf:org/repo:Q4_K_M
+      fetches that quantization from the Hugging Face Hub, verified and resumable
+  model-provisioner provision --config model.yaml
+      the same, from a config
+  model-provisioner list --json | jq -r '.[].id'
+
+Exit status:
+  0 done            4 verification failed     8 storage
+  1 other failure   5 denied, or retired      9 busy
+  2 usage           6 source unavailable      130 interrupted
+  3 not found       7 authentication";
+
+/// Give it a model reference; get back a verified local path, a catalog record and a handoff that an engine can start
+/// from.
+#[derive(Debug, Parser)]
+#[command(name = "model-provisioner", version, after_help = EXAMPLES, max_term_width = 110)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub(crate) struct Common {
+    /// The cache folder [default: ~/.cache/models]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR", env = "MODEL_PROVISIONER_CACHE_DIR")]
+    pub(crate) cache_dir: Option<OsString>,
+    /// Never use the network (also `HF_HUB_OFFLINE`)
+    #[arg(long, global = true, help_heading = GLOBAL, env = "MODEL_PROVISIONER_OFFLINE", value_parser = FalseyValueParser::new())]
+    pub(crate) offline: bool,
+    /// How long to wait for another process, such as 500ms, 30s or 2m [default: 10s; 30m for a model that it fetches]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "TIME", value_parser = duration)]
+    pub(crate) wait: Option<Duration>,
+    /// Print one JSON document
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub(crate) json: bool,
+    /// How to show progress on standard error
+    #[arg(long, global = true, help_heading = GLOBAL, value_enum, default_value_t, value_name = "HOW")]
+    pub(crate) progress: Progress,
+    /// Show neither warnings nor progress
+    #[arg(short, long, global = true, help_heading = GLOBAL, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say what is being done
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
+    pub(crate) verbose: bool,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// Bars on a terminal, nothing elsewhere
+    #[default]
+    Auto,
+    /// Nothing
+    None,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make models present, and print their paths
+    Ensure(Ensure),
+    /// Say what ensuring models would fetch; moves nothing
+    Plan {
+        /// Model references
+        #[arg(required = true, value_name = "REF")]
+        references: Vec<OsString>,
+        #[command(flatten)]
+        hub: Hub,
+    },
+    /// Make the model of a config present, write its handoff, and print where
+    Provision {
+        /// The config, in YAML or JSON
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Where the handoff goes [default: what the config says, or .runtime/engines/llamacpp.json]
+        #[arg(long, value_name = "PATH")]
+        handoff: Option<PathBuf>,
+    },
+    /// List the catalog
+    List,
+    /// Show what the catalog keeps of a model
+    Show {
+        /// The model's id, or any reference to it
+        id: OsString,
+    },
+    /// Read all bytes of recorded models, and compare them with their digests
+    Verify {
+        /// The models' ids
+        #[arg(required_unless_present = "all", value_name = "ID")]
+        ids: Vec<OsString>,
+        /// Every model in the catalog
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+    },
+    /// Keep a model, and refuse it until it is activated
+    Retire {
+        /// The model's id
+        id: OsString,
+    },
+    /// Make a retired model usable again
+    Activate {
+        /// The model's id
+        id: OsString,
+    },
+    /// Remove a model from the catalog; files that are yours stay
+    Remove {
+        /// The model's id
+        id: OsString,
+    },
+    /// Look for what is wrong with the cache
+    Doctor {
+        /// Mend it: set damaged records aside
+        #[arg(long)]
+        fix: bool,
+    },
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Ensure {
+    /// Model references: paths of files, of folders or of any shard of a set, or `hf:org/repo…`
+    #[arg(required = true, value_name = "REF")]
+    pub(crate) references: Vec<OsString>,
+    /// The SHA-256 that the file must have
+    #[arg(long, value_name = "HEX", conflicts_with = "digest")]
+    pub(crate) sha256: Option<String>,
+    /// The digest that the model must have: sha256, git-sha1, or sha256-tree for a set
+    #[arg(long, value_name = "ALGO:HEX")]
+    pub(crate) digest: Option<String>,
+    /// Refuse a model that nothing proves
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Write the handoff for an engine
+    #[arg(long, value_name = "PATH")]
+    pub(crate) handoff: Option<PathBuf>,
+    /// Look whether the branch moved, and follow it
+    #[arg(long)]
+    pub(crate) refresh: bool,
+    #[command(flatten)]
+    pub(crate) hub: Hub,
+}
+
+/// What of a repository, and how to fetch it.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Hub {
+    /// The branch, tag or commit of a hub's repository
+    #[arg(long, value_name = "REV")]
+    pub(crate) revision: Option<String>,
+    /// Take the repository's files that fit this pattern (again for more)
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) include: Vec<String>,
+    /// Leave out the repository's files that fit this pattern (again for more)
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// How long a connection may be silent [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// The most bytes in a second, such as 50M
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) limit_rate: Option<u64>,
+}
+
+/// A number of bytes: plain, or with K, M, G or T, and `i` for the powers of two.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text[digits.len()..].trim_end_matches(['b', 'B']).to_ascii_uppercase();
+    let scale = match unit.as_str() {
+        "" => 1,
+        "K" => 1000,
+        "M" => 1_000_000,
+        "G" => 1_000_000_000,
+        "T" => 1_000_000_000_000,
+        "KI" => 1 << 10,
+        "MI" => 1 << 20,
+        "GI" => 1 << 30,
+        "TI" => 1 << 40,
+        _ => return Err("a size is written 500K, 50M or 2GiB".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "a size is written 500K, 50M or 2GiB".to_owned())?;
+    number.checked_mul(scale).filter(|size| *size > 0).ok_or_else(|| "the size makes no sense".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let parsed: jiff::SignedDuration =
+        text.parse().map_err(|_| "a time is written 500ms, 30s or 2m".to_owned())?;
+    parsed.try_into().map_err(|_| "a time cannot be negative".to_owned())
+}

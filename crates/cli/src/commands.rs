@@ -1,0 +1,313 @@
+//! What each command does.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use etcetera::BaseStrategy;
+use model_provisioner::{
+    DEFAULT_LLAMACPP_HANDOFF_PATH, Digest, DigestAlgorithm, Error, Expectation, Lifecycle, ModelProvisioner,
+    ModelProvisionerConfig, ModelRef, Network, Outcome, Policy, ProvisionerBuilder, ResolvedModel,
+    TransferSettings, provisioner_core,
+};
+
+use crate::{
+    args::{Args, Command, Common, Ensure, Hub},
+    document::{Changed, Health, Listed, Model, ModelOrFailure, Planned, Verified, table, word},
+    environment, exit,
+    failure::Failure,
+    output::Output,
+    progress::Shown,
+};
+
+type Done = Result<ExitCode, Failure>;
+
+/// Runs one command.
+pub(crate) async fn run(args: Args, output: Output) -> Done {
+    let Args { common, command } = args;
+    match command {
+        Command::Ensure(ensure) => run_ensure(&common, ensure, output).await,
+        Command::Plan { references, hub } => plan(&common, &references, &hub, output).await,
+        Command::Provision { config, handoff } => provision(&common, &config, handoff, output).await,
+        Command::List => list(&common, output).await,
+        Command::Show { id } => show(&common, &id, output).await,
+        Command::Verify { ids, all } => verify(&common, ids, all, output).await,
+        Command::Retire { id } => move_to(&common, &id, Lifecycle::Retired, output).await,
+        Command::Activate { id } => move_to(&common, &id, Lifecycle::Active, output).await,
+        Command::Remove { id } => remove(&common, &id, output).await,
+        Command::Doctor { fix } => doctor(&common, fix, output).await,
+        Command::Completions { shell } => completions(shell),
+    }
+}
+
+async fn run_ensure(common: &Common, ensure: Ensure, output: Output) -> Done {
+    let expectation = expectation(&ensure)?;
+    let is_one = ensure.references.len() == 1;
+    if !is_one && (expectation.digest().is_some() || ensure.handoff.is_some()) {
+        return Err(Failure::usage("a digest or a handoff is of one model; give one reference"));
+    }
+    let provisioner = asked(common, &ensure.hub)?;
+    let mut done = Vec::new();
+    let mut first_failure = None;
+    for reference in &ensure.references {
+        match ensure_one(&provisioner, reference, &expectation, &ensure, output).await {
+            Ok(model) => done.push(ModelOrFailure::Model(Box::new(model))),
+            Err(failure) if is_one => return Err(failure),
+            Err(failure) => {
+                Output::failure_text(&failure);
+                let reference = reference.to_string_lossy().into_owned();
+                first_failure.get_or_insert(failure.code);
+                done.push(ModelOrFailure::Failure { reference, error: failure });
+            }
+        }
+    }
+    let paths: Vec<_> =
+        done.iter().filter_map(ModelOrFailure::local_path).map(|path| path.display().to_string()).collect();
+    match done.as_slice() {
+        [ModelOrFailure::Model(only)] if is_one => output.result(only, paths.join("\n"))?,
+        all => output.result(&all, paths.join("\n"))?,
+    }
+    Ok(first_failure.map_or(ExitCode::SUCCESS, exit::status))
+}
+
+async fn ensure_one(
+    provisioner: &ModelProvisioner,
+    reference: &OsStr,
+    expectation: &Expectation,
+    ensure: &Ensure,
+    output: Output,
+) -> Result<Model, Failure> {
+    let reference = selected(provisioner, reference, &ensure.hub).await?;
+    let model = if ensure.refresh {
+        provisioner.refresh(&provisioner.parse(&reference).await?, expectation).await?
+    } else {
+        provisioner.ensure_str(&reference, expectation).await?
+    };
+    warn(&model, output);
+    let handoff = match &ensure.handoff {
+        Some(path) => Some(provisioner.hand_off(&model, path).await?),
+        None => None,
+    };
+    Ok(Model::new(&model, handoff))
+}
+
+/// A reference with what the options say of a hub's repository.
+async fn selected(provisioner: &ModelProvisioner, reference: &OsStr, hub: &Hub) -> Result<String, Failure> {
+    let written = text(reference)?;
+    if hub.revision.is_none() && hub.include.is_empty() && hub.exclude.is_empty() {
+        return Ok(written.to_owned());
+    }
+    let usage = || Failure::usage("`--revision`, `--include` and `--exclude` are of a hub's repository");
+    match provisioner.parse(written).await? {
+        ModelRef::Hub(parsed) => {
+            let (include, exclude) = (hub.include.clone(), hub.exclude.clone());
+            let selected = parsed.select(hub.revision.as_deref(), include, exclude).map_err(Error::from)?;
+            Ok(selected.to_string())
+        }
+        _ => Err(usage()),
+    }
+}
+
+async fn plan(common: &Common, references: &[OsString], hub: &Hub, output: Output) -> Done {
+    let provisioner = asked(common, hub)?;
+    let mut plans = Vec::new();
+    for reference in references {
+        let reference = provisioner.parse(&selected(&provisioner, reference, hub).await?).await?;
+        plans.push(Planned::from(provisioner.plan(&reference).await?));
+    }
+    let text = plans.iter().map(Planned::text).collect::<Vec<_>>().join("\n");
+    match plans.as_slice() {
+        [only] => output.result(only, text)?,
+        several => output.result(&several, text)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn expectation(ensure: &Ensure) -> Result<Expectation, Failure> {
+    let digest = match (&ensure.sha256, &ensure.digest) {
+        (Some(hex), _) => {
+            let hex = hex.strip_prefix("sha256:").unwrap_or(hex);
+            Some(Digest::new(DigestAlgorithm::Sha256, hex).map_err(Error::from)?)
+        }
+        (None, Some(digest)) => Some(digest.parse().map_err(Error::from)?),
+        (None, None) => None,
+    };
+    Ok(digest.map_or_else(Expectation::none, Expectation::pinned).strict(ensure.strict))
+}
+
+/// Says what the model lacks.
+fn warn(model: &ResolvedModel, output: Output) {
+    if model.verification.outcome == Outcome::Warn {
+        let Some(_) = &model.digest else {
+            output.warning(format_args!("`{}` is unverified: {}", model.id, model.verification.reason));
+            let option = if model.files.len() == 1 { "--sha256" } else { "--digest" };
+            output.hint(format_args!("give its digest with `{option}`, or let `verify` compute one"));
+            return;
+        };
+        output.warning(format_args!("`{}`: {}", model.id, model.verification.reason));
+    }
+}
+
+async fn provision(common: &Common, config_path: &Path, handoff: Option<PathBuf>, output: Output) -> Done {
+    let config = ModelProvisionerConfig::from_path(config_path)?;
+    let mut policy = config.policy.clone();
+    if is_offline(common) {
+        policy.network = Network::Offline;
+    }
+    let dest =
+        handoff.or_else(|| config.handoff_path()).unwrap_or_else(|| DEFAULT_LLAMACPP_HANDOFF_PATH.into());
+    let provisioner =
+        environment::with_hub(builder(common)?.policy(policy), TransferSettings::default().stall)?.build()?;
+    let done = provisioner.provision(&config, config_path, &dest).await?;
+    warn(&done.model, output);
+    output.say(format_args!(
+        "{} ({}, {})",
+        done.model.id,
+        indicatif::HumanBytes(done.model.size_bytes),
+        word(&done.model.verification)
+    ));
+    output.result(&Model::new(&done.model, Some(done.handoff.clone())), done.handoff.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(common: &Common, output: Output) -> Done {
+    let inventory = local(common)?.list().await?;
+    for damaged in &inventory.damaged {
+        output.warning(&damaged.reason);
+    }
+    if inventory.damaged.iter().any(|damaged| !damaged.is_newer) {
+        output.hint("`doctor --fix` sets damaged records aside");
+    }
+    let models: Vec<_> = inventory.models.into_iter().map(Listed::from).collect();
+    if models.is_empty() {
+        output.say("the catalog is empty");
+    }
+    output.result(&models, table(&models))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(common: &Common, id: &OsStr, output: Output) -> Done {
+    let provisioner = local(common)?;
+    let entry = provisioner.show(&reference(&provisioner, id).await?).await?;
+    let model = Model::new(&ResolvedModel::new(entry.record, true), None);
+    output.result(&model, model.card(entry.last_used_at))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn verify(common: &Common, ids: Vec<OsString>, all: bool, output: Output) -> Done {
+    let provisioner = local(common)?;
+    let mut reports = Vec::new();
+    let ids = if all {
+        let inventory = provisioner.list().await?;
+        reports.extend(inventory.damaged.into_iter().map(Verified::damaged));
+        inventory.models.into_iter().map(|model| model.record.id.into()).collect()
+    } else {
+        ids
+    };
+    for id in ids {
+        let done = match reference(&provisioner, &id).await {
+            Ok(reference) => provisioner.verify(&reference).await.map_err(Failure::from),
+            Err(failure) => Err(failure),
+        };
+        reports.push(match done {
+            Ok(report) => Verified::from(report),
+            Err(failure) => Verified::failed(id.to_string_lossy().into_owned(), failure),
+        });
+    }
+    let first_failure = reports.iter().find_map(|report| report.code);
+    let lines: Vec<_> = reports.iter().map(Verified::line).collect();
+    output.result(&reports, lines.join("\n"))?;
+    Ok(first_failure.map_or(ExitCode::SUCCESS, exit::status))
+}
+
+async fn move_to(common: &Common, id: &OsStr, lifecycle: Lifecycle, output: Output) -> Done {
+    let provisioner = local(common)?;
+    let reference = reference(&provisioner, id).await?;
+    let record = match lifecycle {
+        Lifecycle::Active => provisioner.activate(&reference).await?,
+        Lifecycle::Retired => provisioner.retire(&reference).await?,
+    };
+    let text = format!("{} is {}", record.id, record.lifecycle.as_str());
+    let changed = Changed { id: record.id, local_path: record.local_path, lifecycle: Some(record.lifecycle) };
+    output.result(&changed, text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn remove(common: &Common, id: &OsStr, output: Output) -> Done {
+    let provisioner = local(common)?;
+    let record = provisioner.remove(&reference(&provisioner, id).await?).await?;
+    let what =
+        if record.id.starts_with("local:") { "its files are yours, and stay" } else { "its files are freed" };
+    let text = format!("{} is removed from the catalog; {what}", record.id);
+    output.result(&Changed { id: record.id, local_path: record.local_path, lifecycle: None }, text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn doctor(common: &Common, fix: bool, output: Output) -> Done {
+    let provisioner = local(common)?;
+    let findings = provisioner.doctor(fix).await?.into_iter().map(Into::into).collect();
+    let health = Health { cache_dir: provisioner.cache_dir().display().to_string(), findings };
+    output.result(&health, health.text())?;
+    let status = exit::status(model_provisioner::ErrorCode::DamagedRecord);
+    Ok(if health.is_sound() { ExitCode::SUCCESS } else { status })
+}
+
+fn completions(shell: Shell) -> Done {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "model-provisioner", &mut script);
+    Output::raw(&script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A provisioner for commands that never need the network.
+fn local(common: &Common) -> Result<ModelProvisioner, Failure> {
+    Ok(builder(common)?.build()?)
+}
+
+/// A provisioner for a person who names a source, and so asks for it. The policy of an operator is in the config.
+fn asked(common: &Common, hub: &Hub) -> Result<ModelProvisioner, Failure> {
+    let network = if is_offline(common) { Network::Offline } else { Network::Allow };
+    let defaults = TransferSettings::default();
+    let stall = hub.timeout.unwrap_or(defaults.stall);
+    let settings = TransferSettings { stall, bytes_per_second: hub.limit_rate, ..defaults };
+    let builder = builder(common)?.policy(Policy { network, ..Policy::default() }).transfer(settings);
+    Ok(environment::with_hub(builder, stall)?.build()?)
+}
+
+fn builder(common: &Common) -> Result<ProvisionerBuilder, Failure> {
+    let builder = ModelProvisioner::builder(cache_dir(common)?).progress(Shown::new(common));
+    Ok(match common.wait {
+        Some(wait) => builder.wait(wait),
+        None => builder,
+    })
+}
+
+fn cache_dir(common: &Common) -> Result<PathBuf, Failure> {
+    match &common.cache_dir {
+        Some(folder) if !folder.is_empty() => Ok(folder.into()),
+        _ => {
+            let base = etcetera::choose_base_strategy()
+                .map_err(|_| Failure::usage("there is no home folder; name a cache with `--cache-dir`"))?;
+            Ok(base.cache_dir().join("models"))
+        }
+    }
+}
+
+fn is_offline(common: &Common) -> bool {
+    common.offline || environment::is_offline()
+}
+
+async fn reference(provisioner: &ModelProvisioner, id: &OsStr) -> Result<ModelRef, Failure> {
+    Ok(provisioner.parse(text(id)?).await?)
+}
+
+fn text(argument: &OsStr) -> Result<&str, Failure> {
+    argument.to_str().ok_or_else(|| {
+        let path = argument.to_string_lossy().into_owned();
+        Error::from(provisioner_core::Error::PathNotUtf8 { path }).into()
+    })
+}

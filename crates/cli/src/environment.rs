@@ -1,0 +1,58 @@
+//! What the field's other tools read from the environment, and so this one too.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the command, which reads the environment for the library"
+)]
+
+use std::{env, time::Duration};
+
+use model_provisioner::ProvisionerBuilder;
+
+use crate::failure::Failure;
+
+/// Whether `HF_HUB_OFFLINE` says that the network is off limits.
+pub(crate) fn is_offline() -> bool {
+    let says_so =
+        |text: &str| !matches!(text.to_ascii_uppercase().as_str(), "" | "0" | "OFF" | "NO" | "FALSE");
+    env::var("HF_HUB_OFFLINE").is_ok_and(|text| says_so(&text))
+}
+
+/// Adds the Hugging Face Hub: `HF_ENDPOINT`, and the token of `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, `HF_TOKEN_PATH`, or
+/// `HF_HOME/token`.
+#[cfg(feature = "hf")]
+pub(crate) fn with_hub(
+    builder: ProvisionerBuilder,
+    timeout: Duration,
+) -> Result<ProvisionerBuilder, Failure> {
+    use model_provisioner::{Error, HubFetcher, HubSettings};
+    let endpoint = env::var("HF_ENDPOINT").ok().filter(|text| !text.trim().is_empty());
+    let settings =
+        HubSettings::new(endpoint.as_deref()).map_err(Error::from)?.token(token()).timeout(timeout);
+    Ok(builder.fetcher(HubFetcher::new(settings)))
+}
+
+#[cfg(not(feature = "hf"))]
+pub(crate) fn with_hub(builder: ProvisionerBuilder, _: Duration) -> Result<ProvisionerBuilder, Failure> {
+    Ok(builder)
+}
+
+#[cfg(feature = "hf")]
+fn token() -> Option<model_provisioner::Token> {
+    use std::{fs, path::PathBuf};
+
+    use etcetera::BaseStrategy;
+    use model_provisioner::Token;
+
+    let given =
+        ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].iter().find_map(|name| Token::new(&env::var(name).ok()?));
+    if given.is_some() {
+        return given;
+    }
+    let home = || match env::var_os("HF_HOME") {
+        Some(home) => Some(PathBuf::from(home)),
+        None => Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("huggingface")),
+    };
+    let path = env::var_os("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(home()?.join("token")))?;
+    Token::new(&fs::read_to_string(path).ok()?)
+}

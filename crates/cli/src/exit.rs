@@ -1,0 +1,51 @@
+//! The exit status of each kind of failure.
+
+use std::process::ExitCode;
+
+use model_provisioner::{Category, ErrorCode};
+
+/// The exit status of a code.
+pub(crate) fn status(code: ErrorCode) -> ExitCode {
+    ExitCode::from(number(code.category()))
+}
+
+/// The one table from kinds of failure to exit statuses.
+pub(crate) const fn number(category: Category) -> u8 {
+    match category {
+        Category::Other => 1,
+        Category::Usage => 2,
+        Category::NotFound => 3,
+        Category::Verification => 4,
+        Category::Denied => 5,
+        Category::Unavailable => 6,
+        Category::Authentication => 7,
+        Category::Storage => 8,
+        Category::Busy => 9,
+        Category::Interrupted => 130,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    #[test]
+    fn the_reference_of_codes_is_current() {
+        let mut page = String::from(
+            "# Error codes\n\nGenerated from the table in `crates/provisioner-core/src/code.rs`; \
+             `UPDATE_GENERATED=1 cargo test --workspace` writes it anew.\n\n\
+             With `--json` a failure is `{\"error\": {\"code\", \"message\", \"hint\", \"retriable\"}}`. \
+             A retriable one may go away without anybody changing anything.\n\n\
+             | code | exit | retriable | what happened | next step |\n| --- | --- | --- | --- | --- |\n",
+        );
+        for &code in ErrorCode::ALL {
+            let retriable = if code.is_retriable() { "yes" } else { "no" };
+            let (exit, meaning, hint) =
+                (number(code.category()), code.meaning(), code.hint().unwrap_or("as the message says"));
+            writeln!(page, "| `{code}` | {exit} | {retriable} | {meaning} | {hint} |").unwrap();
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/error-codes.md");
+        testkit::assert_current(path.as_ref(), page.as_bytes());
+    }
+}

@@ -1,0 +1,93 @@
+//! The `model-provisioner` command: arguments and environment in, text, JSON, progress and exit status out. All the
+//! rest is the library's.
+
+mod args;
+mod commands;
+mod document;
+mod environment;
+mod exit;
+mod failure;
+mod output;
+mod progress;
+
+use std::{env, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{args::Args, failure::Failure, output::Output};
+
+/// How long the end waits for writes that have begun.
+const LAST_WRITES: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return refuse(&error),
+    };
+    let output = Output::new(args.common.json, args.common.quiet);
+    allow_many_files();
+    start_log(&args);
+    let done = run(args, output);
+    match done {
+        Ok(status) => status,
+        Err(failure) => {
+            output.failure(&failure);
+            exit::status(failure.code)
+        }
+    }
+}
+
+/// Allows as many open files as the system does: each file that is being fetched holds a lock.
+fn allow_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Where that is refused, the old limit stands.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+/// Runs the command until it is done, or until the user interrupts it.
+fn run(args: Args, output: Output) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
+        // Over the limit on the size of files, a write is to fail and not to kill.
+        let _over_limit = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
+        tokio::select! {
+            biased;
+            done = commands::run(args, output) => done,
+            _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
+        }
+    });
+    // A write that has begun comes to its end; one that waits for a lock is not waited for.
+    runtime.shutdown_timeout(LAST_WRITES);
+    done
+}
+
+/// Says what is wrong with the arguments; or shows the help or the version, which is no failure.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // A reader that went away has seen enough.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let _ = error.print();
+    // The arguments were not understood, and yet a program may be waiting for its document.
+    if env::args_os().any(|arg| arg == "--json") {
+        let text = error.to_string();
+        let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+        let message = lines.collect::<Vec<_>>().join(" ");
+        Output::failure_document(&Failure::usage(message.trim_start_matches("error: ")));
+    }
+    exit::status(Failure::usage("").code)
+}
+
+/// Log lines go to standard error: warnings, or everything with `-v`.
+fn start_log(args: &Args) {
+    let level = match (args.common.verbose, args.common.quiet) {
+        (true, _) => tracing::Level::DEBUG,
+        (false, true) => tracing::Level::ERROR,
+        (false, false) => tracing::Level::WARN,
+    };
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    log.without_time().log_internal_errors(false).init();
+}

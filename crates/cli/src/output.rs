@@ -1,0 +1,106 @@
+//! Results on standard output, everything else on standard error. A reader that goes away ends the output quietly.
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+const RED: Style = AnsiColor::Red.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+const CYAN: Style = AnsiColor::Cyan.on_default().bold();
+
+/// Where the command writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet }
+    }
+
+    /// Prints the result: the document, or its text for people.
+    pub(crate) fn result(self, document: &impl Serialize, text: impl Display) -> Result<(), Failure> {
+        if self.json { print(&json(document)?) } else { print(&text.to_string()) }
+    }
+
+    /// Prints text that is no document in either mode, such as completions.
+    pub(crate) fn raw(text: &[u8]) -> Result<(), Failure> {
+        ignore_closed(io::stdout().lock().write_all(text))
+    }
+
+    pub(crate) fn warning(self, message: impl Display) {
+        if !self.quiet {
+            note(YELLOW, "warning", message);
+        }
+    }
+
+    pub(crate) fn hint(self, message: impl Display) {
+        if !self.quiet {
+            note(CYAN, "hint", message);
+        }
+    }
+
+    /// Says that something was done, for a person who watches.
+    pub(crate) fn say(self, message: impl Display) {
+        if !self.quiet && !self.json {
+            let _ = writeln!(anstream::stderr(), "{message}");
+        }
+    }
+
+    /// Tells a failure: in words on standard error, and as a document where documents are wanted.
+    pub(crate) fn failure(self, failure: &Failure) {
+        Self::failure_text(failure);
+        if self.json {
+            Self::failure_document(failure);
+        }
+    }
+
+    /// The words alone, where the failure is part of a larger document.
+    pub(crate) fn failure_text(failure: &Failure) {
+        note(RED, "error", &failure.message);
+        if let Some(hint) = &failure.hint {
+            note(CYAN, "hint", hint);
+        }
+    }
+
+    /// The document alone.
+    pub(crate) fn failure_document(failure: &Failure) {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            error: &'a Failure,
+        }
+        if let Ok(text) = json(&Document { error: failure }) {
+            let _ = print(&text);
+        }
+    }
+}
+
+fn json(document: &impl Serialize) -> Result<String, Failure> {
+    Ok(serde_json::to_string_pretty(document).map_err(io::Error::from)?)
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    ignore_closed(writeln!(anstream::stdout(), "{text}"))
+}
+
+fn ignore_closed(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+fn note(style: Style, word: &str, message: impl Display) {
+    let _ = writeln!(anstream::stderr(), "{style}{word}:{style:#} {message}");
+}

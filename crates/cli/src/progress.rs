@@ -1,0 +1,136 @@
+//! Progress on standard error.
+
+use std::{
+    collections::HashMap,
+    io::{self, IsTerminal, Write},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use model_provisioner::{ProgressEvent, ProgressSink};
+
+use crate::args::{Common, Progress};
+
+/// Less is hashed before a person would see a bar.
+const LARGE_BYTES: u64 = 256 << 20;
+
+const BAR: &str = "{msg} {wide_bar} {percent:>3}% of {total_bytes}, {bytes_per_sec}, {eta} left";
+
+/// Shows progress as the arguments say.
+#[derive(Debug)]
+pub(crate) enum Shown {
+    Nothing,
+    Lines,
+    Bars(Mutex<Bars>),
+}
+
+/// The bars that are on screen: one for each file or model that is worked on, and one for all that is fetched.
+#[derive(Debug, Default)]
+pub(crate) struct Bars {
+    screen: MultiProgress,
+    running: HashMap<String, ProgressBar>,
+    total: Option<ProgressBar>,
+}
+
+impl Shown {
+    pub(crate) fn new(common: &Common) -> Self {
+        match common.progress {
+            Progress::Json => Self::Lines,
+            Progress::Auto if !common.quiet && io::stderr().is_terminal() => Self::Bars(Mutex::default()),
+            Progress::Auto | Progress::None => Self::Nothing,
+        }
+    }
+}
+
+impl Drop for Shown {
+    /// Work that was cut off leaves no bar behind.
+    fn drop(&mut self) {
+        if let Self::Bars(bars) = self {
+            let bars = bars.get_mut().unwrap_or_else(PoisonError::into_inner);
+            bars.running.values().chain(&bars.total).for_each(ProgressBar::finish_and_clear);
+        }
+    }
+}
+
+impl ProgressSink for Shown {
+    fn on_event(&self, event: &ProgressEvent) {
+        match self {
+            Self::Nothing => {}
+            Self::Lines => {
+                if let Ok(line) = serde_json::to_string(event) {
+                    let _ = writeln!(io::stderr().lock(), "{line}");
+                }
+            }
+            Self::Bars(bars) => bars.lock().unwrap_or_else(PoisonError::into_inner).draw(event),
+        }
+    }
+}
+
+impl Bars {
+    fn draw(&mut self, event: &ProgressEvent) {
+        match event {
+            ProgressEvent::HashStarted { id, total_bytes, .. } if *total_bytes >= LARGE_BYTES => {
+                self.start(id.clone(), format!("hashing {}", short(id)), *total_bytes);
+            }
+            ProgressEvent::Hashed { id, done_bytes, .. } => self.go_on(id, *done_bytes),
+            ProgressEvent::HashEnded { id } => self.end(id),
+            ProgressEvent::FetchStarted { id, path, size_bytes } => {
+                let total = self.total.get_or_insert_with(|| bar(&self.screen, "in all".to_owned(), 0));
+                total.inc_length(*size_bytes);
+                self.start(format!("{id} {path}"), short(path), *size_bytes);
+            }
+            ProgressEvent::Fetched { id, path, done_bytes, .. } => {
+                self.go_on(&format!("{id} {path}"), *done_bytes);
+            }
+            ProgressEvent::FetchEnded { id, path } => self.end(&format!("{id} {path}")),
+            ProgressEvent::Ready { .. } => {
+                if let Some(total) = self.total.take() {
+                    total.finish_and_clear();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn start(&mut self, key: String, message: String, total_bytes: u64) {
+        let bar = bar(&self.screen, message, total_bytes);
+        self.running.insert(key, bar);
+    }
+
+    /// Threads report in any order; a bar never goes back.
+    fn go_on(&mut self, key: &str, done_bytes: u64) {
+        let Some(bar) = self.running.get(key) else { return };
+        let more = done_bytes.saturating_sub(bar.position());
+        bar.inc(more);
+        if let Some(total) = &self.total {
+            total.inc(more);
+        }
+    }
+
+    fn end(&mut self, key: &str) {
+        if let Some(bar) = self.running.remove(key) {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(screen: &MultiProgress, message: String, total_bytes: u64) -> ProgressBar {
+    let bar = screen.add(ProgressBar::new(total_bytes));
+    if let Ok(style) = ProgressStyle::with_template(BAR) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_message(message);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// The end of an id, which tells models apart.
+fn short(id: &str) -> String {
+    let name = id.rsplit('/').next().unwrap_or(id);
+    if name.chars().count() <= 24 {
+        name.to_owned()
+    } else {
+        name.chars().take(21).chain("...".chars()).collect()
+    }
+}

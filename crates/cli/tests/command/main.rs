@@ -1,0 +1,13 @@
+//! The command, run as a process.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod digests;
+mod exit_codes;
+mod hub;
+mod isolation;
+mod kills;
+mod output;
+mod processes;
+mod readme;
+mod workbench;

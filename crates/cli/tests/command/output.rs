@@ -1,0 +1,205 @@
+//! What people and programs see.
+
+use std::process::{Command, Stdio};
+
+use crate::workbench::{Finished, Workbench, finish};
+
+/// Takes out what differs from run to run.
+fn steady(bench: &Workbench, text: &str) -> String {
+    let text = text.replace(bench.path("").to_str().unwrap(), "[DIR]/");
+    let mut words: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let line: Vec<_> = line.split(' ').map(|word| if is_time(word) { "[TIME]" } else { word }).collect();
+        words.push(line.join(" "));
+    }
+    words.join("\n")
+}
+
+fn is_time(word: &str) -> bool {
+    let word = word.trim_matches(['"', ',']);
+    word.len() >= 20 && word.ends_with('Z') && word.starts_with("20")
+}
+
+#[test]
+fn a_person_sees_paths_cards_and_tables() {
+    let bench = Workbench::new();
+    bench.file("a.gguf", "GGUF");
+    let Finished { status, stdout, stderr } = bench.run(&["ensure", "a.gguf"]);
+    assert_eq!((status, stdout.trim()), (0, bench.path("a.gguf").to_str().unwrap()));
+    insta::assert_snapshot!(steady(&bench, &stderr), @r"
+    warning: `local:[DIR]/a.gguf` is unverified: no digest was given, and its bytes were not read
+    hint: give its digest with `--sha256`, or let `verify` compute one
+    ");
+    assert_eq!(bench.run(&["ensure", "a.gguf", "-q"]).stderr, "");
+    let verified = bench.run(&["verify", "--all"]);
+    insta::assert_snapshot!(steady(&bench, &verified.stdout), @"pass  local:[DIR]/a.gguf: hashed for the first time");
+    insta::assert_snapshot!(steady(&bench, &bench.run(&["show", "a.gguf"]).stdout), @r"
+    id           local:[DIR]/a.gguf
+    path         [DIR]/a.gguf
+    size         4 B in 1 file
+    state        Active
+    digest       sha256:b83633aa785344791618f2fddf131b010ea04912a60430760b070bad293f65bd
+    verified     first-use: hashed for the first time
+    verified at  [TIME]
+    last used    [TIME]
+    ");
+    let list = bench.run(&["list"]).stdout;
+    assert!(list.starts_with("STATE") && list.contains("first-use") && list.contains("local:/"), "{list}");
+    let removed = bench.run(&["remove", "a.gguf"]);
+    insta::assert_snapshot!(steady(&bench, &removed.stdout), @"local:[DIR]/a.gguf is removed from the catalog; its files are yours, and stay");
+    assert_eq!(bench.run(&["list"]).stdout, "");
+}
+
+#[test]
+fn a_program_sees_documents() {
+    let bench = Workbench::new();
+    bench.file("a.gguf", "GGUF");
+    bench.run(&["ensure", "a.gguf", "-q"]);
+    bench.run(&["verify", "a.gguf"]);
+    let done = bench.run(&["ensure", "a.gguf", "--json"]);
+    assert_eq!(done.stderr, "");
+    insta::assert_snapshot!(steady(&bench, &done.stdout), @r#"
+    {
+      "id": "local:[DIR]/a.gguf",
+      "local_path": "[DIR]/a.gguf",
+      "size_bytes": 4,
+      "digest": {
+        "algo": "sha256",
+        "value": "b83633aa785344791618f2fddf131b010ea04912a60430760b070bad293f65bd"
+      },
+      "verification": {
+        "outcome": "pass",
+        "basis": "first-use",
+        "reason": "matches the digest of its first use",
+        "verified_at": [TIME]
+      },
+      "lifecycle": "Active",
+      "cached": true,
+      "files": [
+        {
+          "path": "a.gguf",
+          "size": 4,
+          "digest": {
+            "algo": "sha256",
+            "value": "b83633aa785344791618f2fddf131b010ea04912a60430760b070bad293f65bd"
+          }
+        }
+      ]
+    }
+    "#);
+    let list = bench.json(&["list"]);
+    let keys: Vec<_> = list[0].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        ["digest", "id", "last_used_at", "lifecycle", "local_path", "size_bytes", "verification"]
+    );
+    assert_eq!(bench.json(&["show", "a.gguf"])["lifecycle"], "Active");
+    let verify = bench.json(&["verify", "a.gguf"]);
+    assert_eq!((&verify[0]["outcome"], verify.as_array().unwrap().len()), (&"pass".into(), 1));
+    assert_eq!(bench.json(&["retire", "a.gguf"])["lifecycle"], "Retired");
+    assert_eq!(bench.json(&["activate", "a.gguf"])["lifecycle"], "Active");
+    assert_eq!(bench.json(&["doctor"])["findings"], serde_json::json!([]));
+    assert!(bench.json(&["remove", "a.gguf"])["id"].is_string());
+    assert_eq!(bench.json(&["list"]), serde_json::json!([]));
+}
+
+#[test]
+fn provision_prints_where() {
+    let bench = Workbench::new();
+    bench.file("conf/a.gguf", "GGUF");
+    bench.file("conf/model.yaml", "model_ref: a.gguf\n");
+    let provision = ["provision", "--config", "conf/model.yaml"];
+    let done = bench.run(&provision);
+    let default = bench.path(".runtime/engines/llamacpp.json");
+    assert_eq!((done.status, done.stdout.trim()), (0, default.to_str().unwrap()), "{}", done.stderr);
+    let json = bench.json(&[&provision[..], &["--handoff", "here.json"]].concat());
+    assert_eq!(json["handoff"], bench.path("here.json").to_str().unwrap());
+    assert_eq!(json["local_path"], bench.path("conf/a.gguf").to_str().unwrap());
+    bench.file("conf/model.yaml", "model_ref: a.gguf\nhandoff: out/h.json\n");
+    assert_eq!(bench.run(&provision).stdout.trim(), bench.path("conf/out/h.json").to_str().unwrap());
+    assert!(bench.path("conf/out/h.json").exists() && bench.path("here.json").exists());
+    let ensure = bench.json(&["ensure", "conf/a.gguf", "--handoff", "too.json"]);
+    assert_eq!(ensure["handoff"], bench.path("too.json").to_str().unwrap());
+}
+
+#[test]
+fn the_help_has_examples() {
+    let bench = Workbench::new();
+    let help = bench.run(&["--help"]);
+    assert_eq!((help.status, help.stderr.as_str()), (0, ""));
+    assert!(help.stdout.contains("Examples:") && help.stdout.contains("Exit status:"));
+    for command in [
+        "ensure",
+        "provision",
+        "list",
+        "show",
+        "verify",
+        "retire",
+        "activate",
+        "remove",
+        "doctor",
+        "completions",
+    ] {
+        assert!(help.stdout.contains(&format!("\n  {command} ")), "{command}");
+        assert_eq!(bench.run(&[command, "--help"]).status, 0);
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(bench.run(&["completions", shell]).stdout.contains("model-provisioner"));
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let bench = Workbench::new();
+    for n in 0..50 {
+        bench.file(&format!("m/{n}.gguf"), "GGUF");
+    }
+    let files: Vec<_> = (0..50).map(|n| format!("m/{n}.gguf")).collect();
+    let ensured = finish(bench.command().args(["ensure", "-q"]).args(&files));
+    assert_eq!(ensured.status, 0);
+    for args in [vec!["list", "--json"], vec!["completions", "bash"], vec!["--help"]] {
+        let mut child =
+            bench.command().args(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let done = child.wait_with_output().unwrap();
+        assert_eq!((done.status.code(), done.stderr), (Some(0), Vec::new()), "{args:?}");
+    }
+}
+
+#[test]
+fn progress_is_lines_only_where_it_is_asked_for() {
+    let bench = Workbench::new();
+    bench.file("a.gguf", vec![0; 20 << 20]);
+    bench.run(&["ensure", "a.gguf", "-q"]);
+    assert_eq!(bench.run(&["verify", "a.gguf"]).stderr, "", "nothing on a pipe");
+    let done = bench.run(&["verify", "a.gguf", "--progress", "json"]);
+    let events: Vec<serde_json::Value> =
+        done.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(names, ["resolving", "hash_started", "hashed", "hashed", "hash_ended"]);
+    let counts: Vec<_> = events.iter().filter_map(|event| event["done_bytes"].as_u64()).collect();
+    assert!(counts.is_sorted(), "{counts:?}");
+}
+
+#[test]
+fn colours_are_for_terminals() {
+    let bench = Workbench::new();
+    assert!(!bench.run(&["ensure", "absent"]).stderr.contains('\x1b'));
+    let mut forced: Command = bench.command();
+    assert!(finish(forced.env("CLICOLOR_FORCE", "1").args(["ensure", "absent"])).stderr.contains('\x1b'));
+}
+
+#[test]
+fn the_interrupt_key_ends_with_130() {
+    let bench = Workbench::new();
+    fs_err::File::create(bench.path("large.gguf")).unwrap().set_len(200 << 30).unwrap();
+    bench.run(&["ensure", "large.gguf", "-q"]);
+    let verify = ["verify", "large.gguf", "--progress", "json"];
+    let mut child = bench.command().args(verify).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    assert!(lines.any(|line| line.unwrap().contains("hash_started")));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    bench.has_no_temporary_files();
+}

@@ -1,0 +1,56 @@
+//! Many processes, one cache.
+
+use std::process::{Child, Stdio};
+
+use crate::workbench::Workbench;
+
+fn start(bench: &Workbench, args: &[&str]) -> Child {
+    bench.command().args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn succeed(children: Vec<Child>) {
+    for child in children {
+        let done = child.wait_with_output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+#[test]
+fn thirty_two_ensure_different_files() {
+    let bench = Workbench::new();
+    let names: Vec<_> = (0..32).map(|n| format!("{n}.gguf")).collect();
+    for name in &names {
+        bench.file(name, name);
+    }
+    succeed(names.iter().map(|name| start(&bench, &["ensure", name])).collect());
+    assert_eq!(bench.json(&["list"]).as_array().unwrap().len(), 32);
+    bench.has_no_temporary_files();
+    let log = fs_err::read_to_string(bench.cache().join("provenance.jsonl")).unwrap();
+    assert_eq!(
+        log.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).count(),
+        32
+    );
+}
+
+#[test]
+fn thirty_two_retire_and_activate_one_model() {
+    let bench = Workbench::new();
+    bench.file("a.gguf", "GGUF");
+    bench.run(&["ensure", "a.gguf", "-q"]);
+    let commands = ["retire", "activate"].into_iter().cycle().take(32);
+    succeed(commands.map(|command| start(&bench, &[command, "a.gguf"])).collect());
+    let list = bench.json(&["list"]);
+    assert!(["Active", "Retired"].contains(&list[0]["lifecycle"].as_str().unwrap()));
+    assert_eq!(list.as_array().unwrap().len(), 1);
+    bench.has_no_temporary_files();
+}
+
+#[test]
+fn thirty_two_ensure_one_model() {
+    let bench = Workbench::new();
+    bench.file("a.gguf", "");
+    let pinned =
+        ["ensure", "a.gguf", "--sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"];
+    succeed((0..32).map(|_| start(&bench, &pinned)).collect());
+    assert_eq!(bench.json(&["show", "a.gguf"])["verification"]["basis"], "pinned");
+}

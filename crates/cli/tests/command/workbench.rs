@@ -1,0 +1,119 @@
+//! A folder with a cache in it, and the command.
+
+use std::{
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+pub(crate) struct Workbench {
+    dir: tempfile::TempDir,
+}
+
+/// What a finished command left.
+pub(crate) struct Finished {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Workbench {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        Self { dir }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.path("cache")
+    }
+
+    pub(crate) fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// The command in this folder, with this cache, and with nothing else of the environment that it reads.
+    pub(crate) fn command(&self) -> Command {
+        self.command_at(Path::new(env!("CARGO_BIN_EXE_model-provisioner")))
+    }
+
+    fn command_at(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.dir.path()).env("MODEL_PROVISIONER_CACHE_DIR", self.cache());
+        for name in ["MODEL_PROVISIONER_OFFLINE", "HF_HUB_OFFLINE", "CLICOLOR_FORCE", "RUST_BACKTRACE"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// The command as a user who may not write everywhere: as oneself, or as `nobody` where that is root.
+    pub(crate) fn unprivileged(&self) -> Command {
+        if !rustix::process::geteuid().is_root() {
+            return self.command();
+        }
+        let copy = self.path("model-provisioner");
+        if !copy.exists() {
+            fs_err::copy(env!("CARGO_BIN_EXE_model-provisioner"), &copy).unwrap();
+        }
+        let mut command = self.command_at(&copy);
+        command.uid(65534).gid(65534);
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Finished {
+        finish(self.command().args(args))
+    }
+
+    /// The document that a command prints with `--json`.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let done = self.run(&[args, &["--json"]].concat());
+        serde_json::from_str(&done.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}{}", done.stdout, done.stderr))
+    }
+
+    /// Every file below the cache.
+    pub(crate) fn cache_files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.cache()];
+        while let Some(folder) = folders.pop() {
+            let Ok(entries) = fs_err::read_dir(folder) else { continue };
+            for entry in entries {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        files
+    }
+
+    /// The files of the catalog's records.
+    pub(crate) fn records(&self) -> Vec<PathBuf> {
+        self.cache_files()
+            .into_iter()
+            .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
+            .collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn has_no_temporary_files(&self) {
+        let left = self
+            .cache_files()
+            .into_iter()
+            .filter(|path| path.extension().is_some_and(|ending| ending == "tmp"));
+        assert_eq!(left.collect::<Vec<_>>(), Vec::<PathBuf>::new());
+    }
+}
+
+pub(crate) fn finish(command: &mut Command) -> Finished {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Finished { status: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
+}

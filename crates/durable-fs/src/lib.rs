@@ -1,0 +1,400 @@
+//! Files that survive: written whole or not at all, opened without following a planted symlink, locked with a
+//! bounded wait.
+//!
+//! # Crash safety
+//! [`replace`] writes a new file beside the old one, syncs it, renames it over the old one and syncs the folder.
+//! Whoever reads the name sees the old bytes or the new ones; when `replace` has returned, the new ones survive a
+//! loss of power. A process that dies in the middle leaves a file named `.<name>.<random>.tmp`, which nothing
+//! reads.
+//!
+//! # Locking
+//! [`lock`] takes an advisory lock on a file that is never removed, for removing it would let two processes hold
+//! two files of one name. The lock ends with the process. Where a file system has no locks, `lock` succeeds
+//! without one: all that it guards is written by [`replace`], so the worst is work that is done twice.
+
+use std::{
+    fs::{File, TryLockError},
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    fs::{Mode, OFlags},
+    io::Errno,
+};
+
+/// A failure, with the path.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system said no; its message names the path.
+    Io(io::Error),
+    /// What lies at the path was not made by us.
+    NotOurs {
+        /// The path.
+        path: PathBuf,
+        /// What is odd about it.
+        reason: &'static str,
+    },
+    /// Somebody else holds the lock.
+    Busy {
+        /// The file that is locked.
+        path: PathBuf,
+    },
+}
+
+/// A result with this crate's error.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::NotOurs { path, reason } => write!(f, "refusing to use `{}`: {reason}", path.display()),
+            Self::Busy { path } => write!(f, "`{}` is locked by another process", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            // Its text is ours already.
+            Self::Io(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Makes `path` a file of these bytes, atomically and durably. Missing folders are created.
+///
+/// # Errors
+/// [`Error::NotOurs`] for a symlink, a device, or whatever else at `path` is no regular file; [`Error::Io`]. Then whatever
+/// was there before is still there, and no temporary file is left.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = folder_of(path);
+    match fs_err::symlink_metadata(path) {
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(Error::NotOurs { path: path.to_owned(), reason: "it is no regular file" });
+        }
+        _ => {}
+    }
+    create_folders(folder)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut temporary = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .suffix(".tmp")
+        // Like any new file: the umask decides who may read it.
+        .permissions(PermissionsExt::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(|error| at(path, "write", &root_cause(&error)))?;
+    let failed = |error: io::Error| at(path, "write", &error);
+    temporary.as_file_mut().write_all(bytes).map_err(failed)?;
+    temporary.as_file().sync_all().map_err(failed)?;
+    temporary.persist(path).map_err(|error| failed(error.error))?;
+    sync_folder(folder)
+}
+
+/// Reads a file of at most `limit` bytes that is itself no symlink. `None` where there is no such file.
+///
+/// # Errors
+/// [`Error::NotOurs`] for a symlink, for what is no file, and for a file over the limit; [`Error::Io`].
+pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    let Some(file) = open(path, OFlags::RDONLY)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| at(path, "read", &error))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::NotOurs { path: path.to_owned(), reason: "it is larger than anything we write" });
+    }
+    Ok(Some(bytes))
+}
+
+/// Appends one line to a file, in one write. A line that a dying process left unfinished is ended first.
+///
+/// It is not synced: `sync` says whether it must be.
+///
+/// # Errors
+/// [`Error::NotOurs`] for a symlink and for what is no file; [`Error::Io`].
+pub fn append_line(path: &Path, line: &str, sync: bool) -> Result<()> {
+    let mut file = create(path, OFlags::RDWR | OFlags::APPEND)?;
+    let failed = |error: io::Error| at(path, "append to", &error);
+    let mut text = String::with_capacity(line.len() + 2);
+    if file.seek(SeekFrom::End(0)).map_err(failed)? > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1)).and_then(|_| file.read_exact(&mut last)).map_err(failed)?;
+        if last != *b"\n" {
+            text.push('\n');
+        }
+    }
+    text.push_str(line);
+    text.push('\n');
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    if sync {
+        file.sync_data().map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Makes sure that lines can be appended to a file, which is created where it is missing.
+///
+/// # Errors
+/// [`Error::NotOurs`] for a symlink and for what is no file; [`Error::Io`].
+pub fn check_appendable(path: &Path) -> Result<()> {
+    create(path, OFlags::WRONLY | OFlags::APPEND).map(drop)
+}
+
+/// Sets a file's times to now, and creates it empty where it is missing.
+///
+/// # Errors
+/// [`Error::NotOurs`] for a symlink and for what is no file; [`Error::Io`].
+pub fn touch(path: &Path) -> Result<()> {
+    let file = create(path, OFlags::WRONLY)?;
+    let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+    let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
+    rustix::fs::futimens(&file, &times).map_err(|error| at(path, "touch", &error.into()))?;
+    Ok(())
+}
+
+/// Removes a file and makes that durable.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove(path: &Path) -> Result<()> {
+    fs_err::remove_file(path)?;
+    sync_folder(folder_of(path))
+}
+
+/// Moves a file to another name on the same file system and makes that durable.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs_err::rename(from, to)?;
+    sync_folder(folder_of(to))?;
+    if folder_of(from) != folder_of(to) {
+        sync_folder(folder_of(from))?;
+    }
+    Ok(())
+}
+
+/// Creates a folder and those above it where they are missing, durably.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn create_folders(folder: &Path) -> Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder_of(folder);
+    create_folders(above)?;
+    match fs_err::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(()) => sync_folder(above),
+    }
+}
+
+/// Makes the names in a folder durable.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    fs_err::File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+/// A lock, until it is dropped.
+#[derive(Debug)]
+#[must_use = "the lock ends when it is dropped"]
+pub struct Lock {
+    _file: File,
+}
+
+/// Takes the lock on a file, which is created where it is missing. Blocks for as long as `wait`.
+///
+/// # Errors
+/// [`Error::Busy`] when the wait is over; [`Error::NotOurs`]; [`Error::Io`].
+pub fn lock(path: &Path, wait: Duration) -> Result<Lock> {
+    let file = create(path, OFlags::RDWR)?;
+    // No deadline that the clock cannot name: a wait that long has none.
+    let deadline = Instant::now().checked_add(wait);
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => return Ok(Lock { _file: file }),
+            Err(TryLockError::Error(error)) => return Err(at(path, "lock", &error)),
+        }
+        let left =
+            deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            return Err(Error::Busy { path: path.to_owned() });
+        }
+        thread::sleep(pause.min(left));
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
+
+/// Whether the file system says that it keeps no locks.
+fn has_no_locks(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    code.is_some_and(|code| [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS].contains(&code))
+}
+
+/// Whether what belongs to a user may be believed: our own, and the administrator's.
+pub fn is_trusted(uid: u32) -> bool {
+    uid == 0 || uid == rustix::process::geteuid().as_raw()
+}
+
+/// Opens a regular file of ours that is itself no symlink. `None` where there is none.
+fn open(path: &Path, flags: OFlags) -> Result<Option<File>> {
+    // Without `NONBLOCK`, opening a planted pipe would wait for ever.
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = match rustix::fs::open(path, flags, Mode::from_raw_mode(0o666)) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+        Err(Errno::LOOP) => return Err(Error::NotOurs { path: path.to_owned(), reason: "it is a symlink" }),
+        Err(Errno::NXIO | Errno::ISDIR) => {
+            return Err(Error::NotOurs { path: path.to_owned(), reason: "it is no regular file" });
+        }
+        Err(error) => return Err(at(path, "open", &error.into())),
+    };
+    let metadata = file.metadata().map_err(|error| at(path, "stat", &error))?;
+    let reason = if !metadata.is_file() {
+        "it is no regular file"
+    } else if !is_trusted(metadata.uid()) {
+        "it belongs to another user"
+    } else {
+        return Ok(Some(file));
+    };
+    Err(Error::NotOurs { path: path.to_owned(), reason })
+}
+
+fn create(path: &Path, flags: OFlags) -> Result<File> {
+    match open(path, flags | OFlags::CREATE)? {
+        Some(file) => Ok(file),
+        None => Err(at(path, "create", &io::ErrorKind::NotFound.into())),
+    }
+}
+
+fn at(path: &Path, verb: &str, error: &io::Error) -> Error {
+    Error::Io(io::Error::new(error.kind(), format!("failed to {verb} `{}`: {error}", path.display())))
+}
+
+/// What the system said, without the name of a temporary file that nobody knows.
+fn root_cause(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error.kind().into(),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs_err::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn replaces_whole_and_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/file.json");
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(read(&path, 3).unwrap().unwrap(), b"two");
+        fs_err::create_dir(dir.path().join("folder")).unwrap();
+        assert!(replace(&dir.path().join("folder"), b"x").is_err());
+        assert_eq!(names(dir.path()), ["a", "folder"]);
+    }
+
+    #[test]
+    fn a_symlink_is_never_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
+        fs_err::write(&target, "theirs").unwrap();
+        symlink(&target, &link).unwrap();
+        let refused = |result: Result<()>| matches!(result, Err(Error::NotOurs { .. }));
+        assert!(refused(read(&link, 10).map(drop)));
+        assert!(refused(append_line(&link, "x", false)));
+        assert!(refused(touch(&link)));
+        assert!(refused(lock(&link, Duration::ZERO).map(drop)));
+        assert!(refused(replace(&link, b"ours")));
+        assert_eq!(fs_err::read(&target).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn what_belongs_to_others_is_refused() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("planted");
+        fs_err::write(&path, "theirs").unwrap();
+        std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+        assert!(matches!(read(&path, 10), Err(Error::NotOurs { .. })));
+    }
+
+    #[test]
+    fn odd_files_are_refused_and_do_not_hang() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        for path in [&pipe, dir.path()] {
+            assert!(matches!(replace(path, b"x"), Err(Error::NotOurs { .. })));
+            assert!(matches!(read(path, 10), Err(Error::NotOurs { .. })), "{}", path.display());
+        }
+        fs_err::write(dir.path().join("large"), [0; 11]).unwrap();
+        assert!(matches!(read(&dir.path().join("large"), 10), Err(Error::NotOurs { .. })));
+        assert!(read(&dir.path().join("absent"), 10).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_unfinished_line_is_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        append_line(&path, "one", true).unwrap();
+        fs_err::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"tw").unwrap();
+        append_line(&path, "three", false).unwrap();
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), "one\ntw\nthree\n");
+    }
+
+    #[test]
+    fn a_lock_excludes_and_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".lock");
+        let held = lock(&path, Duration::ZERO).unwrap();
+        assert!(matches!(lock(&path, Duration::from_millis(5)), Err(Error::Busy { .. })));
+        drop(held);
+        drop(lock(&path, Duration::ZERO).unwrap());
+    }
+}

@@ -1,0 +1,85 @@
+//! The files of a folder.
+
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use provisioner_core::{FetchError, FetchErrorKind, RelativePath};
+
+use crate::fetcher::{failed, not_utf8};
+
+/// More names than any model has; a folder with more was hardly meant.
+const MAX_NAMES: usize = 100_000;
+
+/// Folders lie no deeper in any model.
+const MAX_DEPTH: usize = 64;
+
+/// The files below a folder, by relative path, in the order of the paths, with their sizes in bytes. Names that
+/// begin with a dot are left out, at every depth. Symlinks are followed.
+///
+/// It may block.
+///
+/// # Errors
+/// What cannot be listed, a name that makes no safe path, a symlink that leads nowhere or in a circle, something
+/// that is neither file nor folder, too many files.
+pub fn names(folder: &Path) -> Result<Vec<(RelativePath, u64)>, FetchError> {
+    let mut walk = Walk::default();
+    walk.enter(folder, "")?;
+    walk.found.sort_unstable();
+    Ok(walk.found)
+}
+
+/// A walk through folders.
+#[derive(Default)]
+struct Walk {
+    found: Vec<(RelativePath, u64)>,
+    /// Device and inode of the folders that it is in.
+    above: Vec<(u64, u64)>,
+    /// How many names it has seen, of files and of folders.
+    names: usize,
+}
+
+impl Walk {
+    fn enter(&mut self, folder: &Path, prefix: &str) -> Result<(), FetchError> {
+        let metadata = fs_err::metadata(folder).map_err(|error| failed(folder, error))?;
+        let identity = (metadata.dev(), metadata.ino());
+        if self.above.len() >= MAX_DEPTH {
+            let message = format!("`{}` lies more than {MAX_DEPTH} folders deep", folder.display());
+            return Err(FetchError::new(FetchErrorKind::NotAFile, message));
+        }
+        if self.above.contains(&identity) {
+            let message = format!("`{}` leads back to a folder above it", folder.display());
+            return Err(FetchError::new(FetchErrorKind::NotAFile, message));
+        }
+        self.above.push(identity);
+        for entry in fs_err::read_dir(folder).map_err(|error| failed(folder, error))? {
+            let entry = entry.map_err(|error| failed(folder, error))?;
+            self.names += 1;
+            if self.names > MAX_NAMES {
+                let message = format!("more than {MAX_NAMES} names, up to `{}`", folder.display());
+                return Err(FetchError::new(FetchErrorKind::NotAFile, message));
+            }
+            let path: PathBuf = entry.path();
+            let name = entry.file_name();
+            if name.as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let name = name.to_str().ok_or_else(|| not_utf8(&path))?;
+            let relative = format!("{prefix}{name}");
+            let metadata = fs_err::metadata(&path).map_err(|error| failed(&path, error))?;
+            if metadata.is_dir() {
+                self.enter(&path, &format!("{relative}/"))?;
+            } else if metadata.is_file() {
+                let relative = RelativePath::new(relative)
+                    .map_err(|error| FetchError::new(FetchErrorKind::UnsafePath, error.to_string()))?;
+                self.found.push((relative, metadata.len()));
+            } else {
+                let message = format!("`{}` is neither a file nor a folder", path.display());
+                return Err(FetchError::new(FetchErrorKind::NotAFile, message));
+            }
+        }
+        self.above.pop();
+        Ok(())
+    }
+}

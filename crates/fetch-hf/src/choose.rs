@@ -1,0 +1,378 @@
+//! Which files of a repository belong to the model.
+//!
+//! - One file: it, and the other shards of its set.
+//! - A quantization: the GGUF file, or set of shards, whose name has it as whole words.
+//! - Patterns: what they take.
+//! - Otherwise what an engine loads: configuration, tokenizer and safetensors of a Transformers repository; or the one
+//!   model of a GGUF repository.
+//!
+//! A projector (`mmproj*.gguf`) goes along with a GGUF model and is never one; an importance matrix is neither.
+#![expect(
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "names on the Hub differ in letter case"
+)]
+
+use std::collections::BTreeMap;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use provisioner_core::{
+    Entry, FetchError, FetchErrorKind, RelativePath,
+    reference::{HubTarget, Selection, ShardName},
+};
+
+use crate::api::{TreeFile, unknown};
+
+/// The files of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) files: Vec<TreeFile>,
+    pub(crate) entry: Entry,
+    pub(crate) projector: Option<RelativePath>,
+}
+
+/// Names that an engine loads beside the weights, in a Transformers repository.
+const SIDE_FILES: [&str; 15] = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "chat_template.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "video_preprocessor_config.json",
+    "quantize_config.json",
+];
+
+/// Chooses the files of a target. `repo` is for messages.
+pub(crate) fn choose(repo: &str, target: &HubTarget, tree: Vec<TreeFile>) -> Result<Choice, FetchError> {
+    match target {
+        HubTarget::File(path) => one_file(path, &tree),
+        HubTarget::Quantization(quantization) => one_quantization(repo, quantization, &tree),
+        HubTarget::Repository(selection) if selection.is_empty() => whole(repo, tree),
+        HubTarget::Repository(selection) => selected(selection, tree),
+    }
+}
+
+fn one_file(path: &RelativePath, tree: &[TreeFile]) -> Result<Choice, FetchError> {
+    if let Some(set) = ShardName::parse(path.file_name()) {
+        let above = path.as_str().strip_suffix(path.file_name()).unwrap_or_default();
+        let wanted = (1..=set.count()).map(|number| format!("{above}{}", set.sibling(number)));
+        let mut files = Vec::new();
+        for shard in wanted {
+            match tree.iter().find(|file| file.path.as_str() == shard) {
+                Some(file) => files.push(file.clone()),
+                None if tree.iter().any(|file| file.path == *path) || !files.is_empty() => {
+                    let message = format!("missing shard `{shard}`, of {}", set.count());
+                    return Err(FetchError::new(FetchErrorKind::MissingShard, message));
+                }
+                None => break,
+            }
+        }
+        if !files.is_empty() {
+            return Ok(gguf(files, path.clone(), tree));
+        }
+    }
+    let Some(file) = tree.iter().find(|file| file.path == *path) else {
+        let ending = path.as_str().rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
+        let alike = tree.iter().filter(|file| !ending.is_empty() && file.path.as_str().ends_with(ending));
+        let alike: Vec<_> = alike.map(|file| format!("`{}`", file.path)).take(20).collect();
+        return Err(unknown(format!("the repository has no file `{path}`"), &alike));
+    };
+    Ok(gguf(vec![file.clone()], path.clone(), tree))
+}
+
+fn one_quantization(repo: &str, quantization: &str, tree: &[TreeFile]) -> Result<Choice, FetchError> {
+    let models = models(tree);
+    let matching: Vec<_> = models.iter().filter(|(name, _)| has_words(name, quantization)).collect();
+    match matching.as_slice() {
+        [(first, files)] => {
+            let entry = files.first().map(|file| file.path.clone());
+            let entry = entry.ok_or_else(|| unknown(format!("`{first}` has no files"), &[]))?;
+            Ok(gguf((*files).clone(), entry, tree))
+        }
+        [] => Err(unknown(format!("`{repo}` has no quantization `{quantization}`"), &list(&models))),
+        several => {
+            let choices =
+                several.iter().map(|(name, files)| described(name, files)).collect::<Vec<_>>().join(", ");
+            let message = format!("`{quantization}` fits several models of `{repo}`: {choices}");
+            Err(FetchError::new(FetchErrorKind::Ambiguous, message))
+        }
+    }
+}
+
+fn whole(repo: &str, tree: Vec<TreeFile>) -> Result<Choice, FetchError> {
+    let has = |ending: &str| tree.iter().any(|file| file.path.as_str().ends_with(ending));
+    if has(".safetensors") {
+        let files: Vec<_> = tree.into_iter().filter(|file| is_loaded(file.path.as_str())).collect();
+        return Ok(Choice { files, entry: Entry::Folder, projector: None });
+    }
+    let models = models(&tree);
+    match models.len() {
+        0 => {
+            let message =
+                format!("`{repo}` has no weights that are taken by themselves: no safetensors and no GGUF");
+            Err(FetchError::new(FetchErrorKind::NotFound, message).with_hint("name files with `--include`"))
+        }
+        1 => {
+            let (_, files) = models.into_iter().next().unwrap_or_default();
+            let entry = files.first().map(|file| file.path.clone());
+            let choice = entry
+                .map(|entry| gguf(files, entry, &tree))
+                .ok_or_else(|| unknown(format!("`{repo}` is empty"), &[]))?;
+            Ok(Choice { entry: Entry::Folder, ..choice })
+        }
+        _ => {
+            let choices = list(&models).join(", ");
+            let message = format!("`{repo}` has several models: {choices}");
+            let hint = format!("name one: `hf:{repo}:QUANTIZATION` or `hf:{repo}/FILE`");
+            Err(FetchError::new(FetchErrorKind::Ambiguous, message).with_hint(hint))
+        }
+    }
+}
+
+fn selected(selection: &Selection, tree: Vec<TreeFile>) -> Result<Choice, FetchError> {
+    let include = patterns(selection.include.iter())?;
+    let exclude = patterns(selection.exclude.iter())?;
+    let taken = |file: &TreeFile| {
+        let path = file.path.as_str();
+        (selection.include.is_empty() || include.is_match(path)) && !exclude.is_match(path)
+    };
+    let files: Vec<_> = tree.into_iter().filter(taken).collect();
+    if files.is_empty() {
+        return Err(FetchError::new(FetchErrorKind::NotFound, "the patterns take no file of the repository")
+            .with_hint("`plan` without patterns shows what there is"));
+    }
+    Ok(Choice { files, entry: Entry::Folder, projector: None })
+}
+
+/// Patterns as the field's tools read them: `*` crosses slashes.
+fn patterns<'a>(texts: impl Iterator<Item = &'a String>) -> Result<GlobSet, FetchError> {
+    let invalid = |error: globset::Error| {
+        FetchError::new(FetchErrorKind::NotFound, format!("a pattern is none: {error}"))
+    };
+    let mut set = GlobSetBuilder::new();
+    for text in texts {
+        set.add(GlobBuilder::new(text).literal_separator(false).build().map_err(invalid)?);
+    }
+    set.build().map_err(invalid)
+}
+
+/// Whether an engine loads a file of a Transformers repository. Weights in other formats are the same again.
+fn is_loaded(path: &str) -> bool {
+    let is_weight = path.ends_with(".safetensors") || path.ends_with(".safetensors.index.json");
+    let is_top = !path.contains('/');
+    let is_side = SIDE_FILES.contains(&path) || path.ends_with(".jinja") || path.ends_with(".tiktoken");
+    is_top && ((is_weight && !path.starts_with("consolidated")) || is_side)
+}
+
+/// The GGUF models of a repository, by the name of their first file without its ending and number, each with its files in
+/// order.
+fn models(tree: &[TreeFile]) -> BTreeMap<String, Vec<TreeFile>> {
+    let mut models: BTreeMap<String, Vec<TreeFile>> = BTreeMap::new();
+    for file in tree.iter().filter(|file| is_model(&file.path)) {
+        let path = file.path.as_str();
+        let stem = path.strip_suffix(".gguf").unwrap_or(path);
+        let name = match ShardName::parse(file.path.file_name()) {
+            Some(_) => stem.get(..stem.len() - "-00000-of-00000".len()).unwrap_or(stem),
+            None => stem,
+        };
+        models.entry(name.to_owned()).or_default().push(file.clone());
+    }
+    for files in models.values_mut() {
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    }
+    models
+}
+
+fn is_model(path: &RelativePath) -> bool {
+    let name = path.file_name().to_ascii_lowercase();
+    path.as_str().ends_with(".gguf") && !name.starts_with("mmproj") && !name.contains("imatrix")
+}
+
+fn is_projector(path: &RelativePath) -> bool {
+    path.as_str().ends_with(".gguf") && path.file_name().to_ascii_lowercase().starts_with("mmproj")
+}
+
+/// Whether a name has a quantization as whole words. `UD-Q4_K_M` is another quantization than `Q4_K_M`.
+fn has_words(name: &str, quantization: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let is_edge = |c: char| "-./ ".contains(c);
+    name.match_indices(quantization).any(|(at, found)| {
+        let (before, after) = (&name[..at], &name[at + found.len()..]);
+        let is_whole = (before.is_empty() || before.ends_with(is_edge))
+            && (after.is_empty() || after.starts_with(is_edge));
+        is_whole
+            && !before.strip_suffix('-').is_some_and(|word| {
+                word == "UD" || word.ends_with("-UD") || word.ends_with(".UD") || word.ends_with("/UD")
+            })
+    })
+}
+
+/// A model with the projector that goes along: one beside it, of the precision that loses nothing an engine uses.
+fn gguf(mut files: Vec<TreeFile>, entry: RelativePath, tree: &[TreeFile]) -> Choice {
+    let folder =
+        |path: &RelativePath| path.as_str().strip_suffix(path.file_name()).unwrap_or_default().to_owned();
+    let goes_along = entry.as_str().ends_with(".gguf") && !is_projector(&entry);
+    let home = folder(&entry);
+    let mut beside: Vec<_> = tree
+        .iter()
+        .filter(|file| {
+            is_projector(&file.path) && (folder(&file.path) == home || folder(&file.path).is_empty())
+        })
+        .collect();
+    let rank = |file: &&TreeFile| {
+        let name = file.path.file_name().to_ascii_uppercase();
+        ["F16", "BF16", "Q8_0", "F32"]
+            .iter()
+            .position(|precision| has_words(name.trim_end_matches(".GGUF"), precision))
+            .unwrap_or(9)
+    };
+    beside.sort_by_key(|file| (rank(file), file.path.clone()));
+    let projector = beside.first().filter(|_| goes_along).map(|file| file.path.clone());
+    files.extend(beside.first().filter(|_| goes_along).map(|file| (*file).clone()));
+    Choice { files, entry: Entry::File(entry), projector }
+}
+
+fn list(models: &BTreeMap<String, Vec<TreeFile>>) -> Vec<String> {
+    models.iter().map(|(name, files)| described(name, files)).collect()
+}
+
+fn described(name: &str, files: &[TreeFile]) -> String {
+    let bytes: u64 = files.iter().fold(0, |sum, file| sum.saturating_add(file.size));
+    format!("`{name}` ({})", readable(bytes))
+}
+
+/// A size for people.
+fn readable(bytes: u64) -> String {
+    let (mut value, mut unit) = (bytes, "B");
+    for next in ["KiB", "MiB", "GiB", "TiB"] {
+        if value < 10 * 1024 {
+            break;
+        }
+        (value, unit) = (value / 1024, next);
+    }
+    format!("{value} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use provisioner_core::{Digest, ModelRef};
+
+    use super::*;
+
+    fn tree(paths: &[&str]) -> Vec<TreeFile> {
+        let file = |path: &&str| TreeFile {
+            path: path.parse().unwrap(),
+            size: 20_000,
+            digest: Digest::sha256([1; 32]),
+        };
+        paths.iter().map(file).collect()
+    }
+
+    /// What a reference takes of a repository, or the error.
+    fn taken(reference: &str, paths: &[&str]) -> String {
+        let ModelRef::Hub(hub) = reference.parse().unwrap() else { panic!() };
+        match choose(hub.repo(), hub.target(), tree(paths)) {
+            Ok(choice) => {
+                let entry = match choice.entry {
+                    Entry::File(path) => path.to_string(),
+                    Entry::Folder => "folder".to_owned(),
+                };
+                let files: Vec<_> = choice.files.iter().map(|file| file.path.to_string()).collect();
+                format!("{entry}: {}", files.join(" "))
+            }
+            Err(error) => format!("{:?}: {error}; {}", error.kind, error.hint.clone().unwrap_or_default()),
+        }
+    }
+
+    #[test]
+    fn files_and_shards() {
+        let repo = [
+            "a.gguf",
+            "d/x-00001-of-00002.gguf",
+            "d/x-00002-of-00002.gguf",
+            "mmproj-BF16.gguf",
+            "mmproj-F16.gguf",
+        ];
+        assert_eq!(taken("hf:o/r/a.gguf", &repo), "a.gguf: a.gguf mmproj-F16.gguf");
+        assert_eq!(
+            taken("hf:o/r/d/x-00002-of-00002.gguf", &repo[..3]),
+            "d/x-00001-of-00002.gguf: d/x-00001-of-00002.gguf d/x-00002-of-00002.gguf"
+        );
+        assert!(
+            taken("hf:o/r/d/x-00001-of-00002.gguf", &repo[..2])
+                .starts_with("MissingShard: missing shard `d/x-00002-of-00002.gguf`")
+        );
+        assert!(
+            taken("hf:o/r/b.gguf", &repo)
+                .starts_with("NotFound: the repository has no file `b.gguf`; there are: `a.gguf`")
+        );
+        assert_eq!(taken("hf:o/r/mmproj-F16.gguf", &repo), "mmproj-F16.gguf: mmproj-F16.gguf");
+    }
+
+    #[test]
+    fn quantizations_are_whole_words() {
+        let repo = [
+            "m-Q4_K_M.gguf",
+            "m-UD-Q4_K_M.gguf",
+            "m.Q4_K.gguf",
+            "m-IQ4_K_M.gguf",
+            "imatrix-Q4_K_M.gguf",
+            "mmproj-Q8_0.gguf",
+            "Q8_0/m-Q8_0-00001-of-00001.gguf",
+        ];
+        assert!(taken("hf:o/r:q4_k_m", &repo).starts_with("m-Q4_K_M.gguf: m-Q4_K_M.gguf"));
+        assert!(taken("hf:o/r:UD-Q4_K_M", &repo).starts_with("m-UD-Q4_K_M.gguf: "));
+        assert!(taken("hf:o/r:Q4_K", &repo).starts_with("m.Q4_K.gguf: "));
+        assert!(taken("hf:o/r:Q8_0", &repo).starts_with("Q8_0/m-Q8_0-00001-of-00001.gguf: "));
+        let unknown = taken("hf:o/r:Q2_K", &repo);
+        assert!(
+            unknown.starts_with("NotFound")
+                && unknown.contains("`m-Q4_K_M` (19 KiB)")
+                && !unknown.contains("imatrix"),
+            "{unknown}"
+        );
+        let two = taken("hf:o/r:Q4_0", &["a-Q4_0.gguf", "b-Q4_0.gguf"]);
+        assert!(
+            two.starts_with("Ambiguous") && two.contains("`a-Q4_0`") && two.contains("`b-Q4_0`"),
+            "{two}"
+        );
+    }
+
+    #[test]
+    fn whole_repositories() {
+        let repo = [
+            "README.md",
+            "config.json",
+            "model.safetensors",
+            "pytorch_model.bin",
+            "tokenizer.json",
+            "onnx/model.onnx",
+            "original/consolidated.pth",
+            "consolidated.safetensors",
+            "chat_template.jinja",
+        ];
+        assert_eq!(
+            taken("hf:o/r", &repo),
+            "folder: config.json model.safetensors tokenizer.json chat_template.jinja"
+        );
+        assert_eq!(taken("hf:o/r", &["README.md", "m-Q4_0.gguf"]), "folder: m-Q4_0.gguf");
+        assert!(taken("hf:o/r", &["a-Q4_0.gguf", "a-Q8_0.gguf"]).starts_with("Ambiguous"));
+        assert!(taken("hf:o/r", &["README.md", "pytorch_model.bin"]).starts_with("NotFound"));
+    }
+
+    #[test]
+    fn patterns() {
+        let repo = ["a.json", "d/b.json", "c.txt", "[x].json"];
+        assert_eq!(taken("hf:o/r?include=*.json", &repo), "folder: a.json d/b.json [x].json");
+        assert_eq!(taken("hf:o/r?include=*.json&exclude=d%2F*", &repo), "folder: a.json [x].json");
+        assert_eq!(taken("hf:o/r?exclude=*.json", &repo), "folder: c.txt");
+        assert!(taken("hf:o/r?include=*.gguf", &repo).starts_with("NotFound"));
+    }
+}

@@ -1,0 +1,151 @@
+//! Listing and opening.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use provisioner_core::{
+    ByteRange, FetchError, FetchErrorKind, Locator, Manifest, ManifestFile, ModelFetcher, ModelRef, Opened,
+    ResolveRequest,
+};
+use reqwest::{
+    StatusCode, Url,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName},
+};
+
+use crate::{
+    HubSettings,
+    choose::choose,
+    http::{Answer, Http, broken, invalid},
+};
+
+/// Answers for `hf:` references.
+#[derive(Debug)]
+pub struct HubFetcher {
+    http: Http,
+    /// Where the hub sent us for a file: the next range is asked for there, until that address is refused.
+    sent_to: Mutex<HashMap<String, Url>>,
+}
+
+impl HubFetcher {
+    /// A fetcher for one hub. It opens nothing before it is asked.
+    pub fn new(settings: HubSettings) -> Self {
+        Self { http: Http::new(settings), sent_to: Mutex::default() }
+    }
+
+    fn known_place(&self, address: &str) -> Option<Url> {
+        self.sent_to.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
+    }
+
+    fn remember_place(&self, address: &str, place: Option<Url>) {
+        let mut sent_to = self.sent_to.lock().unwrap_or_else(PoisonError::into_inner);
+        match place {
+            Some(place) => sent_to.insert(address.to_owned(), place),
+            None => sent_to.remove(address),
+        };
+    }
+
+    /// Asks where the hub sent us last, and the hub itself when that does not answer any more: such addresses expire.
+    async fn ask(&self, address: &str, range: ByteRange) -> Result<Answer, FetchError> {
+        if let Some(place) = self.known_place(address) {
+            match self.http.get(place, range).await {
+                Err(error)
+                    if matches!(error.kind, FetchErrorKind::Unauthorized | FetchErrorKind::NotFound) =>
+                {
+                    self.remember_place(address, None);
+                }
+                answered => return answered,
+            }
+        }
+        let url = Url::parse(address)
+            .map_err(|_| FetchError::new(FetchErrorKind::Invalid, "a file's address is none"))?;
+        let answer = self.http.get(url, range).await?;
+        let is_elsewhere = !self.http.is_hub(&answer.url);
+        self.remember_place(address, is_elsewhere.then(|| answer.url.clone()));
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl ModelFetcher for HubFetcher {
+    fn schemes(&self) -> &'static [&'static str] {
+        &["hf"]
+    }
+
+    async fn resolve(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
+        let ModelRef::Hub(hub) = &request.reference else {
+            let message = format!("`{}` is no reference to the hub", request.reference);
+            return Err(FetchError::new(FetchErrorKind::Unsupported, message));
+        };
+        let commit = self.http.commit_of(hub, request.revision.as_deref()).await?;
+        let tree = self.http.tree_of(hub, &commit).await?;
+        let choice = choose(hub.repo(), hub.target(), tree)?;
+        let files = choice.files.into_iter().map(|file| ManifestFile {
+            locator: Locator::Streamed(
+                self.http.file_address(hub.repo(), &commit, file.path.as_str()).into(),
+            ),
+            path: file.path,
+            size: file.size,
+            digest: Some(file.digest),
+        });
+        let manifest = Manifest::new(request.reference.clone(), files.collect(), choice.entry)
+            .map_err(|error| FetchError::new(FetchErrorKind::Invalid, error.to_string()))?;
+        Ok(manifest.at_revision(commit).with_projector(choice.projector))
+    }
+
+    async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError> {
+        let Locator::Streamed(address) = &file.locator else {
+            return Err(FetchError::new(
+                FetchErrorKind::Unsupported,
+                format!("`{}` is not on the hub", file.path),
+            ));
+        };
+        let end = range.end.unwrap_or(file.size).min(file.size);
+        if range.start > end {
+            let message = format!("`{}` has no bytes from {} to {end}", file.path, range.start);
+            return Err(FetchError::new(FetchErrorKind::Invalid, message));
+        }
+        // HTTP has no way to ask for no bytes.
+        if range.start == end {
+            let range = ByteRange { start: end, end: Some(end) };
+            let stream = Box::pin(futures_util::stream::empty());
+            return Ok(Opened { range, total_size: Some(file.size), validator: None, stream });
+        }
+        let Answer { response, url } = self.ask(address, range).await?;
+        let headers = response.headers();
+        let is_page = text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
+        let is_due = file.path.as_str().to_ascii_lowercase().ends_with(".html");
+        if is_page && !is_due {
+            return Err(invalid(&url, "a web page came where a file was due"));
+        }
+        if text(headers, &CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            return Err(invalid(&url, "the bytes came encoded"));
+        }
+        let (range, total_size) = if response.status() == StatusCode::PARTIAL_CONTENT {
+            let parsed = text(headers, &CONTENT_RANGE).and_then(content_range);
+            parsed.ok_or_else(|| invalid(&url, "the answer does not say which bytes it has"))?
+        } else {
+            let length = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
+            (ByteRange { start: 0, end: length }, length)
+        };
+        let validator = text(headers, &ETAG).filter(|etag| !etag.starts_with("W/")).map(str::to_owned);
+        let stream = response.bytes_stream().map_err(move |error| broken(&url, &error));
+        Ok(Opened { range, total_size, validator, stream: Box::pin(stream) })
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// `bytes <first>-<last>/<size>` (RFC 9110, section 14.4).
+fn content_range(text: &str) -> Option<(ByteRange, Option<u64>)> {
+    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (start, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+    let end = last.checked_add(1).filter(|end| *end > start)?;
+    Some((ByteRange { start, end: Some(end) }, total.parse().ok()))
+}

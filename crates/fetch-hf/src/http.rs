@@ -1,0 +1,238 @@
+//! Requests, redirects, and what their failures mean.
+//!
+//! # Redirects
+//! They are followed here, at most ten: never from `https:` to `http:`, and with the token only for as long as every hop
+//! so far was at the endpoint's own origin.
+
+use std::{error::Error as StdError, sync::OnceLock, time::Duration};
+
+use jiff::fmt::rfc2822::DateTimeParser;
+use provisioner_core::{ByteRange, FetchError, FetchErrorKind};
+use reqwest::{
+    Client, Response, StatusCode, Url,
+    header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, LOCATION, RANGE, RETRY_AFTER},
+    redirect,
+};
+
+use crate::HubSettings;
+
+const MAX_REDIRECTS: usize = 10;
+const CONNECT: Duration = Duration::from_secs(15);
+const USER_AGENT: &str = concat!("model-provisioner/", env!("CARGO_PKG_VERSION"));
+
+/// A client of one hub.
+#[derive(Debug)]
+pub(crate) struct Http {
+    /// Made when it is first needed: reading the certificates takes longer than finding a present model.
+    client: OnceLock<Client>,
+    settings: HubSettings,
+}
+
+/// An answer, and the address that gave it.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    pub(crate) url: Url,
+}
+
+impl Http {
+    pub(crate) fn new(settings: HubSettings) -> Self {
+        Self { client: OnceLock::new(), settings }
+    }
+
+    fn client(&self) -> Result<&Client, FetchError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT.min(self.settings.timeout))
+            .read_timeout(self.settings.timeout)
+            .build()
+            .map_err(|error| unreachable(&self.settings.endpoint, &error))?;
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    pub(crate) fn endpoint(&self) -> &Url {
+        &self.settings.endpoint
+    }
+
+    /// Whether an address is of the hub itself.
+    pub(crate) fn is_hub(&self, url: &Url) -> bool {
+        url.origin() == self.settings.endpoint.origin()
+    }
+
+    /// Gets an address, following redirects, and returns the first answer that is a success.
+    pub(crate) async fn get(&self, url: Url, range: ByteRange) -> Result<Answer, FetchError> {
+        let client = self.client()?;
+        let mut url = url;
+        let mut at_home = true;
+        for _ in 0..=MAX_REDIRECTS {
+            at_home &= self.is_hub(&url);
+            let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+            if let Some(token) = self.settings.token.as_ref().filter(|_| at_home) {
+                let mut value = reqwest::header::HeaderValue::try_from(format!("Bearer {}", token.reveal()))
+                    .map_err(|_| FetchError::new(FetchErrorKind::Unauthorized, "the token is not one"))?;
+                value.set_sensitive(true);
+                request = request.header(AUTHORIZATION, value);
+            }
+            if let Some(range) = header_of(range) {
+                request = request.header(RANGE, range);
+            }
+            let response = request.send().await.map_err(|error| unreachable(&url, &error))?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(Answer { response, url });
+            }
+            if !status.is_redirection() {
+                return Err(self.refusal(&url, &response));
+            }
+            url = next(&url, response.headers())?;
+        }
+        Err(invalid(&url, "it redirects for ever"))
+    }
+
+    /// What a status that is no success means.
+    fn refusal(&self, url: &Url, response: &Response) -> FetchError {
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let status = response.status();
+        let said = header("x-error-message").map(|said| format!(": {}", shorten(said))).unwrap_or_default();
+        let message = format!("`{}` answered {}{said}", shown(url), status.as_u16());
+        let token_hint = match &self.settings.token {
+            None => "set HF_TOKEN to a token that may read it",
+            Some(_) => "the token that was given may not read it",
+        };
+        let kind = match (status, header("x-error-code")) {
+            (_, Some("GatedRepo")) => {
+                let hint =
+                    "accept the licence on the model's page, then set HF_TOKEN to a token of that account";
+                return FetchError::new(FetchErrorKind::Gated, message).with_hint(hint);
+            }
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
+                return FetchError::new(FetchErrorKind::Unauthorized, message).with_hint(token_hint);
+            }
+            (StatusCode::NOT_FOUND, _) => {
+                let hint = "check the repository's name, its revision and the file";
+                return FetchError::new(FetchErrorKind::NotFound, message).with_hint(hint);
+            }
+            (StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT, _) => FetchErrorKind::Unavailable,
+            (status, _) if status.is_server_error() => FetchErrorKind::Unavailable,
+            _ => FetchErrorKind::Invalid,
+        };
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| wait_of(value.to_str().ok()?));
+        FetchError { retry_after, ..FetchError::new(kind, message) }
+    }
+}
+
+/// The range as a header; none for a whole file.
+fn header_of(range: ByteRange) -> Option<String> {
+    match (range.start, range.end) {
+        (0, None) => None,
+        (start, None) => Some(format!("bytes={start}-")),
+        (start, Some(end)) => Some(format!("bytes={start}-{}", end.saturating_sub(1))),
+    }
+}
+
+fn next(url: &Url, headers: &HeaderMap) -> Result<Url, FetchError> {
+    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    let location = location.ok_or_else(|| invalid(url, "it redirects to nowhere"))?;
+    let next = url.join(location).map_err(|_| invalid(url, "it redirects to what is no address"))?;
+    if !next.username().is_empty() || next.password().is_some() {
+        return Err(invalid(url, "it redirects to an address with credentials"));
+    }
+    match (url.scheme(), next.scheme()) {
+        (_, "https") | ("http", "http") => Ok(next),
+        _ => Err(invalid(url, "it redirects away from https")),
+    }
+}
+
+/// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
+fn wait_of(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = DateTimeParser::new().parse_timestamp(text.trim().replace("GMT", "+0000")).ok()?;
+    #[expect(clippy::disallowed_methods, reason = "a date of the server's is of the real time")]
+    let now = jiff::Timestamp::now();
+    Duration::try_from(date.duration_since(now)).ok()
+}
+
+/// A connection that failed: later, perhaps; but not where a certificate is wrong.
+fn unreachable(url: &Url, error: &reqwest::Error) -> FetchError {
+    let mut causes = String::new();
+    let mut next: Option<&(dyn StdError + 'static)> = error.source();
+    while let Some(cause) = next {
+        causes = format!("{causes}: {cause}");
+        next = cause.source();
+    }
+    let is_tls =
+        ["certificate", "handshake", "InvalidContentType", "tls"].iter().any(|word| causes.contains(word));
+    let kind = if is_tls { FetchErrorKind::Invalid } else { FetchErrorKind::Unavailable };
+    let what = if is_tls { "TLS with" } else { "connecting to" };
+    FetchError::new(kind, format!("{what} `{}` failed{causes}", shown(url)))
+}
+
+pub(crate) fn broken(url: &Url, error: &reqwest::Error) -> FetchError {
+    FetchError::new(
+        FetchErrorKind::Unavailable,
+        format!("the connection to `{}` broke: {}", shown(url), error.without_url_text()),
+    )
+}
+
+pub(crate) fn invalid(url: &Url, what: &str) -> FetchError {
+    FetchError::new(FetchErrorKind::Invalid, format!("`{}`: {what}", shown(url)))
+}
+
+/// An address without what may be secret in it: signed addresses carry their signature in the query.
+pub(crate) fn shown(url: &Url) -> String {
+    let mut shown = url.clone();
+    shown.set_query(None);
+    shown.set_fragment(None);
+    // Neither can fail for an address that has a host.
+    let _ = (shown.set_username(""), shown.set_password(None));
+    shown.to_string()
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// An error's text without the address, whose query may be secret.
+trait WithoutUrl {
+    fn without_url_text(&self) -> String;
+}
+
+impl WithoutUrl for reqwest::Error {
+    fn without_url_text(&self) -> String {
+        self.source().map_or_else(|| "it ended early".to_owned(), ToString::to_string)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_seconds_or_dates() {
+        assert_eq!(wait_of("7"), Some(Duration::from_secs(7)));
+        assert!(wait_of("Wed, 21 Oct 2195 07:28:00 GMT").unwrap().as_secs() > 1_000_000);
+        assert_eq!(wait_of("Wed, 21 Oct 2015 07:28:00 GMT"), None);
+        assert_eq!(wait_of("soon"), None);
+    }
+
+    #[test]
+    fn signatures_are_not_shown() {
+        let url = Url::parse("https://cdn.example/x?Signature=secret#y").unwrap();
+        assert_eq!(shown(&url), "https://cdn.example/x");
+    }
+
+    #[test]
+    fn https_is_never_left() {
+        let headers = |location: &str| HeaderMap::from_iter([(LOCATION, location.parse().unwrap())]);
+        let https = Url::parse("https://a/x").unwrap();
+        assert!(next(&https, &headers("http://a/x")).is_err());
+        assert!(next(&https, &headers("file:///etc/passwd")).is_err());
+        assert_eq!(next(&https, &headers("/y")).unwrap().as_str(), "https://a/y");
+    }
+}

@@ -1,0 +1,79 @@
+//! Which hub, and as whom.
+
+use std::{fmt, time::Duration};
+
+use provisioner_core::{Error, Result};
+use reqwest::Url;
+
+/// The Hub itself.
+const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
+
+/// How long a connection may be silent.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A secret that shows itself to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// A token from its text; white space around it is no part of it. `None` where nothing is left.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(***)")
+    }
+}
+
+/// Which hub, and as whom.
+#[derive(Clone, Debug)]
+pub struct HubSettings {
+    pub(crate) endpoint: Url,
+    pub(crate) token: Option<Token>,
+    pub(crate) timeout: Duration,
+}
+
+impl HubSettings {
+    /// The hub at an endpoint, such as `https://huggingface.co`; `None` is that one.
+    ///
+    /// # Errors
+    /// [`Error::InvalidReference`] for what is no `http:` or `https:` address, or one with credentials in it.
+    pub fn new(endpoint: Option<&str>) -> Result<Self> {
+        let text = endpoint.unwrap_or(DEFAULT_ENDPOINT).trim_end_matches('/');
+        let invalid = |reason: &str| Error::InvalidReference {
+            text: "the hub's endpoint".to_owned(),
+            reason: reason.to_owned(),
+            hint: Some("set HF_ENDPOINT to an address such as `https://huggingface.co`".to_owned()),
+        };
+        let endpoint = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
+        if !matches!(endpoint.scheme(), "http" | "https") || !endpoint.has_host() {
+            return Err(invalid("it is no http: or https: address"));
+        }
+        if !endpoint.username().is_empty() || endpoint.password().is_some() {
+            return Err(invalid("it may not carry a user name or a password"));
+        }
+        Ok(Self { endpoint, token: None, timeout: DEFAULT_TIMEOUT })
+    }
+
+    /// How long a connection may be silent before it is given up.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Speaks as somebody.
+    #[must_use]
+    pub fn token(mut self, token: Option<Token>) -> Self {
+        self.token = token;
+        self
+    }
+}

@@ -1,0 +1,216 @@
+//! The fetcher against a hub on loopback: the protocol, and what a hub does wrong.
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::time::Duration;
+
+use fetch_hf::{HubFetcher, HubSettings, Token};
+use futures_util::TryStreamExt;
+use provisioner_core::{
+    ByteRange, FetchError, FetchErrorKind, Manifest, ModelFetcher, ModelRef, ResolveRequest,
+};
+use testkit::{
+    Hub, conformance,
+    hub::{At, Fault, FaultKind, Origin, Refusal},
+};
+
+fn fetcher(hub: &Hub) -> HubFetcher {
+    HubFetcher::new(HubSettings::new(Some(&hub.endpoint())).unwrap())
+}
+
+fn with_token(hub: &Hub, token: &str) -> HubFetcher {
+    HubFetcher::new(HubSettings::new(Some(&hub.endpoint())).unwrap().token(Token::new(token)))
+}
+
+fn reference(text: &str) -> ModelRef {
+    text.parse().unwrap()
+}
+
+async fn resolve(fetcher: &HubFetcher, text: &str) -> Result<Manifest, FetchError> {
+    fetcher.resolve(&ResolveRequest::new(reference(text))).await
+}
+
+async fn read(fetcher: &HubFetcher, manifest: &Manifest, path: &str) -> Result<Vec<u8>, FetchError> {
+    let file = manifest.files().iter().find(|file| file.path.as_str() == path).unwrap();
+    let opened = fetcher.open(file, ByteRange::ALL).await?;
+    Ok(opened.stream.try_collect::<Vec<_>>().await?.concat())
+}
+
+#[tokio::test]
+async fn keeps_the_contract() {
+    let hub = Hub::start();
+    hub.repo("org/repo")
+        .file("config.json", "{}")
+        .lfs("sub/a b#[x]%.gguf", vec![7; 5000])
+        .file("empty.json", "")
+        .publish();
+    let fetcher = fetcher(&hub);
+    for present in ["hf:org/repo?include=*", "hf:org/repo/sub/a b#[x]%.gguf"] {
+        conformance::fetcher(&fetcher, &reference(present), &reference("hf:org/repo/absent.gguf")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_revision_is_pinned_once() {
+    let hub = Hub::start();
+    let old = hub.repo("org/repo").lfs("a.gguf", "old").branch("feature/x").tag("v1").publish();
+    let fetcher = fetcher(&hub);
+    for revision in ["feature%2Fx", "v1", old.as_str()] {
+        let manifest = resolve(&fetcher, &format!("hf:org/repo@{revision}/a.gguf")).await.unwrap();
+        assert_eq!(manifest.revision(), Some(old.as_str()), "{revision}");
+        hub.repo("org/repo").lfs("a.gguf", format!("new {revision}")).publish();
+        assert_eq!(read(&fetcher, &manifest, "a.gguf").await.unwrap(), b"old");
+    }
+}
+
+#[tokio::test]
+async fn pages_are_followed_to_the_end() {
+    let hub = Hub::start();
+    hub.page_size(100);
+    let mut repo = hub.repo("org/repo");
+    for n in 0..1050 {
+        repo = repo.file(&format!("{n}.json"), n.to_string());
+    }
+    repo.publish();
+    let manifest = resolve(&fetcher(&hub), "hf:org/repo?include=*").await.unwrap();
+    assert_eq!(manifest.files().len(), 1050);
+    for kind in
+        [FaultKind::LinkToSelf, FaultKind::LinkForEver, FaultKind::LinkTo("http://127.0.0.1:9/".into())]
+    {
+        hub.clear_faults();
+        hub.fault(Fault::on("*").kind(kind));
+        assert_eq!(
+            resolve(&fetcher(&hub), "hf:org/repo?include=*").await.unwrap_err().kind,
+            FetchErrorKind::Invalid
+        );
+    }
+}
+
+#[tokio::test]
+async fn hostile_names_are_refused() {
+    for name in ["../../x", "/etc/passwd", "a\\..\\x", "c:/x", "a\nb", "nul", "a//b", "./a"] {
+        let hub = Hub::start();
+        hub.repo("org/repo").lfs("a.gguf", "x").publish();
+        hub.fault(Fault::on("*").kind(FaultKind::Entries(vec![name.to_owned()])));
+        let error = resolve(&fetcher(&hub), "hf:org/repo/a.gguf").await.unwrap_err();
+        assert_eq!(error.kind, FetchErrorKind::Invalid, "{name:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_told_apart() {
+    let hub = Hub::start();
+    hub.repo("org/repo").lfs("a.gguf", "x").publish();
+    hub.repo("org/gated").lfs("a.gguf", "x").gated().publish();
+    hub.repo("org/private").lfs("a.gguf", "x").private().publish();
+    let anybody = fetcher(&hub);
+    let stranger = with_token(&hub, "stranger");
+    let kind = |result: Result<_, FetchError>| result.map(drop).unwrap_err().kind;
+    assert_eq!(kind(resolve(&anybody, "hf:org/private/a.gguf").await), FetchErrorKind::Unauthorized);
+    assert_eq!(kind(resolve(&stranger, "hf:org/absent/a.gguf").await), FetchErrorKind::NotFound);
+    assert_eq!(kind(resolve(&anybody, "hf:org/repo@absent/a.gguf").await), FetchErrorKind::NotFound);
+    assert_eq!(kind(resolve(&anybody, "hf:org/repo/absent.gguf").await), FetchErrorKind::NotFound);
+    let gated = resolve(&stranger, "hf:org/gated/a.gguf").await.unwrap();
+    let error = read(&stranger, &gated, "a.gguf").await.unwrap_err();
+    assert_eq!(error.kind, FetchErrorKind::Gated);
+    assert!(error.hint.unwrap().contains("licence"));
+    hub.grant("friend");
+    let friend = with_token(&hub, "friend");
+    let private = resolve(&friend, "hf:org/private/a.gguf").await.unwrap();
+    assert_eq!(read(&friend, &private, "a.gguf").await.unwrap(), b"x");
+}
+
+#[tokio::test]
+async fn the_token_goes_to_the_hub_alone() {
+    let hub = Hub::start();
+    hub.cdn_refuses_authorization(true);
+    hub.repo("org/repo").lfs("a.gguf", "x").file("config.json", "{}").publish();
+    let fetcher = with_token(&hub, "secret");
+    let manifest = resolve(&fetcher, "hf:org/repo?include=*").await.unwrap();
+    read(&fetcher, &manifest, "a.gguf").await.unwrap();
+    read(&fetcher, &manifest, "config.json").await.unwrap();
+    let bearer = Some("Bearer secret".to_owned());
+    assert!(
+        hub.requests()
+            .iter()
+            .filter(|seen| seen.origin == Origin::Hub)
+            .all(|seen| seen.authorization == bearer)
+    );
+    assert!(
+        hub.requests()
+            .iter()
+            .filter(|seen| seen.origin == Origin::Cdn)
+            .all(|seen| seen.authorization.is_none())
+    );
+    // Away and back: the token does not come back.
+    hub.reset_counts();
+    hub.fault(
+        Fault::on("config.json").at(Origin::Hub).once().kind(FaultKind::RedirectTo(hub.cdn_endpoint())),
+    );
+    hub.fault(Fault::on("*").at(Origin::Cdn).once().kind(FaultKind::RedirectTo(hub.endpoint())));
+    let _ = read(&fetcher, &manifest, "config.json").await;
+    let seen: Vec<_> =
+        hub.requests().iter().map(|seen| (seen.origin, seen.authorization.is_some())).collect();
+    assert_eq!(seen, [(Origin::Hub, true), (Origin::Cdn, false), (Origin::Hub, false)]);
+    assert!(!format!("{fetcher:?}").contains("secret"));
+}
+
+#[tokio::test]
+async fn one_request_a_file_and_no_heads() {
+    let hub = Hub::start();
+    hub.repo("org/repo").lfs("a.gguf", vec![1; 1000]).publish();
+    let fetcher = fetcher(&hub);
+    let manifest = resolve(&fetcher, "hf:org/repo/a.gguf").await.unwrap();
+    hub.reset_counts();
+    let file = &manifest.files()[0];
+    for start in [0, 100, 200] {
+        let opened = fetcher.open(file, ByteRange { start, end: Some(start + 100) }).await.unwrap();
+        assert_eq!(opened.range, ByteRange { start, end: Some(start + 100) });
+        assert_eq!(opened.total_size, Some(1000));
+    }
+    assert_eq!(hub.count(|seen| seen.method == "HEAD"), 0);
+    assert_eq!(hub.count(|seen| seen.origin == Origin::Hub), 1, "the place is remembered");
+    hub.fault(Fault::on("*").at(Origin::Cdn).once().kind(FaultKind::ExpireSignatures));
+    fetcher.open(file, ByteRange { start: 300, end: Some(400) }).await.unwrap();
+    assert_eq!(hub.count(|seen| seen.origin == Origin::Hub), 2, "and asked for again when it has expired");
+}
+
+#[tokio::test]
+async fn what_a_hub_does_wrong_has_its_kind() {
+    let check = async |kind: FaultKind, expected: FetchErrorKind| {
+        let hub = Hub::start();
+        hub.repo("org/repo").lfs("a.gguf", vec![1; 1000]).publish();
+        let fetcher = fetcher(&hub);
+        let manifest = resolve(&fetcher, "hf:org/repo/a.gguf").await.unwrap();
+        hub.fault(Fault::on("a.gguf").kind(kind));
+        let error =
+            fetcher.open(&manifest.files()[0], ByteRange { start: 0, end: Some(10) }).await.unwrap_err();
+        assert_eq!(error.kind, expected, "{error}");
+        error
+    };
+    let busy = Refusal::status(429).retry_after_s(7);
+    assert_eq!(
+        check(FaultKind::Refuse(busy), FetchErrorKind::Unavailable).await.retry_after,
+        Some(Duration::from_secs(7))
+    );
+    let later = Refusal::status(503).retry_after_date(Duration::from_secs(60));
+    assert!(
+        check(FaultKind::Refuse(later), FetchErrorKind::Unavailable).await.retry_after.unwrap().as_secs()
+            > 50
+    );
+    check(FaultKind::Refuse(Refusal::status(500)), FetchErrorKind::Unavailable).await;
+    check(FaultKind::Refuse(Refusal::status(401)), FetchErrorKind::Unauthorized).await;
+    check(FaultKind::Refuse(Refusal::status(418)), FetchErrorKind::Invalid).await;
+    check(FaultKind::RedirectToSelf, FetchErrorKind::Invalid).await;
+    check(FaultKind::RedirectTo("ftp://127.0.0.1/x".into()), FetchErrorKind::Invalid).await;
+    check(FaultKind::HtmlPage, FetchErrorKind::Invalid).await;
+    check(FaultKind::GzipBomb(1 << 20), FetchErrorKind::Invalid).await;
+    check(FaultKind::ContentRange("bytes x".into()), FetchErrorKind::Invalid).await;
+    let hub = Hub::start();
+    hub.repo("org/repo").lfs("a.gguf", "x").publish();
+    hub.fault(Fault::on("*").kind(FaultKind::Stall(At::Half, None)));
+    let settings = HubSettings::new(Some(&hub.endpoint())).unwrap().timeout(Duration::from_millis(200));
+    let silent = resolve(&HubFetcher::new(settings), "hf:org/repo/a.gguf").await.unwrap_err();
+    assert_eq!(silent.kind, FetchErrorKind::Unavailable, "{silent}");
+    let gone = HubFetcher::new(HubSettings::new(Some("http://127.0.0.1:1")).unwrap());
+    assert_eq!(resolve(&gone, "hf:org/repo").await.unwrap_err().kind, FetchErrorKind::Unavailable);
+}

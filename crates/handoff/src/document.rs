@@ -1,0 +1,133 @@
+//! The document.
+
+use std::path::PathBuf;
+
+use provisioner_core::{Basis, Digest, Format, Outcome, ResolvedModel, Stamp, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// The schema of the handoffs that this release writes, and the newest that it reads.
+pub const SCHEMA_VERSION: u64 = 1;
+
+/// What an engine provisioner reads. `model.id` and `model.path` never change their meaning; fields are only added.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Handoff {
+    /// The schema of this document.
+    pub schema_version: u64,
+    /// Which model, and where.
+    pub model: HandoffModel,
+    /// What is known of it.
+    pub metadata: HandoffMetadata,
+    /// Why it may be trusted.
+    pub verification: HandoffVerification,
+}
+
+/// Which model, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HandoffModel {
+    /// The canonical reference.
+    pub id: String,
+    /// The absolute path of the file or folder to load.
+    pub path: PathBuf,
+    /// The absolute path of the multimodal projector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mmproj: Option<PathBuf>,
+}
+
+/// What is known of the model without loading it. What is unknown is absent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HandoffMetadata {
+    /// The size of all files, in bytes.
+    pub size_bytes: u64,
+    /// The longest context that the model was made for, in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ctx_max: Option<u32>,
+    /// What the weights are written in.
+    pub format: Format,
+}
+
+/// Why the model may be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HandoffVerification {
+    /// How it went.
+    pub outcome: Outcome,
+    /// How the digest was known; absent where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Basis>,
+    /// Why, for a person.
+    pub reason: String,
+    /// The model's digest; absent where its bytes were not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// When the bytes were last hashed and compared, in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub verified_at: Option<Timestamp>,
+    /// What each file was then: an engine that finds the same has the same bytes.
+    pub files: Vec<HandoffFile>,
+}
+
+/// One file, as it was when it was judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HandoffFile {
+    /// The absolute path.
+    pub path: PathBuf,
+    /// What `stat` says of it.
+    #[serde(flatten)]
+    pub stamp: Stamp,
+}
+
+impl Handoff {
+    /// The handoff of a model.
+    pub fn of(model: &ResolvedModel) -> Self {
+        let files = model.files.iter();
+        let files = files.map(|file| HandoffFile { path: model.location(&file.path), stamp: file.stamp });
+        Self {
+            schema_version: SCHEMA_VERSION,
+            model: HandoffModel {
+                id: model.id.clone(),
+                path: model.local_path.clone(),
+                mmproj: model.mmproj.clone(),
+            },
+            metadata: HandoffMetadata { size_bytes: model.size_bytes, ctx_max: None, format: model.format },
+            verification: HandoffVerification {
+                outcome: model.verification.outcome,
+                basis: model.verification.basis,
+                reason: model.verification.reason.clone(),
+                digest: model.digest.clone(),
+                verified_at: model.verification.verified_at,
+                files: files.collect(),
+            },
+        }
+    }
+
+    /// Looks at each file, without reading it, and compares it with the proof.
+    ///
+    /// It says nothing of files that were added to a folder since, and it may block.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] for the first file that is gone or differs.
+    pub fn check(&self) -> Result<()> {
+        self.verification.files.iter().try_for_each(HandoffFile::check)
+    }
+}
+
+impl HandoffFile {
+    fn check(&self) -> Result<()> {
+        let what = match fs_err::metadata(&self.path) {
+            Ok(metadata) => match self.stamp.difference(&Stamp::of(&metadata)) {
+                None => return Ok(()),
+                Some(what) => what.to_owned(),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "it is gone".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(Error::Changed { path: self.path.clone(), what })
+    }
+}

@@ -1,0 +1,49 @@
+//! Writing and reading.
+
+use std::{io, path::Path};
+
+use serde::Deserialize;
+
+use crate::{Error, Handoff, Result, SCHEMA_VERSION};
+
+/// A folder of 20,000 files makes a handoff of about 5 MB.
+const MAX_HANDOFF_BYTES: u64 = 64 << 20;
+
+/// Writes a handoff, atomically and durably. Missing folders are created. Whoever reads `path` meanwhile sees the
+/// old document or the new one.
+///
+/// # Errors
+/// [`Error::Write`]. Then the old document, if there was one, is still there.
+pub fn write(handoff: &Handoff, path: &Path) -> Result<()> {
+    let failed = |source: io::Error| Error::Write { path: path.to_owned(), source };
+    let mut json = serde_json::to_vec_pretty(handoff).map_err(|error| failed(error.into()))?;
+    json.push(b'\n');
+    durable_fs::replace(path, &json).map_err(|error| failed(io_error(error)))
+}
+
+/// Reads a handoff. It does not look at the model: that is [`Handoff::check`].
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Malformed`], [`Error::Newer`].
+pub fn read(path: &Path) -> Result<Handoff> {
+    #[derive(Deserialize)]
+    struct AnySchema {
+        schema_version: u64,
+    }
+    let failed = |source: io::Error| Error::Read { path: path.to_owned(), source };
+    let malformed = |source| Error::Malformed { path: path.to_owned(), source };
+    let bytes = durable_fs::read(path, MAX_HANDOFF_BYTES).map_err(|error| failed(io_error(error)))?;
+    let bytes = bytes.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    let any: AnySchema = serde_json::from_slice(&bytes).map_err(malformed)?;
+    if any.schema_version > SCHEMA_VERSION {
+        return Err(Error::Newer { path: path.to_owned(), found: any.schema_version, known: SCHEMA_VERSION });
+    }
+    serde_json::from_slice(&bytes).map_err(malformed)
+}
+
+fn io_error(error: durable_fs::Error) -> io::Error {
+    match error {
+        durable_fs::Error::Io(error) => error,
+        other => io::Error::other(other),
+    }
+}

@@ -1,0 +1,165 @@
+//! The one table of causes: stable code, category (from which the command takes its exit status), whether
+//! trying again may help, and the next step. `docs/error-codes.md` is generated from it.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// What kind of failure a code is. The command maps each to one exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Category {
+    /// Any failure that no other category names.
+    Other,
+    /// What was asked cannot be understood, or this build cannot do it.
+    Usage,
+    /// What was named does not exist.
+    NotFound,
+    /// The bytes are not what they should be, or nothing proves that they are.
+    Verification,
+    /// Policy, lifecycle or format forbids it.
+    Denied,
+    /// The source cannot be reached or does not make sense.
+    Unavailable,
+    /// The source wants other credentials.
+    Authentication,
+    /// The disk, its permissions or what lies on it.
+    Storage,
+    /// Somebody else holds it.
+    Busy,
+    /// The user stopped it.
+    Interrupted,
+}
+
+macro_rules! codes {
+    ($($variant:ident $name:literal $category:ident $retriable:literal $meaning:literal $hint:literal;)*) => {
+        /// A cause of failure with a stable name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ErrorCode {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl ErrorCode {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable name, such as `digest-mismatch`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The kind of failure.
+            pub const fn category(self) -> Category {
+                match self { $(Self::$variant => Category::$category,)* }
+            }
+
+            /// Whether the same call may succeed later without anybody changing anything.
+            pub const fn is_retriable(self) -> bool {
+                match self { $(Self::$variant => $retriable,)* }
+            }
+
+            /// What happened, as a fragment.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+
+            /// The general next step. An error may know a better one for its own case.
+            pub const fn hint(self) -> Option<&'static str> {
+                let hint = match self { $(Self::$variant => $hint,)* };
+                if hint.is_empty() { None } else { Some(hint) }
+            }
+        }
+    };
+}
+
+codes! {
+    Failed "failed" Other false "a failure without a code of its own" "";
+    InvalidUsage "invalid-usage" Usage false "an option or argument makes no sense here" "see `--help`";
+    InvalidReference "invalid-reference" Usage false "a model reference cannot be parsed" "";
+    AmbiguousReference "ambiguous-reference" Usage false "a reference fits several models" "name one of the choices";
+    NotAFile "not-a-file" Usage false "what was named is neither a file nor a folder of files" "name a model's file or folder";
+    PathNotUtf8 "path-not-utf8" Usage false "a path is not valid UTF-8" "rename the file or folder";
+    UnsafePath "unsafe-path" Usage false "a path is not a safe relative path" "rename the file or folder";
+    InvalidDigest "invalid-digest" Usage false "a digest is not well formed" "write `--sha256 HEX` or `--digest sha256:HEX`, with 64 hex digits";
+    UnsupportedDigest "unsupported-digest" Usage false "the digest's algorithm is not known here" "use sha256, git-sha1 or sha256-tree";
+    DigestNeedsOneFile "digest-needs-one-file" Usage false "a digest of one file was given for a set of files" "";
+    UnsupportedScheme "unsupported-scheme" Usage false "this build has no source for the reference's scheme" "";
+    InvalidConfig "invalid-config" Usage false "the config cannot be understood" "the README shows every field, and `schemas/config.schema.json` their types";
+    HandoffInTheWay "handoff-in-the-way" Usage false "the handoff would overwrite the config or be one of the model's files" "write the handoff elsewhere";
+    NotFound "not-found" NotFound false "a file or folder does not exist" "check the path; a relative one is taken from the working directory, or from the config's folder";
+    EmptyFolder "empty-folder" NotFound false "a folder holds no file of a model" "folders leave out `.git`, `.cache` and names that begin with a dot";
+    MissingShard "missing-shard" NotFound false "a shard of the set is not there" "put the named file beside the other shards";
+    NotInCatalog "not-in-catalog" NotFound false "the catalog has no record of that id" "`list` shows what there is";
+    DigestMismatch "digest-mismatch" Verification false "the bytes do not have the expected digest" "";
+    Unproven "unproven" Verification false "strict verification without anything to compare with" "";
+    Rejected "rejected" Verification false "a verifier found the model unsound" "";
+    ChangedWhileRead "changed-while-read" Verification true "a file changed while it was being read" "wait until the writer has finished, then try again";
+    PolicyDenied "policy-denied" Denied false "the policy does not allow it" "";
+    Offline "offline" Denied false "the network is off limits, and the model is not on this machine" "";
+    RefusedFormat "refused-format" Denied false "the format can run code when it is loaded" "use the model's safetensors or GGUF files";
+    Retired "retired" Denied false "the model is retired" "";
+    SourceUnavailable "source-unavailable" Unavailable true "the source cannot be reached" "check the network, then try again";
+    SourceInvalid "source-invalid" Unavailable false "the source's answer makes no sense" "";
+    Unauthorized "unauthorized" Authentication false "the source refuses these credentials" "";
+    Gated "gated" Authentication false "the source wants its terms to be accepted first" "accept the licence on the model's page";
+    StorageFailed "storage-failed" Storage false "the disk refused a read or a write" "";
+    PermissionDenied "permission-denied" Storage false "a file or folder may not be read or written" "check its owner and mode";
+    ReadOnly "read-only" Storage false "the file system is read-only" "give a writable folder with `--cache-dir`";
+    NoSpace "no-space" Storage false "the disk is full" "free some space, then try again";
+    UnsafeCache "unsafe-cache" Storage false "the cache, or something in it, is not ours to trust" "give a folder of your own with `--cache-dir`";
+    DamagedRecord "damaged-record" Storage false "a catalog record cannot be read" "`doctor --fix` sets it aside";
+    NewerRecord "newer-record" Storage false "a catalog record was written by a newer release" "use that release, or another cache";
+    Busy "busy" Busy true "another process holds it" "try again, or wait longer with `--wait`";
+    Interrupted "interrupted" Interrupted true "the user stopped it" "";
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for ErrorCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl ErrorCode {
+    /// The code of what the operating system said about a file.
+    pub fn of_io(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => Self::NotFound,
+            ErrorKind::PermissionDenied => Self::PermissionDenied,
+            ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::NoSpace,
+            _ => Self::StorageFailed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_unique_and_kebab_case() {
+        let names: HashSet<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(names.len(), ErrorCode::ALL.len());
+        assert!(
+            names
+                .iter()
+                .all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'))
+        );
+    }
+
+    #[test]
+    fn meanings_and_hints_are_fragments() {
+        for code in ErrorCode::ALL {
+            assert!(!code.meaning().ends_with('.'), "{code}");
+            assert!(!code.hint().unwrap_or_default().ends_with('.'), "{code}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Digests: an algorithm and lowercase hex.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{Error, RelativePath, Result};
+
+/// How a digest was computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum DigestAlgorithm {
+    /// SHA-256 over the bytes of one file (FIPS 180-4).
+    Sha256,
+    /// SHA-1 over `blob <length> NUL` and the bytes of one file: git's id of a blob.
+    GitSha1,
+    /// SHA-256 over the table of a set of files: see [`sha256_tree`].
+    Sha256Tree,
+}
+
+impl DigestAlgorithm {
+    /// The name that people and files use, such as `sha256-tree`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::GitSha1 => "git-sha1",
+            Self::Sha256Tree => "sha256-tree",
+        }
+    }
+
+    /// How many hex digits a value has.
+    pub const fn hex_len(self) -> usize {
+        match self {
+            Self::Sha256 | Self::Sha256Tree => 64,
+            Self::GitSha1 => 40,
+        }
+    }
+}
+
+impl fmt::Display for DigestAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for DigestAlgorithm {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        [Self::Sha256, Self::GitSha1, Self::Sha256Tree]
+            .into_iter()
+            .find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(name))
+            .ok_or_else(|| Error::UnsupportedDigest { name: name.to_owned() })
+    }
+}
+
+/// An algorithm and its value in lowercase hex, always of the right length.
+///
+/// As text it is `algorithm:hex`; in files it is `{"algo": …, "value": …}`.
+///
+/// ```
+/// use provisioner_core::{Digest, DigestAlgorithm};
+///
+/// let empty: Digest = "sha256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855".parse()?;
+/// assert_eq!(empty.algorithm(), DigestAlgorithm::Sha256);
+/// assert!(empty.hex().starts_with("e3b0c442"));
+/// # Ok::<(), provisioner_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "RawDigest", into = "RawDigest")]
+pub struct Digest {
+    algorithm: DigestAlgorithm,
+    hex: String,
+}
+
+impl Digest {
+    /// A digest from its hex digits, in either letter case.
+    ///
+    /// # Errors
+    /// [`Error::InvalidDigest`] when the length is wrong or a character is no hex digit.
+    pub fn new(algorithm: DigestAlgorithm, hex: &str) -> Result<Self> {
+        let invalid = |reason: String| Error::InvalidDigest { text: shorten(hex), reason };
+        if let Some(bad) = hex.chars().find(|c| !c.is_ascii_hexdigit()) {
+            return Err(invalid(format!("{bad:?} is not a hex digit")));
+        }
+        if hex.len() != algorithm.hex_len() {
+            let (expected, actual) = (algorithm.hex_len(), hex.len());
+            return Err(invalid(format!("{algorithm} has {expected} hex digits, not {actual}")));
+        }
+        Ok(Self { algorithm, hex: hex.to_ascii_lowercase() })
+    }
+
+    /// The SHA-256 that a hasher has computed.
+    pub fn sha256(bytes: [u8; 32]) -> Self {
+        Self { algorithm: DigestAlgorithm::Sha256, hex: hex::encode(bytes) }
+    }
+
+    /// The git blob id that a hasher has computed.
+    pub fn git_sha1(bytes: [u8; 20]) -> Self {
+        Self { algorithm: DigestAlgorithm::GitSha1, hex: hex::encode(bytes) }
+    }
+
+    /// How it was computed.
+    pub const fn algorithm(&self) -> DigestAlgorithm {
+        self.algorithm
+    }
+
+    /// The value in lowercase hex.
+    pub fn hex(&self) -> &str {
+        &self.hex
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.algorithm, self.hex)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let Some((name, hex)) = text.split_once(':') else {
+            return Err(Error::InvalidDigest {
+                text: shorten(text),
+                reason: "a digest is written ALGORITHM:HEX".to_owned(),
+            });
+        };
+        Self::new(name.parse()?, hex)
+    }
+}
+
+/// The SHA-256 of a set of files.
+///
+/// Each file is one line, `<sha256>  <relative path>` and a newline, in the byte order of the paths: what
+/// `sha256sum` prints for the sorted names. The digest is the SHA-256 of that text.
+///
+/// ```
+/// use provisioner_core::{Digest, RelativePath, sha256_tree};
+///
+/// // printf a > a; printf b > b; sha256sum a b | sha256sum
+/// let a: Digest = "sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb".parse()?;
+/// let b: Digest = "sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d".parse()?;
+/// let (path_a, path_b) = (RelativePath::new("a")?, RelativePath::new("b")?);
+/// let tree = sha256_tree([(&path_b, &b), (&path_a, &a)]);
+/// assert_eq!(tree.hex(), "cb13f400dcb618e400d0f7d54f7cdb330d37a07272cb99a1016cda5830a10556");
+/// # Ok::<(), provisioner_core::Error>(())
+/// ```
+pub fn sha256_tree<'a>(files: impl IntoIterator<Item = (&'a RelativePath, &'a Digest)>) -> Digest {
+    let mut files: Vec<_> = files.into_iter().collect();
+    files.sort_unstable_by_key(|(path, _)| path.as_str());
+    let mut hasher = Sha256::new();
+    for (path, digest) in files {
+        hasher.update(format!("{}  {path}\n", digest.hex()));
+    }
+    Digest { algorithm: DigestAlgorithm::Sha256Tree, hex: hex::encode(hasher.finalize()) }
+}
+
+/// The name under which something that belongs to an id is kept on disk: the id's SHA-256, in hex.
+pub fn key_of(id: &str) -> String {
+    hex::encode(Sha256::digest(id))
+}
+
+/// How a digest looks in files.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDigest {
+    algo: String,
+    value: String,
+}
+
+impl TryFrom<RawDigest> for Digest {
+    type Error = Error;
+
+    fn try_from(raw: RawDigest) -> Result<Self> {
+        Self::new(raw.algo.parse()?, &raw.value)
+    }
+}
+
+impl From<Digest> for RawDigest {
+    fn from(digest: Digest) -> Self {
+        Self { algo: digest.algorithm.as_str().to_owned(), value: digest.hex }
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Digest {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Digest".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let algorithm = generator.subschema_for::<DigestAlgorithm>();
+        schemars::json_schema!({
+            "type": "object",
+            "description": "An algorithm and its value in hex.",
+            "properties": {
+                "algo": algorithm,
+                "value": { "type": "string", "pattern": "^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$" }
+            },
+            "required": ["algo", "value"],
+            "additionalProperties": false
+        })
+    }
+}
+
+/// What was typed, short enough for a message.
+fn shorten(text: &str) -> String {
+    if text.chars().count() <= 80 {
+        text.to_owned()
+    } else {
+        text.chars().take(77).chain("...".chars()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn refused(text: &str) -> String {
+        text.parse::<Digest>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        assert_eq!(refused("abc"), "invalid digest `abc`: a digest is written ALGORITHM:HEX");
+        assert_eq!(refused("sha256:abc"), "invalid digest `abc`: sha256 has 64 hex digits, not 3");
+        assert_eq!(
+            refused(&format!("sha256:{}", "g".repeat(64))),
+            format!("invalid digest `{}`: 'g' is not a hex digit", "g".repeat(64))
+        );
+        assert_eq!(refused("md5:abc"), "digest algorithm `md5` is not supported");
+    }
+
+    #[test]
+    fn files_refuse_what_they_do_not_know() {
+        let bad = r#"{"algo": "sha256", "value": "00", "extra": 1}"#;
+        assert!(serde_json::from_str::<Digest>(bad).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in ".*") {
+            let _ = text.parse::<Digest>();
+        }
+
+        #[test]
+        fn text_and_json_come_back(bytes: [u8; 32]) {
+            let digest = Digest::sha256(bytes);
+            prop_assert_eq!(digest.to_string().to_uppercase().parse::<Digest>().unwrap(), digest.clone());
+            let json = serde_json::to_string(&digest).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), digest);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What can be wrong with names, digests and what policy says of them.
+
+use crate::{ErrorCode, Rejection};
+
+/// A result with this crate's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What was given cannot be used.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A model reference cannot be parsed.
+    #[error("invalid reference `{text}`: {reason}")]
+    InvalidReference {
+        /// The reference, as it was given.
+        text: String,
+        /// Why it cannot be parsed.
+        reason: String,
+        /// What to write instead.
+        hint: Option<String>,
+    },
+    /// A path is not valid UTF-8.
+    #[error("path `{path}` is not valid UTF-8")]
+    PathNotUtf8 {
+        /// The path, with replacement characters.
+        path: String,
+    },
+    /// A path is not a safe relative path.
+    #[error("unsafe path `{path}`: {reason}")]
+    UnsafePath {
+        /// The path, escaped.
+        path: String,
+        /// The rule that it breaks.
+        reason: &'static str,
+    },
+    /// A digest is not well formed.
+    #[error("invalid digest `{text}`: {reason}")]
+    InvalidDigest {
+        /// The digest, as it was given.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A digest's algorithm is not known here.
+    #[error("digest algorithm `{name}` is not supported")]
+    UnsupportedDigest {
+        /// The algorithm, as it was given.
+        name: String,
+    },
+    /// A manifest or a staged model contradicts itself.
+    #[error("inconsistent manifest of `{id}`: {reason}")]
+    Inconsistent {
+        /// The model.
+        id: String,
+        /// The contradiction.
+        reason: String,
+    },
+    /// The policy does not allow it.
+    #[error("policy does not allow {what}")]
+    PolicyDenied {
+        /// What was refused.
+        what: String,
+        /// What would allow it.
+        hint: String,
+    },
+    /// The network is off limits for now, and the model is not on this machine.
+    #[error("`{id}` is not on this machine, and the network is off limits")]
+    Offline {
+        /// The model.
+        id: String,
+    },
+    /// The format can run code when it is loaded.
+    #[error("`{path}` is a pickle, which can run code when it is loaded")]
+    RefusedFormat {
+        /// The file.
+        path: String,
+    },
+    /// A verifier said no.
+    #[error("`{id}`: {rejection}")]
+    Rejected {
+        /// The model.
+        id: String,
+        /// Why.
+        rejection: Rejection,
+    },
+}
+
+impl Error {
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::InvalidReference { .. } => ErrorCode::InvalidReference,
+            Self::PathNotUtf8 { .. } => ErrorCode::PathNotUtf8,
+            Self::UnsafePath { .. } => ErrorCode::UnsafePath,
+            Self::InvalidDigest { .. } => ErrorCode::InvalidDigest,
+            Self::UnsupportedDigest { .. } => ErrorCode::UnsupportedDigest,
+            Self::Inconsistent { .. } => ErrorCode::SourceInvalid,
+            Self::PolicyDenied { .. } => ErrorCode::PolicyDenied,
+            Self::Offline { .. } => ErrorCode::Offline,
+            Self::RefusedFormat { .. } => ErrorCode::RefusedFormat,
+            Self::Rejected { rejection, .. } => rejection.code(),
+        }
+    }
+
+    /// The next step, where there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::InvalidReference { hint, .. } => hint.clone(),
+            Self::PolicyDenied { hint, .. } => Some(hint.clone()),
+            Self::Offline { id } => {
+                Some(format!("with a network, `model-provisioner ensure '{id}'` fetches it"))
+            }
+            Self::Rejected { rejection, .. } => rejection.hint(),
+            other => other.code().hint().map(str::to_owned),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The verdict: the digest verifier compares, further verifiers look closer, and strictness has the last word.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    Basis, Digest, DigestAlgorithm, ErrorCode, Expectation, Outcome, RelativePath, StagedModel, Timestamp,
+    Verification,
+};
+
+/// Judges a staged model.
+///
+/// # Contract
+/// - It is called on a thread that may block, and may read the staged files; it changes nothing.
+/// - It must not panic on any bytes.
+/// - It is called once for each judgement, after the digest verifier has passed or warned. The first failure
+///   ends the judgement.
+/// - A `basis` in a pass is a claim that the bytes themselves are covered (a signature over their digests, say);
+///   a verifier of structure gives none.
+pub trait Verifier: fmt::Debug + Send + Sync + 'static {
+    /// Its name, for reasons and logs.
+    fn name(&self) -> &'static str;
+
+    /// What it finds.
+    fn verify(&self, model: &StagedModel, expectation: &Expectation) -> Verdict;
+}
+
+/// What one verifier found.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// The model is as it should be.
+    Pass {
+        /// How the bytes are known to be right, where this verifier knows.
+        basis: Option<Basis>,
+        /// Why, for a person.
+        reason: String,
+    },
+    /// Nothing speaks against the model, and something is missing or odd.
+    Warn {
+        /// What, for a person.
+        reason: String,
+    },
+    /// The model must not be used.
+    Fail(Rejection),
+}
+
+/// Why a model failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The bytes have another digest.
+    Mismatch {
+        /// The file, where it is one of several.
+        path: Option<RelativePath>,
+        /// The digest that was demanded.
+        expected: Digest,
+        /// The digest of the bytes.
+        actual: Digest,
+        /// How the demanded digest was known.
+        basis: Basis,
+    },
+    /// Strict verification, and nothing to compare with.
+    Unproven {
+        /// The digest of the bytes, ready to be pinned.
+        actual: Digest,
+    },
+    /// A digest of one file was demanded of a set.
+    NotOneFile {
+        /// The digest of the set.
+        tree: Digest,
+        /// The digest of each file.
+        files: Vec<(Digest, RelativePath)>,
+    },
+    /// The bytes were not hashed, though the expectation needs it.
+    NotHashed,
+    /// A verifier other than the digest's said no.
+    Unsound {
+        /// Its name.
+        verifier: &'static str,
+        /// Its reason.
+        reason: String,
+    },
+}
+
+impl Rejection {
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Mismatch { .. } => ErrorCode::DigestMismatch,
+            Self::Unproven { .. } | Self::NotHashed => ErrorCode::Unproven,
+            Self::NotOneFile { .. } => ErrorCode::DigestNeedsOneFile,
+            Self::Unsound { .. } => ErrorCode::Rejected,
+        }
+    }
+
+    /// The next step, where there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Mismatch { path: None, actual, .. } => {
+                Some(format!("if these bytes are meant, pin them: `{}`", option(actual)))
+            }
+            Self::Unproven { actual } => {
+                let (algo, value) = (actual.algorithm(), actual.hex());
+                let field = format!("expected_digest: {{ algo: {algo}, value: {value} }}");
+                Some(format!(
+                    "if these are the right bytes, pin them: `{}`, or in a config `{field}`",
+                    option(actual)
+                ))
+            }
+            Self::NotOneFile { tree, .. } => Some(format!("pin the whole set: `--digest {tree}`")),
+            Self::Mismatch { .. } | Self::NotHashed | Self::Unsound { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mismatch { path, expected, actual, basis } => {
+                if let Some(path) = path {
+                    write!(f, "{path}: ")?;
+                }
+                write!(f, "digest mismatch: expected {expected} ({}), got {actual}", basis.as_str())
+            }
+            Self::Unproven { actual } => {
+                write!(
+                    f,
+                    "strict verification needs a digest from elsewhere, and there is none; the bytes have {actual}"
+                )
+            }
+            Self::NotOneFile { tree, files } => {
+                write!(f, "a digest of one file was given for a set of {}, which has {tree}", files.len())?;
+                files.iter().try_for_each(|(digest, path)| write!(f, "\n  {}  {path}", digest.hex()))
+            }
+            Self::NotHashed => write!(f, "its bytes were not hashed"),
+            Self::Unsound { verifier, reason } => write!(f, "{verifier}: {reason}"),
+        }
+    }
+}
+
+/// The command's option that pins a digest.
+fn option(digest: &Digest) -> String {
+    match digest.algorithm() {
+        DigestAlgorithm::Sha256 => format!("--sha256 {}", digest.hex()),
+        _ => format!("--digest {digest}"),
+    }
+}
+
+/// Compares the digests that were computed while the bytes arrived with those that the caller demands and those
+/// that the source gave. It reads nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DigestVerifier;
+
+impl Verifier for DigestVerifier {
+    fn name(&self) -> &'static str {
+        "digest"
+    }
+
+    fn verify(&self, model: &StagedModel, expectation: &Expectation) -> Verdict {
+        compare(model, expectation).unwrap_or_else(Verdict::Fail)
+    }
+}
+
+fn compare(model: &StagedModel, expectation: &Expectation) -> Result<Verdict, Rejection> {
+    let source = compare_with_source(model)?;
+    if let Some((expected, basis)) = expectation.digest() {
+        let actual = computed(model, expected.algorithm())?;
+        if actual != *expected {
+            return Err(Rejection::Mismatch { path: None, expected: expected.clone(), actual, basis });
+        }
+        return Ok(Verdict::Pass { basis: Some(basis), reason: format!("matches the {}", describe(basis)) });
+    }
+    Ok(match (source, model.digest()) {
+        (true, _) => Verdict::Pass {
+            basis: Some(Basis::Source),
+            reason: "matches the digests that its source gives".to_owned(),
+        },
+        (false, Some(_)) => {
+            Verdict::Pass { basis: Some(Basis::FirstUse), reason: "hashed for the first time".to_owned() }
+        }
+        (false, None) => {
+            Verdict::Warn { reason: "no digest was given, and its bytes were not read".to_owned() }
+        }
+    })
+}
+
+/// Whether the source gave a digest of every file. One that contradicts the bytes is a mismatch.
+fn compare_with_source(model: &StagedModel) -> Result<bool, Rejection> {
+    let mut all = true;
+    for (listed, staged) in model.manifest().files().iter().zip(model.files()) {
+        let Some(expected) = &listed.digest else {
+            all = false;
+            continue;
+        };
+        let actual = match expected.algorithm() {
+            DigestAlgorithm::GitSha1 => &staged.git_sha1,
+            DigestAlgorithm::Sha256 | DigestAlgorithm::Sha256Tree => &staged.sha256,
+        };
+        match actual {
+            Some(actual) if actual == expected => {}
+            Some(actual) => {
+                let (path, expected, actual) = (Some(staged.path.clone()), expected.clone(), actual.clone());
+                return Err(Rejection::Mismatch { path, expected, actual, basis: Basis::Source });
+            }
+            None => return Err(Rejection::NotHashed),
+        }
+    }
+    Ok(all)
+}
+
+fn computed(model: &StagedModel, algorithm: DigestAlgorithm) -> Result<Digest, Rejection> {
+    let tree = || model.tree().ok_or(Rejection::NotHashed);
+    let of_single = |digest: fn(&crate::StagedFile) -> &Option<Digest>| {
+        if let Some(file) = model.single() {
+            digest(file).clone().ok_or(Rejection::NotHashed)
+        } else {
+            let files =
+                model.files().iter().filter_map(|file| Some((file.sha256.clone()?, file.path.clone())));
+            Err(Rejection::NotOneFile { tree: tree()?, files: files.collect() })
+        }
+    };
+    match algorithm {
+        DigestAlgorithm::Sha256 => of_single(|file| &file.sha256),
+        DigestAlgorithm::GitSha1 => of_single(|file| &file.git_sha1),
+        DigestAlgorithm::Sha256Tree => tree(),
+    }
+}
+
+fn describe(basis: Basis) -> &'static str {
+    match basis {
+        Basis::FirstUse => "digest of its first use",
+        Basis::Source => "digest that its source gave",
+        Basis::Signed => "signed digest",
+        Basis::Pinned => "pinned digest",
+    }
+}
+
+/// Asks every verifier, then strictness.
+pub(crate) fn judge(
+    model: &StagedModel,
+    expectation: &Expectation,
+    verifiers: &[Arc<dyn Verifier>],
+    now: Timestamp,
+) -> Result<Verification, Rejection> {
+    let (mut outcome, mut basis, mut reasons) = (Outcome::Pass, None, Vec::new());
+    let digest_first: [&dyn Verifier; 1] = [&DigestVerifier];
+    for verifier in digest_first.into_iter().chain(verifiers.iter().map(AsRef::as_ref)) {
+        match verifier.verify(model, expectation) {
+            Verdict::Pass { basis: found, reason } => {
+                basis = basis.max(found);
+                reasons.push(reason);
+            }
+            Verdict::Warn { reason } => {
+                outcome = Outcome::Warn;
+                reasons.push(reason);
+            }
+            Verdict::Fail(rejection) => return Err(rejection),
+        }
+    }
+    let verified_at = model.digest().map(|_| now);
+    let verification = Verification { outcome, basis, reason: reasons.join("; "), verified_at };
+    if expectation.is_strict() && !verification.is_strict_pass() {
+        return Err(match model.digest() {
+            // The digest is not what is missing.
+            Some(_) if basis.is_some_and(Basis::is_strict) => {
+                Rejection::Unsound { verifier: "strict", reason: verification.reason }
+            }
+            Some(actual) => Rejection::Unproven { actual },
+            None => Rejection::NotHashed,
+        });
+    }
+    Ok(verification)
+}
+
+#[cfg(test)]
+mod tests;

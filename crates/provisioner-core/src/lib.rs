@@ -1,0 +1,53 @@
+//! Names and contracts of the model provisioner.
+//!
+//! The words of the whole workspace live here, in the order in which a model meets them: a person names a
+//! [`ModelRef`]; a [`ModelFetcher`] pins it to a [`Manifest`]; the bytes become a [`StagedModel`]; its
+//! [`judge`](StagedModel::judge) makes it a [`VerifiedModel`] or says why not; a [`CatalogStore`] keeps the
+//! [`CatalogRecord`]; the caller receives a [`ResolvedModel`].
+//!
+//! This crate opens no socket and no file, reads no environment, knows no async runtime, no backend and no
+//! layout on disk.
+
+mod clock;
+mod code;
+mod digest;
+mod error;
+mod format;
+mod path;
+pub mod reference;
+
+mod manifest;
+mod stamp;
+
+mod judge;
+mod staged;
+mod verification;
+
+mod catalog;
+mod fetcher;
+mod record;
+mod resolved;
+
+mod policy;
+mod progress;
+
+pub use catalog::{
+    CatalogError, CatalogErrorKind, CatalogStore, DamagedRecord, Expected, Listing, Version, Versioned,
+};
+pub use clock::{Clock, Timestamp};
+pub use code::{Category, ErrorCode};
+pub use digest::{Digest, DigestAlgorithm, key_of, sha256_tree};
+pub use error::{Error, Result};
+pub use fetcher::{ByteRange, ByteStream, FetchError, FetchErrorKind, ModelFetcher, Opened, ResolveRequest};
+pub use format::Format;
+pub use judge::{DigestVerifier, Rejection, Verdict, Verifier};
+pub use manifest::{Entry, Locator, Manifest, ManifestFile};
+pub use path::RelativePath;
+pub use policy::{Network, Policy};
+pub use progress::{NoProgress, ProgressEvent, ProgressSink};
+pub use record::{CatalogRecord, Lifecycle, Placement, RecordedFile};
+pub use reference::ModelRef;
+pub use resolved::ResolvedModel;
+pub use staged::{StagedFile, StagedModel, VerifiedModel};
+pub use stamp::Stamp;
+pub use verification::{Basis, Expectation, Outcome, Verification};

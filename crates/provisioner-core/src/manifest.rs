@@ -1,0 +1,145 @@
+//! A pinned reference: which files there are.
+
+use std::{collections::HashSet, path::PathBuf};
+
+use crate::{Digest, Error, ModelRef, RelativePath, Result, key_of};
+
+/// A reference, pinned: its revision, and its files in the order of their paths.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    reference: ModelRef,
+    revision: Option<String>,
+    files: Vec<ManifestFile>,
+    entry: Entry,
+    projector: Option<RelativePath>,
+}
+
+/// What of a model an engine is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// One file: the model, or the first of its shards.
+    File(RelativePath),
+    /// The folder that holds all the files.
+    Folder,
+}
+
+/// One file of a model.
+#[derive(Clone, Debug)]
+pub struct ManifestFile {
+    /// Its place in the model.
+    pub path: RelativePath,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What the source says of its bytes.
+    pub digest: Option<Digest>,
+    /// Where its bytes are.
+    pub locator: Locator,
+}
+
+/// Where the bytes of a file are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Locator {
+    /// They lie on this machine, and are used in place.
+    InPlace(PathBuf),
+    /// They are elsewhere, and the fetcher opens them. What it says is the fetcher's own business.
+    Streamed(String),
+}
+
+/// The name of the file that seals a view.
+const SEAL: &str = ".model.json";
+
+/// Whether a path goes on where another one ends.
+fn has_file_as_folder(paths: &HashSet<&RelativePath>) -> bool {
+    let all: HashSet<&str> = paths.iter().map(|path| path.as_str()).collect();
+    let above = |path: &str| path.match_indices('/').any(|(slash, _)| all.contains(&path[..slash]));
+    all.iter().any(|path| above(path))
+}
+
+impl Manifest {
+    /// A manifest of the files of one reference.
+    ///
+    /// # Errors
+    /// [`Error::Inconsistent`] when there is no file, two have one path, or the entry is not among them.
+    pub fn new(reference: ModelRef, mut files: Vec<ManifestFile>, entry: Entry) -> Result<Self> {
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        let paths: HashSet<_> = files.iter().map(|file| &file.path).collect();
+        let reason = match &entry {
+            _ if files.is_empty() => Some("it has no files".to_owned()),
+            _ if paths.len() < files.len() => Some("two files have one path".to_owned()),
+            Entry::File(path) if !paths.contains(path) => Some(format!("`{path}` is not among its files")),
+            _ if paths.iter().any(|path| path.as_str().split('/').next() == Some(SEAL)) => {
+                Some(format!("`{SEAL}` is a name that the store needs"))
+            }
+            _ if has_file_as_folder(&paths) => Some("a file has the name of a folder".to_owned()),
+            _ => None,
+        };
+        match reason {
+            Some(reason) => Err(Error::Inconsistent { id: reference.id(), reason }),
+            None => Ok(Self { reference, revision: None, files, entry, projector: None }),
+        }
+    }
+
+    /// Says to which revision the reference was pinned.
+    #[must_use]
+    pub fn at_revision(mut self, revision: impl Into<String>) -> Self {
+        self.revision = Some(revision.into());
+        self
+    }
+
+    /// Says which of the files is the multimodal projector.
+    #[must_use]
+    pub fn with_projector(mut self, projector: Option<RelativePath>) -> Self {
+        self.projector = projector;
+        self
+    }
+
+    /// The reference that was pinned.
+    pub fn reference(&self) -> &ModelRef {
+        &self.reference
+    }
+
+    /// The revision, where the source has revisions.
+    pub fn revision(&self) -> Option<&str> {
+        self.revision.as_deref()
+    }
+
+    /// The files, in the order of their paths.
+    pub fn files(&self) -> &[ManifestFile] {
+        &self.files
+    }
+
+    /// What an engine is given.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The multimodal projector among the files.
+    pub fn projector(&self) -> Option<&RelativePath> {
+        self.projector.as_ref()
+    }
+
+    /// Whether all files lie on this machine, and are used in place.
+    pub fn is_in_place(&self) -> bool {
+        self.files.iter().all(|file| matches!(file.locator, Locator::InPlace(_)))
+    }
+
+    /// Where the view of a model that is not used in place lies, below the folder of all views:
+    /// `<scheme>/<name>/<revision>/<selection>`.
+    ///
+    /// # Errors
+    /// [`Error::UnsafePath`] when the revision makes no path.
+    pub fn view_path(&self) -> Result<RelativePath> {
+        let (name, selection) = match &self.reference {
+            ModelRef::Hub(hub) => (hub.repo().to_owned(), hub.selection_key()),
+            other => (key_of(&other.id()), "all".to_owned()),
+        };
+        let revision = self.revision.as_deref().unwrap_or("none").replace('/', "%2F");
+        RelativePath::new(format!("{}/{name}/{revision}/{selection}", self.reference.scheme()))
+    }
+
+    /// The size of all files, in bytes.
+    pub fn size_bytes(&self) -> u64 {
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size))
+    }
+}

@@ -1,0 +1,91 @@
+//! What is going on, for whoever wants to show it.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Something that happened. Sizes are in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ProgressEvent {
+    /// A reference is being looked up at its source.
+    Resolving {
+        /// The model.
+        id: String,
+    },
+    /// A file begins to be fetched.
+    FetchStarted {
+        /// The model.
+        id: String,
+        /// The file's place in the model.
+        path: String,
+        /// Its size.
+        size_bytes: u64,
+    },
+    /// More of a file is here. The count never goes back.
+    Fetched {
+        /// The model.
+        id: String,
+        /// The file's place in the model.
+        path: String,
+        /// How much is here.
+        done_bytes: u64,
+        /// Of how much.
+        size_bytes: u64,
+    },
+    /// A file is here, or was given up.
+    FetchEnded {
+        /// The model.
+        id: String,
+        /// The file's place in the model.
+        path: String,
+    },
+    /// A model's files begin to be hashed.
+    HashStarted {
+        /// The model.
+        id: String,
+        /// How many files.
+        files: usize,
+        /// Their size together.
+        total_bytes: u64,
+    },
+    /// More bytes were hashed. The count is of the whole model and never goes back.
+    Hashed {
+        /// The model.
+        id: String,
+        /// How many so far.
+        done_bytes: u64,
+        /// Of how many.
+        total_bytes: u64,
+    },
+    /// All files of a model were hashed, or the work was given up.
+    HashEnded {
+        /// The model.
+        id: String,
+    },
+    /// A model is ready.
+    Ready {
+        /// The model.
+        id: String,
+        /// Whether nothing was fetched.
+        cached: bool,
+    },
+}
+
+/// Receives progress.
+///
+/// # Contract
+/// It is called from several threads, in the middle of the work: it returns quickly and does not panic.
+pub trait ProgressSink: fmt::Debug + Send + Sync + 'static {
+    /// Takes note of an event.
+    fn on_event(&self, event: &ProgressEvent);
+}
+
+/// Shows nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoProgress;
+
+impl ProgressSink for NoProgress {
+    fn on_event(&self, _: &ProgressEvent) {}
+}

@@ -1,0 +1,220 @@
+//! What the catalog keeps of a model.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    Basis, Digest, Entry, Expectation, Format, Outcome, RelativePath, StagedFile, Stamp, Timestamp,
+    Verification, VerifiedModel,
+};
+
+/// Whether a model may be used. There is no third state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Lifecycle {
+    /// It may be used.
+    Active,
+    /// It is kept, and refused until somebody activates it.
+    Retired,
+}
+
+impl Lifecycle {
+    /// Its name in files and on screen.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "Active",
+            Self::Retired => "Retired",
+        }
+    }
+}
+
+/// The durable record of one model. Fields that this release does not know survive reading and writing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CatalogRecord {
+    /// The canonical reference.
+    pub id: String,
+    /// What an engine is given: a file or a folder.
+    pub local_path: PathBuf,
+    /// Whether it may be used.
+    pub lifecycle: Lifecycle,
+    /// The revision that the source pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// The model's digest, as demanded or computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// The size of all files, in bytes.
+    pub size_bytes: u64,
+    /// What its weights are written in.
+    pub format: Format,
+    /// The file of the model that `local_path` names; absent where that is a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<RelativePath>,
+    /// The multimodal projector among the files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projector: Option<RelativePath>,
+    /// The files, in the order of their paths; none where they were never looked at.
+    pub files: Vec<RecordedFile>,
+    /// What was found when it was last judged.
+    pub verification: Verification,
+    /// When the record was first written.
+    pub created_at: Timestamp,
+    /// When the record was last changed.
+    pub updated_at: Timestamp,
+    /// What newer releases of the same schema wrote.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// One file, as it was when it was judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedFile {
+    /// Its place in the model.
+    pub path: RelativePath,
+    /// What it was.
+    pub stamp: Stamp,
+    /// Whether a later write must show in the stamp. Where not, the digest is no longer known.
+    pub settled: bool,
+    /// What it is written in.
+    pub format: Format,
+    /// The SHA-256 of its bytes, where they were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+}
+
+/// Where the files of a verified model lie for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    root: PathBuf,
+    stamps: Vec<Stamp>,
+}
+
+impl Placement {
+    /// The place of a model whose files stay where they were found. `None` where they have no folder in common.
+    pub fn in_place(model: &VerifiedModel) -> Option<Self> {
+        let files = model.staged().files();
+        let root = root_of(files.first()?)?;
+        let stamps = files.iter().map(|file| file.stamp).collect();
+        files.iter().all(|file| root_of(file) == Some(root)).then(|| Self { root: root.to_owned(), stamps })
+    }
+
+    /// The folder below which they lie.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// This place, known to be in a store.
+    #[must_use]
+    pub fn in_a_store(self) -> Self {
+        Self::in_store(self.root, self.stamps)
+    }
+
+    /// The place of a model whose files now lie below a folder of a store, with the stamps that they have there, in the
+    /// order of their paths.
+    pub fn in_store(root: PathBuf, stamps: Vec<Stamp>) -> Self {
+        Self { root, stamps: stamps.into_iter().map(Stamp::without_ctime).collect() }
+    }
+}
+
+/// The folder from which a file's path leads to where it lies.
+fn root_of(file: &StagedFile) -> Option<&Path> {
+    let depth = file.path.as_ref().components().count();
+    if file.location.ends_with(&file.path) { file.location.ancestors().nth(depth) } else { None }
+}
+
+impl CatalogRecord {
+    /// The record of a model that was just judged.
+    pub fn new(model: &VerifiedModel, placement: &Placement, now: Timestamp) -> Self {
+        let (staged, verification) = (model.staged(), model.verification());
+        let manifest = staged.manifest();
+        let files = staged.files().iter().zip(&placement.stamps).map(|(file, stamp)| RecordedFile {
+            path: file.path.clone(),
+            stamp: *stamp,
+            settled: file.settled,
+            format: file.format,
+            sha256: file.sha256.clone(),
+        });
+        let entry = match manifest.entry() {
+            Entry::File(path) => Some(path.clone()),
+            Entry::Folder => None,
+        };
+        Self {
+            id: manifest.reference().id(),
+            local_path: match &entry {
+                Some(path) => placement.root.join(path),
+                None => placement.root.clone(),
+            },
+            lifecycle: Lifecycle::Active,
+            revision: manifest.revision().map(str::to_owned),
+            digest: staged.digest(),
+            size_bytes: staged.size_bytes(),
+            format: Format::of_model(staged.files().iter().map(|file| file.format)),
+            entry,
+            projector: manifest.projector().cloned(),
+            files: files.collect(),
+            verification: verification.clone(),
+            created_at: now,
+            updated_at: now,
+            extra: Map::new(),
+        }
+    }
+
+    /// This record as the successor of another one of the same id. Where nothing was read since, the bytes were last
+    /// verified when they were for that one.
+    #[must_use]
+    pub fn succeeding(mut self, previous: &Self) -> Self {
+        let nothing_read = self.files == previous.files && self.files.iter().all(|file| file.settled);
+        if nothing_read
+            && self.verification.verified_at.is_some()
+            && previous.verification.verified_at.is_some()
+        {
+            self.verification.verified_at = previous.verification.verified_at;
+        }
+        Self { created_at: previous.created_at, extra: previous.extra.clone(), ..self }
+    }
+
+    /// The folder below which the files lie.
+    pub fn root(&self) -> &Path {
+        let depth = self.entry.as_ref().map_or(0, |entry| entry.as_ref().components().count());
+        self.local_path.ancestors().nth(depth).unwrap_or(Path::new("/"))
+    }
+
+    /// Where one of the files lies.
+    pub fn location(&self, path: &RelativePath) -> PathBuf {
+        self.root().join(path)
+    }
+
+    /// The digest that the model must still have, and how it is known.
+    pub fn evidence(&self) -> Option<(Digest, Basis)> {
+        Some((self.digest.clone()?, self.verification.basis?))
+    }
+
+    /// Whether the evidence alone, with bytes that have not changed, satisfies an expectation.
+    pub fn satisfies(&self, expectation: &Expectation) -> bool {
+        let digest = match expectation.digest() {
+            None => true,
+            Some((digest, basis)) => {
+                self.digest.as_ref() == Some(digest)
+                    && self.verification.basis.is_some_and(|known| known >= basis)
+            }
+        };
+        let trusted = self.digest.is_none() || self.files.iter().all(|file| file.settled);
+        digest
+            && trusted
+            && self.verification.outcome != Outcome::Fail
+            && (!expectation.is_strict() || self.verification.is_strict_pass())
+    }
+
+    /// Records that the bytes were found to be wrong: nothing that was known of them counts any more, but the
+    /// digest that they should have.
+    pub fn fail(&mut self, reason: String, now: Timestamp) {
+        self.verification = Verification {
+            outcome: Outcome::Fail,
+            reason,
+            verified_at: Some(now),
+            ..self.verification.clone()
+        };
+        self.files.iter_mut().for_each(|file| file.settled = false);
+    }
+}

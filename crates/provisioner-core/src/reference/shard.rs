@@ -1,0 +1,89 @@
+//! The names of shards, such as `model-00002-of-00003.gguf`.
+
+/// The name of one file of a set, as `llama-gguf-split` and Transformers write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardName {
+    stem: String,
+    number: u32,
+    count: u32,
+    ending: &'static str,
+}
+
+impl ShardName {
+    /// Reads a file name. `None` where it is not the name of a shard.
+    ///
+    /// ```
+    /// use provisioner_core::reference::ShardName;
+    ///
+    /// let shard = ShardName::parse("x-00002-of-00003.gguf").unwrap();
+    /// assert_eq!(shard.sibling(1), "x-00001-of-00003.gguf");
+    /// assert!(ShardName::parse("x-00004-of-00003.gguf").is_none());
+    /// ```
+    pub fn parse(file_name: &str) -> Option<Self> {
+        let ending = [".gguf", ".safetensors"].into_iter().find(|ending| file_name.ends_with(ending))?;
+        let rest = file_name.strip_suffix(ending)?;
+        let (rest, count) = rest.rsplit_once("-of-")?;
+        let (stem, number) = rest.rsplit_once('-')?;
+        let (number, count) = (five_digits(number)?, five_digits(count)?);
+        (1..=count).contains(&number).then(|| Self { stem: stem.to_owned(), number, count, ending })
+    }
+
+    /// Which shard it is, from 1.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// How many shards the set has.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The file name of another shard of the set.
+    pub fn sibling(&self, number: u32) -> String {
+        format!("{}-{number:05}-of-{:05}{}", self.stem, self.count, self.ending)
+    }
+}
+
+fn five_digits(text: &str) -> Option<u32> {
+    (text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+}
+
+/// The same path, with the first shard's name where it ends in any shard's.
+pub(super) fn at_first_shard(path: &str) -> String {
+    let (folder, name) = match path.rfind('/') {
+        Some(slash) => path.split_at(slash + 1),
+        None => ("", path),
+    };
+    match ShardName::parse(name) {
+        Some(shard) => format!("{folder}{}", shard.sibling(1)),
+        None => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_shards_are_shards() {
+        for name in [
+            "x.gguf",
+            "x-1-of-3.gguf",
+            "x-00000-of-00003.gguf",
+            "x-00004-of-00003.gguf",
+            "x-00001-of-00003.txt",
+            "x-+0001-of-00003.gguf",
+        ] {
+            assert_eq!(ShardName::parse(name), None, "{name}");
+        }
+        let shard = ShardName::parse("-00002-of-00002.safetensors").unwrap();
+        assert_eq!(
+            (shard.number(), shard.count(), shard.sibling(1)),
+            (2, 2, "-00001-of-00002.safetensors".into())
+        );
+        assert_eq!(
+            at_first_shard("/a-00002-of-00002.gguf/x-00003-of-00003.gguf"),
+            "/a-00002-of-00002.gguf/x-00001-of-00003.gguf"
+        );
+    }
+}

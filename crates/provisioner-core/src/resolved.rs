@@ -1,0 +1,61 @@
+//! What a caller receives.
+
+use std::path::PathBuf;
+
+use crate::{CatalogRecord, Digest, Format, Lifecycle, RecordedFile, RelativePath, Verification};
+
+/// A model that may be used: it comes from the catalog, and so from a judgement.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ResolvedModel {
+    /// The canonical reference.
+    pub id: String,
+    /// What an engine is given: a file, or a folder.
+    pub local_path: PathBuf,
+    /// The revision that the source pinned.
+    pub revision: Option<String>,
+    /// The size of all files, in bytes.
+    pub size_bytes: u64,
+    /// The model's digest, where it is known.
+    pub digest: Option<Digest>,
+    /// What its weights are written in.
+    pub format: Format,
+    /// What was found when it was last judged.
+    pub verification: Verification,
+    /// Whether it may be used.
+    pub lifecycle: Lifecycle,
+    /// Whether nothing was fetched for this call.
+    pub cached: bool,
+    /// The files, in the order of their paths.
+    pub files: Vec<RecordedFile>,
+    /// The multimodal projector.
+    pub mmproj: Option<PathBuf>,
+    /// The folder below which the files lie.
+    root: PathBuf,
+}
+
+impl ResolvedModel {
+    /// The model of a record.
+    pub fn new(record: CatalogRecord, cached: bool) -> Self {
+        let mmproj = record.projector.as_ref().map(|path| record.location(path));
+        Self {
+            root: record.root().to_owned(),
+            id: record.id,
+            local_path: record.local_path,
+            revision: record.revision,
+            size_bytes: record.size_bytes,
+            digest: record.digest,
+            format: record.format,
+            verification: record.verification,
+            lifecycle: record.lifecycle,
+            cached,
+            files: record.files,
+            mmproj,
+        }
+    }
+
+    /// Where one of the files lies.
+    pub fn location(&self, path: &RelativePath) -> PathBuf {
+        self.root.join(path)
+    }
+}

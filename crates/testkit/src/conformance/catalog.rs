@@ -1,0 +1,151 @@
+//! The contract of `CatalogStore`.
+
+use std::sync::Arc;
+
+use provisioner_core::{
+    CatalogErrorKind, CatalogRecord, CatalogStore, Digest, Expected, Format, Lifecycle, Outcome, Timestamp,
+    Verification, Version,
+};
+
+/// A record such as a store has to keep.
+fn record(id: &str) -> CatalogRecord {
+    let json = serde_json::json!({
+        "id": id, "local_path": "/models/a.gguf", "lifecycle": "Active", "size_bytes": 1, "format": "gguf",
+        "entry": "a.gguf", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+        "files": [{ "path": "a.gguf", "settled": true, "format": "gguf",
+                    "stamp": { "size": 1, "mtime_ns": 2, "ctime_ns": 3, "dev": 4, "inode": 5 } }],
+        "verification": { "outcome": "warn", "reason": "unverified" },
+    });
+    serde_json::from_value(json).expect("the record is well formed")
+}
+
+/// Runs the whole suite against stores that `make` returns; each must be empty.
+///
+/// # Panics
+/// Where the contract is broken.
+pub async fn catalog<S: CatalogStore>(make: impl Fn() -> S) {
+    keeps_what_is_put(&make()).await;
+    refuses_what_was_not_expected(&make()).await;
+    never_repeats_a_version(&make()).await;
+    takes_any_id(&make()).await;
+    keeps_what_it_does_not_know(&make()).await;
+    loses_no_update(Arc::new(make())).await;
+    is_whole_when_dropped(Arc::new(make())).await;
+}
+
+async fn keeps_what_is_put(store: &dyn CatalogStore) {
+    assert!(store.get("local:/a").await.unwrap().is_none());
+    assert!(store.list().await.unwrap().records.is_empty());
+    let mut full = record("local:/a");
+    full.digest = Some(Digest::sha256([7; 32]));
+    full.revision = Some("main".to_owned());
+    full.lifecycle = Lifecycle::Retired;
+    full.format = Format::Safetensors;
+    full.verification = Verification {
+        outcome: Outcome::Fail,
+        basis: Some(provisioner_core::Basis::FirstUse),
+        reason: "\"quoted\" \u{2028} reason".to_owned(),
+        verified_at: Some(Timestamp::UNIX_EPOCH),
+    };
+    let version = store.put(&full, Expected::Absent).await.unwrap();
+    let found = store.get("local:/a").await.unwrap().unwrap();
+    assert_eq!((&found.record, found.version), (&full, version));
+    store.put(&record("local:/0"), Expected::Absent).await.unwrap();
+    let listing = store.list().await.unwrap();
+    let ids: Vec<_> = listing.records.iter().map(|found| found.record.id.as_str()).collect();
+    assert_eq!(ids, ["local:/0", "local:/a"], "a listing is in the order of the ids");
+    assert!(listing.damaged.is_empty());
+    store.remove("local:/a", version).await.unwrap();
+    assert!(store.get("local:/a").await.unwrap().is_none());
+    assert_eq!(store.list().await.unwrap().records.len(), 1);
+}
+
+async fn refuses_what_was_not_expected(store: &dyn CatalogStore) {
+    let one = record("local:/a");
+    let conflict = |result: Result<Version, _>| {
+        matches!(result, Err(provisioner_core::CatalogError { kind: CatalogErrorKind::Conflict, .. }))
+    };
+    assert!(conflict(store.put(&one, Expected::Version(Version(1))).await), "there is nothing to replace");
+    let first = store.put(&one, Expected::Absent).await.unwrap();
+    assert!(conflict(store.put(&one, Expected::Absent).await), "it is there already");
+    let second = store.put(&one, Expected::Version(first)).await.unwrap();
+    assert!(second > first);
+    let mut other = one.clone();
+    other.lifecycle = Lifecycle::Retired;
+    assert!(conflict(store.put(&other, Expected::Version(first)).await), "somebody wrote since");
+    assert_eq!(store.get("local:/a").await.unwrap().unwrap().record, one, "a conflict changes nothing");
+    assert!(conflict(store.remove("local:/a", first).await.map(|()| first)), "somebody wrote since");
+    store.remove("local:/a", second).await.unwrap();
+    assert!(conflict(store.remove("local:/a", second).await.map(|()| first)), "it is gone");
+}
+
+async fn never_repeats_a_version(store: &dyn CatalogStore) {
+    let one = record("local:/a");
+    let first = store.put(&one, Expected::Absent).await.unwrap();
+    store.remove("local:/a", first).await.unwrap();
+    // A clock of milliseconds must have moved on.
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    let second = store.put(&one, Expected::Absent).await.unwrap();
+    assert!(second > first, "who remembers the removed record must not change the new one");
+}
+
+async fn takes_any_id(store: &dyn CatalogStore) {
+    let long = format!("hf:org/repo/{}", "x/".repeat(1000) + "x");
+    for id in
+        ["local:/etc/../passwd", "hf:o/r?include=%25&exclude=a b", "local:/ü\u{1F600}", "db:'\";--", &long]
+    {
+        store.put(&record(id), Expected::Absent).await.unwrap();
+        assert_eq!(store.get(id).await.unwrap().unwrap().record.id, id);
+    }
+    assert!(store.get("LOCAL:/ü\u{1F600}").await.unwrap().is_none(), "ids differ in letter case");
+    assert_eq!(store.list().await.unwrap().records.len(), 5);
+}
+
+async fn keeps_what_it_does_not_know(store: &dyn CatalogStore) {
+    let mut newer = record("local:/a");
+    newer.extra.insert("from_the_future".to_owned(), serde_json::json!({ "deep": [1, null, "x"] }));
+    let version = store.put(&newer, Expected::Absent).await.unwrap();
+    let found = store.get("local:/a").await.unwrap().unwrap().record;
+    assert_eq!(found.extra, newer.extra);
+    store.put(&found, Expected::Version(version)).await.unwrap();
+    assert_eq!(store.get("local:/a").await.unwrap().unwrap().record.extra, newer.extra);
+}
+
+/// Sixteen callers count in one record, each eight times.
+async fn loses_no_update<S: CatalogStore>(store: Arc<S>) {
+    let mut zero = record("local:/a");
+    zero.size_bytes = 0;
+    store.put(&zero, Expected::Absent).await.unwrap();
+    let count = async |store: Arc<S>| {
+        for _ in 0..8 {
+            loop {
+                let found = store.get("local:/a").await.unwrap().unwrap();
+                let mut next = found.record;
+                next.size_bytes += 1;
+                match store.put(&next, Expected::Version(found.version)).await {
+                    Ok(_) => break,
+                    Err(error) => assert_eq!(error.kind, CatalogErrorKind::Conflict),
+                }
+            }
+        }
+    };
+    futures_util::future::join_all((0..16).map(|_| count(Arc::clone(&store)))).await;
+    assert_eq!(store.get("local:/a").await.unwrap().unwrap().record.size_bytes, 128);
+}
+
+/// A put that is dropped after its first poll happened whole or not at all.
+async fn is_whole_when_dropped<S: CatalogStore>(store: Arc<S>) {
+    for round in 0..50 {
+        let id = format!("local:/{round}");
+        let one = record(&id);
+        {
+            let mut put = std::pin::pin!(store.put(&one, Expected::Absent));
+            let _ = futures_util::poll!(put.as_mut());
+        }
+        let listing = store.list().await.unwrap();
+        assert!(listing.damaged.is_empty());
+        assert!(
+            listing.records.iter().filter(|found| found.record.id == id).all(|found| found.record == one)
+        );
+    }
+}

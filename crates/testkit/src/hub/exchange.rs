@@ -1,0 +1,60 @@
+//! From a request to its answer: route, faults, record.
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use super::{
+    fault::{At, FaultKind},
+    ledger::{Origin, Seen},
+    mischief,
+    reply::{Reply, reply},
+    request::Request,
+    routes::{self, Found},
+    server::Shared,
+};
+
+/// An answer that is to be sent.
+pub(super) struct Exchange {
+    pub(super) reply: Reply,
+    /// Whether only its head is.
+    pub(super) is_head: bool,
+    /// Where the body's bytes are counted.
+    pub(super) sent: Arc<AtomicU64>,
+}
+
+/// Answers a request, in one step as seen from other connections.
+pub(super) fn answer(shared: &Shared, origin: Origin, request: &Request) -> Exchange {
+    let state = &mut *shared.state();
+    let mut found = routes::find(shared, state, origin, request);
+    let path = match origin {
+        Origin::Hub => found.path(),
+        Origin::Cdn => state.signatures.find(request).map(|(path, _)| path),
+    };
+    let path = path.map(str::to_owned);
+    let kinds = mischief::struck(state, origin, request, &found);
+    let mut asked = request.clone();
+    for kind in &kinds {
+        mischief::before(shared, state, &mut asked, &mut found, kind);
+    }
+    if origin == Origin::Cdn && matches!(found, Found::File(_)) && !state.signatures.spend(request) {
+        found = Found::Refusal(routes::expired());
+    }
+    let mut reply = reply(shared, state, &asked, found);
+    let (mut status, mut plans) = (None, Vec::new());
+    for kind in kinds {
+        match kind {
+            FaultKind::Publish(planned) => plans.push(planned.0),
+            FaultKind::Cut(At::BeforeHead) | FaultKind::Reset(At::BeforeHead) => {
+                status = Some(0);
+                mischief::after(shared, origin, request, &mut reply, kind);
+            }
+            kind => mischief::after(shared, origin, request, &mut reply, kind),
+        }
+    }
+    let seen = Seen::new(origin, request, path.as_deref(), status.unwrap_or(reply.status));
+    let sent = seen.counter();
+    state.ledger.seen.push(seen);
+    for plan in &plans {
+        state.repos.publish(plan);
+    }
+    Exchange { reply, is_head: request.is_head(), sent }
+}

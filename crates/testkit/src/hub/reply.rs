@@ -1,0 +1,154 @@
+//! What goes over the wire for a request.
+
+use std::{ops::Range, time::Duration};
+
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use super::{
+    content::Content,
+    fault::{ContentLength, Refusal},
+    request::Request,
+    routes::{File, Found, Way},
+    server::{Shared, State},
+};
+
+/// What a path in a URL keeps is the unreserved characters, and its slashes.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+
+/// An answer that is ready to be sent.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    /// The parts of the body, one after the other.
+    pub(super) body: Vec<(Content, Range<u64>)>,
+    /// What `Content-Length` says, unless the truth.
+    pub(super) length: Option<ContentLength>,
+    pub(super) interruption: Option<Interruption>,
+}
+
+/// Something that happens while the answer is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Interruption {
+    /// After so many bytes of the body; `None` is before the head.
+    pub(super) at: Option<u64>,
+    pub(super) kind: InterruptionKind,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum InterruptionKind {
+    Cut,
+    Reset,
+    Stall(Option<Duration>),
+}
+
+impl Reply {
+    fn new(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new(), length: None, interruption: None }
+    }
+
+    fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    fn bytes(mut self, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let range = 0..bytes.len() as u64;
+        self.body = vec![(Content::Bytes(bytes), range)];
+        self
+    }
+
+    /// The body's length.
+    pub(super) fn size(&self) -> u64 {
+        self.body.iter().map(|(_, range)| range.end - range.start).sum()
+    }
+
+    /// Sets a header, or leaves it out.
+    pub(super) fn set(&mut self, name: &str, value: Option<String>) {
+        self.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+        self.headers.extend(value.map(|value| (name.to_owned(), value)));
+    }
+
+    pub(super) fn set_body(&mut self, bytes: Bytes) {
+        let range = 0..bytes.len() as u64;
+        self.body = vec![(Content::Bytes(bytes), range)];
+    }
+}
+
+/// The right answer for what was found. A redirect to the CDN signs a URL.
+pub(super) fn reply(shared: &Shared, state: &mut State, request: &Request, found: Found) -> Reply {
+    match found {
+        Found::Refusal(refusal) => refuse(refusal),
+        Found::Info(value) => json(&value),
+        Found::Tree { entries, next } => {
+            let reply = json(&Value::Array(entries));
+            match next {
+                Some(next) => reply.header("Link", format!("<{next}>; rel=\"next\"")),
+                None => reply,
+            }
+        }
+        Found::File(file) => hand_out(shared, state, request, file),
+    }
+}
+
+pub(super) fn refuse(refusal: Refusal) -> Reply {
+    let mut reply = Reply::new(refusal.status).bytes(refusal.body);
+    reply.headers = refusal.headers;
+    reply
+}
+
+fn json(value: &Value) -> Reply {
+    Reply::new(200).header("Content-Type", "application/json; charset=utf-8").bytes(value.to_string())
+}
+
+fn hand_out(shared: &Shared, state: &mut State, request: &Request, file: File) -> Reply {
+    let File { repo, path, entry, way, etag } = file;
+    let etag = format!("\"{}\"", etag.as_deref().unwrap_or(entry.etag()));
+    let size = entry.content.size().to_string();
+    match way {
+        Way::ToCdn { commit } => {
+            let target = state.signatures.sign(&repo, &path, entry);
+            Reply::new(302)
+                .header("Location", format!("{}{target}", shared.cdn_endpoint()))
+                .header("X-Repo-Commit", commit)
+                .header("X-Linked-ETag", etag)
+                .header("X-Linked-Size", size)
+        }
+        Way::ToCache { commit } => {
+            let target = format!("/api/resolve-cache/models/{repo}/{commit}/{path}");
+            Reply::new(307)
+                .header("Location", utf8_percent_encode(&target, PATH).to_string())
+                .header("X-Repo-Commit", commit)
+                .header("X-Linked-ETag", etag)
+                .header("X-Linked-Size", size)
+        }
+        Way::Direct { commit } => {
+            ranged(request, &entry.content).header("ETag", etag).header("X-Repo-Commit", commit)
+        }
+        Way::Cdn => ranged(request, &entry.content).header("ETag", etag),
+    }
+}
+
+/// The whole, the part that is asked for, or 416.
+fn ranged(request: &Request, content: &Content) -> Reply {
+    let size = content.size();
+    let (status, range) = match request.range() {
+        None => (200, 0..size),
+        Some(asked) => match asked.within(size) {
+            Some(range) => (206, range),
+            None => return Reply::new(416).header("Content-Range", format!("bytes */{size}")),
+        },
+    };
+    let mut reply = Reply::new(status)
+        .header("Content-Type", "application/octet-stream")
+        .header("Accept-Ranges", "bytes");
+    if status == 206 {
+        let value = format!("bytes {}-{}/{size}", range.start, range.end - 1);
+        reply = reply.header("Content-Range", value);
+    }
+    reply.body = vec![(content.clone(), range)];
+    reply
+}

@@ -1,0 +1,244 @@
+//! The hub as a test holds it, and the thread that it runs on.
+
+use std::{
+    collections::BTreeSet,
+    net::{SocketAddr, TcpListener as StdListener},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use tokio::{net::TcpListener, runtime, sync::oneshot};
+
+use super::{
+    connection,
+    fault::Fault,
+    ledger::{Ledger, Origin, Seen},
+    repo::{Publication, Repos},
+    signature::Signatures,
+};
+
+/// A Hugging Face Hub on loopback, with a CDN on another port. It runs on a thread of its own, with a runtime of its
+/// own, so it serves tests with a runtime and without; it stops when it is dropped, and then refuses connections.
+///
+/// ```
+/// use testkit::Hub;
+///
+/// let hub = Hub::start();
+/// let commit = hub.repo("org/tiny").file("config.json", "{}").lfs("tiny.gguf", vec![7; 5000]).publish();
+/// assert_eq!(commit.len(), 40);
+/// assert_eq!(hub.count(|seen| seen.is_for("tiny.gguf")), 0);
+/// ```
+#[derive(Debug)]
+pub struct Hub {
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the hub's owner and its connections share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+    hub: SocketAddr,
+    cdn: SocketAddr,
+    /// In bytes per second and connection; 0 is no limit.
+    pub(super) rate: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) repos: Repos,
+    pub(super) signatures: Signatures,
+    pub(super) faults: Vec<Fault>,
+    pub(super) ledger: Ledger,
+    pub(super) settings: Settings,
+    pub(super) pages_without_end: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) granted: BTreeSet<String>,
+    pub(super) page_size: usize,
+    pub(super) cdn_refuses_authorization: bool,
+    pub(super) resolve_cache: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            granted: BTreeSet::new(),
+            page_size: 1000,
+            cdn_refuses_authorization: false,
+            resolve_cache: false,
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn endpoint(&self) -> String {
+        format!("http://{}", self.hub)
+    }
+
+    pub(super) fn cdn_endpoint(&self) -> String {
+        format!("http://{}", self.cdn)
+    }
+}
+
+impl Hub {
+    /// Starts a hub without repos, at ports that are free.
+    ///
+    /// # Panics
+    /// Where the machine has no loopback or no thread to give.
+    pub fn start() -> Self {
+        Self::start_at(0)
+    }
+
+    /// Starts a hub at that port; the CDN's port is any.
+    ///
+    /// # Panics
+    /// Where the port is taken.
+    pub fn start_at(port: u16) -> Self {
+        let listen = |port| {
+            let listener = StdListener::bind(("127.0.0.1", port)).expect("the port is free");
+            listener.set_nonblocking(true).expect("a socket may wait");
+            let address = listener.local_addr().expect("it is bound");
+            (listener, address)
+        };
+        let ((hub_listener, hub), (cdn_listener, cdn)) = (listen(port), listen(0));
+        let shared = Arc::new(Shared { state: Mutex::default(), hub, cdn, rate: AtomicU64::new(0) });
+        let (stop, stopped) = oneshot::channel();
+        let serving = Arc::clone(&shared);
+        let serve = move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let of = |listener| TcpListener::from_std(listener).expect("within a runtime");
+                let (hub_listener, cdn_listener) = (of(hub_listener), of(cdn_listener));
+                tokio::select! {
+                    () = connection::accept(&serving, hub_listener, Origin::Hub) => {}
+                    () = connection::accept(&serving, cdn_listener, Origin::Cdn) => {}
+                    _ = stopped => {}
+                }
+            });
+        };
+        let thread = std::thread::Builder::new().name("testkit-hub".to_owned()).spawn(serve);
+        Self { shared, stop: Some(stop), thread: Some(thread.expect("a thread")) }
+    }
+
+    /// The hub's URL, `http://127.0.0.1:<port>`.
+    pub fn endpoint(&self) -> String {
+        self.shared.endpoint()
+    }
+
+    /// The CDN's URL: another origin.
+    pub fn cdn_endpoint(&self) -> String {
+        self.shared.cdn_endpoint()
+    }
+
+    /// Begins a commit to a repo, which need not exist yet.
+    pub fn repo(&self, id: &str) -> Publication {
+        Publication::new(Arc::clone(&self.shared), id)
+    }
+
+    /// Lets a token into gated and private repos. Every other token is a stranger's: known, but without access.
+    pub fn grant(&self, token: &str) {
+        self.shared.state().settings.granted.insert(token.to_owned());
+    }
+
+    /// Sets how many entries a page of a listing has at most. It is 1000 at first.
+    pub fn page_size(&self, entries: usize) {
+        self.shared.state().settings.page_size = entries;
+    }
+
+    /// Makes the CDN refuse requests with a header `Authorization` (400), as S3 does with signed URLs.
+    pub fn cdn_refuses_authorization(&self, refuses: bool) {
+        self.shared.state().settings.cdn_refuses_authorization = refuses;
+    }
+
+    /// Makes the hub redirect small files too: 307 to a relative URL of its own.
+    pub fn redirects_small_files(&self, redirects: bool) {
+        self.shared.state().settings.resolve_cache = redirects;
+    }
+
+    /// Makes each signed URL good for so many requests, or for ever. Later requests are answered with 403.
+    pub fn signed_urls_last(&self, requests: Option<u32>) {
+        self.shared.state().signatures.good_for = requests;
+    }
+
+    /// Limits each connection to so many bytes of body per second. `None` is no limit, as at first.
+    pub fn limit_rate(&self, bytes_per_s: Option<u64>) {
+        self.shared.rate.store(bytes_per_s.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Adds a fault. Where several strike one request, all do, in the order in which they were added.
+    pub fn fault(&self, fault: Fault) {
+        self.shared.state().faults.push(fault);
+    }
+
+    /// Takes all faults away. What they did stays done.
+    pub fn clear_faults(&self) {
+        self.shared.state().faults.clear();
+    }
+
+    /// The requests since the start or the last reset, in the order in which they came.
+    pub fn requests(&self) -> Vec<Seen> {
+        self.shared.state().ledger.seen.clone()
+    }
+
+    /// How many requests there were of some sort.
+    pub fn count(&self, mut is_meant: impl FnMut(&Seen) -> bool) -> usize {
+        self.shared.state().ledger.seen.iter().filter(|seen| is_meant(seen)).count()
+    }
+
+    /// How many bytes of bodies were given to sockets for a path: a file's in its repo, or a request's own. The client
+    /// need not have read them all: sockets hold some megabytes.
+    pub fn bytes_sent(&self, path: &str) -> u64 {
+        let state = self.shared.state();
+        state.ledger.seen.iter().filter(|seen| seen.is_for(path)).map(Seen::sent_bytes).sum()
+    }
+
+    /// Waits until something is so, at most that long; whether it is. It blocks the thread.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let hub = testkit::Hub::start();
+    /// let has_begun = |hub: &testkit::Hub| hub.bytes_sent("model.gguf") > 0;
+    /// assert!(!hub.wait_until(Duration::from_millis(10), has_begun));
+    /// ```
+    pub fn wait_until(&self, limit: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
+        let begin = Instant::now();
+        while !is_so(self) {
+            if begin.elapsed() >= limit {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        true
+    }
+
+    /// The most connections that were open at once, to both origins together.
+    pub fn peak_connections(&self) -> usize {
+        self.shared.state().ledger.peak()
+    }
+
+    /// Forgets all requests. The peak begins at the connections that are open.
+    pub fn reset_counts(&self) {
+        self.shared.state().ledger.reset();
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

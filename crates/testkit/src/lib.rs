@@ -1,0 +1,15 @@
+//! What tests are made of: models that are built rather than committed, a hub that serves them and misbehaves when
+//! asked to, and the conformance suites that every implementation of a trait runs.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a broken contract is told by a panic")]
+
+pub mod conformance;
+mod generated;
+mod gguf;
+pub mod hub;
+mod model;
+
+pub use generated::assert_current;
+pub use gguf::GgufWriter;
+pub use hub::Hub;
+pub use model::FakeModel;

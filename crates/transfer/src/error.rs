@@ -1,0 +1,97 @@
+//! Why bytes did not arrive.
+
+use std::{io, time::Duration};
+
+use provisioner_core::{Digest, ErrorCode, FetchError};
+
+/// A result with this crate's error.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A file could not be fetched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The source failed, and trying again did not help.
+    #[error(transparent)]
+    Source(FetchError),
+    /// The source answered something else than what was asked for.
+    #[error("`{path}`: {what}")]
+    Answer {
+        /// The file.
+        path: String,
+        /// What is wrong with the answer.
+        what: String,
+        /// Whether asking again may help.
+        may_pass: bool,
+    },
+    /// The file changed at its source while it was being fetched.
+    #[error("`{path}` changed at its source while it was being fetched")]
+    Changed {
+        /// The file.
+        path: String,
+    },
+    /// Nothing arrived for too long.
+    #[error("`{path}`: nothing arrived for {} seconds", .after.as_secs())]
+    Stalled {
+        /// The file.
+        path: String,
+        /// How long.
+        after: Duration,
+    },
+    /// The bytes have another digest than the source gives, twice.
+    #[error("`{path}`: digest mismatch: expected {expected}, got {actual}")]
+    Mismatch {
+        /// The file.
+        path: String,
+        /// What the source gives.
+        expected: Digest,
+        /// What arrived.
+        actual: Digest,
+    },
+    /// The disk failed.
+    #[error("the bytes cannot be kept")]
+    Disk(#[from] io::Error),
+}
+
+impl Error {
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Source(error) => error.code(),
+            Self::Answer { may_pass: false, .. } => ErrorCode::SourceInvalid,
+            Self::Answer { may_pass: true, .. } | Self::Stalled { .. } => ErrorCode::SourceUnavailable,
+            Self::Changed { .. } => ErrorCode::ChangedWhileRead,
+            Self::Mismatch { .. } => ErrorCode::DigestMismatch,
+            Self::Disk(error) => match ErrorCode::of_io(error) {
+                ErrorCode::NotFound => ErrorCode::StorageFailed,
+                code => code,
+            },
+        }
+    }
+
+    /// The next step, where there is a better one than the code's.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Source(error) => error.hint.clone(),
+            _ => None,
+        }
+    }
+
+    /// Whether the same request may succeed.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Source(error) => error.code().is_retriable(),
+            Self::Answer { may_pass, .. } => *may_pass,
+            Self::Stalled { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// How long the source asked to be left alone.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Source(error) => error.retry_after,
+            _ => None,
+        }
+    }
+}

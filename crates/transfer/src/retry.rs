@@ -1,0 +1,66 @@
+//! How often, and after which pauses, a source is asked again. Nobody else in the workspace retries.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use provisioner_core::{Manifest, ModelFetcher, ResolveRequest};
+
+use crate::{Error, Result, Settings, Transfer};
+
+/// The pauses that are left.
+#[derive(Debug)]
+pub(crate) struct Patience<'a> {
+    settings: &'a Settings,
+    pauses: ExponentialBackoff,
+}
+
+impl<'a> Patience<'a> {
+    pub(crate) fn new(settings: &'a Settings) -> Self {
+        Self { settings, pauses: schedule(settings) }
+    }
+
+    /// There was progress: all pauses are there again.
+    pub(crate) fn renew(&mut self) {
+        self.pauses = schedule(self.settings);
+    }
+
+    /// Waits until asking again makes sense.
+    ///
+    /// # Errors
+    /// The error itself, when it does not pass, when there are no pauses left, or when the source wants to be left alone
+    /// for too long.
+    pub(crate) async fn outlast(&mut self, error: Error) -> Result<()> {
+        if !error.may_pass() {
+            return Err(error);
+        }
+        let Some(pause) = self.pauses.next() else { return Err(error) };
+        let pause: Duration = error.retry_after().unwrap_or_default().max(pause);
+        if pause > self.settings.max_wait {
+            return Err(error);
+        }
+        tracing::debug!("{error}; going on in {pause:?}");
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+}
+
+fn schedule(settings: &Settings) -> ExponentialBackoff {
+    let builder = ExponentialBuilder::default().with_min_delay(settings.pause).with_factor(2.0);
+    builder.with_max_times(settings.retries).with_jitter().build()
+}
+
+impl Transfer {
+    /// The manifest of a request, asked for again where a failure may pass.
+    ///
+    /// # Errors
+    /// [`Error::Source`].
+    pub async fn resolve(&self, fetcher: &dyn ModelFetcher, request: &ResolveRequest) -> Result<Manifest> {
+        let mut patience = Patience::new(self.settings());
+        loop {
+            match fetcher.resolve(request).await {
+                Ok(manifest) => return Ok(manifest),
+                Err(error) => patience.outlast(Error::Source(error)).await?,
+            }
+        }
+    }
+}

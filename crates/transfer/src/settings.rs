@@ -1,0 +1,39 @@
+//! How hard to pull.
+
+use std::time::Duration;
+
+/// How a transfer behaves. The defaults suit a hub behind a CDN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How many ranges are open at once, over all files.
+    pub connections: usize,
+    /// The size of a chunk, in bytes. A smaller file is fetched in one piece.
+    pub chunk_bytes: u64,
+    /// How far past the hashed bytes a chunk may begin, in bytes.
+    pub window_bytes: u64,
+    /// How long a connection may be silent before it is given up.
+    pub stall: Duration,
+    /// How often a source may fail in a row, without a byte in between.
+    pub retries: usize,
+    /// The first pause before a retry; each next one is twice as long.
+    pub pause: Duration,
+    /// The longest wait that a source may ask for.
+    pub max_wait: Duration,
+    /// The most bytes in a second, over all files.
+    pub bytes_per_second: Option<u64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connections: 8,
+            chunk_bytes: 16 << 20,
+            window_bytes: 256 << 20,
+            stall: Duration::from_secs(30),
+            retries: 5,
+            pause: Duration::from_millis(300),
+            max_wait: Duration::from_secs(120),
+            bytes_per_second: None,
+        }
+    }
+}

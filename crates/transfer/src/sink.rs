@@ -1,0 +1,182 @@
+//! Where the bytes go: a file, its journal, and how far they are.
+
+use std::{
+    any::Any,
+    fs::File,
+    ops::Range,
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+
+use crate::{
+    Result,
+    journal::{Entries, Journal, Subject, boot_id},
+    ranges::Ranges,
+};
+
+/// How many bytes are written between two syncs, so that another boot finds most of them.
+const SYNC_BYTES: u64 = 256 << 20;
+
+/// Which attempt a write or a reading belongs to. What belongs to an earlier one comes too late, and does nothing.
+pub(crate) type Epoch = u64;
+
+/// An open partial. The guard lives as long as any write does.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    /// Writes hold it for reading, so that a new attempt begins between them.
+    epoch: RwLock<Epoch>,
+    data: File,
+    journal: Mutex<Journal>,
+    have: Mutex<Have>,
+    changed: Condvar,
+    since_sync: AtomicU64,
+    _guard: Arc<dyn Any + Send + Sync>,
+}
+
+/// How far the bytes are.
+#[derive(Debug, Default)]
+struct Have {
+    ranges: Ranges,
+    /// The last attempt that was given up.
+    given_up: Epoch,
+}
+
+impl Sink {
+    /// Opens a partial. What its journal says counts where it is about the same file.
+    pub(crate) fn open(
+        data: &Path,
+        journal: &Path,
+        subject: &Subject,
+        guard: Arc<dyn Any + Send + Sync>,
+    ) -> Result<(Self, Subject)> {
+        let entries = Entries::read(journal);
+        let boot = boot_id();
+        let file = File::options().create(true).truncate(false).read(true).write(true).open(data)?;
+        let length = file.metadata()?.len();
+        let (subject, ranges) = match &entries.subject {
+            Some(found) if found.size == subject.size && found.digest == subject.digest => {
+                let ranges = entries.ranges(&boot);
+                // A journal that knows more than the file has is of another file.
+                let fits = ranges.iter().all(|range| range.end <= length.min(subject.size));
+                let ranges = if fits { ranges } else { Ranges::default() };
+                (Subject { validator: found.validator.clone(), boot, ..subject.clone() }, ranges)
+            }
+            _ => (Subject { boot, ..subject.clone() }, Ranges::default()),
+        };
+        if ranges.len() == 0 {
+            file.set_len(0)?;
+        }
+        let journal = Journal::begin(journal, &subject, &ranges)?;
+        let sink = Self {
+            epoch: RwLock::new(1),
+            data: file,
+            journal: Mutex::new(journal),
+            have: Mutex::new(Have { ranges, given_up: 0 }),
+            changed: Condvar::new(),
+            since_sync: AtomicU64::new(0),
+            _guard: guard,
+        };
+        Ok((sink, subject))
+    }
+
+    /// Writes pieces that follow each other, and notes them.
+    pub(crate) fn write(&self, epoch: Epoch, start: u64, pieces: &[Bytes]) -> Result<()> {
+        let current = self.epoch.read().unwrap_or_else(PoisonError::into_inner);
+        if *current != epoch {
+            return Ok(());
+        }
+        let mut at = start;
+        for piece in pieces {
+            let end = at + piece.len() as u64;
+            // A byte that is here is never written again: it may have been hashed.
+            let missing = lock(&self.have).ranges.missing_in(&(at..end));
+            for range in missing {
+                let within = |offset: u64| usize::try_from(offset - at).unwrap_or(usize::MAX);
+                self.data.write_all_at(&piece[within(range.start)..within(range.end)], range.start)?;
+            }
+            at = end;
+        }
+        lock(&self.journal).done(&(start..at))?;
+        lock(&self.have).ranges.add(start..at);
+        self.changed.notify_all();
+        let bytes = at - start;
+        if self.since_sync.fetch_add(bytes, Ordering::Relaxed) + bytes >= SYNC_BYTES {
+            self.since_sync.store(0, Ordering::Relaxed);
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Makes what is written durable, as far as another boot is concerned.
+    fn sync(&self) -> Result<()> {
+        let lines = lock(&self.journal).lines();
+        self.data.sync_data()?;
+        lock(&self.journal).synced(lines)
+    }
+
+    /// The present attempt.
+    pub(crate) fn epoch(&self) -> Epoch {
+        *self.epoch.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state of the file is known now.
+    pub(crate) fn identify(&self, validator: &str) -> Result<()> {
+        lock(&self.journal).validator(validator)
+    }
+
+    /// Drops all bytes, and begins a new attempt.
+    pub(crate) fn restart(&self, subject: &Subject) -> Result<()> {
+        let mut epoch = self.epoch.write().unwrap_or_else(PoisonError::into_inner);
+        *epoch += 1;
+        let mut have = lock(&self.have);
+        self.data.set_len(0)?;
+        lock(&self.journal).reset(subject)?;
+        have.ranges = Ranges::default();
+        Ok(())
+    }
+
+    pub(crate) fn missing(&self, size: u64, chunk: u64) -> Vec<Range<u64>> {
+        lock(&self.have).ranges.missing(size, chunk)
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        lock(&self.have).ranges.len()
+    }
+
+    /// Blocks until there is more without a gap than `past`, and returns up to where; `None` when nobody will bring more.
+    pub(crate) fn wait_past(&self, epoch: Epoch, past: u64) -> Option<u64> {
+        let mut have = lock(&self.have);
+        loop {
+            if have.given_up >= epoch {
+                return None;
+            }
+            let frontier = have.ranges.frontier();
+            if frontier > past {
+                return Some(frontier);
+            }
+            have = self.changed.wait(have).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Nobody will bring more in this attempt.
+    pub(crate) fn give_up(&self, epoch: Epoch) {
+        let mut have = lock(&self.have);
+        have.given_up = have.given_up.max(epoch);
+        drop(have);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn read(&self, buffer: &mut [u8], at: u64) -> Result<()> {
+        Ok(self.data.read_exact_at(buffer, at)?)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

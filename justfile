@@ -1,0 +1,52 @@
+# Every task of this repository. `just` lists them.
+
+default:
+    @just --list
+
+# What the README's first command does
+provision:
+    cargo run --release -- provision --config examples/model.yaml
+
+# The tests
+test:
+    cargo test --workspace
+
+# The tests that need strace
+test-strace:
+    cargo test --workspace -- --ignored
+
+# Formatting and lints
+lint:
+    cargo fmt --all -- --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The documentation, without warnings
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Licences, bans and sources of all dependencies
+deny:
+    cargo deny check bans licenses sources
+
+# Writes schemas, the page of error codes and the example anew
+generate:
+    UPDATE_GENERATED=1 cargo test --workspace
+
+# Benchmarks of the library
+bench:
+    cargo bench --bench locate
+
+# Benchmarks of whole processes, beside openssl
+bench-whole:
+    cargo build --release
+    python3 benches/whole-process.py target/release/model-provisioner
+
+# Fetching beside other clients, from a hub on loopback; names the hf command where there is one
+bench-peers hf="":
+    cargo build --release
+    cargo build --release -p testkit --example hub
+    python3 benches/peers.py target/release {{ if hf != "" { "--hf " + hf } else { "" } }}
+
+# All that must pass
+ci:
+    .ci/run

@@ -1,0 +1,199 @@
+//! The same calls for callers without a runtime.
+//!
+//! Each call runs on a thread with a runtime of its own, so it works anywhere, inside a tokio runtime too; there it
+//! blocks the thread that calls it. A task of a single-threaded runtime must not call it for a model that another
+//! task of that runtime is bringing with the same provisioner: the one would wait for the other.
+
+use std::{
+    path::{Path, PathBuf},
+    thread,
+};
+
+use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedModel};
+
+use crate::{
+    Error, Finding, Inventory, InventoryEntry, ModelProvisionerConfig, Provisioned, Result, VerifyReport,
+};
+
+/// Makes models present, and blocks until they are. See [`crate::ModelProvisioner`]; one that was put together by its
+/// builder becomes one of these with `into()`.
+///
+/// ```
+/// use model_provisioner::blocking::ModelProvisioner;
+///
+/// let dir = tempfile::tempdir()?;
+/// let model = dir.path().join("tiny.gguf");
+/// std::fs::write(&model, b"GGUF")?;
+/// let ready = ModelProvisioner::file_only(dir.path().join("cache"))?.ensure_present_str(model.to_str().unwrap(), None)?;
+/// assert_eq!(ready.local_path, model);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ModelProvisioner {
+    inner: crate::ModelProvisioner,
+}
+
+impl From<crate::ModelProvisioner> for ModelProvisioner {
+    fn from(inner: crate::ModelProvisioner) -> Self {
+        Self { inner }
+    }
+}
+
+impl ModelProvisioner {
+    /// See [`crate::ModelProvisioner::file_only`].
+    ///
+    /// # Errors
+    /// As the mirrored call, like all below.
+    pub fn file_only(cache_dir: impl Into<PathBuf>) -> Result<Self> {
+        crate::ModelProvisioner::file_only(cache_dir).map(Self::from)
+    }
+
+    /// See [`crate::ModelProvisioner::parse`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn parse(&self, text: &str) -> Result<ModelRef> {
+        run(self.inner.parse(text))?
+    }
+
+    /// See [`crate::ModelProvisioner::ensure_present_str`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn ensure_present_str(&self, reference: &str, digest: Option<Digest>) -> Result<ResolvedModel> {
+        run(self.inner.ensure_present_str(reference, digest))?
+    }
+
+    /// See [`crate::ModelProvisioner::ensure_present`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn ensure_present(&self, reference: &ModelRef, digest: Option<Digest>) -> Result<ResolvedModel> {
+        run(self.inner.ensure_present(reference, digest))?
+    }
+
+    /// See [`crate::ModelProvisioner::ensure`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn ensure(&self, reference: &ModelRef, expectation: &Expectation) -> Result<ResolvedModel> {
+        run(self.inner.ensure(reference, expectation))?
+    }
+
+    /// See [`crate::ModelProvisioner::ensure_str`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn ensure_str(&self, reference: &str, expectation: &Expectation) -> Result<ResolvedModel> {
+        run(self.inner.ensure_str(reference, expectation))?
+    }
+
+    /// See [`crate::ModelProvisioner::hand_off`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn hand_off(&self, model: &ResolvedModel, dest: &Path) -> Result<PathBuf> {
+        run(self.inner.hand_off(model, dest))?
+    }
+
+    /// See [`crate::ModelProvisioner::provision`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn provision(
+        &self,
+        config: &ModelProvisionerConfig,
+        config_path: &Path,
+        dest: &Path,
+    ) -> Result<Provisioned> {
+        run(self.inner.provision(config, config_path, dest))?
+    }
+
+    /// See [`crate::ModelProvisioner::exists`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn exists(&self, reference: &ModelRef) -> Result<bool> {
+        run(self.inner.exists(reference))?
+    }
+
+    /// See [`crate::ModelProvisioner::locate`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn locate(&self, reference: &ModelRef) -> Result<Option<ResolvedModel>> {
+        run(self.inner.locate(reference))?
+    }
+
+    /// See [`crate::ModelProvisioner::list`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn list(&self) -> Result<Inventory> {
+        run(self.inner.list())?
+    }
+
+    /// See [`crate::ModelProvisioner::show`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn show(&self, reference: &ModelRef) -> Result<InventoryEntry> {
+        run(self.inner.show(reference))?
+    }
+
+    /// See [`crate::ModelProvisioner::verify`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn verify(&self, reference: &ModelRef) -> Result<VerifyReport> {
+        run(self.inner.verify(reference))?
+    }
+
+    /// See [`crate::ModelProvisioner::retire`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn retire(&self, reference: &ModelRef) -> Result<CatalogRecord> {
+        run(self.inner.retire(reference))?
+    }
+
+    /// See [`crate::ModelProvisioner::activate`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn activate(&self, reference: &ModelRef) -> Result<CatalogRecord> {
+        run(self.inner.activate(reference))?
+    }
+
+    /// See [`crate::ModelProvisioner::remove`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn remove(&self, reference: &ModelRef) -> Result<CatalogRecord> {
+        run(self.inner.remove(reference))?
+    }
+
+    /// See [`crate::ModelProvisioner::doctor`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn doctor(&self, fix: bool) -> Result<Vec<Finding>> {
+        run(self.inner.doctor(fix))?
+    }
+}
+
+/// Runs a future to its end on a thread with a runtime of its own.
+pub(crate) fn run<T: Send>(future: impl Future<Output = T> + Send) -> Result<T> {
+    let body = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.map(|runtime| runtime.block_on(future))
+    };
+    let joined = thread::scope(|scope| {
+        thread::Builder::new().spawn_scoped(scope, body).map(std::thread::ScopedJoinHandle::join)
+    });
+    match joined {
+        Ok(Ok(Ok(done))) => Ok(done),
+        Ok(Ok(Err(error))) | Err(error) => Err(Error::storage("a thread cannot be started", error)),
+        Ok(Err(_)) => Err(Error::CutOff { reason: "the thread panicked".to_owned() }),
+    }
+}

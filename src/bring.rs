@@ -1,0 +1,267 @@
+//! One model, from absent to recorded.
+
+use std::sync::Arc;
+
+use provisioner_core::{
+    CatalogErrorKind, CatalogRecord, DigestAlgorithm, ErrorCode, Expectation, Expected, Format, Manifest,
+    ModelRef, Outcome, Placement, ProgressEvent, ResolveRequest, ResolvedModel, StagedModel, VerifiedModel,
+    Versioned,
+};
+
+use crate::{
+    Error, ModelProvisioner, Result,
+    lifecycle::recorded_manifest,
+    measure::Measure,
+    obtain::Held,
+    presence::{Survey, survey},
+    provenance::{Action, Line},
+    provisioner::{MAX_CONFLICTS, blocking},
+};
+
+/// What is held while a model is brought, by all that still write for it. A local model needs nothing.
+pub(crate) type ModelLock = Option<Arc<Held>>;
+
+impl ModelProvisioner {
+    /// The work of one flight.
+    pub(crate) async fn bring(
+        &self,
+        reference: &ModelRef,
+        expectation: &Expectation,
+    ) -> Result<ResolvedModel> {
+        let id = reference.id();
+        for _ in 0..MAX_CONFLICTS {
+            // Another process, or the flight before, may have done it meanwhile.
+            if let Some(present) = self.present(&id, expectation).await? {
+                return Ok(present);
+            }
+            let previous = self.parts.catalog.get(&id).await?;
+            let (verified, lock) = self.judge_anew(reference, expectation, previous.as_ref(), false).await?;
+            let Some(verified) = verified else { continue };
+            let done = self.commit(verified, previous, lock).await;
+            match done {
+                // A record was judged against that is no longer the current one.
+                Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => {}
+                done => return done,
+            }
+        }
+        Err(Error::Contended { id })
+    }
+
+    /// Looks at a model where it lies, and judges it by what is expected or else by what its record says.
+    pub(crate) async fn judge_anew(
+        &self,
+        reference: &ModelRef,
+        expectation: &Expectation,
+        previous: Option<&Versioned>,
+        moves: bool,
+    ) -> Result<(Option<VerifiedModel>, ModelLock)> {
+        let id = reference.id();
+        let version = previous.map(|found| found.version);
+        // A model that moves to another revision owes nothing to the record of the old one.
+        let previous = previous.map(|found| &found.record).filter(|_| !moves);
+        let expectation = expectation.clone().or(previous.and_then(CatalogRecord::evidence));
+        // A model that is used in place needs no lock: its record is guarded by its version.
+        let lock = match reference {
+            ModelRef::Local(_) => None,
+            _ => Some(self.lock(&id).await?),
+        };
+        if lock.is_some() && self.parts.catalog.get(&id).await?.map(|found| found.version) != version {
+            return Ok((None, lock));
+        }
+        let again = match previous {
+            Some(record) if lock.is_some() => self.stage_again(reference, record).await?,
+            _ => None,
+        };
+        let staged = match again {
+            Some(staged) => staged,
+            None => self.stage_anew(reference, &expectation, previous, lock.clone()).await?,
+        };
+        match self.judge(staged, expectation).await {
+            Err(error) => {
+                self.note_refusal(&id, &error).await?;
+                Err(error)
+            }
+            Ok(verified) => {
+                tracing::debug!("`{id}` is judged: {}", verified.verification().reason);
+                Ok((Some(verified), lock))
+            }
+        }
+    }
+
+    /// A model as its source lists it, staged: in place, or fetched.
+    async fn stage_anew(
+        &self,
+        reference: &ModelRef,
+        expectation: &Expectation,
+        previous: Option<&CatalogRecord>,
+        lock: ModelLock,
+    ) -> Result<StagedModel> {
+        let id = reference.id();
+        let revision = previous.and_then(|record| record.revision.clone());
+        let manifest = self.resolve(reference, revision).await?;
+        self.parts.policy.check_size(&id, manifest.size_bytes())?;
+        // A name can say that it is a pickle; what else it is, only its bytes say.
+        let named =
+            manifest.files().iter().filter(|file| Format::of(file.path.file_name(), &[]) == Format::Pickle);
+        for file in named {
+            self.parts.policy.check_format(file.path.as_str(), Format::Pickle)?;
+        }
+        let (files, bytes) = (manifest.files().len(), manifest.size_bytes());
+        tracing::debug!("`{id}` has {files} files of {bytes} bytes");
+        if manifest.is_in_place() {
+            self.stage(manifest, expectation, expectation.needs_hashes(), previous.cloned()).await
+        } else {
+            self.obtain(reference, manifest, lock).await
+        }
+    }
+
+    /// A model that was fetched before, staged from where it lies: as it is recorded, or, where its stamps differ, with the
+    /// bytes that are recorded. `None` where it has to be fetched again.
+    async fn stage_again(&self, reference: &ModelRef, record: &CatalogRecord) -> Result<Option<StagedModel>> {
+        if record.verification.outcome == Outcome::Fail {
+            return Ok(None);
+        }
+        let manifest = recorded_manifest(reference, record)?;
+        let staged = self.stage(manifest, &Expectation::none(), true, Some(record.clone())).await;
+        let is_same = |staged: &StagedModel| {
+            let now = staged.files().iter().map(|file| &file.sha256);
+            now.eq(record.files.iter().map(|file| &file.sha256))
+        };
+        match staged {
+            Ok(staged) if is_same(&staged) => Ok(Some(staged)),
+            Ok(_) => Ok(None),
+            Err(error) => {
+                tracing::warn!("`{reference}` is fetched again: {error}");
+                Ok(None)
+            }
+        }
+    }
+
+    pub(crate) async fn resolve(&self, reference: &ModelRef, revision: Option<String>) -> Result<Manifest> {
+        let fetcher = self.parts.registry.find(reference)?;
+        if fetcher.uses_network() {
+            self.parts.policy.check_network(reference)?;
+        }
+        self.parts.progress.on_event(&ProgressEvent::Resolving { id: reference.id() });
+        let request = ResolveRequest::new(reference.clone()).at_revision(revision);
+        match self.parts.transfer.resolve(fetcher, &request).await {
+            // What the source says is said as it is: nothing was transferred.
+            Err(transfer::Error::Source(error)) => Err(error.into()),
+            resolved => Ok(resolved?),
+        }
+    }
+
+    pub(crate) async fn stage(
+        &self,
+        manifest: Manifest,
+        expectation: &Expectation,
+        hashes: bool,
+        known: Option<CatalogRecord>,
+    ) -> Result<StagedModel> {
+        let git_ids =
+            expectation.digest().is_some_and(|(digest, _)| digest.algorithm() == DigestAlgorithm::GitSha1);
+        let (clock, progress) = (Arc::clone(&self.parts.clock), Arc::clone(&self.parts.progress));
+        let staged = Measure { hashes, git_ids, known, clock, progress }.stage(manifest).await?;
+        for file in staged.files() {
+            self.parts.policy.check_format(&file.location.to_string_lossy(), file.format)?;
+        }
+        Ok(staged)
+    }
+
+    pub(crate) async fn judge(&self, staged: StagedModel, expectation: Expectation) -> Result<VerifiedModel> {
+        let parts = Arc::clone(&self.parts);
+        blocking(move || Ok(staged.judge(&expectation, &parts.verifiers, parts.clock.now())?)).await
+    }
+
+    /// The record of a model that was just judged. What changed since then, a folder's names too, is not what was judged.
+    pub(crate) async fn record_of(&self, verified: &VerifiedModel) -> Result<CatalogRecord> {
+        let id = || verified.staged().manifest().reference().id();
+        let placement =
+            Placement::in_place(verified).ok_or_else(|| provisioner_core::Error::Inconsistent {
+                id: id(),
+                reason: "its files have no folder in common".to_owned(),
+            })?;
+        let placement =
+            if self.parts.store.holds(placement.root()) { placement.in_a_store() } else { placement };
+        let fresh = CatalogRecord::new(verified, &placement, self.parts.clock.now());
+        blocking(move || match survey(&fresh) {
+            Survey::Unchanged => Ok(fresh),
+            Survey::Changed(_) => Err(Error::ChangedWhileRead { path: fresh.local_path }),
+        })
+        .await
+    }
+
+    /// Makes a verified model's record the current one, in the place of the one that it was judged against.
+    pub(crate) async fn commit(
+        &self,
+        verified: VerifiedModel,
+        previous: Option<Versioned>,
+        lock: ModelLock,
+    ) -> Result<ResolvedModel> {
+        let is_fetched = !verified.staged().manifest().is_in_place();
+        let mut fresh = if is_fetched {
+            self.place(verified, lock.clone()).await?
+        } else {
+            self.record_of(&verified).await?
+        };
+        if let Some(Versioned { record, .. }) = &previous {
+            fresh = fresh.succeeding(record);
+        }
+        let record = match self.put(fresh.clone(), previous.as_ref(), Action::Ensure).await {
+            // A cache that cannot be written still serves what it has.
+            Err(error) if previous.is_some() && is_unwritable(&error) => fresh,
+            put => put?,
+        };
+        let (parts, model) = (Arc::clone(&self.parts), ResolvedModel::new(record, !is_fetched));
+        drop(lock);
+        blocking(move || {
+            parts.store.touch_used(&model.id);
+            parts.announce(&model);
+            Ok(model)
+        })
+        .await
+    }
+
+    /// Writes a record in the place of the one that was read, and a line of provenance.
+    pub(crate) async fn put(
+        &self,
+        record: CatalogRecord,
+        previous: Option<&Versioned>,
+        action: Action,
+    ) -> Result<CatalogRecord> {
+        self.check_provenance().await?;
+        let expected = previous.map_or(Expected::Absent, |found| Expected::Version(found.version));
+        self.parts.catalog.put(&record, expected).await?;
+        let parts = Arc::clone(&self.parts);
+        blocking(move || {
+            parts.record_line(action, &record);
+            Ok(record)
+        })
+        .await
+    }
+
+    /// Makes sure, before anything is changed, that it can be logged.
+    pub(crate) async fn check_provenance(&self) -> Result<()> {
+        let parts = Arc::clone(&self.parts);
+        blocking(move || parts.provenance().check()).await
+    }
+
+    /// Notes that a model was judged and refused.
+    async fn note_refusal(&self, id: &str, error: &Error) -> Result<()> {
+        let (parts, id, reason) = (Arc::clone(&self.parts), id.to_owned(), error.to_string());
+        blocking(move || {
+            let line = Line {
+                outcome: Some(Outcome::Fail),
+                reason: Some(&reason),
+                ..Line::new(parts.clock.now(), Action::Ensure, &id)
+            };
+            parts.provenance().note(&line);
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn is_unwritable(error: &Error) -> bool {
+    matches!(error.code(), ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+}

@@ -1,0 +1,187 @@
+//! Putting a provisioner together.
+
+use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
+
+use artifact_store::Store;
+use catalog_adapter::{DEFAULT_WAIT, FsCatalog};
+use fetch_file::FileFetcher;
+use provisioner_core::{
+    CatalogErrorKind, CatalogStore, Clock, Expected, Lifecycle, ModelFetcher, ModelRef, NoProgress, Policy,
+    ProgressSink, Timestamp, Verifier,
+};
+
+use transfer::Transfer;
+
+use crate::{ModelProvisioner, Result, blocking, cache::Cache, registry::Registry};
+
+/// Collects what a [`ModelProvisioner`] is made of. Local files are always among the sources.
+#[derive(Debug)]
+pub struct ProvisionerBuilder {
+    cache_dir: PathBuf,
+    registry: Registry,
+    catalog: Option<Arc<dyn CatalogStore>>,
+    policy: Policy,
+    verifiers: Vec<Arc<dyn Verifier>>,
+    progress: Arc<dyn ProgressSink>,
+    clock: Arc<dyn Clock>,
+    wait: Option<Duration>,
+    transfer: transfer::Settings,
+}
+
+impl ProvisionerBuilder {
+    pub(crate) fn new(cache_dir: PathBuf) -> Self {
+        let mut registry = Registry::default();
+        registry.add(Arc::new(FileFetcher));
+        Self {
+            cache_dir,
+            registry,
+            catalog: None,
+            policy: Policy::default(),
+            verifiers: Vec::new(),
+            progress: Arc::new(NoProgress),
+            clock: Arc::new(SystemClock),
+            wait: None,
+            transfer: transfer::Settings::default(),
+        }
+    }
+
+    /// Adds a source. For a scheme that several answer for, the last one added does. One that
+    /// [uses the network](ModelFetcher::uses_network) is asked only where the policy allows that.
+    #[must_use]
+    pub fn fetcher(mut self, fetcher: impl ModelFetcher) -> Self {
+        self.registry.add(Arc::new(fetcher));
+        self
+    }
+
+    /// Keeps the records elsewhere than in the cache folder.
+    #[must_use]
+    pub fn catalog(mut self, catalog: impl CatalogStore) -> Self {
+        self.catalog = Some(Arc::new(catalog));
+        self
+    }
+
+    /// Says what may be done. The default is local-only.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Adds a verifier, to be asked after the digest's and those added before.
+    #[must_use]
+    pub fn verifier(mut self, verifier: impl Verifier) -> Self {
+        self.verifiers.push(Arc::new(verifier));
+        self
+    }
+
+    /// Says who shows progress.
+    #[must_use]
+    pub fn progress(mut self, progress: impl ProgressSink) -> Self {
+        self.progress = Arc::new(progress);
+        self
+    }
+
+    /// Takes the time from elsewhere than the system.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// How long to wait for another process that holds the catalog, or that is bringing the same model, before the error is
+    /// `busy`. Otherwise it is 10 seconds for the one, and 30 minutes for the other.
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
+    /// How hard to pull.
+    #[must_use]
+    pub fn transfer(mut self, settings: transfer::Settings) -> Self {
+        self.transfer = settings;
+        self
+    }
+
+    /// The provisioner.
+    ///
+    /// Looks at the cache folder, and creates nothing in it but what keeps it private in a temp folder. It may block
+    /// for as long as that takes.
+    ///
+    /// # Errors
+    /// [`Error::UnsafeCache`](crate::Error::UnsafeCache) where the folder cannot be trusted;
+    /// [`Error::Storage`](crate::Error::Storage).
+    pub fn build(self) -> Result<ModelProvisioner> {
+        let cache = Cache::at(&self.cache_dir)?;
+        let is_ours = self.catalog.is_none();
+        let catalog = match self.catalog {
+            Some(catalog) => catalog,
+            None => Arc::new(FsCatalog::open(
+                cache.root(),
+                Arc::clone(&self.clock),
+                self.wait.unwrap_or(DEFAULT_WAIT),
+            )?),
+        };
+        let store = cache.store();
+        if is_ours {
+            rebuild(&cache, &store, catalog.as_ref())?;
+        }
+        Ok(ModelProvisioner::new(crate::provisioner::Parts {
+            store,
+            transfer: Transfer::new(self.transfer),
+            model_wait: self.wait.unwrap_or(MODEL_WAIT),
+            cache,
+            registry: self.registry,
+            catalog,
+            policy: self.policy,
+            verifiers: self.verifiers,
+            progress: self.progress,
+            clock: self.clock,
+        }))
+    }
+}
+
+/// Tells a cache that has lost its catalog which fetched models it has.
+fn rebuild(cache: &Cache, store: &Store, catalog: &dyn CatalogStore) -> Result<()> {
+    if cache.root().join("catalog-v1").exists() || !cache.root().join("store-v1/models").exists() {
+        return Ok(());
+    }
+    let views = store.views()?;
+    if !views.is_empty() {
+        tracing::warn!("the catalog was lost, and the records of local models with it");
+    }
+    // Of several commits of one reference, the newest is current; the others were retired by a refresh.
+    let mut records: Vec<_> = views.into_iter().map(|view| view.record).collect();
+    records.sort_by_key(|record| std::cmp::Reverse(record.created_at));
+    let mut current = HashSet::new();
+    for mut record in records {
+        if !current.insert(record.id.clone()) {
+            let (Ok(ModelRef::Hub(hub)), Some(commit)) = (record.id.parse(), &record.revision) else {
+                continue;
+            };
+            record.id = ModelRef::Hub(hub.at(commit)).id();
+            record.lifecycle = Lifecycle::Retired;
+        }
+        tracing::warn!("`{}` is put back into the catalog", record.id);
+        match blocking::run(catalog.put(&record, Expected::Absent))? {
+            Err(error) if error.kind != CatalogErrorKind::Conflict => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// How long to wait for another process that is bringing the same model.
+const MODEL_WAIT: Duration = Duration::from_secs(30 * 60);
+
+/// The system's clock, in milliseconds: what a person can use, and what every JSON reader can hold.
+#[derive(Debug)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else asks")]
+    fn now(&self) -> Timestamp {
+        let now = Timestamp::now();
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+    }
+}

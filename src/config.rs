@@ -1,0 +1,136 @@
+//! The config of the `provision` flow: YAML, and so JSON.
+
+use std::path::{Path, PathBuf};
+
+use provisioner_core::{Digest, Expectation, ModelRef, Policy};
+use serde::Deserialize;
+
+use crate::{Error, Result};
+
+/// No config is larger.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+
+/// Which model to provide, and how.
+///
+/// ```
+/// use model_provisioner::ModelProvisionerConfig;
+///
+/// let yaml = "model_ref: file:/models/a.gguf\nstrict_verification: true\n";
+/// let config = ModelProvisionerConfig::from_yaml(yaml, "/etc/model.yaml".as_ref())?;
+/// assert_eq!(config.model_ref, "file:/models/a.gguf");
+///
+/// let error = ModelProvisionerConfig::from_yaml("model_rev: x", "/etc/model.yaml".as_ref()).unwrap_err();
+/// assert_eq!(error.hint().as_deref(), Some("did you mean `model_ref`?"));
+/// # Ok::<(), model_provisioner::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(description = "Which model to provide, and how."))]
+#[serde(deny_unknown_fields)]
+pub struct ModelProvisionerConfig {
+    /// The model. A relative path is taken from the config's folder.
+    pub model_ref: String,
+    /// The digest that the model must have.
+    #[serde(default, deserialize_with = "given")]
+    pub expected_digest: Option<Digest>,
+    /// Whether the model must be proven: by the expected digest, or by what its source says.
+    #[serde(default)]
+    pub strict_verification: bool,
+    /// What may be done. The default is local-only.
+    #[serde(default)]
+    pub policy: Policy,
+    /// Where the handoff goes. A relative path is taken from the config's folder.
+    #[serde(default)]
+    pub handoff: Option<PathBuf>,
+    /// The folder that relative paths are taken from.
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+impl ModelProvisionerConfig {
+    /// Reads a config. It may block.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] where the file cannot be read; [`Error::Config`], with the line.
+    pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
+        use std::io::Read;
+        let path = path.as_ref();
+        let failed = |error| Error::storage(format!("the config `{}` cannot be read", path.display()), error);
+        let absolute = std::path::absolute(path).map_err(failed)?;
+        let file = std::fs::OpenOptions::new().read(true).open(path).map_err(failed)?;
+        let mut bytes = Vec::new();
+        file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+        let refuse =
+            |reason: &str| Error::Config { path: path.to_owned(), reason: reason.to_owned(), hint: None };
+        if bytes.len() as u64 > MAX_CONFIG_BYTES {
+            return Err(refuse("it is larger than 1 MiB"));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| refuse("it is not valid UTF-8"))?;
+        let config = Self::from_yaml(&text, path)?;
+        Ok(Self { folder: absolute.parent().unwrap_or(&absolute).to_owned(), ..config })
+    }
+
+    /// Reads the text of a config that lies, or would lie, at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Config`], with the line.
+    pub fn from_yaml(text: &str, path: &Path) -> Result<Self> {
+        let config: Self = serde_saphyr::from_str(text).map_err(|error| explain(path, &error))?;
+        Ok(Self { folder: path.parent().unwrap_or(path).to_owned(), ..config })
+    }
+
+    /// The reference, with a relative path taken from the config's folder.
+    ///
+    /// # Errors
+    /// What [`ModelRef::parse`] says.
+    pub fn reference(&self) -> Result<ModelRef> {
+        Ok(ModelRef::parse(&self.model_ref, Some(&self.folder))?)
+    }
+
+    /// What is expected of the model.
+    pub fn expectation(&self) -> Expectation {
+        let digest = self.expected_digest.clone();
+        digest.map_or_else(Expectation::none, Expectation::pinned).strict(self.strict_verification)
+    }
+
+    /// Where the handoff goes, if the config says so.
+    pub fn handoff_path(&self) -> Option<PathBuf> {
+        self.handoff.as_ref().map(|handoff| self.folder.join(handoff))
+    }
+}
+
+/// A digest that is mentioned is there: an empty value is a mistake in a template, and no way to go without.
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Digest>, D::Error> {
+    Digest::deserialize(deserializer).map(Some)
+}
+
+/// A parser's error as ours: one line, with the place, and with the nearest name for one that is not known.
+fn explain(path: &Path, error: &serde_saphyr::Error) -> Error {
+    let error = error.without_snippet();
+    let place = error.location().map(|at| format!("line {}: ", at.line())).unwrap_or_default();
+    let (reason, hint) = match error {
+        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
+            let hint = match nearest(field, expected) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("the fields here are {}", expected.join(", ")),
+            };
+            (format!("unknown field `{field}`"), Some(hint))
+        }
+        other => {
+            let text = other.to_string();
+            // The place is told already, and the parser's own options are nobody's business.
+            let reason = text.lines().next().unwrap_or_default();
+            let reason = reason.split(" at line ").next().unwrap_or(reason);
+            let reason = reason.split(", set DuplicateKeyPolicy").next().unwrap_or(reason);
+            (reason.to_owned(), None)
+        }
+    };
+    Error::Config { path: path.to_owned(), reason: format!("{place}{reason}"), hint }
+}
+
+/// The name that is probably meant.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let score = |known: &&str| strsim::jaro_winkler(name, known);
+    let best = known.iter().copied().max_by(|a, b| score(a).total_cmp(&score(b)))?;
+    (score(&best) > 0.75).then_some(best)
+}

@@ -1,0 +1,71 @@
+//! Give it a model reference; get back a verified local path, a catalog record and a handoff that an engine can
+//! start from.
+//!
+//! A digest that is given is always checked, bytes that have not changed are not read again, and nothing touches the network
+//! unless it was asked to. Files and folders that are on this machine already are used in place; with the feature
+//! `hf`, models of the Hugging Face Hub are fetched, verified and kept.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! # let dir = tempfile::tempdir().unwrap();
+//! # let (cache, model) = (dir.path().join("cache"), dir.path().join("tiny.gguf"));
+//! # std::fs::write(&model, b"GGUF").unwrap();
+//! use model_provisioner::{Digest, ModelProvisioner};
+//!
+//! let provisioner = ModelProvisioner::file_only(&cache)?;
+//! let digest: Digest = "sha256:b83633aa785344791618f2fddf131b010ea04912a60430760b070bad293f65bd".parse()?;
+//! let ready = provisioner.ensure_present_str(model.to_str().unwrap(), Some(digest)).await?;
+//! assert_eq!(ready.local_path, model);
+//! # Ok::<(), model_provisioner::Error>(())
+//! # }).unwrap();
+//! ```
+//!
+//! The core is async and runs on tokio; [`blocking`] mirrors it. The two functions
+//! [`provision_from_config_to_handoff`] and [`provision_from_config_to_default_handoff`] are synchronous, and work
+//! inside any runtime.
+
+#[cfg(windows)]
+compile_error!("model-provisioner is not tested on Windows yet, and does not pretend to work there");
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+mod builder;
+mod doctor;
+mod lifecycle;
+mod provisioner;
+mod registry;
+
+mod bring;
+mod cache;
+mod flight;
+mod measure;
+mod obtain;
+mod plan;
+mod presence;
+mod provenance;
+
+pub mod blocking;
+mod config;
+mod error;
+mod provision;
+
+pub use builder::ProvisionerBuilder;
+pub use catalog_adapter::FsCatalog;
+pub use config::ModelProvisionerConfig;
+pub use doctor::Finding;
+pub use error::{Error, Result};
+pub use fetch_file::FileFetcher;
+#[cfg(feature = "hf")]
+pub use fetch_hf::{HubFetcher, HubSettings, Token};
+pub use handoff::{self, Handoff};
+pub use lifecycle::{Inventory, InventoryEntry, VerifyReport};
+pub use plan::{FileState, Plan, PlannedFile};
+pub use provision::{
+    DEFAULT_LLAMACPP_HANDOFF_PATH, ModelMetadata, Provisioned, provision_from_config_to_default_handoff,
+    provision_from_config_to_handoff,
+};
+pub use provisioner::ModelProvisioner;
+pub use provisioner_core::{self, *};
+pub use transfer::Settings as TransferSettings;

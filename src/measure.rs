@@ -1,0 +1,299 @@
+//! Looking at files that lie on this machine: what they are, and, where it is needed, the digests of their bytes.
+//!
+//! # Model
+//! A file is opened once. Its stamp is taken from the open descriptor, its bytes are read, and the stamp is taken
+//! again: a difference means that somebody wrote meanwhile. What an earlier look recorded of a file is taken over,
+//! instead of reading it, where the stamp is the same and was settled.
+//!
+//! Several files are hashed on several cores, one file on one.
+//!
+//! # Coarse clocks
+//! Kernels keep a file's times in ticks of up to 10 ms. A file that changed in this very tick could change again
+//! without a new time; so a file that is to be hashed and changed less than two ticks ago is left alone until then.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use provisioner_core::{
+    CatalogRecord, Clock, Digest, Format, Locator, Manifest, ManifestFile, ProgressEvent, ProgressSink,
+    StagedFile, StagedModel, Stamp,
+};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
+
+use crate::{Error, Result};
+
+/// Large enough that reading costs nothing beside hashing, small enough for the processor's cache.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// How many bytes are hashed between two events of progress.
+const EVENT_BYTES: u64 = 8 << 20;
+
+/// Two of the slowest kernel's ticks, in nanoseconds.
+const TICKS_NS: u32 = 20_000_000;
+
+/// How files are looked at.
+#[derive(Debug)]
+pub(crate) struct Measure {
+    /// Whether their bytes are hashed.
+    pub(crate) hashes: bool,
+    /// Whether git's id of each is computed too.
+    pub(crate) git_ids: bool,
+    /// What was recorded of the model, where that may be taken over.
+    pub(crate) known: Option<CatalogRecord>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) progress: Arc<dyn ProgressSink>,
+}
+
+impl Measure {
+    /// Looks at every file of a manifest. When the future is dropped, the reading ends soon after.
+    pub(crate) async fn stage(self, manifest: Manifest) -> Result<StagedModel> {
+        let given_up = Arc::new(AtomicBool::new(false));
+        let _guard = SetOnDrop(Arc::clone(&given_up));
+        tokio::task::spawn_blocking(move || self.stage_blocking(manifest, &given_up)).await?
+    }
+
+    fn stage_blocking(&self, manifest: Manifest, given_up: &AtomicBool) -> Result<StagedModel> {
+        let id = manifest.reference().id();
+        let mut files = Vec::new();
+        let mut to_hash = Vec::new();
+        for listed in manifest.files() {
+            let opened = Opened::new(listed)?;
+            let known = self.known_digest(listed, opened.stamp);
+            let staged = opened.staged(listed, self.clock.as_ref(), known);
+            if self.hashes && staged.sha256.is_none() {
+                to_hash.push(files.len());
+            }
+            files.push(staged);
+        }
+        if !to_hash.is_empty() {
+            let total_bytes =
+                to_hash.iter().fold(0, |sum: u64, &index| sum.saturating_add(files[index].stamp.size));
+            self.progress.on_event(&ProgressEvent::HashStarted {
+                id: id.clone(),
+                files: to_hash.len(),
+                total_bytes,
+            });
+            let counter =
+                Counter { id: &id, total_bytes, done: AtomicU64::new(0), sink: self.progress.as_ref() };
+            let hashed = self.hash_all(&files, &to_hash, &counter, given_up);
+            self.progress.on_event(&ProgressEvent::HashEnded { id: id.clone() });
+            for (index, staged) in hashed? {
+                files[index] = staged;
+            }
+        }
+        Ok(StagedModel::new(manifest, files)?)
+    }
+
+    /// What was recorded of a file's bytes, if they are still the same.
+    fn known_digest(&self, listed: &ManifestFile, stamp: Stamp) -> Option<Digest> {
+        if self.git_ids {
+            return None;
+        }
+        let record = self.known.as_ref()?;
+        let file = record.files.iter().find(|file| file.path == listed.path)?;
+        let Locator::InPlace(location) = &listed.locator else { return None };
+        let same = file.settled && file.stamp == stamp && record.location(&file.path) == *location;
+        if same { file.sha256.clone() } else { None }
+    }
+
+    /// Hashes some of the files, the largest first, on as many threads as there are cores.
+    fn hash_all(
+        &self,
+        files: &[StagedFile],
+        to_hash: &[usize],
+        counter: &Counter<'_>,
+        given_up: &AtomicBool,
+    ) -> Result<Vec<(usize, StagedFile)>> {
+        let mut queue = to_hash.to_vec();
+        queue.sort_by_key(|&index| std::cmp::Reverse(files[index].stamp.size));
+        let next = AtomicUsize::new(0);
+        let failed = AtomicBool::new(false);
+        let work = || {
+            let mut done = Vec::new();
+            let mut buffer = vec![0; BUFFER_BYTES];
+            while let Some(&index) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let stop = || given_up.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed);
+                match self.hash(&files[index], &mut buffer, counter, &stop) {
+                    Ok(staged) => done.push((index, staged)),
+                    Err(error) => {
+                        let is_first = !failed.swap(true, Ordering::Relaxed);
+                        return (done, is_first.then_some(error));
+                    }
+                }
+            }
+            (done, None)
+        };
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let results: Vec<_> = thread::scope(|scope| {
+            let others: Vec<_> = (1..cores.min(queue.len())).map(|_| scope.spawn(work)).collect();
+            let own = work();
+            others.into_iter().filter_map(|thread| thread.join().ok()).chain([own]).collect()
+        });
+        let mut all = Vec::new();
+        for (done, error) in results {
+            if let Some(error) = error {
+                return Err(error);
+            }
+            all.extend(done);
+        }
+        if all.len() == queue.len() {
+            Ok(all)
+        } else {
+            Err(Error::CutOff { reason: "hashing ended early".to_owned() })
+        }
+    }
+
+    fn hash(
+        &self,
+        staged: &StagedFile,
+        buffer: &mut [u8],
+        counter: &Counter<'_>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<StagedFile> {
+        let path = &staged.location;
+        let failed = |error| Error::storage(format!("`{}` cannot be read", path.display()), error);
+        let mut file = open(path)?;
+        // A page that a mapping wrote to before it reached the disk can be written again without a new time.
+        let _ = file.sync_data();
+        let before = settle_tick(&file, self.clock.as_ref()).map_err(failed)?;
+        // What is written from here on must show in the stamp: the age counts before the first byte is read.
+        let settled = before.is_settled(self.clock.now());
+        let mut format = staged.format;
+        let mut is_first = true;
+        let mut left = before.size;
+        let mut sha256 = Sha256::new();
+        let mut git = self.git_ids.then(|| Sha1::new().chain_update(format!("blob {}\0", before.size)));
+        loop {
+            if stop() {
+                return Err(Error::CutOff { reason: "nobody waits for it any more".to_owned() });
+            }
+            let read = match file.read(buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            if std::mem::take(&mut is_first) {
+                // Of the very bytes that are hashed, and not of those that lay here when the file was looked at.
+                format = Format::of(staged.path.file_name(), &buffer[..read.min(Format::MAGIC_LEN)]);
+            }
+            sha256.update(&buffer[..read]);
+            if let Some(git) = &mut git {
+                git.update(&buffer[..read]);
+            }
+            // A file that grows has changed, and might never end.
+            left = left
+                .checked_sub(read as u64)
+                .ok_or_else(|| Error::ChangedWhileRead { path: path.clone() })?;
+            counter.add(read as u64);
+        }
+        let after = Stamp::of(&file.metadata().map_err(failed)?);
+        if before != after {
+            return Err(Error::ChangedWhileRead { path: path.clone() });
+        }
+        Ok(StagedFile {
+            stamp: after,
+            settled,
+            format,
+            sha256: Some(Digest::sha256(sha256.finalize().into())),
+            git_sha1: git.map(|git| Digest::git_sha1(git.finalize().into())),
+            ..staged.clone()
+        })
+    }
+}
+
+/// A file that was opened and looked at.
+struct Opened {
+    location: PathBuf,
+    stamp: Stamp,
+    format: Format,
+}
+
+impl Opened {
+    fn new(listed: &ManifestFile) -> Result<Self> {
+        let Locator::InPlace(location) = &listed.locator else {
+            let reason = format!("`{}` is not on this machine, and this build moves no bytes", listed.path);
+            return Err(Error::CutOff { reason });
+        };
+        let failed = |error| Error::storage(format!("`{}` cannot be read", location.display()), error);
+        let file = open(location)?;
+        let stamp = Stamp::of(&file.metadata().map_err(failed)?);
+        let mut first = Vec::with_capacity(Format::MAGIC_LEN);
+        file.take(Format::MAGIC_LEN as u64).read_to_end(&mut first).map_err(failed)?;
+        Ok(Self { location: location.clone(), stamp, format: Format::of(listed.path.file_name(), &first) })
+    }
+
+    fn staged(self, listed: &ManifestFile, clock: &dyn Clock, sha256: Option<Digest>) -> StagedFile {
+        StagedFile {
+            path: listed.path.clone(),
+            location: self.location,
+            stamp: self.stamp,
+            settled: self.stamp.is_settled(clock.now()),
+            format: self.format,
+            sha256,
+            git_sha1: None,
+        }
+    }
+}
+
+/// Opens a regular file. A symlink is followed, for the name is the user's; a pipe does not make us wait.
+fn open(path: &Path) -> Result<File> {
+    let failed = |error| Error::storage(format!("`{}` cannot be opened", path.display()), error);
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_file() {
+        Ok(file)
+    } else {
+        Err(failed(io::Error::other("it is not a regular file")))
+    }
+}
+
+/// The stamp of a file about to be hashed, once the tick in which it last changed is over.
+fn settle_tick(file: &File, clock: &dyn Clock) -> io::Result<Stamp> {
+    let stamp = Stamp::of(&file.metadata()?);
+    // A time ahead of ours waits too: the clocks of a file server and of this machine differ.
+    let changed = i128::from(stamp.ctime_ns.unwrap_or(stamp.mtime_ns));
+    if clock.now().as_nanosecond() - changed < i128::from(TICKS_NS) {
+        thread::sleep(Duration::from_nanos(TICKS_NS.into()));
+        return Ok(Stamp::of(&file.metadata()?));
+    }
+    Ok(stamp)
+}
+
+/// How far the hashing of a model is.
+struct Counter<'a> {
+    id: &'a str,
+    total_bytes: u64,
+    done: AtomicU64,
+    sink: &'a dyn ProgressSink,
+}
+
+impl Counter<'_> {
+    fn add(&self, bytes: u64) {
+        let before = self.done.fetch_add(bytes, Ordering::Relaxed);
+        let done_bytes = before + bytes;
+        if before / EVENT_BYTES != done_bytes / EVENT_BYTES {
+            let (id, total_bytes) = (self.id.to_owned(), self.total_bytes);
+            self.sink.on_event(&ProgressEvent::Hashed { id, done_bytes, total_bytes });
+        }
+    }
+}
+
+struct SetOnDrop(Arc<AtomicBool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

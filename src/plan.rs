@@ -1,0 +1,134 @@
+//! What ensuring a model would do.
+
+use std::sync::Arc;
+
+use provisioner_core::{Digest, DigestAlgorithm, Lifecycle, Locator, ManifestFile, ModelRef, RelativePath};
+
+use crate::{Error, ModelProvisioner, Result, provisioner::blocking};
+
+/// What ensuring a model would fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The model.
+    pub id: String,
+    /// The revision that it is pinned to now.
+    pub revision: Option<String>,
+    /// Its files, in the order of their paths.
+    pub files: Vec<PlannedFile>,
+}
+
+/// One file of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlannedFile {
+    /// Its place in the model.
+    pub path: RelativePath,
+    /// Its size, in bytes.
+    pub size: u64,
+    /// What the source says of its bytes.
+    pub digest: Option<Digest>,
+    /// What would be done about it.
+    pub state: FileState,
+}
+
+/// What would be done about a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileState {
+    /// It is here.
+    Present,
+    /// Some of it is here.
+    Partial,
+    /// It has to be fetched.
+    Fetch,
+}
+
+impl FileState {
+    /// Its name in documents.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Partial => "partial",
+            Self::Fetch => "fetch",
+        }
+    }
+}
+
+impl Plan {
+    /// How many bytes would be fetched, at the most: what is here of a partial is not looked into.
+    pub fn download_bytes(&self) -> u64 {
+        let missing = self.files.iter().filter(|file| file.state != FileState::Present);
+        missing.fold(0, |sum, file| sum.saturating_add(file.size))
+    }
+
+    /// How much space that takes, in bytes.
+    pub fn space_needed_bytes(&self) -> u64 {
+        self.download_bytes()
+    }
+}
+
+impl ModelProvisioner {
+    /// What ensuring a model would fetch. Asks the source, and moves nothing.
+    ///
+    /// # Errors
+    /// As [`ensure`](Self::ensure), as far as it comes before the first byte.
+    pub async fn plan(&self, reference: &ModelRef) -> Result<Plan> {
+        let reference = self.canonical(reference).await?;
+        self.parts.policy.check_reference(&reference)?;
+        if let Some(present) = self.present_plan(&reference).await? {
+            return Ok(present);
+        }
+        let manifest = self.resolve(&reference, None).await?;
+        self.parts.policy.check_size(&reference.id(), manifest.size_bytes())?;
+        let parts = Arc::clone(&self.parts);
+        blocking(move || {
+            let left = parts.store.left()?;
+            let mut files = Vec::new();
+            for file in manifest.files() {
+                let state = match (&file.locator, &file.digest) {
+                    (Locator::InPlace(_), _) => FileState::Present,
+                    (_, Some(digest)) if is_blob(&parts.store, digest)? => FileState::Present,
+                    _ if left.bytes_of(&identity(&reference, file)).is_some() => FileState::Partial,
+                    _ => FileState::Fetch,
+                };
+                let (path, size, digest) = (file.path.clone(), file.size, file.digest.clone());
+                files.push(PlannedFile { path, size, digest, state });
+            }
+            Ok(Plan { id: reference.id(), revision: manifest.revision().map(str::to_owned), files })
+        })
+        .await
+    }
+}
+
+impl ModelProvisioner {
+    /// The plan of a model that is present: nothing. A retired one is refused, as `ensure` would.
+    async fn present_plan(&self, reference: &ModelRef) -> Result<Option<Plan>> {
+        let id = reference.id();
+        let retired =
+            self.parts.catalog.get(&id).await?.filter(|found| found.record.lifecycle == Lifecycle::Retired);
+        if retired.is_some() {
+            return Err(Error::Retired { id });
+        }
+        let Some(model) = self.locate(reference).await? else { return Ok(None) };
+        let files = model.files.into_iter().map(|file| PlannedFile {
+            path: file.path,
+            size: file.stamp.size,
+            digest: file.sha256,
+            state: FileState::Present,
+        });
+        Ok(Some(Plan { id, revision: model.revision, files: files.collect() }))
+    }
+}
+
+fn is_blob(store: &artifact_store::Store, digest: &Digest) -> Result<bool> {
+    Ok(digest.algorithm() == DigestAlgorithm::Sha256 && store.blob(digest)?.is_some())
+}
+
+/// What identifies the content of a file that is fetched: its digest, or else its place.
+pub(crate) fn identity(reference: &ModelRef, file: &ManifestFile) -> String {
+    match &file.digest {
+        Some(digest) => digest.to_string(),
+        None => format!("{}/{}", reference.id(), file.path),
+    }
+}

@@ -1,0 +1,52 @@
+//! From a scheme to its fetcher.
+
+use std::sync::Arc;
+
+use provisioner_core::{ModelFetcher, ModelRef};
+
+use crate::{Error, Result};
+
+/// The fetchers of one provisioner.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Registry {
+    fetchers: Vec<Arc<dyn ModelFetcher>>,
+}
+
+impl Registry {
+    /// Adds a fetcher. For a scheme that several answer for, the last one added does.
+    pub(crate) fn add(&mut self, fetcher: Arc<dyn ModelFetcher>) {
+        self.fetchers.insert(0, fetcher);
+    }
+
+    /// The fetcher of a reference.
+    pub(crate) fn find(&self, reference: &ModelRef) -> Result<&dyn ModelFetcher> {
+        let scheme = reference.scheme();
+        let found = self.fetchers.iter().find(|fetcher| fetcher.schemes().contains(&scheme));
+        found.map(AsRef::as_ref).ok_or_else(|| Error::UnsupportedScheme {
+            scheme: scheme.to_owned(),
+            hint: self.what_would_bring(scheme),
+        })
+    }
+
+    fn what_would_bring(&self, scheme: &str) -> String {
+        let later = |what: &str, feature: &str| {
+            format!("{what} comes with a later release, as cargo feature `{feature}`")
+        };
+        match scheme {
+            "hf" => "build with the cargo feature `hf`, and add a `HubFetcher`".to_owned(),
+            "http" | "https" => later("a plain web server", "https"),
+            "s3" | "gs" | "az" => later("an object store", "object-store"),
+            "oci" | "docker" | "ollama" => later("a registry", "oci"),
+            _ => {
+                let mut known: Vec<_> =
+                    self.fetchers.iter().flat_map(|fetcher| fetcher.schemes()).copied().collect();
+                known.sort_unstable();
+                known.dedup();
+                format!(
+                    "this build knows: {}; a local file with a colon in its name is written `./…`",
+                    known.join(", ")
+                )
+            }
+        }
+    }
+}

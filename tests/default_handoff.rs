@@ -1,0 +1,23 @@
+//! The default handoff path is of the working directory, which belongs to the whole process: so this is a process of
+//! its own.
+
+use model_provisioner::{DEFAULT_LLAMACPP_HANDOFF_PATH, blocking, provision_from_config_to_default_handoff};
+
+/// A single-threaded runtime, inside which the call blocks; the temp folder as cache.
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "as an orchestrator would")]
+async fn works_inside_a_single_threaded_runtime() -> Result<(), Box<dyn std::error::Error>> {
+    let dir = tempfile::tempdir()?;
+    let config = dir.path().join("model.yaml");
+    fs_err::write(dir.path().join("tiny.gguf"), "GGUF")?;
+    fs_err::write(&config, "model_ref: file:tiny.gguf\n")?;
+    std::env::set_current_dir(dir.path())?;
+
+    let meta = provision_from_config_to_default_handoff(config.to_str().unwrap(), std::env::temp_dir())?;
+    println!("handoff written to {} (model path: {})", DEFAULT_LLAMACPP_HANDOFF_PATH, meta.path.display());
+
+    assert_eq!(meta.path, dir.path().join("tiny.gguf"));
+    assert!(dir.path().join(DEFAULT_LLAMACPP_HANDOFF_PATH).exists());
+    blocking::ModelProvisioner::file_only(std::env::temp_dir())?.remove(&meta.id.parse()?)?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! What each part must never know, asked of cargo and of the manifests.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::{collections::BTreeSet, path::Path, process::Command};
+
+/// The names of all packages that a build of a package needs, for this machine.
+fn tree(package: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--offline",
+            "--locked",
+            "-p",
+            package,
+            "-e",
+            "normal,build",
+            "--prefix",
+            "none",
+            "-f",
+            "{p}",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+/// Crates that speak HTTP or TLS, open sockets, or compile C.
+const NETWORK_OR_C: [&str; 15] = [
+    "reqwest",
+    "hyper",
+    "h2",
+    "ureq",
+    "curl",
+    "rustls",
+    "native-tls",
+    "openssl",
+    "ring",
+    "aws-lc-rs",
+    "mio",
+    "socket2",
+    "cc",
+    "cmake",
+    "bindgen",
+];
+
+#[test]
+fn the_default_build_has_no_network_and_no_c() {
+    let tree = tree("model-provisioner");
+    assert!(tree.contains("tokio") && tree.len() > 30, "the tree was read: {tree:?}");
+    let found: Vec<_> =
+        tree.iter().filter(|name| NETWORK_OR_C.contains(&name.as_str()) || is_c_library(name)).collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+/// Bindings to C libraries are named so; those to system calls are not libraries.
+fn is_c_library(name: &str) -> bool {
+    name.ends_with("-sys") && !["linux-raw-sys", "windows-sys"].contains(&name)
+}
+
+#[test]
+fn no_crate_knows_what_it_must_not() {
+    let rules: [(&str, &[&str]); 8] = [
+        ("transfer", &["fetch-file", "fetch-hf", "artifact-store", "catalog-adapter", "handoff", "reqwest"]),
+        (
+            "artifact-store",
+            &["fetch-file", "fetch-hf", "transfer", "catalog-adapter", "handoff", "tokio", "reqwest"],
+        ),
+        ("fetch-hf", &["artifact-store", "transfer", "catalog-adapter", "handoff", "durable-fs"]),
+        ("provisioner-core", &["tokio", "fs-err", "rustix", "tempfile", "durable-fs", "tracing"]),
+        ("fetch-file", &["catalog-adapter", "handoff", "durable-fs"]),
+        ("catalog-adapter", &["fetch-file", "handoff"]),
+        ("handoff", &["fetch-file", "catalog-adapter", "tokio"]),
+        ("durable-fs", &["provisioner-core", "tokio", "serde_json"]),
+    ];
+    for (package, forbidden) in rules {
+        let tree = tree(package);
+        let found: Vec<_> = forbidden.iter().filter(|name| tree.contains(**name)).collect();
+        assert!(found.is_empty(), "{package} knows {found:?}");
+    }
+}
+
+#[test]
+fn the_command_uses_the_facade_alone() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/cli/Cargo.toml");
+    let manifest = fs_err::read_to_string(manifest).unwrap();
+    let dependencies =
+        manifest.split("[dependencies]").nth(1).unwrap().split("[dev-dependencies]").next().unwrap();
+    for name in [
+        "provisioner-core",
+        "fetch-file",
+        "fetch-hf",
+        "transfer",
+        "artifact-store",
+        "catalog-adapter",
+        "handoff",
+        "durable-fs",
+    ] {
+        assert!(!dependencies.contains(&format!("\n{name} ")), "{name}");
+    }
+}

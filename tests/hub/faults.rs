@@ -1,0 +1,108 @@
+//! What a hub does wrong.
+
+use testkit::hub::{At, Fault, FaultKind, Origin, Refusal};
+
+use crate::workbench::{Workbench, bytes, code};
+
+const ID: &str = "hf:org/repo/a.gguf";
+
+fn bench() -> (Workbench, Vec<u8>) {
+    let (bench, weights) = (Workbench::new(), bytes(3 << 20, 9));
+    bench.hub.repo("org/repo").lfs("a.gguf", weights.clone()).publish();
+    (bench, weights)
+}
+
+async fn arrives_despite(fault: Fault) {
+    let (bench, weights) = bench();
+    let told = format!("{fault:?}");
+    bench.hub.fault(fault);
+    let model = bench.provisioner().ensure_present_str(ID, None).await;
+    let model = model.unwrap_or_else(|error| panic!("{told}: {error}"));
+    assert_eq!(fs_err::read(model.local_path).unwrap(), weights, "{told}");
+    assert!(bench.partials().is_empty(), "{told}");
+}
+
+async fn fails_with(fault: Fault, expected: &str) {
+    let (bench, _) = bench();
+    let told = format!("{fault:?}");
+    bench.hub.fault(fault);
+    let result = bench.provisioner().ensure_present_str(ID, None).await;
+    assert_eq!(code(result), expected, "{told}");
+    assert!(bench.provisioner().list().await.unwrap().models.is_empty(), "{told}");
+    assert!(!bench.cache().join("store-v1/blobs").exists(), "{told}: nothing is visible");
+}
+
+#[tokio::test]
+async fn what_passes_is_survived() {
+    let on = || Fault::on("a.gguf").at(Origin::Cdn);
+    for at in [At::BeforeHead, At::Byte(0), At::Byte(1), At::Half, At::BeforeEnd(1)] {
+        arrives_despite(on().times(2).kind(FaultKind::Cut(at))).await;
+    }
+    arrives_despite(on().once().kind(FaultKind::Reset(At::Half))).await;
+    arrives_despite(on().times(2).kind(FaultKind::Stall(At::Half, None))).await;
+    arrives_despite(on().kind(FaultKind::IgnoreRange)).await;
+    arrives_despite(on().once().kind(FaultKind::Flip(1000))).await;
+    arrives_despite(on().after(1).times(1).kind(FaultKind::Etag("\"other\"".into()))).await;
+    arrives_despite(Fault::on("a.gguf").times(3).kind(FaultKind::Refuse(Refusal::status(503)))).await;
+    arrives_despite(
+        Fault::on("a.gguf").once().kind(FaultKind::Refuse(Refusal::status(429).retry_after_s(1))),
+    )
+    .await;
+    arrives_despite(Fault::on("/api/").times(3).kind(FaultKind::Refuse(Refusal::status(503)))).await;
+    arrives_despite(on().times(1).after(1).kind(FaultKind::ExpireSignatures)).await;
+}
+
+#[tokio::test]
+async fn what_does_not_pass_fails_cleanly() {
+    let on = || Fault::on("a.gguf").at(Origin::Cdn);
+    fails_with(on().kind(FaultKind::Flip(1000)), "digest-mismatch").await;
+    fails_with(on().kind(FaultKind::ShiftRange(1)), "source-invalid").await;
+    fails_with(on().kind(FaultKind::HtmlPage), "source-invalid").await;
+    fails_with(Fault::on("a.gguf").kind(FaultKind::Refuse(Refusal::status(500))), "source-unavailable").await;
+    fails_with(Fault::on("a.gguf").kind(FaultKind::Refuse(Refusal::status(404))), "not-found").await;
+    fails_with(Fault::on("a.gguf").kind(FaultKind::Refuse(Refusal::status(403))), "unauthorized").await;
+    fails_with(Fault::on("a.gguf").kind(FaultKind::RedirectToSelf), "source-invalid").await;
+    fails_with(Fault::on("*").kind(FaultKind::Entries(vec!["../../x".into()])), "source-invalid").await;
+}
+
+#[tokio::test]
+async fn a_wrong_byte_names_both_digests_and_leaves_nothing() {
+    let (bench, _) = bench();
+    bench.hub.fault(Fault::on("a.gguf").at(Origin::Cdn).kind(FaultKind::Flip(5)));
+    let error = bench.provisioner().ensure_present_str(ID, None).await.unwrap_err().to_string();
+    assert_eq!(error.matches("sha256:").count(), 2, "{error}");
+    assert!(bench.partials().is_empty());
+}
+
+#[tokio::test]
+async fn a_commit_that_moves_during_the_download_is_not_mixed_in() {
+    let bench = Workbench::new();
+    let old = bench.hub.repo("org/repo").lfs("a.gguf", "old a").lfs("b.gguf", "old b").publish();
+    let moved = bench.hub.repo("org/repo").lfs("a.gguf", "new a").lfs("b.gguf", "new b");
+    bench.hub.fault(Fault::on("a.gguf").once().kind(FaultKind::publish(moved)));
+    let model = bench.provisioner().ensure_present_str("hf:org/repo?include=*", None).await.unwrap();
+    assert_eq!(model.revision.as_deref(), Some(old.as_str()));
+    for (name, text) in [("a.gguf", "old a"), ("b.gguf", "old b")] {
+        assert_eq!(fs_err::read_to_string(model.local_path.join(name)).unwrap(), text);
+    }
+}
+
+#[tokio::test]
+async fn what_was_cut_off_is_resumed() {
+    let (bench, weights) = bench();
+    bench
+        .hub
+        .fault(Fault::on("a.gguf").at(Origin::Cdn).after(2).kind(FaultKind::Refuse(Refusal::status(404))));
+    assert!(bench.provisioner().ensure_present_str(ID, None).await.is_err());
+    assert_eq!(bench.partials().len(), 1);
+    bench.hub.clear_faults();
+    bench.hub.reset_counts();
+    let model = bench.provisioner().ensure_present_str(ID, None).await.unwrap();
+    assert_eq!(fs_err::read(model.local_path).unwrap(), weights);
+    assert!(
+        bench.hub.bytes_sent("a.gguf") <= 2 << 20,
+        "only what was missing: {}",
+        bench.hub.bytes_sent("a.gguf")
+    );
+    assert!(bench.partials().is_empty());
+}

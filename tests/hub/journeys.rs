@@ -1,0 +1,285 @@
+//! What a hub gives when nothing goes wrong.
+
+use std::os::unix::fs::PermissionsExt;
+
+use futures_util::future::join_all;
+use model_provisioner::{Basis, DigestAlgorithm, Network, Outcome, Policy};
+use testkit::FakeModel;
+
+use crate::workbench::{Workbench, bytes, code};
+
+#[tokio::test]
+async fn a_file_is_fetched_once_and_verified() {
+    let bench = Workbench::new();
+    let weights = bytes(5 << 20, 1);
+    let commit = bench.hub.repo("org/repo").lfs("sub/a b#[x]%.gguf", weights.clone()).publish();
+    let id = "hf:org/repo/sub/a b#[x]%.gguf";
+    let model = bench.provisioner().ensure_present_str(id, None).await.unwrap();
+    assert_eq!((model.id.as_str(), model.cached), (id, false));
+    assert_eq!(model.revision.as_deref(), Some(commit.as_str()));
+    assert_eq!((model.verification.outcome, model.verification.basis), (Outcome::Pass, Some(Basis::Source)));
+    assert!(model.local_path.ends_with("sub/a b#[x]%.gguf"));
+    assert_eq!(fs_err::read(&model.local_path).unwrap(), weights);
+    assert!(fs_err::symlink_metadata(&model.local_path).unwrap().is_file(), "a real file");
+    assert!(bench.partials().is_empty());
+    bench.hub.reset_counts();
+    let again = bench.provisioner().ensure_present_str(id, model.digest).await.unwrap();
+    assert!(again.cached && again.local_path == model.local_path);
+    assert_eq!(bench.hub.requests().len(), 0, "a present model opens no socket");
+    let offline = bench.builder().policy(Policy::default()).build().unwrap();
+    assert!(offline.ensure_present_str(id, None).await.unwrap().cached);
+    assert_eq!(code(offline.ensure_present_str("hf:org/other", None).await), "policy-denied");
+}
+
+#[tokio::test]
+async fn a_sharded_model_comes_whole_with_its_projector() {
+    let bench = Workbench::new();
+    let dir = tempfile::tempdir().unwrap();
+    let shards = FakeModel::gguf().shards(3).write_to(dir.path(), "tiny-Q8_0").unwrap();
+    let mut repo = bench.hub.repo("org/repo").lfs("mmproj-F16.gguf", "projector").lfs("imatrix.gguf", "x");
+    for shard in &shards {
+        repo = repo.lfs(shard.file_name().unwrap().to_str().unwrap(), fs_err::read(shard).unwrap());
+    }
+    repo.publish();
+    for reference in ["hf:org/repo:q8_0", "hf:org/repo/tiny-Q8_0-00002-of-00003.gguf"] {
+        let model = bench.provisioner().ensure_present_str(reference, None).await.unwrap();
+        assert!(model.local_path.ends_with("tiny-Q8_0-00001-of-00003.gguf"), "{reference}");
+        assert_eq!(model.files.len(), 4);
+        assert_eq!(fs_err::read(model.mmproj.unwrap()).unwrap(), b"projector");
+    }
+    assert_eq!(
+        bench.hub.count(|seen| seen.file.is_some() && seen.status == 302),
+        4,
+        "shared files are fetched once"
+    );
+}
+
+#[tokio::test]
+async fn a_repository_is_what_an_engine_loads() {
+    let bench = Workbench::new();
+    let repo = bench
+        .hub
+        .repo("org/repo")
+        .file("config.json", "{}")
+        .file("README.md", "# x")
+        .file("tokenizer.json", "");
+    repo.lfs("model.safetensors", bytes(2 << 20, 2)).lfs("pytorch_model.bin", "x").publish();
+    let model = bench.provisioner().ensure_present_str("hf:org/repo", None).await.unwrap();
+    let files: Vec<_> = model.files.iter().map(|file| file.path.to_string()).collect();
+    assert_eq!(files, ["config.json", "model.safetensors", "tokenizer.json"]);
+    assert!(model.local_path.is_dir());
+    assert_eq!(model.digest.unwrap().algorithm(), DigestAlgorithm::Sha256Tree);
+    let some = bench.provisioner().ensure_present_str("hf:org/repo?include=*.json", None).await.unwrap();
+    assert!(!some.cached && some.local_path != model.local_path, "another selection is another model");
+    assert_eq!(some.files.len(), 2);
+}
+
+#[tokio::test]
+async fn eight_at_once_make_one_download() {
+    let bench = Workbench::new();
+    bench.hub.repo("org/repo").lfs("a.gguf", bytes(3 << 20, 3)).publish();
+    // Tasks of one process, and provisioners that know nothing of each other, as processes do.
+    let shared = bench.provisioner();
+    let tasks = (0..8).map(|n| {
+        let provisioner = if n % 2 == 0 { shared.clone() } else { bench.provisioner() };
+        async move { provisioner.ensure_present_str("hf:org/repo/a.gguf", None).await }
+    });
+    for done in join_all(tasks).await {
+        done.unwrap();
+    }
+    let sent = bench.hub.bytes_sent("a.gguf");
+    assert_eq!(sent, 3 << 20);
+    assert!(bench.partials().is_empty());
+}
+
+#[tokio::test]
+async fn removing_frees_what_nothing_else_uses() {
+    let bench = Workbench::new();
+    bench.hub.repo("org/repo").lfs("a-Q4_0.gguf", "one").lfs("b-Q8_0.gguf", "two").publish();
+    let provisioner = bench.provisioner();
+    let first = provisioner.ensure_present_str("hf:org/repo:Q4_0", None).await.unwrap();
+    let both = provisioner.ensure_present_str("hf:org/repo?include=*", None).await.unwrap();
+    provisioner.remove(&"hf:org/repo?include=*".parse().unwrap()).await.unwrap();
+    assert!(!both.local_path.exists() && first.local_path.exists());
+    provisioner.remove(&"hf:org/repo:Q4_0".parse().unwrap()).await.unwrap();
+    assert!(!first.local_path.exists());
+    let blobs = bench.cache().join("store-v1/blobs/sha256");
+    let left =
+        fs_err::read_dir(blobs).unwrap().flat_map(|folder| fs_err::read_dir(folder.unwrap().path()).unwrap());
+    assert_eq!(left.count(), 0);
+}
+
+#[tokio::test]
+async fn a_lost_catalog_is_rebuilt_from_the_seals() {
+    let bench = Workbench::new();
+    bench.hub.repo("org/repo").lfs("a.gguf", "one").publish();
+    let model = bench.provisioner().ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
+    fs_err::remove_dir_all(bench.cache().join("catalog-v1")).unwrap();
+    bench.hub.reset_counts();
+    let again = bench.provisioner().ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
+    assert!(again.cached && again.local_path == model.local_path);
+    assert_eq!(bench.hub.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn verify_reads_what_was_fetched_and_asks_nobody() {
+    let bench = Workbench::new();
+    bench.hub.repo("org/repo").lfs("a.gguf", "one").publish();
+    let provisioner = bench.provisioner();
+    let model = provisioner.ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
+    bench.hub.reset_counts();
+    let reference = "hf:org/repo/a.gguf".parse().unwrap();
+    assert_eq!(provisioner.verify(&reference).await.unwrap().outcome, Outcome::Pass);
+    assert_eq!(bench.hub.requests().len(), 0);
+    assert!(provisioner.ensure(&reference, &model_provisioner::Expectation::none()).await.unwrap().cached);
+    fs_err::set_permissions(&model.local_path, PermissionsExt::from_mode(0o644)).unwrap();
+    fs_err::write(&model.local_path, "onE").unwrap();
+    let mended = provisioner.ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
+    assert_eq!(fs_err::read(mended.local_path).unwrap(), b"one", "what was written over is fetched anew");
+}
+
+#[tokio::test]
+async fn the_policy_is_asked_first() {
+    let bench = Workbench::new();
+    bench.hub.repo("org/repo").lfs("a.gguf", "one").file("m.pkl", "x").publish();
+    let with = |policy: Policy| {
+        bench.builder().policy(Policy { network: Network::Allow, ..policy }).build().unwrap()
+    };
+    let repos = with(Policy { repos: Some(vec!["other/*".into()]), ..Policy::default() });
+    assert_eq!(code(repos.ensure_present_str("hf:org/repo/a.gguf", None).await), "policy-denied");
+    assert_eq!(bench.hub.requests().len(), 0);
+    let small = with(Policy { max_bytes: Some(2), ..Policy::default() });
+    assert_eq!(code(small.ensure_present_str("hf:org/repo/a.gguf", None).await), "policy-denied");
+    let pickles = with(Policy::default());
+    assert_eq!(code(pickles.ensure_present_str("hf:org/repo?include=*", None).await), "refused-format");
+    assert_eq!(bench.hub.count(|seen| seen.file.is_some()), 0, "not a byte was fetched");
+}
+
+#[tokio::test]
+async fn refreshing_follows_a_branch_that_moved() {
+    let bench = Workbench::new();
+    let old = bench.hub.repo("org/repo").lfs("a.gguf", "old").lfs("same.gguf", "same").publish();
+    let provisioner = bench.provisioner();
+    let id = "hf:org/repo?include=*".parse().unwrap();
+    let none = model_provisioner::Expectation::none();
+    let first = provisioner.ensure(&id, &none).await.unwrap();
+    assert_eq!(provisioner.refresh(&id, &none).await.unwrap().local_path, first.local_path, "nothing moved");
+    let new = bench.hub.repo("org/repo").lfs("a.gguf", "new").lfs("same.gguf", "same").publish();
+    assert_eq!(provisioner.ensure(&id, &none).await.unwrap().revision.as_deref(), Some(old.as_str()));
+    bench.hub.reset_counts();
+    let moved = provisioner.refresh(&id, &none).await.unwrap();
+    assert_eq!((moved.revision.as_deref(), moved.cached), (Some(new.as_str()), false));
+    assert_eq!(fs_err::read(moved.local_path.join("a.gguf")).unwrap(), b"new");
+    assert_eq!(
+        bench.hub.count(|seen| seen.file.as_deref() == Some("same.gguf")),
+        0,
+        "what is the same is held once"
+    );
+    let models = provisioner.list().await.unwrap().models;
+    let states: Vec<_> =
+        models.iter().map(|model| (model.record.id.clone(), model.record.lifecycle.as_str())).collect();
+    let retired = format!("hf:org/repo@{old}?include=*");
+    assert_eq!(states, [(id.id(), "Active"), (retired, "Retired")]);
+    assert_eq!(fs_err::read(first.local_path.join("a.gguf")).unwrap(), b"old", "nobody's files were changed");
+}
+
+#[tokio::test]
+async fn a_second_id_of_the_same_files_is_a_model_of_its_own() {
+    let bench = Workbench::new();
+    let commit = bench.hub.repo("org/repo").lfs("a.gguf", "one").publish();
+    let provisioner = bench.provisioner();
+    let first = provisioner.ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
+    for id in ["hf:org/repo@main/a.gguf".to_owned(), format!("hf:org/repo@{commit}/a.gguf")] {
+        let other = provisioner.ensure_present_str(&id, None).await.unwrap();
+        assert_eq!((other.id, other.local_path), (id, first.local_path.clone()));
+    }
+    provisioner.remove(&"hf:org/repo/a.gguf".parse().unwrap()).await.unwrap();
+    assert!(first.local_path.exists(), "others have it still");
+}
+
+#[tokio::test]
+async fn rot_that_verify_finds_is_mended_and_spreads_no_further() {
+    let bench = Workbench::new();
+    bench.hub.repo("org/repo").lfs("a.gguf", "one").publish();
+    bench.hub.repo("org/other").lfs("b.gguf", "one").publish();
+    let provisioner = bench.provisioner();
+    let id = "hf:org/repo/a.gguf".parse().unwrap();
+    let path = provisioner.ensure_present(&id, None).await.unwrap().local_path;
+    let modified = fs_err::metadata(&path).unwrap().modified().unwrap();
+    fs_err::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+    fs_err::write(&path, "onE").unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    assert!(provisioner.ensure_present(&id, None).await.unwrap().cached, "no stamp tells");
+    assert_eq!(provisioner.verify(&id).await.unwrap().outcome, Outcome::Fail);
+    let other = provisioner.ensure_present_str("hf:org/other/b.gguf", None).await.unwrap();
+    assert_eq!(fs_err::read(other.local_path).unwrap(), b"one");
+    let mended = provisioner.ensure_present(&id, None).await.unwrap();
+    assert_eq!(
+        (mended.verification.outcome, fs_err::read(mended.local_path).unwrap()),
+        (Outcome::Pass, b"one".to_vec())
+    );
+}
+
+#[tokio::test]
+async fn a_cache_that_was_copied_needs_no_network() {
+    let bench = Workbench::new();
+    bench.hub.repo("org/repo").lfs("model.safetensors", "one").file("config.json", "{}").publish();
+    bench.provisioner().ensure_present_str("hf:org/repo", None).await.unwrap();
+    let (cache, copy) = (bench.cache(), bench.cache().with_extension("copy"));
+    let copied = std::process::Command::new("cp").arg("-a").args([&cache, &copy]).status().unwrap();
+    assert!(copied.success());
+    fs_err::remove_dir_all(&cache).unwrap();
+    fs_err::rename(&copy, &cache).unwrap();
+    bench.hub.reset_counts();
+    for _ in 0..2 {
+        assert!(bench.provisioner().ensure_present_str("hf:org/repo", None).await.unwrap().cached);
+    }
+    assert_eq!(bench.hub.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn the_same_bytes_under_several_ids_at_once() {
+    let bench = Workbench::new();
+    for name in ["a", "b", "c", "d"] {
+        let mut repo = bench.hub.repo(&format!("org/{name}"));
+        for n in 0..40 {
+            repo = repo.lfs(&format!("{n}.bytes"), format!("same {}", n / 2));
+        }
+        repo.publish();
+    }
+    let provisioners: Vec<_> = (0..4).map(|_| bench.provisioner()).collect();
+    let tasks = provisioners.iter().zip(["a", "b", "c", "d"]).map(|(provisioner, name)| async move {
+        provisioner.ensure_present_str(&format!("hf:org/{name}?include=*"), None).await
+    });
+    for done in join_all(tasks).await {
+        assert_eq!(done.unwrap().files.len(), 40);
+    }
+    assert!(bench.partials().is_empty());
+}
+
+#[tokio::test]
+async fn names_that_cannot_be_together_are_refused_before_a_byte() {
+    for names in [vec![".model.json"], vec!["a", "a/b"], vec![".model.json/x"]] {
+        let bench = Workbench::new();
+        let repo = names.iter().fold(bench.hub.repo("org/repo"), |repo, name| repo.lfs(name, "x"));
+        repo.publish();
+        let refused = bench.provisioner().ensure_present_str("hf:org/repo?include=*", None).await;
+        assert_eq!(code(refused), "source-invalid", "{names:?}");
+        assert_eq!(bench.hub.count(|seen| seen.file.is_some()), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_plan_of_a_present_model_asks_nobody() {
+    let bench = Workbench::new();
+    bench.hub.repo("org/repo").lfs("model.safetensors", "one").file("config.json", "{}").publish();
+    let provisioner = bench.provisioner();
+    let id = "hf:org/repo".parse().unwrap();
+    assert_eq!(provisioner.plan(&id).await.unwrap().download_bytes(), 5);
+    provisioner.ensure_present(&id, None).await.unwrap();
+    bench.hub.reset_counts();
+    assert_eq!(provisioner.plan(&id).await.unwrap().download_bytes(), 0);
+    assert_eq!(bench.hub.requests().len(), 0);
+    provisioner.retire(&id).await.unwrap();
+    assert_eq!(code(provisioner.plan(&id).await), "retired");
+}

@@ -1,0 +1,7 @@
+//! Whole journeys of `hf:` models, against a hub on loopback that deals faults.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod faults;
+mod journeys;
+mod workbench;

@@ -1,0 +1,63 @@
+//! Retiring, activating, removing, and the log of it all.
+
+use model_provisioner::{Lifecycle, Outcome};
+
+use crate::workbench::{Workbench, code, reference, sha256};
+
+#[tokio::test]
+async fn a_retired_model_is_refused_until_it_is_activated() {
+    let bench = Workbench::new();
+    let path = reference(&bench.old_file("a.gguf", b"GGUF"));
+    let provisioner = bench.provisioner();
+    assert_eq!(code(provisioner.retire(&path).await), "not-in-catalog");
+    provisioner.ensure_present(&path, Some(sha256(b"GGUF"))).await.unwrap();
+    assert_eq!(provisioner.retire(&path).await.unwrap().lifecycle, Lifecycle::Retired);
+    let error = provisioner.ensure_present(&path, None).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "retired");
+    assert!(error.hint().unwrap().contains("activate"));
+    assert!(!provisioner.exists(&path).await.unwrap());
+    assert_eq!(provisioner.verify(&path).await.unwrap().outcome, Outcome::Pass);
+    assert_eq!(
+        provisioner.show(&path).await.unwrap().record.lifecycle,
+        Lifecycle::Retired,
+        "verifying activates nothing"
+    );
+    provisioner.activate(&path).await.unwrap();
+    assert!(provisioner.ensure_present(&path, None).await.is_ok());
+    let actions: Vec<_> =
+        bench.provenance().iter().map(|line| line["action"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(actions, ["ensure", "retire", "verify", "activate", "ensure"]);
+}
+
+#[tokio::test]
+async fn removing_keeps_the_users_file() {
+    let bench = Workbench::new();
+    let file = bench.old_file("a.gguf", b"GGUF");
+    let provisioner = bench.provisioner();
+    provisioner.ensure_present(&reference(&file), None).await.unwrap();
+    assert!(provisioner.list().await.unwrap().models[0].last_used_at.is_some());
+    fs_err::rename(&file, bench.path("moved")).unwrap();
+    provisioner.remove(&reference(&file)).await.unwrap();
+    assert!(bench.path("moved").exists());
+    assert_eq!(code(provisioner.remove(&reference(&file)).await), "not-in-catalog");
+    assert!(provisioner.list().await.unwrap().models.is_empty());
+}
+
+#[tokio::test]
+async fn doctor_sets_a_damaged_record_aside() {
+    let bench = Workbench::new();
+    let path = reference(&bench.old_file("a.gguf", b"GGUF"));
+    let provisioner = bench.provisioner();
+    provisioner.ensure_present(&path, None).await.unwrap();
+    assert_eq!(provisioner.doctor(true).await.unwrap(), []);
+    for folder in fs_err::read_dir(bench.cache().join("catalog-v1")).unwrap() {
+        for file in fs_err::read_dir(folder.unwrap().path()).unwrap() {
+            fs_err::write(file.unwrap().path(), "{").unwrap();
+        }
+    }
+    assert_eq!(code(provisioner.ensure_present(&path, None).await), "damaged-record");
+    let findings = provisioner.doctor(false).await.unwrap();
+    assert!(findings[0].mended.is_none() && findings[0].hint.as_ref().unwrap().contains("doctor --fix"));
+    assert!(provisioner.doctor(true).await.unwrap()[0].mended.is_some());
+    assert!(provisioner.ensure_present(&path, None).await.is_ok());
+}

@@ -1,0 +1,13 @@
+//! Whole journeys through the library, on local models.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod cache;
+mod concurrency;
+mod documents;
+mod lifecycle;
+mod presence;
+mod provision;
+mod references;
+mod verification;
+mod workbench;

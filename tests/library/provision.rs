@@ -1,0 +1,120 @@
+//! From a config to a handoff.
+
+use std::path::Path;
+
+use model_provisioner::{ModelProvisionerConfig, handoff, provision_from_config_to_handoff};
+
+use crate::workbench::{Workbench, code, sha256};
+
+fn config(bench: &Workbench, text: &str) -> std::path::PathBuf {
+    bench.fresh_file("conf/model.yaml", text.as_bytes())
+}
+
+#[test]
+fn writes_a_handoff_that_proves_itself() {
+    let bench = Workbench::new();
+    let model = bench.old_file("conf/tiny.gguf", b"GGUF");
+    let digest = sha256(b"GGUF");
+    let yaml = format!(
+        "model_ref: tiny.gguf\nexpected_digest: {{ algo: sha256, value: \"{}\" }}\nstrict_verification: true\n",
+        digest.hex().to_uppercase()
+    );
+    let dest = bench.path("out/engine.json");
+    let meta = provision_from_config_to_handoff(config(&bench, &yaml), &dest, bench.cache()).unwrap();
+    assert_eq!((meta.path.as_path(), meta.size_bytes, meta.ctx_max), (model.as_path(), 4, None));
+    assert_eq!(meta.id, format!("local:{}", model.display()));
+    let written = handoff::read(&dest).unwrap();
+    assert_eq!(written.model.path, model);
+    assert_eq!(written.verification.digest, Some(digest));
+    written.check().unwrap();
+    let line = bench.provenance().pop().unwrap();
+    assert_eq!(line["config"], bench.path("conf/model.yaml").to_str().unwrap());
+}
+
+#[test]
+fn json_is_yaml() {
+    let bench = Workbench::new();
+    let model = bench.old_file("m.gguf", b"GGUF");
+    let json =
+        serde_json::json!({ "model_ref": format!("file:{}", model.display()), "strict_verification": false });
+    let config = bench.fresh_file("model.json", json.to_string().as_bytes());
+    let meta = provision_from_config_to_handoff(config, bench.path("h.json"), bench.cache()).unwrap();
+    assert_eq!(meta.path, model);
+}
+
+#[test]
+fn a_strict_config_without_a_digest_fails_with_the_digest() {
+    let bench = Workbench::new();
+    bench.old_file("conf/tiny.gguf", b"GGUF");
+    let path = config(&bench, "model_ref: tiny.gguf\nstrict_verification: true\n");
+    let error = provision_from_config_to_handoff(path, bench.path("h.json"), bench.cache()).unwrap_err();
+    assert_eq!(error.code().as_str(), "unproven");
+    assert!(error.hint().unwrap().contains(sha256(b"GGUF").hex()));
+    assert!(!bench.path("h.json").exists());
+}
+
+#[test]
+fn bad_configs_are_told_by_line() {
+    let bench = Workbench::new();
+    let check = |text: &str, says: &[&str]| {
+        let path = config(&bench, text);
+        let error = ModelProvisionerConfig::from_path(&path).unwrap_err();
+        assert_eq!(error.code().as_str(), "invalid-config", "{text}");
+        let told = format!("{error} | {}", error.hint().unwrap_or_default());
+        assert!(says.iter().all(|part| told.contains(part)), "{text:?}: {told}");
+    };
+    check(
+        "model_ref: a\nstrict_verificaton: true\n",
+        &["line 2", "`strict_verificaton`", "`strict_verification`"],
+    );
+    check("model_ref: a\npolicy: { netwrok: allow }\n", &["line 2", "`network`"]);
+    check("model_ref: a\nzzz: 1\n", &["line 2", "the fields here are model_ref"]);
+    check("model_ref: [\n", &[]);
+    check("{\"model_ref\": \"a\", \"stri", &[]);
+    check("strict_verification: true\n", &["model_ref"]);
+    check("model_ref: a\nmodel_ref: b\n", &["line 2", "model_ref"]);
+    check("model_ref: a\nexpected_digest: { algo: md5, value: aa }\n", &["md5"]);
+    check("model_ref: a\nexpected_digest: { algo: sha256, value: aa }\n", &["64 hex digits"]);
+    check("model_ref: a\nexpected_digest:\n", &["line 2"]);
+    check("", &[]);
+    check(&"[".repeat(100_000), &[]);
+    check(&format!("model_ref: {}\n", "x".repeat(2 << 20)), &["1 MiB"]);
+    assert_eq!(code(ModelProvisionerConfig::from_path(Path::new("/no/such.yaml"))), "not-found");
+}
+
+#[test]
+fn the_policy_of_the_config_is_kept() {
+    let bench = Workbench::new();
+    bench.old_file("conf/tiny.gguf", b"GGUF");
+    let run = |policy: &str| {
+        let path = config(&bench, &format!("model_ref: tiny.gguf\npolicy: {policy}\n"));
+        provision_from_config_to_handoff(path, bench.path("h.json"), bench.cache())
+    };
+    assert_eq!(code(run("{ schemes: [hf] }")), "policy-denied");
+    assert_eq!(code(run("{ formats: [safetensors] }")), "policy-denied");
+    assert_eq!(code(run("{ max_bytes: 3 }")), "policy-denied");
+    assert!(run("{ network: deny, formats: [gguf], max_bytes: 4 }").is_ok());
+    assert_eq!(code(run("{ formats: [safetensors] }")), "policy-denied", "a present model too");
+    assert_eq!(code(run("{ max_bytes: 3 }")), "policy-denied");
+}
+
+#[test]
+fn a_handoff_never_overwrites_what_it_is_about() {
+    let bench = Workbench::new();
+    let model = bench.old_file("conf/tiny.gguf", b"GGUF");
+    let path = config(&bench, "model_ref: tiny.gguf\n");
+    std::os::unix::fs::symlink(&model, bench.path("link.json")).unwrap();
+    for dest in [&model, &path, &bench.path("link.json"), &bench.path("conf/../conf/tiny.gguf")] {
+        let refused = code(provision_from_config_to_handoff(&path, dest, bench.cache()));
+        assert_eq!(refused, "handoff-in-the-way", "{}", dest.display());
+    }
+    bench.old_file("repo/weights", b"one");
+    let folder = bench.fresh_file("folder.yaml", b"model_ref: repo\n");
+    let inside = bench.path("repo/handoff.json");
+    assert_eq!(code(provision_from_config_to_handoff(folder, &inside, bench.cache())), "handoff-in-the-way");
+    assert!(!inside.exists());
+    std::os::unix::fs::symlink("/nowhere", bench.path("dangling.json")).unwrap();
+    let dangling = bench.path("dangling.json");
+    assert_eq!(code(provision_from_config_to_handoff(&path, &dangling, bench.cache())), "storage-failed");
+    assert_eq!(fs_err::read(model).unwrap(), b"GGUF");
+}
