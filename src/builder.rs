@@ -31,7 +31,7 @@ pub struct ProvisionerBuilder {
 impl ProvisionerBuilder {
     pub(crate) fn new(cache_dir: PathBuf) -> Self {
         let mut registry = Registry::default();
-        registry.add(Arc::new(FileFetcher));
+        registry.add(Box::new(FileFetcher));
         Self {
             cache_dir,
             registry,
@@ -49,7 +49,7 @@ impl ProvisionerBuilder {
     /// [uses the network](ModelFetcher::uses_network) is asked only where the policy allows that.
     #[must_use]
     pub fn fetcher(mut self, fetcher: impl ModelFetcher) -> Self {
-        self.registry.add(Arc::new(fetcher));
+        self.registry.add(Box::new(fetcher));
         self
     }
 
@@ -110,8 +110,9 @@ impl ProvisionerBuilder {
     ///
     /// # Errors
     /// [`Error::UnsafeCache`](crate::Error::UnsafeCache) where the folder cannot be trusted;
-    /// [`Error::Storage`](crate::Error::Storage).
-    pub fn build(self) -> Result<ModelProvisioner> {
+    /// [`Error::Storage`](crate::Error::Storage); and what the policy says of a source that cannot keep to its hosts.
+    pub fn build(mut self) -> Result<ModelProvisioner> {
+        self.registry.confine(&self.policy)?;
         let cache = Cache::at(&self.cache_dir)?;
         let is_ours = self.catalog.is_none();
         let catalog = match self.catalog {

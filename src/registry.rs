@@ -1,21 +1,38 @@
 //! From a scheme to its fetcher.
 
-use std::sync::Arc;
-
-use provisioner_core::{ModelFetcher, ModelRef};
+use provisioner_core::{ModelFetcher, ModelRef, Policy};
 
 use crate::{Error, Result};
 
 /// The fetchers of one provisioner.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Registry {
-    fetchers: Vec<Arc<dyn ModelFetcher>>,
+    fetchers: Vec<Box<dyn ModelFetcher>>,
 }
 
 impl Registry {
     /// Adds a fetcher. For a scheme that several answer for, the last one added does.
-    pub(crate) fn add(&mut self, fetcher: Arc<dyn ModelFetcher>) {
+    pub(crate) fn add(&mut self, fetcher: Box<dyn ModelFetcher>) {
         self.fetchers.insert(0, fetcher);
+    }
+
+    /// Tells every fetcher to which hosts it must keep.
+    ///
+    /// # Errors
+    /// [`provisioner_core::Error::PolicyDenied`] for one that cannot.
+    pub(crate) fn confine(&mut self, policy: &Policy) -> Result<()> {
+        match self
+            .fetchers
+            .iter_mut()
+            .find_map(|fetcher| (!fetcher.confine(policy)).then(|| fetcher.schemes()))
+        {
+            None => Ok(()),
+            Some(schemes) => Err(provisioner_core::Error::PolicyDenied {
+                what: format!("a source of `{}:` that keeps to no list of hosts", schemes.join("`:, `")),
+                hint: "leave that source or the policy's `hosts` out".to_owned(),
+            }
+            .into()),
+        }
     }
 
     /// The fetcher of a reference.

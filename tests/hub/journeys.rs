@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use futures_util::future::join_all;
-use model_provisioner::{Basis, DigestAlgorithm, Network, Outcome, Policy};
-use testkit::FakeModel;
+use model_provisioner::{Basis, DigestAlgorithm, HubFetcher, HubSettings, Network, Outcome, Policy};
+use testkit::{FakeModel, hub::Origin};
 
 use crate::workbench::{Workbench, bytes, code};
 
@@ -150,6 +150,23 @@ async fn the_policy_is_asked_first() {
     assert_eq!(bench.hub.requests().len(), 0);
     let small = with(Policy { max_bytes: Some(2), ..Policy::default() });
     assert_eq!(code(small.ensure_present_str("hf:org/repo/a.gguf", None).await), "policy-denied");
+    // The endpoint goes by another name than the CDN that it sends us to.
+    let settings = HubSettings::new(Some(&bench.hub.endpoint().replace("127.0.0.1", "localhost"))).unwrap();
+    let confined = |hosts: &[&str]| {
+        let hosts = hosts.iter().map(ToString::to_string).collect();
+        let policy = Policy { network: Network::Allow, hosts: Some(hosts), ..Policy::default() };
+        bench.builder().fetcher(HubFetcher::new(settings.clone())).policy(policy).build().unwrap()
+    };
+    bench.hub.reset_counts();
+    let elsewhere = confined(&["huggingface.co"]).ensure_present_str("hf:org/repo/a.gguf", None).await;
+    assert_eq!(code(elsewhere), "policy-denied");
+    assert_eq!(bench.hub.requests().len(), 0);
+    let redirected =
+        confined(&["localhost"]).ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap_err();
+    assert_eq!(redirected.hint().as_deref(), Some("add `127.0.0.1` to the policy's `hosts`"));
+    assert_eq!(bench.hub.count(|seen| seen.origin == Origin::Cdn), 0);
+    confined(&["localhost", "127.0.0.1"]).ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
+    bench.hub.reset_counts();
     let pickles = with(Policy::default());
     assert_eq!(code(pickles.ensure_present_str("hf:org/repo?include=*", None).await), "refused-format");
     assert_eq!(bench.hub.count(|seen| seen.file.is_some()), 0, "not a byte was fetched");

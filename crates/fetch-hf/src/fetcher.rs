@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use provisioner_core::{
     ByteRange, FetchError, FetchErrorKind, Locator, Manifest, ManifestFile, ModelFetcher, ModelRef, Opened,
-    ResolveRequest,
+    Policy, ResolveRequest,
 };
 use reqwest::{
     StatusCode, Url,
@@ -73,6 +73,11 @@ impl HubFetcher {
 impl ModelFetcher for HubFetcher {
     fn schemes(&self) -> &'static [&'static str] {
         &["hf"]
+    }
+
+    fn confine(&mut self, policy: &Policy) -> bool {
+        self.http.confine(policy);
+        true
     }
 
     async fn resolve(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {

@@ -2,12 +2,13 @@
 //!
 //! # Redirects
 //! They are followed here, at most ten: never from `https:` to `http:`, and with the token only for as long as every hop
-//! so far was at the endpoint's own origin.
+//! so far was at the endpoint's own origin. Every hop is at a host that the policy allows; and one that leads from a public
+//! host to an address inside of a network, such as `169.254.169.254`, is followed only where the policy names it.
 
-use std::{error::Error as StdError, sync::OnceLock, time::Duration};
+use std::{error::Error as StdError, net::IpAddr, sync::OnceLock, time::Duration};
 
 use jiff::fmt::rfc2822::DateTimeParser;
-use provisioner_core::{ByteRange, FetchError, FetchErrorKind};
+use provisioner_core::{ByteRange, FetchError, FetchErrorKind, Policy};
 use reqwest::{
     Client, Response, StatusCode, Url,
     header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, LOCATION, RANGE, RETRY_AFTER},
@@ -26,6 +27,7 @@ pub(crate) struct Http {
     /// Made when it is first needed: reading the certificates takes longer than finding a present model.
     client: OnceLock<Client>,
     settings: HubSettings,
+    policy: Policy,
 }
 
 /// An answer, and the address that gave it.
@@ -37,7 +39,11 @@ pub(crate) struct Answer {
 
 impl Http {
     pub(crate) fn new(settings: HubSettings) -> Self {
-        Self { client: OnceLock::new(), settings }
+        Self { client: OnceLock::new(), settings, policy: Policy::default() }
+    }
+
+    pub(crate) fn confine(&mut self, policy: &Policy) {
+        self.policy.hosts.clone_from(&policy.hosts);
     }
 
     fn client(&self) -> Result<&Client, FetchError> {
@@ -69,6 +75,7 @@ impl Http {
         let mut url = url;
         let mut at_home = true;
         for _ in 0..=MAX_REDIRECTS {
+            self.check_host(&url)?;
             at_home &= self.is_hub(&url);
             let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
             if let Some(token) = self.settings.token.as_ref().filter(|_| at_home) {
@@ -88,9 +95,37 @@ impl Http {
             if !status.is_redirection() {
                 return Err(self.refusal(&url, &response));
             }
-            url = next(&url, response.headers())?;
+            url = self.next(&url, response.headers())?;
         }
         Err(invalid(&url, "it redirects for ever"))
+    }
+
+    /// Where a redirect leads.
+    fn next(&self, url: &Url, headers: &HeaderMap) -> Result<Url, FetchError> {
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let location = location.ok_or_else(|| invalid(url, "it redirects to nowhere"))?;
+        let next = url.join(location).map_err(|_| invalid(url, "it redirects to what is no address"))?;
+        if !next.username().is_empty() || next.password().is_some() {
+            return Err(invalid(url, "it redirects to an address with credentials"));
+        }
+        if is_inside(&next) && !is_inside(url) && self.policy.hosts.is_none() {
+            return Err(invalid(url, "it redirects to an address inside of a network"));
+        }
+        match (url.scheme(), next.scheme()) {
+            (_, "https") | ("http", "http") => Ok(next),
+            _ => Err(invalid(url, "it redirects away from https")),
+        }
+    }
+
+    /// Whether the policy allows the host of an address.
+    fn check_host(&self, url: &Url) -> Result<(), FetchError> {
+        self.policy.check_host(url.host_str().unwrap_or_default()).map_err(|error| {
+            let denied = FetchError::new(FetchErrorKind::Denied, error.to_string());
+            match error.hint() {
+                Some(hint) => denied.with_hint(hint),
+                None => denied,
+            }
+        })
     }
 
     /// What a status that is no success means.
@@ -134,16 +169,17 @@ fn header_of(range: ByteRange) -> Option<String> {
     }
 }
 
-fn next(url: &Url, headers: &HeaderMap) -> Result<Url, FetchError> {
-    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-    let location = location.ok_or_else(|| invalid(url, "it redirects to nowhere"))?;
-    let next = url.join(location).map_err(|_| invalid(url, "it redirects to what is no address"))?;
-    if !next.username().is_empty() || next.password().is_some() {
-        return Err(invalid(url, "it redirects to an address with credentials"));
-    }
-    match (url.scheme(), next.scheme()) {
-        (_, "https") | ("http", "http") => Ok(next),
-        _ => Err(invalid(url, "it redirects away from https")),
+/// Whether an address names this machine, or one of a network around it, by its number.
+fn is_inside(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    match host.parse().map(|ip: IpAddr| ip.to_canonical()) {
+        Ok(IpAddr::V4(ip)) => {
+            ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified()
+        }
+        Ok(IpAddr::V6(ip)) => {
+            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified()
+        }
+        Err(_) => host == "localhost",
     }
 }
 
@@ -228,11 +264,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_inside_of_a_network_is_told_by_its_number() {
+        let check = |address: &str| is_inside(&Url::parse(address).unwrap());
+        for inside in [
+            "10.1.2.3",
+            "127.0.0.1",
+            "169.254.169.254",
+            "[::1]",
+            "[fe80::1]",
+            "[::ffff:10.0.0.1]",
+            "localhost",
+        ] {
+            assert!(check(&format!("https://{inside}/x")), "{inside}");
+        }
+        for outside in ["8.8.8.8", "[2001:db8::1]", "10.example", "hub.corp"] {
+            assert!(!check(&format!("https://{outside}/x")), "{outside}");
+        }
+    }
+
+    #[test]
     fn https_is_never_left() {
-        let headers = |location: &str| HeaderMap::from_iter([(LOCATION, location.parse().unwrap())]);
-        let https = Url::parse("https://a/x").unwrap();
-        assert!(next(&https, &headers("http://a/x")).is_err());
-        assert!(next(&https, &headers("file:///etc/passwd")).is_err());
-        assert_eq!(next(&https, &headers("/y")).unwrap().as_str(), "https://a/y");
+        let mut http = Http::new(HubSettings::new(None).unwrap());
+        let next = |http: &Http, location: &str| {
+            let headers = HeaderMap::from_iter([(LOCATION, location.parse().unwrap())]);
+            http.next(&Url::parse("https://a/x").unwrap(), &headers)
+        };
+        assert!(next(&http, "http://a/x").is_err());
+        assert!(next(&http, "file:///etc/passwd").is_err());
+        assert_eq!(next(&http, "/y").unwrap().as_str(), "https://a/y");
+        assert!(next(&http, "https://169.254.169.254/y").is_err());
+        http.confine(&Policy { hosts: Some(vec!["10.0.0.1".into()]), ..Policy::default() });
+        assert!(next(&http, "https://10.0.0.1/y").is_ok(), "where the policy names it");
     }
 }

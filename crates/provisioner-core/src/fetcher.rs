@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
 
-use crate::{ErrorCode, Manifest, ManifestFile, ModelRef};
+use crate::{ErrorCode, Manifest, ManifestFile, ModelRef, Policy};
 
 /// Answers for one or more schemes. This is the smallest thing that a new source has to write: resume, retry,
 /// hashing, progress and disk are written once, for every scheme, by whoever calls it.
@@ -29,6 +29,12 @@ pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
     /// Whether it speaks to a network, which the policy must then allow.
     fn uses_network(&self) -> bool {
         true
+    }
+
+    /// Keeps from now on to the hosts that the policy names, wherever its source would send it, and says whether it can. It
+    /// is told so once, before anything is asked of it.
+    fn confine(&mut self, policy: &Policy) -> bool {
+        policy.hosts.is_none() || !self.uses_network()
     }
 
     /// Pins the reference, applies the selection, lists the files.
@@ -148,6 +154,8 @@ pub enum FetchErrorKind {
     Unauthorized,
     /// The source wants its terms to be accepted first.
     Gated,
+    /// The policy does not allow what the source would need.
+    Denied,
     /// A file on this machine may not be read.
     Permission,
     /// The disk failed.
@@ -190,6 +198,7 @@ impl FetchError {
             FetchErrorKind::Invalid => ErrorCode::SourceInvalid,
             FetchErrorKind::Unauthorized => ErrorCode::Unauthorized,
             FetchErrorKind::Gated => ErrorCode::Gated,
+            FetchErrorKind::Denied => ErrorCode::PolicyDenied,
             FetchErrorKind::Permission => ErrorCode::PermissionDenied,
             FetchErrorKind::Storage => ErrorCode::StorageFailed,
         }

@@ -39,7 +39,7 @@ pub struct Policy {
     pub network: Network,
     /// The schemes that may be used, such as `local` and `hf`; absent means all.
     pub schemes: Option<Vec<String>>,
-    /// The hosts that may be spoken to; absent means those that the source needs.
+    /// The hosts that may be spoken to, as `huggingface.co` or `*.hf.co`; absent means those that the source needs.
     pub hosts: Option<Vec<String>>,
     /// The repositories that may be used, as `org/repo` or `org/*`; absent means all.
     pub repos: Option<Vec<String>>,
@@ -92,13 +92,13 @@ impl Policy {
         Err(denied(what, "to allow it, write `policy: { network: allow }` in the config".to_owned()))
     }
 
-    /// Whether a host may be spoken to.
+    /// Whether a host may be spoken to. `*.hf.co` stands for every host below `hf.co`, and not for that one.
     ///
     /// # Errors
     /// [`Error::PolicyDenied`].
     pub fn check_host(&self, host: &str) -> Result<()> {
         match &self.hosts {
-            Some(hosts) if !hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host)) => {
+            Some(hosts) if !hosts.iter().any(|pattern| matches_host(pattern, host)) => {
                 Err(denied(format!("the host `{host}`"), format!("add `{host}` to the policy's `hosts`")))
             }
             _ => Ok(()),
@@ -147,6 +147,14 @@ fn denied(what: String, hint: String) -> Error {
     Error::PolicyDenied { what, hint }
 }
 
+fn matches_host(pattern: &str, host: &str) -> bool {
+    let (pattern, host) = (pattern.to_ascii_lowercase(), host.to_ascii_lowercase());
+    match pattern.strip_prefix("*.") {
+        Some(above) => host.strip_suffix(above).is_some_and(|below| below.len() > 1 && below.ends_with('.')),
+        None => pattern == host,
+    }
+}
+
 /// The Hub takes repositories for the same in any letter case.
 fn matches_repo(pattern: &str, repo: &str) -> bool {
     match pattern.strip_suffix("/*") {
@@ -176,7 +184,7 @@ mod tests {
         let policy = Policy {
             schemes: Some(vec!["hf".into()]),
             repos: Some(vec!["org/*".into(), "a/b".into()]),
-            hosts: Some(vec!["huggingface.co".into()]),
+            hosts: Some(vec!["huggingface.co".into(), "*.hf.co".into()]),
             formats: Some(vec![Format::Pickle]),
             max_bytes: Some(10),
             network: Network::Allow,
@@ -189,7 +197,17 @@ mod tests {
                 && !check("hf:organ/x")
                 && !check("local:/a")
         );
-        assert!(policy.check_host("HuggingFace.co").is_ok() && policy.check_host("evil").is_err());
+        for (host, allowed) in [
+            ("HuggingFace.co", true),
+            ("cdn.HF.co", true),
+            ("a.b.hf.co", true),
+            ("hf.co", false),
+            (".hf.co", false),
+            ("evilhf.co", false),
+            ("huggingface.co.evil", false),
+        ] {
+            assert_eq!(policy.check_host(host).is_ok(), allowed, "{host}");
+        }
         assert!(
             policy.check_format("m.pt", Format::Pickle).is_ok()
                 && policy.check_format("m", Format::Gguf).is_err()
