@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
-use artifact_store::Store;
+use artifact_store::{Store, TurnWait};
 use catalog_adapter::{DEFAULT_WAIT, FsCatalog};
 use fetch_file::FileFetcher;
 use provisioner_core::{
@@ -89,7 +89,8 @@ impl ProvisionerBuilder {
     }
 
     /// How long to wait for another process that holds the catalog, or that is bringing the same model, before the error is
-    /// `busy`. Otherwise it is 10 seconds for the one, and 30 minutes for the other.
+    /// `busy`. Otherwise it is 10 seconds for the one; and for the other, as long as it gets on, but no longer than ten
+    /// minutes without a byte.
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = Some(wait);
@@ -130,7 +131,7 @@ impl ProvisionerBuilder {
         Ok(ModelProvisioner::new(crate::provisioner::Parts {
             store,
             transfer: Transfer::new(self.transfer),
-            model_wait: self.wait.unwrap_or(MODEL_WAIT),
+            turn_wait: TurnWait { limit: self.wait, stall: STALLED },
             cache,
             registry: self.registry,
             catalog,
@@ -172,8 +173,8 @@ fn rebuild(cache: &Cache, store: &Store, catalog: &dyn CatalogStore) -> Result<(
     Ok(())
 }
 
-/// How long to wait for another process that is bringing the same model.
-const MODEL_WAIT: Duration = Duration::from_secs(30 * 60);
+/// How long to wait for another process that is bringing the same model and does not get on.
+const STALLED: Duration = Duration::from_secs(10 * 60);
 
 /// The system's clock, in milliseconds: what a person can use, and what every JSON reader can hold.
 #[derive(Debug)]

@@ -31,7 +31,10 @@ use provisioner_core::{
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    provisioner::{GivenUp, blocking},
+};
 
 /// Large enough that reading costs nothing beside hashing, small enough for the processor's cache.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -58,12 +61,16 @@ pub(crate) struct Measure {
 impl Measure {
     /// Looks at every file of a manifest. When the future is dropped, the reading ends soon after.
     pub(crate) async fn stage(self, manifest: Manifest) -> Result<StagedModel> {
-        let given_up = Arc::new(AtomicBool::new(false));
-        let _guard = SetOnDrop(Arc::clone(&given_up));
-        tokio::task::spawn_blocking(move || self.stage_blocking(manifest, &given_up)).await?
+        let given_up = GivenUp::default();
+        let is_given_up = given_up.watch();
+        blocking(move || self.stage_blocking(manifest, &is_given_up)).await
     }
 
-    fn stage_blocking(&self, manifest: Manifest, given_up: &AtomicBool) -> Result<StagedModel> {
+    fn stage_blocking(
+        &self,
+        manifest: Manifest,
+        is_given_up: &(dyn Fn() -> bool + Sync),
+    ) -> Result<StagedModel> {
         let id = manifest.reference().id();
         let mut files = Vec::new();
         let mut to_hash = Vec::new();
@@ -86,7 +93,7 @@ impl Measure {
             });
             let counter =
                 Counter { id: &id, total_bytes, done: AtomicU64::new(0), sink: self.progress.as_ref() };
-            let hashed = self.hash_all(&files, &to_hash, &counter, given_up);
+            let hashed = self.hash_all(&files, &to_hash, &counter, is_given_up);
             self.progress.on_event(&ProgressEvent::HashEnded { id: id.clone() });
             for (index, staged) in hashed? {
                 files[index] = staged;
@@ -113,7 +120,7 @@ impl Measure {
         files: &[StagedFile],
         to_hash: &[usize],
         counter: &Counter<'_>,
-        given_up: &AtomicBool,
+        is_given_up: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<(usize, StagedFile)>> {
         let mut queue = to_hash.to_vec();
         queue.sort_by_key(|&index| std::cmp::Reverse(files[index].stamp.size));
@@ -123,7 +130,7 @@ impl Measure {
             let mut done = Vec::new();
             let mut buffer = vec![0; BUFFER_BYTES];
             while let Some(&index) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let stop = || given_up.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed);
+                let stop = || is_given_up() || failed.load(Ordering::Relaxed);
                 match self.hash(&files[index], &mut buffer, counter, &stop) {
                     Ok(staged) => done.push((index, staged)),
                     Err(error) => {
@@ -287,13 +294,5 @@ impl Counter<'_> {
             let (id, total_bytes) = (self.id.to_owned(), self.total_bytes);
             self.sink.on_event(&ProgressEvent::Hashed { id, done_bytes, total_bytes });
         }
-    }
-}
-
-struct SetOnDrop(Arc<AtomicBool>);
-
-impl Drop for SetOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -3,23 +3,29 @@
 use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
-use artifact_store::{Blob, LeftPartials, Partial};
+use artifact_store::{Blob, LeftPartials, Partial, Turn, Waiting};
 use fs_err::File;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use provisioner_core::{
-    CatalogRecord, Digest, DigestAlgorithm, Format, Manifest, ManifestFile, ModelRef, StagedFile,
-    StagedModel, Stamp, VerifiedModel,
+    CatalogRecord, Digest, DigestAlgorithm, Format, Manifest, ManifestFile, ModelRef, ProgressEvent,
+    StagedFile, StagedModel, Stamp, VerifiedModel,
 };
 use transfer::{Fetched, Place};
 
-use crate::{ModelProvisioner, Result, bring::ModelLock, plan::identity, provisioner::blocking};
+use crate::{
+    ModelProvisioner, Result,
+    bring::ModelLock,
+    plan::identity,
+    provisioner::{GivenUp, Parts, blocking},
+};
 
-/// The lock of a model that is being brought, and the partials of its files, until they are blobs.
+/// The turn to bring a model, and the partials of its files, until they are blobs.
 #[derive(Debug)]
 pub(crate) struct Held {
-    _lock: durable_fs::Lock,
+    _turn: Turn,
     partials: Mutex<Vec<Partial>>,
 }
 
@@ -40,13 +46,27 @@ impl Held {
 /// How many files are brought at once. The connections are shared among them.
 const FILES_AT_ONCE: usize = 8;
 
+/// A wait that is shorter is not worth a word.
+const WORTH_A_WORD: Duration = Duration::from_secs(1);
+
 impl ModelProvisioner {
-    /// Holds the lock of a model that is being brought.
+    /// Waits for the turn to bring a model, and shows for whom.
     pub(crate) async fn lock(&self, id: &str) -> Result<Arc<Held>> {
         let (parts, id) = (Arc::clone(&self.parts), id.to_owned());
+        let given_up = GivenUp::default();
+        let is_given_up = given_up.watch();
         blocking(move || {
-            let lock = parts.store.lock(&id, parts.model_wait)?;
-            Ok(Arc::new(Held { _lock: lock, partials: Mutex::default() }))
+            let (began, mut is_told) = (Instant::now(), false);
+            let mut watch = |waiting: &Waiting| {
+                parts.show_waiting(&id, waiting);
+                if !is_told && began.elapsed() >= WORTH_A_WORD {
+                    is_told = true;
+                    tracing::warn!("{}", waiting.told(&id));
+                }
+                !is_given_up()
+            };
+            let turn = parts.store.turn(&id, parts.turn_wait, &mut watch)?;
+            Ok(Arc::new(Held { _turn: turn, partials: Mutex::default() }))
         })
         .await
     }
@@ -111,8 +131,8 @@ impl ModelProvisioner {
     ) -> Result<StagedFile> {
         let id = reference.id();
         let identity = identity(reference, file);
-        let (parts, size) = (Arc::clone(&self.parts), file.size);
-        let partial = blocking(move || Ok(parts.store.partial(&identity, size, &left)?)).await?;
+        let (parts, size, model) = (Arc::clone(&self.parts), file.size, id.clone());
+        let partial = blocking(move || Ok(parts.store.partial(&identity, size, &model, &left)?)).await?;
         let (folder, data, journal) = (partial.folder().to_owned(), partial.data(), partial.journal());
         if let Some(held) = &lock {
             held.keep(partial);
@@ -140,6 +160,21 @@ impl ModelProvisioner {
             Ok(record?)
         })
         .await
+    }
+}
+
+impl Parts {
+    fn show_waiting(&self, id: &str, waiting: &Waiting) {
+        let owner = waiting.owner.as_ref();
+        self.progress.on_event(&ProgressEvent::Waiting {
+            id: id.to_owned(),
+            pid: owner.map(|owner| owner.pid),
+            program: owner.map(|owner| owner.program.clone()),
+            host: owner.map(|owner| owner.host.clone()),
+            since: waiting.since,
+            done_bytes: waiting.done_bytes,
+            size_bytes: waiting.size_bytes,
+        });
     }
 }
 

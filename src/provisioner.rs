@@ -9,9 +9,16 @@
 //!   catalog.put ▶ provenance ▶ resolved
 //! ```
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use artifact_store::Store;
+use artifact_store::{Store, TurnWait};
 
 use provisioner_core::{
     CatalogErrorKind, CatalogRecord, CatalogStore, Clock, Digest, ErrorCode, Expectation, Lifecycle,
@@ -46,7 +53,7 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) transfer: Transfer,
     /// How long to wait for another process that is bringing the same model.
-    pub(crate) model_wait: Duration,
+    pub(crate) turn_wait: TurnWait,
     pub(crate) registry: Registry,
     pub(crate) catalog: Arc<dyn CatalogStore>,
     pub(crate) policy: Policy,
@@ -328,4 +335,22 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(work).await?
+}
+
+/// Tells blocking work, when it is dropped, that nobody waits for the outcome any more.
+#[derive(Debug, Default)]
+pub(crate) struct GivenUp(Arc<AtomicBool>);
+
+impl GivenUp {
+    /// What says whether it was dropped.
+    pub(crate) fn watch(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let given_up = Arc::clone(&self.0);
+        move || given_up.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

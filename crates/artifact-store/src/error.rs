@@ -4,6 +4,8 @@ use std::{io, path::PathBuf};
 
 use provisioner_core::ErrorCode;
 
+use crate::Holder;
+
 /// A result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -30,6 +32,22 @@ pub enum Error {
     /// Another process holds the lock.
     #[error("{0}")]
     Busy(String),
+    /// Live processes have a lease on the model.
+    #[error("`{id}` is in use by {}", told(.holders))]
+    Leased {
+        /// The model.
+        id: String,
+        /// Who has one, as far as they say.
+        holders: Vec<Holder>,
+    },
+    /// Locks are not to be trusted here, and so nobody knows what is in use.
+    #[error("nothing is taken away from `{path}`: {reason}, so nobody can tell what is in use")]
+    Doubtful {
+        /// The store.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A path of a model is not one that a view can have.
     #[error(transparent)]
     Core(#[from] provisioner_core::Error),
@@ -45,10 +63,16 @@ impl Error {
             },
             Self::NoSpace { .. } => ErrorCode::NoSpace,
             Self::NotOurs(_) => ErrorCode::UnsafeCache,
-            Self::Busy(_) => ErrorCode::Busy,
+            Self::Busy(_) | Self::Leased { .. } => ErrorCode::Busy,
+            Self::Doubtful { .. } => ErrorCode::UntrustedLocks,
             Self::Core(error) => error.code(),
         }
     }
+}
+
+fn told(holders: &[Holder]) -> String {
+    let named: Vec<_> = holders.iter().map(|holder| holder.owner.to_string()).collect();
+    if named.is_empty() { "a process that left no name".to_owned() } else { named.join(", ") }
 }
 
 impl From<durable_fs::Error> for Error {

@@ -4,11 +4,13 @@
 //! store-v1/
 //!   blobs/sha256/ab/cdef…           verified bytes, read-only; the name is the content
 //!   blobs/sha256/ab/cdef….stamp     what `stat` said of them when they were verified
-//!   partial/<key>.<owner>/          an unfinished transfer: `data`, `journal`, `size`, `lock`
+//!   partial/<key>.<owner>/          an unfinished transfer: `data`, `journal`, `about`, `lock`
 //!   models/<scheme>/<name>/<revision>/<selection>/
 //!                                   a view: hard links to blobs under the names that an engine expects,
 //!                                   sealed with `.model.json`
 //!   locks/<key>                     held while a model is being made present
+//!   leases/<key>                    shared by the live processes that use a model
+//!   leases/<key>.<random>           who one of them is
 //!   used/<key>                      when a model was last asked for: the file's modification time
 //!   quarantine/                     what was found to be wrong
 //! ```
@@ -31,19 +33,25 @@
 //! blob's modification time is set to a moment before it was verified, so that any later write must change it.
 //!
 //! # Locks
-//! A partial belongs to the process that holds its lock, and a dead process holds none. Where locks lie, two may adopt:
-//! adoption is a rename, which only one of them does. The worst is a second download.
+//! They save work, and guard nothing that could be wrong: see the modules `turn`, `partial` and `lease`. Where locks lie, the
+//! worst is a second download; and what must not be guessed, taking models away, is refused.
 
 mod blob;
 mod error;
+mod lease;
+mod owner;
 mod partial;
 mod space;
 mod store;
+mod turn;
 mod used;
 mod view;
 
 pub use blob::Blob;
 pub use error::{Error, Result};
+pub use lease::{Exclusion, Holder, Lease};
+pub use owner::Owner;
 pub use partial::{LeftPartials, Partial};
 pub use store::Store;
+pub use turn::{Turn, TurnWait, Waiting};
 pub use view::SealedView;

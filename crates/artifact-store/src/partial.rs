@@ -1,16 +1,47 @@
 //! Unfinished transfers.
+//!
+//! # Model
+//! `partial/<key>.<owner>/` holds the `data` of one file, the `journal` of which bytes are there, a `lock`, and `about`: for
+//! which model, how large it will be, and whose it is. It belongs to one process at a time, and outlives it.
+//!
+//! # Adoption
+//! What a dead process left goes on in the hands of the next one. A lock that is free says that its owner is dead or has given
+//! up; where locks are not to be trusted, the owner must be known to be dead, or the partial must have been left alone
+//! for ten minutes. It is taken by renaming it, which only one of several adopters can do.
 
 use std::{
     collections::HashMap,
     io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use provisioner_core::key_of;
+use serde::{Deserialize, Serialize};
 
-use crate::{Result, Store};
+use crate::{Owner, Result, Store, space::allocated_bytes};
+
+/// How long a partial whose owner is on another machine must have been left alone before it is taken for abandoned.
+const QUIET: Duration = Duration::from_secs(600);
+
+const MAX_ABOUT_BYTES: u64 = 8192;
+
+/// What is known of a partial.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct About {
+    /// The key of the model that it is for.
+    pub(crate) model: String,
+    /// What the whole file will take.
+    pub(crate) size_bytes: u64,
+    pub(crate) owner: Owner,
+}
+
+impl About {
+    pub(crate) fn read(partial: &Path) -> Option<Self> {
+        let bytes = durable_fs::read(&partial.join("about"), MAX_ABOUT_BYTES).ok()??;
+        serde_json::from_slice(&bytes).ok()
+    }
+}
 
 /// The folder of one file that is being transferred. It belongs to this process for as long as this value lives; what is
 /// in it outlives the process, for the next one to adopt.
@@ -22,11 +53,18 @@ pub struct Partial {
 
 impl Store {
     /// The partial of a file, by what identifies its content: one that a dead process left, or a new one. `size_bytes` is
-    /// what the whole file will take; `left` is what [`left`](Self::left) found.
+    /// what the whole file will take, `model` the id of the model that it is for; `left` is what [`left`](Self::left)
+    /// found.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io), [`Error::NotOurs`](crate::Error::NotOurs).
-    pub fn partial(&self, identity: &str, size_bytes: u64, left: &LeftPartials) -> Result<Partial> {
+    pub fn partial(
+        &self,
+        identity: &str,
+        size_bytes: u64,
+        model: &str,
+        left: &LeftPartials,
+    ) -> Result<Partial> {
         let partials = self.partials();
         durable_fs::create_folders(&partials)?;
         let key = key_of_partial(identity);
@@ -38,7 +76,8 @@ impl Store {
             }
         }
         let partial = made?;
-        fs_err::write(partial.folder.join("size"), size_bytes.to_string())?;
+        let about = About { model: key_of(model), size_bytes, owner: Owner::this() };
+        fs_err::write(partial.folder.join("about"), serde_json::to_vec(&about).map_err(io::Error::from)?)?;
         Ok(partial)
     }
 
@@ -55,11 +94,36 @@ impl Store {
     /// name. Whoever loses goes without.
     fn adopt(&self, key: &str, left: &LeftPartials) -> Option<Partial> {
         left.folders.get(key)?.iter().find_map(|folder| {
-            let partial = Partial::own_again(folder)?;
+            let partial = self.own_again(folder, left.trusts_locks)?;
             let ours = self.name_of(key, folder);
             fs_err::rename(folder, &ours).ok()?;
             Some(Partial { folder: ours, ..partial })
         })
+    }
+
+    /// Takes the lock of a folder that somebody left, if he is surely gone. It creates nothing there.
+    fn own_again(&self, folder: &Path, trusts_locks: bool) -> Option<Partial> {
+        let partial =
+            if folder.join("lock").exists() { Partial::own(folder.to_owned()).ok()? } else { return None };
+        (trusts_locks || self.is_abandoned(folder)).then_some(partial)
+    }
+
+    /// Whether nobody works on a partial any more, without asking for its lock.
+    fn is_abandoned(&self, folder: &Path) -> bool {
+        match About::read(folder).and_then(|about| about.owner.is_alive()) {
+            Some(is_alive) => !is_alive,
+            None => self.is_quiet(folder),
+        }
+    }
+
+    /// Whether nothing in a folder changed for a long time, by the clock of the file system.
+    fn is_quiet(&self, folder: &Path) -> bool {
+        let modified = |path: &Path| fs_err::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        let clock = self.locks().join(".clock");
+        let Some(now) = durable_fs::touch(&clock).ok().and_then(|()| modified(&clock)) else { return false };
+        let last = [folder.to_owned(), folder.join("data"), folder.join("journal")];
+        let last = last.iter().filter_map(|path| modified(path)).max().unwrap_or(SystemTime::UNIX_EPOCH);
+        now.duration_since(last).is_ok_and(|quiet| quiet >= QUIET)
     }
 
     /// A name that no other folder has: an owner's number, and part of a name that was unique before.
@@ -75,8 +139,12 @@ impl Store {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn left(&self) -> Result<LeftPartials> {
-        let mut left = LeftPartials::default();
-        for folder in self.partial_folders()? {
+        let folders = self.partial_folders()?;
+        let mut left = LeftPartials {
+            trusts_locks: !folders.is_empty() && self.trusts_locks(),
+            ..LeftPartials::default()
+        };
+        for folder in folders {
             let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let key = name.split('.').next().unwrap_or_default().to_owned();
             left.folders.entry(key).or_default().push(folder);
@@ -90,12 +158,15 @@ impl Store {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn sweep(&self) -> Result<()> {
-        for folder in self.all_partial_folders()? {
+        let folders = self.all_partial_folders()?;
+        let trusts_locks = !folders.is_empty() && self.trusts_locks();
+        for folder in folders {
             let is_gone = || has_prefix(&folder, DISCARDED);
             // Its maker may have died before there was a lock. One that lives makes another one.
-            let is_unfinished = || has_prefix(&folder, NEW) && Partial::own(folder.clone()).is_ok();
+            let is_free = || Partial::own(folder.clone()).is_ok() && (trusts_locks || self.is_quiet(&folder));
+            let is_unfinished = || has_prefix(&folder, NEW) && is_free();
             let has_rest = || folder.join("journal").exists() && !folder.join("data").exists();
-            let is_rest = || has_rest() && Partial::own_again(&folder).is_some();
+            let is_rest = || has_rest() && self.own_again(&folder, trusts_locks).is_some();
             if is_gone() || is_unfinished() || is_rest() {
                 discard(&folder)?;
             }
@@ -148,6 +219,7 @@ const MAX_TRIES: usize = 8;
 /// What unfinished transfers left.
 #[derive(Debug, Default)]
 pub struct LeftPartials {
+    trusts_locks: bool,
     folders: HashMap<String, Vec<PathBuf>>,
 }
 
@@ -156,9 +228,7 @@ impl LeftPartials {
     /// it left anything.
     pub fn bytes_of(&self, identity: &str) -> Option<u64> {
         let folders = self.folders.get(&key_of_partial(identity))?;
-        let blocks =
-            |folder: &PathBuf| fs_err::metadata(folder.join("data")).map_or(0, |data| data.blocks() * 512);
-        folders.iter().map(blocks).max()
+        folders.iter().map(|folder| allocated_bytes(&folder.join("data"))).max()
     }
 }
 
@@ -166,11 +236,6 @@ impl Partial {
     fn own(folder: PathBuf) -> Result<Self> {
         let lock = durable_fs::lock(&folder.join("lock"), Duration::ZERO)?;
         Ok(Self { folder, _lock: lock })
-    }
-
-    /// Takes the lock of a folder that somebody left. It creates nothing there.
-    fn own_again(folder: &Path) -> Option<Self> {
-        if folder.join("lock").exists() { Self::own(folder.to_owned()).ok() } else { None }
     }
 
     /// The folder.
@@ -205,14 +270,17 @@ mod tests {
     fn a_dead_owners_partial_is_adopted_and_a_live_ones_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().to_owned());
-        let first = store.partial("a", 10, &store.left().unwrap()).unwrap();
+        let first = store.partial("a", 10, "model", &store.left().unwrap()).unwrap();
         fs_err::write(first.data(), "bytes").unwrap();
-        let beside = store.partial("a", 10, &store.left().unwrap()).unwrap();
+        let beside = store.partial("a", 10, "model", &store.left().unwrap()).unwrap();
         assert!(!beside.data().exists(), "the first one lives");
         beside.discard().unwrap();
         drop(first);
-        assert!(!store.partial("b", 10, &store.left().unwrap()).unwrap().data().exists(), "another file");
-        let adopted = store.partial("a", 10, &store.left().unwrap()).unwrap();
+        assert!(
+            !store.partial("b", 10, "model", &store.left().unwrap()).unwrap().data().exists(),
+            "another file"
+        );
+        let adopted = store.partial("a", 10, "model", &store.left().unwrap()).unwrap();
         assert_eq!(fs_err::read(adopted.data()).unwrap(), b"bytes");
         adopted.discard().unwrap();
     }
@@ -221,7 +289,7 @@ mod tests {
     fn what_dying_makers_left_is_swept() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().to_owned());
-        let alive = store.partial("a", 10, &LeftPartials::default()).unwrap();
+        let alive = store.partial("a", 10, "model", &LeftPartials::default()).unwrap();
         for (name, files) in [
             (".new.1", &[][..]),
             (".new.2", &["lock"]),

@@ -2,7 +2,7 @@
 
 use std::{io, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
-use crate::{Error, Result, Store};
+use crate::{Error, Result, Store, partial::About};
 
 impl Store {
     /// Makes sure that so many bytes fit beside what other transfers in progress will still take.
@@ -31,11 +31,14 @@ fn is_held(folder: &Path) -> bool {
     lock.exists() && matches!(durable_fs::lock(&lock, Duration::ZERO), Err(durable_fs::Error::Busy { .. }))
 }
 
+/// What a file takes on the disk; nothing where there is none.
+pub(crate) fn allocated_bytes(path: &Path) -> u64 {
+    fs_err::symlink_metadata(path).map_or(0, |metadata| metadata.blocks() * 512)
+}
+
 /// The size that a partial will have, less the blocks that it has.
 fn outstanding(folder: &Path) -> Option<u64> {
-    let size: u64 = fs_err::read_to_string(folder.join("size")).ok()?.parse().ok()?;
-    let written = fs_err::metadata(folder.join("data")).map_or(0, |metadata| metadata.blocks() * 512);
-    Some(size.saturating_sub(written))
+    Some(About::read(folder)?.size_bytes.saturating_sub(allocated_bytes(&folder.join("data"))))
 }
 
 #[cfg(test)]
@@ -51,7 +54,7 @@ mod tests {
             Err(Error::NoSpace { needed_bytes: u64::MAX, free_bytes, .. }) => free_bytes,
             other => panic!("{other:?}"),
         };
-        let _held = store.partial("large", free / 2, &store.left().unwrap()).unwrap();
+        let _held = store.partial("large", free / 2, "model", &store.left().unwrap()).unwrap();
         assert!(store.check_space(free / 4 * 3).is_err(), "another transfer will take half of it");
     }
 }

@@ -1,10 +1,8 @@
 //! The store's folder, and what is where in it.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
+use durable_fs::LockTrust;
 use provisioner_core::{Digest, RelativePath, key_of};
 
 use crate::Result;
@@ -19,16 +17,6 @@ impl Store {
     /// The store in a folder, such as `<cache>/store-v1`.
     pub fn new(root: PathBuf) -> Self {
         Self { root }
-    }
-
-    /// Holds the lock of a model while it is being made present.
-    ///
-    /// # Errors
-    /// [`Error::Busy`](crate::Error::Busy) when the wait is over.
-    pub fn lock(&self, id: &str, wait: Duration) -> Result<durable_fs::Lock> {
-        let folder = self.root.join("locks");
-        durable_fs::create_folders(&folder)?;
-        Ok(durable_fs::lock(&folder.join(key_of(id)), wait)?)
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -46,6 +34,20 @@ impl Store {
 
     pub(crate) fn models(&self) -> PathBuf {
         self.root.join("models")
+    }
+
+    pub(crate) fn locks(&self) -> PathBuf {
+        self.root.join("locks")
+    }
+
+    /// Whether locks in the store keep everybody out.
+    pub(crate) fn lock_trust(&self) -> Result<LockTrust> {
+        durable_fs::create_folders(&self.locks())?;
+        Ok(durable_fs::lock_trust(&self.locks().join(".probe"))?)
+    }
+
+    pub(crate) fn trusts_locks(&self) -> bool {
+        self.lock_trust().is_ok_and(|trust| trust == LockTrust::Honest)
     }
 
     pub(crate) fn used(&self, id: &str) -> PathBuf {

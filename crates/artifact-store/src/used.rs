@@ -1,6 +1,6 @@
 //! When a model was last asked for.
 
-use std::os::unix::fs::MetadataExt;
+use std::{fs::Metadata, os::unix::fs::MetadataExt};
 
 use provisioner_core::Timestamp;
 
@@ -21,8 +21,7 @@ impl Store {
 
     /// When a model was last asked for.
     pub fn last_used(&self, id: &str) -> Option<Timestamp> {
-        let modified = fs_err::symlink_metadata(self.used(id)).ok()?;
-        Timestamp::new(modified.mtime(), i32::try_from(modified.mtime_nsec()).ok()?).ok()
+        modified(&fs_err::symlink_metadata(self.used(id)).ok()?)
     }
 
     /// Forgets when a model was last asked for.
@@ -31,4 +30,9 @@ impl Store {
             tracing::debug!("the use of `{id}` is not forgotten: {error}");
         }
     }
+}
+
+/// When a file was modified.
+pub(crate) fn modified(metadata: &Metadata) -> Option<Timestamp> {
+    Timestamp::new(metadata.mtime(), i32::try_from(metadata.mtime_nsec()).ok()?).ok()
 }

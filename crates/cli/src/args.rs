@@ -46,7 +46,7 @@ pub(crate) struct Common {
     /// Never use the network (also `HF_HUB_OFFLINE`)
     #[arg(long, global = true, help_heading = GLOBAL, env = "MODEL_PROVISIONER_OFFLINE", value_parser = FalseyValueParser::new())]
     pub(crate) offline: bool,
-    /// How long to wait for another process, such as 500ms, 30s or 2m [default: 10s; 30m for a model that it fetches]
+    /// How long to wait for another process, such as 500ms, 30s or 2m [default: 10s; as long as it gets on with a model]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "TIME", value_parser = duration)]
     pub(crate) wait: Option<Duration>,
     /// Print one JSON document

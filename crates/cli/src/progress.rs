@@ -70,6 +70,10 @@ impl ProgressSink for Shown {
 impl Bars {
     fn draw(&mut self, event: &ProgressEvent) {
         match event {
+            ProgressEvent::Waiting { id, pid, program, done_bytes, size_bytes, .. } => {
+                self.wait(id, *pid, program.as_deref(), *done_bytes, *size_bytes);
+            }
+            ProgressEvent::Resolving { id } => self.end(&waiting(id)),
             ProgressEvent::HashStarted { id, total_bytes, .. } if *total_bytes >= LARGE_BYTES => {
                 self.start(id.clone(), format!("hashing {}", short(id)), *total_bytes);
             }
@@ -84,13 +88,24 @@ impl Bars {
                 self.go_on(&format!("{id} {path}"), *done_bytes);
             }
             ProgressEvent::FetchEnded { id, path } => self.end(&format!("{id} {path}")),
-            ProgressEvent::Ready { .. } => {
+            ProgressEvent::Ready { id, .. } => {
+                self.end(&waiting(id));
                 if let Some(total) = self.total.take() {
                     total.finish_and_clear();
                 }
             }
             _ => {}
         }
+    }
+
+    /// Shows how far another process is with the same model.
+    fn wait(&mut self, id: &str, pid: Option<u32>, program: Option<&str>, done_bytes: u64, size_bytes: u64) {
+        let bar =
+            self.running.entry(waiting(id)).or_insert_with(|| bar(&self.screen, String::new(), size_bytes));
+        let pid = pid.map(|pid| format!(" {pid}")).unwrap_or_default();
+        bar.set_message(format!("waiting for {}{pid}", program.unwrap_or("another process")));
+        bar.set_length(size_bytes);
+        bar.set_position(done_bytes);
     }
 
     fn start(&mut self, key: String, message: String, total_bytes: u64) {
@@ -113,6 +128,11 @@ impl Bars {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The key of the bar of a wait.
+fn waiting(id: &str) -> String {
+    format!("waiting {id}")
 }
 
 fn bar(screen: &MultiProgress, message: String, total_bytes: u64) -> ProgressBar {

@@ -8,18 +8,18 @@
 //! reads.
 //!
 //! # Locking
-//! [`lock`] takes an advisory lock on a file that is never removed, for removing it would let two processes hold
-//! two files of one name. The lock ends with the process. Where a file system has no locks, `lock` succeeds
-//! without one: all that it guards is written by [`replace`], so the worst is work that is done twice.
+//! See [`Lock`].
+
+mod lock;
 
 use std::{
-    fs::{File, TryLockError},
+    fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
 };
+
+pub use lock::{Lock, LockTrust, lock, lock_shared, lock_trust};
 
 use rustix::{
     fs::{Mode, OFlags},
@@ -213,45 +213,6 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A lock, until it is dropped.
-#[derive(Debug)]
-#[must_use = "the lock ends when it is dropped"]
-pub struct Lock {
-    _file: File,
-}
-
-/// Takes the lock on a file, which is created where it is missing. Blocks for as long as `wait`.
-///
-/// # Errors
-/// [`Error::Busy`] when the wait is over; [`Error::NotOurs`]; [`Error::Io`].
-pub fn lock(path: &Path, wait: Duration) -> Result<Lock> {
-    let file = create(path, OFlags::RDWR)?;
-    // No deadline that the clock cannot name: a wait that long has none.
-    let deadline = Instant::now().checked_add(wait);
-    let mut pause = Duration::from_millis(1);
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(Lock { _file: file }),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) if has_no_locks(&error) => return Ok(Lock { _file: file }),
-            Err(TryLockError::Error(error)) => return Err(at(path, "lock", &error)),
-        }
-        let left =
-            deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-        if left.is_zero() {
-            return Err(Error::Busy { path: path.to_owned() });
-        }
-        thread::sleep(pause.min(left));
-        pause = (pause * 2).min(Duration::from_millis(50));
-    }
-}
-
-/// Whether the file system says that it keeps no locks.
-fn has_no_locks(error: &io::Error) -> bool {
-    let code = error.raw_os_error().map(Errno::from_raw_os_error);
-    code.is_some_and(|code| [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS].contains(&code))
-}
-
 /// Whether what belongs to a user may be believed: our own, and the administrator's.
 pub fn is_trusted(uid: u32) -> bool {
     uid == 0 || uid == rustix::process::geteuid().as_raw()
@@ -340,7 +301,7 @@ mod tests {
         assert!(refused(read(&link, 10).map(drop)));
         assert!(refused(append_line(&link, "x", false)));
         assert!(refused(touch(&link)));
-        assert!(refused(lock(&link, Duration::ZERO).map(drop)));
+        assert!(refused(lock(&link, std::time::Duration::ZERO).map(drop)));
         assert!(refused(replace(&link, b"ours")));
         assert_eq!(fs_err::read(&target).unwrap(), b"theirs");
     }
@@ -386,15 +347,5 @@ mod tests {
         fs_err::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"tw").unwrap();
         append_line(&path, "three", false).unwrap();
         assert_eq!(fs_err::read_to_string(&path).unwrap(), "one\ntw\nthree\n");
-    }
-
-    #[test]
-    fn a_lock_excludes_and_says_so() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(".lock");
-        let held = lock(&path, Duration::ZERO).unwrap();
-        assert!(matches!(lock(&path, Duration::from_millis(5)), Err(Error::Busy { .. })));
-        drop(held);
-        drop(lock(&path, Duration::ZERO).unwrap());
     }
 }

@@ -107,6 +107,7 @@ codes! {
     ReadOnly "read-only" Storage false "the file system is read-only" "give a writable folder with `--cache-dir`";
     NoSpace "no-space" Storage false "the disk is full" "free some space, then try again";
     UnsafeCache "unsafe-cache" Storage false "the cache, or something in it, is not ours to trust" "give a folder of your own with `--cache-dir`";
+    UntrustedLocks "untrusted-locks" Storage false "locks are not to be trusted on this file system, so nobody knows what is in use" "put the cache on a local file system, or stop all engines and remove models by hand";
     DamagedRecord "damaged-record" Storage false "a catalog record cannot be read" "`doctor --fix` sets it aside";
     NewerRecord "newer-record" Storage false "a catalog record was written by a newer release" "use that release, or another cache";
     Busy "busy" Busy true "another process holds it" "try again, or wait longer with `--wait`";

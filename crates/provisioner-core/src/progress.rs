@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::Timestamp;
+
 /// Something that happened. Sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -13,6 +15,27 @@ pub enum ProgressEvent {
     Resolving {
         /// The model.
         id: String,
+    },
+    /// Another process is making the same model present, and this one waits for it. It is told now and then.
+    Waiting {
+        /// The model.
+        id: String,
+        /// The other process, where it says so.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pid: Option<u32>,
+        /// What it runs.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        program: Option<String>,
+        /// The machine that it is on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
+        /// Since when it is at work.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        since: Option<Timestamp>,
+        /// How much is here.
+        done_bytes: u64,
+        /// Of how much, as far as it was asked for.
+        size_bytes: u64,
     },
     /// A file begins to be fetched.
     FetchStarted {

@@ -1,0 +1,240 @@
+//! Claims of live processes on models: what is leased is not taken away.
+//!
+//! # Model
+//! A lease is a shared lock on the file `leases/<key>`, which is never removed. It ends with its last descriptor, and so
+//! with the process that holds it, however that ends; a child that inherits it carries it on. Whoever wants to take a
+//! model away needs that lock alone, and keeps it until the files are gone: no lease is taken on a model that is going.
+//!
+//! Beside it lies a note of who holds it, `leases/<key>.<random>`, under a lock of its own. It is for people: a note that
+//! nobody locks is of a dead process, and means nothing.
+//!
+//! # Where locks lie
+//! A lease that others cannot see protects nothing; so nothing is evicted where [`durable_fs::lock_trust`] doubts.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    path::{Path, PathBuf},
+    process::{Child, Command},
+    time::Duration,
+};
+
+use durable_fs::{Lock, LockTrust};
+use provisioner_core::{ErrorCode, Timestamp, key_of};
+use rustix::io::FdFlags;
+
+use crate::{Error, Owner, Result, Store};
+
+/// A claim on a model. As long as it lives, nobody takes the model's files away.
+#[derive(Debug)]
+#[must_use = "the lease ends when it is dropped"]
+pub struct Lease {
+    /// `None` where nothing can be written, and so nothing be taken away.
+    lock: Option<Lock>,
+    note: Option<Note>,
+}
+
+#[derive(Debug)]
+struct Note {
+    lock: Lock,
+    path: PathBuf,
+    writer: u32,
+}
+
+/// Somebody who holds a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process.
+    pub owner: Owner,
+    /// Since when.
+    pub since: Option<Timestamp>,
+}
+
+/// The certainty that nobody has a lease on a model, nor will have one before this is dropped.
+#[derive(Debug)]
+#[must_use = "others may take a lease when it is dropped"]
+pub struct Exclusion {
+    _lock: Lock,
+}
+
+impl Lease {
+    /// Starts a program that carries the lease on, for as long as it leaves the descriptor open. This one may be dropped.
+    ///
+    /// # Errors
+    /// What keeps the program from being started.
+    pub fn spawn(&mut self, command: &mut Command) -> io::Result<Child> {
+        self.inherit(true)?;
+        let child = command.spawn();
+        self.inherit(false)?;
+        let child = child?;
+        if let Some(note) = &mut self.note {
+            note.hand_to(child.id());
+        }
+        Ok(child)
+    }
+
+    /// Says whether programs that this process becomes or starts carry the lease on. Otherwise they do not.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn inherit(&self, does: bool) -> io::Result<()> {
+        let flags = if does { FdFlags::empty() } else { FdFlags::CLOEXEC };
+        for lock in self.lock.iter().chain(self.note.as_ref().map(|note| &note.lock)) {
+            rustix::io::fcntl_setfd(lock, flags)?;
+        }
+        Ok(())
+    }
+
+    /// The descriptors that keep the lease, for those who hand it on in a way of their own.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.lock.iter().chain(self.note.as_ref().map(|note| &note.lock)).map(AsFd::as_fd)
+    }
+}
+
+impl Note {
+    fn hand_to(&mut self, pid: u32) {
+        if let Some(owner) = Owner::of(pid)
+            && self.lock.write(&owner.to_json()).is_ok()
+        {
+            self.writer = pid;
+        }
+    }
+}
+
+impl Drop for Note {
+    /// Removes the note, unless somebody else carries it on.
+    fn drop(&mut self) {
+        if self.writer == std::process::id() {
+            let _ = fs_err::remove_file(&self.path);
+        }
+    }
+}
+
+impl Store {
+    /// What a lease on a model is taken on: its view, which several ids may have; or, for a model that is not in the store,
+    /// its id.
+    fn lease_path(&self, root: &Path, id: &str) -> PathBuf {
+        let claimed = root.strip_prefix(self.models()).map_or(id.into(), Path::to_string_lossy);
+        self.root().join("leases").join(key_of(&claimed))
+    }
+
+    /// Takes a lease on a model, by the folder of its files and its id. Whether the model is still there is to be asked
+    /// afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the model is being taken away for longer than `wait`; [`Error::Io`].
+    pub fn lease(&self, root: &Path, id: &str, wait: Duration) -> Result<Lease> {
+        let path = self.lease_path(root, id);
+        let made = durable_fs::create_folders(&self.root().join("leases"))
+            .and_then(|()| durable_fs::lock_shared(&path, wait));
+        match made.map_err(Error::from) {
+            Ok(lock) => Ok(Lease { lock: Some(lock), note: self.note(&path).ok() }),
+            // Where we cannot write, neither can they who would take it away.
+            Err(error) if error.code() == ErrorCode::ReadOnly => Ok(Lease { lock: None, note: None }),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn note(&self, lease: &Path) -> Result<Note> {
+        let prefix = format!("{}.", lease.file_name().unwrap_or_default().to_string_lossy());
+        let file = tempfile::Builder::new().prefix(&prefix).tempfile_in(self.root().join("leases"))?;
+        let mut lock = durable_fs::lock(file.path(), Duration::ZERO)?;
+        lock.write(&Owner::this().to_json())?;
+        let (_, path) = file.keep().map_err(|error| error.error)?;
+        Ok(Note { lock, path, writer: std::process::id() })
+    }
+
+    /// Who has a lease on a model. The notes of the dead are removed.
+    ///
+    /// # Errors
+    /// What keeps the folder from being read.
+    pub fn holders(&self, root: &Path, id: &str) -> Result<Vec<Holder>> {
+        let path = self.lease_path(root, id);
+        let prefix = format!("{}.", path.file_name().unwrap_or_default().to_string_lossy());
+        let entries = match fs_err::read_dir(self.root().join("leases")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut holders = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            if !entry.file_name().to_string_lossy().starts_with(&prefix) {
+                continue;
+            }
+            if durable_fs::lock(&entry.path(), Duration::ZERO).is_ok() {
+                let _ = fs_err::remove_file(entry.path());
+            } else if let Some(owner) = Owner::read(&entry.path()) {
+                let since = entry.metadata().ok().and_then(|metadata| crate::used::modified(&metadata));
+                holders.push(Holder { owner, since });
+            }
+        }
+        holders.sort_unstable_by_key(|holder| holder.owner.pid);
+        Ok(holders)
+    }
+
+    /// Makes sure that nobody has a lease on a model, nor gets one.
+    ///
+    /// # Errors
+    /// [`Error::Leased`], with those who have one; [`Error::Doubtful`] where locks are not to be trusted; [`Error::Io`].
+    pub fn exclude(&self, root: &Path, id: &str) -> Result<Exclusion> {
+        let path = self.lease_path(root, id);
+        durable_fs::create_folders(&self.root().join("leases"))?;
+        if let LockTrust::Doubtful(reason) = self.lock_trust()? {
+            return Err(Error::Doubtful { path: self.root().to_owned(), reason });
+        }
+        match durable_fs::lock(&path, Duration::ZERO) {
+            Ok(lock) => Ok(Exclusion { _lock: lock }),
+            Err(durable_fs::Error::Busy { .. }) => {
+                Err(Error::Leased { id: id.to_owned(), holders: self.holders(root, id)? })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().join("store-v1"));
+        (dir, store)
+    }
+
+    #[test]
+    fn what_is_leased_is_not_taken_away() {
+        let (_dir, store) = store();
+        let root = store.models().join("hf/org/repo/1/all");
+        let lease = store.lease(&root, "hf:org/repo", Duration::ZERO).unwrap();
+        let other_id = store.exclude(&root, "hf:org/repo@main").unwrap_err();
+        assert!(matches!(&other_id, Error::Leased { holders, .. } if holders.len() == 1), "{other_id}");
+        assert!(other_id.to_string().contains(&format!("process {}", std::process::id())), "{other_id}");
+        drop(lease);
+        let alone = store.exclude(&root, "hf:org/repo").unwrap();
+        assert_eq!(store.lease(&root, "hf:org/repo", Duration::ZERO).unwrap_err().code(), ErrorCode::Busy);
+        drop(alone);
+        assert!(store.holders(&root, "hf:org/repo").unwrap().is_empty());
+        let left: Vec<_> = fs_err::read_dir(store.root().join("leases")).unwrap().collect();
+        assert_eq!(left.len(), 1, "the lock alone: {left:?}");
+    }
+
+    #[test]
+    fn a_child_carries_a_lease_on_and_ends_it() {
+        let (_dir, store) = store();
+        let root = store.models().join("a");
+        let mut lease = store.lease(&root, "a", Duration::ZERO).unwrap();
+        let mut child = lease.spawn(Command::new("sleep").arg("60")).unwrap();
+        let mut stranger = Command::new("sleep").arg("60").spawn().unwrap();
+        drop(lease);
+        let holders = store.holders(&root, "a").unwrap();
+        assert_eq!(holders.iter().map(|holder| holder.owner.pid).collect::<Vec<_>>(), [child.id()]);
+        assert!(store.exclude(&root, "a").is_err());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        drop(store.exclude(&root, "a").unwrap());
+        assert!(store.holders(&root, "a").unwrap().is_empty());
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+    }
+}

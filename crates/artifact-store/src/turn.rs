@@ -1,0 +1,158 @@
+//! One process at a time makes a model present; the others wait for it, and see how far it is.
+//!
+//! # Model
+//! The turn is the lock on `locks/<key>`, in which its owner says who it is. Whoever waits looks at the lock several times
+//! a second, so it takes over at once when the owner dies; it reads who that is, and how far its partials are. It waits for
+//! as long as the owner gets on, and no longer than it was told to.
+//!
+//! # Where locks lie
+//! Everybody has a turn at once. Then a model is fetched several times, and every one of them is whole.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use provisioner_core::{Timestamp, key_of};
+
+use crate::{Error, Owner, Result, Store, partial::About, space::allocated_bytes};
+
+/// How often a waiter looks how far the owner is.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The turn to make a model present, until it is dropped.
+#[derive(Debug)]
+#[must_use = "others have their turn when it is dropped"]
+pub struct Turn {
+    _lock: durable_fs::Lock,
+}
+
+/// How long to wait for a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TurnWait {
+    /// In all; `None` for as long as the owner gets on.
+    pub limit: Option<Duration>,
+    /// While the owner does not get on.
+    pub stall: Duration,
+}
+
+/// What a waiter sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Whose turn it is, as far as it says.
+    pub owner: Option<Owner>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// How many bytes are here.
+    pub done_bytes: u64,
+    /// Of how many, as far as they are asked for already.
+    pub size_bytes: u64,
+}
+
+impl Store {
+    /// Waits for the turn to make a model present. `watch` is told now and then for whom, and says whether to go on waiting.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the wait is over, or nobody wants it any more; [`Error::Io`].
+    pub fn turn(&self, id: &str, wait: TurnWait, watch: &mut dyn FnMut(&Waiting) -> bool) -> Result<Turn> {
+        durable_fs::create_folders(&self.locks())?;
+        let path = self.locks().join(key_of(id));
+        let began = Instant::now();
+        let mut seen: Option<(Waiting, Instant)> = None;
+        loop {
+            let slice = wait.limit.map_or(LOOK, |limit| limit.saturating_sub(began.elapsed()).min(LOOK));
+            match durable_fs::lock(&path, slice) {
+                Ok(mut lock) => {
+                    lock.write(&Owner::this().to_json())?;
+                    return Ok(Turn { _lock: lock });
+                }
+                Err(durable_fs::Error::Busy { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let now = self.waiting(&path);
+            let moved_at = match &seen {
+                Some((before, moved_at)) if *before == now => *moved_at,
+                _ => Instant::now(),
+            };
+            let goes_on = watch(&now);
+            let is_over = wait.limit.is_some_and(|limit| began.elapsed() >= limit);
+            let is_stalled = moved_at.elapsed() >= wait.stall;
+            if is_over || is_stalled || !goes_on {
+                let stalled = format!(", and nothing moved for {} seconds", wait.stall.as_secs());
+                return Err(Error::Busy(now.told(id) + if is_stalled { &stalled } else { "" }));
+            }
+            seen = Some((now, moved_at));
+        }
+    }
+
+    fn waiting(&self, lock: &Path) -> Waiting {
+        let key = lock.file_name().unwrap_or_default().to_string_lossy();
+        let partials = self.partial_folders().unwrap_or_default();
+        let theirs = partials.iter().filter_map(|folder| {
+            let about = About::read(folder).filter(|about| about.model == key)?;
+            Some((allocated_bytes(&folder.join("data")).min(about.size_bytes), about.size_bytes))
+        });
+        let (done_bytes, size_bytes) = theirs.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let metadata = fs_err::symlink_metadata(lock).ok();
+        Waiting {
+            owner: Owner::read(lock),
+            since: metadata.and_then(|metadata| crate::used::modified(&metadata)),
+            done_bytes,
+            size_bytes,
+        }
+    }
+}
+
+impl Waiting {
+    /// What is going on, as a fragment.
+    pub fn told(&self, id: &str) -> String {
+        let owner = self.owner.as_ref().map_or_else(|| "another process".to_owned(), ToString::to_string);
+        let since = self.since.map(|since| format!(" since {since}")).unwrap_or_default();
+        let far = format!("{} of {} bytes are here", self.done_bytes, self.size_bytes);
+        format!("`{id}` is being made present by {owner}{since}; {far}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LeftPartials;
+
+    const PATIENT: TurnWait = TurnWait { limit: None, stall: Duration::from_secs(60) };
+
+    #[test]
+    fn a_waiter_sees_the_owner_and_follows_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().to_owned());
+        let first = store.turn("hf:org/repo", PATIENT, &mut |_| true).unwrap();
+        let partial = store.partial("file", 10_000, "hf:org/repo", &LeftPartials::default()).unwrap();
+        let _other = store.partial("file", 10_000, "hf:org/other", &LeftPartials::default()).unwrap();
+        fs_err::write(partial.data(), [7; 5000]).unwrap();
+        let (mut first, mut looks) = (Some(first), Vec::new());
+        let mut watch = |waiting: &Waiting| {
+            looks.push(waiting.clone());
+            first = None;
+            true
+        };
+        let _second = store.turn("hf:org/repo", PATIENT, &mut watch).unwrap();
+        let [look] = looks.as_slice() else { panic!("one look was enough: {looks:?}") };
+        assert_eq!(look.owner.as_ref().map(|owner| owner.pid), Some(std::process::id()));
+        assert_eq!((look.size_bytes, look.done_bytes), (10_000, 8192), "in blocks of the disk");
+    }
+
+    #[test]
+    fn a_wait_ends_when_it_is_told_to_or_nothing_moves_or_nobody_cares() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().to_owned());
+        let _held = store.turn("id", PATIENT, &mut |_| true).unwrap();
+        let check = |wait: TurnWait, goes_on: bool| {
+            let error = store.turn("id", wait, &mut |_| goes_on).unwrap_err().to_string();
+            assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+            error.contains("nothing moved")
+        };
+        let short = Duration::from_millis(10);
+        assert!(!check(TurnWait { limit: Some(short), ..PATIENT }, true));
+        assert!(check(TurnWait { stall: Duration::ZERO, ..PATIENT }, true));
+        assert!(!check(PATIENT, false));
+    }
+}

@@ -1,0 +1,192 @@
+//! Advisory locks with a bounded wait.
+//!
+//! # Model
+//! A lock is on a file that is never removed, for removing it would let two processes hold two files of one name. It
+//! ends with the last descriptor of that opening, and so with the process, however it ends; a child that inherits the
+//! descriptor carries it on.
+//!
+//! # Where locks fail or lie
+//! Where a file system says that it has no locks, [`lock`] succeeds without one; where it lies, nobody can tell. So a
+//! lock may save work, and never guards what must not be wrong: all that is written under one is written to a new file and
+//! renamed. What must not happen without a lock asks [`lock_trust`] first.
+
+use std::{
+    fs::{File, TryLockError},
+    io::{self, Seek, Write},
+    os::fd::{AsFd, BorrowedFd},
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::{fs::OFlags, io::Errno};
+
+use crate::{Error, Result, at, create};
+
+/// How long two looks at a lock that somebody else holds are apart, at the most.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A lock, until it is dropped.
+#[derive(Debug)]
+#[must_use = "the lock ends when it is dropped"]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Replaces what the locked file says, for those who wait. It is neither synced nor atomic.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&mut self, text: &[u8]) -> Result<()> {
+        self.file.rewind()?;
+        self.file.write_all(text)?;
+        Ok(self.file.set_len(text.len() as u64)?)
+    }
+}
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Takes the lock on a file for oneself alone. The file is created where it is missing. Blocks for as long as `wait`.
+///
+/// # Errors
+/// [`Error::Busy`] when the wait is over; [`Error::NotOurs`]; [`Error::Io`].
+pub fn lock(path: &Path, wait: Duration) -> Result<Lock> {
+    acquire(path, create(path, OFlags::RDWR)?, File::try_lock, wait)
+}
+
+/// Takes the lock on a file together with others who share it. The file is created where it is missing, and opened for
+/// reading only: network file systems want no more for a shared lock. Blocks for as long as `wait`.
+///
+/// # Errors
+/// As [`lock`].
+pub fn lock_shared(path: &Path, wait: Duration) -> Result<Lock> {
+    acquire(path, create(path, OFlags::RDONLY)?, File::try_lock_shared, wait)
+}
+
+fn acquire(
+    path: &Path,
+    file: File,
+    try_lock: impl Fn(&File) -> std::result::Result<(), TryLockError>,
+    wait: Duration,
+) -> Result<Lock> {
+    // No deadline that the clock cannot name: a wait that long has none.
+    let deadline = Instant::now().checked_add(wait);
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match try_lock(&file) {
+            Ok(()) => return Ok(Lock { file }),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => return Ok(Lock { file }),
+            Err(TryLockError::Error(error)) => return Err(at(path, "lock", &error)),
+        }
+        let left =
+            deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            return Err(Error::Busy { path: path.to_owned() });
+        }
+        thread::sleep(pause.min(left));
+        pause = (pause * 2).min(LOOK_AGAIN);
+    }
+}
+
+/// Whether the file system says that it keeps no locks.
+fn has_no_locks(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    code.is_some_and(|code| [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS].contains(&code))
+}
+
+/// Whether a lock in a folder keeps everybody out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LockTrust {
+    /// It does, as far as can be told.
+    Honest,
+    /// It may not, for this reason.
+    Doubtful(String),
+}
+
+/// Whether a lock in a folder keeps everybody out: by the kind of file system, and by trying. `probe` is a file there
+/// that is for nothing else.
+///
+/// # Errors
+/// What keeps it from being tried.
+pub fn lock_trust(probe: &Path) -> Result<LockTrust> {
+    let file = create(probe, OFlags::RDWR)?;
+    if let Some(kind) = shared_kind(&file)? {
+        return Ok(LockTrust::Doubtful(format!("locks on {kind} are not honoured by every client")));
+    }
+    let doubtful = |reason: &str| Ok(LockTrust::Doubtful(reason.to_owned()));
+    match file.try_lock() {
+        // Somebody else is trying it.
+        Err(TryLockError::WouldBlock) => return Ok(LockTrust::Honest),
+        Err(TryLockError::Error(error)) => return doubtful(&format!("locks fail: {error}")),
+        Ok(()) => {}
+    }
+    match create(probe, OFlags::RDWR)?.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(LockTrust::Honest),
+        _ => doubtful("two could take one lock"),
+    }
+}
+
+/// The name of a file system that several machines may share. `None` for a local one.
+fn shared_kind(file: &File) -> Result<Option<&'static str>> {
+    let kind = rustix::fs::fstatfs(file).map_err(io::Error::from)?.f_type;
+    // The numbers are those of Linux, `include/uapi/linux/magic.h` and the file systems' own.
+    let name = match u64::try_from(kind).unwrap_or_default() & 0xffff_ffff {
+        0x6969 => "NFS",
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB",
+        0x0bd0_0bd0 => "Lustre",
+        0x00c3_6400 => "Ceph",
+        0x4750_4653 => "GPFS",
+        0x1983_0326 => "BeeGFS",
+        0x0102_1997 => "9P",
+        0x5346_414f | 0x6b41_4653 => "AFS",
+        0x0116_1970 => "GFS2",
+        0x7461_636f => "OCFS2",
+        0x6573_5546 => "FUSE",
+        0x786f_4256 => "a shared folder of a virtual machine",
+        _ => return Ok(None),
+    };
+    Ok(Some(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_excludes_and_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".lock");
+        let held = lock(&path, Duration::ZERO).unwrap();
+        assert!(matches!(lock(&path, Duration::from_millis(5)), Err(Error::Busy { .. })));
+        drop(held);
+        drop(lock(&path, Duration::ZERO).unwrap());
+    }
+
+    #[test]
+    fn those_who_share_keep_out_those_who_do_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lease");
+        let first = lock_shared(&path, Duration::ZERO).unwrap();
+        let second = lock_shared(&path, Duration::ZERO).unwrap();
+        drop(first);
+        assert!(matches!(lock(&path, Duration::ZERO), Err(Error::Busy { .. })));
+        drop(second);
+        let mut alone = lock(&path, Duration::ZERO).unwrap();
+        assert!(matches!(lock_shared(&path, Duration::ZERO), Err(Error::Busy { .. })));
+        alone.write(b"first").unwrap();
+        alone.write(b"2nd").unwrap();
+        assert_eq!(fs_err::read(&path).unwrap(), b"2nd");
+    }
+
+    #[test]
+    fn a_local_file_system_is_trusted() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(lock_trust(&dir.path().join("probe")).unwrap(), LockTrust::Honest);
+    }
+}
