@@ -12,7 +12,8 @@ use std::{
 use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedModel};
 
 use crate::{
-    Error, Finding, Inventory, InventoryEntry, ModelProvisionerConfig, Provisioned, Result, VerifyReport,
+    Error, Finding, Holder, Inventory, InventoryEntry, Lease, ModelProvisionerConfig, Provisioned, Result,
+    VerifyReport,
 };
 
 /// Makes models present, and blocks until they are. See [`crate::ModelProvisioner`]; one that was put together by its
@@ -86,6 +87,34 @@ impl ModelProvisioner {
     /// As the mirrored call.
     pub fn ensure_str(&self, reference: &str, expectation: &Expectation) -> Result<ResolvedModel> {
         run(self.inner.ensure_str(reference, expectation))?
+    }
+
+    /// See [`crate::ModelProvisioner::ensure_leased`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn ensure_leased(
+        &self,
+        reference: &ModelRef,
+        expectation: &Expectation,
+    ) -> Result<(ResolvedModel, Lease)> {
+        run(self.inner.ensure_leased(reference, expectation))?
+    }
+
+    /// See [`crate::ModelProvisioner::lease`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn lease(&self, model: &ResolvedModel) -> Result<Lease> {
+        run(self.inner.lease(model))?
+    }
+
+    /// See [`crate::ModelProvisioner::holders`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn holders(&self, reference: &ModelRef) -> Result<Vec<Holder>> {
+        run(self.inner.holders(reference))?
     }
 
     /// See [`crate::ModelProvisioner::hand_off`].

@@ -33,6 +33,7 @@ struct Readme;
 
 mod builder;
 mod doctor;
+mod lease;
 mod lifecycle;
 mod provisioner;
 mod registry;
@@ -51,6 +52,7 @@ mod config;
 mod error;
 mod provision;
 
+pub use artifact_store::{Holder, Lease, Owner};
 pub use builder::ProvisionerBuilder;
 pub use catalog_adapter::FsCatalog;
 pub use config::ModelProvisionerConfig;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use artifact_store::Exclusion;
 use provisioner_core::{
     CatalogErrorKind, CatalogRecord, DamagedRecord, Entry, ErrorCode, Expectation, Lifecycle, Locator,
     Manifest, ManifestFile, ModelRef, Outcome, Timestamp, Verification, Versioned,
@@ -152,12 +153,13 @@ impl ModelProvisioner {
     /// user's, and stay.
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`], and what is wrong with the catalog.
+    /// [`Error::NotInCatalog`]; `busy` when live processes have a lease on it; and what is wrong with the catalog.
     pub async fn remove(&self, reference: &ModelRef) -> Result<CatalogRecord> {
         let id = self.canonical(reference).await?.id();
         self.check_provenance().await?;
         for _ in 0..MAX_CONFLICTS {
             let Versioned { record, version } = self.record(&id).await?;
+            let _alone = self.exclude(&record).await?;
             match self.parts.catalog.remove(&id, version).await {
                 Err(error) if error.kind == CatalogErrorKind::Conflict => {}
                 Err(error) => return Err(error.into()),
@@ -178,6 +180,20 @@ impl ModelProvisioner {
 
     async fn record(&self, id: &str) -> Result<Versioned> {
         self.parts.catalog.get(id).await?.ok_or_else(|| Error::NotInCatalog { id: id.to_owned() })
+    }
+
+    /// Makes sure that nobody uses a model that somebody wants to remove. Where locks are not to be trusted, whoever says so
+    /// must know.
+    async fn exclude(&self, record: &CatalogRecord) -> Result<Option<Exclusion>> {
+        let (parts, root, id) = (Arc::clone(&self.parts), record.root().to_owned(), record.id.clone());
+        blocking(move || match parts.store.exclude(&root, &id) {
+            Err(error @ artifact_store::Error::Doubtful { .. }) => {
+                tracing::warn!("nobody can tell whether `{id}` is in use: {error}");
+                Ok(None)
+            }
+            alone => Ok(Some(alone?)),
+        })
+        .await
     }
 
     /// Frees the files of a fetched model that was removed, unless another record has the same view.

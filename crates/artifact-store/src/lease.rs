@@ -118,6 +118,16 @@ impl Store {
         self.root().join("leases").join(key_of(&claimed))
     }
 
+    /// Makes the file that leases on a view are taken on, so that those who may not write here can take one too.
+    pub(crate) fn prepare_lease(&self, root: &Path) {
+        let path = self.lease_path(root, "");
+        let made =
+            durable_fs::create_folders(&self.root().join("leases")).and_then(|()| durable_fs::touch(&path));
+        if let Err(error) = made {
+            tracing::debug!("no file for leases on `{}`: {error}", root.display());
+        }
+    }
+
     /// Takes a lease on a model, by the folder of its files and its id. Whether the model is still there is to be asked
     /// afterwards.
     ///
@@ -161,11 +171,12 @@ impl Store {
             if !entry.file_name().to_string_lossy().starts_with(&prefix) {
                 continue;
             }
-            if durable_fs::lock(&entry.path(), Duration::ZERO).is_ok() {
+            // Shared, for those who may only read.
+            if durable_fs::lock_shared(&entry.path(), Duration::ZERO).is_ok() {
                 let _ = fs_err::remove_file(entry.path());
             } else if let Some(owner) = Owner::read(&entry.path()) {
                 let since = entry.metadata().ok().and_then(|metadata| crate::used::modified(&metadata));
-                holders.push(Holder { owner, since });
+                holders.push(Holder { owner: owner.now(), since });
             }
         }
         holders.sort_unstable_by_key(|holder| holder.owner.pid);

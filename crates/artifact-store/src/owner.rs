@@ -47,6 +47,12 @@ impl Owner {
         }
     }
 
+    /// The same process with what it runs now, if it lives here: it may have become another program.
+    pub(crate) fn now(self) -> Self {
+        let now = Self::of(self.pid).filter(|_| self.is_alive() == Some(true));
+        now.unwrap_or(self)
+    }
+
     /// Whether it lives. `None` where that cannot be told from here: on another machine, or in another container.
     pub fn is_alive(&self) -> Option<bool> {
         if self.boot.is_empty() || self.pid_space.is_empty() || self.host.is_empty() {

@@ -74,6 +74,7 @@ impl Store {
         }
         let _ = aside.keep();
         durable_fs::sync_folder(parent)?;
+        self.prepare_lease(&root);
         Ok(seal.record)
     }
 

@@ -25,6 +25,20 @@ Exit status:
   2 usage           6 source unavailable      130 interrupted
   3 not found       7 authentication";
 
+const RUN_EXAMPLES: &str = "\
+Examples:
+  model-provisioner run hf:org/repo:Q4_K_M -- llama-server -m {path} --port 8080
+      fetches the model if need be, and becomes the engine: same process, signals and exit status
+  model-provisioner run /models/a.gguf --supervise -- sudo -u llm llama-server -m {path}
+      stays beside an engine whose starter would close the lease
+  model-provisioner run hf:org/repo:Q4_K_M
+      prints the path, and keeps the model until its standard input closes
+
+In the program and its arguments, {path}, {id}, {handoff} and {mmproj} are filled in.
+
+Exit status:
+  that of the program; 126 where it cannot be executed, 127 where it does not exist";
+
 /// Give it a model reference; get back a verified local path, a catalog record and a handoff that an engine can start
 /// from.
 #[derive(Debug, Parser)]
@@ -79,6 +93,9 @@ pub(crate) enum Progress {
 pub(crate) enum Command {
     /// Make models present, and print their paths
     Ensure(Ensure),
+    /// Make a model present, keep it from being taken away, write its handoff, and become its engine
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Run),
     /// Say what ensuring models would fetch; moves nothing
     Plan {
         /// Model references
@@ -145,6 +162,28 @@ pub(crate) struct Ensure {
     /// Model references: paths of files, of folders or of any shard of a set, or `hf:org/repo…`
     #[arg(required = true, value_name = "REF")]
     pub(crate) references: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Run {
+    /// A model reference: a path, or `hf:org/repo…`
+    #[arg(value_name = "REF")]
+    pub(crate) reference: OsString,
+    #[command(flatten)]
+    pub(crate) how: How,
+    /// Stay beside the program, where it or its starter would close the lease
+    #[arg(long, requires = "program")]
+    pub(crate) supervise: bool,
+    /// The program to become, and its arguments
+    #[arg(last = true, value_names = ["PROGRAM", "ARGS"])]
+    pub(crate) program: Vec<OsString>,
+}
+
+/// What a model must be, and what is written of it.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct How {
     /// The SHA-256 that the file must have
     #[arg(long, value_name = "HEX", conflicts_with = "digest")]
     pub(crate) sha256: Option<String>,

@@ -16,21 +16,32 @@ use model_provisioner::{
 };
 
 use crate::{
-    args::{Args, Command, Common, Ensure, Hub},
+    args::{Args, Command, Common, Ensure, How, Hub},
     document::{Changed, Health, Listed, Model, ModelOrFailure, Planned, Verified, table, word},
     environment, exit,
     failure::Failure,
     output::Output,
     progress::Shown,
+    run::{self, Engine},
 };
 
 type Done = Result<ExitCode, Failure>;
 
-/// Runs one command.
-pub(crate) async fn run(args: Args, output: Output) -> Done {
+/// What comes after a command has done its work.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// The end.
+    End(ExitCode),
+    /// An engine, on a model that is ready.
+    Engine(Box<Engine>),
+}
+
+/// Does what one command says.
+pub(crate) async fn perform(args: Args, output: Output) -> Result<Next, Failure> {
     let Args { common, command } = args;
-    match command {
-        Command::Ensure(ensure) => run_ensure(&common, ensure, output).await,
+    let done = match command {
+        Command::Ensure(args) => ensure(&common, args, output).await,
+        Command::Run(args) => return run::prepare(&common, args, output).await,
         Command::Plan { references, hub } => plan(&common, &references, &hub, output).await,
         Command::Provision { config, handoff } => provision(&common, &config, handoff, output).await,
         Command::List => list(&common, output).await,
@@ -41,20 +52,22 @@ pub(crate) async fn run(args: Args, output: Output) -> Done {
         Command::Remove { id } => remove(&common, &id, output).await,
         Command::Doctor { fix } => doctor(&common, fix, output).await,
         Command::Completions { shell } => completions(shell),
-    }
+    };
+    done.map(Next::End)
 }
 
-async fn run_ensure(common: &Common, ensure: Ensure, output: Output) -> Done {
-    let expectation = expectation(&ensure)?;
-    let is_one = ensure.references.len() == 1;
-    if !is_one && (expectation.digest().is_some() || ensure.handoff.is_some()) {
+async fn ensure(common: &Common, args: Ensure, output: Output) -> Done {
+    let Ensure { references, how } = args;
+    let expectation = expectation(&how)?;
+    let is_one = references.len() == 1;
+    if !is_one && (expectation.digest().is_some() || how.handoff.is_some()) {
         return Err(Failure::usage("a digest or a handoff is of one model; give one reference"));
     }
-    let provisioner = asked(common, &ensure.hub)?;
+    let provisioner = asked(common, &how.hub)?;
     let mut done = Vec::new();
     let mut first_failure = None;
-    for reference in &ensure.references {
-        match ensure_one(&provisioner, reference, &expectation, &ensure, output).await {
+    for reference in &references {
+        match ensure_one(&provisioner, reference, &expectation, &how, output).await {
             Ok(model) => done.push(ModelOrFailure::Model(Box::new(model))),
             Err(failure) if is_one => return Err(failure),
             Err(failure) => {
@@ -78,17 +91,17 @@ async fn ensure_one(
     provisioner: &ModelProvisioner,
     reference: &OsStr,
     expectation: &Expectation,
-    ensure: &Ensure,
+    how: &How,
     output: Output,
 ) -> Result<Model, Failure> {
-    let reference = selected(provisioner, reference, &ensure.hub).await?;
-    let model = if ensure.refresh {
+    let reference = selected(provisioner, reference, &how.hub).await?;
+    let model = if how.refresh {
         provisioner.refresh(&provisioner.parse(&reference).await?, expectation).await?
     } else {
         provisioner.ensure_str(&reference, expectation).await?
     };
     warn(&model, output);
-    let handoff = match &ensure.handoff {
+    let handoff = match &how.handoff {
         Some(path) => Some(provisioner.hand_off(&model, path).await?),
         None => None,
     };
@@ -96,7 +109,11 @@ async fn ensure_one(
 }
 
 /// A reference with what the options say of a hub's repository.
-async fn selected(provisioner: &ModelProvisioner, reference: &OsStr, hub: &Hub) -> Result<String, Failure> {
+pub(crate) async fn selected(
+    provisioner: &ModelProvisioner,
+    reference: &OsStr,
+    hub: &Hub,
+) -> Result<String, Failure> {
     let written = text(reference)?;
     if hub.revision.is_none() && hub.include.is_empty() && hub.exclude.is_empty() {
         return Ok(written.to_owned());
@@ -127,8 +144,8 @@ async fn plan(common: &Common, references: &[OsString], hub: &Hub, output: Outpu
     Ok(ExitCode::SUCCESS)
 }
 
-fn expectation(ensure: &Ensure) -> Result<Expectation, Failure> {
-    let digest = match (&ensure.sha256, &ensure.digest) {
+pub(crate) fn expectation(how: &How) -> Result<Expectation, Failure> {
+    let digest = match (&how.sha256, &how.digest) {
         (Some(hex), _) => {
             let hex = hex.strip_prefix("sha256:").unwrap_or(hex);
             Some(Digest::new(DigestAlgorithm::Sha256, hex).map_err(Error::from)?)
@@ -136,11 +153,11 @@ fn expectation(ensure: &Ensure) -> Result<Expectation, Failure> {
         (None, Some(digest)) => Some(digest.parse().map_err(Error::from)?),
         (None, None) => None,
     };
-    Ok(digest.map_or_else(Expectation::none, Expectation::pinned).strict(ensure.strict))
+    Ok(digest.map_or_else(Expectation::none, Expectation::pinned).strict(how.strict))
 }
 
 /// Says what the model lacks.
-fn warn(model: &ResolvedModel, output: Output) {
+pub(crate) fn warn(model: &ResolvedModel, output: Output) {
     if model.verification.outcome == Outcome::Warn {
         let Some(_) = &model.digest else {
             output.warning(format_args!("`{}` is unverified: {}", model.id, model.verification.reason));
@@ -192,8 +209,9 @@ async fn list(common: &Common, output: Output) -> Done {
 
 async fn show(common: &Common, id: &OsStr, output: Output) -> Done {
     let provisioner = local(common)?;
-    let entry = provisioner.show(&reference(&provisioner, id).await?).await?;
-    let model = Model::new(&ResolvedModel::new(entry.record, true), None);
+    let reference = reference(&provisioner, id).await?;
+    let (entry, holders) = (provisioner.show(&reference).await?, provisioner.holders(&reference).await?);
+    let model = Model::new(&ResolvedModel::new(entry.record, true), None).used_by(holders);
     output.result(&model, model.card(entry.last_used_at))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -269,7 +287,7 @@ fn local(common: &Common) -> Result<ModelProvisioner, Failure> {
 }
 
 /// A provisioner for a person who names a source, and so asks for it. The policy of an operator is in the config.
-fn asked(common: &Common, hub: &Hub) -> Result<ModelProvisioner, Failure> {
+pub(crate) fn asked(common: &Common, hub: &Hub) -> Result<ModelProvisioner, Failure> {
     let network = if is_offline(common) { Network::Offline } else { Network::Allow };
     let defaults = TransferSettings::default();
     let stall = hub.timeout.unwrap_or(defaults.stall);

@@ -7,8 +7,8 @@ use std::{
 
 use indicatif::HumanBytes;
 use model_provisioner::{
-    CatalogRecord, DamagedRecord, Digest, ErrorCode, Finding, InventoryEntry, Lifecycle, Outcome, Plan,
-    ResolvedModel, Timestamp, Verification, VerifyReport,
+    CatalogRecord, DamagedRecord, Digest, ErrorCode, Finding, Holder, InventoryEntry, Lifecycle, Outcome,
+    Plan, ResolvedModel, Timestamp, Verification, VerifyReport,
 };
 use serde::Serialize;
 
@@ -32,6 +32,18 @@ pub(crate) struct Model {
     mmproj: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     handoff: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    leases: Vec<Lease>,
+}
+
+/// A process that has a lease on the model.
+#[derive(Debug, Serialize)]
+struct Lease {
+    pid: u32,
+    program: String,
+    host: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -61,7 +73,20 @@ impl Model {
             files: files.collect(),
             mmproj: model.mmproj.clone(),
             handoff,
+            leases: Vec::new(),
         }
+    }
+
+    /// Says who uses it.
+    pub(crate) fn used_by(mut self, holders: Vec<Holder>) -> Self {
+        let told = |Holder { owner, since }: Holder| Lease {
+            pid: owner.pid,
+            program: owner.program,
+            host: owner.host,
+            since,
+        };
+        self.leases = holders.into_iter().map(told).collect();
+        self
     }
 
     /// A card.
@@ -77,6 +102,10 @@ impl Model {
         rows.push(("verified", format!("{}: {}", word(&self.verification), self.verification.reason)));
         rows.extend(self.verification.verified_at.map(|at| ("verified at", at.to_string())));
         rows.extend(last_used_at.map(|at| ("last used", at.to_string())));
+        rows.extend(self.leases.iter().map(|lease| {
+            let since = lease.since.map(|since| format!(" since {since}")).unwrap_or_default();
+            ("in use by", format!("process {} ({}) on {}{since}", lease.pid, lease.program, lease.host))
+        }));
         let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         let rows: Vec<_> = rows.iter().map(|(name, value)| format!("{name:width$}  {value}")).collect();
         rows.join("\n")

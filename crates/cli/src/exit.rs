@@ -21,6 +21,8 @@ pub(crate) const fn number(category: Category) -> u8 {
         Category::Authentication => 7,
         Category::Storage => 8,
         Category::Busy => 9,
+        Category::NotExecutable => 126,
+        Category::NoProgram => 127,
         Category::Interrupted => 130,
     }
 }

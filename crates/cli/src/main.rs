@@ -9,13 +9,15 @@ mod exit;
 mod failure;
 mod output;
 mod progress;
+mod run;
 
 use std::{env, process::ExitCode, time::Duration};
 
 use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{args::Args, failure::Failure, output::Output};
+use crate::{args::Args, commands::Next, failure::Failure, output::Output};
 
 /// How long the end waits for writes that have begun.
 const LAST_WRITES: Duration = Duration::from_secs(1);
@@ -26,9 +28,9 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let output = Output::new(args.common.json, args.common.quiet);
-    allow_many_files();
+    let limit = allow_many_files();
     start_log(&args);
-    let done = run(args, output);
+    let done = run(args, output, limit);
     match done {
         Ok(status) => status,
         Err(failure) => {
@@ -38,26 +40,36 @@ fn main() -> ExitCode {
     }
 }
 
-/// Allows as many open files as the system does: each file that is being fetched holds a lock.
-fn allow_many_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+/// Allows as many open files as the system does: each file that is being fetched holds a lock. The limit before that is
+/// returned, for it is what an engine expects.
+fn allow_many_files() -> Rlimit {
     let limit = getrlimit(Resource::Nofile);
     // Where that is refused, the old limit stands.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    limit
 }
 
 /// Runs the command until it is done, or until the user interrupts it.
-fn run(args: Args, output: Output) -> Result<ExitCode, Failure> {
+fn run(args: Args, output: Output, limit: Rlimit) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         // Over the limit on the size of files, a write is to fail and not to kill.
         let _over_limit = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
         tokio::select! {
             biased;
-            done = commands::run(args, output) => done,
+            done = commands::perform(args, output) => done,
             _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
         }
     });
+    let done = match done {
+        // From here on, the interrupt key is the engine's.
+        Ok(Next::Engine(engine)) => {
+            let _ = setrlimit(Resource::Nofile, limit);
+            runtime.block_on(engine.run())
+        }
+        Ok(Next::End(status)) => Ok(status),
+        Err(failure) => Err(failure),
+    };
     // A write that has begun comes to its end; one that waits for a lock is not waited for.
     runtime.shutdown_timeout(LAST_WRITES);
     done

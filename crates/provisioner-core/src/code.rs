@@ -26,6 +26,10 @@ pub enum Category {
     Storage,
     /// Somebody else holds it.
     Busy,
+    /// The program that was to be run cannot be.
+    NotExecutable,
+    /// The program that was to be run does not exist.
+    NoProgram,
     /// The user stopped it.
     Interrupted,
 }
@@ -111,6 +115,8 @@ codes! {
     DamagedRecord "damaged-record" Storage false "a catalog record cannot be read" "`doctor --fix` sets it aside";
     NewerRecord "newer-record" Storage false "a catalog record was written by a newer release" "use that release, or another cache";
     Busy "busy" Busy true "another process holds it" "try again, or wait longer with `--wait`";
+    ProgramNotExecutable "program-not-executable" NotExecutable false "the program cannot be executed" "check that it is a program, and its mode";
+    ProgramNotFound "program-not-found" NoProgram false "the program does not exist" "name it by its path, or put its folder into PATH";
     Interrupted "interrupted" Interrupted true "the user stopped it" "";
 }
 

@@ -47,7 +47,7 @@ pub use policy::{Network, Policy};
 pub use progress::{NoProgress, ProgressEvent, ProgressSink};
 pub use record::{CatalogRecord, Lifecycle, Placement, RecordedFile};
 pub use reference::ModelRef;
-pub use resolved::ResolvedModel;
+pub use resolved::{Hold, ResolvedModel};
 pub use staged::{StagedFile, StagedModel, VerifiedModel};
 pub use stamp::Stamp;
 pub use verification::{Basis, Expectation, Outcome, Verification};

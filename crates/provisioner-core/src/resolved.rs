@@ -1,6 +1,11 @@
 //! What a caller receives.
 
-use std::path::PathBuf;
+use std::{
+    any::Any,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{CatalogRecord, Digest, Format, Lifecycle, RecordedFile, RelativePath, Verification};
 
@@ -30,8 +35,26 @@ pub struct ResolvedModel {
     pub files: Vec<RecordedFile>,
     /// The multimodal projector.
     pub mmproj: Option<PathBuf>,
+    /// What keeps the files from being taken away, where somebody [holds](Self::holding) them.
+    pub lease: Option<Hold>,
     /// The folder below which the files lie.
     root: PathBuf,
+}
+
+/// Something that lasts until its last clone is dropped: a store's lease on a model.
+#[derive(Clone)]
+pub struct Hold(Arc<dyn Any + Send + Sync>);
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hold")
+    }
+}
+
+impl PartialEq for Hold {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl ResolvedModel {
@@ -51,7 +74,19 @@ impl ResolvedModel {
             cached,
             files: record.files,
             mmproj,
+            lease: None,
         }
+    }
+
+    /// The model, with a lease that lasts for as long as this or a clone of it lives.
+    #[must_use]
+    pub fn holding(self, lease: impl Any + Send + Sync) -> Self {
+        Self { lease: Some(Hold(Arc::new(lease))), ..self }
+    }
+
+    /// The folder below which the files lie.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Where one of the files lies.

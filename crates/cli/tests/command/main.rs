@@ -10,4 +10,5 @@ mod kills;
 mod output;
 mod processes;
 mod readme;
+mod run;
 mod workbench;

@@ -1,0 +1,137 @@
+//! Becoming an engine, and keeping its model from being taken away.
+
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::process::ExitStatusExt,
+    process::{Child, Command, Stdio},
+};
+
+use crate::workbench::{Workbench, finish};
+
+fn bench() -> Workbench {
+    let bench = Workbench::new();
+    bench.file("a.gguf", "GGUF");
+    bench
+}
+
+/// Starts a command, and returns it with the first line that it prints.
+fn started(command: &mut Command) -> (Child, String) {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (child, line.trim_end().to_owned())
+}
+
+#[test]
+fn the_program_knows_its_model_and_ends_as_it_ends() {
+    let bench = bench();
+    let script = r#"echo "$0|$1|$2|$3"; exit 3"#;
+    let ran = bench.run(&[
+        "run",
+        "a.gguf",
+        "-q",
+        "--handoff",
+        "out/engine.json",
+        "--",
+        "sh",
+        "-c",
+        script,
+        "{path}",
+        "x={id}",
+        "{handoff}{handoff}",
+        "{other}",
+    ]);
+    let (path, handoff) = (bench.path("a.gguf"), bench.path("out/engine.json"));
+    let (path, handoff) = (path.display(), handoff.display());
+    assert_eq!(ran.stdout, format!("{path}|x=local:{path}|{handoff}{handoff}|{{other}}\n"));
+    assert_eq!((ran.status, ran.stderr.as_str()), (3, ""));
+    let written: serde_json::Value =
+        serde_json::from_slice(&fs_err::read(bench.path("out/engine.json")).unwrap()).unwrap();
+    assert_eq!(written["model"]["path"], path.to_string());
+    assert_eq!(bench.run(&["run", "a.gguf", "-q", "--", "absent-program"]).status, 127);
+    assert_eq!(bench.run(&["run", "a.gguf", "-q", "--", "./a.gguf"]).status, 126);
+    assert_eq!(bench.run(&["run", "a.gguf", "-q", "--", "cat", "{mmproj}"]).status, 2);
+    let failed = bench.run(&["run", "a.gguf", "-q", "--json", "--", "absent-program"]);
+    assert!(failed.stdout.contains("\"program-not-found\""), "{}", failed.stdout);
+}
+
+#[test]
+fn the_engine_is_this_very_process() {
+    let bench = bench();
+    let mut command = bench.command();
+    command.args(["run", "a.gguf", "-q", "--", "sh", "-c", "ulimit -n; exec sleep 60"]);
+    let (mut engine, limit) = started(&mut command);
+    let here = finish(Command::new("sh").args(["-c", "ulimit -n"]));
+    assert_eq!(limit, here.stdout.trim(), "the limit on open files is the engine's own again");
+    let shown = bench.json(&["show", "a.gguf"]);
+    assert_eq!(
+        (&shown["leases"][0]["pid"], &shown["leases"][1]),
+        (&engine.id().into(), &serde_json::Value::Null)
+    );
+    assert!(matches!(shown["leases"][0]["program"].as_str(), Some("sh" | "sleep")), "{shown}");
+    let refused = bench.run(&["remove", "a.gguf"]);
+    assert_eq!(refused.status, 9);
+    assert!(refused.stderr.contains(&format!("process {}", engine.id())), "{}", refused.stderr);
+    engine.kill().unwrap();
+    assert_eq!(engine.wait().unwrap().signal(), Some(9), "nobody is in between");
+    assert_eq!(bench.json(&["show", "a.gguf"])["leases"], serde_json::Value::Null);
+    assert_eq!(bench.run(&["remove", "a.gguf"]).status, 0);
+}
+
+#[test]
+fn a_supervisor_hands_signals_on_and_ends_as_its_program_does() {
+    let bench = bench();
+    for (signal, script, expected) in [
+        ("TERM", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done", 7),
+        ("USR1", "trap 'exit 8' USR1; echo ready; while :; do sleep 0.01; done", 8),
+        ("INT", "trap 'exit 9' INT; echo ready; while :; do sleep 0.01; done", 9),
+        ("TERM", "echo ready; exec sleep 60", 128 + 15),
+    ] {
+        let mut command = bench.command();
+        command.args(["run", "a.gguf", "-q", "--supervise", "--", "sh", "-c", script]);
+        let (mut supervisor, ready) = started(&mut command);
+        assert_eq!(ready, "ready");
+        assert_eq!(bench.run(&["remove", "a.gguf"]).status, 9, "{signal}");
+        finish(Command::new("kill").args([format!("-{signal}"), supervisor.id().to_string()]));
+        assert_eq!(supervisor.wait().unwrap().code(), Some(expected), "{signal}");
+    }
+    assert_eq!(bench.run(&["run", "a.gguf", "-q", "--supervise", "--", "absent-program"]).status, 127);
+    assert_eq!(bench.run(&["run", "a.gguf", "--supervise"]).status, 2);
+}
+
+#[test]
+fn a_program_lives_on_with_its_lease_when_its_supervisor_is_killed() {
+    let bench = bench();
+    let mut command = bench.command();
+    command.args(["run", "a.gguf", "-q", "--supervise", "--", "sh", "-c", "echo $$; exec sleep 60"]);
+    let (mut supervisor, pid) = started(&mut command);
+    let is_named = || bench.json(&["show", "a.gguf"])["leases"][0]["pid"] == pid.parse::<u32>().unwrap();
+    assert!((0..1000).any(|_| is_named()), "the lease is the program's");
+    supervisor.kill().unwrap();
+    supervisor.wait().unwrap();
+    assert!(is_named());
+    assert_eq!(bench.run(&["remove", "a.gguf"]).status, 9);
+    finish(Command::new("kill").args(["-KILL", &pid]));
+    let is_gone = || bench.run(&["remove", "a.gguf"]).status == 0;
+    assert!((0..1000).any(|_| is_gone()), "the lease ends with the program");
+}
+
+#[test]
+fn without_a_program_the_lease_lasts_as_long_as_the_input() {
+    let bench = bench();
+    let (mut holder, path) = started(bench.command().args(["run", "a.gguf", "-q"]));
+    assert_eq!(path, bench.path("a.gguf").display().to_string());
+    assert!(bench.path(".runtime/engines/llamacpp.json").exists());
+    assert_eq!(bench.run(&["remove", "a.gguf"]).status, 9);
+    drop(holder.stdin.take());
+    assert_eq!(holder.wait().unwrap().code(), Some(0));
+    assert_eq!(bench.run(&["remove", "a.gguf"]).status, 0);
+}
+
+#[test]
+fn a_model_that_fails_is_never_run() {
+    let bench = bench();
+    let ran = bench.run(&["run", "a.gguf", "--sha256", &"0".repeat(64), "--", "touch", "ran"]);
+    assert_eq!(ran.status, 4);
+    assert!(!bench.path("ran").exists() && !bench.path(".runtime").exists());
+}
