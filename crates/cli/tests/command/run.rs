@@ -16,7 +16,8 @@ fn bench() -> Workbench {
 
 /// Starts a command, and returns it with the first line that it prints.
 fn started(command: &mut Command) -> (Child, String) {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     (child, line.trim_end().to_owned())
@@ -82,9 +83,9 @@ fn the_engine_is_this_very_process() {
 fn a_supervisor_hands_signals_on_and_ends_as_its_program_does() {
     let bench = bench();
     for (signal, script, expected) in [
-        ("TERM", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done", 7),
-        ("USR1", "trap 'exit 8' USR1; echo ready; while :; do sleep 0.01; done", 8),
-        ("INT", "trap 'exit 9' INT; echo ready; while :; do sleep 0.01; done", 9),
+        ("TERM", "trap 'exit 7' TERM; echo ready; for n in $(seq 2000); do sleep 0.01; done", 7),
+        ("USR1", "trap 'exit 8' USR1; echo ready; for n in $(seq 2000); do sleep 0.01; done", 8),
+        ("INT", "trap 'exit 9' INT; echo ready; for n in $(seq 2000); do sleep 0.01; done", 9),
         ("TERM", "echo ready; exec sleep 60", 128 + 15),
     ] {
         let mut command = bench.command();
