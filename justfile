@@ -15,6 +15,11 @@ test:
 test-strace:
     cargo test --workspace -- --ignored
 
+# A real engine for the test that needs one: llama.cpp's own HTTP server, in a Python package
+engine:
+    python3 -m venv target/tools/llama
+    target/tools/llama/bin/pip install --quiet xllamacpp==2026.10.11549
+
 # Formatting and lints
 lint:
     cargo fmt --all -- --check

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod digests;
+mod engine;
 mod exit_codes;
 mod hub;
 mod isolation;
