@@ -184,6 +184,11 @@ fn build(folder: &Path, blobs: &[(&RelativePath, Blob)]) -> Result<Vec<Stamp>> {
             folders.insert(above.to_owned());
         }
         fs_err::create_dir_all(place.parent().unwrap_or(folder))?;
+        // What is there is another file of this model, whose name is the same to this file system: `A` and `a`, or one
+        // letter in two encodings. Copying would write over it, and through its link over the blob.
+        if fs_err::symlink_metadata(&place).is_ok() {
+            return Err(same_name(path));
+        }
         if fs_err::hard_link(&blob.path, &place).is_err() {
             // No links here, too many, or another device. Where the file system can share blocks, this does.
             fs_err::copy(&blob.path, &place)?;
@@ -224,6 +229,13 @@ fn subfolders(folder: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(folders)
+}
+
+fn same_name(path: &RelativePath) -> Error {
+    let what = format!(
+        "`{path}` has the name of another file of the model, to this file system: use one that tells letter case apart"
+    );
+    io::Error::new(io::ErrorKind::AlreadyExists, what).into()
 }
 
 fn unhashed(path: &RelativePath) -> Error {

@@ -5,7 +5,7 @@ use provisioner_core::{
 };
 
 use super::*;
-use crate::blob::tests::sha256;
+use crate::blob::tests::{insert, sha256};
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -125,4 +125,16 @@ fn only_views_are_removed() {
     let bench = Bench::new();
     assert!(bench.store.remove_view(bench.dir.path()).is_err());
     assert!(bench.dir.path().exists());
+}
+
+#[test]
+fn names_that_are_one_to_the_file_system_are_never_mixed_up() {
+    let bench = Bench::new();
+    let (one, two) = (insert(&bench.store, b"one"), insert(&bench.store, b"two"));
+    let folder = tempfile::tempdir_in(bench.dir.path()).unwrap();
+    // As a file system sees `A.gguf` and `a.gguf` that does not tell letter case apart.
+    let path = RelativePath::new("a.gguf").unwrap();
+    let error = build(folder.path(), &[(&path, one.clone()), (&path, two)]).unwrap_err();
+    assert!(error.code().as_str() == "storage-failed", "{error}");
+    assert_eq!(fs_err::read(one.path).unwrap(), b"one", "the blob is whole");
 }
