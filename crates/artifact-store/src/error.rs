@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use provisioner_core::ErrorCode;
+use provisioner_core::{ErrorCode, readable_size};
 
 use crate::Holder;
 
@@ -17,7 +17,11 @@ pub enum Error {
     #[error("the store failed")]
     Io(#[from] io::Error),
     /// There is too little space for what is to be fetched.
-    #[error("not enough space in `{path}`: {needed_bytes} bytes are needed, and {free_bytes} are free")]
+    #[error(
+        "not enough space in `{path}`: {} are needed, and {} are free",
+        readable_size(*.needed_bytes),
+        readable_size(*.free_bytes)
+    )]
     NoSpace {
         /// The store.
         path: PathBuf,

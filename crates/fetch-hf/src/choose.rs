@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use provisioner_core::{
-    Entry, FetchError, FetchErrorKind, RelativePath,
+    Entry, FetchError, FetchErrorKind, RelativePath, readable_size,
     reference::{HubTarget, Selection, ShardName},
 };
 
@@ -245,19 +245,7 @@ fn list(models: &BTreeMap<String, Vec<TreeFile>>) -> Vec<String> {
 
 fn described(name: &str, files: &[TreeFile]) -> String {
     let bytes: u64 = files.iter().fold(0, |sum, file| sum.saturating_add(file.size));
-    format!("`{name}` ({})", readable(bytes))
-}
-
-/// A size for people.
-fn readable(bytes: u64) -> String {
-    let (mut value, mut unit) = (bytes, "B");
-    for next in ["KiB", "MiB", "GiB", "TiB"] {
-        if value < 10 * 1024 {
-            break;
-        }
-        (value, unit) = (value / 1024, next);
-    }
-    format!("{value} {unit}")
+    format!("`{name}` ({})", readable_size(bytes))
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod resolved;
 
 mod policy;
 mod progress;
+mod size;
 
 pub use catalog::{
     CatalogError, CatalogErrorKind, CatalogStore, DamagedRecord, Expected, Listing, Version, Versioned,
@@ -48,6 +49,7 @@ pub use progress::{NoProgress, ProgressEvent, ProgressSink};
 pub use record::{CatalogRecord, Lifecycle, Placement, RecordedFile};
 pub use reference::ModelRef;
 pub use resolved::{Hold, ResolvedModel};
+pub use size::readable_size;
 pub use staged::{StagedFile, StagedModel, VerifiedModel};
 pub use stamp::Stamp;
 pub use verification::{Basis, Expectation, Outcome, Verification};
