@@ -13,8 +13,8 @@ use crate::http::{Http, broken, invalid};
 /// No answer of the API is larger.
 const MAX_BODY_BYTES: usize = 64 << 20;
 
-/// More files than any repository has.
-const MAX_FILES: usize = 100_000;
+/// More files and folders than any repository has.
+const MAX_ENTRIES: usize = 200_000;
 
 /// A file in a commit's tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,18 +63,16 @@ impl Http {
         url.set_query(Some("recursive=true"));
         let (mut files, mut seen) = (Vec::new(), HashSet::new());
         loop {
-            if !seen.insert(url.clone()) {
-                return Err(invalid(&url, "the listing turns in a circle"));
-            }
             let (page, next): (Vec<Entry>, _) = self.json(url.clone()).await?;
-            if page.is_empty() && next.is_some() {
+            // Folders count too, and pages with nothing on them end nowhere.
+            if seen.len() + page.len() > MAX_ENTRIES || (page.is_empty() && next.is_some()) {
                 return Err(invalid(&url, "the listing does not end"));
+            }
+            if !page.iter().all(|entry| seen.insert(entry.path.clone())) {
+                return Err(invalid(&url, "the listing names a file twice"));
             }
             for entry in page.into_iter().filter(|entry| entry.kind == "file") {
                 files.push(listed(entry).map_err(|what| invalid(&url, &what))?);
-            }
-            if files.len() > MAX_FILES {
-                return Err(invalid(&url, "the listing does not end"));
             }
             match next {
                 Some(next) => url = next,

@@ -11,7 +11,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use provisioner_core::{ByteRange, FetchError, FetchErrorKind, Policy};
 use reqwest::{
     Client, Response, StatusCode, Url,
-    header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, LOCATION, RANGE, RETRY_AFTER},
+    header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, LOCATION, RANGE},
     redirect,
 };
 
@@ -138,6 +138,7 @@ impl Http {
             None => "set HF_TOKEN to a token that may read it",
             Some(_) => "the token that was given may not read it",
         };
+        let retry_after = header("retry-after").and_then(wait_of);
         let kind = match (status, header("x-error-code")) {
             (_, Some("GatedRepo")) => {
                 let hint =
@@ -151,11 +152,18 @@ impl Http {
                 let hint = "check the repository's name, its revision and the file";
                 return FetchError::new(FetchErrorKind::NotFound, message).with_hint(hint);
             }
-            (StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT, _) => FetchErrorKind::Unavailable,
+            (StatusCode::TOO_MANY_REQUESTS, _) => {
+                let wait =
+                    retry_after.map_or("a while".to_owned(), |wait| format!("{} seconds", wait.as_secs()));
+                let hint =
+                    format!("wait {wait}, then try again; with a token in HF_TOKEN the hub allows more");
+                let refused = FetchError::new(FetchErrorKind::Unavailable, message).with_hint(hint);
+                return FetchError { retry_after, ..refused };
+            }
+            (StatusCode::REQUEST_TIMEOUT, _) => FetchErrorKind::Unavailable,
             (status, _) if status.is_server_error() => FetchErrorKind::Unavailable,
             _ => FetchErrorKind::Invalid,
         };
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| wait_of(value.to_str().ok()?));
         FetchError { retry_after, ..FetchError::new(kind, message) }
     }
 }
@@ -204,7 +212,11 @@ fn unreachable(url: &Url, error: &reqwest::Error) -> FetchError {
     }
     let is_tls =
         ["certificate", "handshake", "InvalidContentType", "tls"].iter().any(|word| causes.contains(word));
-    let kind = if is_tls { FetchErrorKind::Invalid } else { FetchErrorKind::Unavailable };
+    let kind = match is_tls {
+        true => FetchErrorKind::Invalid,
+        false if error.is_connect() => FetchErrorKind::Unreachable,
+        false => FetchErrorKind::Unavailable,
+    };
     let what = if is_tls { "TLS with" } else { "connecting to" };
     FetchError::new(kind, format!("{what} `{}` failed{causes}", shown(url)))
 }

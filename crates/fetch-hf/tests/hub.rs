@@ -86,6 +86,53 @@ async fn pages_are_followed_to_the_end() {
 }
 
 #[tokio::test]
+async fn twenty_thousand_files_are_listed_whole() {
+    let hub = Hub::start();
+    let name = |n: usize| format!("part-{:02}/{n:05} of many.json", n % 20);
+    let repo = (0..20_000).fold(hub.repo("org/repo"), |repo, n| repo.file(&name(n), n.to_string()));
+    let commit = repo.publish();
+    let manifest = resolve(&fetcher(&hub), "hf:org/repo?include=*").await.unwrap();
+    let mut names: Vec<_> = (0..20_000).map(name).collect();
+    names.sort_unstable();
+    assert!(manifest.files().iter().map(|file| file.path.as_str()).eq(names));
+    assert_eq!(
+        hub.count(|seen| seen.path.ends_with(commit.as_str())),
+        21,
+        "a page has 1000 files and folders"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_of_the_api_is_never_unfolded_nor_read_for_ever() {
+    for kind in [FaultKind::GzipBomb(1 << 30), FaultKind::Extra(1 << 30), FaultKind::HtmlPage] {
+        let hub = Hub::start();
+        hub.repo("org/repo").lfs("a.gguf", "x").publish();
+        let told = format!("{kind:?}");
+        hub.fault(Fault::on("/api/").kind(kind));
+        let error = resolve(&fetcher(&hub), "hf:org/repo/a.gguf").await.unwrap_err();
+        assert_eq!(error.kind, FetchErrorKind::Invalid, "{told}: {error}");
+        let sent: u64 = hub.requests().iter().map(testkit::hub::Seen::sent_bytes).sum();
+        assert!(sent < 100 << 20, "{told}: {sent} bytes were read");
+    }
+}
+
+#[tokio::test]
+async fn names_that_only_some_file_systems_tell_apart_are_listed_apart() {
+    let hub = Hub::start();
+    let names = ["A.gguf", "a.gguf", "caf\u{e9}.gguf", "cafe\u{301}.gguf"];
+    names.iter().fold(hub.repo("org/repo"), |repo, name| repo.lfs(name, *name)).publish();
+    let fetcher = fetcher(&hub);
+    for name in names {
+        let manifest = resolve(&fetcher, &format!("hf:org/repo/{name}")).await.unwrap();
+        assert_eq!(read(&fetcher, &manifest, name).await.unwrap(), name.as_bytes());
+    }
+    assert_eq!(resolve(&fetcher, "hf:org/repo?include=*").await.unwrap().files().len(), 4);
+    hub.fault(Fault::on("*").kind(FaultKind::Entries(vec!["a.gguf".into()])));
+    let twice = resolve(&fetcher, "hf:org/repo?include=*").await.unwrap_err();
+    assert_eq!(twice.kind, FetchErrorKind::Invalid, "{twice}");
+}
+
+#[tokio::test]
 async fn hostile_names_are_refused() {
     for name in ["../../x", "/etc/passwd", "a\\..\\x", "c:/x", "a\nb", "nul", "a//b", "./a"] {
         let hub = Hub::start();
@@ -212,5 +259,5 @@ async fn what_a_hub_does_wrong_has_its_kind() {
     let silent = resolve(&HubFetcher::new(settings), "hf:org/repo/a.gguf").await.unwrap_err();
     assert_eq!(silent.kind, FetchErrorKind::Unavailable, "{silent}");
     let gone = HubFetcher::new(HubSettings::new(Some("http://127.0.0.1:1")).unwrap());
-    assert_eq!(resolve(&gone, "hf:org/repo").await.unwrap_err().kind, FetchErrorKind::Unavailable);
+    assert_eq!(resolve(&gone, "hf:org/repo").await.unwrap_err().kind, FetchErrorKind::Unreachable);
 }

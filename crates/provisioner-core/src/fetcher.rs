@@ -146,7 +146,9 @@ pub enum FetchErrorKind {
     Unsupported,
     /// The file changed since it was listed.
     Changed,
-    /// The source cannot be reached, or asks to be left alone for now.
+    /// No connection to the source can be made.
+    Unreachable,
+    /// The source fails, or asks to be left alone for now.
     Unavailable,
     /// The source's answer makes no sense.
     Invalid,
@@ -194,7 +196,7 @@ impl FetchError {
             FetchErrorKind::UnsafePath => ErrorCode::UnsafePath,
             FetchErrorKind::Unsupported => ErrorCode::UnsupportedScheme,
             FetchErrorKind::Changed => ErrorCode::ChangedWhileRead,
-            FetchErrorKind::Unavailable => ErrorCode::SourceUnavailable,
+            FetchErrorKind::Unreachable | FetchErrorKind::Unavailable => ErrorCode::SourceUnavailable,
             FetchErrorKind::Invalid => ErrorCode::SourceInvalid,
             FetchErrorKind::Unauthorized => ErrorCode::Unauthorized,
             FetchErrorKind::Gated => ErrorCode::Gated,

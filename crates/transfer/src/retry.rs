@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use provisioner_core::{Manifest, ModelFetcher, ResolveRequest};
+use provisioner_core::{FetchErrorKind, Manifest, ModelFetcher, ResolveRequest};
 
 use crate::{Error, Result, Settings, Transfer};
+
+/// How often a source that cannot be reached at all is asked for its listing again. Nothing is lost when that fails, and a
+/// wrong address or a missing network is better told at once than after the patience that a download deserves.
+const UNREACHED_RETRIES: usize = 2;
 
 /// The pauses that are left.
 #[derive(Debug)]
@@ -55,12 +59,17 @@ impl Transfer {
     /// # Errors
     /// [`Error::Source`].
     pub async fn resolve(&self, fetcher: &dyn ModelFetcher, request: &ResolveRequest) -> Result<Manifest> {
-        let mut patience = Patience::new(self.settings());
+        let (mut patience, mut unreached) = (Patience::new(self.settings()), 0);
         loop {
-            match fetcher.resolve(request).await {
+            let error = match fetcher.resolve(request).await {
                 Ok(manifest) => return Ok(manifest),
-                Err(error) => patience.outlast(Error::Source(error)).await?,
+                Err(error) => error,
+            };
+            unreached += usize::from(error.kind == FetchErrorKind::Unreachable);
+            if unreached > UNREACHED_RETRIES {
+                return Err(Error::Source(error));
             }
+            patience.outlast(Error::Source(error)).await?;
         }
     }
 }

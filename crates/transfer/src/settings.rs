@@ -30,7 +30,8 @@ impl Default for Settings {
             chunk_bytes: 16 << 20,
             window_bytes: 256 << 20,
             stall: Duration::from_secs(30),
-            retries: 5,
+            // 4.5 to 9 seconds of pauses in all: enough for a server that restarts, and not too long for a person who waits.
+            retries: 4,
             pause: Duration::from_millis(300),
             max_wait: Duration::from_secs(120),
             bytes_per_second: None,
