@@ -4,7 +4,7 @@
 //! store-v1/
 //!   blobs/sha256/ab/cdef…           verified bytes, read-only; the name is the content
 //!   blobs/sha256/ab/cdef….stamp     what `stat` said of them when they were verified
-//!   partial/<key>.<owner>/          an unfinished transfer: `data`, `journal`, `about`, `lock`
+//!   partial/<key>.<owner>/          an unfinished transfer: `data`, `journal`, `about`, `lock`; or an unfinished `view`
 //!   models/<scheme>/<name>/<revision>/<selection>/
 //!                                   a view: hard links to blobs under the names that an engine expects,
 //!                                   sealed with `.model.json`
@@ -23,8 +23,8 @@
 //!
 //! # Crash safety
 //! Before the rename of a blob there is a partial, which the next transfer adopts. Between blob and view there is a blob
-//! that no view names, which the next commit reuses. Before the rename of a view there is a folder whose name begins
-//! with a dot, which nobody reads. After it, the model is here, and a catalog that does not know it can be told by the
+//! that no view names, which the next commit reuses. Before the rename of a view there is a folder in `partial`, which the
+//! next transfer sweeps away. After it, the model is here, and a catalog that does not know it can be told by the
 //! seal.
 //!
 //! # Trust

@@ -81,6 +81,12 @@ impl Store {
         Ok(partial)
     }
 
+    /// A folder of our own, in which a view is built. When we die, the next sweep removes it, and with it the links that
+    /// would keep its blobs from being freed.
+    pub(crate) fn scaffold(&self, root: &Path) -> Result<Partial> {
+        self.partial(&root.to_string_lossy(), 0, "", &LeftPartials::default())
+    }
+
     /// A new partial. Its folder has a hidden name until it is locked, so that nobody adopts it.
     fn make(&self, key: &str) -> Result<Partial> {
         let new = tempfile::Builder::new().prefix(NEW).tempdir_in(self.partials())?.keep();
@@ -152,8 +158,8 @@ impl Store {
         Ok(left)
     }
 
-    /// Removes what dying processes left: partials that were never finished making, that were being removed, and those
-    /// whose data is a blob already.
+    /// Removes what dying processes left: partials that were never finished making, that were being removed, those whose
+    /// data is a blob already, and views that were being built.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
@@ -165,8 +171,8 @@ impl Store {
             // Its maker may have died before there was a lock. One that lives makes another one.
             let is_free = || Partial::own(folder.clone()).is_ok() && (trusts_locks || self.is_quiet(&folder));
             let is_unfinished = || has_prefix(&folder, NEW) && is_free();
-            let has_rest = || folder.join("journal").exists() && !folder.join("data").exists();
-            let is_rest = || has_rest() && self.own_again(&folder, trusts_locks).is_some();
+            // Without data there is nothing to go on from.
+            let is_rest = || !folder.join("data").exists() && self.own_again(&folder, trusts_locks).is_some();
             if is_gone() || is_unfinished() || is_rest() {
                 discard(&folder)?;
             }
@@ -213,6 +219,9 @@ fn key_of_partial(identity: &str) -> String {
 const DISCARDED: &str = ".gone.";
 const NEW: &str = ".new.";
 
+/// The folder of a view that is being built.
+const VIEW: &str = "view";
+
 /// How often a new partial is made before the reason counts why it cannot be.
 const MAX_TRIES: usize = 8;
 
@@ -246,6 +255,11 @@ impl Partial {
     /// Where the bytes go.
     pub fn data(&self) -> PathBuf {
         self.folder.join("data")
+    }
+
+    /// Where a view is built.
+    pub(crate) fn view(&self) -> PathBuf {
+        self.folder.join(VIEW)
     }
 
     /// Where it is noted which bytes are there.
@@ -295,6 +309,8 @@ mod tests {
             (".new.2", &["lock"]),
             (".gone.3", &["data"]),
             ("key.4", &["lock", "journal"]),
+            ("key.5", &["lock", "size", "view"]),
+            ("key.6", &["lock"]),
         ] {
             let folder = store.partials().join(name);
             fs_err::create_dir(&folder).unwrap();

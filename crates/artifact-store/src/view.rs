@@ -52,29 +52,42 @@ impl Store {
         if let Some(stamps) = self.sealed_with(&root, model)? {
             return Ok(of_this_id(stamps));
         }
-        let parent = root.parent().unwrap_or(&root);
-        durable_fs::create_folders(parent)?;
-        let aside = tempfile::Builder::new().prefix(".building.").tempdir_in(parent)?;
-        let stamps = build(aside.path(), &blobs)?;
-        let record = of_this_id(stamps);
-        let seal = Seal { schema_version: SEAL_SCHEMA, record };
+        let scaffold = self.scaffold(&root)?;
+        let placed = self.place(&root, &scaffold.view(), &blobs, model, of_this_id);
+        scaffold.discard()?;
+        placed
+    }
+
+    /// Builds a view aside, seals it, and renames it into place.
+    fn place(
+        &self,
+        root: &Path,
+        aside: &Path,
+        blobs: &[(&RelativePath, Blob)],
+        model: &VerifiedModel,
+        record_of: impl Fn(Vec<Stamp>) -> CatalogRecord,
+    ) -> Result<CatalogRecord> {
+        fs_err::create_dir(aside)?;
+        let stamps = build(aside, blobs)?;
+        let seal = Seal { schema_version: SEAL_SCHEMA, record: record_of(stamps) };
         let json = serde_json::to_vec_pretty(&seal).map_err(io::Error::from)?;
-        durable_fs::replace(&aside.path().join(SEAL), &json)?;
-        open_to_readers(aside.path())?;
-        match fs_err::rename(aside.path(), &root) {
+        durable_fs::replace(&aside.join(SEAL), &json)?;
+        open_to_readers(aside)?;
+        let parent = root.parent().unwrap_or(root);
+        durable_fs::create_folders(parent)?;
+        match fs_err::rename(aside, root) {
             Ok(()) => {}
             // Somebody else was faster; or what is there is not whole.
             Err(_) if root.exists() => {
-                if let Some(theirs) = self.sealed_with(&root, model)? {
-                    return Ok(of_this_id(theirs));
+                if let Some(theirs) = self.sealed_with(root, model)? {
+                    return Ok(record_of(theirs));
                 }
-                fs_err::rename(aside.path(), &root)?;
+                fs_err::rename(aside, root)?;
             }
             Err(error) => return Err(error.into()),
         }
-        let _ = aside.keep();
         durable_fs::sync_folder(parent)?;
-        self.prepare_lease(&root);
+        self.prepare_lease(root);
         Ok(seal.record)
     }
 
@@ -202,7 +215,7 @@ fn build(folder: &Path, blobs: &[(&RelativePath, Blob)]) -> Result<Vec<Stamp>> {
     Ok(stamps)
 }
 
-/// A temporary folder is closed to others; a view is for engines of any user.
+/// A view is for engines of any user, whatever the umask.
 fn open_to_readers(folder: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     Ok(fs_err::set_permissions(folder, PermissionsExt::from_mode(0o755))?)
