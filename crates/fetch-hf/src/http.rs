@@ -97,7 +97,8 @@ impl Http {
             }
             url = self.next(&url, response.headers())?;
         }
-        Err(invalid(&url, "it redirects for ever"))
+        let hint = "check HF_ENDPOINT, and what stands between here and there";
+        Err(invalid(&url, "it redirects for ever").with_hint(hint))
     }
 
     /// Where a redirect leads.
@@ -218,7 +219,13 @@ fn unreachable(url: &Url, error: &reqwest::Error) -> FetchError {
         false => FetchErrorKind::Unavailable,
     };
     let what = if is_tls { "TLS with" } else { "connecting to" };
-    FetchError::new(kind, format!("{what} `{}` failed{causes}", shown(url)))
+    let error = FetchError::new(kind, format!("{what} `{}` failed{causes}", shown(url)));
+    if !is_tls {
+        return error;
+    }
+    error.with_hint(
+        "check HF_ENDPOINT; for a certificate of your organisation's own, set SSL_CERT_FILE to its authority",
+    )
 }
 
 pub(crate) fn broken(url: &Url, error: &reqwest::Error) -> FetchError {

@@ -5,11 +5,16 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use provisioner_core::{FetchErrorKind, Manifest, ModelFetcher, ResolveRequest};
 
+use tokio::time::Instant;
+
 use crate::{Error, Result, Settings, Transfer};
 
 /// How often a source that cannot be reached at all is asked for its listing again. Nothing is lost when that fails, and a
 /// wrong address or a missing network is better told at once than after the patience that a download deserves.
 const UNREACHED_RETRIES: usize = 2;
+
+/// How long that may take: a connection that is neither made nor refused has been waited for long enough already.
+const UNREACHED_FOR: Duration = Duration::from_secs(10);
 
 /// The pauses that are left.
 #[derive(Debug)]
@@ -60,14 +65,17 @@ impl Transfer {
     /// [`Error::Source`].
     pub async fn resolve(&self, fetcher: &dyn ModelFetcher, request: &ResolveRequest) -> Result<Manifest> {
         let (mut patience, mut unreached) = (Patience::new(self.settings()), 0);
+        let begin = Instant::now();
         loop {
             let error = match fetcher.resolve(request).await {
                 Ok(manifest) => return Ok(manifest),
                 Err(error) => error,
             };
-            unreached += usize::from(error.kind == FetchErrorKind::Unreachable);
-            if unreached > UNREACHED_RETRIES {
-                return Err(Error::Source(error));
+            if error.kind == FetchErrorKind::Unreachable {
+                unreached += 1;
+                if unreached > UNREACHED_RETRIES || begin.elapsed() > UNREACHED_FOR {
+                    return Err(Error::Source(error));
+                }
             }
             patience.outlast(Error::Source(error)).await?;
         }

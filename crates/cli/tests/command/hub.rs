@@ -1,46 +1,51 @@
 //! `hf:` models through the command, against a hub on loopback.
 
 use std::{
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use testkit::{Hub, hub::Origin};
+use testkit::{
+    Hub,
+    hub::{At, Fault, FaultKind, Origin},
+};
 
 use crate::workbench::{Finished, Workbench, finish};
 
 const ID: &str = "hf:org/repo/a.gguf";
 
-/// Large enough that a kill finds something to cut off.
-const SIZE: usize = 48 << 20;
+/// Large enough that it takes a while.
+const SIZE: u64 = 48 << 20;
 
-/// The most that may be in flight when a process is killed, and what the sockets of hub and client hold beside it.
-const IN_FLIGHT: u64 = (32 + 8) << 20;
-
-fn command(bench: &Workbench, hub: &Hub, args: &[&str]) -> Command {
+/// The command, asking that hub, and with nothing of the environment that says how.
+pub(crate) fn command(bench: &Workbench, endpoint: &str, args: &[&str]) -> Command {
     let mut command = bench.command();
-    command.env("HF_ENDPOINT", hub.endpoint()).env("HF_HOME", bench.path("hf-home")).env_remove("HF_TOKEN");
-    command.args(args);
+    for name in
+        ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]
+    {
+        command.env_remove(name).env_remove(name.to_lowercase());
+    }
+    command.env("HF_ENDPOINT", endpoint).env("HF_HOME", bench.path("hf-home")).args(args);
     command
 }
 
-fn run(bench: &Workbench, hub: &Hub, args: &[&str]) -> Finished {
-    finish(&mut command(bench, hub, args))
+pub(crate) fn run(bench: &Workbench, hub: &Hub, args: &[&str]) -> Finished {
+    finish(&mut command(bench, &hub.endpoint(), args))
 }
 
-fn start(bench: &Workbench, hub: &Hub) -> Child {
-    command(bench, hub, &["ensure", ID]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+pub(crate) fn start(bench: &Workbench, hub: &Hub, args: &[&str]) -> Child {
+    let mut command = command(bench, &hub.endpoint(), args);
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn weights() -> Vec<u8> {
-    (0..SIZE).map(|n| u8::try_from((n * 31 + n / 4093) % 256).unwrap()).collect()
-}
-
+/// Nothing is left of a transfer.
 #[track_caller]
-fn is_clean(bench: &Workbench) {
+pub(crate) fn is_clean(bench: &Workbench) {
     let partial = bench.cache().join("store-v1/partial");
-    let left = fs_err::read_dir(partial).map_or(0, Iterator::count);
-    assert_eq!(left, 0, "partials are left");
+    let left: Vec<_> =
+        fs_err::read_dir(partial).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(left, Vec::<std::path::PathBuf>::new(), "partials are left");
     bench.has_no_temporary_files();
 }
 
@@ -83,42 +88,15 @@ fn people_and_programs_see_what_was_fetched() {
 }
 
 #[test]
-fn a_kill_costs_no_more_than_what_was_in_flight() {
-    let weights = weights();
-    for percent in [10, 50, 99] {
-        let (bench, hub) = (Workbench::new(), Hub::start());
-        hub.repo("org/repo").lfs("a.gguf", weights.clone()).publish();
-        hub.limit_rate(Some(30 << 20));
-        let mut child = start(&bench, &hub);
-        let enough = (SIZE / 100 * percent) as u64;
-        assert!(
-            hub.wait_until(Duration::from_secs(60), |hub| hub.bytes_sent("a.gguf") >= enough),
-            "{percent} %"
-        );
-        child.kill().unwrap();
-        child.wait().unwrap();
-        hub.limit_rate(None);
-        let before = hub.bytes_sent("a.gguf");
-        hub.reset_counts();
-        let done = run(&bench, &hub, &["ensure", ID]);
-        assert_eq!(done.status, 0, "{}", done.stderr);
-        let again = hub.bytes_sent("a.gguf") + before;
-        assert!(again <= SIZE as u64 + IN_FLIGHT, "{percent} %: {again} bytes in all");
-        assert_eq!(fs_err::read(done.stdout.trim()).unwrap(), weights);
-        is_clean(&bench);
-    }
-}
-
-#[test]
 fn eight_processes_make_one_download() {
     let (bench, hub) = (Workbench::new(), Hub::start());
-    hub.repo("org/repo").lfs("a.gguf", weights()).publish();
-    let children: Vec<_> = (0..8).map(|_| start(&bench, &hub)).collect();
+    hub.repo("org/repo").lfs("a.gguf", vec![7; usize::try_from(SIZE).unwrap()]).publish();
+    let children: Vec<_> = (0..8).map(|_| start(&bench, &hub, &["ensure", ID])).collect();
     for child in children {
         let done = child.wait_with_output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
-    assert_eq!(hub.bytes_sent("a.gguf"), SIZE as u64);
+    assert_eq!(hub.bytes_sent("a.gguf"), SIZE);
     is_clean(&bench);
 }
 
@@ -142,41 +120,151 @@ fn a_token_of_the_environment_goes_to_the_hub_alone() {
 }
 
 #[test]
-#[ignore = "needs strace; .ci/run installs it"]
-fn killed_at_every_system_call_of_the_store() {
-    let hub = Hub::start();
-    hub.repo("org/repo").lfs("a.gguf", "some weights").file("config.json", "{}").publish();
-    for call in [
-        "rename,renameat,renameat2",
-        "fsync,fdatasync",
-        "link,linkat",
-        "mkdir",
-        "chmod,fchmod,fchmodat",
-        "unlink,unlinkat,rmdir",
-    ] {
-        let (bench, mut kills) = (Workbench::new(), 0);
-        for count in 1..60 {
-            let plain = command(&bench, &hub, &["ensure", "hf:org/repo?include=*"]);
-            let mut strace = Command::new("strace");
-            let inject = format!("inject={call}:signal=KILL:when={count}");
-            strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject]);
-            strace.arg(plain.get_program()).args(plain.get_args()).current_dir(bench.path(""));
-            strace.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            let killed = finish(&mut strace);
-            let list = bench.run(&["list", "--json"]);
-            assert_eq!(list.status, 0, "{call} {count}: {}", list.stderr);
-            let done = run(&bench, &hub, &["ensure", "hf:org/repo?include=*"]);
-            assert_eq!(done.status, 0, "{call} {count}: {}", done.stderr);
-            let root = std::path::Path::new(done.stdout.trim());
-            assert_eq!(fs_err::read(root.join("a.gguf")).unwrap(), b"some weights");
-            let partial = bench.cache().join("store-v1/partial");
-            assert_eq!(fs_err::read_dir(partial).map_or(0, Iterator::count), 0, "{call} {count}");
-            if killed.status == 0 {
-                break;
-            }
-            kills += 1;
-            assert_eq!(run(&bench, &hub, &["remove", "hf:org/repo?include=*"]).status, 0);
-        }
-        assert!(kills > 0, "{call} never killed");
+fn every_name_of_a_repository_arrives_as_it_is() {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    let names = [
+        "with space.bin",
+        "a#b.bin",
+        "a[1]{2}.bin",
+        "100%.bin",
+        "a%20b.bin",
+        "what?.bin",
+        "a+b&c=d;e.bin",
+        "\"quoted\" 'too'.bin",
+        "h\u{e9}-\u{6a21}\u{578b}-\u{1f600}.bin",
+        "Case.bin",
+        "case.bin",
+        "sub folder/deep#er/x.bin",
+    ];
+    let mut repo = hub.repo("org/repo").branch("feature/x y#1".replace(' ', "-").as_str()).tag("v1.0");
+    for name in names {
+        repo = repo.lfs(name, format!("large {name}")).file(&format!("{name}.txt"), format!("small {name}"));
     }
+    let commit = repo.file("empty.txt", "").lfs("empty.bin", "").publish();
+    for revision in ["feature/x-y#1", "v1.0", &commit] {
+        let done = run(&bench, &hub, &["ensure", "hf:org/repo?include=*", "--revision", revision, "--json"]);
+        assert_eq!((done.status, done.stderr.as_str()), (0, ""), "{revision}");
+        let model: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!(model["revision"], commit.as_str());
+        let root = Path::new(model["local_path"].as_str().unwrap());
+        let has = |name: &str, text: &str| {
+            let path = root.join(name);
+            assert!(fs_err::symlink_metadata(&path).unwrap().is_file(), "{name}: a real file");
+            assert_eq!(fs_err::read_to_string(path).unwrap(), text);
+        };
+        for name in names {
+            has(name, &format!("large {name}"));
+            has(&format!("{name}.txt"), &format!("small {name}"));
+        }
+        has("empty.txt", "");
+        has("empty.bin", "");
+        assert_eq!(model["files"].as_array().unwrap().len(), 2 * names.len() + 2);
+    }
+    for name in names {
+        let id = format!("hf:org/repo@v1.0/{name}");
+        let done = run(&bench, &hub, &["ensure", &id]);
+        assert_eq!(
+            fs_err::read_to_string(done.stdout.trim_end()).unwrap(),
+            format!("large {name}"),
+            "{}",
+            done.stderr
+        );
+    }
+}
+
+#[test]
+fn what_is_absent_offline_says_which_command_fetches_it() {
+    let [all, some] = [&["ensure", "hf:org/repo"][..], &["ensure", "hf:org/repo", "--include", "*.json"]];
+    for (present, absent) in [(all, some), (some, all)] {
+        let (bench, hub) = (Workbench::new(), Hub::start());
+        hub.repo("org/repo").file("config.json", "{}").lfs("model.safetensors", "x").publish();
+        assert_eq!(run(&bench, &hub, present).status, 0);
+        let offline = |args: &[&str]| run(&bench, &hub, &[args, &["--offline", "--json"]].concat());
+        let there = offline(present);
+        assert!(there.status == 0 && there.stdout.contains("\"cached\": true"), "{}", there.stdout);
+        let done = offline(absent);
+        let error = serde_json::from_str::<serde_json::Value>(&done.stdout).unwrap()["error"].clone();
+        assert_eq!((done.status, &error["code"]), (5, &"offline".into()), "{error}");
+        let hint = error["hint"].as_str().unwrap();
+        let fetches = hint.split('`').nth(1).unwrap();
+        let program = Path::new(env!("CARGO_BIN_EXE_model-provisioner"));
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", fetches]).env("PATH", program.parent().unwrap()).env("HF_ENDPOINT", hub.endpoint());
+        let done = finish(shell.env("MODEL_PROVISIONER_CACHE_DIR", bench.cache()));
+        assert_eq!(done.status, 0, "{fetches}: {}", done.stderr);
+        assert_eq!(offline(absent).status, 0, "it was that very model");
+    }
+}
+
+#[test]
+fn a_limit_on_the_rate_is_kept() {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    let files = ["a.gguf", "b.bin", "c.bin"];
+    files
+        .iter()
+        .fold(hub.repo("org/repo"), |repo, name| repo.lfs(name, vec![name.as_bytes()[0]; 1 << 20]))
+        .publish();
+    let begin = std::time::Instant::now();
+    let done = run(&bench, &hub, &["ensure", "hf:org/repo?include=*", "--limit-rate", "2Mi"]);
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    let took = begin.elapsed();
+    assert!(took >= Duration::from_millis(1400), "3 MiB over several connections took only {took:?}");
+}
+
+#[test]
+fn progress_never_goes_back() {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    let sizes = [("a.bin", 40 << 20), ("b.bin", 3 << 20), ("c.bin", 0)];
+    sizes.iter().fold(hub.repo("org/repo"), |repo, (name, size)| repo.lfs(name, vec![3; *size])).publish();
+    // Cut off, and begun anew.
+    hub.fault(Fault::on("a.bin").at(Origin::Cdn).once().kind(FaultKind::Cut(At::Half)));
+    hub.fault(Fault::on("b.bin").at(Origin::Cdn).once().kind(FaultKind::Flip(7)));
+    let done = run(&bench, &hub, &["ensure", "hf:org/repo?include=*", "--progress", "json", "-q"]);
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    let events: Vec<serde_json::Value> =
+        done.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let is = |name: &'static str| move |event: &&serde_json::Value| event["event"] == name;
+    for (path, size) in sizes {
+        let of_file: Vec<_> = events.iter().filter(|event| event["path"] == path).collect();
+        assert_eq!(of_file.first().unwrap()["event"], "fetch_started", "{path}");
+        assert_eq!(of_file.last().unwrap()["event"], "fetch_ended", "{path}");
+        let counts: Vec<_> = of_file
+            .iter()
+            .copied()
+            .filter(is("fetched"))
+            .map(|event| event["done_bytes"].as_u64().unwrap())
+            .collect();
+        assert!(counts.is_sorted(), "{path}: {counts:?}");
+        assert_eq!(counts.last().copied().unwrap_or_default(), size as u64, "{path}");
+    }
+    let [first, .., last] = events.as_slice() else { panic!("{}", done.stderr) };
+    assert_eq!((&first["event"], &last["event"]), (&"resolving".into(), &"ready".into()));
+    assert_eq!(last["cached"], false);
+    let again = run(&bench, &hub, &["ensure", "hf:org/repo?include=*", "--refresh", "--progress", "json"]);
+    assert!(again.stderr.lines().any(|line| line.contains("\"cached\":true")), "{}", again.stderr);
+}
+
+/// The most memory that a process ever held, in KiB, read until it is gone.
+fn peak_kib(child: &mut Child) -> u64 {
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = fs_err::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0);
+        peak = peak.max(now);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    peak
+}
+
+#[test]
+fn a_large_file_takes_little_memory() {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    hub.repo("org/repo").lfs_synthetic("a.gguf", 256 << 20, 1).publish();
+    let mut child = start(&bench, &hub, &["ensure", ID]);
+    let peak = peak_kib(&mut child);
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(peak > 1000 && peak < 48 << 10, "{peak} KiB");
 }

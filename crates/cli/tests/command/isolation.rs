@@ -4,18 +4,67 @@
 
 use std::{path::Path, process::Command};
 
-use crate::workbench::{Workbench, finish};
+use testkit::Hub;
+
+use crate::{
+    hub,
+    workbench::{Finished, Workbench, finish},
+};
 
 /// Runs the command under `strace`, and returns the calls that were traced.
 fn trace(bench: &Workbench, calls: &str, args: &[&str]) -> String {
     let log = bench.path("strace.log");
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-s", "4096", "-o"]).arg(&log).args(["-e", &format!("trace={calls}")]);
-    strace.arg(bench.command().get_program()).args(args).current_dir(bench.path(""));
-    strace.env("MODEL_PROVISIONER_CACHE_DIR", bench.cache());
-    let done = finish(&mut strace);
+    let (calls, log_text) = (format!("trace={calls}"), log.to_str().unwrap());
+    let mut command = bench.command();
+    command.args(args);
+    let done = under(&["strace", "-f", "-qq", "-s", "4096", "-o", log_text, "-e", &calls], bench, &command);
     assert_eq!(done.status, 0, "{}", done.stderr);
     fs_err::read_to_string(log).unwrap()
+}
+
+/// Runs a command by another program.
+fn under(program: &[&str], bench: &Workbench, command: &Command) -> Finished {
+    let mut outer = Command::new(program[0]);
+    outer.args(&program[1..]).arg(command.get_program()).args(command.get_args());
+    outer.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    finish(outer.current_dir(bench.path("")))
+}
+
+/// A cache with a file and a repository of a hub that is gone by now.
+fn fetched() -> (Workbench, [&'static str; 2]) {
+    let (bench, hub, ids) = (Workbench::new(), Hub::start(), ["hf:org/repo", "hf:org/repo@main/a.gguf"]);
+    let repo = hub.repo("org/repo").file("config.json", "{}").lfs("model.safetensors", "x");
+    repo.lfs("a.gguf", "GGUF").publish();
+    for id in ids {
+        let done = hub::run(&bench, &hub, &["ensure", id]);
+        assert_eq!(done.status, 0, "{}", done.stderr);
+    }
+    (bench, ids)
+}
+
+#[test]
+#[ignore = "needs unshare, and the right to use it"]
+fn a_present_model_of_the_hub_needs_no_network() {
+    let (bench, ids) = fetched();
+    for id in ids {
+        let command = hub::command(&bench, "http://127.0.0.1:1", &["ensure", id, "--json"]);
+        let done = under(&["unshare", "-rn"], &bench, &command);
+        assert_eq!((done.status, done.stderr.as_str()), (0, ""));
+        let model: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!(model["cached"], true, "{model}");
+    }
+    let absent = hub::command(&bench, "http://127.0.0.1:1", &["ensure", "hf:org/other"]);
+    assert_eq!(under(&["unshare", "-rn"], &bench, &absent).status, 6);
+}
+
+#[test]
+#[ignore = "needs strace; .ci/run installs it"]
+fn a_present_model_of_the_hub_opens_no_socket() {
+    let (bench, ids) = fetched();
+    for id in ids {
+        let calls = trace(&bench, "network", &["ensure", id]);
+        assert!(!calls.contains("socket(") && !calls.contains("connect("), "{id}: {calls}");
+    }
 }
 
 #[test]

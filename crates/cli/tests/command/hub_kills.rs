@@ -1,0 +1,182 @@
+//! `kill -9` in the middle of a download: nothing that arrived is lost, nothing half is left, nothing comes twice but
+//! what was in flight.
+
+use std::{path::Path, process::Command, time::Duration};
+
+use testkit::Hub;
+
+use crate::{
+    hub::{command, is_clean, run, start},
+    workbench::{Finished, Workbench, finish},
+};
+
+const ID: &str = "hf:org/repo/a.gguf";
+
+/// Large enough that a kill finds something to cut off.
+const SIZE: usize = 48 << 20;
+
+/// The most that may be in flight when a process is killed, and what the sockets of hub and client hold beside it.
+const IN_FLIGHT: u64 = (32 + 8) << 20;
+
+fn weights() -> Vec<u8> {
+    (0..SIZE).map(|n| u8::try_from((n * 31 + n / 4093) % 256).unwrap()).collect()
+}
+
+/// A hub with the weights, and a cache in which a download of them was killed after so much of it.
+fn killed_after(weights: &[u8], percent: usize) -> (Workbench, Hub) {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    hub.repo("org/repo").lfs("a.gguf", weights.to_vec()).publish();
+    hub.limit_rate(Some(30 << 20));
+    let mut child = start(&bench, &hub, &["ensure", ID]);
+    let enough = (SIZE / 100 * percent) as u64;
+    let came = hub.wait_until(Duration::from_secs(60), |hub| hub.bytes_sent("a.gguf") >= enough);
+    assert!(came, "{percent} %");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    hub.limit_rate(None);
+    (bench, hub)
+}
+
+/// The next run, which has to end well; and how much of the weights it fetched.
+#[track_caller]
+fn next_run(bench: &Workbench, hub: &Hub, weights: &[u8]) -> u64 {
+    hub.reset_counts();
+    let done = run(bench, hub, &["ensure", ID]);
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    assert!(fs_err::read(done.stdout.trim()).unwrap() == weights, "the bytes are others");
+    is_clean(bench);
+    hub.bytes_sent("a.gguf")
+}
+
+#[test]
+fn a_kill_costs_no_more_than_what_was_in_flight() {
+    let weights = weights();
+    for percent in [10, 50, 99, 100] {
+        let (bench, hub) = killed_after(&weights, percent);
+        let before = hub.bytes_sent("a.gguf");
+        let again = before + next_run(&bench, &hub, &weights);
+        assert!(again <= SIZE as u64 + IN_FLIGHT, "{percent} %: {again} bytes in all");
+    }
+}
+
+/// The journal of the only partial.
+fn journal(bench: &Workbench) -> std::path::PathBuf {
+    let partials = fs_err::read_dir(bench.cache().join("store-v1/partial")).unwrap();
+    let folders: Vec<_> = partials.map(|entry| entry.unwrap().path()).collect();
+    let [folder] = folders.as_slice() else { panic!("{folders:?}") };
+    folder.join("journal")
+}
+
+#[test]
+fn after_another_boot_only_what_was_synced_counts() {
+    let weights = weights();
+    for synced in [0, 4] {
+        let (bench, hub) = killed_after(&weights, 60);
+        let journal = journal(&bench);
+        let text = fs_err::read_to_string(&journal).unwrap();
+        let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        assert!(text.contains(boot.trim()), "{text}");
+        // What a power loss leaves: the journal, and zeros where bytes had not reached the disk.
+        let mut data = vec![0; SIZE];
+        let mut kept = 0;
+        for line in text.lines().filter(|line| line.starts_with("done ")).take(synced) {
+            let bounds: Vec<usize> = line.split(' ').skip(1).map(|number| number.parse().unwrap()).collect();
+            data[bounds[0]..bounds[1]].copy_from_slice(&weights[bounds[0]..bounds[1]]);
+            kept += bounds[1] - bounds[0];
+        }
+        assert!((kept > 0) == (synced > 0), "{text}");
+        fs_err::write(journal.with_file_name("data"), data).unwrap();
+        let other = text.replace(boot.trim(), "00000000-0000-0000-0000-000000000000");
+        fs_err::write(&journal, format!("{other}synced {synced}\n")).unwrap();
+        assert_eq!(next_run(&bench, &hub, &weights), (SIZE - kept) as u64, "{synced} synced");
+    }
+}
+
+/// Runs `ensure` under `strace`, which kills it at the call of that number.
+fn killed_at(bench: &Workbench, hub: &Hub, id: &str, calls: &str, count: usize) -> Finished {
+    let plain = command(bench, &hub.endpoint(), &["ensure", id]);
+    let mut strace = Command::new("strace");
+    let inject = format!("inject={calls}:signal=KILL:when={count}");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject]);
+    strace.arg(plain.get_program()).args(plain.get_args()).current_dir(bench.path(""));
+    strace.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    finish(&mut strace)
+}
+
+/// More calls of one kind than the command makes.
+const MOST: usize = 200;
+
+/// All calls that change names, times or durability: between the last byte and the end of the command there are no others
+/// that matter.
+const STEPS: &str =
+    "rename,renameat,renameat2,link,linkat,fsync,fdatasync,utimensat,chmod,fchmod,fchmodat,mkdir";
+
+#[test]
+#[ignore = "needs strace; .ci/run installs it"]
+fn nothing_comes_again_once_the_last_byte_has_arrived() {
+    let (hub, weights) = (Hub::start(), vec![7; 3 << 20]);
+    hub.repo("org/repo").lfs("a.gguf", weights.clone()).publish();
+    let (mut late, mut catalogued) = (0, 0);
+    for count in 1..MOST {
+        let bench = Workbench::new();
+        hub.reset_counts();
+        let killed = killed_at(&bench, &hub, ID, STEPS, count);
+        let had_all = hub.bytes_sent("a.gguf") == weights.len() as u64;
+        let views = bench.cache().join("store-v1/models");
+        let is_committed = bench.cache_files().iter().any(|path| path.starts_with(&views));
+        let is_catalogued = run(&bench, &hub, &["show", ID]).status == 0;
+        assert!(is_committed || !is_catalogued, "{count}: in the catalog before it is there");
+        let again = next_run(&bench, &hub, &weights);
+        if killed.status == 0 {
+            assert!(
+                late > 8 && catalogued > 1,
+                "{late} kills after the last byte, {catalogued} of them in the catalog"
+            );
+            return;
+        }
+        if had_all {
+            assert_eq!(again, 0, "{count}: bytes came again");
+            late += 1;
+        }
+        catalogued += usize::from(is_committed);
+    }
+    panic!("it never ended");
+}
+
+#[test]
+#[ignore = "needs strace; .ci/run installs it"]
+fn killed_at_every_system_call_of_the_store() {
+    let (hub, id) = (Hub::start(), "hf:org/repo?include=*");
+    hub.repo("org/repo").lfs("a.gguf", "some weights").file("config.json", "{}").publish();
+    for call in [
+        "rename,renameat,renameat2",
+        "fsync,fdatasync",
+        "link,linkat",
+        "mkdir",
+        "chmod,fchmod,fchmodat",
+        "unlink,unlinkat,rmdir",
+        "flock",
+        "ftruncate",
+        "utimensat",
+        "pwrite64,write",
+        "openat",
+    ] {
+        let (bench, mut kills) = (Workbench::new(), 0);
+        for count in 1..MOST {
+            let killed = killed_at(&bench, &hub, id, call, count);
+            let list = bench.run(&["list", "--json"]);
+            assert_eq!(list.status, 0, "{call} {count}: {}", list.stderr);
+            let done = run(&bench, &hub, &["ensure", id]);
+            assert_eq!(done.status, 0, "{call} {count}: {}", done.stderr);
+            let weights = fs_err::read(Path::new(done.stdout.trim()).join("a.gguf")).unwrap();
+            assert_eq!(weights, b"some weights", "{call} {count}");
+            is_clean(&bench);
+            if killed.status == 0 {
+                break;
+            }
+            kills += 1;
+            assert_eq!(run(&bench, &hub, &["remove", id]).status, 0);
+        }
+        assert!(kills > 0, "{call} never killed");
+    }
+}
