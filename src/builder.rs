@@ -149,6 +149,10 @@ fn rebuild(cache: &Cache, store: &Store, catalog: &dyn CatalogStore) -> Result<(
         return Ok(());
     }
     let views = store.views()?;
+    // What was cut off together with the catalog is not brought again, so nobody else would tidy up after it.
+    if let Err(error) = store.sweep() {
+        tracing::debug!("what was left of unfinished work stays: {error}");
+    }
     if !views.is_empty() {
         tracing::warn!("the catalog was lost, and the records of local models with it");
     }

@@ -2,8 +2,8 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
-    os::unix::fs::PermissionsExt,
+    io::{self, Read, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,6 +15,10 @@ use crate::{Result, Store, partial::discard};
 
 const MAX_STAMP_BYTES: u64 = 4096;
 const BUFFER_BYTES: usize = 256 * 1024;
+
+/// A symlink in the place of a stamp is not followed.
+#[expect(clippy::cast_possible_wrap, reason = "a flag is a small number")]
+const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
 /// How far back a blob's modification time is set: past any file system's granularity.
 const AGE: Duration = Duration::from_secs(60);
@@ -106,14 +110,13 @@ impl Store {
         }
     }
 
-    /// Not synced: a stamp that is lost costs one reading.
+    /// Neither synced nor put in place whole: a stamp that is lost, or half written, costs one reading.
     #[expect(clippy::unused_self, reason = "what is written belongs to the store")]
     fn record_stamp(&self, blob: &Path, stamp: Stamp) -> Result<()> {
-        let folder = blob.parent().unwrap_or(blob);
-        let mut file = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(folder)?;
-        serde_json::to_writer(&mut file, &stamp).map_err(io::Error::from)?;
-        file.persist(stamp_path(blob)).map_err(|error| error.error)?;
-        Ok(())
+        let json = serde_json::to_vec(&stamp).map_err(io::Error::from)?;
+        let mut options = File::options();
+        options.create(true).truncate(true).write(true).custom_flags(NO_FOLLOW);
+        Ok(options.open(stamp_path(blob))?.write_all(&json)?)
     }
 }
 
