@@ -1,7 +1,7 @@
 //! `hf:` models through the command, against a hub on loopback.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -45,8 +45,12 @@ pub(crate) fn is_clean(bench: &Workbench) {
     let partial = bench.cache().join("store-v1/partial");
     let left: Vec<_> =
         fs_err::read_dir(partial).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(left, Vec::<std::path::PathBuf>::new(), "partials are left");
-    bench.has_no_temporary_files();
+    assert_eq!(left, Vec::<PathBuf>::new(), "partials are left");
+    let store = bench.cache().join("store-v1");
+    let is_hidden = |path: &PathBuf| path.file_name().unwrap().as_encoded_bytes().starts_with(b".");
+    let files = bench.cache_files().into_iter().filter(|path| path.starts_with(&store) && is_hidden(path));
+    let hidden: Vec<_> = files.filter(|path| !path.ends_with(".model.json")).collect();
+    assert_eq!(hidden, Vec::<PathBuf>::new(), "something is left in the store");
 }
 
 #[test]

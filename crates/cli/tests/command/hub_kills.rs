@@ -1,13 +1,18 @@
 //! `kill -9` in the middle of a download: nothing that arrived is lost, nothing half is left, nothing comes twice but
 //! what was in flight.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use testkit::Hub;
 
 use crate::{
     hub::{command, is_clean, run, start},
-    workbench::{Finished, Workbench, finish},
+    workbench::{Workbench, finish},
 };
 
 const ID: &str = "hf:org/repo/a.gguf";
@@ -60,7 +65,7 @@ fn a_kill_costs_no_more_than_what_was_in_flight() {
 }
 
 /// The journal of the only partial.
-fn journal(bench: &Workbench) -> std::path::PathBuf {
+fn journal(bench: &Workbench) -> PathBuf {
     let partials = fs_err::read_dir(bench.cache().join("store-v1/partial")).unwrap();
     let folders: Vec<_> = partials.map(|entry| entry.unwrap().path()).collect();
     let [folder] = folders.as_slice() else { panic!("{folders:?}") };
@@ -92,55 +97,76 @@ fn after_another_boot_only_what_was_synced_counts() {
     }
 }
 
-/// Runs `ensure` under `strace`, which kills it at the call of that number.
-fn killed_at(bench: &Workbench, hub: &Hub, id: &str, calls: &str, count: usize) -> Finished {
+/// Runs `ensure` under `strace`, which kills it at the call of that number: of all, or of those about a place in the
+/// cache. Each thread counts for itself, so numbers alone do not reach every call; places do.
+fn killed_at(
+    bench: &Workbench,
+    hub: &Hub,
+    id: &str,
+    calls: &str,
+    place: Option<&Path>,
+    count: usize,
+) -> bool {
     let plain = command(bench, &hub.endpoint(), &["ensure", id]);
     let mut strace = Command::new("strace");
     let inject = format!("inject={calls}:signal=KILL:when={count}");
     strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject]);
+    if let Some(place) = place {
+        strace.arg("-P").arg(bench.cache().join(place));
+    }
     strace.arg(plain.get_program()).args(plain.get_args()).current_dir(bench.path(""));
     strace.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    finish(&mut strace)
+    finish(&mut strace).status != 0
 }
 
 /// More calls of one kind than the command makes.
-const MOST: usize = 200;
+const MOST: usize = 60;
 
-/// All calls that change names, times or durability: between the last byte and the end of the command there are no others
-/// that matter.
-const STEPS: &str =
-    "rename,renameat,renameat2,link,linkat,fsync,fdatasync,utimensat,chmod,fchmod,fchmodat,mkdir";
+/// Every file and folder that a whole run leaves in the cache.
+fn places(bench: &Workbench) -> BTreeSet<PathBuf> {
+    let files = bench.cache_files().into_iter();
+    let below = |path: &Path| path.strip_prefix(bench.cache()).unwrap().to_owned();
+    files.flat_map(|path| below(&path).ancestors().map(Path::to_owned).collect::<Vec<_>>()).collect()
+}
 
 #[test]
 #[ignore = "needs strace; .ci/run installs it"]
 fn nothing_comes_again_once_the_last_byte_has_arrived() {
     let (hub, weights) = (Hub::start(), vec![7; 3 << 20]);
     hub.repo("org/repo").lfs("a.gguf", weights.clone()).publish();
-    let (mut late, mut catalogued) = (0, 0);
-    for count in 1..MOST {
-        let bench = Workbench::new();
-        hub.reset_counts();
-        let killed = killed_at(&bench, &hub, ID, STEPS, count);
-        let had_all = hub.bytes_sent("a.gguf") == weights.len() as u64;
-        let views = bench.cache().join("store-v1/models");
-        let is_committed = bench.cache_files().iter().any(|path| path.starts_with(&views));
-        let is_catalogued = run(&bench, &hub, &["show", ID]).status == 0;
-        assert!(is_committed || !is_catalogued, "{count}: in the catalog before it is there");
-        let again = next_run(&bench, &hub, &weights);
-        if killed.status == 0 {
-            assert!(
-                late > 8 && catalogued > 1,
-                "{late} kills after the last byte, {catalogued} of them in the catalog"
-            );
-            return;
+    let whole = Workbench::new();
+    next_run(&whole, &hub, &weights);
+    let places = places(&whole);
+    let calls = "rename,renameat,renameat2,link,linkat,fsync,fdatasync,utimensat,chmod,fchmod,fchmodat,mkdir,\
+                 write,pwrite64,openat,flock,ftruncate,unlink,unlinkat";
+    let (mut late, mut committed) = (0, 0);
+    for place in &places {
+        for count in 1..MOST {
+            let (bench, what) = (Workbench::new(), format!("{} {count}", place.display()));
+            hub.reset_counts();
+            let is_killed = killed_at(&bench, &hub, ID, calls, Some(place), count);
+            let had_all = hub.bytes_sent("a.gguf") == weights.len() as u64;
+            let is_committed = bench.cache().join(place_of_view(&places)).exists();
+            let is_catalogued = run(&bench, &hub, &["show", ID]).status == 0;
+            assert!(is_committed || !is_catalogued, "{what}: in the catalog before it is there");
+            let again = next_run(&bench, &hub, &weights);
+            if !is_killed {
+                break;
+            }
+            if had_all {
+                assert_eq!(again, 0, "{what}: bytes came again");
+                late += 1;
+            }
+            committed += usize::from(is_committed && !is_catalogued);
         }
-        if had_all {
-            assert_eq!(again, 0, "{count}: bytes came again");
-            late += 1;
-        }
-        catalogued += usize::from(is_committed);
     }
-    panic!("it never ended");
+    assert!(late >= 15, "{late} kills after the last byte");
+    assert!(committed > 2, "{committed} kills between commit and catalog");
+}
+
+/// The seal, which has no name before its whole view has.
+fn place_of_view(places: &BTreeSet<PathBuf>) -> &Path {
+    places.iter().find(|place| place.ends_with(".model.json")).unwrap()
 }
 
 #[test]
@@ -163,7 +189,7 @@ fn killed_at_every_system_call_of_the_store() {
     ] {
         let (bench, mut kills) = (Workbench::new(), 0);
         for count in 1..MOST {
-            let killed = killed_at(&bench, &hub, id, call, count);
+            let is_killed = killed_at(&bench, &hub, id, call, None, count);
             let list = bench.run(&["list", "--json"]);
             assert_eq!(list.status, 0, "{call} {count}: {}", list.stderr);
             let done = run(&bench, &hub, &["ensure", id]);
@@ -171,7 +197,7 @@ fn killed_at_every_system_call_of_the_store() {
             let weights = fs_err::read(Path::new(done.stdout.trim()).join("a.gguf")).unwrap();
             assert_eq!(weights, b"some weights", "{call} {count}");
             is_clean(&bench);
-            if killed.status == 0 {
+            if !is_killed {
                 break;
             }
             kills += 1;
