@@ -11,8 +11,8 @@ provision:
 test:
     cargo test --workspace
 
-# The tests that need strace
-test-strace:
+# The tests that need strace, unshare or openssl
+test-ignored:
     cargo test --workspace -- --ignored
 
 # The promises that take long, in full: many processes, many kills

@@ -58,11 +58,35 @@ async fn what_does_not_pass_fails_cleanly() {
     fails_with(on().kind(FaultKind::Flip(1000)), "digest-mismatch").await;
     fails_with(on().kind(FaultKind::ShiftRange(1)), "source-invalid").await;
     fails_with(on().kind(FaultKind::HtmlPage), "source-invalid").await;
+    // After a first range that was well.
+    fails_with(on().after(1).kind(FaultKind::HtmlPage), "source-invalid").await;
+    for (status, expected) in [(403, "unauthorized"), (404, "not-found"), (500, "source-unavailable")] {
+        fails_with(on().after(1).kind(FaultKind::Refuse(Refusal::status(status))), expected).await;
+    }
     fails_with(Fault::on("a.gguf").kind(FaultKind::Refuse(Refusal::status(500))), "source-unavailable").await;
     fails_with(Fault::on("a.gguf").kind(FaultKind::Refuse(Refusal::status(404))), "not-found").await;
     fails_with(Fault::on("a.gguf").kind(FaultKind::Refuse(Refusal::status(403))), "unauthorized").await;
     fails_with(Fault::on("a.gguf").kind(FaultKind::RedirectToSelf), "source-invalid").await;
     fails_with(Fault::on("*").kind(FaultKind::Entries(vec!["../../x".into()])), "source-invalid").await;
+}
+
+#[tokio::test]
+async fn an_error_page_never_becomes_a_small_file() {
+    for name in ["config.json", "page.html", "notes.txt"] {
+        let bench = Workbench::new();
+        bench.hub.repo("org/repo").file(name, "what was published").publish();
+        bench.hub.fault(Fault::on(name).kind(FaultKind::HtmlPage));
+        let id = format!("hf:org/repo/{name}");
+        let result = bench.provisioner().ensure_present_str(&id, None).await;
+        assert_eq!(code(result), "source-invalid", "{name}");
+        assert!(!bench.cache().join("store-v1/models").exists());
+        bench.hub.clear_faults();
+        // As long as the file is, and of no type.
+        let page = Refusal::status(200).body("<html>log in!</html>"[..18].to_owned());
+        bench.hub.fault(Fault::on(name).kind(FaultKind::Refuse(page)));
+        let result = bench.provisioner().ensure_present_str(&id, None).await;
+        assert_eq!(code(result), "digest-mismatch", "{name}");
+    }
 }
 
 #[tokio::test]

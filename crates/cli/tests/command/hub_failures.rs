@@ -197,19 +197,21 @@ fn what_passes() {
     let check = |faults: Vec<Fault>, at_least: Duration| {
         let (bench, hub) = (Workbench::new(), hub());
         let told = format!("{faults:?}");
-        faults.into_iter().for_each(|fault| hub.fault(fault));
+        for fault in faults {
+            hub.fault(fault);
+        }
         let begin = Instant::now();
         let done = finish(&mut command(&bench, &hub.endpoint(), &["ensure", A]));
         assert_eq!((done.status, done.stderr.as_str()), (0, ""), "{told}");
         assert!(begin.elapsed() >= at_least, "{told}: {:?}", begin.elapsed());
         assert!(begin.elapsed() < SOON, "{told}: {:?}", begin.elapsed());
-        assert_eq!(fs_err::read(done.stdout.trim()).unwrap(), [7; 100_000], "{told}");
+        assert_eq!(fs_err::read(done.stdout.trim()).unwrap(), vec![7; 100_000], "{told}");
         is_clean(&bench);
     };
     thread::scope(|scope| {
         for pattern in ["/api/", "a.gguf"] {
             scope.spawn(move || {
-                check(vec![Fault::on(pattern).times(3).kind(refuse(503))], Duration::from_secs(2))
+                check(vec![Fault::on(pattern).times(3).kind(refuse(503))], Duration::from_secs(2));
             });
             let busy = FaultKind::Refuse(Refusal::status(429).retry_after_s(2));
             scope.spawn(move || check(vec![Fault::on(pattern).once().kind(busy)], Duration::from_secs(2)));
