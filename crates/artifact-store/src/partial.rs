@@ -125,7 +125,7 @@ impl Store {
     /// Whether nothing in a folder changed for a long time, by the clock of the file system.
     fn is_quiet(&self, folder: &Path) -> bool {
         let modified = |path: &Path| fs_err::metadata(path).and_then(|metadata| metadata.modified()).ok();
-        let clock = self.locks().join(".clock");
+        let clock = self.locks().join("clock");
         let Some(now) = durable_fs::touch(&clock).ok().and_then(|()| modified(&clock)) else { return false };
         let last = [folder.to_owned(), folder.join("data"), folder.join("journal")];
         let last = last.iter().filter_map(|path| modified(path)).max().unwrap_or(SystemTime::UNIX_EPOCH);

@@ -43,7 +43,7 @@ impl Store {
     /// Whether locks in the store keep everybody out.
     pub(crate) fn lock_trust(&self) -> Result<LockTrust> {
         durable_fs::create_folders(&self.locks())?;
-        Ok(durable_fs::lock_trust(&self.locks().join(".probe"))?)
+        Ok(durable_fs::lock_trust(&self.locks().join("probe"))?)
     }
 
     pub(crate) fn trusts_locks(&self) -> bool {

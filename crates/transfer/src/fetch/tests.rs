@@ -124,7 +124,7 @@ fn transfer() -> Transfer {
         connections: 4,
         chunk_bytes: 10_000,
         window_bytes: 40_000,
-        stall: Duration::from_millis(50),
+        stall: Duration::from_millis(300),
         retries: 3,
         pause: Duration::from_millis(1),
         ..Settings::default()
