@@ -13,13 +13,18 @@ use crate::failure::Failure;
 
 /// Whether `HF_HUB_OFFLINE` says that the network is off limits.
 pub(crate) fn is_offline() -> bool {
+    is_set("HF_HUB_OFFLINE")
+}
+
+/// Whether a variable says yes.
+fn is_set(name: &str) -> bool {
     let says_so =
         |text: &str| !matches!(text.to_ascii_uppercase().as_str(), "" | "0" | "OFF" | "NO" | "FALSE");
-    env::var("HF_HUB_OFFLINE").is_ok_and(|text| says_so(&text))
+    env::var(name).is_ok_and(|text| says_so(&text))
 }
 
 /// Adds the Hugging Face Hub: `HF_ENDPOINT`, and the token of `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, `HF_TOKEN_PATH`, or
-/// `HF_HOME/token`.
+/// `HF_HOME/token`. With `HF_HUB_DISABLE_XET`, its files come by plain HTTP alone.
 #[cfg(feature = "hf")]
 pub(crate) fn with_hub(
     builder: ProvisionerBuilder,
@@ -29,6 +34,8 @@ pub(crate) fn with_hub(
     let endpoint = env::var("HF_ENDPOINT").ok().filter(|text| !text.trim().is_empty());
     let settings =
         HubSettings::new(endpoint.as_deref()).map_err(Error::from)?.token(token()).timeout(timeout);
+    #[cfg(feature = "xet")]
+    let settings = settings.xet(!is_set("HF_HUB_DISABLE_XET"));
     Ok(builder.fetcher(HubFetcher::new(settings)))
 }
 

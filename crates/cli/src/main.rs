@@ -16,6 +16,7 @@ use std::{env, process::ExitCode, time::Duration};
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::{filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{args::Args, commands::Next, failure::Failure, output::Output};
 
@@ -93,7 +94,8 @@ fn refuse(error: &clap::Error) -> ExitCode {
     exit::status(Failure::usage("").code)
 }
 
-/// Log lines go to standard error: warnings, or everything with `-v`.
+/// Log lines go to standard error: warnings, or everything with `-v`. What the client of Xet logs stays out: it names addresses
+/// that are signed, and what it warns of is tried again or fetched by plain HTTP.
 fn start_log(args: &Args) {
     let level = match (args.common.verbose, args.common.quiet) {
         (true, _) => tracing::Level::DEBUG,
@@ -101,5 +103,6 @@ fn start_log(args: &Args) {
         (false, false) => tracing::Level::WARN,
     };
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
-    log.without_time().log_internal_errors(false).init();
+    let foreign = filter_fn(|line| !line.target().starts_with("xet"));
+    log.without_time().log_internal_errors(false).finish().with(foreign).init();
 }

@@ -23,6 +23,8 @@ pub(crate) struct TreeFile {
     pub(crate) size: u64,
     /// The SHA-256 of a large file; the git blob id of a small one.
     pub(crate) digest: Digest,
+    /// What names it in Xet, where it is stored there: 64 hex digits.
+    pub(crate) xet_hash: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +41,8 @@ struct Entry {
     size: u64,
     oid: String,
     lfs: Option<Lfs>,
+    #[serde(rename = "xetHash")]
+    xet_hash: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +91,12 @@ impl Http {
         self.address(&[], repo, &segments)
     }
 
+    /// Where a token for the Xet storage of a commit's files is asked for.
+    #[cfg(feature = "xet")]
+    pub(crate) fn xet_token_address(&self, repo: &str, commit: &str) -> Url {
+        self.address(&["api", "models"], repo, &["xet-read-token", commit])
+    }
+
     /// An address below the endpoint. Each segment is encoded by itself, a revision with slashes too.
     fn address(&self, before: &[&str], repo: &str, after: &[&str]) -> Url {
         let mut url = self.endpoint().clone();
@@ -97,7 +107,7 @@ impl Http {
     }
 
     /// A document, and the address of the next page.
-    async fn json<T: DeserializeOwned>(&self, url: Url) -> Result<(T, Option<Url>), FetchError> {
+    pub(crate) async fn json<T: DeserializeOwned>(&self, url: Url) -> Result<(T, Option<Url>), FetchError> {
         let answer = self.get(url, ByteRange::ALL).await?;
         let url = answer.url;
         let next = answer.response.headers().get(LINK).and_then(|link| next_page(link.to_str().ok()?));
@@ -132,7 +142,10 @@ fn listed(entry: Entry) -> Result<TreeFile, String> {
         Some(lfs) => (Digest::new(DigestAlgorithm::Sha256, lfs.oid.trim_start_matches("sha256:")), lfs.size),
         None => (Digest::new(DigestAlgorithm::GitSha1, &entry.oid), entry.size),
     };
-    Ok(TreeFile { digest: digest.map_err(|error| format!("`{path}`: {error}"))?, path, size })
+    let digest = digest.map_err(|error| format!("`{path}`: {error}"))?;
+    // What is no hash is none: the file is to be had without.
+    let is_hash = |hash: &String| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    Ok(TreeFile { path, size, digest, xet_hash: entry.xet_hash.filter(is_hash) })
 }
 
 /// The address in `Link: <…>; rel="next"` (RFC 8288).

@@ -256,6 +256,7 @@ mod tests {
 
     fn tree(paths: &[&str]) -> Vec<TreeFile> {
         let file = |path: &&str| TreeFile {
+            xet_hash: None,
             path: path.parse().unwrap(),
             size: 20_000,
             digest: Digest::sha256([1; 32]),

@@ -28,12 +28,20 @@ pub struct HubFetcher {
     http: Http,
     /// Where the hub sent us for a file: the next range is asked for there, until that address is refused.
     sent_to: Mutex<HashMap<String, Url>>,
+    /// The other road to large files, where it may be taken.
+    #[cfg(feature = "xet")]
+    xet: Option<crate::xet::Xet>,
 }
 
 impl HubFetcher {
     /// A fetcher for one hub. It opens nothing before it is asked.
     pub fn new(settings: HubSettings) -> Self {
-        Self { http: Http::new(settings), sent_to: Mutex::default() }
+        Self {
+            #[cfg(feature = "xet")]
+            xet: settings.xet.then(|| crate::xet::Xet::new(&settings)),
+            http: Http::new(settings),
+            sent_to: Mutex::default(),
+        }
     }
 
     fn known_place(&self, address: &str) -> Option<Url> {
@@ -88,13 +96,14 @@ impl ModelFetcher for HubFetcher {
         let commit = self.http.commit_of(hub, request.revision.as_deref()).await?;
         let tree = self.http.tree_of(hub, &commit).await?;
         let choice = choose(hub.repo(), hub.target(), tree)?;
-        let files = choice.files.into_iter().map(|file| ManifestFile {
-            locator: Locator::Streamed(
-                self.http.file_address(hub.repo(), &commit, file.path.as_str()).into(),
-            ),
-            path: file.path,
-            size: file.size,
-            digest: Some(file.digest),
+        let files = choice.files.into_iter().map(|file| {
+            let address = String::from(self.http.file_address(hub.repo(), &commit, file.path.as_str()));
+            #[cfg(feature = "xet")]
+            if let (Some(xet), Some(hash)) = (&self.xet, file.xet_hash) {
+                xet.list(&address, hash, self.http.xet_token_address(hub.repo(), &commit));
+            }
+            let (path, size, digest) = (file.path, file.size, Some(file.digest));
+            ManifestFile { path, size, digest, locator: Locator::Streamed(address) }
         });
         let manifest = Manifest::new(request.reference.clone(), files.collect(), choice.entry)
             .map_err(|error| FetchError::new(FetchErrorKind::Invalid, error.to_string()))?;
@@ -118,6 +127,12 @@ impl ModelFetcher for HubFetcher {
             let range = ByteRange { start: end, end: Some(end) };
             let stream = Box::pin(futures_util::stream::empty());
             return Ok(Opened { range, total_size: Some(file.size), validator: None, stream });
+        }
+        #[cfg(feature = "xet")]
+        if let Some(xet) = &self.xet
+            && let Some(opened) = xet.open(&self.http, address, file.size, range.start..end).await
+        {
+            return Ok(opened);
         }
         let Answer { response, url } = self.ask(address, range).await?;
         let headers = response.headers();

@@ -18,8 +18,8 @@ use reqwest::{
 use crate::HubSettings;
 
 const MAX_REDIRECTS: usize = 10;
-const CONNECT: Duration = Duration::from_secs(15);
-const USER_AGENT: &str = concat!("model-provisioner/", env!("CARGO_PKG_VERSION"));
+pub(crate) const CONNECT: Duration = Duration::from_secs(15);
+pub(crate) const USER_AGENT: &str = concat!("model-provisioner/", env!("CARGO_PKG_VERSION"));
 
 /// A client of one hub.
 #[derive(Debug)]

@@ -5,12 +5,17 @@
 //!
 //! Endpoint and token are given, never read from the environment. The token goes to the endpoint's own origin, and
 //! nowhere else: not along a redirect to another host, and not back after one.
+//!
+//! With the feature `xet`, files that the Hub stores in Xet are streamed from there, and by plain HTTP where that fails.
+#![cfg(feature = "native")]
 
 mod api;
 mod choose;
 mod fetcher;
 mod http;
 mod settings;
+#[cfg(feature = "xet")]
+mod xet;
 
 pub use fetcher::HubFetcher;
 pub use settings::{HubSettings, Token};

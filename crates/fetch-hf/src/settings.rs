@@ -39,6 +39,8 @@ pub struct HubSettings {
     pub(crate) endpoint: Url,
     pub(crate) token: Option<Token>,
     pub(crate) timeout: Duration,
+    #[cfg(feature = "xet")]
+    pub(crate) xet: bool,
 }
 
 impl HubSettings {
@@ -60,13 +62,28 @@ impl HubSettings {
         if !endpoint.username().is_empty() || endpoint.password().is_some() {
             return Err(invalid("it may not carry a user name or a password"));
         }
-        Ok(Self { endpoint, token: None, timeout: DEFAULT_TIMEOUT })
+        Ok(Self {
+            endpoint,
+            token: None,
+            timeout: DEFAULT_TIMEOUT,
+            #[cfg(feature = "xet")]
+            xet: true,
+        })
     }
 
     /// How long a connection may be silent before it is given up.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Whether files that the hub stores in Xet are fetched from there. They are, unless this says no; then they come by plain
+    /// HTTP, as they do where Xet fails.
+    #[cfg(feature = "xet")]
+    #[must_use]
+    pub fn xet(mut self, xet: bool) -> Self {
+        self.xet = xet;
         self
     }
 

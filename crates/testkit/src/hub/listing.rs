@@ -47,6 +47,12 @@ pub(super) fn info(repo: &Repo, snapshot: &Snapshot, request: &Request) -> Value
     })
 }
 
+/// `GET /api/models/{id}/xet-read-token/{rev}`: where the files lie in Xet, and a token for there.
+pub(super) fn xet_token(cas: &str, repo: &Repo) -> Value {
+    // Until the year 2100.
+    json!({ "casUrl": cas, "accessToken": format!("xet-token-for-{}", repo.id), "exp": 4_102_444_800_u64 })
+}
+
 /// `GET /api/models/{id}/tree/{rev}/{folder}`, in pages. `None` where there is no such folder.
 pub(super) fn tree(
     shared: &Shared,
@@ -124,6 +130,9 @@ fn blob(snapshot: &Snapshot, path: &str) -> Value {
     let mut blob = json!({ "type": "file", "oid": entry.oid, "size": size, "path": path });
     if let Some(sha256) = &entry.sha256 {
         blob["lfs"] = json!({ "oid": sha256, "size": size, "pointerSize": entry.pointer_size });
+    }
+    if let Some(hash) = &entry.xet_hash {
+        blob["xetHash"] = json!(hash);
     }
     blob
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     content::Content,
     fault::{ContentLength, Refusal},
+    repo::Entry,
     request::Request,
     routes::{File, Found, Way},
     server::{Shared, State},
@@ -82,7 +83,7 @@ impl Reply {
 pub(super) fn reply(shared: &Shared, state: &mut State, request: &Request, found: Found) -> Reply {
     match found {
         Found::Refusal(refusal) => refuse(refusal),
-        Found::Info(value) => json(&value),
+        Found::Info(value) | Found::XetToken(value) => json(&value),
         Found::Tree { entries, next } => {
             let reply = json(&Value::Array(entries));
             match next {
@@ -110,12 +111,15 @@ fn hand_out(shared: &Shared, state: &mut State, request: &Request, file: File) -
     let size = entry.content.size().to_string();
     match way {
         Way::ToCdn { commit } => {
+            let xet = xet_headers(shared, state, &repo, &commit, &entry);
             let target = state.signatures.sign(&repo, &path, entry);
-            Reply::new(302)
+            let mut reply = Reply::new(302)
                 .header("Location", format!("{}{target}", shared.cdn_endpoint()))
                 .header("X-Repo-Commit", commit)
                 .header("X-Linked-ETag", etag)
-                .header("X-Linked-Size", size)
+                .header("X-Linked-Size", size);
+            reply.headers.extend(xet);
+            reply
         }
         Way::ToCache { commit } => {
             let target = format!("/api/resolve-cache/models/{repo}/{commit}/{path}");
@@ -130,6 +134,21 @@ fn hand_out(shared: &Shared, state: &mut State, request: &Request, file: File) -
         }
         Way::Cdn => ranged(request, &entry.content).header("ETag", etag),
     }
+}
+
+/// What the redirect to the CDN says of a file that lies in Xet. The CDN itself says nothing of it.
+fn xet_headers(
+    shared: &Shared,
+    state: &State,
+    repo: &str,
+    commit: &str,
+    entry: &Entry,
+) -> Vec<(String, String)> {
+    let (Some(hash), Some(cas)) = (&entry.xet_hash, &state.settings.xet_cas) else { return Vec::new() };
+    let token =
+        format!("<{}/api/models/{repo}/xet-read-token/{commit}>; rel=\"xet-auth\"", shared.endpoint());
+    let plan = format!("<{cas}/v1/reconstructions/{hash}>; rel=\"xet-reconstruction-info\"");
+    vec![("X-Xet-Hash".to_owned(), hash.clone()), ("Link".to_owned(), format!("{token}, {plan}"))]
 }
 
 /// The whole, the part that is asked for, or 416.

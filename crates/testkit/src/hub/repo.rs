@@ -100,6 +100,18 @@ impl Publication {
         self.entry(path, Entry::lfs(content, sha256.to_owned()))
     }
 
+    /// A large file that lies in Xet too: what [`Hub::xet_cas`](super::Hub::xet_cas) names must have it under that hash. Who
+    /// does not speak Xet gets it from the CDN.
+    ///
+    /// # Panics
+    /// Never: nothing is read from disk.
+    pub fn xet(self, path: &str, bytes: impl Into<Bytes>, xet_hash: &str) -> Self {
+        let content = Content::Bytes(bytes.into());
+        let sha256 = content.sha256().expect("it is in memory");
+        let entry = Entry { xet_hash: Some(xet_hash.to_owned()), ..Entry::lfs(content, sha256) };
+        self.entry(path, entry)
+    }
+
     /// Moves this branch instead of `main`. The name may hold slashes.
     pub fn branch(mut self, name: &str) -> Self {
         name.clone_into(&mut self.draft.branch);
@@ -144,11 +156,19 @@ pub(super) struct Entry {
     /// The SHA-256 of a large file.
     pub(super) sha256: Option<String>,
     pub(super) pointer_size: usize,
+    /// What names it in Xet, where it lies there.
+    pub(super) xet_hash: Option<String>,
 }
 
 impl Entry {
     pub(super) fn git(bytes: Bytes) -> Self {
-        Self { oid: git_oid(&bytes), content: Content::Bytes(bytes), sha256: None, pointer_size: 0 }
+        Self {
+            oid: git_oid(&bytes),
+            content: Content::Bytes(bytes),
+            sha256: None,
+            pointer_size: 0,
+            xet_hash: None,
+        }
     }
 
     pub(super) fn lfs(content: Content, sha256: String) -> Self {
@@ -156,7 +176,7 @@ impl Entry {
         let pointer =
             format!("version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n");
         let oid = git_oid(pointer.as_bytes());
-        Self { content, oid, sha256: Some(sha256), pointer_size: pointer.len() }
+        Self { content, oid, sha256: Some(sha256), pointer_size: pointer.len(), xet_hash: None }
     }
 
     /// What names the content: the SHA-256 of a large file, the git id of a small one.

@@ -23,6 +23,7 @@ pub(super) enum Found {
         next: Option<String>,
     },
     Info(Value),
+    XetToken(Value),
     Refusal(Refusal),
 }
 
@@ -106,7 +107,7 @@ fn on_hub(shared: &Shared, state: &State, request: &Request) -> Result<Found, Re
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
         ["api", "models", rest @ ..] => {
-            let (id, rest) = split_id(rest, &["revision", "tree", "paths-info"]);
+            let (id, rest) = split_id(rest, &["revision", "tree", "paths-info", "xet-read-token"]);
             let repo = seek(state, request, &id)?;
             match rest {
                 [] => Ok(Found::Info(listing::info(repo, &*snapshot(repo, "main")?, request))),
@@ -121,6 +122,12 @@ fn on_hub(shared: &Shared, state: &State, request: &Request) -> Result<Found, Re
                 ["paths-info", revision] => {
                     let entries = listing::paths_info(&*snapshot(repo, revision)?, request);
                     Ok(Found::Tree { entries, next: None })
+                }
+                ["xet-read-token", revision] => {
+                    check_gate(state, repo, request)?;
+                    snapshot(repo, revision)?;
+                    let cas = state.settings.xet_cas.as_deref().ok_or_else(|| Refusal::status(404))?;
+                    Ok(Found::XetToken(listing::xet_token(cas, repo)))
                 }
                 _ => Err(Refusal::status(404)),
             }
@@ -165,13 +172,8 @@ fn snapshot(repo: &Repo, revision: &str) -> Result<Arc<Snapshot>, Refusal> {
     })
 }
 
-fn file(
-    state: &State,
-    repo: &Repo,
-    request: &Request,
-    rest: &[&str],
-    is_cached: bool,
-) -> Result<Found, Refusal> {
+/// Refuses who has not been let into a gated repo.
+fn check_gate(state: &State, repo: &Repo, request: &Request) -> Result<(), Refusal> {
     let has_access = request.token().is_some_and(|token| state.settings.granted.contains(token));
     if repo.is_gated && !has_access {
         let (status, what) = match request.token() {
@@ -184,6 +186,17 @@ fn file(
             &format!("Access to model {} is restricted. {what}", repo.id),
         ));
     }
+    Ok(())
+}
+
+fn file(
+    state: &State,
+    repo: &Repo,
+    request: &Request,
+    rest: &[&str],
+    is_cached: bool,
+) -> Result<Found, Refusal> {
+    check_gate(state, repo, request)?;
     let [revision, path @ ..] = rest else { return Err(Refusal::status(404)) };
     let snapshot = snapshot(repo, revision)?;
     let path = path.join("/");

@@ -65,6 +65,7 @@ pub(super) struct Settings {
     pub(super) page_size: usize,
     pub(super) cdn_refuses_authorization: bool,
     pub(super) resolve_cache: bool,
+    pub(super) xet_cas: Option<String>,
 }
 
 impl Default for Settings {
@@ -74,6 +75,7 @@ impl Default for Settings {
             page_size: 1000,
             cdn_refuses_authorization: false,
             resolve_cache: false,
+            xet_cas: None,
         }
     }
 }
@@ -165,6 +167,11 @@ impl Hub {
     /// Makes the hub redirect small files too: 307 to a relative URL of its own.
     pub fn redirects_small_files(&self, redirects: bool) {
         self.shared.state().settings.resolve_cache = redirects;
+    }
+
+    /// Names the storage server of the files that are published with [`Publication::xet`]. Without one, there is no token.
+    pub fn xet_cas(&self, url: &str) {
+        self.shared.state().settings.xet_cas = Some(url.to_owned());
     }
 
     /// Makes each signed URL good for so many requests, or for ever. Later requests are answered with 403.

@@ -1,0 +1,396 @@
+//! Large files through Xet, in which the Hub stores them.
+//!
+//! # Road
+//! The listing names the Xet hash of a file. The hub gives a token for its storage, and says where that is; there the
+//! bytes of any range are asked for. The token is asked for by our own client, so the storage never sees the hub's.
+//! What arrives is taken like the bytes of any other road: hashed, and compared with the digest of the listing.
+//!
+//! # Giving up
+//! Plain HTTP always leads to a file too, so no failure here is one of the file: it goes on by plain HTTP, from the next
+//! byte, and is not asked of Xet again. So is a file of which the same bytes are asked for a second time, for then those that
+//! Xet gave were not the right ones. Listing the file anew makes a new start.
+//!
+//! # What it costs
+//! The client below has a pool of threads of its own, whatever runtime it is called from, and holds up to
+//! [`BUFFER_BYTES`]. It makes empty folders, below one of ours in the system's folder for temporary files, and neither reads
+//! nor writes in the user's home. It would send a summary of each transfer to the storage; it is told not to. All of it
+//! is made when the first file is opened, and goes with the fetcher.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    ops::Range,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use provisioner_core::{ByteRange, ByteStream, FetchError, FetchErrorKind, Opened};
+use reqwest::Url;
+use serde::Deserialize;
+use tempfile::TempDir;
+use tokio::sync::{OnceCell, oneshot};
+use xet::{
+    XetError,
+    xet_session::{
+        HeaderMap, HeaderValue, XetConfig, XetDownloadStreamGroup, XetFileInfo, XetSession,
+        XetSessionBuilder, header,
+    },
+};
+
+use crate::{
+    HubSettings,
+    http::{CONNECT, Http, USER_AGENT, invalid},
+};
+
+/// What the client below may hold of files that are on their way.
+const BUFFER_BYTES: u64 = 128 << 20;
+
+/// A token that ends sooner is not used for another range, in seconds.
+const TOKEN_MARGIN: u64 = 300;
+
+/// How often the client below tries again. Its bytes come from many requests, so not every failure is the end of this road.
+const RETRIES: usize = 2;
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The road through Xet.
+pub(crate) struct Xet {
+    timeout: Duration,
+    /// The files that were listed, by the address at which the hub has them.
+    files: Mutex<HashMap<String, XetFile>>,
+    session: OnceCell<Session>,
+    /// By the address that gave them.
+    grants: tokio::sync::Mutex<HashMap<Url, Grant>>,
+}
+
+/// A file in the storage.
+#[derive(Clone)]
+struct XetFile {
+    hash: String,
+    token_address: Url,
+    road: Arc<Road>,
+}
+
+/// How it went with a file so far.
+#[derive(Debug, Default)]
+struct Road {
+    is_given_up: AtomicBool,
+    /// Where the ranges began that were asked for.
+    starts: Mutex<HashSet<u64>>,
+}
+
+/// A range on its way. When it is dropped before its end, the file's road is given up.
+#[derive(Debug)]
+struct Attempt(Option<Arc<Road>>);
+
+/// The client below.
+struct Session {
+    xet: XetSession,
+    /// Goes with it.
+    _folder: TempDir,
+}
+
+/// Leave to read the files of a commit, for a time.
+struct Grant {
+    storage: XetDownloadStreamGroup,
+    /// In seconds since 1970.
+    ends: u64,
+}
+
+/// What the hub says of its storage.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Leave {
+    cas_url: String,
+    access_token: String,
+    exp: u64,
+}
+
+impl Xet {
+    pub(crate) fn new(settings: &HubSettings) -> Self {
+        Self {
+            timeout: settings.timeout,
+            files: Mutex::default(),
+            session: OnceCell::new(),
+            grants: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Remembers that a file is in Xet: its hash, and where a token for it is to be had.
+    pub(crate) fn list(&self, address: &str, hash: String, token_address: Url) {
+        let file = XetFile { hash, token_address, road: Arc::default() };
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(address.to_owned(), file);
+    }
+
+    /// Opens a file at a range that is not empty. `None` where it is not in Xet, or not to be had from there.
+    pub(crate) async fn open(
+        &self,
+        http: &Http,
+        address: &str,
+        size: u64,
+        range: Range<u64>,
+    ) -> Option<Opened> {
+        let file = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()?;
+        let attempt = Road::attempt(&file.road, range.start)?;
+        match self.stream(http, &file, size, &range, attempt).await {
+            Ok(stream) => {
+                let range = ByteRange { start: range.start, end: Some(range.end) };
+                Some(Opened { range, total_size: Some(size), validator: None, stream })
+            }
+            Err(error) => {
+                tracing::debug!("{error}; `{address}` is fetched by plain HTTP");
+                None
+            }
+        }
+    }
+
+    /// The bytes of a range, of which the first have arrived: before that, nothing was asked of the storage.
+    async fn stream(
+        &self,
+        http: &Http,
+        file: &XetFile,
+        size: u64,
+        range: &Range<u64>,
+        attempt: Attempt,
+    ) -> Result<ByteStream, FetchError> {
+        let storage = self.storage(http, &file.token_address).await?;
+        let info = XetFileInfo::new(file.hash.clone(), size);
+        let opened =
+            storage.download_stream(info, Some(range.clone())).await.map_err(|error| failed(&error))?;
+        let pieces = stream::try_unfold(opened, |mut opened| async move {
+            let piece = opened.next().await.map_err(|error| failed(&error))?;
+            Ok(piece.map(|piece| (piece, opened)))
+        });
+        let mut pieces = watched(Box::pin(pieces), range.end - range.start, self.timeout, attempt);
+        let first = pieces.try_next().await?;
+        Ok(Box::pin(stream::iter(first.map(Ok)).chain(pieces)))
+    }
+
+    /// The storage, with a token that is good for a while.
+    async fn storage(&self, http: &Http, token_address: &Url) -> Result<XetDownloadStreamGroup, FetchError> {
+        let mut grants = self.grants.lock().await;
+        if let Some(grant) = grants.get(token_address).filter(|grant| grant.ends > now() + TOKEN_MARGIN) {
+            return Ok(grant.storage.clone());
+        }
+        let leave: Leave = http.json(token_address.clone()).await?.0;
+        let place =
+            storage_address(http.endpoint(), &leave.cas_url).map_err(|what| invalid(token_address, what))?;
+        let session = self.session.get_or_try_init(|| Session::start(self.timeout)).await?;
+        let group = session.xet.new_download_stream_group().map_err(|error| failed(&error))?;
+        let agent = HeaderMap::from_iter([(header::USER_AGENT, HeaderValue::from_static(USER_AGENT))]);
+        let group = group
+            .with_endpoint(place)
+            .with_token_info(leave.access_token, leave.exp)
+            .with_custom_headers(agent);
+        let storage = group.build().await.map_err(|error| failed(&error))?;
+        grants.insert(token_address.clone(), Grant { storage: storage.clone(), ends: leave.exp });
+        Ok(storage)
+    }
+}
+
+impl fmt::Debug for Xet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Xet").finish_non_exhaustive()
+    }
+}
+
+impl Road {
+    /// Takes the road for a range. `None` where it is given up, or leads there a second time.
+    fn attempt(road: &Arc<Self>, start: u64) -> Option<Attempt> {
+        let is_new = road.starts.lock().unwrap_or_else(PoisonError::into_inner).insert(start);
+        if !is_new {
+            road.give_up();
+        }
+        let is_open = !road.is_given_up.load(Ordering::Relaxed);
+        is_open.then(|| Attempt(Some(Arc::clone(road))))
+    }
+
+    fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Attempt {
+    fn done(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(road) = &self.0 {
+            road.give_up();
+        }
+    }
+}
+
+impl Session {
+    /// Starts the client below, on a thread that is in no runtime: of one it would become a part, and end with it.
+    async fn start(timeout: Duration) -> Result<Self, FetchError> {
+        let (tell, told) = oneshot::channel();
+        let start = move || {
+            // Nobody may be waiting any more.
+            let _ = tell.send(Self::start_here(timeout));
+        };
+        let broken =
+            |what: String| FetchError::new(FetchErrorKind::Storage, format!("Xet did not start: {what}"));
+        thread::Builder::new()
+            .name("xet-start".to_owned())
+            .spawn(start)
+            .map_err(|error| broken(error.to_string()))?;
+        told.await.map_err(|error| broken(error.to_string()))?.map_err(broken)
+    }
+
+    fn start_here(timeout: Duration) -> Result<Self, String> {
+        // The defaults, and not `new()`, which asks the environment.
+        let mut config = XetConfig::default();
+        config.telemetry.enabled = false;
+        config.client.retry_max_attempts = RETRIES;
+        config.client.retry_base_delay = PAUSE;
+        config.client.connect_timeout = CONNECT.min(timeout);
+        config.client.read_timeout = timeout;
+        config.reconstruction.download_buffer_size = BUFFER_BYTES.into();
+        config.reconstruction.download_buffer_perfile_size = 0.into();
+        config.reconstruction.download_buffer_limit = BUFFER_BYTES.into();
+        let folder = tempfile::Builder::new().prefix("model-provisioner-xet-").tempdir();
+        let folder = folder.map_err(|error| error.to_string())?;
+        let builder = XetSessionBuilder::new_with_config(config).with_cache_dir(folder.path());
+        let xet = builder.build().map_err(|error| reason(&error).to_owned())?;
+        Ok(Self { xet, _folder: folder })
+    }
+}
+
+/// Passes pieces on for as long as they come in time, and are as many bytes as they must be.
+fn watched(pieces: ByteStream, length: u64, timeout: Duration, attempt: Attempt) -> ByteStream {
+    let unavailable = |what: &str| FetchError::new(FetchErrorKind::Unavailable, format!("Xet: {what}"));
+    let next = move |(mut pieces, left, attempt): (ByteStream, u64, Attempt)| async move {
+        let piece: Option<Bytes> = match tokio::time::timeout(timeout, pieces.next()).await {
+            Err(_) => return Err(unavailable("no bytes come")),
+            Ok(piece) => piece.transpose()?,
+        };
+        match piece {
+            None if left > 0 => Err(unavailable("the bytes end early")),
+            None => {
+                attempt.done();
+                Ok(None)
+            }
+            Some(piece) => match left.checked_sub(piece.len() as u64) {
+                None => Err(unavailable("more bytes came than were asked for")),
+                Some(left) => Ok(Some((piece, (pieces, left, attempt)))),
+            },
+        }
+    };
+    Box::pin(stream::try_unfold((pieces, length, attempt), next))
+}
+
+/// The storage's address, which is as secure as the hub's. The client below takes other schemes too, some for files on this
+/// machine.
+fn storage_address(hub: &Url, text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "its storage has no address")?;
+    let is_secure = url.scheme() == "https" || (url.scheme() == "http" && hub.scheme() == "http");
+    if !is_secure {
+        return Err("its storage is not at an https: address");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("its storage has an address with credentials");
+    }
+    Ok(url)
+}
+
+/// A failure of the client below. Any of them may pass by plain HTTP.
+fn failed(error: &XetError) -> FetchError {
+    FetchError::new(FetchErrorKind::Unavailable, format!("Xet: {}", reason(error)))
+}
+
+/// What kind of failure: the client's own text may hold an address with a signature.
+fn reason(error: &XetError) -> &'static str {
+    match error {
+        XetError::Authentication(_) => "the token is refused",
+        XetError::Network(_) => "the storage cannot be reached",
+        XetError::RateLimited(_) => "the storage asks to be left alone",
+        XetError::ServerError(_) => "the storage fails",
+        XetError::Timeout(_) => "the storage is silent",
+        XetError::NotFound(_) => "the storage does not have it",
+        XetError::DataIntegrity(_) => "what came is damaged",
+        XetError::Io(_) => "a file on this machine could not be used",
+        XetError::Cancelled(_) | XetError::UserCancelled(_) | XetError::KeyboardInterrupt => {
+            "it was cancelled"
+        }
+        _ => "its client failed",
+    }
+}
+
+/// In seconds since 1970.
+fn now() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "a token of the server's ends in the real time")]
+    let now = jiff::Timestamp::now();
+    u64::try_from(now.as_second()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    fn road() -> (Arc<Road>, Attempt) {
+        let road = Arc::default();
+        let attempt = Road::attempt(&road, 0).unwrap();
+        (road, attempt)
+    }
+
+    fn pieces(pieces: Vec<Result<&'static str, FetchError>>) -> ByteStream {
+        Box::pin(stream::iter(pieces).map_ok(|piece| Bytes::from_static(piece.as_bytes())))
+    }
+
+    async fn check(given: ByteStream, expected: Result<&[u8], &str>) {
+        let (road, attempt) = road();
+        let taken = watched(given, 4, SHORT, attempt).try_collect::<Vec<_>>().await;
+        let taken = taken.map(|pieces| pieces.concat()).map_err(|error| error.to_string());
+        assert_eq!(taken.as_deref(), expected.map_err(str::to_owned).as_ref().copied());
+        let goes_on = Road::attempt(&road, 4).is_some();
+        assert_eq!(goes_on, expected.is_ok(), "a road that failed is not taken again");
+    }
+
+    #[tokio::test]
+    async fn a_road_that_fails_on_the_way_is_given_up() {
+        let broken = || FetchError::new(FetchErrorKind::Unavailable, "Xet: broken");
+        check(pieces(vec![Ok("ab"), Ok("cd")]), Ok(b"abcd")).await;
+        check(pieces(vec![Ok("ab"), Err(broken())]), Err("Xet: broken")).await;
+        check(pieces(vec![Ok("ab")]), Err("Xet: the bytes end early")).await;
+        check(pieces(vec![Ok("ab"), Ok("cde")]), Err("Xet: more bytes came than were asked for")).await;
+        let silent = pieces(vec![Ok("ab")]).chain(stream::pending());
+        check(Box::pin(silent), Err("Xet: no bytes come")).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_dropped_or_asked_for_twice_is_given_up() {
+        let (road, attempt) = road();
+        let mut taken = watched(pieces(vec![Ok("ab"), Ok("cd")]), 4, SHORT, attempt);
+        assert!(taken.next().await.is_some());
+        drop(taken);
+        assert!(Road::attempt(&road, 4).is_none());
+        let road = Arc::default();
+        Road::attempt(&road, 0).unwrap().done();
+        Road::attempt(&road, 4).unwrap().done();
+        assert!(Road::attempt(&road, 0).is_none());
+        assert!(Road::attempt(&road, 8).is_none());
+    }
+
+    #[test]
+    fn the_storage_is_as_secure_as_the_hub() {
+        let (secure, plain) = (Url::parse("https://hub").unwrap(), Url::parse("http://hub").unwrap());
+        assert!(storage_address(&secure, "https://cas").is_ok());
+        assert!(storage_address(&plain, "http://cas").is_ok());
+        for refused in
+            ["http://cas", "local:///etc", "memory://", "file:///etc", "https://a:b@cas", "cas", ""]
+        {
+            assert!(storage_address(&secure, refused).is_err(), "{refused}");
+        }
+    }
+}
