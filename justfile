@@ -11,9 +11,17 @@ provision:
 test:
     cargo test --workspace
 
-# The tests that need strace, unshare or openssl
+# The tests that need strace, unshare, openssl or the engine; `just test-xet` has its own
 test-ignored:
-    cargo test --workspace -- --ignored
+    cargo test --workspace -- --ignored --skip xet_server::
+
+# Installs the storage server of Xet, for the tests that need one; four minutes of a processor
+xet-server:
+    cargo install xet-client --version 1.8.0 --features simulation --bin local_cas_server --root target/tools --target-dir target/xet-server
+
+# The tests that need the Xet server
+test-xet:
+    cargo test --test hub -- --ignored xet_server::
 
 # The promises that take long, in full: many processes, many kills
 prove:

@@ -214,7 +214,7 @@ impl ModelProvisioner {
 /// Runs a future to its end on a thread with a runtime of its own.
 pub(crate) fn run<T: Send>(future: impl Future<Output = T> + Send) -> Result<T> {
     let body = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map(|runtime| runtime.block_on(future))
     };
     let joined = thread::scope(|scope| {

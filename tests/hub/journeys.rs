@@ -3,7 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 
 use futures_util::future::join_all;
-use model_provisioner::{Basis, DigestAlgorithm, HubFetcher, HubSettings, Network, Outcome, Policy};
+use model_provisioner::{
+    Basis, DigestAlgorithm, HubFetcher, HubSettings, Network, Outcome, Policy, blocking,
+};
 use testkit::{FakeModel, hub::Origin};
 
 use crate::workbench::{Workbench, bytes, code};
@@ -29,6 +31,18 @@ async fn a_file_is_fetched_once_and_verified() {
     let offline = bench.builder().policy(Policy::default()).build().unwrap();
     assert!(offline.ensure_present_str(id, None).await.unwrap().cached);
     assert_eq!(code(offline.ensure_present_str("hf:org/other", None).await), "policy-denied");
+}
+
+#[test]
+fn callers_without_a_runtime_fetch_too() {
+    let bench = Workbench::new();
+    bench.hub.repo("org/repo").lfs("a.gguf", bytes(3 << 20, 1)).lfs("b.gguf", bytes(3 << 20, 2)).publish();
+    let provisioner = blocking::ModelProvisioner::from(bench.provisioner());
+    // Each call has a runtime of its own, and the connections of the first one are gone with it.
+    for (name, seed) in [("a.gguf", 1), ("b.gguf", 2)] {
+        let model = provisioner.ensure_present_str(&format!("hf:org/repo/{name}"), None).unwrap();
+        assert_eq!(fs_err::read(model.local_path).unwrap(), bytes(3 << 20, seed), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -5,3 +5,5 @@
 mod faults;
 mod journeys;
 mod workbench;
+mod xet;
+mod xet_server;

@@ -22,17 +22,11 @@ impl Workbench {
     }
 
     pub(crate) fn builder(&self) -> ProvisionerBuilder {
-        let settings = HubSettings::new(Some(&self.hub.endpoint())).unwrap();
+        let hub = HubSettings::new(Some(&self.hub.endpoint())).unwrap();
         ModelProvisioner::builder(self.cache())
-            .fetcher(HubFetcher::new(settings))
+            .fetcher(HubFetcher::new(hub))
             .policy(Policy { network: Network::Allow, ..Policy::default() })
-            .transfer(TransferSettings {
-                chunk_bytes: 1 << 20,
-                stall: Duration::from_millis(300),
-                retries: 3,
-                pause: Duration::from_millis(5),
-                ..TransferSettings::default()
-            })
+            .transfer(settings())
     }
 
     pub(crate) fn provisioner(&self) -> ModelProvisioner {
@@ -43,6 +37,17 @@ impl Workbench {
     pub(crate) fn partials(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs_err::read_dir(self.cache().join("store-v1/partial")) else { return Vec::new() };
         entries.map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+/// Small chunks, and little patience.
+pub(crate) fn settings() -> TransferSettings {
+    TransferSettings {
+        chunk_bytes: 1 << 20,
+        stall: Duration::from_millis(300),
+        retries: 3,
+        pause: Duration::from_millis(5),
+        ..TransferSettings::default()
     }
 }
 

@@ -184,7 +184,8 @@ impl Xet {
         let group = session.xet.new_download_stream_group().map_err(|error| failed(&error))?;
         let agent = HeaderMap::from_iter([(header::USER_AGENT, HeaderValue::from_static(USER_AGENT))]);
         let group = group
-            .with_endpoint(place)
+            // Paths are put behind it as it stands.
+            .with_endpoint(place.as_str().trim_end_matches('/'))
             .with_token_info(leave.access_token, leave.exp)
             .with_custom_headers(agent);
         let storage = group.build().await.map_err(|error| failed(&error))?;

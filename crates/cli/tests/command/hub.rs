@@ -272,3 +272,26 @@ fn a_large_file_takes_little_memory() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert!(peak > 1000 && peak < 48 << 10, "{peak} KiB");
 }
+
+#[test]
+fn xet_is_used_unless_it_is_disabled_and_leaves_nothing_behind() {
+    let hub = Hub::start();
+    hub.xet_cas("http://127.0.0.1:1");
+    hub.repo("org/repo").xet("a.gguf", "one", &"0f".repeat(32)).publish();
+    for (disabled, tokens) in [("1", 0), ("0", 1)] {
+        let bench = Workbench::new();
+        fs_err::create_dir(bench.path("tmp")).unwrap();
+        let mut command = command(&bench, &hub.endpoint(), &["ensure", ID, "-v"]);
+        command.env("HF_HUB_DISABLE_XET", disabled).env("TMPDIR", bench.path("tmp"));
+        command.env("HOME", bench.path("home")).env_remove("XDG_CACHE_HOME");
+        hub.reset_counts();
+        let done = finish(&mut command);
+        assert_eq!(done.status, 0, "{}", done.stderr);
+        assert_eq!(fs_err::read(done.stdout.trim()).unwrap(), b"one");
+        assert_eq!(hub.count(|seen| seen.path.contains("/xet-read-token/")), tokens, "{disabled}");
+        assert_eq!(done.stderr.contains("plain HTTP"), tokens > 0, "{}", done.stderr);
+        assert!(!done.stderr.contains("xet-token-for"), "{}", done.stderr);
+        assert!(!bench.path("home").exists() && !bench.path("hf-home").exists());
+        assert_eq!(fs_err::read_dir(bench.path("tmp")).unwrap().count(), 0);
+    }
+}
