@@ -40,6 +40,11 @@ impl Workbench {
     }
 }
 
+/// Small chunks, and the patience that a loaded machine needs where nothing may be given up.
+pub(crate) fn patient() -> TransferSettings {
+    TransferSettings { stall: Duration::from_secs(60), ..settings() }
+}
+
 /// Small chunks, and little patience.
 pub(crate) fn settings() -> TransferSettings {
     TransferSettings {

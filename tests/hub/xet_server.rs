@@ -16,7 +16,7 @@ use testkit::hub::{Fault, FaultKind, Origin, Synthetic};
 use xet::xet_session::{Sha256Policy, XetSessionBuilder};
 
 use crate::{
-    workbench::{Workbench, code, settings},
+    workbench::{Workbench, code, patient},
     xet::tokens,
 };
 
@@ -123,12 +123,23 @@ fn by_plain_http(bench: &Workbench) -> (u64, usize) {
 #[ignore = "needs local_cas_server; see just xet-server"]
 async fn a_file_comes_from_the_storage_alone() {
     let (_storage, bench, weights) = bench().await;
-    let model = bench.provisioner().ensure_present_str(ID, None).await.unwrap();
+    let model =
+        bench.builder().transfer(patient()).build().unwrap().ensure_present_str(ID, None).await.unwrap();
     assert_eq!(fs_err::read(&model.local_path).unwrap(), weights);
     assert_eq!(by_plain_http(&bench), (0, 0));
     assert_eq!(tokens(&bench.hub), 1, "for twelve ranges");
     bench.hub.reset_counts();
-    assert!(bench.provisioner().ensure_present_str(ID, None).await.unwrap().cached);
+    assert!(
+        bench
+            .builder()
+            .transfer(patient())
+            .build()
+            .unwrap()
+            .ensure_present_str(ID, None)
+            .await
+            .unwrap()
+            .cached
+    );
     assert_eq!(bench.hub.requests().len(), 0);
 }
 
@@ -137,7 +148,7 @@ async fn a_file_comes_from_the_storage_alone() {
 fn one_client_serves_many_runtimes() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let (_storage, bench, weights) = runtime.block_on(bench());
-    let provisioner = bench.provisioner();
+    let provisioner = bench.builder().transfer(patient()).build().unwrap();
     // The first call's runtime is gone when the second one comes.
     let first = runtime.block_on(provisioner.ensure_present_str(ID, None)).unwrap();
     drop(runtime);
@@ -154,7 +165,8 @@ fn one_client_serves_many_runtimes() {
 async fn a_flipped_byte_in_the_storage_is_never_seen() {
     let (storage, bench, weights) = bench().await;
     storage.damage();
-    let model = bench.provisioner().ensure_present_str(ID, None).await.unwrap();
+    let model =
+        bench.builder().transfer(patient()).build().unwrap().ensure_present_str(ID, None).await.unwrap();
     assert_eq!(fs_err::read(model.local_path).unwrap(), weights);
     assert!(by_plain_http(&bench).0 > 0, "plain HTTP took over");
     assert!(bench.partials().is_empty());
@@ -166,7 +178,8 @@ async fn the_wrong_file_in_the_storage_is_never_seen() {
     let (storage, bench, weights) = bench().await;
     let other = storage.put(&Synthetic { size_bytes: 12 << 20, seed: 6 }.bytes(0..12 << 20)).await;
     bench.hub.repo("org/repo").xet("a.gguf", weights.clone(), &other).publish();
-    let model = bench.provisioner().ensure_present_str(ID, None).await.unwrap();
+    let model =
+        bench.builder().transfer(patient()).build().unwrap().ensure_present_str(ID, None).await.unwrap();
     assert_eq!(fs_err::read(model.local_path).unwrap(), weights);
     assert_eq!(by_plain_http(&bench).0, weights.len() as u64, "all of it again");
 }
@@ -177,7 +190,10 @@ async fn a_wrong_digest_in_the_listing_fails() {
     let (_storage, bench, weights) = bench().await;
     let lfs = json!({ "lfs": { "oid": "0".repeat(64), "size": weights.len(), "pointerSize": 1 } });
     bench.hub.fault(Fault::on("*").at(Origin::Hub).kind(FaultKind::Listed("a.gguf".into(), lfs)));
-    assert_eq!(code(bench.provisioner().ensure_present_str(ID, None).await), "digest-mismatch");
+    assert_eq!(
+        code(bench.builder().transfer(patient()).build().unwrap().ensure_present_str(ID, None).await),
+        "digest-mismatch"
+    );
     assert!(!bench.cache().join("store-v1/blobs").exists(), "nothing is visible");
 }
 
@@ -185,7 +201,7 @@ async fn a_wrong_digest_in_the_listing_fails() {
 #[ignore = "needs local_cas_server; see just xet-server"]
 async fn a_storage_that_goes_away_on_the_way_is_made_up_for() {
     let (mut storage, bench, weights) = bench().await;
-    let settings = TransferSettings { bytes_per_second: Some(8 << 20), ..settings() };
+    let settings = TransferSettings { bytes_per_second: Some(8 << 20), ..patient() };
     let slow = bench.builder().transfer(settings).build().unwrap();
     let gone = async {
         while arrived(&bench) < 2 << 20 {

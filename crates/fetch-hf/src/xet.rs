@@ -383,6 +383,25 @@ mod tests {
         assert!(Road::attempt(&road, 8).is_none());
     }
 
+    #[tokio::test]
+    async fn the_client_below_is_told_what_to_hold_and_to_send_no_summary() {
+        let session = Session::start(SHORT).await.unwrap();
+        let config = session.xet.config();
+        assert!(!config.telemetry.enabled);
+        assert_eq!(u64::from(config.reconstruction.download_buffer_limit), BUFFER_BYTES);
+        assert_eq!(config.client.read_timeout, SHORT);
+    }
+
+    #[test]
+    fn the_client_below_is_no_part_of_a_runtime() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let session = runtime.block_on(Session::start(SHORT)).unwrap();
+        drop(runtime);
+        // As part of one, it refuses to work for those without.
+        let group = session.xet.new_download_stream_group().unwrap().with_endpoint("http://127.0.0.1:1");
+        group.build_blocking().unwrap();
+    }
+
     #[test]
     fn the_storage_is_as_secure_as_the_hub() {
         let (secure, plain) = (Url::parse("https://hub").unwrap(), Url::parse("http://hub").unwrap());
