@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use model_provisioner::{HubFetcher, HubSettings, Token};
+use model_provisioner::{HubFetcher, HubSettings, Token, TransferSettings};
 use testkit::{Hub, hub::Origin};
 
 use crate::workbench::{Workbench, bytes, patient};
@@ -54,6 +54,22 @@ async fn a_storage_that_is_down_is_asked_once_and_plain_http_takes_over() {
     assert_eq!(fs_err::read(model.local_path).unwrap(), weights);
     assert_eq!(tokens(&bench.hub), 1, "for the first of three ranges");
     assert_eq!(bench.hub.bytes_sent("a.gguf"), weights.len() as u64);
+}
+
+#[tokio::test]
+async fn a_storage_that_gives_nothing_is_left_alone() {
+    let (cas, asked) = empty_storage();
+    let bench = Workbench::new();
+    bench.hub.xet_cas(&cas);
+    let repo = (0..20)
+        .fold(bench.hub.repo("org/repo"), |repo, n| repo.xet(&format!("{n}.gguf"), format!("{n}"), HASH));
+    repo.publish();
+    let one_by_one = TransferSettings { connections: 1, ..patient() };
+    let provisioner = bench.builder().transfer(one_by_one).build().unwrap();
+    let model = provisioner.ensure_present_str("hf:org/repo?include=*", None).await.unwrap();
+    assert_eq!(model.files.len(), 20);
+    let files = asked.lock().unwrap().iter().filter(|head| head.contains("/v1/reconstructions/")).count();
+    assert_eq!(files, 3);
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@
 //! # Giving up
 //! Plain HTTP always leads to a file too, so no failure here is one of the file: it goes on by plain HTTP, from the next
 //! byte, and is not asked of Xet again. So is a file of which the same bytes are asked for a second time, for then those that
-//! Xet gave were not the right ones. Listing the file anew makes a new start.
+//! Xet gave were not the right ones. A storage that gave nothing for several files in a row is left alone altogether, for
+//! waiting for it costs time with each one. Listing files anew makes a new start.
 //!
 //! # What it costs
 //! The client below has a pool of threads of its own, whatever runtime it is called from, and holds up to
@@ -22,7 +23,7 @@ use std::{
     ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -54,6 +55,9 @@ const BUFFER_BYTES: u64 = 128 << 20;
 /// A token that ends sooner is not used for another range, in seconds.
 const TOKEN_MARGIN: u64 = 300;
 
+/// How many files in a row may be without a byte.
+const MAX_BARREN: usize = 3;
+
 /// How often the client below tries again. Its bytes come from many requests, so not every failure is the end of this road.
 const RETRIES: usize = 2;
 const PAUSE: Duration = Duration::from_millis(200);
@@ -63,6 +67,8 @@ pub(crate) struct Xet {
     timeout: Duration,
     /// The files that were listed, by the address at which the hub has them.
     files: Mutex<HashMap<String, XetFile>>,
+    /// How many ranges in a row were without a byte.
+    barren: AtomicUsize,
     session: OnceCell<Session>,
     /// By the address that gave them.
     grants: tokio::sync::Mutex<HashMap<Url, Grant>>,
@@ -116,6 +122,7 @@ impl Xet {
         Self {
             timeout: settings.timeout,
             files: Mutex::default(),
+            barren: AtomicUsize::new(0),
             session: OnceCell::new(),
             grants: tokio::sync::Mutex::default(),
         }
@@ -124,6 +131,7 @@ impl Xet {
     /// Remembers that a file is in Xet: its hash, and where a token for it is to be had.
     pub(crate) fn list(&self, address: &str, hash: String, token_address: Url) {
         let file = XetFile { hash, token_address, road: Arc::default() };
+        self.barren.store(0, Ordering::Relaxed);
         self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(address.to_owned(), file);
     }
 
@@ -135,14 +143,19 @@ impl Xet {
         size: u64,
         range: Range<u64>,
     ) -> Option<Opened> {
+        if self.barren.load(Ordering::Relaxed) >= MAX_BARREN {
+            return None;
+        }
         let file = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()?;
         let attempt = Road::attempt(&file.road, range.start)?;
         match self.stream(http, &file, size, &range, attempt).await {
             Ok(stream) => {
+                self.barren.store(0, Ordering::Relaxed);
                 let range = ByteRange { start: range.start, end: Some(range.end) };
                 Some(Opened { range, total_size: Some(size), validator: None, stream })
             }
             Err(error) => {
+                self.barren.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!("{error}; `{address}` is fetched by plain HTTP");
                 None
             }
@@ -167,7 +180,9 @@ impl Xet {
             Ok(piece.map(|piece| (piece, opened)))
         });
         let mut pieces = watched(Box::pin(pieces), range.end - range.start, self.timeout, attempt);
-        let first = pieces.try_next().await?;
+        // Half of the time is left for the other road.
+        let first = tokio::time::timeout(self.timeout / 2, pieces.try_next()).await;
+        let first = first.map_err(|_| unavailable("no bytes come"))??;
         Ok(Box::pin(stream::iter(first.map(Ok)).chain(pieces)))
     }
 
@@ -268,7 +283,6 @@ impl Session {
 
 /// Passes pieces on for as long as they come in time, and are as many bytes as they must be.
 fn watched(pieces: ByteStream, length: u64, timeout: Duration, attempt: Attempt) -> ByteStream {
-    let unavailable = |what: &str| FetchError::new(FetchErrorKind::Unavailable, format!("Xet: {what}"));
     let next = move |(mut pieces, left, attempt): (ByteStream, u64, Attempt)| async move {
         let piece: Option<Bytes> = match tokio::time::timeout(timeout, pieces.next()).await {
             Err(_) => return Err(unavailable("no bytes come")),
@@ -303,9 +317,14 @@ fn storage_address(hub: &Url, text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
-/// A failure of the client below. Any of them may pass by plain HTTP.
+/// A failure of the client below.
 fn failed(error: &XetError) -> FetchError {
-    FetchError::new(FetchErrorKind::Unavailable, format!("Xet: {}", reason(error)))
+    unavailable(reason(error))
+}
+
+/// A failure of this road. The file may be had all the same.
+fn unavailable(what: &str) -> FetchError {
+    FetchError::new(FetchErrorKind::Unavailable, format!("Xet: {what}"))
 }
 
 /// What kind of failure: the client's own text may hold an address with a signature.
