@@ -3,7 +3,7 @@
 //!
 //! A digest that is given is always checked, bytes that have not changed are not read again, and nothing touches the network
 //! unless it was asked to. Files and folders that are on this machine already are used in place; with the feature
-//! `hf`, models of the Hugging Face Hub are fetched, verified and kept.
+//! `hf`, models of the Hugging Face Hub are fetched, verified and kept, and with `xet` from where the Hub stores them.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {

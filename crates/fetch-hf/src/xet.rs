@@ -12,8 +12,8 @@
 //! waiting for it costs time with each one. Listing files anew makes a new start.
 //!
 //! # What it costs
-//! The client below has a pool of threads of its own, whatever runtime it is called from, and holds up to
-//! [`BUFFER_BYTES`]. It makes empty folders, below one of ours in the system's folder for temporary files, and neither reads
+//! The client below has threads of its own, one for each processor and 32 at most, whatever runtime it is called from, and
+//! holds up to [`BUFFER_BYTES`]. It makes empty folders, below one of ours in the system's folder for temporary files, and neither reads
 //! nor writes in the user's home. It would send a summary of each transfer to the storage; it is told not to. All of it
 //! is made when the first file is opened, and goes with the fetcher.
 
@@ -148,7 +148,10 @@ impl Xet {
         }
         let file = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()?;
         let attempt = Road::attempt(&file.road, range.start)?;
-        match self.stream(http, &file, size, &range, attempt).await {
+        // Half of the time is left for the other road.
+        let stream = self.stream(http, &file, size, &range, attempt);
+        let stream = tokio::time::timeout(self.timeout / 2, stream).await;
+        match stream.unwrap_or_else(|_| Err(unavailable("no bytes come"))) {
             Ok(stream) => {
                 self.barren.store(0, Ordering::Relaxed);
                 let range = ByteRange { start: range.start, end: Some(range.end) };
@@ -162,7 +165,7 @@ impl Xet {
         }
     }
 
-    /// The bytes of a range, of which the first have arrived: before that, nothing was asked of the storage.
+    /// The bytes of a range, of which the first have arrived: only they show that the storage has it.
     async fn stream(
         &self,
         http: &Http,
@@ -180,9 +183,7 @@ impl Xet {
             Ok(piece.map(|piece| (piece, opened)))
         });
         let mut pieces = watched(Box::pin(pieces), range.end - range.start, self.timeout, attempt);
-        // Half of the time is left for the other road.
-        let first = tokio::time::timeout(self.timeout / 2, pieces.try_next()).await;
-        let first = first.map_err(|_| unavailable("no bytes come"))??;
+        let first = pieces.try_next().await?;
         Ok(Box::pin(stream::iter(first.map(Ok)).chain(pieces)))
     }
 
