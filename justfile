@@ -17,7 +17,7 @@ test-ignored:
 
 # Installs the storage server of Xet, for the tests that need one; four minutes of a processor
 xet-server:
-    cargo install xet-client --version 1.8.0 --features simulation --bin local_cas_server --root target/tools --target-dir target/xet-server
+    cargo install xet-client --version 1.8.0 --features simulation --bin local_cas_server --root "${CARGO_TARGET_DIR:-target}/tools" --target-dir "${CARGO_TARGET_DIR:-target}/xet-server"
 
 # The tests that need the Xet server
 test-xet:

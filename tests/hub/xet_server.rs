@@ -92,8 +92,9 @@ fn arrived(bench: &Workbench) -> u64 {
 }
 
 fn program() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(target).join("tools/bin/local_cas_server");
+    // This test is at `target/<profile>/deps/<name>`.
+    let test = env::current_exe().unwrap();
+    let program = test.ancestors().nth(3).unwrap().join("tools/bin/local_cas_server");
     assert!(program.exists(), "`just xet-server` installs {}", program.display());
     program
 }
