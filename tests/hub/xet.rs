@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use model_provisioner::{HubFetcher, HubSettings, Token, TransferSettings};
+use model_provisioner::{HubFetcher, HubSettings, Network, Policy, Token, TransferSettings};
 use testkit::{Hub, hub::Origin};
 
 use crate::workbench::{Workbench, bytes, patient};
@@ -80,6 +80,15 @@ async fn without_xet_the_storage_is_not_asked() {
     let model = provisioner.ensure_present_str(ID, None).await.unwrap();
     assert_eq!(fs_err::read(model.local_path).unwrap(), weights);
     assert_eq!(tokens(&bench.hub), 0);
+}
+
+#[tokio::test]
+async fn a_list_of_hosts_leaves_the_storage_out() {
+    let (bench, weights) = bench("http://127.0.0.1:1");
+    let hosts = Some(vec!["127.0.0.1".to_owned()]);
+    let policy = Policy { network: Network::Allow, hosts, ..Policy::default() };
+    let model = bench.builder().policy(policy).build().unwrap().ensure_present_str(ID, None).await.unwrap();
+    assert_eq!((fs_err::read(model.local_path).unwrap(), tokens(&bench.hub)), (weights, 0));
 }
 
 #[tokio::test]

@@ -85,6 +85,11 @@ impl ModelFetcher for HubFetcher {
 
     fn confine(&mut self, policy: &Policy) -> bool {
         self.http.confine(policy);
+        // Where its storage is, and where that leads, only the hub and the storage know.
+        #[cfg(feature = "xet")]
+        if policy.hosts.is_some() {
+            self.xet = None;
+        }
         true
     }
 

@@ -264,13 +264,18 @@ fn peak_kib(child: &mut Child) -> u64 {
 
 #[test]
 fn a_large_file_takes_little_memory() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
-    hub.repo("org/repo").lfs_synthetic("a.gguf", 256 << 20, 1).publish();
-    let mut child = start(&bench, &hub, &["ensure", ID]);
-    let peak = peak_kib(&mut child);
-    let done = child.wait_with_output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    assert!(peak > 1000 && peak < 48 << 10, "{peak} KiB");
+    let peak_of = |size: u64| {
+        let (bench, hub) = (Workbench::new(), Hub::start());
+        hub.repo("org/repo").lfs_synthetic("a.gguf", size, 1).publish();
+        let mut child = start(&bench, &hub, &["ensure", ID]);
+        let peak = peak_kib(&mut child);
+        let done = child.wait_with_output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        peak
+    };
+    // What is promised is of a release build; how much of another one lies in memory says nothing.
+    let (itself, large) = (peak_of(64 << 10), peak_of(256 << 20));
+    assert!(itself > 1000 && large < itself + (36 << 10), "{large} KiB, and {itself} KiB by itself");
 }
 
 #[test]
