@@ -11,7 +11,7 @@ provision:
 test:
     cargo test --workspace
 
-# The tests that need strace, unshare, openssl or the engine; `just test-xet` has its own
+# The tests that need strace, unshare, openssl, hf, exfat-fuse or the engine; `just test-xet` has its own
 test-ignored:
     cargo test --workspace -- --ignored --skip xet_server::
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use provisioner_core::{
-    CatalogErrorKind, CatalogRecord, DigestAlgorithm, ErrorCode, Expectation, Expected, Format, Manifest,
-    ModelRef, Outcome, Placement, ProgressEvent, ResolveRequest, ResolvedModel, StagedModel, VerifiedModel,
-    Versioned,
+    CatalogErrorKind, CatalogRecord, Digest, DigestAlgorithm, ErrorCode, Expectation, Expected, Format,
+    Manifest, ModelRef, Outcome, Placement, ProgressEvent, ResolveRequest, ResolvedModel, StagedModel,
+    VerifiedModel, Versioned,
 };
 
 use crate::{
@@ -181,12 +181,22 @@ impl ModelProvisioner {
                 id: id(),
                 reason: "its files have no folder in common".to_owned(),
             })?;
-        let placement =
-            if self.parts.store.holds(placement.root()) { placement.in_a_store() } else { placement };
-        let fresh = CatalogRecord::new(verified, &placement, self.parts.clock.now());
-        blocking(move || match survey(&fresh) {
-            Survey::Unchanged => Ok(fresh),
-            Survey::Changed(_) => Err(Error::ChangedWhileRead { path: fresh.local_path }),
+        let (parts, verified) = (Arc::clone(&self.parts), verified.clone());
+        blocking(move || {
+            let placement = if parts.store.holds(placement.root()) {
+                let files = verified.staged().files().iter();
+                let is_shared = |digest: &Digest| parts.store.is_shared(digest);
+                let are_shared: Vec<_> =
+                    files.map(|file| file.sha256.as_ref().is_some_and(is_shared)).collect();
+                placement.in_a_store(&are_shared)
+            } else {
+                placement
+            };
+            let fresh = CatalogRecord::new(&verified, &placement, parts.clock.now());
+            match survey(&fresh) {
+                Survey::Unchanged => Ok(fresh),
+                Survey::Changed(_) => Err(Error::ChangedWhileRead { path: fresh.local_path }),
+            }
         })
         .await
     }
@@ -198,11 +208,10 @@ impl ModelProvisioner {
         previous: Option<Versioned>,
         lock: ModelLock,
     ) -> Result<ResolvedModel> {
-        let is_fetched = !verified.staged().manifest().is_in_place();
-        let mut fresh = if is_fetched {
-            self.place(verified, lock.clone()).await?
-        } else {
+        let mut fresh = if verified.staged().manifest().is_in_place() {
             self.record_of(&verified).await?
+        } else {
+            self.place(verified, lock.clone()).await?
         };
         if let Some(Versioned { record, .. }) = &previous {
             fresh = fresh.succeeding(record);
@@ -212,9 +221,12 @@ impl ModelProvisioner {
             Err(error) if previous.is_some() && is_unwritable(&error) => fresh,
             put => put?,
         };
+        let is_fetched = lock.as_ref().is_some_and(|held| held.has_fetched());
+        let adopted = lock.as_ref().map(|held| held.take_adopted()).unwrap_or_default();
         let (parts, model) = (Arc::clone(&self.parts), ResolvedModel::new(record, !is_fetched));
         drop(lock);
         blocking(move || {
+            parts.note_adopted(&model, &adopted);
             parts.store.touch_used(&model.id);
             parts.announce(&model);
             Ok(model)

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
-use artifact_store::{Store, TurnWait};
+use artifact_store::{Adoption, Store, TurnWait};
 use catalog_adapter::{DEFAULT_WAIT, FsCatalog};
 use fetch_file::FileFetcher;
 use provisioner_core::{
@@ -26,6 +26,7 @@ pub struct ProvisionerBuilder {
     clock: Arc<dyn Clock>,
     wait: Option<Duration>,
     transfer: transfer::Settings,
+    adoption: Adoption,
 }
 
 impl ProvisionerBuilder {
@@ -42,6 +43,7 @@ impl ProvisionerBuilder {
             clock: Arc::new(SystemClock),
             wait: None,
             transfer: transfer::Settings::default(),
+            adoption: Adoption::default(),
         }
     }
 
@@ -104,6 +106,13 @@ impl ProvisionerBuilder {
         self
     }
 
+    /// Says where other tools keep files on this machine, which need not be fetched then. Otherwise nothing is looked for.
+    #[must_use]
+    pub fn adopt(mut self, adoption: Adoption) -> Self {
+        self.adoption = adoption;
+        self
+    }
+
     /// The provisioner.
     ///
     /// Looks at the cache folder, and creates nothing in it but what keeps it private in a temp folder. It may block
@@ -132,6 +141,7 @@ impl ProvisionerBuilder {
             store,
             transfer: Transfer::new(self.transfer),
             turn_wait: TurnWait { limit: self.wait, stall: STALLED },
+            adoption: self.adoption,
             cache,
             registry: self.registry,
             catalog,

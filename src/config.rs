@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use provisioner_core::{Digest, Expectation, ModelRef, Policy};
-use serde::Deserialize;
+use artifact_store::Adoption;
+use provisioner_core::{AdoptMode, Digest, Expectation, ModelRef, Policy};
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
@@ -39,12 +40,26 @@ pub struct ModelProvisionerConfig {
     /// What may be done. The default is local-only.
     #[serde(default)]
     pub policy: Policy,
+    /// What is taken from other tools on this machine, instead of fetching it.
+    #[serde(default)]
+    pub adopt: AdoptionConfig,
     /// Where the handoff goes. A relative path is taken from the config's folder.
     #[serde(default)]
     pub handoff: Option<PathBuf>,
     /// The folder that relative paths are taken from.
     #[serde(skip)]
     folder: PathBuf,
+}
+
+/// What is taken from other tools on this machine, instead of fetching it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct AdoptionConfig {
+    /// How it is taken in.
+    pub mode: AdoptMode,
+    /// Folders of plain files that may have the bytes. A relative path is taken from the config's folder.
+    pub folders: Vec<PathBuf>,
 }
 
 impl ModelProvisionerConfig {
@@ -91,6 +106,12 @@ impl ModelProvisionerConfig {
     pub fn expectation(&self) -> Expectation {
         let digest = self.expected_digest.clone();
         digest.map_or_else(Expectation::none, Expectation::pinned).strict(self.strict_verification)
+    }
+
+    /// What is taken from where, instead of fetching it.
+    pub fn adoption(&self) -> Adoption {
+        let folders = self.adopt.folders.iter().map(|folder| self.folder.join(folder)).collect();
+        Adoption { mode: self.adopt.mode, folders, ..Adoption::default() }
     }
 
     /// Where the handoff goes, if the config says so.

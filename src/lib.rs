@@ -38,6 +38,7 @@ mod lifecycle;
 mod provisioner;
 mod registry;
 
+mod adopt;
 mod bring;
 mod cache;
 mod flight;
@@ -52,10 +53,10 @@ mod config;
 mod error;
 mod provision;
 
-pub use artifact_store::{Holder, Lease, Owner};
+pub use artifact_store::{Adoption, Holder, Lease, Owner};
 pub use builder::ProvisionerBuilder;
 pub use catalog_adapter::FsCatalog;
-pub use config::ModelProvisionerConfig;
+pub use config::{AdoptionConfig, ModelProvisionerConfig};
 pub use doctor::Finding;
 pub use error::{Error, Result};
 pub use fetch_file::FileFetcher;

@@ -1,22 +1,31 @@
-//! Bringing the files of a model that is elsewhere: from the store, where it has them already, or over a transfer.
+//! Bringing the files of a model that is elsewhere: from the store, where it has them already; from other tools' files on
+//! this machine; or over a transfer.
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use artifact_store::{Blob, LeftPartials, Partial, Turn, Waiting};
 use fs_err::File;
-use futures_util::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
+use futures_util::{
+    FutureExt, StreamExt, TryStreamExt,
+    future::{BoxFuture, ready},
+    stream,
+};
 use provisioner_core::{
     CatalogRecord, Digest, DigestAlgorithm, Format, Manifest, ManifestFile, ModelRef, ProgressEvent,
-    StagedFile, StagedModel, Stamp, VerifiedModel,
+    StagedFile, StagedModel, Stamp, Timestamp, VerifiedModel,
 };
 use transfer::{Fetched, Place};
 
 use crate::{
     ModelProvisioner, Result,
+    adopt::{self, Adoptee, Lead},
     bring::ModelLock,
     plan::identity,
     provisioner::{GivenUp, Parts, blocking},
@@ -27,12 +36,38 @@ use crate::{
 pub(crate) struct Held {
     _turn: Turn,
     partials: Mutex<Vec<Partial>>,
+    /// Whether a byte was fetched.
+    has_fetched: AtomicBool,
+    adopted: Mutex<Vec<Adoptee>>,
 }
 
 impl Held {
+    fn new(turn: Turn) -> Self {
+        Self {
+            _turn: turn,
+            partials: Mutex::default(),
+            has_fetched: AtomicBool::new(false),
+            adopted: Mutex::default(),
+        }
+    }
+
+    /// Whether a byte was fetched.
+    pub(crate) fn has_fetched(&self) -> bool {
+        self.has_fetched.load(Ordering::Relaxed)
+    }
+
+    /// What was adopted, for the log.
+    pub(crate) fn take_adopted(&self) -> Vec<Adoptee> {
+        std::mem::take(&mut self.adopted.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Keeps a partial until its model is committed.
-    fn keep(&self, partial: Partial) {
+    pub(crate) fn keep(&self, partial: Partial) {
         self.partials.lock().unwrap_or_else(PoisonError::into_inner).push(partial);
+    }
+
+    fn note(&self, adoptee: Adoptee) {
+        self.adopted.lock().unwrap_or_else(PoisonError::into_inner).push(adoptee);
     }
 
     /// Gives a partial back.
@@ -44,7 +79,7 @@ impl Held {
 }
 
 /// How many files are brought at once. The connections are shared among them.
-const FILES_AT_ONCE: usize = 8;
+pub(crate) const FILES_AT_ONCE: usize = 8;
 
 /// A wait that is shorter is not worth a word.
 const WORTH_A_WORD: Duration = Duration::from_secs(1);
@@ -66,7 +101,7 @@ impl ModelProvisioner {
                 !is_given_up()
             };
             let turn = parts.store.turn(&id, parts.turn_wait, &mut watch)?;
-            Ok(Arc::new(Held { _turn: turn, partials: Mutex::default() }))
+            Ok(Arc::new(Held::new(turn)))
         })
         .await
     }
@@ -78,25 +113,30 @@ impl ModelProvisioner {
         manifest: Manifest,
         lock: ModelLock,
     ) -> Result<StagedModel> {
+        let began = self.parts.clock.now();
         let blobs = self.blobs(&manifest).await?;
         let missing = manifest.files().iter().zip(&blobs).filter(|(_, blob)| blob.is_none());
-        let missing: Vec<_> = missing.map(|(file, _)| (identity(reference, file), file.size)).collect();
-        let parts = Arc::clone(&self.parts);
-        let left = blocking(move || {
-            parts.store.sweep()?;
-            let left = parts.store.left()?;
-            let needed = missing.iter().fold(0u64, |sum, (identity, size)| {
-                sum.saturating_add(size.saturating_sub(left.bytes_of(identity).unwrap_or(0)))
-            });
-            parts.store.check_space(needed)?;
-            Ok(Arc::new(left))
-        })
-        .await?;
+        let missing: Vec<_> = missing.map(|(file, _)| file.clone()).collect();
+        let (leads, left) = self.leads(reference, missing.clone()).await?;
+        let has_leads = !leads.is_empty();
+        let adopted = self.adopt(reference, leads, &lock, &left).await?;
+        let of = |file: &ManifestFile| adopted.get(file.digest.as_ref()?);
+        if has_leads {
+            // What was found may have been something else.
+            let missing = missing.into_iter().filter(|file| of(file).is_none()).collect();
+            self.check_space(reference, missing, Arc::clone(&left)).await?;
+        }
         let mut files: Vec<BoxFuture<'_, Result<StagedFile>>> = Vec::new();
         for (file, blob) in manifest.files().iter().zip(blobs) {
-            files.push(match blob {
-                Some(blob) => from_blob(file, blob).boxed(),
-                None => self.transfer(reference, file, lock.clone(), Arc::clone(&left)).boxed(),
+            files.push(match (blob, of(file)) {
+                (Some(blob), _) => from_blob(file, blob, began).boxed(),
+                (None, Some(adopted)) => {
+                    if let Some(held) = &lock {
+                        held.note(Adoptee::new(file, adopted));
+                    }
+                    ready(Ok(adopt::staged(file, adopted, began))).boxed()
+                }
+                (None, None) => self.transfer(reference, file, lock.clone(), Arc::clone(&left)).boxed(),
             });
         }
         let staged: Vec<_> = stream::iter(files).buffer_unordered(FILES_AT_ONCE).try_collect().await?;
@@ -104,6 +144,50 @@ impl ModelProvisioner {
             self.parts.policy.check_format(file.path.as_str(), file.format)?;
         }
         Ok(StagedModel::new(manifest, staged)?)
+    }
+
+    /// What there may be of missing files elsewhere on this machine, and what unfinished transfers left; once there is
+    /// space for the others.
+    async fn leads(
+        &self,
+        reference: &ModelRef,
+        missing: Vec<ManifestFile>,
+    ) -> Result<(Vec<Lead>, Arc<LeftPartials>)> {
+        let (parts, reference) = (Arc::clone(&self.parts), reference.clone());
+        blocking(move || {
+            parts.store.sweep()?;
+            let left = parts.store.left()?;
+            if missing.is_empty() {
+                return Ok((Vec::new(), Arc::new(left)));
+            }
+            let foreign = parts.store.foreign(&parts.adoption);
+            let (mut leads, mut needed_bytes) = (Vec::new(), 0u64);
+            for file in &missing {
+                let lead = Lead::of(file, &foreign);
+                let to_fetch = || to_fetch(&reference, file, &left);
+                needed_bytes =
+                    needed_bytes.saturating_add(lead.as_ref().map_or_else(to_fetch, Lead::space_bytes));
+                leads.extend(lead);
+            }
+            parts.store.check_space(needed_bytes)?;
+            Ok((leads, Arc::new(left)))
+        })
+        .await
+    }
+
+    /// Makes sure that there is space for files that are to be fetched.
+    async fn check_space(
+        &self,
+        reference: &ModelRef,
+        missing: Vec<ManifestFile>,
+        left: Arc<LeftPartials>,
+    ) -> Result<()> {
+        let (parts, reference) = (Arc::clone(&self.parts), reference.clone());
+        blocking(move || {
+            let sizes = missing.iter().map(|file| to_fetch(&reference, file, &left));
+            Ok(parts.store.check_space(sizes.fold(0, u64::saturating_add))?)
+        })
+        .await
     }
 
     /// What the store has already, of each file.
@@ -139,6 +223,9 @@ impl ModelProvisioner {
         }
         let place = Place { data: data.clone(), journal, guard: Arc::new(lock.clone()) };
         let source = self.parts.registry.find(reference)?;
+        if let Some(held) = lock.as_ref().filter(|_| size > 0) {
+            held.has_fetched.store(true, Ordering::Relaxed);
+        }
         let fetched = self.parts.transfer.fetch(source, &id, file, place, self.parts.progress.as_ref()).await;
         if let Err(transfer::Error::Mismatch { .. } | transfer::Error::Changed { .. }) = &fetched {
             // What is wrong is not kept for another time.
@@ -148,7 +235,8 @@ impl ModelProvisioner {
         }
         let fetched = fetched?;
         let path = file.path.clone();
-        blocking(move || look(path, data, fetched)).await
+        // Nobody but us writes there, and the store sets its time back when it takes it in.
+        blocking(move || look(path, data, fetched, |_| true)).await
     }
 
     /// Makes a verified model's staged files a sealed view, and returns its record.
@@ -178,15 +266,22 @@ impl Parts {
     }
 }
 
-async fn from_blob(file: &ManifestFile, blob: Blob) -> Result<StagedFile> {
-    let path = file.path.clone();
-    blocking(move || look(path, blob.path, Fetched { sha256: blob.sha256, git_sha1: None })).await
+/// How many bytes of a file are still to be fetched.
+fn to_fetch(reference: &ModelRef, file: &ManifestFile, left: &LeftPartials) -> u64 {
+    file.size.saturating_sub(left.bytes_of(&identity(reference, file)).unwrap_or(0))
+}
+
+async fn from_blob(file: &ManifestFile, blob: Blob, began: Timestamp) -> Result<StagedFile> {
+    let (path, is_shared) = (file.path.clone(), blob.is_shared());
+    let fetched = Fetched { sha256: blob.sha256, git_sha1: None };
+    blocking(move || look(path, blob.path, fetched, |stamp| !is_shared || stamp.is_settled(began))).await
 }
 
 fn look(
     path: provisioner_core::RelativePath,
     location: std::path::PathBuf,
     fetched: Fetched,
+    is_settled: impl Fn(&Stamp) -> bool,
 ) -> Result<StagedFile> {
     use std::io::Read;
     let failed = |error| crate::Error::storage("a fetched file cannot be read", error);
@@ -198,9 +293,8 @@ fn look(
         format: Format::of(path.file_name(), &first),
         path,
         location,
+        settled: is_settled(&stamp),
         stamp,
-        // Nobody but us writes there, and the store sets its time back when it takes it in.
-        settled: true,
         sha256: Some(fetched.sha256),
         git_sha1: fetched.git_sha1,
     })

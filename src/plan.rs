@@ -1,10 +1,10 @@
 //! What ensuring a model would do.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use provisioner_core::{Digest, DigestAlgorithm, Lifecycle, Locator, ManifestFile, ModelRef, RelativePath};
 
-use crate::{Error, ModelProvisioner, Result, provisioner::blocking};
+use crate::{Error, ModelProvisioner, Result, adopt::Lead, provisioner::blocking};
 
 /// What ensuring a model would fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub struct PlannedFile {
     pub digest: Option<Digest>,
     /// What would be done about it.
     pub state: FileState,
+    /// Where it would be adopted from, if nothing there turns out to be different from what it seems.
+    pub from: Option<PathBuf>,
+    /// What that takes of the disk, in bytes.
+    pub space_needed_bytes: u64,
 }
 
 /// What would be done about a file.
@@ -38,6 +42,8 @@ pub struct PlannedFile {
 pub enum FileState {
     /// It is here.
     Present,
+    /// Another tool has it on this machine, as it seems.
+    Adopt,
     /// Some of it is here.
     Partial,
     /// It has to be fetched.
@@ -49,6 +55,7 @@ impl FileState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Present => "present",
+            Self::Adopt => "adopt",
             Self::Partial => "partial",
             Self::Fetch => "fetch",
         }
@@ -58,13 +65,14 @@ impl FileState {
 impl Plan {
     /// How many bytes would be fetched, at the most: what is here of a partial is not looked into.
     pub fn download_bytes(&self) -> u64 {
-        let missing = self.files.iter().filter(|file| file.state != FileState::Present);
+        let missing =
+            self.files.iter().filter(|file| matches!(file.state, FileState::Partial | FileState::Fetch));
         missing.fold(0, |sum, file| sum.saturating_add(file.size))
     }
 
-    /// How much space that takes, in bytes.
+    /// How much space that takes, and copies of what is adopted, in bytes.
     pub fn space_needed_bytes(&self) -> u64 {
-        self.download_bytes()
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.space_needed_bytes))
     }
 }
 
@@ -84,16 +92,23 @@ impl ModelProvisioner {
         let parts = Arc::clone(&self.parts);
         blocking(move || {
             let left = parts.store.left()?;
+            let foreign = parts.store.foreign(&parts.adoption);
             let mut files = Vec::new();
             for file in manifest.files() {
-                let state = match (&file.locator, &file.digest) {
-                    (Locator::InPlace(_), _) => FileState::Present,
-                    (_, Some(digest)) if is_blob(&parts.store, digest)? => FileState::Present,
-                    _ if left.bytes_of(&identity(&reference, file)).is_some() => FileState::Partial,
-                    _ => FileState::Fetch,
+                let fetch = |state| (state, None, file.size);
+                let (state, from, space_needed_bytes) = match (&file.locator, &file.digest) {
+                    (Locator::InPlace(_), _) => (FileState::Present, None, 0),
+                    (_, Some(digest)) if is_blob(&parts.store, digest)? => (FileState::Present, None, 0),
+                    _ => match Lead::of(file, &foreign) {
+                        Some(lead) => (FileState::Adopt, lead.from(), lead.space_bytes()),
+                        None if left.bytes_of(&identity(&reference, file)).is_some() => {
+                            fetch(FileState::Partial)
+                        }
+                        None => fetch(FileState::Fetch),
+                    },
                 };
                 let (path, size, digest) = (file.path.clone(), file.size, file.digest.clone());
-                files.push(PlannedFile { path, size, digest, state });
+                files.push(PlannedFile { path, size, digest, state, from, space_needed_bytes });
             }
             Ok(Plan { id: reference.id(), revision: manifest.revision().map(str::to_owned), files })
         })
@@ -116,6 +131,8 @@ impl ModelProvisioner {
             size: file.stamp.size,
             digest: file.sha256,
             state: FileState::Present,
+            from: None,
+            space_needed_bytes: 0,
         });
         Ok(Some(Plan { id, revision: model.revision, files: files.collect() }))
     }

@@ -1,7 +1,7 @@
 //! The append-only record of what was done and why it was trusted: `provenance.jsonl`, one JSON object a line.
 //!
 //! A line has `at` (RFC 3339), `action`, `id`, and what is known of: `local_path`, `digest`, `outcome`, `basis`,
-//! `reason`, `cached`, `config`, `handoff`. A process that dies while it writes leaves a line without an end; the next
+//! `reason`, `cached`, `adopted` (an array of `{path, from, way}`), `config`, `handoff`. A process that dies while it writes leaves a line without an end; the next
 //! writer ends it, and readers pass over what is no JSON.
 
 use std::path::{Path, PathBuf};
@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use provisioner_core::{Basis, Digest, Outcome, Timestamp, Verification};
 use serde::Serialize;
 
-use crate::{Error, Result};
+use crate::{Error, Result, adopt::Adoptee};
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Action {
     Ensure,
+    Adopt,
     Verify,
     Provision,
     Retire,
@@ -42,6 +43,8 @@ pub(crate) struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cached: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) adopted: Option<&'a [Adoptee]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) config: Option<&'a Path>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) handoff: Option<&'a Path>,
@@ -59,6 +62,7 @@ impl<'a> Line<'a> {
             basis: None,
             reason: None,
             cached: None,
+            adopted: None,
             config: None,
             handoff: None,
         }

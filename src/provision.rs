@@ -119,7 +119,8 @@ pub fn provision_from_config_to_handoff(
     cache_dir: impl AsRef<Path>,
 ) -> Result<ModelMetadata> {
     let config = ModelProvisionerConfig::from_path(&config_path)?;
-    let provisioner = ModelProvisioner::builder(cache_dir.as_ref()).policy(config.policy.clone()).build()?;
+    let builder = ModelProvisioner::builder(cache_dir.as_ref()).policy(config.policy.clone());
+    let provisioner = builder.adopt(config.adoption()).build()?;
     let done = blocking::run(provisioner.provision(&config, config_path.as_ref(), handoff_dest.as_ref()))??;
     Ok(ModelMetadata::from(&done.model))
 }

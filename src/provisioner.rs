@@ -18,7 +18,7 @@ use std::{
     },
 };
 
-use artifact_store::{Store, TurnWait};
+use artifact_store::{Adoption, Store, TurnWait};
 
 use provisioner_core::{
     CatalogErrorKind, CatalogRecord, CatalogStore, Clock, Digest, ErrorCode, Expectation, Lifecycle,
@@ -30,6 +30,7 @@ use transfer::Transfer;
 
 use crate::{
     Error, ProvisionerBuilder, Result,
+    adopt::Adoptee,
     cache::Cache,
     flight::Flights,
     presence::{Survey, survey},
@@ -54,6 +55,7 @@ pub(crate) struct Parts {
     pub(crate) transfer: Transfer,
     /// How long to wait for another process that is bringing the same model.
     pub(crate) turn_wait: TurnWait,
+    pub(crate) adoption: Adoption,
     pub(crate) registry: Registry,
     pub(crate) catalog: Arc<dyn CatalogStore>,
     pub(crate) policy: Policy,
@@ -313,6 +315,19 @@ impl Parts {
         };
         self.provenance().note(&line);
         self.announce(model);
+    }
+
+    /// Appends from where files of a model were taken in.
+    pub(crate) fn note_adopted(&self, model: &ResolvedModel, adopted: &[Adoptee]) {
+        if !adopted.is_empty() {
+            let line = Line {
+                local_path: Some(&model.local_path),
+                digest: model.digest.as_ref(),
+                adopted: Some(adopted),
+                ..Line::new(self.clock.now(), Action::Adopt, &model.id)
+            };
+            self.provenance().record(&line);
+        }
     }
 
     pub(crate) fn announce(&self, model: &ResolvedModel) {

@@ -1,10 +1,18 @@
 //! A hub, a cache, and a provisioner that may ask the one and fill the other.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use model_provisioner::{
-    Error, HubFetcher, HubSettings, ModelProvisioner, Network, Policy, ProvisionerBuilder, TransferSettings,
+    AdoptMode, Adoption, Error, HubFetcher, HubSettings, ModelProvisioner, Network, Policy,
+    ProvisionerBuilder, TransferSettings,
 };
+use sha1::{Digest as _, Sha1};
+use sha2::Sha256;
 use testkit::Hub;
 
 pub(crate) struct Workbench {
@@ -33,6 +41,51 @@ impl Workbench {
         self.builder().build().unwrap()
     }
 
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A file of another tool, written an hour ago as far as its modification time tells.
+    pub(crate) fn foreign(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path("foreign").join(name);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(&path, bytes).unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        let modified = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(modified - Duration::from_secs(3600)).unwrap();
+        path
+    }
+
+    /// The places below which those files are.
+    pub(crate) fn adoption(&self, mode: AdoptMode) -> Adoption {
+        let foreign = self.path("foreign");
+        let place = |name: &str| vec![foreign.join(name)];
+        Adoption { mode, huggingface: place("hub"), ollama: place("ollama"), folders: place("plain") }
+    }
+
+    /// A provisioner that adopts.
+    pub(crate) fn adopter(&self, mode: AdoptMode) -> ModelProvisioner {
+        self.builder().adopt(self.adoption(mode)).build().unwrap()
+    }
+
+    /// What the other tools would see of their files: bytes, mode, owner and modification time, by path.
+    pub(crate) fn seen_by_others(&self) -> BTreeMap<PathBuf, (Vec<u8>, u32, u32, i64, i64)> {
+        let mut seen = BTreeMap::new();
+        look(&self.path("foreign"), &mut |path| {
+            let stat = fs_err::metadata(path).unwrap();
+            let what =
+                (fs_err::read(path).unwrap(), stat.mode(), stat.uid(), stat.mtime(), stat.mtime_nsec());
+            seen.insert(path.to_owned(), what);
+        });
+        seen
+    }
+
+    /// Lines of the provenance log.
+    pub(crate) fn provenance(&self) -> Vec<serde_json::Value> {
+        let text = fs_err::read_to_string(self.cache().join("provenance.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     /// What is left of unfinished transfers.
     pub(crate) fn partials(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs_err::read_dir(self.cache().join("store-v1/partial")) else { return Vec::new() };
@@ -54,6 +107,31 @@ pub(crate) fn settings() -> TransferSettings {
         pause: Duration::from_millis(5),
         ..TransferSettings::default()
     }
+}
+
+fn look(folder: &Path, see: &mut dyn FnMut(&Path)) {
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { look(&path, see) } else { see(&path) }
+    }
+}
+
+/// Writes other bytes of the same length into a file, in place, and sets its modification time back.
+pub(crate) fn rewrite_in_place(path: &Path, bytes: &[u8]) {
+    use std::io::Write;
+    let modified = fs_err::metadata(path).unwrap().modified().unwrap();
+    let mut file = std::fs::File::options().write(true).open(path).unwrap();
+    file.write_all(bytes).unwrap();
+    file.set_modified(modified).unwrap();
+}
+
+pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// Git's id of a blob.
+pub(crate) fn git_sha1(bytes: &[u8]) -> String {
+    hex::encode(Sha1::new().chain_update(format!("blob {}\0", bytes.len())).chain_update(bytes).finalize())
 }
 
 pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {

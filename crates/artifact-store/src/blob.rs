@@ -1,20 +1,22 @@
 //! Verified bytes.
 
 use std::{
-    fs::File,
-    io::{self, Read, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    fs::{File, Metadata},
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use provisioner_core::{Digest, Stamp};
-use sha2::{Digest as _, Sha256};
 
-use crate::{Result, Store, partial::discard};
+use crate::{
+    Result, Store,
+    partial::discard,
+    reading::{self, Reading},
+};
 
 const MAX_STAMP_BYTES: u64 = 4096;
-const BUFFER_BYTES: usize = 256 * 1024;
 
 /// A symlink in the place of a stamp is not followed.
 #[expect(clippy::cast_possible_wrap, reason = "a flag is a small number")]
@@ -30,8 +32,15 @@ pub struct Blob {
     pub path: PathBuf,
     /// Their SHA-256.
     pub sha256: Digest,
-    /// What `stat` says of them, without the time that linking changes.
+    /// What `stat` says of them, without the time that linking changes; with it, where they are shared.
     pub stamp: Stamp,
+}
+
+impl Blob {
+    /// Whether the file is somebody else's too, who may write to it.
+    pub fn is_shared(&self) -> bool {
+        self.stamp.ctime_ns.is_some()
+    }
 }
 
 impl Store {
@@ -42,17 +51,28 @@ impl Store {
     /// [`Error::Io`](crate::Error::Io).
     pub fn blob(&self, sha256: &Digest) -> Result<Option<Blob>> {
         let path = self.blob_path(sha256);
-        let Some(stamp) = stamp_of(&path)? else { return Ok(None) };
-        let recorded = durable_fs::read(&stamp_path(&path), MAX_STAMP_BYTES).ok().flatten();
-        let recorded = recorded.and_then(|bytes| serde_json::from_slice::<Stamp>(&bytes).ok());
+        let Some(metadata) = look_at(&path)? else { return Ok(None) };
+        let recorded = recorded_stamp(&path);
+        // Where nobody knows any more whose the other links are, they may be somebody else's.
+        let is_shared = recorded.map_or(metadata.nlink() > 1, |stamp| stamp.ctime_ns.is_some());
+        let kept = |stamp: Stamp| if is_shared { stamp } else { stamp.without_ctime() };
+        let mut stamp = kept(Stamp::of(&metadata));
         if recorded != Some(stamp) {
-            if hash(&path)? != *sha256 {
+            let Some(found) = hash(&path)? else { return Ok(None) };
+            let is_changing = kept(found.before) != kept(found.after);
+            if is_changing || found.sha256 != *sha256 {
                 self.quarantine(&path)?;
                 return Ok(None);
             }
+            stamp = kept(found.after);
             self.record_stamp(&path, stamp)?;
         }
         Ok(Some(Blob { path, sha256: sha256.clone(), stamp }))
+    }
+
+    /// Whether the blob of a SHA-256 is recorded as somebody else's too.
+    pub fn is_shared(&self, sha256: &Digest) -> bool {
+        recorded_stamp(&self.blob_path(sha256)).is_some_and(|stamp| stamp.ctime_ns.is_some())
     }
 
     /// Makes a file whose bytes were verified the blob of its SHA-256, and returns it. The file is moved, unless the
@@ -79,24 +99,26 @@ impl Store {
         Ok(Blob { path, sha256: sha256.clone(), stamp })
     }
 
-    /// Makes sure that a blob is read again before it is believed.
+    /// Makes sure that a blob is read again before it is believed. That it is shared is not forgotten.
     pub(crate) fn distrust(&self, sha256: &Digest) {
-        if let Err(error) = fs_err::remove_file(stamp_path(&self.blob_path(sha256))) {
-            tracing::debug!("no stamp to forget: {error}");
+        let path = self.blob_path(sha256);
+        let Some(stamp) = recorded_stamp(&path) else { return };
+        let of_no_file = Stamp { size: u64::MAX, inode: 0, ..stamp };
+        if let Err(error) = self.record_stamp(&path, of_no_file) {
+            tracing::debug!("a stamp is not forgotten: {error}");
         }
     }
 
     /// Removes what is left of a partial whose data is a blob now.
-    fn clear_partial(&self, data: &Path) -> Result<()> {
+    pub(crate) fn clear_partial(&self, data: &Path) -> Result<()> {
         match data.parent() {
             Some(folder) if folder.parent() == Some(&self.partials()) => discard(folder),
             _ => Ok(()),
         }
     }
 
-    /// Removes the blob of a SHA-256 if no view has it, and returns how many bytes that freed.
+    /// Removes the blob of a SHA-256 if it has no other name, and returns how many bytes that freed.
     pub(crate) fn remove_if_unused(&self, sha256: &Digest) -> Result<u64> {
-        use std::os::unix::fs::MetadataExt;
         let path = self.blob_path(sha256);
         match fs_err::symlink_metadata(&path) {
             Ok(metadata) if metadata.nlink() == 1 => {
@@ -112,7 +134,7 @@ impl Store {
 
     /// Neither synced nor put in place whole: a stamp that is lost, or half written, costs one reading.
     #[expect(clippy::unused_self, reason = "what is written belongs to the store")]
-    fn record_stamp(&self, blob: &Path, stamp: Stamp) -> Result<()> {
+    pub(crate) fn record_stamp(&self, blob: &Path, stamp: Stamp) -> Result<()> {
         let json = serde_json::to_vec(&stamp).map_err(io::Error::from)?;
         let mut options = File::options();
         options.create(true).truncate(true).write(true).custom_flags(NO_FOLLOW);
@@ -120,14 +142,19 @@ impl Store {
     }
 }
 
-fn stamp_path(blob: &Path) -> PathBuf {
+pub(crate) fn stamp_path(blob: &Path) -> PathBuf {
     blob.with_extension("stamp")
 }
 
-/// The stamp of a regular file. `None` where there is none.
-fn stamp_of(path: &Path) -> Result<Option<Stamp>> {
+fn recorded_stamp(blob: &Path) -> Option<Stamp> {
+    let bytes = durable_fs::read(&stamp_path(blob), MAX_STAMP_BYTES).ok()??;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// What `stat` says of a regular file. `None` where there is none.
+fn look_at(path: &Path) -> Result<Option<Metadata>> {
     match fs_err::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_file() => Ok(Some(Stamp::of(&metadata).without_ctime())),
+        Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
         Ok(_) => {
             Err(crate::Error::NotOurs(format!("refusing to use `{}`: it is no regular file", path.display())))
         }
@@ -136,19 +163,18 @@ fn stamp_of(path: &Path) -> Result<Option<Stamp>> {
     }
 }
 
-fn hash(path: &Path) -> Result<Digest> {
-    let mut file = fs_err::File::open(path)?;
-    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; BUFFER_BYTES]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(Digest::sha256(hasher.finalize().into())),
-            read => hasher.update(&buffer[..read]),
-        }
+/// Reads a file. `None` where it is gone.
+pub(crate) fn hash(path: &Path) -> Result<Option<Reading>> {
+    match reading::open(path)? {
+        Some(mut file) => Ok(Some(reading::read(&mut file, false, None, &mut |_| true)?)),
+        None => Ok(None),
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use sha2::{Digest as _, Sha256};
+
     use super::*;
 
     pub(crate) fn sha256(bytes: &[u8]) -> Digest {

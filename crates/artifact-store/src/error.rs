@@ -52,6 +52,15 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Somebody wrote to a file that was being taken in.
+    #[error("`{path}` changed while it was being taken in")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nobody waits for the outcome any more.
+    #[error("nobody waits for it any more")]
+    GivenUp,
     /// A path of a model is not one that a view can have.
     #[error(transparent)]
     Core(#[from] provisioner_core::Error),
@@ -69,6 +78,8 @@ impl Error {
             Self::NotOurs(_) => ErrorCode::UnsafeCache,
             Self::Busy(_) | Self::Leased { .. } => ErrorCode::Busy,
             Self::Doubtful { .. } => ErrorCode::UntrustedLocks,
+            Self::Changed { .. } => ErrorCode::ChangedWhileRead,
+            Self::GivenUp => ErrorCode::Failed,
             Self::Core(error) => error.code(),
         }
     }

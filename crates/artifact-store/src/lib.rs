@@ -4,7 +4,8 @@
 //! store-v1/
 //!   blobs/sha256/ab/cdef…           verified bytes, read-only; the name is the content
 //!   blobs/sha256/ab/cdef….stamp     what `stat` said of them when they were verified
-//!   partial/<key>.<owner>/          an unfinished transfer: `data`, `journal`, `about`, `lock`; or an unfinished `view`
+//!   partial/<key>.<owner>/          an unfinished transfer: `data`, `journal`, `about`, `lock`; or an unfinished `view`;
+//!                                   or a file of another tool that is being taken in: `linked`
 //!   models/<scheme>/<name>/<revision>/<selection>/
 //!                                   a view: hard links to blobs under the names that an engine expects,
 //!                                   sealed with `.model.json`
@@ -31,27 +32,35 @@
 //! A blob's name is a claim. It is believed while the blob has the stamp that was recorded when it was verified; else
 //! it is read again, and what does not fit goes to `quarantine`. The stamp leaves out the time that linking changes. A
 //! blob's modification time is set to a moment before it was verified, so that any later write must change it.
+//! A blob that is somebody else's file too keeps all its times, and its stamp has them all: see the module `shared`.
 //!
 //! # Locks
 //! They save work, and guard nothing that could be wrong: see the modules `turn`, `partial` and `lease`. Where locks lie, the
 //! worst is a second download; and what must not be guessed, taking models away, is refused.
 
+mod adopt;
 mod blob;
 mod error;
+mod foreign;
 mod lease;
 mod owner;
 mod partial;
+mod reading;
+mod shared;
 mod space;
 mod store;
 mod turn;
 mod used;
 mod view;
 
+pub use adopt::{Adopted, Wanted};
 pub use blob::Blob;
 pub use error::{Error, Result};
+pub use foreign::{Adoption, Candidate, Foreign};
 pub use lease::{Exclusion, Holder, Lease};
 pub use owner::Owner;
 pub use partial::{LeftPartials, Partial};
+pub use reading::Watch;
 pub use store::Store;
 pub use turn::{Turn, TurnWait, Waiting};
 pub use view::SealedView;

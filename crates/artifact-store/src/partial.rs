@@ -8,6 +8,10 @@
 //! What a dead process left goes on in the hands of the next one. A lock that is free says that its owner is dead or has given
 //! up; where locks are not to be trusted, the owner must be known to be dead, or the partial must have been left alone
 //! for ten minutes. It is taken by renaming it, which only one of several adopters can do.
+//!
+//! # Somebody else's file
+//! A hard link to a file of another tool has the name `linked`, and never `data`: that name alone says that nothing may be
+//! written there, whatever happens to the process that made it.
 
 use std::{
     collections::HashMap,
@@ -158,8 +162,9 @@ impl Store {
         Ok(left)
     }
 
-    /// Removes what dying processes left: partials that were never finished making, that were being removed, those whose
-    /// data is a blob already, and views that were being built.
+    /// Removes what dying processes left: partials that were never finished making, that were being removed, and those
+    /// that no transfer can go on from, for their data is a blob already, or somebody else's file; and views that were being
+    /// built.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
@@ -171,10 +176,23 @@ impl Store {
             // Its maker may have died before there was a lock. One that lives makes another one.
             let is_free = || Partial::own(folder.clone()).is_ok() && (trusts_locks || self.is_quiet(&folder));
             let is_unfinished = || has_prefix(&folder, NEW) && is_free();
-            // Without data there is nothing to go on from.
-            let is_rest = || !folder.join("data").exists() && self.own_again(&folder, trusts_locks).is_some();
+            let can_go_on = || folder.join("journal").exists() && folder.join("data").exists();
+            let is_rest = || !can_go_on() && self.own_again(&folder, trusts_locks).is_some();
             if is_gone() || is_unfinished() || is_rest() {
                 discard(&folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what unfinished transfers left of a file that is here now by another way.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn forget_left(&self, identity: &str, left: &LeftPartials) -> Result<()> {
+        for folder in left.folders.get(&key_of_partial(identity)).into_iter().flatten() {
+            if self.own_again(folder, left.trusts_locks).is_some() {
+                discard(folder)?;
             }
         }
         Ok(())
@@ -203,6 +221,8 @@ pub(crate) fn discard(folder: &Path) -> Result<()> {
     match renamed.and_then(|()| fs_err::remove_dir_all(&gone)) {
         // Somebody else removes it too.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // Where an open file cannot go (NFS, FUSE), its lock stays under another name; the next sweep removes the rest.
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
         done => Ok(done?),
     }
 }
@@ -221,6 +241,13 @@ const NEW: &str = ".new.";
 
 /// The folder of a view that is being built.
 const VIEW: &str = "view";
+/// The name of a link to a file that is somebody else's too.
+const LINKED: &str = "linked";
+
+/// Whether a staged file is somebody else's too.
+pub(crate) fn is_linked(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == LINKED)
+}
 
 /// How often a new partial is made before the reason counts why it cannot be.
 const MAX_TRIES: usize = 8;
@@ -260,6 +287,18 @@ impl Partial {
     /// Where a view is built.
     pub(crate) fn view(&self) -> PathBuf {
         self.folder.join(VIEW)
+    }
+
+    /// Where a link to somebody else's file goes.
+    pub(crate) fn linked(&self) -> PathBuf {
+        self.folder.join(LINKED)
+    }
+
+    /// Says how large it will be.
+    pub(crate) fn promise(&self, size_bytes: u64) -> Result<()> {
+        let Some(about) = About::read(&self.folder) else { return Ok(()) };
+        let about = About { size_bytes, ..about };
+        Ok(fs_err::write(self.folder.join("about"), serde_json::to_vec(&about).map_err(io::Error::from)?)?)
     }
 
     /// Where it is noted which bytes are there.
@@ -311,6 +350,7 @@ mod tests {
             ("key.4", &["lock", "journal"]),
             ("key.5", &["lock", "size", "view"]),
             ("key.6", &["lock"]),
+            ("key.7", &["lock", "about", "linked"]),
         ] {
             let folder = store.partials().join(name);
             fs_err::create_dir(&folder).unwrap();

@@ -11,8 +11,7 @@ impl Store {
     /// [`Error::NoSpace`], with what is needed and what is free.
     pub fn check_space(&self, needed_bytes: u64) -> Result<()> {
         durable_fs::create_folders(self.root())?;
-        let space = rustix::fs::statvfs(self.root()).map_err(io::Error::from)?;
-        let free_bytes = space.f_bavail.saturating_mul(space.f_frsize).saturating_sub(self.promised()?);
+        let free_bytes = free_bytes(self.root())?.saturating_sub(self.promised()?);
         if needed_bytes <= free_bytes {
             return Ok(());
         }
@@ -24,6 +23,12 @@ impl Store {
         let folders = self.partial_folders()?;
         Ok(folders.iter().filter(|folder| is_held(folder)).filter_map(|folder| outstanding(folder)).sum())
     }
+}
+
+/// How many bytes are free in a folder.
+pub(crate) fn free_bytes(folder: &Path) -> Result<u64> {
+    let space = rustix::fs::statvfs(folder).map_err(io::Error::from)?;
+    Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
 fn is_held(folder: &Path) -> bool {

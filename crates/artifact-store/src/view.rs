@@ -6,10 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use provisioner_core::{CatalogRecord, Digest, Placement, RelativePath, Stamp, Timestamp, VerifiedModel};
+use provisioner_core::{
+    CatalogRecord, Digest, Placement, RecordedFile, RelativePath, Stamp, Timestamp, VerifiedModel,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::{Blob, Error, Result, Store};
+use crate::{Blob, Error, Result, Store, partial::is_linked, shared::stamp_again};
 
 const SEAL: &str = ".model.json";
 const SEAL_SCHEMA: u64 = 1;
@@ -43,7 +45,12 @@ impl Store {
         let mut blobs = Vec::new();
         for file in staged.files() {
             let sha256 = file.sha256.as_ref().ok_or_else(|| unhashed(&file.path))?;
-            blobs.push((&file.path, self.insert(&file.location, sha256)?));
+            let blob = if is_linked(&file.location) {
+                self.insert_shared(&file.location, sha256, &file.stamp)?
+            } else {
+                self.insert(&file.location, sha256)?
+            };
+            blobs.push((&file.path, blob));
         }
         let folders: BTreeSet<_> = blobs.iter().filter_map(|(_, blob)| blob.path.parent()).collect();
         folders.into_iter().try_for_each(durable_fs::sync_folder)?;
@@ -68,8 +75,8 @@ impl Store {
         record_of: impl Fn(Vec<Stamp>) -> CatalogRecord,
     ) -> Result<CatalogRecord> {
         fs_err::create_dir(aside)?;
-        let stamps = build(aside, blobs)?;
-        let seal = Seal { schema_version: SEAL_SCHEMA, record: record_of(stamps) };
+        build(aside, blobs)?;
+        let seal = Seal { schema_version: SEAL_SCHEMA, record: record_of(self.stamps(aside, blobs)?) };
         let json = serde_json::to_vec_pretty(&seal).map_err(io::Error::from)?;
         durable_fs::replace(&aside.join(SEAL), &json)?;
         open_to_readers(aside)?;
@@ -101,12 +108,13 @@ impl Store {
         };
         let wanted = model.staged().files().iter().map(|file| (&file.path, file.sha256.as_ref()));
         let same = record.files.iter().map(|file| (&file.path, file.sha256.as_ref())).eq(wanted);
-        let unchanged = record.files.iter().all(|file| {
-            fs_err::metadata(root.join(&file.path))
-                .is_ok_and(|metadata| file.stamp.difference(&Stamp::of(&metadata)).is_none())
-        });
-        if same && unchanged {
-            return Ok(Some(record.files.iter().map(|file| file.stamp).collect()));
+        if same {
+            let again =
+                |file: &RecordedFile| stamp_again(&root.join(&file.path), &file.stamp, file.sha256.as_ref());
+            let stamps: Option<Vec<_>> = record.files.iter().map(again).collect::<Result<_>>()?;
+            if stamps.is_some() {
+                return Ok(stamps);
+            }
         }
         self.quarantine(root)?;
         Ok(None)
@@ -173,7 +181,8 @@ impl Store {
             fs_err::remove_dir_all(root)?;
         }
         self.prune(root);
-        digests.iter().map(|sha256| self.remove_if_unused(sha256)).sum()
+        let freed: u64 = digests.iter().map(|sha256| self.remove_if_unused(sha256)).sum::<Result<_>>()?;
+        Ok(freed + self.remove_unused_shared(&digests)?)
     }
 
     /// Removes the folders above a view that became empty.
@@ -187,9 +196,9 @@ impl Store {
     }
 }
 
-/// Links the blobs into a folder, syncs it, and returns the stamps of its files.
-fn build(folder: &Path, blobs: &[(&RelativePath, Blob)]) -> Result<Vec<Stamp>> {
-    let mut stamps = Vec::new();
+/// Links the blobs into a folder, and syncs it.
+fn build(folder: &Path, blobs: &[(&RelativePath, Blob)]) -> Result<()> {
+    let mut is_told = false;
     let mut folders = BTreeSet::from([folder.to_owned()]);
     for (path, blob) in blobs {
         let place = folder.join(path);
@@ -202,17 +211,28 @@ fn build(folder: &Path, blobs: &[(&RelativePath, Blob)]) -> Result<Vec<Stamp>> {
         if fs_err::symlink_metadata(&place).is_ok() {
             return Err(same_name(path));
         }
-        if fs_err::hard_link(&blob.path, &place).is_err() {
+        if let Err(error) = std::fs::hard_link(&blob.path, &place) {
             // No links here, too many, or another device. Where the file system can share blocks, this does.
-            fs_err::copy(&blob.path, &place)?;
-            let file = fs_err::File::open(&place)?;
-            file.file().set_modified(fs_err::metadata(&blob.path)?.modified()?)?;
-            file.sync_all()?;
+            if !std::mem::replace(&mut is_told, true) {
+                tracing::warn!(
+                    "`{path}` cannot be linked into its view ({error}), and is copied; so may be others"
+                );
+            }
+            copy(&blob.path, &place)?;
         }
-        stamps.push(Stamp::of(&fs_err::metadata(&place)?));
     }
     folders.iter().try_for_each(|folder| durable_fs::sync_folder(folder))?;
-    Ok(stamps)
+    Ok(())
+}
+
+fn copy(blob: &Path, place: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs_err::copy(blob, place)?;
+    let file = fs_err::File::open(place)?;
+    file.file().set_modified(fs_err::metadata(blob)?.modified()?)?;
+    fs_err::set_permissions(place, PermissionsExt::from_mode(0o444))?;
+    file.sync_all()?;
+    Ok(())
 }
 
 /// A view is for engines of any user, whatever the umask.

@@ -4,6 +4,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use clap_complete::Shell;
+use model_provisioner::AdoptMode;
 
 const GLOBAL: &str = "Global options";
 
@@ -218,9 +219,34 @@ pub(crate) struct Hub {
     /// How long a connection may be silent [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+    /// What to do with the same bytes in the cache of Hugging Face or in Ollama's, instead of fetching them
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub(crate) adopt: Adopt,
     /// The most bytes in a second, such as 50M
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) limit_rate: Option<u64>,
+}
+
+/// How files that other tools have on this machine are taken in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Adopt {
+    /// Hard links, and copies where there can be none
+    #[default]
+    Link,
+    /// Copies, which nobody else can change
+    Copy,
+    /// Fetch them all the same
+    Off,
+}
+
+impl From<Adopt> for AdoptMode {
+    fn from(adopt: Adopt) -> Self {
+        match adopt {
+            Adopt::Link => Self::Link,
+            Adopt::Copy => Self::Copy,
+            Adopt::Off => Self::Off,
+        }
+    }
 }
 
 /// A number of bytes: plain, or with K, M, G or T, and `i` for the powers of two.

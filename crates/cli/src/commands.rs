@@ -10,9 +10,9 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use etcetera::BaseStrategy;
 use model_provisioner::{
-    DEFAULT_LLAMACPP_HANDOFF_PATH, Digest, DigestAlgorithm, Error, Expectation, Lifecycle, ModelProvisioner,
-    ModelProvisionerConfig, ModelRef, Network, Outcome, Policy, ProvisionerBuilder, ResolvedModel,
-    TransferSettings, provisioner_core,
+    Adoption, DEFAULT_LLAMACPP_HANDOFF_PATH, Digest, DigestAlgorithm, Error, Expectation, Lifecycle,
+    ModelProvisioner, ModelProvisionerConfig, ModelRef, Network, Outcome, Policy, ProvisionerBuilder,
+    ResolvedModel, TransferSettings, provisioner_core,
 };
 
 use crate::{
@@ -177,8 +177,8 @@ async fn provision(common: &Common, config_path: &Path, handoff: Option<PathBuf>
     }
     let dest =
         handoff.or_else(|| config.handoff_path()).unwrap_or_else(|| DEFAULT_LLAMACPP_HANDOFF_PATH.into());
-    let provisioner =
-        environment::with_hub(builder(common)?.policy(policy), TransferSettings::default().stall)?.build()?;
+    let builder = builder(common)?.policy(policy).adopt(environment::places(config.adoption()));
+    let provisioner = environment::with_hub(builder, TransferSettings::default().stall)?.build()?;
     let done = provisioner.provision(&config, config_path, &dest).await?;
     warn(&done.model, output);
     output.say(format_args!(
@@ -292,7 +292,9 @@ pub(crate) fn asked(common: &Common, hub: &Hub) -> Result<ModelProvisioner, Fail
     let defaults = TransferSettings::default();
     let stall = hub.timeout.unwrap_or(defaults.stall);
     let settings = TransferSettings { stall, bytes_per_second: hub.limit_rate, ..defaults };
+    let adoption = environment::places(Adoption { mode: hub.adopt.into(), ..Adoption::default() });
     let builder = builder(common)?.policy(Policy { network, ..Policy::default() }).transfer(settings);
+    let builder = builder.adopt(adoption);
     Ok(environment::with_hub(builder, stall)?.build()?)
 }
 

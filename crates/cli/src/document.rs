@@ -147,6 +147,8 @@ struct PlannedFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<Digest>,
     state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<PathBuf>,
 }
 
 impl From<Plan> for Planned {
@@ -157,6 +159,7 @@ impl From<Plan> for Planned {
             size: file.size,
             digest: file.digest,
             state: file.state.as_str(),
+            from: file.from,
         });
         Self {
             id: plan.id,
@@ -177,6 +180,9 @@ impl Planned {
         for file in &self.files {
             let _ =
                 write!(text, "\n{:8}  {:>11}  {}", file.state, HumanBytes(file.size).to_string(), file.path);
+            if let Some(from) = &file.from {
+                let _ = write!(text, ", from {}", from.display());
+            }
         }
         let _ = write!(text, "\n{} to fetch", HumanBytes(self.download_bytes));
         text

@@ -5,9 +5,10 @@
     reason = "this is the command, which reads the environment for the library"
 )]
 
-use std::{env, time::Duration};
+use std::{env, path::PathBuf, time::Duration};
 
-use model_provisioner::ProvisionerBuilder;
+use etcetera::BaseStrategy;
+use model_provisioner::{Adoption, ProvisionerBuilder};
 
 use crate::failure::Failure;
 
@@ -46,9 +47,8 @@ pub(crate) fn with_hub(builder: ProvisionerBuilder, _: Duration) -> Result<Provi
 
 #[cfg(feature = "hf")]
 fn token() -> Option<model_provisioner::Token> {
-    use std::{fs, path::PathBuf};
+    use std::fs;
 
-    use etcetera::BaseStrategy;
     use model_provisioner::Token;
 
     let given =
@@ -56,10 +56,30 @@ fn token() -> Option<model_provisioner::Token> {
     if given.is_some() {
         return given;
     }
-    let home = || match env::var_os("HF_HOME") {
-        Some(home) => Some(PathBuf::from(home)),
-        None => Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("huggingface")),
-    };
-    let path = env::var_os("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(home()?.join("token")))?;
+    let path = folder("HF_TOKEN_PATH").or_else(|| Some(hugging_face_home()?.join("token")))?;
     Token::new(&fs::read_to_string(path).ok()?)
+}
+
+/// Adds the places where other tools keep models: the Hugging Face Hub's (`HF_HUB_CACHE`, `HF_HOME`), and Ollama
+/// (`OLLAMA_MODELS`, else the user's and the service's).
+pub(crate) fn places(adoption: Adoption) -> Adoption {
+    let hub = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"].into_iter().find_map(folder);
+    let hub = hub.or_else(|| Some(hugging_face_home()?.join("hub")));
+    let defaults = || {
+        let user = etcetera::home_dir().ok().map(|home| home.join(".ollama/models"));
+        user.into_iter().chain([PathBuf::from("/usr/share/ollama/.ollama/models")]).collect()
+    };
+    let ollama = folder("OLLAMA_MODELS").map_or_else(defaults, |models| vec![models]);
+    Adoption { huggingface: hub.into_iter().collect(), ollama, ..adoption }
+}
+
+/// The folder of the Hugging Face Hub's own tools.
+fn hugging_face_home() -> Option<PathBuf> {
+    let default = || Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("huggingface"));
+    folder("HF_HOME").or_else(default)
+}
+
+/// A path that a variable names.
+fn folder(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from)
 }

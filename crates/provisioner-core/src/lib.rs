@@ -28,10 +28,12 @@ mod fetcher;
 mod record;
 mod resolved;
 
+mod adopt;
 mod policy;
 mod progress;
 mod size;
 
+pub use adopt::AdoptMode;
 pub use catalog::{
     CatalogError, CatalogErrorKind, CatalogStore, DamagedRecord, Expected, Listing, Version, Versioned,
 };

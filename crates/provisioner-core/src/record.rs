@@ -104,16 +104,19 @@ impl Placement {
         &self.root
     }
 
-    /// This place, known to be in a store.
+    /// This place, known to be in a store, which links its files. `are_shared` says of each, in the order of their paths,
+    /// whether it is somebody else's too: then every change of it counts.
     #[must_use]
-    pub fn in_a_store(self) -> Self {
-        Self::in_store(self.root, self.stamps)
+    pub fn in_a_store(self, are_shared: &[bool]) -> Self {
+        let kept = |(stamp, is_shared): (Stamp, bool)| if is_shared { stamp } else { stamp.without_ctime() };
+        let are_shared = are_shared.iter().copied().chain(std::iter::repeat(false));
+        Self { root: self.root, stamps: self.stamps.into_iter().zip(are_shared).map(kept).collect() }
     }
 
-    /// The place of a model whose files now lie below a folder of a store, with the stamps that they have there, in the
-    /// order of their paths.
+    /// The place of a model whose files now lie below a folder of a store, with the stamps to record, in the order of
+    /// their paths: without the time that linking changes, but for files that are somebody else's too.
     pub fn in_store(root: PathBuf, stamps: Vec<Stamp>) -> Self {
-        Self { root, stamps: stamps.into_iter().map(Stamp::without_ctime).collect() }
+        Self { root, stamps }
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Stamp {
     /// Modification time in nanoseconds since 1970.
     pub mtime_ns: i64,
     /// Time of the last change of the inode, in nanoseconds since 1970. Absent for files of our store: linking one
-    /// changes it, and leaves the bytes alone.
+    /// changes it, and leaves the bytes alone. It is there for those that our store shares with others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ctime_ns: Option<i64>,
     /// Number of the device.

@@ -49,6 +49,7 @@ impl Workbench {
     fn command_at(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.dir.path()).env("MODEL_PROVISIONER_CACHE_DIR", self.cache());
+        command.env("HF_HUB_CACHE", self.path("hf/hub")).env("OLLAMA_MODELS", self.path("ollama"));
         for name in ["MODEL_PROVISIONER_OFFLINE", "HF_HUB_OFFLINE", "CLICOLOR_FORCE", "RUST_BACKTRACE"] {
             command.env_remove(name);
         }

@@ -1,0 +1,209 @@
+//! Taking in a file that lies elsewhere on this machine, instead of fetching it.
+//!
+//! # Model
+//! A name is a claim, and no proof. The file is linked into a partial, or copied there, and what lies there then is hashed;
+//! only with the digest that is wanted does it count. Links are made before the bytes are read, so what was read is what is
+//! kept. The file that was found is never written to, nor are its mode, its owner or its times changed.
+//!
+//! # Where there can be no link
+//! On another device, on a file system without links, of a file that may not be linked (`fs.protected_hardlinks`) or has too
+//! many: a copy, which shares blocks with the file where that can be.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use provisioner_core::{AdoptMode, Digest, DigestAlgorithm, Stamp};
+
+use crate::{
+    Error, Partial, Result, Store,
+    reading::{self, Reading, Watch},
+    shared::settle,
+    space,
+};
+
+/// How often a file is read again when others link it meanwhile.
+const MAX_READINGS: usize = 3;
+
+/// What a file must be to be taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its size, in bytes.
+    pub size_bytes: u64,
+    /// The digest of its bytes: SHA-256, or git's id. `None` takes whatever they are.
+    pub digest: Option<Digest>,
+}
+
+/// A file that was taken in: it lies in a partial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adopted {
+    /// Where it lies now.
+    pub location: PathBuf,
+    /// Where it was found.
+    pub from: PathBuf,
+    /// Why it is a copy and no link, where a link was wanted.
+    pub not_linked: Option<String>,
+    /// Whether it is a link, and so somebody else's too.
+    pub is_shared: bool,
+    /// What it was when its bytes were read.
+    pub stamp: Stamp,
+    /// The SHA-256 of its bytes.
+    pub sha256: Digest,
+    /// Git's id of its bytes, where that is what was wanted.
+    pub git_sha1: Option<Digest>,
+    /// Its first bytes, which tell its format.
+    pub first: Vec<u8>,
+}
+
+impl Wanted {
+    fn needs_git_id(&self) -> bool {
+        self.digest.as_ref().is_some_and(|digest| digest.algorithm() == DigestAlgorithm::GitSha1)
+    }
+
+    /// Whether bytes that were read are those.
+    fn is(&self, found: &Reading) -> bool {
+        let actual = if self.needs_git_id() { found.git_sha1.as_ref() } else { Some(&found.sha256) };
+        found.after.size == self.size_bytes && (self.digest.is_none() || self.digest.as_ref() == actual)
+    }
+}
+
+impl Store {
+    /// Takes a file in, into a partial that holds nothing else. `None` where it is not what is wanted, or no file that can
+    /// be read. `watch` is told how many bytes more were read, and says whether to go on.
+    ///
+    /// # Errors
+    /// What our own disk says; [`Error::NoSpace`] for a copy; [`Error::GivenUp`].
+    pub fn take(
+        &self,
+        partial: &Partial,
+        wanted: &Wanted,
+        from: &Path,
+        mode: AdoptMode,
+        watch: &mut Watch<'_>,
+    ) -> Result<Option<Adopted>> {
+        let Some(file) = open_as(from, wanted.size_bytes) else { return Ok(None) };
+        let not_linked = match mode {
+            AdoptMode::Off => return Ok(None),
+            AdoptMode::Copy => None,
+            AdoptMode::Link => match link(partial, wanted, from, watch)? {
+                Linked::Done(found) => {
+                    return Ok(Some(adopted(partial.linked(), from, found, true, None)));
+                }
+                Linked::Wrong => return Ok(None),
+                Linked::Impossible(reason) => Some(reason),
+            },
+        };
+        partial.promise(wanted.size_bytes)?;
+        let found = self.copy(partial, wanted, file, watch)?;
+        Ok(found.map(|found| adopted(partial.data(), from, found, false, not_linked)))
+    }
+
+    /// Copies a file, and hashes what it writes.
+    fn copy(
+        &self,
+        partial: &Partial,
+        wanted: &Wanted,
+        mut from: File,
+        watch: &mut Watch<'_>,
+    ) -> Result<Option<Reading>> {
+        let mut options = File::options();
+        let mut data = options.create(true).truncate(true).read(true).write(true).open(partial.data())?;
+        let mut found = if share_blocks(&data, &from) {
+            reading::read(&mut data, wanted.needs_git_id(), None, watch)?
+        } else {
+            let free_bytes = space::free_bytes(self.root())?;
+            if free_bytes < wanted.size_bytes {
+                let (path, needed_bytes) = (self.root().to_owned(), wanted.size_bytes);
+                return Err(Error::NoSpace { path, needed_bytes, free_bytes });
+            }
+            reading::read(&mut from, wanted.needs_git_id(), Some(&mut data), watch)?
+        };
+        // What was hashed is what was written, whatever became of the other file.
+        found.after = Stamp::of(&data.metadata()?);
+        Ok(wanted.is(&found).then_some(found))
+    }
+}
+
+fn adopted(
+    location: PathBuf,
+    from: &Path,
+    found: Reading,
+    is_shared: bool,
+    not_linked: Option<String>,
+) -> Adopted {
+    let Reading { sha256, git_sha1, after: stamp, first, .. } = found;
+    Adopted { location, from: from.to_owned(), not_linked, is_shared, stamp, sha256, git_sha1, first }
+}
+
+/// A file of the size that is wanted, if it may be read.
+fn open_as(from: &Path, size_bytes: u64) -> Option<File> {
+    let why = match reading::open(from) {
+        Ok(Some(file)) => match file.metadata() {
+            Ok(metadata) if metadata.len() == size_bytes => return Some(file),
+            Ok(metadata) => format!("it has {} bytes", metadata.len()),
+            Err(error) => error.to_string(),
+        },
+        Ok(None) => "it is no regular file".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    tracing::debug!("`{}` is not adopted: {why}", from.display());
+    None
+}
+
+/// What became of a link.
+enum Linked {
+    Done(Reading),
+    /// The bytes are others.
+    Wrong,
+    /// There can be none.
+    Impossible(String),
+}
+
+fn link(partial: &Partial, wanted: &Wanted, from: &Path, watch: &mut Watch<'_>) -> Result<Linked> {
+    let linked = partial.linked();
+    unlink(&linked)?;
+    if let Err(error) = std::fs::hard_link(from, &linked) {
+        return Ok(Linked::Impossible(error.to_string()));
+    }
+    let Some(mut file) = reading::open(&linked)? else {
+        unlink(&linked)?;
+        return Ok(Linked::Wrong);
+    };
+    for _ in 0..MAX_READINGS {
+        settle();
+        let found = reading::read(&mut file, wanted.needs_git_id(), None, watch)?;
+        if found.before == found.after {
+            if wanted.is(&found) {
+                return Ok(Linked::Done(found));
+            }
+            tracing::debug!("`{}` is not adopted: it has {}", from.display(), found.sha256);
+            unlink(&linked)?;
+            return Ok(Linked::Wrong);
+        }
+    }
+    unlink(&linked)?;
+    Ok(Linked::Impossible("others change it, or link it, all the time".to_owned()))
+}
+
+fn unlink(path: &Path) -> Result<()> {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => Ok(removed?),
+    }
+}
+
+/// Makes a file have the bytes of another one without writing them, where the file system can.
+#[cfg(target_os = "linux")]
+fn share_blocks(to: &File, from: &File) -> bool {
+    rustix::fs::ioctl_ficlone(to, from).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn share_blocks(_: &File, _: &File) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests;

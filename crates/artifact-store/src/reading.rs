@@ -1,0 +1,95 @@
+//! Reading a file to its end, from one descriptor, and noticing whether anybody wrote meanwhile.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, Write},
+    path::Path,
+};
+
+use provisioner_core::{Digest, Format, Stamp};
+use rustix::{
+    fs::{Mode, OFlags},
+    io::Errno,
+};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
+
+use crate::{Error, Result};
+
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Is told how many bytes more were read, and says whether to go on.
+pub type Watch<'a> = dyn FnMut(u64) -> bool + 'a;
+
+/// What was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    pub(crate) sha256: Digest,
+    /// Where it was asked for.
+    pub(crate) git_sha1: Option<Digest>,
+    /// What the file was before, and after, it was read. The two differ where somebody wrote, or linked it.
+    pub(crate) before: Stamp,
+    pub(crate) after: Stamp,
+    /// Its first bytes, which tell its format.
+    pub(crate) first: Vec<u8>,
+}
+
+/// Opens a regular file, whoever's it is. `None` for what is not there, and for a symlink, a pipe or a folder.
+pub(crate) fn open(path: &Path) -> Result<Option<File>> {
+    // Without `NONBLOCK`, opening a pipe would wait for ever.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => return Ok(None),
+        Err(error) => return Err(io::Error::from(error).into()),
+    };
+    Ok(file.metadata()?.is_file().then_some(file))
+}
+
+/// Reads a file from its beginning, and writes what it reads to `copy` where there is one.
+pub(crate) fn read(
+    file: &mut File,
+    git_ids: bool,
+    mut copy: Option<&mut File>,
+    watch: &mut Watch<'_>,
+) -> Result<Reading> {
+    file.rewind()?;
+    // A page that a mapping wrote to before it reached the disk can be written again without a new time.
+    let _ = file.sync_data();
+    let before = Stamp::of(&file.metadata()?);
+    let mut sha256 = Sha256::new();
+    let mut git = git_ids.then(|| Sha1::new().chain_update(format!("blob {}\0", before.size)));
+    let (mut first, mut buffer, mut left) = (Vec::new(), vec![0; BUFFER_BYTES], before.size);
+    loop {
+        let read = match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let piece = &buffer[..read];
+        if first.is_empty() {
+            first = piece[..read.min(Format::MAGIC_LEN)].to_vec();
+        }
+        sha256.update(piece);
+        if let Some(git) = &mut git {
+            git.update(piece);
+        }
+        if let Some(copy) = &mut copy {
+            copy.write_all(piece)?;
+        }
+        if !watch(read as u64) {
+            return Err(Error::GivenUp);
+        }
+        // A file that grows has changed, and might never end.
+        let Some(rest) = left.checked_sub(read as u64) else { break };
+        left = rest;
+    }
+    Ok(Reading {
+        sha256: Digest::sha256(sha256.finalize().into()),
+        git_sha1: git.map(|git| Digest::git_sha1(git.finalize().into())),
+        before,
+        after: Stamp::of(&file.metadata()?),
+        first,
+    })
+}

@@ -1,0 +1,218 @@
+//! Taking in what other tools have of a model's files already, before anything is fetched.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use artifact_store::{Adopted, Candidate, Foreign, LeftPartials, Wanted};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use provisioner_core::{
+    Digest, Format, ManifestFile, ModelRef, ProgressEvent, ProgressSink, RelativePath, StagedFile, Timestamp,
+};
+use serde::Serialize;
+
+use crate::{
+    ModelProvisioner, Result,
+    bring::ModelLock,
+    obtain::FILES_AT_ONCE,
+    plan::identity,
+    provisioner::{GivenUp, Parts, blocking},
+};
+
+/// How many bytes are read between two events of progress.
+const EVENT_BYTES: u64 = 8 << 20;
+
+/// A file that was adopted, for the log.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Adoptee {
+    path: RelativePath,
+    from: PathBuf,
+    way: &'static str,
+}
+
+/// A file that may lie elsewhere on this machine.
+#[derive(Debug)]
+pub(crate) struct Lead {
+    file: ManifestFile,
+    digest: Digest,
+    candidates: Vec<Candidate>,
+}
+
+impl Lead {
+    /// What is known of a file elsewhere on this machine; `None` where nothing is.
+    pub(crate) fn of(file: &ManifestFile, foreign: &Foreign) -> Option<Self> {
+        let digest = file.digest.clone()?;
+        let candidates = foreign.candidates(&file.path, file.size, &digest);
+        (!candidates.is_empty()).then(|| Self { file: file.clone(), digest, candidates })
+    }
+
+    /// Where it would be taken from.
+    pub(crate) fn from(&self) -> Option<PathBuf> {
+        self.candidates.first().map(|candidate| candidate.path.clone())
+    }
+
+    /// What that takes of the disk, in bytes: a link takes nothing.
+    pub(crate) fn space_bytes(&self) -> u64 {
+        if self.candidates.first().is_some_and(|candidate| candidate.is_linkable) {
+            0
+        } else {
+            self.file.size
+        }
+    }
+}
+
+impl ModelProvisioner {
+    /// Takes in what there is of some files, and returns it by its digest.
+    pub(crate) async fn adopt(
+        &self,
+        reference: &ModelRef,
+        leads: Vec<Lead>,
+        lock: &ModelLock,
+        left: &Arc<LeftPartials>,
+    ) -> Result<HashMap<Digest, Adopted>> {
+        // The same bytes under two names are taken in once.
+        let leads: BTreeMap<_, _> = leads.into_iter().map(|lead| (lead.digest.clone(), lead)).collect();
+        if leads.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let reading = Arc::new(Reading::start(&self.parts, reference, leads.values()));
+        let given_up = GivenUp::default();
+        let jobs = leads.into_values().map(|lead| {
+            let job = Job {
+                id: reference.id(),
+                identity: identity(reference, &lead.file),
+                lead,
+                lock: lock.clone(),
+                left: Arc::clone(left),
+            };
+            let (parts, reading, is_given_up) =
+                (Arc::clone(&self.parts), Arc::clone(&reading), given_up.watch());
+            blocking(move || {
+                let mut watch = |bytes| {
+                    reading.add(bytes);
+                    !is_given_up()
+                };
+                let adopted = job.run(&parts, &mut watch)?;
+                Ok(adopted.map(|adopted| (job.lead.digest, adopted)))
+            })
+        });
+        let found: Vec<_> = stream::iter(jobs).buffer_unordered(FILES_AT_ONCE).try_collect().await?;
+        let found: HashMap<_, _> = found.into_iter().flatten().collect();
+        tell_of_copies(&reference.id(), found.values());
+        Ok(found)
+    }
+}
+
+/// The search for one file's bytes.
+struct Job {
+    id: String,
+    identity: String,
+    lead: Lead,
+    lock: ModelLock,
+    left: Arc<LeftPartials>,
+}
+
+impl Job {
+    fn run(&self, parts: &Parts, watch: &mut dyn FnMut(u64) -> bool) -> Result<Option<Adopted>> {
+        let wanted = Wanted { size_bytes: self.lead.file.size, digest: Some(self.lead.digest.clone()) };
+        for candidate in &self.lead.candidates {
+            // Not the partial that a transfer of the same bytes would go on from.
+            let own = format!("adopt {}", self.identity);
+            let partial = parts.store.partial(&own, 0, &self.id, &self.left)?;
+            match parts.store.take(&partial, &wanted, &candidate.path, parts.adoption.mode, watch) {
+                Ok(Some(adopted)) => {
+                    if let Some(held) = &self.lock {
+                        held.keep(partial);
+                    }
+                    parts.store.forget_left(&self.identity, &self.left)?;
+                    return Ok(Some(adopted));
+                }
+                Ok(None) => partial.discard()?,
+                // What cannot be read there can still be fetched.
+                Err(artifact_store::Error::Io(error)) => {
+                    tracing::debug!("`{}` is not adopted: {error}", candidate.path.display());
+                    partial.discard()?;
+                }
+                Err(error) => {
+                    partial.discard()?;
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A file of a model, as it was taken in. `began` is a moment before its bytes were read.
+pub(crate) fn staged(file: &ManifestFile, adopted: &Adopted, began: Timestamp) -> StagedFile {
+    StagedFile {
+        path: file.path.clone(),
+        location: adopted.location.clone(),
+        stamp: adopted.stamp,
+        // To a copy nobody writes but us.
+        settled: !adopted.is_shared || adopted.stamp.is_settled(began),
+        format: Format::of(file.path.file_name(), &adopted.first),
+        sha256: Some(adopted.sha256.clone()),
+        git_sha1: adopted.git_sha1.clone(),
+    }
+}
+
+impl Adoptee {
+    pub(crate) fn new(file: &ManifestFile, adopted: &Adopted) -> Self {
+        let way = if adopted.is_shared { "link" } else { "copy" };
+        Self { path: file.path.clone(), from: adopted.from.clone(), way }
+    }
+}
+
+/// Says that there are copies where links were wanted.
+fn tell_of_copies<'a>(id: &str, adopted: impl Iterator<Item = &'a Adopted>) {
+    let mut copies = adopted.filter_map(|adopted| Some((adopted, adopted.not_linked.as_ref()?)));
+    let Some((first, reason)) = copies.next() else { return };
+    let from = first.from.display();
+    match copies.count() {
+        0 => tracing::warn!("`{id}`: `{from}` cannot be linked ({reason}), and is copied"),
+        more => {
+            tracing::warn!("`{id}`: `{from}` and {more} more cannot be linked ({reason}), and are copied");
+        }
+    }
+}
+
+/// How far the reading is.
+struct Reading {
+    id: String,
+    total_bytes: u64,
+    done: AtomicU64,
+    sink: Arc<dyn ProgressSink>,
+}
+
+impl Reading {
+    fn start<'a>(parts: &Parts, reference: &ModelRef, leads: impl Iterator<Item = &'a Lead>) -> Self {
+        let sizes: Vec<_> = leads.map(|lead| lead.file.size).collect();
+        let (id, total_bytes) =
+            (reference.id(), sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size)));
+        let sink = Arc::clone(&parts.progress);
+        sink.on_event(&ProgressEvent::HashStarted { id: id.clone(), files: sizes.len(), total_bytes });
+        Self { id, total_bytes, done: AtomicU64::new(0), sink }
+    }
+
+    fn add(&self, bytes: u64) {
+        let before = self.done.fetch_add(bytes, Ordering::Relaxed);
+        if before / EVENT_BYTES != (before + bytes) / EVENT_BYTES {
+            // What turned out to be something else was read in vain.
+            let done_bytes = (before + bytes).min(self.total_bytes);
+            let (id, total_bytes) = (self.id.clone(), self.total_bytes);
+            self.sink.on_event(&ProgressEvent::Hashed { id, done_bytes, total_bytes });
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.sink.on_event(&ProgressEvent::HashEnded { id: self.id.clone() });
+    }
+}
