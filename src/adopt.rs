@@ -80,7 +80,8 @@ impl ModelProvisioner {
         if leads.is_empty() {
             return Ok(HashMap::new());
         }
-        let reading = Arc::new(Reading::start(&self.parts, reference, leads.values()));
+        let sizes: Vec<_> = leads.values().map(|lead| lead.file.size).collect();
+        let reading = Arc::new(Reading::start(&self.parts, &reference.id(), &sizes));
         let given_up = GivenUp::default();
         let jobs = leads.into_values().map(|lead| {
             let job = Job {
@@ -170,7 +171,7 @@ impl Adoptee {
 }
 
 /// Says that there are copies where links were wanted.
-fn tell_of_copies<'a>(id: &str, adopted: impl Iterator<Item = &'a Adopted>) {
+pub(crate) fn tell_of_copies<'a>(id: &str, adopted: impl Iterator<Item = &'a Adopted>) {
     let mut copies = adopted.filter_map(|adopted| Some((adopted, adopted.not_linked.as_ref()?)));
     let Some((first, reason)) = copies.next() else { return };
     let from = first.from.display();
@@ -183,7 +184,7 @@ fn tell_of_copies<'a>(id: &str, adopted: impl Iterator<Item = &'a Adopted>) {
 }
 
 /// How far the reading is.
-struct Reading {
+pub(crate) struct Reading {
     id: String,
     total_bytes: u64,
     done: AtomicU64,
@@ -191,16 +192,14 @@ struct Reading {
 }
 
 impl Reading {
-    fn start<'a>(parts: &Parts, reference: &ModelRef, leads: impl Iterator<Item = &'a Lead>) -> Self {
-        let sizes: Vec<_> = leads.map(|lead| lead.file.size).collect();
-        let (id, total_bytes) =
-            (reference.id(), sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size)));
+    pub(crate) fn start(parts: &Parts, id: &str, sizes: &[u64]) -> Self {
+        let (id, total_bytes) = (id.to_owned(), sizes.iter().copied().fold(0, u64::saturating_add));
         let sink = Arc::clone(&parts.progress);
         sink.on_event(&ProgressEvent::HashStarted { id: id.clone(), files: sizes.len(), total_bytes });
         Self { id, total_bytes, done: AtomicU64::new(0), sink }
     }
 
-    fn add(&self, bytes: u64) {
+    pub(crate) fn add(&self, bytes: u64) {
         let before = self.done.fetch_add(bytes, Ordering::Relaxed);
         if before / EVENT_BYTES != (before + bytes) / EVENT_BYTES {
             // What turned out to be something else was read in vain.

@@ -12,8 +12,8 @@ use std::{
 use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedModel};
 
 use crate::{
-    Error, Finding, Holder, Inventory, InventoryEntry, Lease, ModelProvisionerConfig, Provisioned, Result,
-    VerifyReport,
+    Error, Finding, Holder, ImportRequest, Inventory, InventoryEntry, Lease, ModelProvisionerConfig,
+    Provisioned, Result, VerifyReport,
 };
 
 /// Makes models present, and blocks until they are. See [`crate::ModelProvisioner`]; one that was put together by its
@@ -200,6 +200,22 @@ impl ModelProvisioner {
     /// As the mirrored call.
     pub fn remove(&self, reference: &ModelRef) -> Result<CatalogRecord> {
         run(self.inner.remove(reference))?
+    }
+
+    /// See [`crate::ModelProvisioner::import`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn import(&self, request: &ImportRequest) -> Result<ResolvedModel> {
+        run(self.inner.import(request))?
+    }
+
+    /// See [`crate::ModelProvisioner::export`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn export(&self, reference: &ModelRef, dir: &Path) -> Result<CatalogRecord> {
+        run(self.inner.export(reference, dir))?
     }
 
     /// See [`crate::ModelProvisioner::doctor`].

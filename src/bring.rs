@@ -37,7 +37,7 @@ impl ModelProvisioner {
             let previous = self.parts.catalog.get(&id).await?;
             let (verified, lock) = self.judge_anew(reference, expectation, previous.as_ref(), false).await?;
             let Some(verified) = verified else { continue };
-            let done = self.commit(verified, previous, lock).await;
+            let done = self.commit(verified, previous, lock, Action::Ensure).await;
             match done {
                 // A record was judged against that is no longer the current one.
                 Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => {}
@@ -207,6 +207,7 @@ impl ModelProvisioner {
         verified: VerifiedModel,
         previous: Option<Versioned>,
         lock: ModelLock,
+        action: Action,
     ) -> Result<ResolvedModel> {
         let mut fresh = if verified.staged().manifest().is_in_place() {
             self.record_of(&verified).await?
@@ -216,7 +217,7 @@ impl ModelProvisioner {
         if let Some(Versioned { record, .. }) = &previous {
             fresh = fresh.succeeding(record);
         }
-        let record = match self.put(fresh.clone(), previous.as_ref(), Action::Ensure).await {
+        let record = match self.put(fresh.clone(), previous.as_ref(), action).await {
             // A cache that cannot be written still serves what it has.
             Err(error) if previous.is_some() && is_unwritable(&error) => fresh,
             put => put?,

@@ -85,6 +85,14 @@ pub enum Error {
         /// The handoff.
         path: PathBuf,
     },
+    /// What is imported has no id of its own.
+    #[error("{what}")]
+    NeedsId {
+        /// What it is.
+        what: String,
+        /// How to give it one.
+        hint: String,
+    },
     /// A file or folder failed.
     #[error("{what}")]
     Storage {
@@ -123,6 +131,7 @@ impl Error {
             Self::ChangedWhileRead { .. } => ErrorCode::ChangedWhileRead,
             Self::Contended { .. } => ErrorCode::Busy,
             Self::UnsafeCache { .. } => ErrorCode::UnsafeCache,
+            Self::NeedsId { .. } => ErrorCode::NeedsId,
             Self::Storage { source, .. } => ErrorCode::of_io(source),
             Self::CutOff { .. } => ErrorCode::Failed,
         }
@@ -141,7 +150,7 @@ impl Error {
             Self::Fetch(error) => error.hint.clone(),
             Self::Transfer(error) => error.hint(),
             Self::Config { hint, .. } => hint.clone(),
-            Self::UnsupportedScheme { hint, .. } => Some(hint.clone()),
+            Self::UnsupportedScheme { hint, .. } | Self::NeedsId { hint, .. } => Some(hint.clone()),
             Self::Retired { id } => Some(format!("`activate {id}` makes it usable again")),
             _ => None,
         };

@@ -33,6 +33,8 @@ struct Readme;
 
 mod builder;
 mod doctor;
+mod export;
+mod import;
 mod lease;
 mod lifecycle;
 mod provisioner;
@@ -63,6 +65,7 @@ pub use fetch_file::FileFetcher;
 #[cfg(feature = "hf")]
 pub use fetch_hf::{HubFetcher, HubSettings, Token};
 pub use handoff::{self, Handoff};
+pub use import::ImportRequest;
 pub use lifecycle::{Inventory, InventoryEntry, VerifyReport};
 pub use plan::{FileState, Plan, PlannedFile};
 pub use provision::{

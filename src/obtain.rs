@@ -66,7 +66,7 @@ impl Held {
         self.partials.lock().unwrap_or_else(PoisonError::into_inner).push(partial);
     }
 
-    fn note(&self, adoptee: Adoptee) {
+    pub(crate) fn note(&self, adoptee: Adoptee) {
         self.adopted.lock().unwrap_or_else(PoisonError::into_inner).push(adoptee);
     }
 

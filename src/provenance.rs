@@ -17,6 +17,8 @@ use crate::{Error, Result, adopt::Adoptee};
 pub(crate) enum Action {
     Ensure,
     Adopt,
+    Import,
+    Export,
     Verify,
     Provision,
     Retire,

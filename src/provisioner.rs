@@ -175,7 +175,7 @@ impl ModelProvisioner {
             }
             let (verified, lock) = self.judge_anew(reference, expectation, Some(&previous), true).await?;
             let Some(verified) = verified else { continue };
-            let moved = match self.commit(verified, Some(previous), lock).await {
+            let moved = match self.commit(verified, Some(previous), lock, Action::Ensure).await {
                 Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => continue,
                 done => done?,
             };

@@ -196,12 +196,12 @@ fn unlink(path: &Path) -> Result<()> {
 
 /// Makes a file have the bytes of another one without writing them, where the file system can.
 #[cfg(target_os = "linux")]
-fn share_blocks(to: &File, from: &File) -> bool {
+pub(crate) fn share_blocks(to: &File, from: &File) -> bool {
     rustix::fs::ioctl_ficlone(to, from).is_ok()
 }
 
 #[cfg(not(target_os = "linux"))]
-fn share_blocks(_: &File, _: &File) -> bool {
+pub(crate) fn share_blocks(_: &File, _: &File) -> bool {
     false
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use provisioner_core::{ErrorCode, readable_size};
+use provisioner_core::{Digest, ErrorCode, RelativePath, readable_size};
 
 use crate::Holder;
 
@@ -58,6 +58,42 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Bytes that are carried elsewhere, or come from there, are not what they should be.
+    #[error("`{path}`: digest mismatch: expected {expected}, got {actual}")]
+    Differs {
+        /// The file's place in the model.
+        path: RelativePath,
+        /// The digest that it should have.
+        expected: Digest,
+        /// The digest that it has.
+        actual: Digest,
+    },
+    /// There is something where a model is to be exported to.
+    #[error("`{path}` is no empty folder, or the model has a file that its own table needs")]
+    InTheWay {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder that says that it was exported makes no sense.
+    #[error("`{path}` was not exported as it is: {reason}")]
+    InvalidExport {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A folder was exported by a newer release.
+    #[error(
+        "`{path}` was exported by a newer release: it has schema {found}, and this release knows schema {known}"
+    )]
+    NewerExport {
+        /// The folder.
+        path: PathBuf,
+        /// Its schema.
+        found: u64,
+        /// The newest that is known.
+        known: u64,
+    },
     /// Nobody waits for the outcome any more.
     #[error("nobody waits for it any more")]
     GivenUp,
@@ -79,6 +115,10 @@ impl Error {
             Self::Busy(_) | Self::Leased { .. } => ErrorCode::Busy,
             Self::Doubtful { .. } => ErrorCode::UntrustedLocks,
             Self::Changed { .. } => ErrorCode::ChangedWhileRead,
+            Self::Differs { .. } => ErrorCode::DigestMismatch,
+            Self::InTheWay { .. } => ErrorCode::ExportInTheWay,
+            Self::InvalidExport { .. } => ErrorCode::InvalidExport,
+            Self::NewerExport { .. } => ErrorCode::NewerRecord,
             Self::GivenUp => ErrorCode::Failed,
             Self::Core(error) => error.code(),
         }

@@ -1,4 +1,4 @@
-//! Bytes at rest, verified, addressed by content.
+//! Bytes at rest, verified, addressed by content; taking in what other tools have of them, and giving them out.
 //!
 //! ```text
 //! store-v1/
@@ -41,6 +41,7 @@
 mod adopt;
 mod blob;
 mod error;
+mod export;
 mod foreign;
 mod lease;
 mod owner;
@@ -56,6 +57,7 @@ mod view;
 pub use adopt::{Adopted, Wanted};
 pub use blob::Blob;
 pub use error::{Error, Result};
+pub use export::{export, exported};
 pub use foreign::{Adoption, Candidate, Foreign};
 pub use lease::{Exclusion, Holder, Lease};
 pub use owner::Owner;

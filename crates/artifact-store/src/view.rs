@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Blob, Error, Result, Store, partial::is_linked, shared::stamp_again};
 
-const SEAL: &str = ".model.json";
-const SEAL_SCHEMA: u64 = 1;
+pub(crate) const SEAL: &str = ".model.json";
+pub(crate) const SEAL_SCHEMA: u64 = 1;
 const MAX_SEAL_BYTES: u64 = 64 << 20;
 
 /// A view that is whole.
@@ -28,9 +28,9 @@ pub struct SealedView {
 
 /// How a seal looks on disk.
 #[derive(Serialize, Deserialize)]
-struct Seal {
-    schema_version: u64,
-    record: CatalogRecord,
+pub(crate) struct Seal {
+    pub(crate) schema_version: u64,
+    pub(crate) record: CatalogRecord,
 }
 
 impl Store {

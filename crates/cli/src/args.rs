@@ -145,6 +145,15 @@ pub(crate) enum Command {
         /// The model's id
         id: OsString,
     },
+    /// Take a file or folder into the store, or a model that was exported
+    Import(Import),
+    /// Copy a model into a folder, for a machine without network
+    Export {
+        /// The model's id
+        id: OsString,
+        /// The folder; absent, or empty
+        dir: PathBuf,
+    },
     /// Look for what is wrong with the cache
     Doctor {
         /// Mend it: set damaged records aside
@@ -202,6 +211,24 @@ pub(crate) struct How {
     pub(crate) refresh: bool,
     #[command(flatten)]
     pub(crate) hub: Hub,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Import {
+    /// A file, a folder, any shard of a set, or a folder that `export` made
+    pub(crate) path: PathBuf,
+    /// The id to give it, such as hf:org/repo/a.gguf [default: what an exported folder says]
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<OsString>,
+    /// The SHA-256 that the file must have
+    #[arg(long, value_name = "HEX", conflicts_with = "digest")]
+    pub(crate) sha256: Option<String>,
+    /// The digest that the model must have: sha256, git-sha1, or sha256-tree for a set
+    #[arg(long, value_name = "ALGO:HEX")]
+    pub(crate) digest: Option<String>,
+    /// How the files are taken in
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub(crate) adopt: Adopt,
 }
 
 /// What of a repository, and how to fetch it.

@@ -18,14 +18,14 @@ use model_provisioner::{
 use crate::{
     args::{Args, Command, Common, Ensure, How, Hub},
     document::{Changed, Health, Listed, Model, ModelOrFailure, Planned, Verified, table, word},
-    environment, exit,
+    environment, exchange, exit,
     failure::Failure,
     output::Output,
     progress::Shown,
     run::{self, Engine},
 };
 
-type Done = Result<ExitCode, Failure>;
+pub(crate) type Done = Result<ExitCode, Failure>;
 
 /// What comes after a command has done its work.
 #[derive(Debug)]
@@ -50,6 +50,8 @@ pub(crate) async fn perform(args: Args, output: Output) -> Result<Next, Failure>
         Command::Retire { id } => move_to(&common, &id, Lifecycle::Retired, output).await,
         Command::Activate { id } => move_to(&common, &id, Lifecycle::Active, output).await,
         Command::Remove { id } => remove(&common, &id, output).await,
+        Command::Import(import) => exchange::import(&common, import, output).await,
+        Command::Export { id, dir } => exchange::export(&common, &id, &dir, output).await,
         Command::Doctor { fix } => doctor(&common, fix, output).await,
         Command::Completions { shell } => completions(shell),
     };
@@ -145,15 +147,20 @@ async fn plan(common: &Common, references: &[OsString], hub: &Hub, output: Outpu
 }
 
 pub(crate) fn expectation(how: &How) -> Result<Expectation, Failure> {
-    let digest = match (&how.sha256, &how.digest) {
+    let digest = digest(how.sha256.as_deref(), how.digest.as_deref())?;
+    Ok(digest.map_or_else(Expectation::none, Expectation::pinned).strict(how.strict))
+}
+
+/// The digest that is expected.
+pub(crate) fn digest(sha256: Option<&str>, digest: Option<&str>) -> Result<Option<Digest>, Failure> {
+    Ok(match (sha256, digest) {
         (Some(hex), _) => {
             let hex = hex.strip_prefix("sha256:").unwrap_or(hex);
             Some(Digest::new(DigestAlgorithm::Sha256, hex).map_err(Error::from)?)
         }
         (None, Some(digest)) => Some(digest.parse().map_err(Error::from)?),
         (None, None) => None,
-    };
-    Ok(digest.map_or_else(Expectation::none, Expectation::pinned).strict(how.strict))
+    })
 }
 
 /// Says what the model lacks.
@@ -282,7 +289,7 @@ fn completions(shell: Shell) -> Done {
 }
 
 /// A provisioner for commands that never need the network.
-fn local(common: &Common) -> Result<ModelProvisioner, Failure> {
+pub(crate) fn local(common: &Common) -> Result<ModelProvisioner, Failure> {
     Ok(builder(common)?.build()?)
 }
 
@@ -321,7 +328,7 @@ fn is_offline(common: &Common) -> bool {
     common.offline || environment::is_offline()
 }
 
-async fn reference(provisioner: &ModelProvisioner, id: &OsStr) -> Result<ModelRef, Failure> {
+pub(crate) async fn reference(provisioner: &ModelProvisioner, id: &OsStr) -> Result<ModelRef, Failure> {
     Ok(provisioner.parse(text(id)?).await?)
 }
 

@@ -301,6 +301,23 @@ pub(crate) struct Changed {
     pub(crate) lifecycle: Option<Lifecycle>,
 }
 
+/// A model that was exported.
+#[derive(Debug, Serialize)]
+pub(crate) struct Exported {
+    id: String,
+    pub(crate) dir: PathBuf,
+    files: Vec<File>,
+    size_bytes: u64,
+}
+
+impl From<CatalogRecord> for Exported {
+    fn from(record: CatalogRecord) -> Self {
+        let (id, dir) = (record.id.clone(), record.local_path.clone());
+        let Model { files, size_bytes, .. } = Model::new(&ResolvedModel::new(record, true), None);
+        Self { id, dir, files, size_bytes }
+    }
+}
+
 /// What is wrong with the cache.
 #[derive(Debug, Serialize)]
 pub(crate) struct Health {

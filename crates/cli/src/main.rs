@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod document;
 mod environment;
+mod exchange;
 mod exit;
 mod failure;
 mod output;

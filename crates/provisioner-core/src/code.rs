@@ -90,6 +90,9 @@ codes! {
     UnsupportedScheme "unsupported-scheme" Usage false "this build has no source for the reference's scheme" "";
     InvalidConfig "invalid-config" Usage false "the config cannot be understood" "the README shows every field, and `schemas/config.schema.json` their types";
     HandoffInTheWay "handoff-in-the-way" Usage false "the handoff would overwrite the config or be one of the model's files" "write the handoff elsewhere";
+    ExportInTheWay "export-in-the-way" Usage false "there is something where a model is to be exported to" "name a folder that does not exist, or is empty";
+    InvalidExport "invalid-export" Usage false "a folder that says that it was exported makes no sense" "export the model again, or import its files with `--id`";
+    NeedsId "needs-id" Usage false "what is imported has no id of its own" "";
     NotFound "not-found" NotFound false "a file or folder does not exist" "check the path; a relative one is taken from the working directory, or from the config's folder";
     EmptyFolder "empty-folder" NotFound false "a folder holds no file of a model" "folders leave out `.git`, `.cache` and names that begin with a dot";
     MissingShard "missing-shard" NotFound false "a shard of the set is not there" "put the named file beside the other shards";

@@ -6,6 +6,7 @@ mod adoption;
 mod contention;
 mod digests;
 mod engine;
+mod exchange;
 mod exit_codes;
 mod hub;
 mod hub_failures;

@@ -137,6 +137,8 @@ fn the_help_has_examples() {
         "retire",
         "activate",
         "remove",
+        "import",
+        "export",
         "doctor",
         "completions",
     ] {

@@ -1,0 +1,41 @@
+//! Models that are carried from one machine to another.
+
+use std::{ffi::OsStr, path::Path, process::ExitCode};
+
+use model_provisioner::{AdoptMode, ImportRequest};
+
+use crate::{
+    args::{Common, Import},
+    commands::{Done, digest, local, reference, warn},
+    document::{Exported, Model},
+    failure::Failure,
+    output::Output,
+};
+
+/// Takes a file or a folder into the store.
+pub(crate) async fn import(common: &Common, import: Import, output: Output) -> Done {
+    let mode = AdoptMode::from(import.adopt);
+    if mode == AdoptMode::Off {
+        return Err(Failure::usage("an import is a link or a copy"));
+    }
+    let provisioner = local(common)?;
+    let mut request = ImportRequest::new(import.path);
+    request.digest = digest(import.sha256.as_deref(), import.digest.as_deref())?;
+    request.mode = mode;
+    if let Some(id) = &import.id {
+        request.id = Some(reference(&provisioner, id).await?);
+    }
+    let model = provisioner.import(&request).await?;
+    warn(&model, output);
+    output.result(&Model::new(&model, None), model.local_path.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Copies a model into a folder.
+pub(crate) async fn export(common: &Common, id: &OsStr, dir: &Path, output: Output) -> Done {
+    let provisioner = local(common)?;
+    let exported = provisioner.export(&reference(&provisioner, id).await?, dir).await?;
+    let exported = Exported::from(exported);
+    output.result(&exported, exported.dir.display())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,199 @@
+//! Models that are carried from one machine to another.
+
+use std::{
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+    process::Command,
+};
+
+use testkit::Hub;
+
+use crate::workbench::{Finished, Workbench, finish};
+
+const ID: &str = "hf:org/repo?include=*";
+
+fn fails(done: &Finished, status: i32, words: &[&str]) {
+    assert_eq!(done.status, status, "{}{}", done.stdout, done.stderr);
+    assert!(words.iter().all(|word| done.stderr.contains(word)), "{words:?}: {}", done.stderr);
+}
+
+/// A model of the hub, present and exported to `out`; the cache is gone.
+fn exported(bench: &Workbench) -> serde_json::Value {
+    let hub = Hub::start();
+    hub.repo("org/repo").lfs("sub/a b.gguf", "some weights").file("config.json", "{}").publish();
+    let mut ensure = bench.command();
+    ensure.env("HF_ENDPOINT", hub.endpoint()).env("HF_HOME", bench.path("hf")).env_remove("HF_TOKEN");
+    assert_eq!(finish(ensure.args(["ensure", ID])).status, 0);
+    let before = bench.json(&["show", ID]);
+    let told = bench.json(&["export", ID, "out"]);
+    assert_eq!((&told["id"], &told["dir"]), (&ID.into(), &bench.path("out").to_str().unwrap().into()));
+    assert_eq!((&told["files"], &told["size_bytes"]), (&before["files"], &14.into()));
+    fs_err::remove_dir_all(bench.cache()).unwrap();
+    before
+}
+
+fn write_seal(bench: &Workbench, from: &str, to: &str) {
+    let seal = bench.path("out/.model.json");
+    let text = fs_err::read_to_string(&seal).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs_err::write(seal, text.replace(from, to)).unwrap();
+}
+
+#[test]
+fn a_model_crosses_an_air_gap() {
+    let bench = Workbench::new();
+    let before = exported(&bench);
+    let sums =
+        Command::new("sha256sum").args(["-c", "SHA256SUMS"]).current_dir(bench.path("out")).output().unwrap();
+    assert!(sums.status.success(), "{sums:?}");
+    // Where that may be done, without any network at all.
+    let alone = |args: &[&str]| {
+        let plain = bench.command();
+        let mut command = Command::new("unshare");
+        command.arg("-n").arg(plain.get_program()).args(args).current_dir(bench.path(""));
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if rustix::process::geteuid().is_root() { finish(&mut command) } else { bench.run(args) }
+    };
+    let imported = alone(&["import", "out", "--json"]);
+    assert_eq!(imported.status, 0, "{}", imported.stderr);
+    let imported: serde_json::Value = serde_json::from_str(&imported.stdout).unwrap();
+    for field in ["id", "local_path", "revision", "digest", "files", "cached"] {
+        assert_eq!(imported[field], before[field], "{field}");
+    }
+    assert_eq!(imported["verification"]["basis"], "source");
+    for args in [vec!["ensure", ID, "--json"], vec!["ensure", ID, "--json", "--offline", "--strict"]] {
+        let done = alone(&args);
+        let model: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!((&model["cached"], &model["local_path"]), (&true.into(), &before["local_path"]));
+    }
+    assert_eq!(bench.json(&["verify", ID])[0]["outcome"], "pass");
+    let log = fs_err::read_to_string(bench.cache().join("provenance.jsonl")).unwrap();
+    assert!(log.contains("\"import\"") && log.contains(bench.path("out").to_str().unwrap()), "{log}");
+}
+
+#[test]
+fn a_folder_that_was_tampered_with_is_refused() {
+    let change = |name: &'static str, text: &'static str| {
+        move |bench: &Workbench| fs_err::write(bench.path("out").join(name), text).unwrap()
+    };
+    let seal = |from: &'static str, to: &'static str| move |bench: &Workbench| write_seal(bench, from, to);
+    let check = |tamper: &dyn Fn(&Workbench), status: i32, words: &[&str]| {
+        let bench = Workbench::new();
+        exported(&bench);
+        tamper(&bench);
+        fails(&bench.run(&["import", "out"]), status, words);
+        assert_eq!(bench.json(&["list"]), serde_json::json!([]), "{words:?}");
+        assert!(!bench.cache().join("store-v1/models").exists(), "nothing is visible");
+    };
+    check(&change("sub/a b.gguf", "some wEights"), 4, &["sub/a b.gguf", "expected sha256:", "got sha256:"]);
+    check(&change("sub/a b.gguf", "longer than before"), 4, &["sub/a b.gguf", "expected sha256:"]);
+    check(&change("SHA256SUMS", "no digests\n"), 2, &["SHA256SUMS"]);
+    check(&change(".model.json", "{}"), 2, &[".model.json", "schema_version"]);
+    let gone = |name: &'static str| move |bench: &Workbench| fs_err::remove_file(bench.path(name)).unwrap();
+    check(&gone("out/config.json"), 3, &["config.json"]);
+    check(&gone("out/SHA256SUMS"), 3, &["SHA256SUMS"]);
+    let link = |bench: &Workbench| {
+        fs_err::rename(bench.path("out/config.json"), bench.path("config.json")).unwrap();
+        std::os::unix::fs::symlink(bench.path("config.json"), bench.path("out/config.json")).unwrap();
+    };
+    check(&link, 2, &["config.json", "no regular file"]);
+    check(&seal("\"schema_version\": 1", "\"schema_version\": 9"), 8, &["schema 9", "schema 1"]);
+    check(&seal("\"config.json\"", "\"../config.json\""), 2, &["..", ".model.json"]);
+    check(&seal("\"hf:org/repo?", "\"hf:../../repo?"), 2, &["is no id"]);
+    check(&seal("44136fa3", "54136fa3"), 4, &["config.json", "expected sha256:44136fa3"]);
+}
+
+#[test]
+fn a_pin_counts_before_what_a_folder_says() {
+    let bench = Workbench::new();
+    let tree = exported(&bench)["digest"]["value"].as_str().unwrap().to_owned();
+    let pin = |hex: &str| bench.run(&["import", "out", "--digest", &format!("sha256-tree:{hex}")]);
+    fails(&pin(&"0".repeat(64)), 4, &["expected sha256-tree:0000", "(pinned)"]);
+    assert_eq!(pin(&tree).status, 0);
+    assert_eq!(bench.json(&["show", ID])["verification"]["basis"], "pinned");
+    // Another id is another claim, of which its source said nothing.
+    assert_eq!(bench.run(&["import", "out", "--id", "hf:our/copy"]).status, 0);
+    let copy = bench.json(&["show", "hf:our/copy"]);
+    assert_eq!(
+        (&copy["verification"]["basis"], &copy["revision"]),
+        (&"first-use".into(), &serde_json::Value::Null)
+    );
+}
+
+#[test]
+fn files_are_taken_in_under_an_id() {
+    let bench = Workbench::new();
+    let file = bench.file("my model.gguf", "GGUF1");
+    let before = fs_err::metadata(&file).unwrap();
+    let lost = bench.run(&["import", "my model.gguf"]);
+    fails(&lost, 2, &["--id 'hf:local/my-model/my model.gguf'", &format!("import '{}'", file.display())]);
+    let id = "hf:org/mine/model.gguf";
+    let imported = bench.json(&["import", "my model.gguf", "--id", id]);
+    assert_eq!(imported["cached"], true);
+    let path = Path::new(imported["local_path"].as_str().unwrap());
+    assert!(path.ends_with("model.gguf") && fs_err::read(path).unwrap() == b"GGUF1");
+    assert_eq!(imported["verification"]["basis"], "first-use");
+    let after = fs_err::metadata(&file).unwrap();
+    assert_eq!(
+        (after.ino(), after.mode(), after.mtime()),
+        (fs_err::metadata(path).unwrap().ino(), before.mode(), before.mtime())
+    );
+    assert_eq!(bench.json(&["ensure", id, "--offline"])["cached"], true);
+    bench.file("other.gguf", "GGUF2");
+    fails(&bench.run(&["import", "other.gguf", "--id", id]), 4, &["(first-use)"]);
+    let hex = "0".repeat(64);
+    fails(&bench.run(&["import", "other.gguf", "--id", "hf:a/b/c.gguf", "--sha256", &hex]), 4, &["pinned"]);
+    assert_eq!(bench.json(&["list"]).as_array().unwrap().len(), 1, "nothing of it is visible");
+    fails(&bench.run(&["import", "other.gguf", "--id", "local:/a"]), 2, &["no id for an import"]);
+    fails(&bench.run(&["import", "absent.gguf", "--id", "hf:a/b"]), 3, &["absent.gguf"]);
+    bench.file("m.pkl", "x");
+    fails(&bench.run(&["import", "m.pkl", "--id", "hf:a/b"]), 5, &["pickle"]);
+}
+
+#[test]
+fn sets_and_folders_keep_their_names_and_copies_are_apart() {
+    let bench = Workbench::new();
+    for number in 1..=2 {
+        bench.file(&format!("x-0000{number}-of-00002.gguf"), format!("GGUF{number}"));
+    }
+    let shards = bench.json(&["import", "x-00002-of-00002.gguf", "--id", "hf:org/x:Q8_0", "--adopt", "copy"]);
+    assert!(shards["local_path"].as_str().unwrap().ends_with("/x-00001-of-00002.gguf"));
+    assert_eq!(shards["files"].as_array().unwrap().len(), 2);
+    assert_eq!(fs_err::metadata(bench.path("x-00001-of-00002.gguf")).unwrap().nlink(), 1);
+    for name in ["repo/config.json", "repo/sub/a.gguf", "repo/.git/x", "repo/.cache/y", "repo/.hidden"] {
+        bench.file(name, name);
+    }
+    let folder = bench.json(&["import", "repo", "--id", "hf:org/folder"]);
+    let names: Vec<_> =
+        folder["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
+    assert_eq!(names, ["config.json", "sub/a.gguf"]);
+    fails(&bench.run(&["import", "repo", "--id", "hf:a/b", "--adopt", "off"]), 2, &["link or a copy"]);
+}
+
+#[test]
+fn an_export_is_whole_or_nothing() {
+    let bench = Workbench::new();
+    let model = bench.file("a.gguf", "GGUF");
+    assert_eq!(bench.run(&["ensure", "a.gguf", "-q"]).status, 0);
+    bench.file("full/x", "");
+    fails(&bench.run(&["export", "a.gguf", "full"]), 2, &["no empty folder", "hint: "]);
+    fails(&bench.run(&["export", "absent.gguf", "out"]), 3, &["not in the catalog"]);
+    fs_err::create_dir(bench.path("out")).unwrap();
+    assert_eq!(bench.run(&["export", "a.gguf", "out"]).stdout.trim(), bench.path("out").to_str().unwrap());
+    assert_eq!(fs_err::read(bench.path("out/a.gguf")).unwrap(), b"GGUF");
+    assert_eq!(fs_err::metadata(bench.path("out")).unwrap().permissions().mode() & 0o777, 0o755);
+    let seal = fs_err::read_to_string(bench.path("out/.model.json")).unwrap();
+    assert!(!seal.contains(&format!("\"local_path\": \"{}", bench.path("").display())), "{seal}");
+    // Its id is a path, which means nothing elsewhere.
+    fails(&bench.run(&["import", "out"]), 2, &["another machine alone", "--id 'hf:local/out'"]);
+    let imported = bench.json(&["import", "out", "--id", "hf:org/a/a.gguf"]);
+    assert_eq!(imported["verification"]["basis"], "first-use");
+    assert_eq!(bench.run(&["verify", "a.gguf"]).status, 0);
+    fs_err::write(model, "GGUX").unwrap();
+    fails(&bench.run(&["export", "a.gguf", "wrong"]), 4, &["a.gguf", "expected sha256:", "got sha256:"]);
+    assert!(!bench.path("wrong").exists());
+    let left = fs_err::read_dir(bench.path(""))
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".exporting"));
+    assert_eq!(left.count(), 0);
+}

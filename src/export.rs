@@ -1,0 +1,48 @@
+//! A model as a folder, for a machine without network.
+
+use std::{path::Path, sync::Arc};
+
+use provisioner_core::{CatalogRecord, Lifecycle, ModelRef, ProgressEvent};
+
+use crate::{
+    Error, ModelProvisioner, Result,
+    provenance::Action,
+    provisioner::{GivenUp, blocking},
+};
+
+impl ModelProvisioner {
+    /// Copies a recorded model's files into a folder, which must be absent or empty, with a `SHA256SUMS` and the record;
+    /// and returns the record as it is written there. The bytes are hashed on the way.
+    ///
+    /// # Errors
+    /// [`Error::NotInCatalog`], [`Error::Retired`]; [`Error::Store`] where bytes are not those that are recorded, or there is
+    /// something at the folder's name. Then nothing else is there.
+    pub async fn export(&self, reference: &ModelRef, dir: &Path) -> Result<CatalogRecord> {
+        let record = self.show(reference).await?.record;
+        if record.lifecycle == Lifecycle::Retired {
+            return Err(Error::Retired { id: record.id });
+        }
+        let dir = std::path::absolute(dir)
+            .map_err(|error| Error::storage("the working directory cannot be found", error))?;
+        let given_up = GivenUp::default();
+        let is_given_up = given_up.watch();
+        let parts = Arc::clone(&self.parts);
+        blocking(move || {
+            let (id, total_bytes) = (record.id.clone(), record.size_bytes);
+            let files = record.files.len();
+            parts.progress.on_event(&ProgressEvent::HashStarted { id: id.clone(), files, total_bytes });
+            let mut done_bytes = 0;
+            let mut watch = |bytes| {
+                done_bytes += bytes;
+                parts.progress.on_event(&ProgressEvent::Hashed { id: id.clone(), done_bytes, total_bytes });
+                !is_given_up()
+            };
+            let exported = artifact_store::export(&record, &dir, &mut watch);
+            parts.progress.on_event(&ProgressEvent::HashEnded { id });
+            let exported = CatalogRecord { local_path: dir, ..exported? };
+            parts.record_line(Action::Export, &exported);
+            Ok(exported)
+        })
+        .await
+    }
+}

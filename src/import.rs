@@ -1,0 +1,253 @@
+//! Taking files into the store that somebody brought: a model's own, or a folder that was exported.
+//!
+//! A folder that was exported says what it is, and is compared with that; but anybody who carried it can have written it. So
+//! its word is worth no more than a source's, and a digest that is given with the call counts before it.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use artifact_store::{Adopted, LeftPartials, Wanted};
+use provisioner_core::{
+    AdoptMode, Basis, CatalogErrorKind, Digest, Entry, ErrorCode, Expectation, Lifecycle, Locator, Manifest,
+    ManifestFile, ModelRef, ResolvedModel, StagedModel, reference::HubTarget,
+};
+
+use crate::{
+    Error, ModelProvisioner, Result,
+    adopt::{Adoptee, Reading, staged, tell_of_copies},
+    bring::ModelLock,
+    provenance::Action,
+    provisioner::{GivenUp, MAX_CONFLICTS, blocking},
+};
+
+/// What is to be imported, and as what.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ImportRequest {
+    /// A file, any shard of a set, a folder, or a folder that was exported.
+    pub path: PathBuf,
+    /// The id to give it. Only a folder that was exported has one of its own.
+    pub id: Option<ModelRef>,
+    /// The digest that it must have.
+    pub digest: Option<Digest>,
+    /// How its files are taken in.
+    pub mode: AdoptMode,
+}
+
+impl ImportRequest {
+    /// A request for a path.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), id: None, digest: None, mode: AdoptMode::Link }
+    }
+}
+
+/// What was found at a path: the files as a model, where each lies, and how its digests are known.
+#[derive(Clone)]
+struct Found {
+    manifest: Manifest,
+    locations: Vec<PathBuf>,
+    known: Option<(Option<Digest>, Basis)>,
+}
+
+impl ModelProvisioner {
+    /// Takes a file or a folder into the store, verified, and makes it present under an id. The files at the path stay as
+    /// they are. No source is asked.
+    ///
+    /// # Errors
+    /// [`Error::NeedsId`]; [`Error::Store`] for a folder that was exported and makes no sense; what is missing there or
+    /// has other bytes; and as [`ensure`](Self::ensure). Then nothing is visible of it.
+    pub async fn import(&self, request: &ImportRequest) -> Result<ResolvedModel> {
+        let found = self.look_into(request).await?;
+        let reference = found.manifest.reference().clone();
+        self.parts.policy.check_reference(&reference)?;
+        self.parts.policy.check_size(&reference.id(), found.manifest.size_bytes())?;
+        for _ in 0..MAX_CONFLICTS {
+            let lock = Some(self.lock(&reference.id()).await?);
+            let previous = self.parts.catalog.get(&reference.id()).await?;
+            if previous.as_ref().is_some_and(|found| found.record.lifecycle == Lifecycle::Retired) {
+                return Err(Error::Retired { id: reference.id() });
+            }
+            let staged = self.take_in(&found, request.mode, &lock).await?;
+            let given = request.digest.clone().map(|digest| (digest, Basis::Pinned));
+            let recorded = previous.as_ref().and_then(|found| found.record.evidence());
+            let said = found
+                .known
+                .clone()
+                .and_then(|(digest, basis)| Some((digest.or_else(|| staged.digest())?, basis)));
+            let expectation = Expectation::none().or(given).or(recorded).or(said);
+            let verified = self.judge(staged, expectation).await?;
+            match self.commit(verified, previous, lock, Action::Import).await {
+                Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => {}
+                done => return done,
+            }
+        }
+        Err(Error::Contended { id: reference.id() })
+    }
+
+    /// What is at a path, and under which id it goes.
+    async fn look_into(&self, request: &ImportRequest) -> Result<Found> {
+        if let Some(other) = request.id.as_ref().filter(|id| !matches!(id, ModelRef::Hub(_))) {
+            return Err(needs_id(&request.path, format!("`{other}` is no id for an import")));
+        }
+        let path = std::path::absolute(&request.path)
+            .map_err(|error| Error::storage("the working directory cannot be found", error))?;
+        let (dir, id) = (path.clone(), request.id.clone());
+        let exported = blocking(move || {
+            if !dir.is_dir() {
+                return Ok(None);
+            }
+            artifact_store::exported(&dir).map_err(missing).map(|record| record.map(|record| (dir, record)))
+        })
+        .await?;
+        if let Some((dir, record)) = exported {
+            return blocking(move || as_exported(&dir, &record, id.as_ref())).await;
+        }
+        let text = path
+            .to_str()
+            .ok_or_else(|| provisioner_core::Error::PathNotUtf8 { path: path.display().to_string() })?;
+        let local = self.canonical(&ModelRef::parse(&format!("local:{text}"), None)?).await?;
+        let listed = self.resolve(&local, None).await?;
+        let Some(id) = request.id.clone() else {
+            return Err(needs_id(&path, format!("`{}` has no id of its own", path.display())));
+        };
+        blocking(move || as_files(&listed, id)).await
+    }
+
+    /// Takes all files into the store's staging.
+    async fn take_in(&self, found: &Found, mode: AdoptMode, lock: &ModelLock) -> Result<StagedModel> {
+        let (parts, found, lock) = (Arc::clone(&self.parts), found.clone(), lock.clone());
+        let given_up = GivenUp::default();
+        let is_given_up = given_up.watch();
+        blocking(move || {
+            let began = parts.clock.now();
+            parts.store.sweep()?;
+            if mode == AdoptMode::Copy {
+                parts.store.check_space(found.manifest.size_bytes())?;
+            }
+            let id = found.manifest.reference().id();
+            let sizes: Vec<_> = found.manifest.files().iter().map(|file| file.size).collect();
+            let reading = Reading::start(&parts, &id, &sizes);
+            let (mut files, mut all) = (Vec::new(), Vec::<Adopted>::new());
+            for (file, location) in found.manifest.files().iter().zip(&found.locations) {
+                let own = format!("import {id}/{}", file.path);
+                let partial = parts.store.partial(&own, 0, &id, &LeftPartials::default())?;
+                let wanted = Wanted { size_bytes: file.size, digest: None };
+                let mut watch = |bytes| {
+                    reading.add(bytes);
+                    !is_given_up()
+                };
+                let taken = parts.store.take(&partial, &wanted, location, mode, &mut watch)?;
+                let adopted = taken.ok_or_else(|| Error::ChangedWhileRead { path: location.clone() })?;
+                let staged = staged(file, &adopted, began);
+                parts.policy.check_format(file.path.as_str(), staged.format)?;
+                files.push(staged);
+                if let Some(held) = &lock {
+                    held.keep(partial);
+                    held.note(Adoptee::new(file, &adopted));
+                }
+                all.push(adopted);
+            }
+            drop(reading);
+            tell_of_copies(&id, all.iter());
+            Ok(StagedModel::new(found.manifest, files)?)
+        })
+        .await
+    }
+}
+
+/// Plain files, under an id. A single file has the name that its id says.
+fn as_files(listed: &Manifest, id: ModelRef) -> Result<Found> {
+    let named = match &id {
+        ModelRef::Hub(hub) => match hub.target() {
+            HubTarget::File(path) if listed.files().len() == 1 => Some(path.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let mut locations = Vec::new();
+    let mut files = Vec::new();
+    for file in listed.files() {
+        let Locator::InPlace(location) = &file.locator else { continue };
+        // The name is the user's, and may be a symlink.
+        let failed = |error| Error::storage(format!("`{}` cannot be found", location.display()), error);
+        locations.push(fs_err::canonicalize(location).map_err(failed)?);
+        let path = named.clone().unwrap_or_else(|| file.path.clone());
+        files.push(ManifestFile { path, locator: Locator::Streamed(String::new()), ..file.clone() });
+    }
+    let entry = match (listed.entry(), named) {
+        (Entry::File(_), Some(named)) => Entry::File(named),
+        (entry, _) => entry.clone(),
+    };
+    let manifest = Manifest::new(id, files, entry)?.with_projector(listed.projector().cloned());
+    Ok(Found { manifest, locations, known: None })
+}
+
+/// A folder that was exported, under the id that it says or another one.
+fn as_exported(dir: &Path, record: &provisioner_core::CatalogRecord, id: Option<&ModelRef>) -> Result<Found> {
+    let invalid = |reason: String| artifact_store::Error::InvalidExport { path: dir.to_owned(), reason };
+    let own = ModelRef::parse(&record.id, None).ok().filter(|own| own.id() == record.id);
+    let own = own.ok_or_else(|| invalid(format!("`{}` is no id", record.id)))?;
+    let own = Some(own).filter(|own| matches!(own, ModelRef::Hub(_)));
+    let reference = match (id, &own) {
+        (Some(id), _) => id.clone(),
+        (None, Some(own)) => own.clone(),
+        (None, None) => {
+            let what = format!("`{}` is an id that means something on another machine alone", record.id);
+            return Err(needs_id(dir, what));
+        }
+    };
+    let (mut files, mut locations) = (Vec::new(), Vec::new());
+    for file in &record.files {
+        let location = dir.join(&file.path);
+        let failed = |error| Error::storage(format!("`{}` cannot be read", location.display()), error);
+        let metadata = fs_err::symlink_metadata(&location).map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(invalid(format!("`{}` is no regular file", file.path)).into());
+        }
+        let size = metadata.len();
+        let (path, digest) = (file.path.clone(), file.sha256.clone());
+        files.push(ManifestFile { path, size, digest, locator: Locator::Streamed(String::new()) });
+        locations.push(location);
+    }
+    // Files are in the order of their paths in a manifest, and may have been in any other.
+    let mut order: Vec<_> = files.iter().map(|file| file.path.clone()).zip(locations).collect();
+    order.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let locations = order.into_iter().map(|(_, location)| location).collect();
+    let entry = record.entry.clone().map_or(Entry::Folder, Entry::File);
+    let manifest = Manifest::new(reference.clone(), files, entry)?.with_projector(record.projector.clone());
+    let is_own = own.as_ref() == Some(&reference);
+    let manifest = match &record.revision {
+        Some(revision) if is_own => manifest.at_revision(revision),
+        _ => manifest,
+    };
+    // Under another id its source has said nothing.
+    let basis = record.verification.basis.filter(|_| is_own).unwrap_or(Basis::FirstUse).min(Basis::Source);
+    manifest.view_path()?;
+    Ok(Found { manifest, locations, known: Some((record.digest.clone(), basis)) })
+}
+
+/// A part of an exported folder that is not there is not found.
+fn missing(error: artifact_store::Error) -> Error {
+    match error {
+        artifact_store::Error::Io(error) if ErrorCode::of_io(&error) == ErrorCode::NotFound => {
+            Error::storage("the exported folder is not whole", error)
+        }
+        other => other.into(),
+    }
+}
+
+/// Says that an id is needed, and how to give one.
+fn needs_id(path: &Path, what: String) -> Error {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let plain = |text: &str| -> String {
+        let kept = text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' });
+        kept.collect::<String>().trim_matches(['.', '-']).to_owned()
+    };
+    let stem = plain(name.split('.').next().unwrap_or_default());
+    let stem = if stem.is_empty() { "model".to_owned() } else { stem };
+    let id = if path.is_dir() { format!("hf:local/{stem}") } else { format!("hf:local/{stem}/{name}") };
+    let hint = format!("give it one: `model-provisioner import '{}' --id '{id}'`", path.display());
+    Error::NeedsId { what, hint }
+}
