@@ -56,7 +56,8 @@ bench:
 # Benchmarks of whole processes, beside openssl
 bench-whole:
     cargo build --release
-    python3 benches/whole-process.py target/release/model-provisioner
+    cargo build --release -p testkit --example hub
+    python3 benches/whole-process.py target/release/model-provisioner --hub target/release/examples/hub
 
 # Fetching beside other clients, from a hub on loopback; names the hf command where there is one
 bench-peers hf="":

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Measures the command as a whole process: CPU beside openssl's, cores, memory, and what a warm `ensure` costs.
+"""Measures the command as a whole process: CPU beside openssl's, cores, memory, what a warm `ensure` costs, and what
+adopting a file of another tool reads and writes.
 
 Whatever is compared runs by turns in one run, so that a busy machine slows both. Prints Markdown. Ends with 1 where a
 limit is missed, unless `--report` is given.
@@ -10,6 +11,7 @@ import os
 import re
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +27,7 @@ CPU_LIMIT = 1.05
 CORES_LIMIT = 0.85
 RSS_LIMIT_MIB = 24
 WARM_LIMIT_MS = 5
+WRITTEN_LIMIT_MIB = 1
 
 # A time long ago: a file that was written just now is not trusted by its stamp.
 WRITTEN_AT = 1_700_000_000
@@ -44,15 +47,16 @@ class Run:
     cpu: float
     rss_mib: float  # `ru_maxrss`: never less than what this script has, for a process begins as its copy.
     hwm_mib: float  # `VmHWM` of the program alone, looked at while it ran; 0 where nobody looked.
+    written: int  # Bytes that it sent to disks, as the kernel accounts for them (`ru_oublock`).
     output: str
 
 
-def run(command, watch=False):
+def run(command, watch=False, **environment):
     """Runs a process to its end. Watching its memory takes a core's time, so it is not done where time is measured."""
     with tempfile.TemporaryFile() as output:
         actions = [(os.POSIX_SPAWN_DUP2, output.fileno(), 1), (os.POSIX_SPAWN_DUP2, output.fileno(), 2)]
         began = time.perf_counter()
-        pid = os.posix_spawn(command[0], command, ENVIRONMENT, file_actions=actions)
+        pid = os.posix_spawn(command[0], command, ENVIRONMENT | environment, file_actions=actions)
         hwm = watch_memory(pid) if watch else 0
         _, status, usage = os.wait4(pid, 0)
         wall = time.perf_counter() - began
@@ -60,7 +64,9 @@ def run(command, watch=False):
         text = output.read().decode(errors="replace")
     if status != 0:
         sys.exit(f"{' '.join(command)[:200]}\nended with {os.waitstatus_to_exitcode(status)}:\n{text}")
-    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, hwm / 1024, text)
+    return Run(
+        wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, hwm / 1024, 512 * usage.ru_oublock, text
+    )
 
 
 def watch_memory(pid):
@@ -312,13 +318,78 @@ def count_reads(report, command, cache, model, scratch):
     )
 
 
+def adoption(report, binary, hub, openssl, mib, rounds, scratch):
+    """What it takes to adopt a file of the Hugging Face cache: beside openssl, which only reads it."""
+    large = scratch / "repo" / "large.gguf"
+    make_file(large, mib * MIB, 9)
+    warm([large])
+    digest = run([openssl, "dgst", "-sha256", "-r", str(large)]).output.split()[0]
+    blob = scratch / "hf" / "hub" / "models--org--repo" / "blobs" / digest
+    blob.parent.mkdir(parents=True)
+    os.link(large, blob)
+    serving = subprocess.Popen([hub, "--repo", f"org/repo={large.parent}"], stdout=subprocess.PIPE, text=True)
+    try:
+        serving.stdout.readline()
+        endpoint = serving.stdout.readline().strip()
+        environment = {"HF_ENDPOINT": endpoint, "HF_HUB_CACHE": str(blob.parents[2]), "OLLAMA_MODELS": str(scratch / "none")}
+        command = lambda name: [binary, "ensure", "hf:org/repo/large.gguf", "--json", "--cache-dir", str(scratch / name)]
+        ours, theirs = [], []
+        for number in range(rounds):
+            ours.append(run(command(f"adopt-{number}"), **environment))
+            theirs.append(run([openssl, "dgst", "-sha256", str(large)]))
+        report.table(
+            f"Adopting {mib:,} MiB by a link, {rounds} runs each by turns", "process", "wall, median (s)", "CPU, median (s)",
+            "written (KiB)",
+        )
+        for name, runs in (("`ensure hf:…`, in the Hugging Face cache", ours), ("`openssl dgst -sha256`", theirs)):
+            written = max(run.written for run in runs) / 1024
+            report.row(name, f"{median(runs, WALL):.3f}", f"{median(runs, CPU):.3f}", f"{written:,.0f}")
+        report.limit(
+            f"nothing is fetched, and less than {WRITTEN_LIMIT_MIB} MiB written",
+            f"{max(run.written for run in ours) / 1024:,.0f} KiB",
+            all('"cached": true' in run.output and run.written < WRITTEN_LIMIT_MIB * MIB for run in ours),
+        )
+        count_passes(report, command("adopt-counted"), environment, mib, scratch)
+    finally:
+        serving.kill()
+        serving.wait()
+
+
+def count_passes(report, command, environment, mib, scratch):
+    """How often an adoption reads the file, and how much it writes to files, by its system calls."""
+    strace = shutil.which("strace")
+    if not strace:
+        print("\nNot counted what adopting reads: there is no strace.")
+        return
+    log = scratch / "adopting"
+    writers = {"write", "pwrite64", "writev", "pwritev", "copy_file_range", "sendfile"}
+    calls = ",".join(f"?{name}" for name in sorted(READERS | writers | {"mmap"}))
+    run([strace, "-ff", "-y", "-o", str(log), "-e", f"trace={calls}", *command], **environment)
+    read, written = 0, 0
+    for file in scratch.glob("adopting.*"):
+        for line in file.read_text(errors="replace").splitlines():
+            called = re.match(r"(\w+)\(\d+<(/[^>]*)>.* = (\d+)$", line)
+            if called and called[1] in READERS and called[2].endswith(("/linked", "/data", ".gguf")):
+                read += int(called[3])
+            elif called and called[1] in writers:
+                written += int(called[3])
+    passes = read / (mib * MIB)
+    report.limit(
+        "the file is read once, by its system calls",
+        f"{passes:.4f} times; {written / 1024:,.1f} KiB are written to files",
+        0.999 < passes < 1.001 and written < WRITTEN_LIMIT_MIB * MIB,
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", type=Path, help="the command, built for release")
     parser.add_argument("--report", action="store_true", help="end with 0 even where a limit is missed")
     parser.add_argument("--rounds", type=int, default=7, help="how often each hashing runs [default: 7]")
     parser.add_argument("--warm-rounds", type=int, default=200, help="how often a warm ensure runs [default: 200]")
-    parser.add_argument("--dir", type=Path, help="where 4.1 GiB of files go [default: the temp folder]")
+    parser.add_argument("--hub", type=Path, help="the hub of `testkit`, for the adoption; left out without")
+    parser.add_argument("--adopt-mib", type=int, default=1024, help="the size of what is adopted [default: 1024]")
+    parser.add_argument("--dir", type=Path, help="where 5.1 GiB of files go [default: the temp folder]")
     arguments = parser.parse_args()
     binary = str(arguments.binary.resolve(strict=True))
     openssl = shutil.which("openssl") or sys.exit("there is no openssl to compare with")
@@ -337,6 +408,10 @@ def main():
         cores(report, binary, openssl, folder, arguments.rounds, scratch)
         memory(report, binary, [("64 MiB", small), ("2,048 MiB", large), ("4 × 512 MiB", folder)], scratch)
         warm_ensure(report, binary, large, digest, arguments.warm_rounds, scratch)
+
+        if arguments.hub:
+            hub = str(arguments.hub.resolve(strict=True))
+            adoption(report, binary, hub, openssl, arguments.adopt_mib, arguments.rounds, scratch)
 
     print(f"\n{len(report.missed)} limits missed.")
     sys.exit(1 if report.missed and not arguments.report else 0)

@@ -2,10 +2,11 @@
 
 use std::{path::Path, sync::Arc};
 
-use provisioner_core::{CatalogRecord, Lifecycle, ModelRef, ProgressEvent};
+use provisioner_core::{CatalogRecord, Lifecycle, ModelRef};
 
 use crate::{
     Error, ModelProvisioner, Result,
+    adopt::Reading,
     provenance::Action,
     provisioner::{GivenUp, blocking},
 };
@@ -28,18 +29,14 @@ impl ModelProvisioner {
         let is_given_up = given_up.watch();
         let parts = Arc::clone(&self.parts);
         blocking(move || {
-            let (id, total_bytes) = (record.id.clone(), record.size_bytes);
-            let files = record.files.len();
-            parts.progress.on_event(&ProgressEvent::HashStarted { id: id.clone(), files, total_bytes });
-            let mut done_bytes = 0;
+            let sizes: Vec<_> = record.files.iter().map(|file| file.stamp.size).collect();
+            let reading = Reading::start(&parts, &record.id, &sizes);
             let mut watch = |bytes| {
-                done_bytes += bytes;
-                parts.progress.on_event(&ProgressEvent::Hashed { id: id.clone(), done_bytes, total_bytes });
+                reading.add(bytes);
                 !is_given_up()
             };
-            let exported = artifact_store::export(&record, &dir, &mut watch);
-            parts.progress.on_event(&ProgressEvent::HashEnded { id });
-            let exported = CatalogRecord { local_path: dir, ..exported? };
+            let exported = artifact_store::export(&record, &dir, &mut watch)?;
+            let exported = CatalogRecord { local_path: dir, ..exported };
             parts.record_line(Action::Export, &exported);
             Ok(exported)
         })

@@ -227,6 +227,45 @@ fn without_links_everything_is_copied_and_that_is_said() {
     assert_eq!(seen(&bench.path("ollama")), before);
 }
 
+/// A small file system that is mounted, and goes away with this.
+struct Tmpfs(PathBuf);
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+#[ignore = "needs root, to mount a small disk; .ci/run runs it where it is root"]
+fn a_link_fits_on_a_small_disk_that_has_no_room_for_a_copy() {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    hub.repo("org/repo").lfs("a.gguf", weights(1)).publish();
+    let disk = Tmpfs(bench.path("disk"));
+    fs_err::create_dir(&disk.0).unwrap();
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=5M", "none"]).arg(&disk.0).status().unwrap();
+    assert!(mounted.success());
+    bench.file("disk/models/a.gguf", weights(1));
+    let config = "model_ref: hf:org/repo/a.gguf\npolicy: { network: allow }\nadopt: { MODE, folders: [disk/models] }\n";
+    let provision = |mode: &str| {
+        bench.file("model.yaml", config.replace("MODE", mode));
+        let mut command = command(&bench, &hub, &["provision", "--config", "model.yaml", "--json"]);
+        finish(command.env("MODEL_PROVISIONER_CACHE_DIR", bench.path("disk/cache")))
+    };
+    for mode in ["mode: copy", "mode: off"] {
+        let full = provision(mode);
+        assert!(
+            full.status == 8 && full.stdout.contains("no-space"),
+            "{mode}: {}{}",
+            full.stdout,
+            full.stderr
+        );
+    }
+    let linked = provision("mode: link");
+    assert_eq!((linked.status, content_sent(&hub)), (0, 0), "{}", linked.stderr);
+}
+
 #[test]
 #[ignore = "needs strace; .ci/run installs it"]
 fn killed_at_every_system_call_of_an_adoption() {
