@@ -197,3 +197,48 @@ fn an_export_is_whole_or_nothing() {
         .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".exporting"));
     assert_eq!(left.count(), 0);
 }
+
+#[test]
+#[ignore = "needs strace; .ci/run installs it"]
+fn killed_at_every_system_call_of_an_exchange() {
+    let killed = |bench: &Workbench, call: &str, count: u32, args: &[&str]| {
+        let plain = bench.command();
+        let mut strace = Command::new("strace");
+        let inject = format!("inject={call}:signal=KILL:when={count}");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject]);
+        strace.arg(plain.get_program()).args(args).current_dir(bench.path(""));
+        strace.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        finish(&mut strace).status != 0
+    };
+    for call in ["rename,renameat,renameat2", "fsync,fdatasync", "link,linkat,mkdir"] {
+        let bench = Workbench::new();
+        exported(&bench);
+        let mut kills = 0;
+        for count in 1..60 {
+            let (import, export) = (["import", "out", "-q"], ["export", ID, "again"]);
+            let was_killed = killed(&bench, call, count, &import);
+            assert_eq!(bench.run(&import).status, 0, "{call} {count}");
+            assert_eq!(bench.json(&["verify", ID])[0]["outcome"], "pass", "{call} {count}");
+            let was_killed_too = killed(&bench, call, count, &export);
+            if bench.path("again").exists() {
+                let sums = Command::new("sha256sum")
+                    .args(["-c", "SHA256SUMS"])
+                    .current_dir(bench.path("again"))
+                    .output();
+                assert!(
+                    sums.unwrap().status.success() && bench.path("again/.model.json").exists(),
+                    "{call} {count}"
+                );
+                fs_err::remove_dir_all(bench.path("again")).unwrap();
+            }
+            assert_eq!(bench.run(&export).status, 0, "{call} {count}");
+            fs_err::remove_dir_all(bench.path("again")).unwrap();
+            assert_eq!(bench.run(&["remove", ID]).status, 0);
+            if !was_killed && !was_killed_too {
+                break;
+            }
+            kills += 1;
+        }
+        assert!(kills > 0, "{call} never killed");
+    }
+}
