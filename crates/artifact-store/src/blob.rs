@@ -2,8 +2,8 @@
 
 use std::{
     fs::{File, Metadata},
-    io::{self, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -17,10 +17,6 @@ use crate::{
 };
 
 const MAX_STAMP_BYTES: u64 = 4096;
-
-/// A symlink in the place of a stamp is not followed.
-#[expect(clippy::cast_possible_wrap, reason = "a flag is a small number")]
-const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
 /// How far back a blob's modification time is set: past any file system's granularity.
 const AGE: Duration = Duration::from_secs(60);
@@ -132,13 +128,16 @@ impl Store {
         }
     }
 
-    /// Neither synced nor put in place whole: a stamp that is lost, or half written, costs one reading.
-    #[expect(clippy::unused_self, reason = "what is written belongs to the store")]
+    /// Put in place whole, and not synced: a stamp that is lost costs one reading.
     pub(crate) fn record_stamp(&self, blob: &Path, stamp: Stamp) -> Result<()> {
-        let json = serde_json::to_vec(&stamp).map_err(io::Error::from)?;
-        let mut options = File::options();
-        options.create(true).truncate(true).write(true).custom_flags(NO_FOLLOW);
-        Ok(options.open(stamp_path(blob))?.write_all(&json)?)
+        let mut file = self.scrap()?;
+        serde_json::to_writer(&mut file, &stamp).map_err(io::Error::from)?;
+        match file.persist(stamp_path(blob)).map_err(|error| error.error) {
+            // A sweep took it for a dead one's.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(_) => Ok(()),
+        }
     }
 }
 

@@ -91,6 +91,12 @@ impl Store {
         self.partial(&root.to_string_lossy(), 0, "", &LeftPartials::default())
     }
 
+    /// A new file that is to be renamed into its place. When we die before, the next sweep removes it.
+    pub(crate) fn scrap(&self) -> Result<tempfile::NamedTempFile> {
+        durable_fs::create_folders(&self.partials())?;
+        Ok(tempfile::Builder::new().prefix(DISCARDED).tempfile_in(self.partials())?)
+    }
+
     /// A new partial. Its folder has a hidden name until it is locked, so that nobody adopts it.
     fn make(&self, key: &str) -> Result<Partial> {
         let new = tempfile::Builder::new().prefix(NEW).tempdir_in(self.partials())?.keep();
@@ -218,7 +224,10 @@ pub(crate) fn discard(folder: &Path) -> Result<()> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let gone = folder.with_file_name(format!("{DISCARDED}{}", name.trim_start_matches(DISCARDED)));
     let renamed = if gone == folder { Ok(()) } else { fs_err::rename(folder, &gone) };
-    match renamed.and_then(|()| fs_err::remove_dir_all(&gone)) {
+    let removed = renamed.and_then(|()| {
+        if gone.is_dir() { fs_err::remove_dir_all(&gone) } else { fs_err::remove_file(&gone) }
+    });
+    match removed {
         // Somebody else removes it too.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         // Where an open file cannot go (NFS, FUSE), its lock stays under another name; the next sweep removes the rest.
@@ -358,6 +367,7 @@ mod tests {
                 fs_err::write(folder.join(file), "").unwrap();
             }
         }
+        let _died_here = store.scrap().unwrap().keep().unwrap();
         store.sweep().unwrap();
         assert_eq!(store.all_partial_folders().unwrap(), [alive.folder()]);
     }
