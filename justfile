@@ -32,6 +32,10 @@ engine:
     python3 -m venv target/tools/llama
     target/tools/llama/bin/pip install --quiet xllamacpp==2026.10.11549
 
+# The long tier: everything at full length
+prove:
+    MODEL_PROVISIONER_PROVE=full cargo test --workspace -- --include-ignored
+
 # Formatting and lints
 lint:
     cargo fmt --all -- --check

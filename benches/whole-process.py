@@ -7,6 +7,8 @@ limit is missed, unless `--report` is given.
 """
 
 import argparse
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -28,6 +30,8 @@ CORES_LIMIT = 0.85
 RSS_LIMIT_MIB = 24
 WARM_LIMIT_MS = 5
 WRITTEN_LIMIT_MIB = 1
+ALL_LIMIT = 1.8
+MANY = 10_000
 
 # A time long ago: a file that was written just now is not trusted by its stamp.
 WRITTEN_AT = 1_700_000_000
@@ -381,6 +385,123 @@ def count_passes(report, command, environment, mib, scratch):
     )
 
 
+
+
+def verify_all(report, binary, folder, rounds, scratch):
+    """How much faster four models are verified together than one, for each of them is one file."""
+    files = sorted(map(str, folder.iterdir()))
+    cache = str(scratch / "all")
+    run([binary, "ensure", "--quiet", *files, "--cache-dir", cache])
+    one, all_of_them = [], []
+    for _ in range(rounds):
+        one.append(run([binary, "verify", files[0], "--cache-dir", cache]))
+        all_of_them.append(run([binary, "verify", "--all", "--cache-dir", cache]))
+    size = os.path.getsize(files[0]) // MIB
+    report.table(
+        f"`verify --all` of {len(files)} models, one file of {size:,} MiB each, {rounds} runs each by turns",
+        "process", "wall, median (s)", "CPU, median (s)", "CPU / wall, best", "rate (GiB/s)",
+    )
+    for count, name, runs in ((1, "`verify` of one", one), (len(files), "`verify --all`", all_of_them)):
+        wall, busy = median(runs, WALL), max(run.cpu / run.wall for run in runs)
+        report.row(
+            name, f"{wall:.3f}", f"{median(runs, CPU):.3f}", f"{busy:.2f}", f"{count * size / 1024 / wall:.2f}"
+        )
+    gains = [len(files) * a.wall / b.wall for a, b in zip(one, all_of_them)]
+    report.limit(
+        f"`verify --all` at least {ALL_LIMIT} times the rate of one, in the best pair of neighbours",
+        f"{max(gains):.2f}, median {statistics.median(gains):.2f}",
+        max(gains) >= ALL_LIMIT,
+    )
+
+
+def make_store(cache):
+    """A cache of many fetched models, each with a blob of its own, as the command leaves it."""
+    key = lambda text: hashlib.sha256(text.encode()).hexdigest()
+    for number in range(MANY):
+        name = f"hf:org/m{number}/a.gguf"
+        content = f"GGUF {number}".encode()
+        digest = hashlib.sha256(content).hexdigest()
+        blob = cache / "store-v1/blobs/sha256" / digest[:2] / digest[2:]
+        root = cache / "store-v1/models/hf/org" / f"m{number}" / ("0" * 40) / "all"
+        blob.parent.mkdir(parents=True, exist_ok=True)
+        root.mkdir(parents=True)
+        blob.write_bytes(content)
+        blob.chmod(0o444)
+        os.utime(blob, (WRITTEN_AT, WRITTEN_AT))
+        os.link(blob, root / "a.gguf")
+        seen = blob.stat()
+        stamp = {"size": len(content), "mtime_ns": seen.st_mtime_ns, "dev": seen.st_dev, "inode": seen.st_ino}
+        blob.with_suffix(".stamp").write_text(json.dumps(stamp))
+        sha256 = {"algo": "sha256", "value": digest}
+        record = {
+            "id": name, "local_path": str(root / "a.gguf"), "lifecycle": "Active", "revision": "0" * 40,
+            "digest": sha256, "size_bytes": len(content), "format": "gguf", "entry": "a.gguf",
+            "files": [{"path": "a.gguf", "stamp": stamp, "settled": True, "format": "gguf", "sha256": sha256}],
+            "verification": {"outcome": "pass", "basis": "source", "reason": "matches what the source says"},
+            "created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z",
+        }
+        (root / ".model.json").write_text(json.dumps({"schema_version": 1, "record": record}))
+        place = cache / "catalog-v1" / key(name)[:2] / f"{key(name)[2:]}.json"
+        used, lock = (cache / "store-v1" / folder / key(name) for folder in ("used", "locks"))
+        for path in (place, used, lock):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        os.utime(used, (WRITTEN_AT + number, WRITTEN_AT + number))
+        place.write_text(json.dumps({"schema_version": 1, "version": 1, **record}))
+
+
+def many_models(report, binary, rounds, scratch):
+    """What planning and listing cost with many models, and what they read."""
+    cache = scratch / "many"
+    make_store(cache)
+    store = ["--cache-dir", str(cache), "--json"]
+    commands = {
+        "`gc --dry-run --max-size 0`": [binary, "gc", "--dry-run", "--max-size", "0", *store],
+        "`list`": [binary, "list", *store],
+    }
+    planned = json.loads(run(commands["`gc --dry-run --max-size 0`"]).output)
+    if len(planned["evicted"]) != MANY:
+        sys.exit(f"{len(planned['evicted'])} of {MANY} models would be evicted: {planned['kept'][:3]}")
+    report.table(
+        f"{MANY:,} fetched models, {rounds} runs each by turns",
+        "process", "wall, median (ms)", "CPU, median (ms)", "records read", "other files read",
+    )
+    runs = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            runs[name].append(run(command))
+    counted = {}
+    for name, command in commands.items():
+        records, others = counted[name] = files_read(command, cache, scratch)
+        walls, cpus = (f"{1000 * median(runs[name], of):.0f}" for of in (WALL, CPU))
+        report.row(name, walls, cpus, *("not counted", "") if records is None else (records, len(others)))
+    for name, (records, others) in counted.items():
+        if records is not None:
+            report.limit(f"{name} reads each record once, and nothing else", records, (records, others) == (MANY, set()))
+
+
+def files_read(command, cache, scratch):
+    """How many records of a cache a process reads, each once, and what else of it."""
+    strace = shutil.which("strace")
+    if not strace:
+        return None, None
+    for old in scratch.glob("reads.*"):
+        old.unlink()
+    calls = ",".join(f"?{name}" for name in sorted(READERS | OPENERS))
+    run([strace, "-ff", "-y", "-o", str(scratch / "reads"), "-e", f"trace={calls}", *command])
+    opened, read = Counter(), set()
+    for file in scratch.glob("reads.*"):
+        for line in file.read_text(errors="replace").splitlines():
+            if named := re.match(r'\w+\(.*"([^"]*)".*\)\s+= \d+', line):
+                opened[named[1]] += 1
+            if held := re.match(r"\w+\(\d+<([^>]*)>.*\s+= (\d+)", line):
+                read.add(held[1])
+    catalog = str(cache / "catalog-v1")
+    records = {path for path in read if path.startswith(catalog)}
+    twice = {path for path in records if opened[path] != 1}
+    return len(records), {path for path in read if path.startswith(str(cache))} - records | twice
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", type=Path, help="the command, built for release")
@@ -389,7 +510,7 @@ def main():
     parser.add_argument("--warm-rounds", type=int, default=200, help="how often a warm ensure runs [default: 200]")
     parser.add_argument("--hub", type=Path, help="the hub of `testkit`, for the adoption; left out without")
     parser.add_argument("--adopt-mib", type=int, default=1024, help="the size of what is adopted [default: 1024]")
-    parser.add_argument("--dir", type=Path, help="where 5.1 GiB of files go [default: the temp folder]")
+    parser.add_argument("--dir", type=Path, help="where 9.2 GiB of files go [default: the temp folder]")
     arguments = parser.parse_args()
     binary = str(arguments.binary.resolve(strict=True))
     openssl = shutil.which("openssl") or sys.exit("there is no openssl to compare with")
@@ -398,16 +519,20 @@ def main():
     with tempfile.TemporaryDirectory(prefix="whole-process-", dir=arguments.dir) as scratch:
         scratch = Path(scratch).resolve()
         small, large, folder = scratch / "small.gguf", scratch / "large.gguf", scratch / "four"
+        single = scratch / "single"
         make_file(small, 64 * MIB, 0)
         make_file(large, 2048 * MIB, 1)
         for number in range(4):
             make_file(folder / f"{number}.gguf", 512 * MIB, 2 + number)
-        warm([small, large, *folder.iterdir()])
+            make_file(single / f"{number}.gguf", 1024 * MIB, 6 + number)
+        warm([small, large, *folder.iterdir(), *single.iterdir()])
         digest = run([openssl, "dgst", "-sha256", "-r", str(large)]).output.split()[0]
         hash_time(report, binary, openssl, large, digest, arguments.rounds, scratch)
         cores(report, binary, openssl, folder, arguments.rounds, scratch)
         memory(report, binary, [("64 MiB", small), ("2,048 MiB", large), ("4 × 512 MiB", folder)], scratch)
+        verify_all(report, binary, single, arguments.rounds, scratch)
         warm_ensure(report, binary, large, digest, arguments.warm_rounds, scratch)
+        many_models(report, binary, arguments.rounds, scratch)
 
         if arguments.hub:
             hub = str(arguments.hub.resolve(strict=True))

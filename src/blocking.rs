@@ -12,8 +12,8 @@ use std::{
 use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedModel};
 
 use crate::{
-    Error, Finding, Holder, ImportRequest, Inventory, InventoryEntry, Lease, ModelProvisionerConfig,
-    Provisioned, Result, VerifyReport,
+    Error, EvictionLimits, EvictionPlan, Finding, Holder, ImportRequest, Inventory, InventoryEntry, Lease,
+    ModelProvisionerConfig, Overview, Provisioned, Result, VerifyReport,
 };
 
 /// Makes models present, and blocks until they are. See [`crate::ModelProvisioner`]; one that was put together by its
@@ -178,6 +178,22 @@ impl ModelProvisioner {
         run(self.inner.verify(reference))?
     }
 
+    /// See [`crate::ModelProvisioner::verify_several`].
+    ///
+    /// # Errors
+    /// As the mirrored call, for each.
+    pub fn verify_several(&self, references: &[ModelRef]) -> Result<Vec<Result<VerifyReport>>> {
+        run(self.inner.verify_several(references))
+    }
+
+    /// See [`crate::ModelProvisioner::overview`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn overview(&self) -> Result<Overview> {
+        run(self.inner.overview())?
+    }
+
     /// See [`crate::ModelProvisioner::retire`].
     ///
     /// # Errors
@@ -216,6 +232,22 @@ impl ModelProvisioner {
     /// As the mirrored call.
     pub fn export(&self, reference: &ModelRef, dir: &Path) -> Result<CatalogRecord> {
         run(self.inner.export(reference, dir))?
+    }
+
+    /// See [`crate::ModelProvisioner::plan_eviction`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn plan_eviction(&self, limits: &EvictionLimits) -> Result<EvictionPlan> {
+        run(self.inner.plan_eviction(limits))?
+    }
+
+    /// See [`crate::ModelProvisioner::evict`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn evict(&self, plan: &EvictionPlan) -> Result<EvictionPlan> {
+        run(self.inner.evict(plan))?
     }
 
     /// See [`crate::ModelProvisioner::doctor`].

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use artifact_store::Gate;
 use provisioner_core::{
-    CatalogErrorKind, CatalogRecord, Digest, DigestAlgorithm, ErrorCode, Expectation, Expected, Format,
-    Manifest, ModelRef, Outcome, Placement, ProgressEvent, ResolveRequest, ResolvedModel, StagedModel,
-    VerifiedModel, Versioned,
+    CatalogRecord, Digest, DigestAlgorithm, ErrorCode, Expectation, Expected, Format, Manifest, ModelRef,
+    Outcome, Placement, ProgressEvent, ResolveRequest, ResolvedModel, StagedModel, VerifiedModel, Versioned,
 };
 
 use crate::{
@@ -35,12 +35,16 @@ impl ModelProvisioner {
                 return Ok(present);
             }
             let previous = self.parts.catalog.get(&id).await?;
-            let (verified, lock) = self.judge_anew(reference, expectation, previous.as_ref(), false).await?;
+            let (verified, lock) =
+                match self.judge_anew(reference, expectation, previous.as_ref(), false).await {
+                    Err(error) if error.is_outrun() => continue,
+                    judged => judged?,
+                };
             let Some(verified) = verified else { continue };
             let done = self.commit(verified, previous, lock, Action::Ensure).await;
             match done {
-                // A record was judged against that is no longer the current one.
-                Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => {}
+                // A record was judged against that is no longer the current one, or a blob was taken away that was found.
+                Err(error) if error.is_outrun() => {}
                 done => return done,
             }
         }
@@ -209,10 +213,22 @@ impl ModelProvisioner {
         lock: ModelLock,
         action: Action,
     ) -> Result<ResolvedModel> {
-        let mut fresh = if verified.staged().manifest().is_in_place() {
-            self.record_of(&verified).await?
-        } else {
+        let is_fetched = !verified.staged().manifest().is_in_place();
+        let is_stored =
+            is_fetched || verified.staged().files().iter().any(|file| self.parts.store.holds(&file.location));
+        // From the look at what is stored until there is a record of it, nothing of it is taken away.
+        let gate = if is_stored { self.share_gate().await? } else { None };
+        let mut fresh = if is_fetched {
             self.place(verified, lock.clone()).await?
+        } else {
+            let fresh = match self.record_of(&verified).await {
+                // It was taken out of the store after it was looked at, and before the gate was ours.
+                Err(Error::ChangedWhileRead { path }) if is_stored => {
+                    return Err(artifact_store::Error::Vanished { path }.into());
+                }
+                fresh => fresh?,
+            };
+            if is_stored { self.seal_again(fresh).await? } else { fresh }
         };
         if let Some(Versioned { record, .. }) = &previous {
             fresh = fresh.succeeding(record);
@@ -229,8 +245,28 @@ impl ModelProvisioner {
         blocking(move || {
             parts.note_adopted(&model, &adopted);
             parts.store.touch_used(&model.id);
+            drop(gate);
             parts.announce(&model);
             Ok(model)
+        })
+        .await
+    }
+
+    /// Keeps everybody from taking anything out of the store. Where nothing can be written, nobody can.
+    async fn share_gate(&self) -> Result<Option<Gate>> {
+        let parts = Arc::clone(&self.parts);
+        match blocking(move || Ok(parts.store.share_gate()?)).await {
+            Err(error) if is_unwritable(&error) => Ok(None),
+            shared => Ok(Some(shared?)),
+        }
+    }
+
+    /// Seals the view of a record whose removal was begun, and not ended.
+    async fn seal_again(&self, fresh: CatalogRecord) -> Result<CatalogRecord> {
+        let parts = Arc::clone(&self.parts);
+        blocking(move || match parts.store.seal_again(&fresh).map_err(Error::from) {
+            Err(error) if !is_unwritable(&error) => Err(error),
+            _ => Ok(fresh),
         })
         .await
     }

@@ -12,7 +12,7 @@ use provisioner_core::{
 
 use transfer::Transfer;
 
-use crate::{ModelProvisioner, Result, blocking, cache::Cache, registry::Registry};
+use crate::{EvictionLimits, ModelProvisioner, Result, blocking, cache::Cache, registry::Registry};
 
 /// Collects what a [`ModelProvisioner`] is made of. Local files are always among the sources.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub struct ProvisionerBuilder {
     progress: Arc<dyn ProgressSink>,
     clock: Arc<dyn Clock>,
     wait: Option<Duration>,
+    limits: EvictionLimits,
     transfer: transfer::Settings,
     adoption: Adoption,
 }
@@ -42,6 +43,7 @@ impl ProvisionerBuilder {
             progress: Arc::new(NoProgress),
             clock: Arc::new(SystemClock),
             wait: None,
+            limits: EvictionLimits::default(),
             transfer: transfer::Settings::default(),
             adoption: Adoption::default(),
         }
@@ -99,6 +101,21 @@ impl ProvisionerBuilder {
         self
     }
 
+    /// How many bytes the store may take. Before more is fetched than fits, models are evicted as
+    /// [`evict`](ModelProvisioner::evict) does; for a model that would not fit all the same, none is.
+    #[must_use]
+    pub fn max_size(mut self, bytes: u64) -> Self {
+        self.limits.max_size_bytes = Some(bytes);
+        self
+    }
+
+    /// How long a model is left alone after its last use where room is made for another one. Otherwise it is ten minutes.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.limits.grace = grace;
+        self
+    }
+
     /// How hard to pull.
     #[must_use]
     pub fn transfer(mut self, settings: transfer::Settings) -> Self {
@@ -140,6 +157,7 @@ impl ProvisionerBuilder {
         Ok(ModelProvisioner::new(crate::provisioner::Parts {
             store,
             transfer: Transfer::new(self.transfer),
+            limits: self.limits,
             turn_wait: TurnWait { limit: self.wait, stall: STALLED },
             adoption: self.adoption,
             cache,

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
-use provisioner_core::{CatalogError, ErrorCode, FetchError};
+use provisioner_core::{CatalogError, CatalogErrorKind, ErrorCode, FetchError};
 
 /// A result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -134,6 +134,15 @@ impl Error {
             Self::NeedsId { .. } => ErrorCode::NeedsId,
             Self::Storage { source, .. } => ErrorCode::of_io(source),
             Self::CutOff { .. } => ErrorCode::Failed,
+        }
+    }
+
+    /// Whether others changed meanwhile what this was about, so that it is to be begun anew.
+    pub(crate) fn is_outrun(&self) -> bool {
+        match self {
+            Self::Catalog(error) => error.kind == CatalogErrorKind::Conflict,
+            Self::Store(error) => matches!(**error, artifact_store::Error::Vanished { .. }),
+            _ => false,
         }
     }
 

@@ -33,6 +33,7 @@ struct Readme;
 
 mod builder;
 mod doctor;
+mod evict;
 mod export;
 mod import;
 mod lease;
@@ -55,12 +56,16 @@ mod config;
 mod error;
 mod provision;
 
-pub use artifact_store::{Adoption, Holder, Lease, Owner};
+pub use artifact_store::{
+    Adoption, Evicted, Holder, Kept, Lease, LeftoverKind, Owner, Plan as EvictionPlan, Swept,
+    Terms as EvictionTerms, eviction::DEFAULT_GRACE,
+};
 pub use builder::ProvisionerBuilder;
 pub use catalog_adapter::FsCatalog;
 pub use config::{AdoptionConfig, ModelProvisionerConfig};
-pub use doctor::Finding;
+pub use doctor::{Finding, Overview};
 pub use error::{Error, Result};
+pub use evict::EvictionLimits;
 pub use fetch_file::FileFetcher;
 #[cfg(feature = "hf")]
 pub use fetch_hf::{HubFetcher, HubSettings, Token};

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use artifact_store::Exclusion;
+use futures_util::{FutureExt, StreamExt, stream};
 use provisioner_core::{
     CatalogErrorKind, CatalogRecord, DamagedRecord, Entry, ErrorCode, Expectation, Lifecycle, Locator,
-    Manifest, ManifestFile, ModelRef, Outcome, Timestamp, Verification, Versioned,
+    Manifest, ManifestFile, ModelRef, Outcome, ProgressEvent, Timestamp, Verification, Versioned,
 };
 
 use crate::{
@@ -46,6 +46,8 @@ pub struct VerifyReport {
     pub reason: String,
     /// The code of a failure.
     pub code: Option<ErrorCode>,
+    /// What to do about a failure.
+    pub hint: Option<String>,
 }
 
 impl ModelProvisioner {
@@ -93,12 +95,46 @@ impl ModelProvisioner {
                 // What was judged against is no longer what is recorded.
                 Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => {}
                 put => {
-                    let Verification { outcome, reason, .. } = put?.verification;
-                    return Ok(VerifyReport { id, outcome, reason, code });
+                    let record = put?;
+                    let hint = code.map(|_| self.what_helps(&record));
+                    let Verification { outcome, reason, .. } = record.verification;
+                    return Ok(VerifyReport { id, outcome, reason, code, hint });
                 }
             }
         }
         Err(Error::Contended { id })
+    }
+
+    /// Verifies several models, as [`verify`](Self::verify) does, as many at once as there are cores. The answers are in the
+    /// order of the references.
+    pub async fn verify_several(&self, references: &[ModelRef]) -> Vec<Result<VerifyReport>> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let models = references.len();
+        if models > 1 {
+            let mut total_bytes = 0u64;
+            for reference in references {
+                let found = self.parts.catalog.get(&reference.id()).await;
+                let size = found.ok().flatten().map_or(0, |found| found.record.size_bytes);
+                total_bytes = total_bytes.saturating_add(size);
+            }
+            self.parts.progress.on_event(&ProgressEvent::VerifyStarted { models, total_bytes });
+        }
+        let work = references.iter().map(|reference| self.verify(reference).boxed());
+        let done = stream::iter(work.collect::<Vec<_>>()).buffered(cores).collect().await;
+        if models > 1 {
+            self.parts.progress.on_event(&ProgressEvent::VerifyEnded { models });
+        }
+        done
+    }
+
+    /// What to do about wrong bytes.
+    fn what_helps(&self, record: &CatalogRecord) -> String {
+        let id = &record.id;
+        if self.parts.store.holds(record.root()) {
+            format!("`ensure {id}` fetches it again; what was wrong is in the quarantine")
+        } else {
+            format!("its files are yours, and were left alone: bring the right ones back, or `remove {id}`")
+        }
     }
 
     /// What a record becomes when all bytes are read, and the code of a failure.
@@ -153,64 +189,22 @@ impl ModelProvisioner {
     /// user's, and stay.
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`]; `busy` when live processes have a lease on it; and what is wrong with the catalog.
+    /// [`Error::NotInCatalog`], what is wrong with the catalog, and `busy` where a live process has a lease on the model.
     pub async fn remove(&self, reference: &ModelRef) -> Result<CatalogRecord> {
         let id = self.canonical(reference).await?.id();
         self.check_provenance().await?;
-        for _ in 0..MAX_CONFLICTS {
-            let Versioned { record, version } = self.record(&id).await?;
-            let _alone = self.exclude(&record).await?;
-            match self.parts.catalog.remove(&id, version).await {
-                Err(error) if error.kind == CatalogErrorKind::Conflict => {}
-                Err(error) => return Err(error.into()),
-                Ok(()) => {
-                    self.free(&record).await?;
-                    let parts = Arc::clone(&self.parts);
-                    return blocking(move || {
-                        parts.store.forget_used(&record.id);
-                        parts.record_line(Action::Remove, &record);
-                        Ok(record)
-                    })
-                    .await;
-                }
-            }
-        }
-        Err(Error::Contended { id })
+        let record = self.record(&id).await?.record;
+        self.take_away(&record).await?;
+        let parts = Arc::clone(&self.parts);
+        blocking(move || {
+            parts.record_line(Action::Remove, &record);
+            Ok(record)
+        })
+        .await
     }
 
     async fn record(&self, id: &str) -> Result<Versioned> {
         self.parts.catalog.get(id).await?.ok_or_else(|| Error::NotInCatalog { id: id.to_owned() })
-    }
-
-    /// Makes sure that nobody uses a model that somebody wants to remove. Where locks are not to be trusted, whoever says so
-    /// must know.
-    async fn exclude(&self, record: &CatalogRecord) -> Result<Option<Exclusion>> {
-        let (parts, root, id) = (Arc::clone(&self.parts), record.root().to_owned(), record.id.clone());
-        blocking(move || match parts.store.exclude(&root, &id) {
-            Err(error @ artifact_store::Error::Doubtful { .. }) => {
-                tracing::warn!("nobody can tell whether `{id}` is in use: {error}");
-                Ok(None)
-            }
-            alone => Ok(Some(alone?)),
-        })
-        .await
-    }
-
-    /// Frees the files of a fetched model that was removed, unless another record has the same view.
-    async fn free(&self, removed: &CatalogRecord) -> Result<()> {
-        let root = removed.root().to_owned();
-        let is_needed = !self.parts.store.holds(&root)
-            || self.parts.catalog.list().await?.records.iter().any(|found| found.record.root() == root);
-        if is_needed {
-            return Ok(());
-        }
-        let parts = Arc::clone(&self.parts);
-        blocking(move || {
-            let freed = parts.store.remove_view(&root)?;
-            tracing::debug!("{freed} bytes are freed");
-            Ok(())
-        })
-        .await
     }
 
     async fn move_to(&self, reference: &ModelRef, to: Lifecycle, action: Action) -> Result<CatalogRecord> {

@@ -117,14 +117,17 @@ impl ModelProvisioner {
         let blobs = self.blobs(&manifest).await?;
         let missing = manifest.files().iter().zip(&blobs).filter(|(_, blob)| blob.is_none());
         let missing: Vec<_> = missing.map(|(file, _)| file.clone()).collect();
-        let (leads, left) = self.leads(reference, missing.clone()).await?;
+        let found: Vec<_> = blobs.iter().flatten().map(|blob| blob.sha256.clone()).collect();
+        let (leads, left, needed_bytes) = self.leads(reference, missing.clone()).await?;
+        self.find_space(needed_bytes, &found).await?;
         let has_leads = !leads.is_empty();
         let adopted = self.adopt(reference, leads, &lock, &left).await?;
         let of = |file: &ManifestFile| adopted.get(file.digest.as_ref()?);
         if has_leads {
             // What was found may have been something else.
-            let missing = missing.into_iter().filter(|file| of(file).is_none()).collect();
-            self.check_space(reference, missing, Arc::clone(&left)).await?;
+            let missing = missing.iter().filter(|file| of(file).is_none());
+            let sizes = missing.map(|file| to_fetch(reference, file, &left));
+            self.find_space(sizes.fold(0, u64::saturating_add), &found).await?;
         }
         let mut files: Vec<BoxFuture<'_, Result<StagedFile>>> = Vec::new();
         for (file, blob) in manifest.files().iter().zip(blobs) {
@@ -152,13 +155,13 @@ impl ModelProvisioner {
         &self,
         reference: &ModelRef,
         missing: Vec<ManifestFile>,
-    ) -> Result<(Vec<Lead>, Arc<LeftPartials>)> {
+    ) -> Result<(Vec<Lead>, Arc<LeftPartials>, u64)> {
         let (parts, reference) = (Arc::clone(&self.parts), reference.clone());
         blocking(move || {
             parts.store.sweep()?;
             let left = parts.store.left()?;
             if missing.is_empty() {
-                return Ok((Vec::new(), Arc::new(left)));
+                return Ok((Vec::new(), Arc::new(left), 0));
             }
             let foreign = parts.store.foreign(&parts.adoption);
             let (mut leads, mut needed_bytes) = (Vec::new(), 0u64);
@@ -169,25 +172,16 @@ impl ModelProvisioner {
                     needed_bytes.saturating_add(lead.as_ref().map_or_else(to_fetch, Lead::space_bytes));
                 leads.extend(lead);
             }
-            parts.store.check_space(needed_bytes)?;
-            Ok((leads, Arc::new(left)))
+            Ok((leads, Arc::new(left), needed_bytes))
         })
         .await
     }
 
-    /// Makes sure that there is space for files that are to be fetched.
-    async fn check_space(
-        &self,
-        reference: &ModelRef,
-        missing: Vec<ManifestFile>,
-        left: Arc<LeftPartials>,
-    ) -> Result<()> {
-        let (parts, reference) = (Arc::clone(&self.parts), reference.clone());
-        blocking(move || {
-            let sizes = missing.iter().map(|file| to_fetch(&reference, file, &left));
-            Ok(parts.store.check_space(sizes.fold(0, u64::saturating_add))?)
-        })
-        .await
+    /// Makes sure that there is space for so many bytes, beside the blobs that were found.
+    async fn find_space(&self, needed_bytes: u64, found: &[Digest]) -> Result<()> {
+        self.make_room(needed_bytes, found.to_vec()).await?;
+        let parts = Arc::clone(&self.parts);
+        blocking(move || Ok(parts.store.check_space(needed_bytes)?)).await
     }
 
     /// What the store has already, of each file.
@@ -274,7 +268,13 @@ fn to_fetch(reference: &ModelRef, file: &ManifestFile, left: &LeftPartials) -> u
 async fn from_blob(file: &ManifestFile, blob: Blob, began: Timestamp) -> Result<StagedFile> {
     let (path, is_shared) = (file.path.clone(), blob.is_shared());
     let fetched = Fetched { sha256: blob.sha256, git_sha1: None };
-    blocking(move || look(path, blob.path, fetched, |stamp| !is_shared || stamp.is_settled(began))).await
+    blocking(move || {
+        if !blob.path.exists() {
+            return Err(artifact_store::Error::Vanished { path: blob.path }.into());
+        }
+        look(path, blob.path, fetched, |stamp| !is_shared || stamp.is_settled(began))
+    })
+    .await
 }
 
 fn look(

@@ -24,6 +24,7 @@ pub(crate) enum Action {
     Retire,
     Activate,
     Remove,
+    Evict,
 }
 
 /// One line.

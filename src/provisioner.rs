@@ -32,6 +32,7 @@ use crate::{
     Error, ProvisionerBuilder, Result,
     adopt::Adoptee,
     cache::Cache,
+    evict::EvictionLimits,
     flight::Flights,
     presence::{Survey, survey},
     provenance::{Action, Line, ProvenanceLog},
@@ -56,6 +57,8 @@ pub(crate) struct Parts {
     /// How long to wait for another process that is bringing the same model.
     pub(crate) turn_wait: TurnWait,
     pub(crate) adoption: Adoption,
+    /// How much the store may take.
+    pub(crate) limits: EvictionLimits,
     pub(crate) registry: Registry,
     pub(crate) catalog: Arc<dyn CatalogStore>,
     pub(crate) policy: Policy,
@@ -176,7 +179,7 @@ impl ModelProvisioner {
             let (verified, lock) = self.judge_anew(reference, expectation, Some(&previous), true).await?;
             let Some(verified) = verified else { continue };
             let moved = match self.commit(verified, Some(previous), lock, Action::Ensure).await {
-                Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => continue,
+                Err(error) if error.is_outrun() => continue,
                 done => done?,
             };
             if let Some(commit) = old.revision.clone() {
@@ -214,12 +217,13 @@ impl ModelProvisioner {
         if record.lifecycle != Lifecycle::Active || record.verification.outcome == Outcome::Fail {
             return Ok(None);
         }
-        let (record, found) = blocking(move || {
-            let found = survey(&record);
-            Ok((record, found))
+        let parts = Arc::clone(&self.parts);
+        let (record, is_there) = blocking(move || {
+            let is_there = survey(&record) == Survey::Unchanged && parts.is_whole(&record);
+            Ok((record, is_there))
         })
         .await?;
-        Ok((found == Survey::Unchanged).then(|| ResolvedModel::new(record, true)))
+        Ok(is_there.then(|| ResolvedModel::new(record, true)))
     }
 
     /// The folder that everything is kept in: the one that was given, or the private one below it.
@@ -280,6 +284,10 @@ impl ModelProvisioner {
                 tracing::debug!("`{}` is judged again: {reason}", record.id);
                 return Ok(None);
             }
+            if !parts.is_whole(&record) {
+                tracing::debug!("`{}` is judged again: its removal was begun", record.id);
+                return Ok(None);
+            }
             tracing::debug!("`{}` is present, and unchanged", record.id);
             parts.store.touch_used(&record.id);
             let model = ResolvedModel::new(record, true);
@@ -293,6 +301,11 @@ impl ModelProvisioner {
 impl Parts {
     pub(crate) fn provenance(&self) -> ProvenanceLog {
         ProvenanceLog::new(self.cache.provenance())
+    }
+
+    /// Whether nobody has begun to take a model out of the store.
+    fn is_whole(&self, record: &CatalogRecord) -> bool {
+        !self.store.holds(record.root()) || self.store.is_sealed(record.root())
     }
 
     /// Appends that a record was changed.

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod adoption;
+mod eviction;
 mod faults;
 mod journeys;
+mod repair;
 mod workbench;
 mod xet;
 mod xet_server;

@@ -30,11 +30,7 @@ impl Workbench {
     }
 
     pub(crate) fn builder(&self) -> ProvisionerBuilder {
-        let hub = HubSettings::new(Some(&self.hub.endpoint())).unwrap();
-        ModelProvisioner::builder(self.cache())
-            .fetcher(HubFetcher::new(hub))
-            .policy(Policy { network: Network::Allow, ..Policy::default() })
-            .transfer(settings())
+        builder_at(&self.cache(), &self.hub.endpoint())
     }
 
     pub(crate) fn provisioner(&self) -> ModelProvisioner {
@@ -132,6 +128,15 @@ pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
 /// Git's id of a blob.
 pub(crate) fn git_sha1(bytes: &[u8]) -> String {
     hex::encode(Sha1::new().chain_update(format!("blob {}\0", bytes.len())).chain_update(bytes).finalize())
+}
+
+/// What a provisioner of a cache and a hub is made of.
+pub(crate) fn builder_at(cache: &Path, endpoint: &str) -> ProvisionerBuilder {
+    let hub = HubSettings::new(Some(endpoint)).unwrap();
+    ModelProvisioner::builder(cache)
+        .fetcher(HubFetcher::new(hub))
+        .policy(Policy { network: Network::Allow, ..Policy::default() })
+        .transfer(settings())
 }
 
 pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {

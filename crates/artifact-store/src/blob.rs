@@ -81,12 +81,17 @@ impl Store {
             }
             return Ok(blob);
         }
-        let file = File::options().read(true).write(true).open(data)?;
+        let path = self.blob_path(sha256);
+        let file = match File::options().read(true).write(true).open(data) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && data == path => {
+                return Err(crate::Error::Vanished { path });
+            }
+            opened => opened?,
+        };
         let metadata = file.metadata()?;
         file.set_modified(metadata.modified()? - AGE)?;
         fs_err::set_permissions(data, PermissionsExt::from_mode(0o444))?;
         file.sync_all()?;
-        let path = self.blob_path(sha256);
         durable_fs::create_folders(path.parent().unwrap_or(&path))?;
         fs_err::rename(data, &path)?;
         let stamp = Stamp::of(&file.metadata()?).without_ctime();
@@ -113,19 +118,15 @@ impl Store {
         }
     }
 
-    /// Removes the blob of a SHA-256 if it has no other name, and returns how many bytes that freed.
-    pub(crate) fn remove_if_unused(&self, sha256: &Digest) -> Result<u64> {
-        let path = self.blob_path(sha256);
-        match fs_err::symlink_metadata(&path) {
-            Ok(metadata) if metadata.nlink() == 1 => {
-                fs_err::remove_file(&path)?;
-                let _ = fs_err::remove_file(stamp_path(&path));
-                Ok(metadata.len())
+    /// Removes a blob and its stamp. The gate must be closed.
+    pub(crate) fn remove_blob(blob: &Path) -> Result<()> {
+        for path in [blob.to_owned(), stamp_path(blob)] {
+            match fs_err::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
             }
-            Ok(_) => Ok(0),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(error.into()),
         }
+        Ok(())
     }
 
     /// Put in place whole, and not synced: a stamp that is lost costs one reading.

@@ -30,6 +30,21 @@ pub enum Error {
         /// How much is free, without what other transfers will take.
         free_bytes: u64,
     },
+    /// There is too little room within the limit of size, whatever is taken away.
+    #[error(
+        "no room in `{path}`, which may take {limit_bytes} bytes: {needed_bytes} bytes are needed, and it would \
+         be {over_bytes} bytes over its limit with all evicted that may be"
+    )]
+    NoRoom {
+        /// The store.
+        path: PathBuf,
+        /// How much it may take.
+        limit_bytes: u64,
+        /// How much is needed.
+        needed_bytes: u64,
+        /// How much is too much.
+        over_bytes: u64,
+    },
     /// Something that is not ours lies where our files should be.
     #[error("{0}")]
     NotOurs(String),
@@ -97,6 +112,12 @@ pub enum Error {
     /// Nobody waits for the outcome any more.
     #[error("nobody waits for it any more")]
     GivenUp,
+    /// Bytes that a commit had found were taken away before it. Bringing the model again helps.
+    #[error("`{path}` was taken away meanwhile")]
+    Vanished {
+        /// The blob.
+        path: PathBuf,
+    },
     /// A path of a model is not one that a view can have.
     #[error(transparent)]
     Core(#[from] provisioner_core::Error),
@@ -110,9 +131,9 @@ impl Error {
                 ErrorCode::NotFound => ErrorCode::StorageFailed,
                 code => code,
             },
-            Self::NoSpace { .. } => ErrorCode::NoSpace,
+            Self::NoSpace { .. } | Self::NoRoom { .. } => ErrorCode::NoSpace,
             Self::NotOurs(_) => ErrorCode::UnsafeCache,
-            Self::Busy(_) | Self::Leased { .. } => ErrorCode::Busy,
+            Self::Busy(_) | Self::Leased { .. } | Self::Vanished { .. } => ErrorCode::Busy,
             Self::Doubtful { .. } => ErrorCode::UntrustedLocks,
             Self::Changed { .. } => ErrorCode::ChangedWhileRead,
             Self::Differs { .. } => ErrorCode::DigestMismatch,

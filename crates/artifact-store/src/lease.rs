@@ -19,11 +19,11 @@ use std::{
     time::Duration,
 };
 
-use durable_fs::{Lock, LockTrust};
+use durable_fs::Lock;
 use provisioner_core::{ErrorCode, Timestamp, key_of};
 use rustix::io::FdFlags;
 
-use crate::{Error, Owner, Result, Store};
+use crate::{Error, Owner, Result, Store, space::is_held};
 
 /// A claim on a model. As long as it lives, nobody takes the model's files away.
 #[derive(Debug)]
@@ -183,6 +183,12 @@ impl Store {
         Ok(holders)
     }
 
+    /// Who has a lease on a model; `None` where nobody has. Those who left no name are not among them.
+    pub(crate) fn leased(&self, root: &Path, id: &str) -> Option<Vec<Holder>> {
+        let path = self.lease_path(root, id);
+        is_held(&path).then(|| self.holders(root, id).unwrap_or_default())
+    }
+
     /// Makes sure that nobody has a lease on a model, nor gets one.
     ///
     /// # Errors
@@ -190,9 +196,7 @@ impl Store {
     pub fn exclude(&self, root: &Path, id: &str) -> Result<Exclusion> {
         let path = self.lease_path(root, id);
         durable_fs::create_folders(&self.root().join("leases"))?;
-        if let LockTrust::Doubtful(reason) = self.lock_trust()? {
-            return Err(Error::Doubtful { path: self.root().to_owned(), reason });
-        }
+        self.check_locks()?;
         match durable_fs::lock(&path, Duration::ZERO) {
             Ok(lock) => Ok(Exclusion { _lock: lock }),
             Err(durable_fs::Error::Busy { .. }) => {

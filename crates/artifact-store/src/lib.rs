@@ -8,7 +8,8 @@
 //!                                   or a file of another tool that is being taken in: `linked`
 //!   models/<scheme>/<name>/<revision>/<selection>/
 //!                                   a view: hard links to blobs under the names that an engine expects,
-//!                                   sealed with `.model.json`
+//!                                   sealed with `.model.json`, or, while it is removed, marked with `.removed.json`
+//!   locks/.gate                     shared by those who put models in, closed by those who take some away
 //!   locks/<key>                     held while a model is being made present
 //!   leases/<key>                    shared by the live processes that use a model
 //!   leases/<key>.<random>           who one of them is
@@ -35,18 +36,23 @@
 //! A blob that is somebody else's file too keeps all its times, and its stamp has them all: see the module `shared`.
 //!
 //! # Locks
-//! They save work, and guard nothing that could be wrong: see the modules `turn`, `partial` and `lease`. Where locks lie, the
+//! They save work, and guard nothing that could be wrong: see the modules `turn`, `partial`, `lease` and `gate`. Where locks lie, the
 //! worst is a second download; and what must not be guessed, taking models away, is refused.
 
 mod adopt;
 mod blob;
+mod census;
+mod checkup;
 mod error;
+pub mod eviction;
 mod export;
 mod foreign;
+mod gate;
 mod lease;
 mod owner;
 mod partial;
 mod reading;
+mod removal;
 mod shared;
 mod space;
 mod store;
@@ -56,13 +62,18 @@ mod view;
 
 pub use adopt::{Adopted, Wanted};
 pub use blob::Blob;
+pub use checkup::{Ailment, AilmentKind};
 pub use error::{Error, Result};
+pub use eviction::{Claim, Evicted, Kept, LeftoverKind, Plan, Stock, Swept, Terms, Unit};
 pub use export::{export, exported};
 pub use foreign::{Adoption, Candidate, Foreign};
+pub use gate::Gate;
 pub use lease::{Exclusion, Holder, Lease};
 pub use owner::Owner;
 pub use partial::{LeftPartials, Partial};
 pub use reading::Watch;
+pub use removal::{Removal, Removals, USED_SINCE};
+pub use space::free_bytes;
 pub use store::Store;
 pub use turn::{Turn, TurnWait, Waiting};
 pub use view::SealedView;

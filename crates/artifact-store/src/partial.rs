@@ -118,14 +118,14 @@ impl Store {
     }
 
     /// Takes the lock of a folder that somebody left, if he is surely gone. It creates nothing there.
-    fn own_again(&self, folder: &Path, trusts_locks: bool) -> Option<Partial> {
+    pub(crate) fn own_again(&self, folder: &Path, trusts_locks: bool) -> Option<Partial> {
         let partial =
             if folder.join("lock").exists() { Partial::own(folder.to_owned()).ok()? } else { return None };
         (trusts_locks || self.is_abandoned(folder)).then_some(partial)
     }
 
     /// Whether nobody works on a partial any more, without asking for its lock.
-    fn is_abandoned(&self, folder: &Path) -> bool {
+    pub(crate) fn is_abandoned(&self, folder: &Path) -> bool {
         match About::read(folder).and_then(|about| about.owner.is_alive()) {
             Some(is_alive) => !is_alive,
             None => self.is_quiet(folder),
@@ -182,8 +182,7 @@ impl Store {
             // Its maker may have died before there was a lock. One that lives makes another one.
             let is_free = || Partial::own(folder.clone()).is_ok() && (trusts_locks || self.is_quiet(&folder));
             let is_unfinished = || has_prefix(&folder, NEW) && is_free();
-            let can_go_on = || folder.join("journal").exists() && folder.join("data").exists();
-            let is_rest = || !can_go_on() && self.own_again(&folder, trusts_locks).is_some();
+            let is_rest = || !can_go_on(&folder) && self.own_again(&folder, trusts_locks).is_some();
             if is_gone() || is_unfinished() || is_rest() {
                 discard(&folder)?;
             }
@@ -219,6 +218,11 @@ impl Store {
     }
 }
 
+/// Whether a transfer could go on from a partial.
+pub(crate) fn can_go_on(folder: &Path) -> bool {
+    folder.join("journal").exists() && folder.join("data").exists()
+}
+
 /// Removes a partial. It is renamed first, so that half of one is never taken for a whole.
 pub(crate) fn discard(folder: &Path) -> Result<()> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -245,8 +249,8 @@ fn key_of_partial(identity: &str) -> String {
 }
 
 /// How the names of partials begin that are being removed, and that are being made.
-const DISCARDED: &str = ".gone.";
-const NEW: &str = ".new.";
+pub(crate) const DISCARDED: &str = ".gone.";
+pub(crate) const NEW: &str = ".new.";
 
 /// The folder of a view that is being built.
 const VIEW: &str = "view";

@@ -11,11 +11,11 @@
 //! link since, by another model, is read once more. Between two of our own steps a writer would have to set back the
 //! other times within that moment, to go unnoticed.
 
-use std::{collections::HashSet, io, path::Path, thread, time::Duration};
+use std::{collections::HashSet, io, os::unix::fs::MetadataExt, path::Path, thread, time::Duration};
 
 use provisioner_core::{Digest, RelativePath, Stamp};
 
-use crate::{Blob, Error, Result, Store, blob, reading};
+use crate::{Blob, Error, Result, Store, blob, reading, space::allocated_bytes};
 
 /// Two of the slowest kernel's ticks: what is written in one tick can have one time.
 const TICKS: Duration = Duration::from_millis(20);
@@ -101,13 +101,11 @@ impl Store {
         let used: HashSet<Digest> = files.filter_map(|file| file.sha256).collect();
         let mut freed = 0;
         for sha256 in shared.into_iter().filter(|sha256| !used.contains(sha256)) {
-            freed += self.remove_if_unused(sha256)?;
             let path = self.blob_path(sha256);
-            match fs_err::remove_file(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                removed => removed?,
+            if fs_err::symlink_metadata(&path).is_ok_and(|metadata| metadata.nlink() == 1) {
+                freed += allocated_bytes(&path);
             }
-            let _ = fs_err::remove_file(blob::stamp_path(&path));
+            Self::remove_blob(&path)?;
         }
         Ok(freed)
     }

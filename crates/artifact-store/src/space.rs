@@ -19,21 +19,28 @@ impl Store {
     }
 
     /// What the transfers of live processes will still write.
-    fn promised(&self) -> Result<u64> {
+    pub(crate) fn promised(&self) -> Result<u64> {
         let folders = self.partial_folders()?;
-        Ok(folders.iter().filter(|folder| is_held(folder)).filter_map(|folder| outstanding(folder)).sum())
+        Ok(folders
+            .iter()
+            .filter(|folder| is_held(&folder.join("lock")))
+            .filter_map(|folder| outstanding(folder))
+            .sum())
     }
 }
 
-/// How many bytes are free in a folder.
-pub(crate) fn free_bytes(folder: &Path) -> Result<u64> {
-    let space = rustix::fs::statvfs(folder).map_err(io::Error::from)?;
+/// How many bytes the file system of a folder has free for this user.
+///
+/// # Errors
+/// What the operating system says.
+pub fn free_bytes(folder: &Path) -> io::Result<u64> {
+    let space = rustix::fs::statvfs(folder)?;
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
-fn is_held(folder: &Path) -> bool {
-    let lock = folder.join("lock");
-    lock.exists() && matches!(durable_fs::lock(&lock, Duration::ZERO), Err(durable_fs::Error::Busy { .. }))
+/// Whether somebody has a lock. It creates nothing.
+pub(crate) fn is_held(lock: &Path) -> bool {
+    lock.exists() && matches!(durable_fs::lock(lock, Duration::ZERO), Err(durable_fs::Error::Busy { .. }))
 }
 
 /// What a file takes on the disk; nothing where there is none.

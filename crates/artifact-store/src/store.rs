@@ -19,7 +19,8 @@ impl Store {
         Self { root }
     }
 
-    pub(crate) fn root(&self) -> &Path {
+    /// The folder.
+    pub fn root(&self) -> &Path {
         &self.root
     }
 
@@ -36,6 +37,10 @@ impl Store {
         self.root.join("models")
     }
 
+    pub(crate) fn quarantined(&self) -> PathBuf {
+        self.root.join("quarantine")
+    }
+
     pub(crate) fn locks(&self) -> PathBuf {
         self.root.join("locks")
     }
@@ -44,6 +49,19 @@ impl Store {
     pub(crate) fn lock_trust(&self) -> Result<LockTrust> {
         durable_fs::create_folders(&self.locks())?;
         Ok(durable_fs::lock_trust(&self.locks().join("probe"))?)
+    }
+
+    /// Makes sure that locks keep everybody out: otherwise nobody knows what is in use.
+    ///
+    /// # Errors
+    /// [`Error::Doubtful`](crate::Error::Doubtful); [`Error::Io`](crate::Error::Io).
+    pub fn check_locks(&self) -> Result<()> {
+        match self.lock_trust()? {
+            LockTrust::Honest => Ok(()),
+            LockTrust::Doubtful(reason) => {
+                Err(crate::Error::Doubtful { path: self.root().to_owned(), reason })
+            }
+        }
     }
 
     pub(crate) fn trusts_locks(&self) -> bool {
@@ -59,9 +77,14 @@ impl Store {
         self.models().join(path)
     }
 
+    /// What a view is called where no id is known.
+    pub(crate) fn name_of_view(&self, root: &Path) -> String {
+        root.strip_prefix(self.models()).unwrap_or(root).display().to_string()
+    }
+
     /// Moves something that was found to be wrong out of the way.
     pub(crate) fn quarantine(&self, path: &Path) -> Result<PathBuf> {
-        let folder = self.root.join("quarantine");
+        let folder = self.quarantined();
         durable_fs::create_folders(&folder)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let place = tempfile::Builder::new().prefix(&format!("{name}.")).tempdir_in(&folder)?.keep();

@@ -9,13 +9,14 @@
 //! Everybody has a turn at once. Then a model is fetched several times, and every one of them is whole.
 
 use std::{
+    io,
     path::Path,
     time::{Duration, Instant},
 };
 
 use provisioner_core::{Timestamp, key_of};
 
-use crate::{Error, Owner, Result, Store, partial::About, space::allocated_bytes};
+use crate::{Claim, Error, Owner, Result, Store, partial::About, space::allocated_bytes, space::is_held};
 
 /// How often a waiter looks how far the owner is.
 const LOOK: Duration = Duration::from_millis(250);
@@ -83,6 +84,27 @@ impl Store {
             }
             seen = Some((now, moved_at));
         }
+    }
+
+    /// The claim of whoever is making a model present; `None` where nobody is.
+    pub(crate) fn brought(&self, id: &str) -> Option<Claim> {
+        let path = self.locks().join(key_of(id));
+        is_held(&path).then(|| Claim::Brought(Owner::read(&path)))
+    }
+
+    /// Whether a live process is making any model present.
+    pub(crate) fn has_turn(&self) -> Result<bool> {
+        let entries = match fs_err::read_dir(self.locks()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if !entry.file_name().as_encoded_bytes().starts_with(b".") && is_held(&entry.path()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn waiting(&self, lock: &Path) -> Waiting {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use provisioner_core::{
-    CatalogRecord, Digest, Placement, RecordedFile, RelativePath, Stamp, Timestamp, VerifiedModel,
+    CatalogRecord, Placement, RecordedFile, RelativePath, Stamp, Timestamp, VerifiedModel,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,9 @@ use crate::{Blob, Error, Result, Store, partial::is_linked, shared::stamp_again}
 
 pub(crate) const SEAL: &str = ".model.json";
 pub(crate) const SEAL_SCHEMA: u64 = 1;
+
+/// The name that a seal gets when the removal of its view begins.
+pub(crate) const REMOVED: &str = ".removed.json";
 const MAX_SEAL_BYTES: u64 = 64 << 20;
 
 /// A view that is whole.
@@ -40,6 +43,7 @@ impl Store {
     /// # Errors
     /// What the disk says. Then no half of a view is visible, and what was staged can be committed again or is a blob.
     pub fn commit(&self, model: &VerifiedModel, now: Timestamp) -> Result<CatalogRecord> {
+        let _gate = self.share_gate()?;
         let staged = model.staged();
         let root = self.view(&staged.manifest().view_path()?);
         let mut blobs = Vec::new();
@@ -76,9 +80,8 @@ impl Store {
     ) -> Result<CatalogRecord> {
         fs_err::create_dir(aside)?;
         build(aside, blobs)?;
-        let seal = Seal { schema_version: SEAL_SCHEMA, record: record_of(self.stamps(aside, blobs)?) };
-        let json = serde_json::to_vec_pretty(&seal).map_err(io::Error::from)?;
-        durable_fs::replace(&aside.join(SEAL), &json)?;
+        let record = record_of(self.stamps(aside, blobs)?);
+        write_seal(aside, &record)?;
         open_to_readers(aside)?;
         let parent = root.parent().unwrap_or(root);
         durable_fs::create_folders(parent)?;
@@ -95,13 +98,16 @@ impl Store {
         }
         durable_fs::sync_folder(parent)?;
         self.prepare_lease(root);
-        Ok(seal.record)
+        Ok(record)
     }
 
     /// The stamps of the view at a place, if that view is sealed, has the files of the model, and all of them unchanged.
     fn sealed_with(&self, root: &Path, model: &VerifiedModel) -> Result<Option<Vec<Stamp>>> {
         let Some(record) = read_seal(root) else {
-            if root.exists() {
+            if root.join(REMOVED).exists() {
+                // Others wanted it gone, and did not come to the end of it.
+                self.take_down(root)?;
+            } else if root.exists() {
                 self.quarantine(root)?;
             }
             return Ok(None);
@@ -159,41 +165,35 @@ impl Store {
         Ok(())
     }
 
-    /// Removes a view, and the blobs that no other view has, and returns how many bytes that freed. The seal goes first:
-    /// a view whose removal was begun is never taken for whole.
+    /// Whether the view at a place is whole, as far as its seal says: not one whose removal was begun.
+    pub fn is_sealed(&self, root: &Path) -> bool {
+        root.join(SEAL).exists()
+    }
+
+    /// Seals a view again whose files were found to be those of a record. One that is sealed is left as it is.
     ///
     /// # Errors
-    /// What the disk says.
-    pub fn remove_view(&self, root: &Path) -> Result<u64> {
+    /// [`Error::NotOurs`] for what is no view of this store; [`Error::Io`].
+    pub fn seal_again(&self, record: &CatalogRecord) -> Result<()> {
+        let root = record.root();
         if !self.holds(root) {
             return Err(Error::NotOurs(format!("`{}` is no view of this store", root.display())));
         }
-        let digests: Vec<Digest> = read_seal(root)
-            .into_iter()
-            .flat_map(|record| record.files)
-            .filter_map(|file| file.sha256)
-            .collect();
-        match durable_fs::remove(&root.join(SEAL)) {
-            Err(durable_fs::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
-            removed => removed?,
-        }
-        if root.exists() {
-            fs_err::remove_dir_all(root)?;
-        }
-        self.prune(root);
-        let freed: u64 = digests.iter().map(|sha256| self.remove_if_unused(sha256)).sum::<Result<_>>()?;
-        Ok(freed + self.remove_unused_shared(&digests)?)
+        if self.is_sealed(root) { Ok(()) } else { self.reseal(record) }
     }
 
-    /// Removes the folders above a view that became empty.
-    fn prune(&self, root: &Path) {
-        let above = root.ancestors().skip(1).take_while(|folder| *folder != self.models());
-        for folder in above {
-            if fs_err::remove_dir(folder).is_err() {
-                break;
-            }
-        }
+    #[expect(clippy::unused_self, reason = "what is sealed belongs to the store")]
+    pub(crate) fn reseal(&self, record: &CatalogRecord) -> Result<()> {
+        write_seal(record.root(), record)?;
+        let _ = fs_err::remove_file(record.root().join(REMOVED));
+        Ok(())
     }
+}
+
+fn write_seal(folder: &Path, record: &CatalogRecord) -> Result<()> {
+    let seal = Seal { schema_version: SEAL_SCHEMA, record: record.clone() };
+    let json = serde_json::to_vec_pretty(&seal).map_err(io::Error::from)?;
+    Ok(durable_fs::replace(&folder.join(SEAL), &json)?)
 }
 
 /// Links the blobs into a folder, and syncs it.
@@ -241,8 +241,17 @@ fn open_to_readers(folder: &Path) -> Result<()> {
     Ok(fs_err::set_permissions(folder, PermissionsExt::from_mode(0o755))?)
 }
 
-fn read_seal(root: &Path) -> Option<CatalogRecord> {
-    let bytes = durable_fs::read(&root.join(SEAL), MAX_SEAL_BYTES).ok()??;
+pub(crate) fn read_seal(root: &Path) -> Option<CatalogRecord> {
+    read(&root.join(SEAL))
+}
+
+/// What a view was whose removal was begun.
+pub(crate) fn read_mark(root: &Path) -> Option<CatalogRecord> {
+    read(&root.join(REMOVED))
+}
+
+fn read(seal: &Path) -> Option<CatalogRecord> {
+    let bytes = durable_fs::read(seal, MAX_SEAL_BYTES).ok()??;
     let seal: Seal = serde_json::from_slice(&bytes).ok()?;
     (seal.schema_version <= SEAL_SCHEMA).then_some(seal.record)
 }
@@ -276,4 +285,4 @@ fn unhashed(path: &RelativePath) -> Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

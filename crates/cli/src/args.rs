@@ -154,9 +154,21 @@ pub(crate) enum Command {
         /// The folder; absent, or empty
         dir: PathBuf,
     },
-    /// Look for what is wrong with the cache
+    /// Free what nobody needs, and evict the models that were not used for the longest time
+    Gc {
+        /// The most that the store may take, such as 200G; without it, no model is evicted
+        #[arg(long, value_name = "SIZE", value_parser = size_or_none)]
+        max_size: Option<u64>,
+        /// How long a model is left alone after its last use
+        #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10m")]
+        grace: Duration,
+        /// Say what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Say how the cache is, and what is wrong with it
     Doctor {
-        /// Mend it: set damaged records aside
+        /// Mend it, and touch nothing of a live process nor what is yours
         #[arg(long)]
         fix: bool,
     },
@@ -294,6 +306,11 @@ fn size(text: &str) -> Result<u64, String> {
     };
     let number: u64 = digits.parse().map_err(|_| "a size is written 500K, 50M or 2GiB".to_owned())?;
     number.checked_mul(scale).filter(|size| *size > 0).ok_or_else(|| "the size makes no sense".to_owned())
+}
+
+/// A number of bytes that may be none.
+fn size_or_none(text: &str) -> Result<u64, String> {
+    if text == "0" { Ok(0) } else { size(text) }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -10,16 +10,18 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use etcetera::BaseStrategy;
 use model_provisioner::{
-    Adoption, DEFAULT_LLAMACPP_HANDOFF_PATH, Digest, DigestAlgorithm, Error, Expectation, Lifecycle,
-    ModelProvisioner, ModelProvisionerConfig, ModelRef, Network, Outcome, Policy, ProvisionerBuilder,
-    ResolvedModel, TransferSettings, provisioner_core,
+    Adoption, DEFAULT_LLAMACPP_HANDOFF_PATH, Digest, DigestAlgorithm, Error, EvictionLimits, Expectation,
+    Lifecycle, ModelProvisioner, ModelProvisionerConfig, ModelRef, Network, Outcome, Policy,
+    ProvisionerBuilder, ResolvedModel, TransferSettings, provisioner_core,
 };
 
 use crate::{
     args::{Args, Command, Common, Ensure, How, Hub},
-    document::{Changed, Health, Listed, Model, ModelOrFailure, Planned, Verified, table, word},
+    collected::Collected,
+    document::{Changed, Listed, Model, ModelOrFailure, Planned, Verified, table, word},
     environment, exchange, exit,
     failure::Failure,
+    health::{Health, Surroundings},
     output::Output,
     progress::Shown,
     run::{self, Engine},
@@ -52,6 +54,10 @@ pub(crate) async fn perform(args: Args, output: Output) -> Result<Next, Failure>
         Command::Remove { id } => remove(&common, &id, output).await,
         Command::Import(import) => exchange::import(&common, import, output).await,
         Command::Export { id, dir } => exchange::export(&common, &id, &dir, output).await,
+        Command::Gc { max_size, grace, dry_run } => {
+            let limits = EvictionLimits { max_size_bytes: max_size, grace };
+            gc(&common, limits, dry_run, output).await
+        }
         Command::Doctor { fix } => doctor(&common, fix, output).await,
         Command::Completions { shell } => completions(shell),
     };
@@ -233,19 +239,27 @@ async fn verify(common: &Common, ids: Vec<OsString>, all: bool, output: Output) 
     } else {
         ids
     };
-    for id in ids {
-        let done = match reference(&provisioner, &id).await {
-            Ok(reference) => provisioner.verify(&reference).await.map_err(Failure::from),
-            Err(failure) => Err(failure),
-        };
-        reports.push(match done {
-            Ok(report) => Verified::from(report),
-            Err(failure) => Verified::failed(id.to_string_lossy().into_owned(), failure),
+    let mut parsed = Vec::new();
+    for id in &ids {
+        parsed.push(reference(&provisioner, id).await);
+    }
+    let known: Vec<ModelRef> = parsed.iter().filter_map(|parsed| parsed.as_ref().ok().cloned()).collect();
+    let mut verified = provisioner.verify_several(&known).await.into_iter();
+    for (id, parsed) in ids.iter().zip(parsed) {
+        let failed = |failure| Verified::failed(id.to_string_lossy().into_owned(), failure);
+        reports.push(match parsed {
+            Err(failure) => failed(failure),
+            Ok(_) => match verified.next() {
+                Some(Ok(report)) => Verified::from(report),
+                Some(Err(error)) => failed(error.into()),
+                None => failed(Failure::interrupted()),
+            },
         });
     }
     let first_failure = reports.iter().find_map(|report| report.code);
     let lines: Vec<_> = reports.iter().map(Verified::line).collect();
     output.result(&reports, lines.join("\n"))?;
+    reports.iter().filter_map(|report| report.hint.as_ref()).for_each(|hint| output.hint(hint));
     Ok(first_failure.map_or(ExitCode::SUCCESS, exit::status))
 }
 
@@ -272,10 +286,33 @@ async fn remove(common: &Common, id: &OsStr, output: Output) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
+async fn gc(common: &Common, limits: EvictionLimits, dry_run: bool, output: Output) -> Done {
+    let provisioner = local(common)?;
+    let plan = provisioner.plan_eviction(&limits).await?;
+    output.say_result(Collected::new(&plan, true).text())?;
+    let done = if dry_run || plan.is_empty() { plan } else { provisioner.evict(&plan).await? };
+    let collected = Collected::new(&done, dry_run);
+    output.result(&collected, collected.summary())?;
+    if done.over_bytes > 0 {
+        output.warning(collected.shortfall());
+    }
+    if limits.max_size_bytes.is_none() {
+        output
+            .hint("`--max-size SIZE` evicts models too, those first that were not used for the longest time");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 async fn doctor(common: &Common, fix: bool, output: Output) -> Done {
     let provisioner = local(common)?;
     let findings = provisioner.doctor(fix).await?.into_iter().map(Into::into).collect();
-    let health = Health { cache_dir: provisioner.cache_dir().display().to_string(), findings };
+    let overview = provisioner.overview().await?;
+    let surroundings = Surroundings {
+        hf: environment::program("hf"),
+        endpoint: environment::hub_endpoint(),
+        offline: is_offline(common),
+    };
+    let health = Health::new(provisioner.cache_dir(), &overview, surroundings, findings);
     output.result(&health, health.text())?;
     let status = exit::status(model_provisioner::ErrorCode::DamagedRecord);
     Ok(if health.is_sound() { ExitCode::SUCCESS } else { status })

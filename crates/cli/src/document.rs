@@ -7,8 +7,8 @@ use std::{
 
 use indicatif::HumanBytes;
 use model_provisioner::{
-    CatalogRecord, DamagedRecord, Digest, ErrorCode, Finding, Holder, InventoryEntry, Lifecycle, Outcome,
-    Plan, ResolvedModel, Timestamp, Verification, VerifyReport,
+    CatalogRecord, DamagedRecord, Digest, ErrorCode, Holder, InventoryEntry, Lifecycle, Outcome, Plan,
+    ResolvedModel, Timestamp, Verification, VerifyReport,
 };
 use serde::Serialize;
 
@@ -255,6 +255,8 @@ pub(crate) struct Verified {
     outcome: Outcome,
     reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Failure>,
     #[serde(skip)]
     pub(crate) code: Option<ErrorCode>,
@@ -262,7 +264,8 @@ pub(crate) struct Verified {
 
 impl From<VerifyReport> for Verified {
     fn from(report: VerifyReport) -> Self {
-        Self { id: report.id, outcome: report.outcome, reason: report.reason, error: None, code: report.code }
+        let VerifyReport { id, outcome, reason, code, hint, .. } = report;
+        Self { id, outcome, reason, hint, error: None, code }
     }
 }
 
@@ -270,7 +273,7 @@ impl Verified {
     /// A model that could not be looked at.
     pub(crate) fn failed(id: String, failure: Failure) -> Self {
         let (reason, code) = (failure.message.clone(), Some(failure.code));
-        Self { id, outcome: Outcome::Fail, reason, error: Some(failure), code }
+        Self { id, outcome: Outcome::Fail, reason, hint: None, error: Some(failure), code }
     }
 
     /// A record that cannot be read; nobody knows of which model.
@@ -315,47 +318,5 @@ impl From<CatalogRecord> for Exported {
         let (id, dir) = (record.id.clone(), record.local_path.clone());
         let Model { files, size_bytes, .. } = Model::new(&ResolvedModel::new(record, true), None);
         Self { id, dir, files, size_bytes }
-    }
-}
-
-/// What is wrong with the cache.
-#[derive(Debug, Serialize)]
-pub(crate) struct Health {
-    pub(crate) cache_dir: String,
-    pub(crate) findings: Vec<Problem>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Problem {
-    #[serde(rename = "problem")]
-    what: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mended: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-}
-
-impl From<Finding> for Problem {
-    fn from(finding: Finding) -> Self {
-        Self { what: finding.problem, mended: finding.mended, hint: finding.hint }
-    }
-}
-
-impl Health {
-    pub(crate) fn is_sound(&self) -> bool {
-        self.findings.iter().all(|finding| finding.mended.is_some())
-    }
-
-    pub(crate) fn text(&self) -> String {
-        let mut text = format!("cache  {}", self.cache_dir);
-        for finding in &self.findings {
-            let _ = write!(text, "\n- {}", finding.what);
-            let next = finding.mended.as_ref().or(finding.hint.as_ref());
-            let _ = next.map(|next| write!(text, "\n  {next}"));
-        }
-        if self.findings.is_empty() {
-            text.push_str("\nnothing is wrong");
-        }
-        text
     }
 }

@@ -24,6 +24,26 @@ fn is_set(name: &str) -> bool {
     env::var(name).is_ok_and(|text| says_so(&text))
 }
 
+/// The hub that would be asked.
+pub(crate) fn hub_endpoint() -> String {
+    let given = env::var("HF_ENDPOINT").ok().filter(|text| !text.trim().is_empty());
+    let endpoint = given.unwrap_or_else(|| "https://huggingface.co".to_owned());
+    // Whoever writes a password into it does not want to see it here.
+    match endpoint.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
+        Some((scheme, host)) => format!("{scheme}://{host}"),
+        None => endpoint,
+    }
+}
+
+/// Where a program is, by the search path.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    let is_program = |path: &PathBuf| {
+        path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    };
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(is_program)
+}
+
 /// Adds the Hugging Face Hub: `HF_ENDPOINT`, and the token of `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, `HF_TOKEN_PATH`, or
 /// `HF_HOME/token`. With `HF_HUB_DISABLE_XET`, its files come by plain HTTP alone.
 #[cfg(feature = "hf")]

@@ -2,12 +2,14 @@
 //! rest is the library's.
 
 mod args;
+mod collected;
 mod commands;
 mod document;
 mod environment;
 mod exchange;
 mod exit;
 mod failure;
+mod health;
 mod output;
 mod progress;
 mod run;

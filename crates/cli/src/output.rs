@@ -31,6 +31,11 @@ impl Output {
         if self.json { print(&json(document)?) } else { print(&text.to_string()) }
     }
 
+    /// Prints a part of the result for people, before the rest of it is known.
+    pub(crate) fn say_result(self, text: impl Display) -> Result<(), Failure> {
+        if self.json { Ok(()) } else { print(&text.to_string()) }
+    }
+
     /// Prints text that is no document in either mode, such as completions.
     pub(crate) fn raw(text: &[u8]) -> Result<(), Failure> {
         ignore_closed(io::stdout().lock().write_all(text))

@@ -31,6 +31,9 @@ pub(crate) struct Bars {
     screen: MultiProgress,
     running: HashMap<String, ProgressBar>,
     total: Option<ProgressBar>,
+    /// All that is verified, while several models are; and how much of each was.
+    verified: Option<ProgressBar>,
+    hashed: HashMap<String, u64>,
 }
 
 impl Shown {
@@ -48,7 +51,11 @@ impl Drop for Shown {
     fn drop(&mut self) {
         if let Self::Bars(bars) = self {
             let bars = bars.get_mut().unwrap_or_else(PoisonError::into_inner);
-            bars.running.values().chain(&bars.total).for_each(ProgressBar::finish_and_clear);
+            bars.running
+                .values()
+                .chain(&bars.total)
+                .chain(&bars.verified)
+                .for_each(ProgressBar::finish_and_clear);
         }
     }
 }
@@ -74,10 +81,26 @@ impl Bars {
                 self.wait(id, *pid, program.as_deref(), *done_bytes, *size_bytes);
             }
             ProgressEvent::Resolving { id } => self.end(&waiting(id)),
+            ProgressEvent::VerifyStarted { models, total_bytes } => {
+                self.verified = Some(bar(&self.screen, format!("verifying {models} models"), *total_bytes));
+            }
+            ProgressEvent::VerifyEnded { .. } => {
+                self.hashed.clear();
+                if let Some(bar) = self.verified.take() {
+                    bar.finish_and_clear();
+                }
+            }
             ProgressEvent::HashStarted { id, total_bytes, .. } if *total_bytes >= LARGE_BYTES => {
                 self.start(id.clone(), format!("hashing {}", short(id)), *total_bytes);
             }
-            ProgressEvent::Hashed { id, done_bytes, .. } => self.go_on(id, *done_bytes),
+            ProgressEvent::Hashed { id, done_bytes, .. } => {
+                self.go_on(id, *done_bytes);
+                if let Some(all) = &self.verified {
+                    let before = self.hashed.entry(id.clone()).or_default();
+                    all.inc(done_bytes.saturating_sub(*before));
+                    *before = (*before).max(*done_bytes);
+                }
+            }
             ProgressEvent::HashEnded { id } => self.end(id),
             ProgressEvent::FetchStarted { id, path, size_bytes } => {
                 let total = self.total.get_or_insert_with(|| bar(&self.screen, "in all".to_owned(), 0));

@@ -64,6 +64,18 @@ pub enum ProgressEvent {
         /// The file's place in the model.
         path: String,
     },
+    /// Several models begin to be verified.
+    VerifyStarted {
+        /// How many.
+        models: usize,
+        /// Their size together.
+        total_bytes: u64,
+    },
+    /// All of them were verified.
+    VerifyEnded {
+        /// How many.
+        models: usize,
+    },
     /// A model's files begin to be hashed.
     HashStarted {
         /// The model.

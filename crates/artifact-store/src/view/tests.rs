@@ -7,20 +7,20 @@ use provisioner_core::{
 use super::*;
 use crate::blob::tests::{insert, sha256};
 
-struct Bench {
-    dir: tempfile::TempDir,
-    store: Store,
+pub(crate) struct Bench {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) store: Store,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().join("store-v1"));
         Self { dir, store }
     }
 
     /// A model of these files, staged and judged.
-    fn model(&self, id: &str, revision: &str, files: &[(&str, &str)]) -> VerifiedModel {
+    pub(crate) fn model(&self, id: &str, revision: &str, files: &[(&str, &str)]) -> VerifiedModel {
         let path = |name: &str| RelativePath::new(name).unwrap();
         let listed = files.iter().map(|(name, text)| ManifestFile {
             path: path(name),
@@ -48,12 +48,20 @@ impl Bench {
         staged.judge(&Expectation::none(), &[], Timestamp::UNIX_EPOCH).unwrap()
     }
 
-    fn commit(&self, model: &VerifiedModel) -> CatalogRecord {
+    pub(crate) fn commit(&self, model: &VerifiedModel) -> CatalogRecord {
         self.store.commit(model, Timestamp::UNIX_EPOCH).unwrap()
     }
 }
 
-fn inode(path: &Path) -> u64 {
+/// The same model, with its one file where it lies.
+fn staged_at(model: &VerifiedModel, location: &Path) -> VerifiedModel {
+    let staged = model.staged();
+    let file = StagedFile { location: location.to_owned(), ..staged.files()[0].clone() };
+    let staged = StagedModel::new(staged.manifest().clone(), vec![file]).unwrap();
+    staged.judge(&Expectation::none(), &[], Timestamp::UNIX_EPOCH).unwrap()
+}
+
+pub(crate) fn inode(path: &Path) -> u64 {
     fs_err::metadata(path).unwrap().ino()
 }
 
@@ -84,19 +92,6 @@ fn committing_again_changes_nothing() {
 }
 
 #[test]
-fn shared_bytes_are_held_once_and_freed_last() {
-    let bench = Bench::new();
-    let old = bench.commit(&bench.model("hf:org/repo", "old", &[("same", "same"), ("a", "old bytes")]));
-    let new = bench.commit(&bench.model("hf:org/repo", "new", &[("same", "same"), ("a", "new")]));
-    assert_eq!(inode(&old.local_path.join("same")), inode(&new.local_path.join("same")));
-    assert_eq!(bench.store.remove_view(&old.local_path).unwrap(), 9, "only what nobody else has");
-    assert_eq!(fs_err::read(new.local_path.join("same")).unwrap(), b"same");
-    assert_eq!(bench.store.remove_view(&new.local_path).unwrap(), 7);
-    assert!(bench.store.views().unwrap().is_empty());
-    assert!(!bench.dir.path().join("store-v1/models/hf").exists(), "no empty folders are left");
-}
-
-#[test]
 fn a_view_without_a_seal_is_no_view() {
     let bench = Bench::new();
     let files = [("a", "one")];
@@ -121,10 +116,31 @@ fn a_view_with_other_bytes_is_replaced() {
 }
 
 #[test]
-fn only_views_are_removed() {
+fn a_blob_that_vanished_before_the_commit_is_told() {
     let bench = Bench::new();
-    assert!(bench.store.remove_view(bench.dir.path()).is_err());
-    assert!(bench.dir.path().exists());
+    let blob = crate::blob::tests::insert(&bench.store, b"one");
+    let model = bench.model("hf:org/repo", "abc", &[("a", "one")]);
+    // As a bringing process finds it that has no need to fetch it.
+    let staged = staged_at(&model, &blob.path);
+    fs_err::remove_file(&blob.path).unwrap();
+    assert!(
+        matches!(bench.store.commit(&staged, Timestamp::UNIX_EPOCH), Err(Error::Vanished { path }) if path == blob.path)
+    );
+}
+
+#[test]
+fn a_view_whose_removal_was_begun_is_built_anew() {
+    let bench = Bench::new();
+    let record = bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "one")]));
+    let root = &record.local_path;
+    fs_err::rename(root.join(SEAL), root.join(REMOVED)).unwrap();
+    assert!(!bench.store.is_sealed(root));
+    let again = bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "one")]));
+    assert!(bench.store.is_sealed(&again.local_path) && !root.join(REMOVED).exists());
+    assert!(!bench.store.quarantined().exists(), "nothing was wrong with it");
+    fs_err::rename(root.join(SEAL), root.join(REMOVED)).unwrap();
+    bench.store.seal_again(&again).unwrap();
+    assert!(bench.store.is_sealed(root) && !root.join(REMOVED).exists());
 }
 
 #[test]

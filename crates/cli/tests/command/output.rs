@@ -139,6 +139,7 @@ fn the_help_has_examples() {
         "remove",
         "import",
         "export",
+        "gc",
         "doctor",
         "completions",
     ] {
@@ -181,6 +182,26 @@ fn progress_is_lines_only_where_it_is_asked_for() {
     assert_eq!(names, ["resolving", "hash_started", "hashed", "hashed", "hash_ended"]);
     let counts: Vec<_> = events.iter().filter_map(|event| event["done_bytes"].as_u64()).collect();
     assert!(counts.is_sorted(), "{counts:?}");
+}
+
+#[test]
+fn several_models_are_verified_at_once() {
+    let bench = Workbench::new();
+    for name in ["a.gguf", "b.gguf"] {
+        bench.file(name, vec![0; 64 << 20]);
+        bench.run(&["ensure", name, "-q"]);
+    }
+    let done = bench.run(&["verify", "--all", "--progress", "json"]);
+    let events: Vec<serde_json::Value> =
+        done.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!((names.first(), names.last()), (Some(&"verify_started"), Some(&"verify_ended")));
+    assert_eq!(events[0]["total_bytes"], 128 << 20);
+    let began = names.iter().filter(|name| **name == "hash_started").count();
+    let before_an_end = names.iter().take_while(|name| **name != "hash_ended");
+    let together = before_an_end.filter(|name| **name == "hash_started").count();
+    let cores = std::thread::available_parallelism().unwrap().get();
+    assert_eq!((began, together), (2, cores.min(2)), "{names:?}");
 }
 
 #[test]

@@ -1,0 +1,316 @@
+//! What the store holds, by what `stat` says.
+//!
+//! No byte of a model is read, and of its seals only those of views that the catalog does not know.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fs::Metadata,
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use provisioner_core::{CatalogRecord, Digest, Lifecycle, Timestamp};
+
+use crate::{
+    Result, Store,
+    eviction::{Claim, Leftover, LeftoverKind, Piece, Stock, Unit},
+    partial::{DISCARDED, NEW, can_go_on},
+    space::is_held,
+    used::modified,
+    view::{REMOVED, SEAL, read_mark, read_seal},
+};
+
+/// The name of an inode.
+type Inode = (u64, u64);
+
+/// A stock that is being put together.
+struct Census<'a> {
+    store: &'a Store,
+    stock: Stock,
+    places: HashMap<Inode, usize>,
+    /// How many links of an inode were seen, and how many it has.
+    links: Vec<(u64, u64)>,
+    blobs: BTreeMap<PathBuf, usize>,
+    /// The stamp of each blob's piece.
+    stamps: HashMap<usize, usize>,
+    recorded: BTreeMap<PathBuf, Vec<&'a CatalogRecord>>,
+}
+
+impl Store {
+    /// What the store holds, beside these records. `pinned` are digests of blobs that are to stay.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn stock(&self, records: &[CatalogRecord], pinned: &[Digest]) -> Result<Stock> {
+        let mut census = Census::new(self, records);
+        census.count_blobs()?;
+        census.visit(&self.models(), &mut Vec::new())?;
+        census.count_quarantine()?;
+        census.count_partials()?;
+        census.finish(pinned)
+    }
+}
+
+impl<'a> Census<'a> {
+    fn new(store: &'a Store, records: &'a [CatalogRecord]) -> Self {
+        let mut recorded: BTreeMap<PathBuf, Vec<_>> = BTreeMap::new();
+        let mut stock = Stock::default();
+        for record in records {
+            if store.holds(record.root()) {
+                recorded.entry(record.root().to_owned()).or_default().push(record);
+            } else {
+                stock.local.push(record.id.clone());
+            }
+        }
+        Self {
+            store,
+            stock,
+            places: HashMap::new(),
+            links: Vec::new(),
+            blobs: BTreeMap::new(),
+            stamps: HashMap::new(),
+            recorded,
+        }
+    }
+
+    /// The piece of an inode, one of whose links was found.
+    fn piece(&mut self, metadata: &Metadata) -> usize {
+        let next = self.stock.pieces.len();
+        let place = *self.places.entry((metadata.dev(), metadata.ino())).or_insert(next);
+        if place == next {
+            let bytes = metadata.blocks() * 512;
+            self.stock.pieces.push(Piece { bytes, is_ours: true, blob: None });
+            // A folder's links are its own.
+            self.links.push((0, if metadata.is_dir() { 0 } else { metadata.nlink() }));
+        }
+        self.links[place].0 += 1;
+        place
+    }
+
+    /// Every piece at a path and below it.
+    fn tree(&mut self, path: &Path, pieces: &mut BTreeSet<usize>) -> Result<()> {
+        let Some(metadata) = look(path)? else { return Ok(()) };
+        pieces.insert(self.piece(&metadata));
+        if metadata.is_dir() {
+            for entry in entries(path)? {
+                self.tree(&entry, pieces)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn count_blobs(&mut self) -> Result<()> {
+        for folder in entries(&self.store.root().join("blobs/sha256"))? {
+            for path in entries(&folder)? {
+                let Some(metadata) = look(&path)?.filter(Metadata::is_file) else { continue };
+                let is_hidden = is_named(&path, ".");
+                if !is_hidden && path.extension().is_none() {
+                    let place = self.piece(&metadata);
+                    self.stock.pieces[place].blob = Some(path.clone());
+                    self.blobs.insert(path, place);
+                } else if is_hidden {
+                    self.leave(&path, LeftoverKind::Unfinished, false)?;
+                } else if let Some(&blob) = self.blobs.get(&path.with_extension("")) {
+                    let stamp = self.piece(&metadata);
+                    self.stamps.insert(blob, stamp);
+                } else {
+                    self.leave(&path, LeftoverKind::Gone, false)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for views in a folder. `above` are the pieces of the folders above: they go when they become empty.
+    fn visit(&mut self, folder: &Path, above: &mut Vec<usize>) -> Result<()> {
+        let mut strays = BTreeSet::new();
+        for path in entries(folder)? {
+            let Some(metadata) = look(&path)? else { continue };
+            if is_named(&path, ".") {
+                let kind =
+                    if is_named(&path, DISCARDED) { LeftoverKind::Gone } else { LeftoverKind::Unfinished };
+                let pieces = self.leave(&path, kind, false)?;
+                pieces.extend(above.iter());
+            } else if !metadata.is_dir() {
+                strays.insert(self.piece(&metadata));
+            } else if self.is_view(&path) {
+                self.add_view(&path, above)?;
+            } else {
+                let place = self.piece(&metadata);
+                above.push(place);
+                self.visit(&path, above)?;
+                above.pop();
+            }
+        }
+        if !strays.is_empty() {
+            strays.extend(above.iter());
+            let mut unit = Unit::of(folder, self.store.name_of_view(folder));
+            unit.claim = Some(Claim::Unsealed);
+            unit.pieces = strays.into_iter().collect();
+            self.stock.units.push(unit);
+        }
+        Ok(())
+    }
+
+    fn is_view(&self, path: &Path) -> bool {
+        self.recorded.contains_key(path) || path.join(SEAL).exists() || path.join(REMOVED).exists()
+    }
+
+    fn add_view(&mut self, root: &Path, above: &[usize]) -> Result<()> {
+        let mut pieces = BTreeSet::new();
+        self.tree(root, &mut pieces)?;
+        let records = self.recorded.get(root).cloned().unwrap_or_default();
+        let is_sealed = root.join(SEAL).exists();
+        let is_going = !is_sealed && root.join(REMOVED).exists();
+        let lone = if !records.is_empty() {
+            None
+        } else if is_going {
+            read_mark(root)
+        } else {
+            read_seal(root)
+        };
+        let known: Vec<&CatalogRecord> = records.iter().copied().chain(&lone).collect();
+        let mut unit = Unit::of(root, self.store.name_of_view(root));
+        if !known.is_empty() {
+            unit.ids = known.iter().map(|record| record.id.clone()).collect();
+            unit.ids.sort_unstable();
+            unit.is_retired = known.iter().all(|record| record.lifecycle == Lifecycle::Retired);
+        }
+        let data: BTreeSet<_> = known
+            .iter()
+            .flat_map(|record| &record.files)
+            .flat_map(|file| {
+                let sha256 = file.sha256.as_ref();
+                let blob = sha256.and_then(|sha256| self.blobs.get(&self.store.blob_path(sha256)));
+                let place = fs_err::symlink_metadata(root.join(&file.path)).ok();
+                let place = place.and_then(|metadata| self.places.get(&(metadata.dev(), metadata.ino())));
+                blob.into_iter().chain(place).copied()
+            })
+            .collect();
+        pieces.extend(&data);
+        pieces.extend(above);
+        unit.is_going = is_going;
+        unit.used_at = unit.ids.iter().filter_map(|id| self.store.last_used(id)).max();
+        unit.recorded_at = known.iter().map(|record| record.created_at).max();
+        unit.claim = self.claim(root, &unit.ids, is_sealed || is_going);
+        unit.pieces = pieces.into_iter().collect();
+        unit.data = data.into_iter().collect();
+        self.stock.units.push(unit);
+        Ok(())
+    }
+
+    fn claim(&self, root: &Path, ids: &[String], is_whole: bool) -> Option<Claim> {
+        let leased = || ids.first().and_then(|id| self.store.leased(root, id)).map(Claim::Leased);
+        let brought = || ids.iter().find_map(|id| self.store.brought(id));
+        leased().or_else(brought).or_else(|| (!is_whole).then_some(Claim::Unsealed))
+    }
+
+    /// Notes a leftover, and returns its pieces for others to be added.
+    fn leave(&mut self, path: &Path, kind: LeftoverKind, is_held: bool) -> Result<&mut Vec<usize>> {
+        let mut pieces = BTreeSet::new();
+        self.tree(path, &mut pieces)?;
+        let pieces = pieces.into_iter().collect();
+        let changed_at = last_change(path);
+        self.stock.leftovers.push(Leftover { path: path.to_owned(), kind, changed_at, is_held, pieces });
+        let last = self.stock.leftovers.len() - 1;
+        Ok(&mut self.stock.leftovers[last].pieces)
+    }
+
+    fn count_quarantine(&mut self) -> Result<()> {
+        for path in entries(&self.store.quarantined())? {
+            self.leave(&path, LeftoverKind::Quarantined, false)?;
+        }
+        Ok(())
+    }
+
+    fn count_partials(&mut self) -> Result<()> {
+        let trusts_locks = self.store.trusts_locks();
+        for path in entries(&self.store.partials())? {
+            let is_lost = || trusts_locks || self.store.is_abandoned(&path);
+            let is_going = is_named(&path, DISCARDED);
+            let held = !is_going && (is_held(&path.join("lock")) || !is_lost());
+            let kind = match &path {
+                _ if is_going => LeftoverKind::Gone,
+                path if is_named(path, NEW) => LeftoverKind::Unfinished,
+                path if !held && !can_go_on(path) => LeftoverKind::Gone,
+                _ => LeftoverKind::Partial,
+            };
+            self.leave(&path, kind, held)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what follows from the whole: orphans, stamps, and which pieces are only ours.
+    fn finish(mut self, pinned: &[Digest]) -> Result<Stock> {
+        let used: HashSet<usize> = self.stock.units.iter().flat_map(|unit| unit.pieces.clone()).collect();
+        let is_needed = self.store.has_turn()?;
+        for (path, &place) in self.blobs.iter().filter(|(_, place)| !used.contains(place)) {
+            self.stock.leftovers.push(Leftover {
+                path: path.clone(),
+                kind: LeftoverKind::Blob,
+                changed_at: last_change(path),
+                is_held: is_needed,
+                pieces: vec![place],
+            });
+        }
+        let with_stamps = |pieces: &mut Vec<usize>| {
+            let stamps: Vec<_> = pieces.iter().filter_map(|place| self.stamps.get(place)).collect();
+            pieces.extend(stamps);
+        };
+        self.stock.units.iter_mut().for_each(|unit| with_stamps(&mut unit.pieces));
+        let orphans = self.stock.leftovers.iter_mut().filter(|left| left.kind == LeftoverKind::Blob);
+        orphans.for_each(|left| with_stamps(&mut left.pieces));
+        self.stock.pinned = pinned
+            .iter()
+            .filter_map(|sha256| self.blobs.get(&self.store.blob_path(sha256)).copied())
+            .collect();
+        for (piece, (seen, has)) in self.stock.pieces.iter_mut().zip(&self.links) {
+            piece.is_ours = seen >= has;
+        }
+        let roots: HashSet<_> = self.stock.units.iter().map(|unit| &unit.root).collect();
+        let missing = self.recorded.iter().filter(|(root, _)| !roots.contains(root));
+        self.stock.missing =
+            missing.flat_map(|(_, records)| records.iter().map(|record| record.id.clone())).collect();
+        self.stock.units.sort_by(|a, b| a.root.cmp(&b.root));
+        self.stock.leftovers.sort_by(|a, b| a.path.cmp(&b.path));
+        self.stock.promised_bytes = self.store.promised()?;
+        Ok(self.stock)
+    }
+}
+
+/// What `stat` says; `None` where it is gone already.
+fn look(path: &Path) -> Result<Option<Metadata>> {
+    match fs_err::symlink_metadata(path) {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The paths in a folder, sorted; none where it is no folder, or gone.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let read = match fs_err::read_dir(folder) {
+        Ok(read) => read,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut paths = read.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+fn is_named(path: &Path, prefix: &str) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
+}
+
+/// The last time at which anything at a path was modified, itself or right in it.
+fn last_change(path: &Path) -> Option<Timestamp> {
+    let below = entries(path).unwrap_or_default();
+    let all = below.iter().map(PathBuf::as_path).chain([path]);
+    all.filter_map(|path| fs_err::symlink_metadata(path).ok())
+        .filter_map(|metadata| modified(&metadata))
+        .max()
+}

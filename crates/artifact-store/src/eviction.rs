@@ -1,0 +1,441 @@
+//! What to take away, and why.
+//!
+//! # Model
+//! [`Plan::new`] is a pure function of what the store holds ([`Stock`]) and of what is wanted ([`Terms`]). The unit is a
+//! view: several ids may have one, and they go together. What a unit takes is in pieces: one for each inode, and one for
+//! each folder. A piece that several units have goes with the last of them, and a piece that somebody else has a
+//! link to frees nothing. So what a plan says that it frees is what the disk gets back.
+//!
+//! # Order
+//! First what nobody needs any more: views whose removal was begun, unfinished files, orphan blobs; then, where there is a
+//! limit of size that is not kept, retired models by their last use, then active ones; ties by id.
+//!
+//! # Never
+//! What a live process has a lease on or is bringing, what was used or recorded within the grace time, and what is not
+//! in the store. Nor is anything taken away when that would not make enough room: see [`Terms::needed_bytes`].
+
+use std::{path::PathBuf, time::Duration};
+
+use jiff::SignedDuration;
+use provisioner_core::Timestamp;
+
+use crate::{Holder, Owner};
+
+/// How old an unfinished transfer that nobody works on must be before it goes: a week's holiday.
+pub const PARTIAL_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How old what was found to be wrong must be before it goes.
+pub const QUARANTINE_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How old an unfinished file must be before it goes. Whoever writes one is done with it in moments.
+pub const UNFINISHED_LIMIT: Duration = Duration::from_secs(600);
+
+/// How long a model is left alone after its last use, unless somebody says otherwise.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(600);
+
+/// Something that takes space on the disk: an inode.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Piece {
+    /// The blocks that it has.
+    pub bytes: u64,
+    /// Whether all its links are in the store. Otherwise taking ours away frees nothing.
+    pub is_ours: bool,
+    /// Where it lies as a blob.
+    pub blob: Option<PathBuf>,
+}
+
+/// A view, and the ids that have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// The ids, sorted; at least one.
+    pub ids: Vec<String>,
+    /// The view's folder.
+    pub root: PathBuf,
+    /// Whether every id is retired.
+    pub is_retired: bool,
+    /// When one of the ids was last asked for.
+    pub used_at: Option<Timestamp>,
+    /// When the last of the ids was recorded.
+    pub recorded_at: Option<Timestamp>,
+    /// What forbids taking it away, whatever the limits.
+    pub claim: Option<Claim>,
+    /// Whether its removal was begun, by a process that did not come to the end of it.
+    pub is_going: bool,
+    /// What it takes, each once: places in [`Stock::pieces`].
+    pub pieces: Vec<usize>,
+    /// Those of them that are the model's bytes.
+    pub data: Vec<usize>,
+}
+
+/// What forbids taking a unit away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Live processes have a lease on it.
+    Leased(Vec<Holder>),
+    /// A live process is bringing it.
+    Brought(Option<Owner>),
+    /// It has neither a seal nor the mark of a removal.
+    Unsealed,
+}
+
+/// Something that nobody needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: LeftoverKind,
+    /// When it was last changed.
+    pub changed_at: Option<Timestamp>,
+    /// Whether a live process has it, or may be about to.
+    pub is_held: bool,
+    /// What it takes, each once: places in [`Stock::pieces`].
+    pub pieces: Vec<usize>,
+}
+
+/// What a leftover is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LeftoverKind {
+    /// Was being removed.
+    Gone,
+    /// Was being made, and never got its name.
+    Unfinished,
+    /// A blob that no view has.
+    Blob,
+    /// An unfinished transfer, which the next one would go on with.
+    Partial,
+    /// What was found to be wrong.
+    Quarantined,
+}
+
+/// What the store holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stock {
+    /// What takes space.
+    pub pieces: Vec<Piece>,
+    /// The views.
+    pub units: Vec<Unit>,
+    /// What nobody needs.
+    pub leftovers: Vec<Leftover>,
+    /// The ids of recorded models that are not in the store.
+    pub local: Vec<String>,
+    /// The ids of recorded models whose view is gone.
+    pub missing: Vec<String>,
+    /// What the transfers of live processes will still take.
+    pub promised_bytes: u64,
+    /// Pieces that a model which is being brought needs: they stay, whoever else goes.
+    pub pinned: Vec<usize>,
+}
+
+/// What is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The time.
+    pub now: Timestamp,
+    /// How much the store may take; `None` for as much as it does.
+    pub max_size_bytes: Option<u64>,
+    /// How much of that is to be free, for what is about to come. Where it cannot be, no model is taken away for it.
+    pub needed_bytes: u64,
+    /// How long a model is left alone after its last use.
+    pub grace: Duration,
+}
+
+/// What would be taken away, and what would not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// On which terms it was made.
+    pub terms: Terms,
+    /// The models that go, in this order.
+    pub evicted: Vec<Evicted>,
+    /// The models that stay.
+    pub kept: Vec<Kept>,
+    /// What else goes.
+    pub leftovers: Vec<Swept>,
+    /// How much that frees.
+    pub freed_bytes: u64,
+    /// How much the store takes before it.
+    pub size_bytes: u64,
+    /// By how much the limit of size is missed all the same.
+    pub over_bytes: u64,
+}
+
+/// A view that goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Evicted {
+    /// The ids that have it, sorted.
+    pub ids: Vec<String>,
+    /// Its folder.
+    pub root: PathBuf,
+    /// How much that frees.
+    pub bytes: u64,
+    /// When one of the ids was last asked for. What was asked for again since then stays.
+    pub used_at: Option<Timestamp>,
+    /// Why, as a fragment.
+    pub reason: String,
+}
+
+/// A model that stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Kept {
+    /// The model.
+    pub id: String,
+    /// Why, as a fragment.
+    pub reason: String,
+}
+
+/// A leftover that goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: LeftoverKind,
+    /// How much that frees.
+    pub bytes: u64,
+    /// Why, as a fragment.
+    pub reason: String,
+}
+
+/// Who still has which piece.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    owners: Vec<usize>,
+}
+
+impl Ledger {
+    pub(crate) fn new(stock: &Stock) -> Self {
+        let mut owners = vec![0; stock.pieces.len()];
+        let all = stock.units.iter().map(|unit| &unit.pieces);
+        let all = all.chain(stock.leftovers.iter().map(|left| &left.pieces)).chain([&stock.pinned]);
+        all.flatten().for_each(|&piece| owners[piece] += 1);
+        Self { owners }
+    }
+
+    /// Takes away one owner of each of these pieces, and returns those that have none any more.
+    pub(crate) fn take<'a>(&mut self, stock: &'a Stock, pieces: &[usize]) -> Vec<&'a Piece> {
+        let mut gone = Vec::new();
+        for &piece in pieces {
+            self.owners[piece] -= 1;
+            if self.owners[piece] == 0 {
+                gone.push(&stock.pieces[piece]);
+            }
+        }
+        gone
+    }
+}
+
+/// What pieces free that nobody has any more.
+pub(crate) fn freed(pieces: &[&Piece]) -> u64 {
+    pieces.iter().filter(|piece| piece.is_ours).map(|piece| piece.bytes).sum()
+}
+
+impl Stock {
+    /// How much the store takes and will take. What others have a link to costs nothing.
+    pub fn size_bytes(&self) -> u64 {
+        freed(&self.pieces.iter().collect::<Vec<_>>()).saturating_add(self.promised_bytes)
+    }
+
+    /// The same without unfinished transfers among what nobody needs: whoever is about to fetch may go on with one.
+    #[must_use]
+    pub fn without_partials(mut self) -> Self {
+        self.leftovers.retain(|left| left.kind != LeftoverKind::Partial);
+        self
+    }
+}
+
+impl Plan {
+    /// What to take away from a stock on these terms.
+    pub fn new(stock: &Stock, terms: &Terms) -> Self {
+        let mut plan = Self { terms: *terms, size_bytes: stock.size_bytes(), ..Self::default() };
+        let mut ledger = Ledger::new(stock);
+        for leftover in &stock.leftovers {
+            if let Some(reason) = leftover.why_gone(terms) {
+                plan.sweep(leftover, freed(&ledger.take(stock, &leftover.pieces)), reason);
+            }
+        }
+        let (mut order, mut kept) = (Vec::new(), Vec::new());
+        for unit in &stock.units {
+            match unit.why_kept(stock, terms) {
+                Some(reason) => kept.push((unit, reason)),
+                None => order.push(unit),
+            }
+        }
+        order.sort_by_key(|unit| (!unit.is_going, !unit.is_retired, unit.last_touch(), &unit.ids));
+        let limit = terms.max_size_bytes;
+        let over = |plan: &Self| {
+            let taken = (plan.size_bytes - plan.freed_bytes).saturating_add(terms.needed_bytes);
+            limit.map_or(0, |limit| taken.saturating_sub(limit))
+        };
+        let is_over = |plan: &Self| over(plan) > 0;
+        let before = (plan.clone(), ledger.clone());
+        for (place, unit) in order.iter().enumerate() {
+            if !unit.is_going && !is_over(&plan) {
+                let reason = if limit.is_some() { "the limit is kept without it" } else { "no limit is set" };
+                kept.extend(order[place..].iter().map(|unit| (*unit, reason.to_owned())));
+                break;
+            }
+            plan.evict(unit, freed(&ledger.take(stock, &unit.pieces)));
+        }
+        if terms.needed_bytes > 0 && is_over(&plan) {
+            // No model is lost for one that does not come.
+            (plan, ledger) = before;
+            for unit in order {
+                if unit.is_going {
+                    plan.evict(unit, freed(&ledger.take(stock, &unit.pieces)));
+                } else {
+                    kept.push((unit, "what is about to come would not fit all the same".to_owned()));
+                }
+            }
+        }
+        plan.over_bytes = over(&plan);
+        plan.keep(stock, kept);
+        plan
+    }
+
+    /// Whether nothing would be taken away.
+    pub fn is_empty(&self) -> bool {
+        self.evicted.is_empty() && self.leftovers.is_empty()
+    }
+
+    pub(crate) fn sweep(&mut self, leftover: &Leftover, bytes: u64, reason: String) {
+        let (path, kind) = (leftover.path.clone(), leftover.kind);
+        self.leftovers.push(Swept { path, kind, bytes, reason });
+        self.freed_bytes += bytes;
+    }
+
+    fn evict(&mut self, unit: &Unit, bytes: u64) {
+        let (ids, root, reason) = (unit.ids.clone(), unit.root.clone(), unit.why_evicted());
+        self.evicted.push(Evicted { ids, root, bytes, used_at: unit.used_at, reason });
+        self.freed_bytes += bytes;
+    }
+
+    fn keep(&mut self, stock: &Stock, kept: Vec<(&Unit, String)>) {
+        let because = |ids: &[String], reason: &str| {
+            ids.iter().map(|id| (id.clone(), reason.to_owned())).collect::<Vec<_>>()
+        };
+        let local = because(&stock.local, "yours: not in the store");
+        let missing = because(&stock.missing, "nothing to free: its files are gone; `doctor` says more");
+        let stored = kept.into_iter().flat_map(|(unit, reason)| because(&unit.ids, &reason));
+        self.kept =
+            local.into_iter().chain(missing).chain(stored).map(|(id, reason)| Kept { id, reason }).collect();
+        self.kept.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+}
+
+impl Unit {
+    /// A view that nobody knows anything of yet.
+    pub(crate) fn of(root: &std::path::Path, name: String) -> Self {
+        Self {
+            ids: vec![name],
+            root: root.to_owned(),
+            is_retired: false,
+            used_at: None,
+            recorded_at: None,
+            claim: None,
+            is_going: false,
+            pieces: Vec::new(),
+            data: Vec::new(),
+        }
+    }
+
+    /// The last sign that somebody wants it.
+    pub fn last_touch(&self) -> Option<Timestamp> {
+        self.used_at.max(self.recorded_at)
+    }
+
+    fn why_kept(&self, stock: &Stock, terms: &Terms) -> Option<String> {
+        if let Some(claim) = &self.claim {
+            return Some(claim.told());
+        }
+        if self.is_going {
+            return None;
+        }
+        let since = self.last_touch().map(|at| terms.now.duration_since(at));
+        // The clock of the file system may be ahead of ours.
+        if let Some(since) = since
+            && !terms.grace.is_zero()
+            && since < signed(terms.grace)
+        {
+            let what = if self.used_at >= self.recorded_at { "used" } else { "recorded" };
+            return Some(format!("{what} {}", ago(since)));
+        }
+        let is_worthless = !self.data.is_empty() && !self.data.iter().any(|&at| stock.pieces[at].is_ours);
+        is_worthless.then(|| "its bytes are in another store too: taking it away frees nothing".to_owned())
+    }
+
+    fn why_evicted(&self) -> String {
+        let used = self.last_touch().map_or_else(|| "never".to_owned(), date);
+        match (self.is_going, self.is_retired) {
+            (true, _) => "its removal was begun".to_owned(),
+            (false, true) => format!("retired, and least recently used: {used}"),
+            (false, false) => format!("least recently used: {used}"),
+        }
+    }
+}
+
+impl Claim {
+    fn told(&self) -> String {
+        match self {
+            Self::Leased(holders) if holders.is_empty() => "in use by a process that left no name".to_owned(),
+            Self::Leased(holders) => {
+                let names: Vec<_> = holders.iter().map(|holder| holder.owner.to_string()).collect();
+                format!("in use by {}", names.join(", "))
+            }
+            Self::Brought(owner) => {
+                let owner = owner.as_ref().map_or_else(|| "another process".to_owned(), Owner::to_string);
+                format!("being made present by {owner}")
+            }
+            Self::Unsealed => "it has no seal; `doctor` says more".to_owned(),
+        }
+    }
+}
+
+impl Leftover {
+    /// Why it goes; `None` where it does not.
+    pub(crate) fn why_gone(&self, terms: &Terms) -> Option<String> {
+        let is_older =
+            |limit: Duration| self.changed_at.is_some_and(|at| terms.now.duration_since(at) >= signed(limit));
+        let since = self.changed_at.map(date).unwrap_or_default();
+        let reason = match self.kind {
+            _ if self.is_held => return None,
+            LeftoverKind::Gone => "its removal was begun".to_owned(),
+            LeftoverKind::Blob => "no model has it".to_owned(),
+            LeftoverKind::Unfinished if is_older(UNFINISHED_LIMIT) => "it was never finished".to_owned(),
+            LeftoverKind::Partial if is_older(PARTIAL_LIMIT) => {
+                format!("an unfinished transfer that nobody went on with since {since}")
+            }
+            LeftoverKind::Quarantined if is_older(QUARANTINE_LIMIT) => {
+                format!("found to be wrong on {since}")
+            }
+            _ => return None,
+        };
+        Some(reason)
+    }
+}
+
+fn signed(duration: Duration) -> SignedDuration {
+    duration.try_into().unwrap_or(SignedDuration::MAX)
+}
+
+fn date(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d").to_string()
+}
+
+/// How long ago, in the largest unit that fits.
+fn ago(since: SignedDuration) -> String {
+    let seconds = since.as_secs().max(0);
+    let (count, unit) = match seconds {
+        0..60 => (seconds, "second"),
+        60..3600 => (seconds / 60, "minute"),
+        3600..86400 => (seconds / 3600, "hour"),
+        _ => (seconds / 86400, "day"),
+    };
+    format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests;

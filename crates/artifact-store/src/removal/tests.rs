@@ -1,0 +1,214 @@
+use std::{os::unix::fs::MetadataExt, time::Duration};
+
+use jiff::SignedDuration;
+use provisioner_core::{CatalogRecord, Timestamp};
+
+use super::*;
+use crate::{
+    eviction::{LeftoverKind, PARTIAL_LIMIT},
+    partial::LeftPartials,
+    view::tests::Bench,
+};
+
+/// What `du` would say: every inode once.
+fn taken(store: &Store) -> u64 {
+    let mut seen = std::collections::HashMap::new();
+    let mut paths = vec![store.root().join("blobs/sha256"), store.models(), store.partials()];
+    while let Some(path) = paths.pop() {
+        let Ok(metadata) = fs_err::symlink_metadata(&path) else { continue };
+        seen.insert((metadata.dev(), metadata.ino()), metadata.blocks() * 512);
+        if metadata.is_dir() {
+            paths.extend(crate::census::entries(&path).unwrap());
+        }
+    }
+    seen.values().sum()
+}
+
+fn terms(max_size_bytes: Option<u64>) -> Terms {
+    Terms { now: Timestamp::UNIX_EPOCH, max_size_bytes, needed_bytes: 0, grace: Duration::ZERO }
+}
+
+/// Carries a plan out.
+fn carry_out(store: &Store, records: &[CatalogRecord], terms: &Terms) -> (Plan, u64) {
+    let gate = store.close_gate(Duration::ZERO).unwrap();
+    let mut removals = store.removals(gate, store.stock(records, &[]).unwrap());
+    let plan = Plan::new(removals.stock(), terms);
+    let mut freed = 0;
+    for swept in &plan.leftovers {
+        freed += removals.sweep(swept, terms).unwrap().unwrap();
+    }
+    for evicted in &plan.evicted {
+        let removal = removals.begin(&evicted.root).unwrap();
+        freed += removals.finish(removal).unwrap();
+    }
+    (plan, freed)
+}
+
+fn large(byte: char) -> String {
+    String::from(byte).repeat(100_000)
+}
+
+#[test]
+fn shared_bytes_are_held_once_and_freed_last() {
+    let bench = Bench::new();
+    let (same, old, new) = (large('s'), large('o'), large('n'));
+    let old = bench.commit(&bench.model("hf:org/repo", "old", &[("same", &same), ("a", &old)]));
+    let new = bench.commit(&bench.model("hf:org/repo@x", "new", &[("same", &same), ("a", &new)]));
+    assert_eq!(
+        crate::view::tests::inode(&old.local_path.join("same")),
+        crate::view::tests::inode(&new.local_path.join("same"))
+    );
+    let records = [old.clone(), new.clone()];
+    let before = taken(&bench.store);
+    let size = bench.store.stock(&records, &[]).unwrap().size_bytes();
+    let (plan, freed) = carry_out(&bench.store, &records, &terms(Some(size - 1)));
+    assert_eq!((plan.evicted.len(), plan.evicted[0].ids.as_slice()), (1, &["hf:org/repo".to_owned()][..]));
+    assert_eq!((plan.freed_bytes, plan.evicted[0].bytes), (freed, freed));
+    assert_eq!(before - taken(&bench.store), freed, "it freed what it said");
+    assert!(freed < 200_000, "the shared bytes stay");
+    assert_eq!(fs_err::read_to_string(new.local_path.join("same")).unwrap(), same);
+    let before = taken(&bench.store);
+    let (plan, freed) = carry_out(&bench.store, &records[1..], &terms(Some(0)));
+    assert_eq!((before - taken(&bench.store), plan.freed_bytes, plan.over_bytes), (freed, freed, 0));
+    assert!(bench.store.views().unwrap().is_empty());
+    assert!(crate::census::entries(&bench.store.models()).unwrap().is_empty(), "no empty folders are left");
+    let blobs = crate::census::entries(&bench.store.root().join("blobs/sha256")).unwrap();
+    assert!(blobs.iter().all(|folder| crate::census::entries(folder).unwrap().is_empty()), "nor blobs");
+}
+
+#[test]
+fn what_another_store_has_frees_nothing() {
+    let bench = Bench::new();
+    let record = bench.commit(&bench.model("hf:org/repo", "abc", &[("a", &large('a'))]));
+    let foreign = bench.dir.path().join("foreign");
+    fs_err::hard_link(record.local_path.join("a"), &foreign).unwrap();
+    let records = [record];
+    let stock = bench.store.stock(&records, &[]).unwrap();
+    assert!(stock.size_bytes() < 100_000, "{}", stock.size_bytes());
+    let (plan, freed) = carry_out(&bench.store, &records, &terms(Some(0)));
+    assert_eq!((plan.evicted.len(), freed), (0, 0));
+    assert!(plan.kept[0].reason.contains("another store"), "{plan:?}");
+    assert!(plan.over_bytes > 0);
+    let gate = bench.store.close_gate(Duration::ZERO).unwrap();
+    let before = taken(&bench.store);
+    let mut removals = bench.store.removals(gate, stock);
+    let removal = removals.begin(records[0].root()).unwrap();
+    let freed = removals.finish(removal).unwrap();
+    // What is ours goes; the bytes were freed by nobody, for the foreign link has them.
+    assert_eq!(before - taken(&bench.store), freed + fs_err::metadata(&foreign).unwrap().blocks() * 512);
+    assert_eq!(fs_err::read_to_string(&foreign).unwrap(), large('a'));
+}
+
+#[test]
+fn copies_count_for_themselves() {
+    let bench = Bench::new();
+    let record = bench.commit(&bench.model("hf:org/repo", "abc", &[("a", &large('a'))]));
+    // As a file system without links has it.
+    let (file, copy) = (record.local_path.join("a"), bench.dir.path().join("copy"));
+    fs_err::copy(&file, &copy).unwrap();
+    fs_err::rename(&copy, &file).unwrap();
+    let before = taken(&bench.store);
+    let (plan, freed) = carry_out(&bench.store, &[record], &terms(Some(0)));
+    assert!(freed > 200_000 && before - taken(&bench.store) == freed && plan.freed_bytes == freed);
+}
+
+#[test]
+fn leftovers_go_and_what_lives_stays() {
+    let bench = Bench::new();
+    let store = &bench.store;
+    let kept = bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "kept")]));
+    let orphan = crate::blob::tests::insert(store, b"orphan");
+    let dead = store.partial("dead", 10, "model", &LeftPartials::default()).unwrap();
+    fs_err::write(dead.data(), [7; 5000]).unwrap();
+    fs_err::write(dead.journal(), "").unwrap();
+    let dead_folder = dead.folder().to_owned();
+    drop(dead);
+    let alive = store.partial("alive", 10, "model", &LeftPartials::default()).unwrap();
+    for hidden in ["models/hf/org/.gone.x", "models/hf/org/.building.x", "quarantine/wrong.1"] {
+        fs_err::create_dir_all(store.root().join(hidden)).unwrap();
+        fs_err::write(store.root().join(hidden).join("file"), "x").unwrap();
+    }
+    fs_err::write(orphan.path.with_extension("stamp"), "{}").unwrap();
+    let now = crate::used::modified(&fs_err::metadata(bench.dir.path()).unwrap()).unwrap();
+    let records = [kept.clone()];
+    let at = |now: Timestamp| Terms { now, ..terms(None) };
+    let kinds = |plan: &Plan| plan.leftovers.iter().map(|swept| swept.kind).collect::<Vec<_>>();
+    let turn = crate::TurnWait { limit: Some(Duration::ZERO), stall: Duration::MAX };
+    let turn = store.turn("hf:other/repo", turn, &mut |_| true).unwrap();
+    let plan = Plan::new(&store.stock(&records, &[]).unwrap(), &at(now));
+    assert_eq!(kinds(&plan), [LeftoverKind::Gone], "the orphan may be needed by what is being brought");
+    drop(turn);
+    let plan = Plan::new(&store.stock(&records, &[]).unwrap(), &at(now));
+    assert_eq!(kinds(&plan), [LeftoverKind::Blob, LeftoverKind::Gone]);
+    let later = now + SignedDuration::try_from(PARTIAL_LIMIT + Duration::from_secs(60)).unwrap();
+    let (plan, _) = carry_out(store, &records, &at(later));
+    assert_eq!(plan.leftovers.len(), 5, "{plan:?}");
+    assert!(!orphan.path.exists() && !dead_folder.exists() && alive.folder().exists());
+    assert!(kept.local_path.exists() && plan.evicted.is_empty());
+    assert!(Plan::new(&store.stock(&records, &[]).unwrap(), &at(later)).is_empty());
+}
+
+#[test]
+fn what_is_in_use_is_not_begun() {
+    let bench = Bench::new();
+    let records = [bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "one")]))];
+    let root = records[0].root();
+    let lease = bench.store.lease(root, "hf:org/repo", Duration::ZERO).unwrap();
+    let plan = Plan::new(&bench.store.stock(&records, &[]).unwrap(), &terms(Some(0)));
+    assert!(plan.evicted.is_empty() && plan.kept[0].reason.starts_with("in use by process "), "{plan:?}");
+    let gate = bench.store.close_gate(Duration::ZERO).unwrap();
+    let removals = bench.store.removals(gate, bench.store.stock(&records, &[]).unwrap());
+    assert!(matches!(removals.begin(root), Err(Error::Leased { .. })));
+    assert!(bench.store.is_sealed(root));
+    drop(lease);
+    assert!(
+        matches!(removals.begin(&bench.store.models()), Err(Error::NotOurs(_))),
+        "only views are removed"
+    );
+    drop(removals.begin(root).unwrap());
+    assert!(bench.store.views().unwrap().is_empty(), "a removal that was begun does not come back");
+    drop(removals);
+    let (plan, _) = carry_out(&bench.store, &[], &terms(None));
+    assert_eq!(plan.evicted[0].reason, "its removal was begun");
+    assert!(!root.exists());
+}
+
+#[test]
+fn what_is_pinned_stays() {
+    let bench = Bench::new();
+    let records =
+        [bench.commit(&bench.model("hf:org/repo", "abc", &[("a", &large('a')), ("b", &large('b'))]))];
+    let pinned = records[0].files[0].sha256.clone().unwrap();
+    let stock = bench.store.stock(&records, std::slice::from_ref(&pinned)).unwrap();
+    let gate = bench.store.close_gate(Duration::ZERO).unwrap();
+    let mut removals = bench.store.removals(gate, stock);
+    let removal = removals.begin(records[0].root()).unwrap();
+    let freed = removals.finish(removal).unwrap();
+    assert!(freed < 200_000, "{freed}");
+    assert!(bench.store.blob(&pinned).unwrap().is_some());
+}
+
+#[test]
+fn a_stray_file_hides_no_view() {
+    let bench = Bench::new();
+    let records = [bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "one")]))];
+    fs_err::write(bench.store.models().join("hf/README"), "hello").unwrap();
+    let (plan, _) = carry_out(&bench.store, &records, &terms(Some(0)));
+    assert_eq!(plan.evicted.len(), 1);
+    assert_eq!(plan.kept[0].id, "hf");
+    assert!(bench.store.models().join("hf/README").exists());
+}
+
+#[test]
+fn what_is_put_in_waits_until_the_gate_is_open() {
+    let bench = Bench::new();
+    let model = bench.model("hf:org/repo", "abc", &[("a", "one")]);
+    let gate = bench.store.close_gate(Duration::ZERO).unwrap();
+    std::thread::scope(|scope| {
+        let commit = scope.spawn(|| bench.commit(&model));
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!bench.store.root().join("blobs").exists() && !commit.is_finished());
+        drop(gate);
+        assert!(commit.join().unwrap().local_path.exists());
+    });
+}

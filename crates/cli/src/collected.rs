@@ -1,0 +1,109 @@
+//! What `gc` prints.
+
+use std::{fmt::Write as _, path::PathBuf};
+
+use indicatif::HumanBytes;
+use model_provisioner::{Evicted, EvictionPlan, Kept, Swept};
+use serde::Serialize;
+
+/// What was taken away, or would be.
+#[derive(Debug, Serialize)]
+pub(crate) struct Collected {
+    freed_bytes: u64,
+    evicted: Vec<Gone>,
+    kept: Vec<Stays>,
+    leftovers: Vec<Rest>,
+    dry_run: bool,
+    size_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_size_bytes: Option<u64>,
+    over_bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Gone {
+    id: String,
+    bytes: u64,
+    reason: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Stays {
+    id: String,
+    reason: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Rest {
+    path: PathBuf,
+    bytes: u64,
+    reason: String,
+}
+
+impl Gone {
+    /// One for each id. The bytes are told once.
+    fn each(evicted: &Evicted) -> impl Iterator<Item = Self> {
+        let first = evicted.ids.first();
+        evicted.ids.iter().map(move |id| {
+            let is_first = Some(id) == first;
+            let reason = match first {
+                Some(first) if !is_first => format!("it has the files of `{first}`"),
+                _ => evicted.reason.clone(),
+            };
+            Self { id: id.clone(), bytes: if is_first { evicted.bytes } else { 0 }, reason }
+        })
+    }
+}
+
+impl Collected {
+    pub(crate) fn new(plan: &EvictionPlan, dry_run: bool) -> Self {
+        let stays = |Kept { id, reason, .. }: &Kept| Stays { id: id.clone(), reason: reason.clone() };
+        let rest = |Swept { path, bytes, reason, .. }: &Swept| Rest {
+            path: path.clone(),
+            bytes: *bytes,
+            reason: reason.clone(),
+        };
+        Self {
+            freed_bytes: plan.freed_bytes,
+            evicted: plan.evicted.iter().flat_map(Gone::each).collect(),
+            kept: plan.kept.iter().map(stays).collect(),
+            leftovers: plan.leftovers.iter().map(rest).collect(),
+            dry_run,
+            size_bytes: plan.size_bytes.saturating_sub(plan.freed_bytes),
+            max_size_bytes: plan.terms.max_size_bytes,
+            over_bytes: plan.over_bytes,
+        }
+    }
+
+    /// Each choice, with its reason.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |what: &str, bytes: Option<u64>, name: &str, reason: &str| {
+            let bytes = bytes.map(|bytes| HumanBytes(bytes).to_string()).unwrap_or_default();
+            let _ = writeln!(text, "{what:8}  {bytes:>11}  {name}: {reason}");
+        };
+        for rest in &self.leftovers {
+            line("leftover", Some(rest.bytes), &rest.path.display().to_string(), &rest.reason);
+        }
+        for gone in &self.evicted {
+            line("evict", Some(gone.bytes), &gone.id, &gone.reason);
+        }
+        for stays in &self.kept {
+            line("keep", None, &stays.id, &stays.reason);
+        }
+        text.trim_end().to_owned()
+    }
+
+    pub(crate) fn summary(&self) -> String {
+        let verb = if self.dry_run { "would free" } else { "freed" };
+        let (freed, left) = (HumanBytes(self.freed_bytes), HumanBytes(self.size_bytes));
+        format!("{verb} {freed}; the store {} {left}", if self.dry_run { "would have" } else { "has" })
+    }
+
+    /// By how much the limit is missed.
+    pub(crate) fn shortfall(&self) -> String {
+        let (limit, over) =
+            (HumanBytes(self.max_size_bytes.unwrap_or_default()), HumanBytes(self.over_bytes));
+        format!("the limit of {limit} is not met: {over} more would have to go, and all that is left is kept")
+    }
+}

@@ -1,0 +1,122 @@
+//! Finding what is wrong with what was fetched, and mending it.
+
+use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+
+use artifact_store::Store;
+use model_provisioner::{Finding, ModelProvisioner, ModelRef, Outcome};
+
+use crate::workbench::{Workbench, bytes};
+
+const ID: &str = "hf:org/repo?include=*";
+
+fn reference() -> ModelRef {
+    ID.parse().unwrap()
+}
+
+async fn bench() -> (Workbench, ModelProvisioner, PathBuf) {
+    let bench = Workbench::new();
+    bench.hub.repo("org/repo").lfs("a.gguf", bytes(10_000, 1)).file("config.json", "{}").publish();
+    let provisioner = bench.provisioner();
+    let root = provisioner.ensure_present_str(ID, None).await.unwrap().local_path;
+    assert_eq!(provisioner.doctor(false).await.unwrap(), []);
+    (bench, provisioner, root)
+}
+
+/// What doctor finds, which is mended, and then gone, with the model as it was.
+async fn is_mended(provisioner: &ModelProvisioner, told: &str) {
+    let found = provisioner.doctor(false).await.unwrap();
+    let about = |found: &[Finding]| found.iter().any(|finding| finding.problem.contains(told));
+    assert!(about(&found) && found.iter().all(|finding| finding.hint.is_some()), "{told}: {found:?}");
+    let mended = provisioner.doctor(true).await.unwrap();
+    assert!(about(&mended) && mended.iter().all(|finding| finding.mended.is_some()), "{told}: {mended:?}");
+    assert_eq!(provisioner.doctor(false).await.unwrap(), [], "{told}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_store_is_mended_without_a_network() {
+    let (bench, provisioner, root) = bench().await;
+    bench.hub.reset_counts();
+    let store = bench.cache().join("store-v1");
+    fs_err::remove_file(root.join(".model.json")).unwrap();
+    is_mended(&provisioner, "has lost its seal").await;
+    fs_err::remove_file(root.join("a.gguf")).unwrap();
+    is_mended(&provisioner, "its bytes are in the store").await;
+    fs_err::set_permissions(root.join("a.gguf"), PermissionsExt::from_mode(0o600)).unwrap();
+    is_mended(&provisioner, "has the mode 0600").await;
+    for folder in ["blobs/sha256/00", "models/hf/org/.gone.x"] {
+        fs_err::create_dir_all(store.join(folder)).unwrap();
+    }
+    fs_err::write(store.join("blobs/sha256/00").join("0".repeat(62)), "orphan").unwrap();
+    is_mended(&provisioner, "no model has it").await;
+    fs_err::rename(root.join(".model.json"), root.join(".removed.json")).unwrap();
+    is_mended(&provisioner, "its removal was begun").await;
+    assert!(!root.exists() && provisioner.list().await.unwrap().models.is_empty());
+    assert_eq!(bench.hub.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_whole_model_without_a_record_gets_one() {
+    let (bench, provisioner, root) = bench().await;
+    for folder in fs_err::read_dir(bench.cache().join("catalog-v1")).unwrap() {
+        for file in fs_err::read_dir(folder.unwrap().path()).unwrap() {
+            fs_err::remove_file(file.unwrap().path()).unwrap();
+        }
+    }
+    is_mended(&provisioner, "not in the catalog").await;
+    assert_eq!(provisioner.locate(&reference()).await.unwrap().unwrap().local_path, root);
+}
+
+#[tokio::test]
+async fn what_lives_is_not_mended() {
+    let (bench, provisioner, root) = bench().await;
+    let store = Store::new(bench.cache().join("store-v1"));
+    let partial = store.partial("file", 10, "model", &store.left().unwrap()).unwrap();
+    let lease = store.lease(&root, ID, Duration::ZERO).unwrap();
+    assert_eq!(provisioner.doctor(true).await.unwrap(), []);
+    fs_err::rename(root.join(".model.json"), root.join(".removed.json")).unwrap();
+    assert_eq!(provisioner.doctor(true).await.unwrap().iter().filter(|one| one.mended.is_some()).count(), 0);
+    assert!(root.exists() && partial.folder().exists());
+    drop(lease);
+}
+
+#[tokio::test]
+async fn the_overview_counts() {
+    let (bench, provisioner, _) = bench().await;
+    let file = bench.cache().with_extension("gguf");
+    fs_err::write(&file, "GGUF").unwrap();
+    provisioner.ensure_present_str(file.to_str().unwrap(), None).await.unwrap();
+    provisioner.retire(&reference()).await.unwrap();
+    let overview = provisioner.overview().await.unwrap();
+    assert_eq!((overview.active, overview.retired, overview.in_place, overview.damaged), (1, 1, 1, 0));
+    assert!(overview.used_bytes > 10_000 && overview.free_bytes.is_some() && overview.lock_doubt.is_none());
+    assert_eq!(overview.owner_and_mode.unwrap().0, rustix::process::geteuid().as_raw());
+}
+
+#[tokio::test]
+async fn wrong_bytes_of_several_are_told_and_the_next_ensure_fetches_them() {
+    let (bench, provisioner, root) = bench().await;
+    let file = bench.cache().with_extension("gguf");
+    fs_err::write(&file, "GGUF").unwrap();
+    let local: ModelRef = format!("local:{}", file.display()).parse().unwrap();
+    provisioner.ensure_present(&local, None).await.unwrap();
+    provisioner.verify(&local).await.unwrap();
+    let references = [local.clone(), reference(), "hf:org/absent".parse().unwrap()];
+    let passed = provisioner.verify_several(&references).await;
+    assert!(passed[..2].iter().all(|report| report.as_ref().unwrap().outcome == Outcome::Pass));
+    assert_eq!(passed[2].as_ref().unwrap_err().code().as_str(), "not-in-catalog");
+    fs_err::set_permissions(root.join("a.gguf"), PermissionsExt::from_mode(0o644)).unwrap();
+    for wrong in [&root.join("a.gguf"), &file] {
+        let mut text = fs_err::read(wrong).unwrap();
+        text[1] ^= 1;
+        fs_err::write(wrong, text).unwrap();
+    }
+    let told = provisioner.verify_several(&references[..2]).await;
+    let told: Vec<_> = told.into_iter().map(|report| report.unwrap()).collect();
+    assert!(told.iter().all(|report| report.outcome == Outcome::Fail), "{told:?}");
+    assert!(told[0].hint.as_ref().unwrap().contains("are yours, and were left alone"), "{told:?}");
+    assert!(told[1].hint.as_ref().unwrap().contains(&format!("`ensure {ID}` fetches it again")), "{told:?}");
+    assert_eq!(fs_err::read(&file).unwrap().len(), 4, "what is yours is where it was");
+    assert!(!root.exists(), "what was wrong is in the quarantine");
+    let again = provisioner.ensure_present_str(ID, None).await.unwrap();
+    assert_eq!(fs_err::read(again.local_path.join("a.gguf")).unwrap(), bytes(10_000, 1));
+}
