@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use artifact_store::{Evicted, Plan, Removals, Terms, USED_SINCE, eviction::DEFAULT_GRACE};
+use artifact_store::{Evicted, Exclusion, Plan, Removals, Terms, USED_SINCE, eviction::DEFAULT_GRACE};
 use provisioner_core::{CatalogErrorKind, CatalogRecord, Digest};
 
 use crate::{
@@ -100,6 +100,7 @@ impl ModelProvisioner {
     pub(crate) async fn take_away(&self, record: &CatalogRecord) -> Result<()> {
         let root = record.root();
         if !self.parts.store.holds(root) {
+            let _alone = self.exclude(record).await?;
             return self.forget(&record.id, root).await;
         }
         let removals = self.removals(Vec::new()).await?;
@@ -110,7 +111,19 @@ impl ModelProvisioner {
             return Ok(());
         }
         // Others have it too; or it is gone.
+        let _alone = self.exclude(record).await?;
         self.forget(&record.id, root).await
+    }
+
+    /// Makes sure that nobody has a lease on a model whose record is to go and whose files stay. Where locks are not to be
+    /// trusted, no more than the record can be lost.
+    async fn exclude(&self, record: &CatalogRecord) -> Result<Option<Exclusion>> {
+        let (parts, root, id) = (Arc::clone(&self.parts), record.root().to_owned(), record.id.clone());
+        blocking(move || match parts.store.exclude(&root, &id) {
+            Err(artifact_store::Error::Doubtful { .. }) => Ok(None),
+            alone => Ok(Some(alone?)),
+        })
+        .await
     }
 
     pub(crate) fn terms(&self, limits: &EvictionLimits, needed_bytes: u64) -> Terms {

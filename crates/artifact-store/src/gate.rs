@@ -1,7 +1,7 @@
 //! The gate: nothing is taken away from the store while something is put into it.
 //!
 //! # Model
-//! Whoever commits a model shares the lock on `locks/.gate`, from the first look at a blob until the model's record is
+//! Whoever commits a model shares the lock on `locks/gate`, from the first look at a blob until the model's record is
 //! written. Whoever takes something away has it alone, from the last look until the files are gone. So no blob goes
 //! between the look that finds it and the link that keeps it, and no view goes that a new record is about to name.
 //!
@@ -58,7 +58,7 @@ impl Store {
     }
 
     fn gate_path(&self) -> std::path::PathBuf {
-        self.locks().join(".gate")
+        self.locks().join("gate")
     }
 }
 

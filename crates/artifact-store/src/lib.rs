@@ -9,7 +9,7 @@
 //!   models/<scheme>/<name>/<revision>/<selection>/
 //!                                   a view: hard links to blobs under the names that an engine expects,
 //!                                   sealed with `.model.json`, or, while it is removed, marked with `.removed.json`
-//!   locks/.gate                     shared by those who put models in, closed by those who take some away
+//!   locks/gate                      shared by those who put models in, closed by those who take some away
 //!   locks/<key>                     held while a model is being made present
 //!   leases/<key>                    shared by the live processes that use a model
 //!   leases/<key>.<random>           who one of them is
