@@ -21,6 +21,9 @@ use crate::{Claim, Error, Owner, Result, Store, partial::About, space::allocated
 /// How often a waiter looks how far the owner is.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// How long the name of a turn's lock is: a SHA-256 in hex. Other locks beside it have other names.
+const KEY_LEN: usize = 64;
+
 /// The turn to make a model present, until it is dropped.
 #[derive(Debug)]
 #[must_use = "others have their turn when it is dropped"]
@@ -100,7 +103,7 @@ impl Store {
         };
         for entry in entries {
             let entry = entry?;
-            if !entry.file_name().as_encoded_bytes().starts_with(b".") && is_held(&entry.path()) {
+            if entry.file_name().len() == KEY_LEN && is_held(&entry.path()) {
                 return Ok(true);
             }
         }

@@ -123,6 +123,8 @@ fn leftovers_go_and_what_lives_stays() {
     fs_err::write(dead.journal(), "").unwrap();
     let dead_folder = dead.folder().to_owned();
     drop(dead);
+    // Another test that is starting a program just now has a copy of every descriptor for a moment.
+    drop(durable_fs::lock(&dead_folder.join("lock"), Duration::from_secs(10)).unwrap());
     let alive = store.partial("alive", 10, "model", &LeftPartials::default()).unwrap();
     for hidden in ["models/hf/org/.gone.x", "models/hf/org/.building.x", "quarantine/wrong.1"] {
         fs_err::create_dir_all(store.root().join(hidden)).unwrap();
