@@ -65,15 +65,18 @@ impl ModelProvisioner {
         let previous = previous.map(|found| &found.record).filter(|_| !moves);
         let expectation = expectation.clone().or(previous.and_then(CatalogRecord::evidence));
         // A model that is used in place needs no lock: its record is guarded by its version.
-        let lock = match reference {
-            ModelRef::Local(_) => None,
-            _ => Some(self.lock(&id).await?),
+        let is_fetched = !matches!(reference, ModelRef::Local(_));
+        let turn = if is_fetched { self.lock(&id).await.map(Some) } else { Ok(None) };
+        let lock = match turn {
+            // Nobody can take a turn in a cache that cannot be written, and what it has is judged all the same.
+            Err(error) if previous.is_some() && is_unwritable(&error) => None,
+            lock => lock?,
         };
         if lock.is_some() && self.parts.catalog.get(&id).await?.map(|found| found.version) != version {
             return Ok((None, lock));
         }
         let again = match previous {
-            Some(record) if lock.is_some() => self.stage_again(reference, record).await?,
+            Some(record) if is_fetched => self.stage_again(reference, record).await?,
             _ => None,
         };
         let staged = match again {
@@ -311,6 +314,6 @@ impl ModelProvisioner {
     }
 }
 
-fn is_unwritable(error: &Error) -> bool {
+pub(crate) fn is_unwritable(error: &Error) -> bool {
     matches!(error.code(), ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
 }

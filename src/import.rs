@@ -69,7 +69,8 @@ impl ModelProvisioner {
             if previous.as_ref().is_some_and(|found| found.record.lifecycle == Lifecycle::Retired) {
                 return Err(Error::Retired { id: reference.id() });
             }
-            let staged = self.take_in(&found, request.mode, &lock).await?;
+            let taken = self.take_in(&found, request.mode, &lock).await;
+            let staged = self.or_let_go(taken, &lock).await?;
             let given = request.digest.clone().map(|digest| (digest, Basis::Pinned));
             let recorded = previous.as_ref().and_then(|found| found.record.evidence());
             let said = found
@@ -77,13 +78,24 @@ impl ModelProvisioner {
                 .clone()
                 .and_then(|(digest, basis)| Some((digest.or_else(|| staged.digest())?, basis)));
             let expectation = Expectation::none().or(given).or(recorded).or(said);
-            let verified = self.judge(staged, expectation).await?;
+            let judged = self.judge(staged, expectation).await;
+            let verified = self.or_let_go(judged, &lock).await?;
             match self.commit(verified, previous, lock, Action::Import).await {
                 Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => {}
                 done => return done,
             }
         }
         Err(Error::Contended { id: reference.id() })
+    }
+
+    /// The outcome; where there is none, the files that were taken in are let go, for nobody would go on with them.
+    async fn or_let_go<T>(&self, outcome: Result<T>, lock: &ModelLock) -> Result<T> {
+        if outcome.is_err()
+            && let Some(held) = lock.clone()
+        {
+            blocking(move || Ok(held.let_go()?)).await?;
+        }
+        outcome
     }
 
     /// What is at a path, and under which id it goes.
@@ -178,10 +190,28 @@ fn as_files(listed: &Manifest, id: ModelRef) -> Result<Found> {
     }
     let entry = match (listed.entry(), named) {
         (Entry::File(_), Some(named)) => Entry::File(named),
+        (Entry::Folder, _) => entry_of(&id, listed)?,
         (entry, _) => entry.clone(),
     };
     let manifest = Manifest::new(id, files, entry)?.with_projector(listed.projector().cloned());
     Ok(Found { manifest, locations, known: None })
+}
+
+/// What of a folder an id hands out: the file that it names, and else the folder.
+fn entry_of(id: &ModelRef, listed: &Manifest) -> Result<Entry> {
+    let ModelRef::Hub(hub) = id else { return Ok(Entry::Folder) };
+    match hub.target() {
+        HubTarget::Repository(_) => Ok(Entry::Folder),
+        HubTarget::File(path) if listed.files().iter().any(|file| file.path == *path) => {
+            Ok(Entry::File(path.clone()))
+        }
+        HubTarget::File(_) | HubTarget::Quantization(_) => Err(provisioner_core::Error::InvalidReference {
+            text: id.id(),
+            reason: "it is the id of a file, and a folder without that file was given".to_owned(),
+            hint: Some("import the file itself, or give the folder the id of its repository".to_owned()),
+        }
+        .into()),
+    }
 }
 
 /// A folder that was exported, under the id that it says or another one.

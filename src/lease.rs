@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use artifact_store::{Holder, Lease};
-use provisioner_core::{Expectation, ModelRef, ResolvedModel};
+use provisioner_core::{Expectation, ModelRef, RecordedFile, ResolvedModel, Stamp};
 
 use crate::{
     Error, ModelProvisioner, Result,
@@ -62,13 +62,21 @@ impl ModelProvisioner {
     /// [`Error::NotInCatalog`] when the model was taken away meanwhile; `busy` when it is being taken away and that does
     /// not come to an end.
     pub async fn lease(&self, model: &ResolvedModel) -> Result<Lease> {
-        let (parts, root, id) = (Arc::clone(&self.parts), model.root().to_owned(), model.id.clone());
-        let lease = blocking(move || Ok(parts.store.lease(&root, &id, REMOVAL)?)).await?;
-        let reference: ModelRef = model.id.parse()?;
-        match self.locate(&reference).await? {
-            Some(found) if found.local_path == model.local_path => Ok(lease),
-            _ => Err(Error::NotInCatalog { id: model.id.clone() }),
-        }
+        let (parts, model) = (Arc::clone(&self.parts), model.clone());
+        blocking(move || {
+            let lease = parts.store.lease(model.root(), &model.id, REMOVAL)?;
+            // A removal that began before has ended by now, and left no file.
+            let is_there = |file: &RecordedFile| {
+                fs_err::metadata(model.location(&file.path))
+                    .is_ok_and(|metadata| file.stamp.difference(&Stamp::of(&metadata)).is_none())
+            };
+            if model.files.iter().all(is_there) {
+                Ok(lease)
+            } else {
+                Err(Error::NotInCatalog { id: model.id })
+            }
+        })
+        .await
     }
 
     /// Who has a lease on a recorded model.

@@ -10,6 +10,7 @@ use provisioner_core::{
 
 use crate::{
     Error, ModelProvisioner, Result,
+    bring::is_unwritable,
     provenance::Action,
     provisioner::{MAX_CONFLICTS, blocking},
 };
@@ -91,11 +92,15 @@ impl ModelProvisioner {
         for _ in 0..MAX_CONFLICTS {
             let previous = self.record(&id).await?;
             let (record, code) = self.verify_against(&reference, &previous.record).await?;
-            match self.put(record, Some(&previous), Action::Verify).await {
+            match self.put(record.clone(), Some(&previous), Action::Verify).await {
                 // What was judged against is no longer what is recorded.
                 Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => {}
                 put => {
-                    let record = put?;
+                    let record = match put {
+                        // What was found is told, though it cannot be kept.
+                        Err(error) if is_unwritable(&error) => record,
+                        put => put?,
+                    };
                     let hint = code.map(|_| self.what_helps(&record));
                     let Verification { outcome, reason, .. } = record.verification;
                     return Ok(VerifyReport { id, outcome, reason, code, hint });

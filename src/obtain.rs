@@ -70,6 +70,12 @@ impl Held {
         self.adopted.lock().unwrap_or_else(PoisonError::into_inner).push(adoptee);
     }
 
+    /// Discards all partials.
+    pub(crate) fn let_go(&self) -> artifact_store::Result<()> {
+        let partials = std::mem::take(&mut *self.partials.lock().unwrap_or_else(PoisonError::into_inner));
+        partials.into_iter().try_for_each(Partial::discard)
+    }
+
     /// Gives a partial back.
     fn release(&self, folder: &Path) -> Option<Partial> {
         let mut partials = self.partials.lock().unwrap_or_else(PoisonError::into_inner);
@@ -261,7 +267,7 @@ impl Parts {
 }
 
 /// How many bytes of a file are still to be fetched.
-fn to_fetch(reference: &ModelRef, file: &ManifestFile, left: &LeftPartials) -> u64 {
+pub(crate) fn to_fetch(reference: &ModelRef, file: &ManifestFile, left: &LeftPartials) -> u64 {
     file.size.saturating_sub(left.bytes_of(&identity(reference, file)).unwrap_or(0))
 }
 

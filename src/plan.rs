@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use provisioner_core::{Digest, DigestAlgorithm, Lifecycle, Locator, ManifestFile, ModelRef, RelativePath};
 
-use crate::{Error, ModelProvisioner, Result, adopt::Lead, provisioner::blocking};
+use crate::{Error, ModelProvisioner, Result, adopt::Lead, obtain::to_fetch, provisioner::blocking};
 
 /// What ensuring a model would fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,11 +63,11 @@ impl FileState {
 }
 
 impl Plan {
-    /// How many bytes would be fetched, at the most: what is here of a partial is not looked into.
+    /// How many bytes would be fetched: what is here of a partial, counted in blocks of the disk, is not.
     pub fn download_bytes(&self) -> u64 {
         let missing =
             self.files.iter().filter(|file| matches!(file.state, FileState::Partial | FileState::Fetch));
-        missing.fold(0, |sum, file| sum.saturating_add(file.size))
+        missing.fold(0, |sum, file| sum.saturating_add(file.space_needed_bytes))
     }
 
     /// How much space that takes, and copies of what is adopted, in bytes.
@@ -95,7 +95,7 @@ impl ModelProvisioner {
             let foreign = parts.store.foreign(&parts.adoption);
             let mut files = Vec::new();
             for file in manifest.files() {
-                let fetch = |state| (state, None, file.size);
+                let fetch = |state| (state, None, to_fetch(&reference, file, &left));
                 let (state, from, space_needed_bytes) = match (&file.locator, &file.digest) {
                     (Locator::InPlace(_), _) => (FileState::Present, None, 0),
                     (_, Some(digest)) if is_blob(&parts.store, digest)? => (FileState::Present, None, 0),

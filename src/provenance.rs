@@ -115,6 +115,10 @@ impl ProvenanceLog {
 
     fn told(&self, done: durable_fs::Result<()>) -> Result<()> {
         done.map_err(|error| match error {
+            // A folder that cannot be made is no model that is missing.
+            durable_fs::Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Error::storage("the provenance log cannot be written", std::io::Error::other(error))
+            }
             durable_fs::Error::Io(error) => Error::storage("the provenance log cannot be written", error),
             other => Error::UnsafeCache { path: self.path.clone(), reason: other.to_string() },
         })

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use handoff::Handoff;
 use provisioner_core::{Format, ResolvedModel};
 
-use crate::{Error, ModelProvisioner, ModelProvisionerConfig, Result, blocking};
+use crate::{
+    Error, ModelProvisioner, ModelProvisionerConfig, Result, blocking, provisioner::blocking as blocking_work,
+};
 
 /// Where a llama.cpp engine looks for its handoff, relative to the working directory.
 pub const DEFAULT_LLAMACPP_HANDOFF_PATH: &str = ".runtime/engines/llamacpp.json";
@@ -60,9 +62,15 @@ impl ModelProvisioner {
         config_path: &Path,
         dest: &Path,
     ) -> Result<Provisioned> {
-        if dest == config_path {
-            return Err(Error::HandoffInTheWay { path: dest.to_owned() });
-        }
+        let (config_file, handoff) = (config_path.to_owned(), dest.to_owned());
+        blocking_work(move || {
+            let target = real(&handoff);
+            if target.is_some() && target == real(&config_file) {
+                return Err(Error::HandoffInTheWay { path: handoff });
+            }
+            Ok(())
+        })
+        .await?;
         let model = self.ensure(&config.reference()?, &config.expectation()).await?;
         let handoff = self.hand_off(&model, dest).await?;
         let config_path = std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_owned());
@@ -92,12 +100,16 @@ impl ModelProvisioner {
     }
 }
 
+/// What a path leads to, through links as far as it exists.
+fn real(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let found = |path: &Path| fs_err::canonicalize(path).ok();
+    found(&path).or_else(|| Some(found(path.parent()?)?.join(path.file_name()?)))
+}
+
 /// Whether a handoff at this path would overwrite a file of the model, or become one.
 fn is_in_the_way(model: &ResolvedModel, path: &Path) -> bool {
-    // What the links lead to counts, as far as it exists.
-    let real = |path: &Path| fs_err::canonicalize(path).ok();
-    let parent = path.parent().and_then(real);
-    let target = real(path).or_else(|| Some(parent?.join(path.file_name()?)));
+    let target = real(path);
     let is_file =
         model.files.iter().any(|file| target.is_some() && real(&model.location(&file.path)) == target);
     let is_inside = model.local_path.is_dir()

@@ -172,7 +172,12 @@ impl ModelProvisioner {
                 return Err(Error::Retired { id });
             }
             self.parts.policy.check_reference(reference)?;
-            let manifest = self.resolve(reference, None).await?;
+            let manifest = match self.resolve(reference, None).await {
+                Err(Error::Core(provisioner_core::Error::Offline { id })) => {
+                    return Err(provisioner_core::Error::OfflineRefresh { id }.into());
+                }
+                manifest => manifest?,
+            };
             if manifest.revision() == old.revision.as_deref() {
                 break;
             }

@@ -120,6 +120,11 @@ async fn what_was_cut_off_is_resumed() {
     assert!(bench.provisioner().ensure_present_str(ID, None).await.is_err());
     assert_eq!(bench.partials().len(), 1);
     bench.hub.clear_faults();
+    let plan = bench.provisioner().plan(&ID.parse().unwrap()).await.unwrap();
+    assert!(
+        plan.download_bytes() <= 2 << 20 && plan.space_needed_bytes() == plan.download_bytes(),
+        "{plan:?}"
+    );
     bench.hub.reset_counts();
     let model = bench.provisioner().ensure_present_str(ID, None).await.unwrap();
     assert_eq!(fs_err::read(model.local_path).unwrap(), weights);

@@ -242,6 +242,14 @@ async fn rot_that_verify_finds_is_mended_and_spreads_no_further() {
     std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
     assert!(provisioner.ensure_present(&id, None).await.unwrap().cached, "no stamp tells");
     assert_eq!(provisioner.verify(&id).await.unwrap().outcome, Outcome::Fail);
+    let blobs = bench.cache().join("store-v1/blobs/sha256");
+    let named =
+        fs_err::read_dir(blobs).unwrap().flat_map(|folder| fs_err::read_dir(folder.unwrap().path()).unwrap());
+    assert_eq!(
+        named.filter(|entry| entry.as_ref().unwrap().path().extension().is_none()).count(),
+        0,
+        "no name is left"
+    );
     let other = provisioner.ensure_present_str("hf:org/other/b.gguf", None).await.unwrap();
     assert_eq!(fs_err::read(other.local_path).unwrap(), b"one");
     let mended = provisioner.ensure_present(&id, None).await.unwrap();

@@ -32,6 +32,23 @@ fn writes_a_handoff_that_proves_itself() {
 }
 
 #[test]
+fn a_handoff_is_never_written_over_its_config() {
+    let bench = Workbench::new();
+    bench.old_file("conf/m.bin", b"x");
+    let text = "model_ref: m.bin\n";
+    let path = config(&bench, text);
+    let dotted = bench.path("conf/../conf/model.yaml");
+    let link = bench.path("conf/link.yaml");
+    std::os::unix::fs::symlink("model.yaml", &link).unwrap();
+    for (config, dest) in [(&path, &path), (&path, &dotted), (&dotted, &path), (&link, &path), (&path, &link)]
+    {
+        let refused = provision_from_config_to_handoff(config, dest, bench.cache());
+        assert_eq!(code(refused), "handoff-in-the-way", "{} to {}", config.display(), dest.display());
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), text);
+    }
+}
+
+#[test]
 fn json_is_yaml() {
     let bench = Workbench::new();
     let model = bench.old_file("m.gguf", b"GGUF");

@@ -159,7 +159,11 @@ impl Store {
             return Ok(());
         }
         for file in read_seal(root).into_iter().flat_map(|record| record.files) {
-            file.sha256.iter().for_each(|sha256| self.distrust(sha256));
+            if let Some(sha256) = &file.sha256 {
+                self.distrust(sha256);
+                // One that is wrong loses its name, for a name means verified.
+                self.blob(sha256)?;
+            }
         }
         self.quarantine(root)?;
         Ok(())

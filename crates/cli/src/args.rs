@@ -23,8 +23,8 @@ Examples:
 Exit status:
   0 done            4 verification failed     8 storage
   1 other failure   5 denied, or retired      9 busy
-  2 usage           6 source unavailable      130 interrupted
-  3 not found       7 authentication";
+  2 usage           6 source unavailable      126, 127 the program of `run` cannot be run, is absent
+  3 not found       7 authentication          130 interrupted";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -35,7 +35,8 @@ Examples:
   model-provisioner run hf:org/repo:Q4_K_M
       prints the path, and keeps the model until its standard input closes
 
-In the program and its arguments, {path}, {id}, {handoff} and {mmproj} are filled in.
+In the program and its arguments, {path}, {id}, {handoff} and {mmproj} are filled in; a model without a projector has no
+{mmproj}. Without --handoff, the handoff goes to .runtime/engines/llamacpp.json in the working directory.
 
 Exit status:
   that of the program; 126 where it cannot be executed, 127 where it does not exist";

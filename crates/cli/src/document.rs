@@ -290,7 +290,8 @@ impl Verified {
         };
         match &self.error {
             None => format!("{outcome}  {}: {}", self.id, self.reason),
-            Some(failure) => format!("{outcome}  {}", failure.message),
+            Some(failure) if failure.message.contains(&self.id) => format!("{outcome}  {}", failure.message),
+            Some(failure) => format!("{outcome}  {}: {}", self.id, failure.message),
         }
     }
 }

@@ -14,7 +14,7 @@ mod output;
 mod progress;
 mod run;
 
-use std::{env, process::ExitCode, time::Duration};
+use std::{env, io, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -105,7 +105,8 @@ fn start_log(args: &Args) {
         (false, true) => tracing::Level::ERROR,
         (false, false) => tracing::Level::WARN,
     };
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    let is_coloured = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false);
     let foreign = filter_fn(|line| !line.target().starts_with("xet"));
-    log.without_time().log_internal_errors(false).finish().with(foreign).init();
+    log.without_time().with_ansi(is_coloured).log_internal_errors(false).finish().with(foreign).init();
 }

@@ -69,6 +69,12 @@ pub enum Error {
         /// The model.
         id: String,
     },
+    /// The network is off limits for now, and a look at the source was asked for.
+    #[error("`{id}` cannot be refreshed, for the network is off limits")]
+    OfflineRefresh {
+        /// The model.
+        id: String,
+    },
     /// The format can run code when it is loaded.
     #[error("`{path}` is a pickle, which can run code when it is loaded")]
     RefusedFormat {
@@ -96,7 +102,7 @@ impl Error {
             Self::UnsupportedDigest { .. } => ErrorCode::UnsupportedDigest,
             Self::Inconsistent { .. } => ErrorCode::SourceInvalid,
             Self::PolicyDenied { .. } => ErrorCode::PolicyDenied,
-            Self::Offline { .. } => ErrorCode::Offline,
+            Self::Offline { .. } | Self::OfflineRefresh { .. } => ErrorCode::Offline,
             Self::RefusedFormat { .. } => ErrorCode::RefusedFormat,
             Self::Rejected { rejection, .. } => rejection.code(),
         }
@@ -110,6 +116,7 @@ impl Error {
             Self::Offline { id } => {
                 Some(format!("with a network, `model-provisioner ensure '{id}'` fetches it"))
             }
+            Self::OfflineRefresh { .. } => Some("without `--refresh`, what is here is used".to_owned()),
             Self::Rejected { rejection, .. } => rejection.hint(),
             other => other.code().hint().map(str::to_owned),
         }

@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    Basis, Digest, DigestAlgorithm, ErrorCode, Expectation, Outcome, RelativePath, StagedModel, Timestamp,
-    Verification,
+    Basis, Digest, DigestAlgorithm, ErrorCode, Expectation, ModelRef, Outcome, RelativePath, StagedModel,
+    Timestamp, Verification,
 };
 
 /// Judges a staged model.
@@ -210,7 +210,10 @@ fn compare_with_source(model: &StagedModel) -> Result<bool, Rejection> {
 fn computed(model: &StagedModel, algorithm: DigestAlgorithm) -> Result<Digest, Rejection> {
     let tree = || model.tree().ok_or(Rejection::NotHashed);
     let of_single = |digest: fn(&crate::StagedFile) -> &Option<Digest>| {
-        if let Some(file) = model.single() {
+        // Where a repository comes as a folder of one file, it is that file's digest that people know.
+        let is_hub = matches!(model.manifest().reference(), ModelRef::Hub(_));
+        let only = model.files().first().filter(|_| is_hub && model.files().len() == 1);
+        if let Some(file) = model.single().or(only) {
             digest(file).clone().ok_or(Rejection::NotHashed)
         } else {
             let files =

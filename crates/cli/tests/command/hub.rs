@@ -201,6 +201,53 @@ fn what_is_absent_offline_says_which_command_fetches_it() {
 }
 
 #[test]
+fn one_file_in_a_repository_is_pinned_by_its_own_digest() {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    hub.repo("org/repo").lfs("one.bin", "one").publish();
+    let id = "hf:org/repo?include=*";
+    let wrong = run(&bench, &hub, &["ensure", id, "--sha256", &"0".repeat(64)]);
+    assert_eq!(wrong.status, 4, "{}", wrong.stderr);
+    let sha256 = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed";
+    for cached in ["false", "true"] {
+        let done = run(&bench, &hub, &["ensure", id, "--sha256", sha256, "--strict", "--json"]);
+        assert!(
+            done.status == 0 && done.stdout.contains(&format!("\"cached\": {cached}")),
+            "{}",
+            done.stderr
+        );
+    }
+}
+
+#[test]
+fn a_refresh_without_a_network_is_told_from_a_model_that_is_not_here() {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    hub.repo("org/repo").lfs("a.gguf", "one").publish();
+    assert_eq!(run(&bench, &hub, &["ensure", ID]).status, 0);
+    let done = run(&bench, &hub, &["ensure", ID, "--refresh", "--offline"]);
+    assert!(done.status == 5 && done.stderr.contains("cannot be refreshed"), "{}", done.stderr);
+    assert!(done.stderr.contains("hint: without `--refresh`"), "{}", done.stderr);
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_judged_again_all_the_same() {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    hub.repo("org/repo").lfs("a.gguf", "one").publish();
+    let path = run(&bench, &hub, &["ensure", ID]).stdout;
+    // Another time, and the same bytes.
+    let touched = finish(Command::new("touch").args(["-d", "2020-01-01", path.trim()]));
+    assert_eq!(touched.status, 0);
+    assert_eq!(finish(Command::new("chmod").arg("-R").arg("a-w").arg(bench.cache())).status, 0);
+    let open = bench.path("open");
+    fs_err::create_dir(&open).unwrap();
+    fs_err::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let run = ["run", ID, "--offline", "--handoff", "open/engine.json", "--", "true"];
+    for args in [&["ensure", ID, "--offline"][..], &["verify", ID], &run] {
+        let done = finish(bench.unprivileged().args(args));
+        assert_eq!(done.status, 0, "{args:?}: {}", done.stderr);
+    }
+}
+
+#[test]
 fn a_limit_on_the_rate_is_kept() {
     let (bench, hub) = (Workbench::new(), Hub::start());
     let files = ["a.gguf", "b.bin", "c.bin"];
