@@ -200,7 +200,7 @@ impl ModelProvisioner {
                 placement
             };
             let fresh = CatalogRecord::new(&verified, &placement, parts.clock.now());
-            match survey(&fresh) {
+            match survey(&fresh, &parts.store) {
                 Survey::Unchanged => Ok(fresh),
                 Survey::Changed(_) => Err(Error::ChangedWhileRead { path: fresh.local_path }),
             }
@@ -258,7 +258,8 @@ impl ModelProvisioner {
     /// Keeps everybody from taking anything out of the store. Where nothing can be written, nobody can.
     async fn share_gate(&self) -> Result<Option<Gate>> {
         let parts = Arc::clone(&self.parts);
-        match blocking(move || Ok(parts.store.share_gate()?)).await {
+        let wait = parts.turn_wait.limit.unwrap_or(artifact_store::GATE_PATIENCE);
+        match blocking(move || Ok(parts.store.share_gate(wait)?)).await {
             Err(error) if is_unwritable(&error) => Ok(None),
             shared => Ok(Some(shared?)),
         }

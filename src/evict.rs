@@ -174,6 +174,10 @@ impl ModelProvisioner {
                 done.spare(evicted.ids, USED_SINCE);
                 continue;
             }
+            if let Some(reason) = self.why_unreadable(&evicted.ids).await {
+                done.spare(evicted.ids, &reason);
+                continue;
+            }
             match self.take_view(removals, &evicted.root, &evicted.ids).await {
                 Ok(bytes) => evicted.bytes = bytes,
                 Err(Error::Store(error)) if matches!(*error, artifact_store::Error::Leased { .. }) => {
@@ -189,6 +193,16 @@ impl ModelProvisioner {
         let left = done.size_bytes.saturating_sub(done.freed_bytes).saturating_add(terms.needed_bytes);
         done.over_bytes = terms.max_size_bytes.map_or(0, |limit| left.saturating_sub(limit));
         Ok(done)
+    }
+
+    /// Why the record of one of some ids cannot be read: what is known of it may be more than we know.
+    async fn why_unreadable(&self, ids: &[String]) -> Option<String> {
+        for id in ids {
+            if let Err(error) = self.parts.catalog.get(id).await {
+                return Some(error.to_string());
+            }
+        }
+        None
     }
 
     /// Takes a view away, with the records of these ids, and returns how many bytes that freed.

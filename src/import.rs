@@ -248,7 +248,11 @@ fn as_exported(dir: &Path, record: &provisioner_core::CatalogRecord, id: Option<
     let entry = record.entry.clone().map_or(Entry::Folder, Entry::File);
     let manifest = Manifest::new(reference.clone(), files, entry)?.with_projector(record.projector.clone());
     let is_own = own.as_ref() == Some(&reference);
+    let is_commit = |revision: &str| revision.len() == 40 && revision.bytes().all(|b| b.is_ascii_hexdigit());
     let manifest = match &record.revision {
+        Some(revision) if is_own && !is_commit(revision) => {
+            return Err(invalid(format!("`{revision}` is no commit")).into());
+        }
         Some(revision) if is_own => manifest.at_revision(revision),
         _ => manifest,
     };

@@ -50,7 +50,9 @@ impl ModelProvisioner {
     /// let provisioner = ModelProvisioner::file_only(dir.path().join("cache"))?;
     /// let model = provisioner.ensure_present_str(path.to_str().unwrap(), None).await?;
     /// let mut lease = provisioner.lease(&model).await?;
-    /// let mut engine = lease.spawn(Command::new("cat").arg(&model.local_path)).unwrap();
+    /// let mut command = Command::new("cat");
+    /// command.arg(&model.local_path);
+    /// let mut engine = lease.spawn(command).unwrap();
     /// let model = model.holding(lease); // and as long as `model` lives
     /// engine.wait().unwrap();
     /// # drop(model);

@@ -236,7 +236,15 @@ impl ModelProvisioner {
         let fetched = fetched?;
         let path = file.path.clone();
         // Nobody but us writes there, and the store sets its time back when it takes it in.
-        blocking(move || look(path, data, fetched, |_| true)).await
+        blocking(move || {
+            let staged = look(path, data, fetched, |_| true)?;
+            // The digest is of just so many bytes; others behind them would be handed out unread.
+            if staged.stamp.size != size {
+                return Err(artifact_store::Error::Changed { path: staged.location }.into());
+            }
+            Ok(staged)
+        })
+        .await
     }
 
     /// Makes a verified model's staged files a sealed view, and returns its record.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use artifact_store::Store;
 use provisioner_core::{CatalogRecord, Stamp};
 
 /// What a look at a model's files found.
@@ -14,7 +15,7 @@ pub(crate) enum Survey {
 }
 
 /// Looks at the files of a record. Opens none of them; it may block.
-pub(crate) fn survey(record: &CatalogRecord) -> Survey {
+pub(crate) fn survey(record: &CatalogRecord, store: &Store) -> Survey {
     if record.files.is_empty() {
         return Survey::Changed("its files were never looked at".to_owned());
     }
@@ -31,6 +32,8 @@ pub(crate) fn survey(record: &CatalogRecord) -> Survey {
     }
     match &record.entry {
         Some(_) => Survey::Unchanged,
+        // What else lies in a view of the store is no part of the model, and its own hidden files are.
+        None if store.holds(record.root()) => Survey::Unchanged,
         None => survey_names(record, &record.local_path),
     }
 }

@@ -224,7 +224,7 @@ impl ModelProvisioner {
         }
         let parts = Arc::clone(&self.parts);
         let (record, is_there) = blocking(move || {
-            let is_there = survey(&record) == Survey::Unchanged && parts.is_whole(&record);
+            let is_there = survey(&record, &parts.store) == Survey::Unchanged && parts.is_whole(&record);
             Ok((record, is_there))
         })
         .await?;
@@ -285,7 +285,7 @@ impl ModelProvisioner {
         }
         let parts = Arc::clone(&self.parts);
         blocking(move || {
-            if let Survey::Changed(reason) = survey(&record) {
+            if let Survey::Changed(reason) = survey(&record, &parts.store) {
                 tracing::debug!("`{}` is judged again: {reason}", record.id);
                 return Ok(None);
             }

@@ -112,6 +112,42 @@ async fn a_commit_that_moves_during_the_download_is_not_mixed_in() {
 }
 
 #[tokio::test]
+async fn a_partial_that_was_tampered_with_harms_nobody() {
+    let (bench, weights) = bench();
+    let cut = || Fault::on("a.gguf").at(Origin::Cdn).after(2).kind(FaultKind::Refuse(Refusal::status(404)));
+    let precious = bench.cache().with_extension("precious");
+    fs_err::write(&precious, "precious").unwrap();
+    for tamper in ["longer", "symlink", "pipe"] {
+        bench.hub.clear_faults();
+        bench.hub.fault(cut());
+        assert!(bench.provisioner().ensure_present_str(ID, None).await.is_err(), "{tamper}");
+        let partial = bench.partials().pop().unwrap();
+        let data = partial.join("data");
+        match tamper {
+            "longer" => {
+                let file = fs_err::OpenOptions::new().write(true).open(&data).unwrap();
+                file.file().set_len(weights.len() as u64 + 13).unwrap();
+            }
+            "symlink" => {
+                fs_err::remove_file(&data).unwrap();
+                std::os::unix::fs::symlink(&precious, &data).unwrap();
+            }
+            _ => {
+                fs_err::remove_file(partial.join("about")).unwrap();
+                let made = std::process::Command::new("mkfifo").arg(partial.join("about")).status().unwrap();
+                assert!(made.success());
+            }
+        }
+        bench.hub.clear_faults();
+        let model = bench.provisioner().ensure_present_str(ID, None).await.unwrap();
+        assert!(fs_err::read(&model.local_path).unwrap() == weights, "{tamper}");
+        assert_eq!(fs_err::read_to_string(&precious).unwrap(), "precious", "{tamper}");
+        bench.provisioner().remove(&ID.parse().unwrap()).await.unwrap();
+        assert!(bench.partials().is_empty(), "{tamper}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_cut_off_is_resumed() {
     let (bench, weights) = bench();
     bench

@@ -297,8 +297,51 @@ async fn the_same_bytes_under_several_ids_at_once() {
 }
 
 #[tokio::test]
+async fn hidden_files_and_strays_of_a_view_do_not_matter() {
+    let bench = Workbench::new();
+    bench.hub.repo("org/repo").file(".gitattributes", "x").file("config.json", "{}").publish();
+    let provisioner = bench.provisioner();
+    let id = "hf:org/repo?include=*".parse().unwrap();
+    let model = provisioner.ensure_present(&id, None).await.unwrap();
+    assert_eq!(model.files.len(), 2);
+    assert!(provisioner.ensure_present(&id, None).await.unwrap().cached);
+    fs_err::write(model.local_path.join("stray.txt"), "x").unwrap();
+    assert!(provisioner.ensure_present(&id, None).await.unwrap().cached);
+    assert_eq!(provisioner.verify(&id).await.unwrap().outcome, Outcome::Pass);
+}
+
+#[tokio::test]
+async fn files_that_look_like_seals_are_believed_nowhere() {
+    for lost in [".model.json", ""] {
+        let bench = Workbench::new();
+        bench.hub.repo("org/repo").file("sub/a.json", "{}").file("b.json", "{}").publish();
+        let provisioner = bench.provisioner();
+        let model = provisioner.ensure_present_str("hf:org/repo?include=*", None).await.unwrap();
+        let seal = fs_err::read_to_string(model.local_path.join(".model.json")).unwrap();
+        let planted = seal.replace("org/repo?include=*", "trusted/model?include=*");
+        fs_err::write(model.local_path.join("sub/.model.json"), &planted).unwrap();
+        if lost.is_empty() {
+            // The seal of another place: as of a store that was copied.
+            fs_err::write(model.local_path.join(".model.json"), planted).unwrap();
+        } else {
+            fs_err::remove_file(model.local_path.join(lost)).unwrap();
+        }
+        fs_err::remove_dir_all(bench.cache().join("catalog-v1")).unwrap();
+        let ids: Vec<_> =
+            bench.provisioner().list().await.unwrap().models.into_iter().map(|m| m.record.id).collect();
+        assert!(ids.iter().all(|id| id.contains("org/repo")), "{ids:?}");
+    }
+}
+
+#[tokio::test]
 async fn names_that_cannot_be_together_are_refused_before_a_byte() {
-    for names in [vec![".model.json"], vec!["a", "a/b"], vec![".model.json/x"]] {
+    for names in [
+        vec![".model.json"],
+        vec!["a", "a/b"],
+        vec![".model.json/x"],
+        vec!["sub/.Model.json"],
+        vec![".removed.json"],
+    ] {
         let bench = Workbench::new();
         let repo = names.iter().fold(bench.hub.repo("org/repo"), |repo, name| repo.lfs(name, "x"));
         repo.publish();

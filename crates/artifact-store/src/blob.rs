@@ -55,7 +55,8 @@ impl Store {
         let mut stamp = kept(Stamp::of(&metadata));
         if recorded != Some(stamp) {
             let Some(found) = hash(&path)? else { return Ok(None) };
-            let is_changing = kept(found.before) != kept(found.after);
+            // Others may link it meanwhile, which changes its time and not its bytes.
+            let is_changing = found.before.without_ctime() != found.after.without_ctime();
             if is_changing || found.sha256 != *sha256 {
                 self.quarantine(&path)?;
                 return Ok(None);
@@ -76,11 +77,16 @@ impl Store {
     pub(crate) fn insert(&self, data: &Path, sha256: &Digest) -> Result<Blob> {
         if let Some(blob) = self.blob(sha256)? {
             if data != blob.path {
-                fs_err::remove_file(data)?;
+                match fs_err::remove_file(data) {
+                    // The same bytes were put in for another file of the model.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    removed => removed?,
+                }
                 self.clear_partial(data)?;
             }
             return Ok(blob);
         }
+        look_at(data)?;
         let path = self.blob_path(sha256);
         let file = match File::options().read(true).write(true).open(data) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && data == path => {

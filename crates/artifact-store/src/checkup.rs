@@ -16,7 +16,7 @@ use std::{
 use provisioner_core::{CatalogRecord, Digest, Stamp};
 
 use crate::{
-    Claim, Result, Stock, Store,
+    Claim, GATE_PATIENCE, Result, Stock, Store,
     census::entries,
     view::{REMOVED, read_seal},
 };
@@ -117,7 +117,7 @@ impl Store {
     pub fn mend(&self, ailment: &Ailment) -> Result<Option<String>> {
         let path = &ailment.path;
         // Nothing of this is taken away meanwhile.
-        let _gate = self.share_gate()?;
+        let _gate = self.share_gate(GATE_PATIENCE)?;
         let how = match &ailment.kind {
             AilmentKind::SealLost(record) => {
                 let fits = |file: &provisioner_core::RecordedFile| {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::{Error, Result, Store};
 
 /// How long a commit waits for one who takes something away, who does nothing but remove files.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub const GATE_PATIENCE: Duration = Duration::from_secs(600);
 
 /// The gate, held until it is dropped.
 #[derive(Debug)]
@@ -29,10 +29,10 @@ impl Store {
     /// Keeps everybody from taking something away, until it is dropped. Others may put something in all the same.
     ///
     /// # Errors
-    /// [`Error::Busy`] where somebody takes things away for minutes; [`Error::Io`].
-    pub fn share_gate(&self) -> Result<Gate> {
+    /// [`Error::Busy`] where somebody takes things away for longer than `wait`; [`Error::Io`].
+    pub fn share_gate(&self, wait: Duration) -> Result<Gate> {
         durable_fs::create_folders(&self.locks())?;
-        match durable_fs::lock_shared(&self.gate_path(), PATIENCE) {
+        match durable_fs::lock_shared(&self.gate_path(), wait) {
             Ok(lock) => Ok(Gate { _lock: lock }),
             Err(durable_fs::Error::Busy { .. }) => {
                 Err(Error::Busy("models are being taken away from the store all the time".to_owned()))
@@ -70,14 +70,14 @@ mod tests {
     fn many_put_in_and_one_takes_away() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().join("store-v1"));
-        let first = store.share_gate().unwrap();
-        let second = store.share_gate().unwrap();
+        let first = store.share_gate(Duration::ZERO).unwrap();
+        let second = store.share_gate(Duration::ZERO).unwrap();
         drop(first);
         assert!(matches!(store.close_gate(Duration::ZERO), Err(Error::Busy(_))));
         drop(second);
         let alone = store.close_gate(Duration::ZERO).unwrap();
         assert!(matches!(store.close_gate(Duration::ZERO), Err(Error::Busy(_))));
         drop(alone);
-        drop(store.share_gate().unwrap());
+        drop(store.share_gate(Duration::ZERO).unwrap());
     }
 }

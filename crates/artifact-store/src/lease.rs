@@ -5,6 +5,9 @@
 //! with the process that holds it, however that ends; a child that inherits it carries it on. Whoever wants to take a
 //! model away needs that lock alone, and keeps it until the files are gone: no lease is taken on a model that is going.
 //!
+//! Who may not write in the store, as behind a read-only mount, and finds no such file, shares a lock on the seal of the view
+//! instead; whoever takes a model away needs that one alone too.
+//!
 //! Beside it lies a note of who holds it, `leases/<key>.<random>`, under a lock of its own. It is for people: a note that
 //! nobody locks is of a dead process, and means nothing.
 //!
@@ -13,7 +16,10 @@
 
 use std::{
     io,
-    os::fd::{AsFd, BorrowedFd},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command},
     time::Duration,
@@ -23,13 +29,13 @@ use durable_fs::Lock;
 use provisioner_core::{ErrorCode, Timestamp, key_of};
 use rustix::io::FdFlags;
 
-use crate::{Error, Owner, Result, Store, space::is_held};
+use crate::{Error, Owner, Result, Store, space::is_held, view::SEAL};
 
 /// A claim on a model. As long as it lives, nobody takes the model's files away.
 #[derive(Debug)]
 #[must_use = "the lease ends when it is dropped"]
 pub struct Lease {
-    /// `None` where nothing can be written, and so nothing be taken away.
+    /// `None` for a model that nobody takes away: one that is not in the store, of somebody who may not write there.
     lock: Option<Lock>,
     note: Option<Note>,
 }
@@ -55,25 +61,27 @@ pub struct Holder {
 #[must_use = "others may take a lease when it is dropped"]
 pub struct Exclusion {
     _lock: Lock,
+    _seal: Option<Lock>,
 }
 
 impl Lease {
     /// Starts a program that carries the lease on, for as long as it leaves the descriptor open. This one may be dropped.
+    /// Programs that others start at the same time do not get it.
     ///
     /// # Errors
     /// What keeps the program from being started.
-    pub fn spawn(&mut self, command: &mut Command) -> io::Result<Child> {
-        self.inherit(true)?;
-        let child = command.spawn();
-        self.inherit(false)?;
-        let child = child?;
+    pub fn spawn(&mut self, mut command: Command) -> io::Result<Child> {
+        let descriptors = self.descriptors().map(|descriptor| descriptor.try_clone_to_owned());
+        hand_on(&mut command, descriptors.collect::<io::Result<_>>()?);
+        let child = command.spawn()?;
         if let Some(note) = &mut self.note {
             note.hand_to(child.id());
         }
         Ok(child)
     }
 
-    /// Says whether programs that this process becomes or starts carry the lease on. Otherwise they do not.
+    /// Says whether a program that this process becomes, and every one that it starts, carries the lease on. Otherwise they
+    /// do not.
     ///
     /// # Errors
     /// What the operating system says.
@@ -89,6 +97,18 @@ impl Lease {
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.lock.iter().chain(self.note.as_ref().map(|note| &note.lock)).map(AsFd::as_fd)
     }
+}
+
+/// Makes a program that is to be started inherit some descriptors, and no other one that is started meanwhile.
+#[expect(unsafe_code, reason = "std has no other way to hand a descriptor to one child alone")]
+fn hand_on(command: &mut Command, descriptors: Vec<OwnedFd>) {
+    let inherit = move || {
+        descriptors
+            .iter()
+            .try_for_each(|descriptor| Ok(rustix::io::fcntl_setfd(descriptor, FdFlags::empty())?))
+    };
+    // SAFETY: between fork and exec it makes one system call for each descriptor; it allocates nothing, and takes no lock.
+    unsafe { command.pre_exec(inherit) };
 }
 
 impl Note {
@@ -139,9 +159,22 @@ impl Store {
             .and_then(|()| durable_fs::lock_shared(&path, wait));
         match made.map_err(Error::from) {
             Ok(lock) => Ok(Lease { lock: Some(lock), note: self.note(&path).ok() }),
-            // Where we cannot write, neither can they who would take it away.
-            Err(error) if error.code() == ErrorCode::ReadOnly => Ok(Lease { lock: None, note: None }),
+            Err(error) if matches!(error.code(), ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                self.lease_without_writing(root, id, wait)
+            }
             Err(error) => Err(error),
+        }
+    }
+
+    /// A lease of somebody who may not write here, and others may: on the seal of the view. The files of a model that is not
+    /// in the store are never taken away.
+    fn lease_without_writing(&self, root: &Path, id: &str, wait: Duration) -> Result<Lease> {
+        if !self.holds(root) {
+            return Ok(Lease { lock: None, note: None });
+        }
+        match durable_fs::lock_shared_found(&root.join(SEAL), wait)? {
+            Some(lock) => Ok(Lease { lock: Some(lock), note: None }),
+            None => Err(Error::Busy(format!("`{id}` is being taken away"))),
         }
     }
 
@@ -197,8 +230,10 @@ impl Store {
         let path = self.lease_path(root, id);
         durable_fs::create_folders(&self.root().join("leases"))?;
         self.check_locks()?;
-        match durable_fs::lock(&path, Duration::ZERO) {
-            Ok(lock) => Ok(Exclusion { _lock: lock }),
+        let both = durable_fs::lock(&path, Duration::ZERO)
+            .and_then(|lock| Ok((lock, durable_fs::lock_found(&root.join(SEAL), Duration::ZERO)?)));
+        match both {
+            Ok((lock, seal)) => Ok(Exclusion { _lock: lock, _seal: seal }),
             Err(durable_fs::Error::Busy { .. }) => {
                 Err(Error::Leased { id: id.to_owned(), holders: self.holders(root, id)? })
             }
@@ -235,11 +270,63 @@ mod tests {
     }
 
     #[test]
+    fn strangers_that_are_started_meanwhile_get_no_lease() {
+        let (_dir, store) = store();
+        let root = store.models().join("a");
+        let strangers = std::thread::spawn(|| {
+            let start = || Command::new("sleep").arg("60").spawn().unwrap();
+            std::iter::repeat_with(start).take(60).collect::<Vec<_>>()
+        });
+        let mut ended = 0;
+        while !strangers.is_finished() {
+            let mut lease = store.lease(&root, "a", Duration::ZERO).unwrap();
+            lease.spawn(Command::new("true")).unwrap().wait().unwrap();
+            drop(lease);
+            ended += 1;
+        }
+        let strangers = strangers.join().unwrap();
+        // One that was being started has a copy of everything until it is what it becomes.
+        let is_free = || store.exclude(&root, "a").is_ok();
+        assert!(
+            (0..100).any(|_| is_free() || {
+                std::thread::sleep(Duration::from_millis(10));
+                false
+            }),
+            "{ended}"
+        );
+        for mut stranger in strangers {
+            stranger.kill().unwrap();
+            stranger.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn who_may_not_write_leases_the_seal() {
+        let (_dir, store) = store();
+        let root = store.models().join("a");
+        fs_err::create_dir_all(&root).unwrap();
+        let none = store.lease_without_writing(&root, "a", Duration::ZERO).unwrap_err();
+        assert_eq!(none.code(), ErrorCode::Busy, "there is nothing to keep");
+        fs_err::write(root.join(SEAL), "{}").unwrap();
+        let lease = store.lease_without_writing(&root, "a", Duration::ZERO).unwrap();
+        assert!(matches!(store.exclude(&root, "a"), Err(Error::Leased { .. })));
+        drop(lease);
+        drop(store.exclude(&root, "a").unwrap());
+        drop(
+            store
+                .lease_without_writing(Path::new("/elsewhere"), "local:/elsewhere/a", Duration::ZERO)
+                .unwrap(),
+        );
+    }
+
+    #[test]
     fn a_child_carries_a_lease_on_and_ends_it() {
         let (_dir, store) = store();
         let root = store.models().join("a");
         let mut lease = store.lease(&root, "a", Duration::ZERO).unwrap();
-        let mut child = lease.spawn(Command::new("sleep").arg("60")).unwrap();
+        let mut command = Command::new("sleep");
+        command.arg("60");
+        let mut child = lease.spawn(command).unwrap();
         let mut stranger = Command::new("sleep").arg("60").spawn().unwrap();
         drop(lease);
         let holders = store.holders(&root, "a").unwrap();

@@ -67,7 +67,7 @@ pub use error::{Error, Result};
 pub use eviction::{Claim, Evicted, Kept, LeftoverKind, Plan, Stock, Swept, Terms, Unit};
 pub use export::{export, exported};
 pub use foreign::{Adoption, Candidate, Foreign};
-pub use gate::Gate;
+pub use gate::{GATE_PATIENCE, Gate};
 pub use lease::{Exclusion, Holder, Lease};
 pub use owner::Owner;
 pub use partial::{LeftPartials, Partial};

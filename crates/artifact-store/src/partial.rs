@@ -16,6 +16,7 @@
 use std::{
     collections::HashMap,
     io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -110,7 +111,7 @@ impl Store {
     /// name. Whoever loses goes without.
     fn adopt(&self, key: &str, left: &LeftPartials) -> Option<Partial> {
         left.folders.get(key)?.iter().find_map(|folder| {
-            let partial = self.own_again(folder, left.trusts_locks)?;
+            let partial = self.own_again(folder, left.trusts_locks).filter(|_| can_go_on(folder))?;
             let ours = self.name_of(key, folder);
             fs_err::rename(folder, &ours).ok()?;
             Some(Partial { folder: ours, ..partial })
@@ -220,7 +221,12 @@ impl Store {
 
 /// Whether a transfer could go on from a partial.
 pub(crate) fn can_go_on(folder: &Path) -> bool {
-    folder.join("journal").exists() && folder.join("data").exists()
+    // What is no file, or has another name too, was not made by a transfer.
+    let is_own_file = |name: &str| {
+        fs_err::symlink_metadata(folder.join(name))
+            .is_ok_and(|metadata| metadata.is_file() && metadata.nlink() == 1)
+    };
+    ["data", "journal", "about"].into_iter().all(is_own_file)
 }
 
 /// Removes a partial. It is renamed first, so that half of one is never taken for a whole.
@@ -338,6 +344,7 @@ mod tests {
         let store = Store::new(dir.path().to_owned());
         let first = store.partial("a", 10, "model", &store.left().unwrap()).unwrap();
         fs_err::write(first.data(), "bytes").unwrap();
+        fs_err::write(first.journal(), "").unwrap();
         let beside = store.partial("a", 10, "model", &store.left().unwrap()).unwrap();
         assert!(!beside.data().exists(), "the first one lives");
         beside.discard().unwrap();

@@ -20,6 +20,9 @@ use crate::{Blob, Error, Result, Store, blob, reading, space::allocated_bytes};
 /// Two of the slowest kernel's ticks: what is written in one tick can have one time.
 const TICKS: Duration = Duration::from_millis(20);
 
+/// How often a file is read once more while others link it.
+const MAX_READINGS: usize = 16;
+
 /// Waits until a write must show in the times of a file that was linked just now.
 pub(crate) fn settle() {
     thread::sleep(TICKS);
@@ -42,7 +45,14 @@ impl Store {
         let mut file = reading::open(linked)?.ok_or_else(changed)?;
         let mut before = *verified;
         if Stamp::of(&file.metadata()?) != before {
-            let again = reading::read(&mut file, false, None, &mut |_| true)?;
+            // Others may be linking it too.
+            let mut again = reading::read(&mut file, false, None, &mut |_| true)?;
+            for _ in 0..MAX_READINGS {
+                if again.before == again.after {
+                    break;
+                }
+                again = reading::read(&mut file, false, None, &mut |_| true)?;
+            }
             if again.before != again.after || again.sha256 != *sha256 {
                 return Err(changed());
             }

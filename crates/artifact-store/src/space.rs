@@ -25,7 +25,7 @@ impl Store {
             .iter()
             .filter(|folder| is_held(&folder.join("lock")))
             .filter_map(|folder| outstanding(folder))
-            .sum())
+            .fold(0, u64::saturating_add))
     }
 }
 

@@ -117,7 +117,8 @@ impl Store {
             let about = About::read(folder).filter(|about| about.model == key)?;
             Some((allocated_bytes(&folder.join("data")).min(about.size_bytes), about.size_bytes))
         });
-        let (done_bytes, size_bytes) = theirs.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let (done_bytes, size_bytes) = theirs
+            .fold((0, 0), |sum: (u64, u64), one| (sum.0.saturating_add(one.0), sum.1.saturating_add(one.1)));
         let metadata = fs_err::symlink_metadata(lock).ok();
         Waiting {
             owner: Owner::read(lock),

@@ -7,11 +7,11 @@ use std::{
 };
 
 use provisioner_core::{
-    CatalogRecord, Placement, RecordedFile, RelativePath, Stamp, Timestamp, VerifiedModel,
+    CatalogRecord, ModelRef, Placement, RecordedFile, RelativePath, Stamp, Timestamp, VerifiedModel,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Blob, Error, Result, Store, partial::is_linked, shared::stamp_again};
+use crate::{Blob, Error, Result, Store, gate::GATE_PATIENCE, partial::is_linked, shared::stamp_again};
 
 pub(crate) const SEAL: &str = ".model.json";
 pub(crate) const SEAL_SCHEMA: u64 = 1;
@@ -43,7 +43,7 @@ impl Store {
     /// # Errors
     /// What the disk says. Then no half of a view is visible, and what was staged can be committed again or is a blob.
     pub fn commit(&self, model: &VerifiedModel, now: Timestamp) -> Result<CatalogRecord> {
-        let _gate = self.share_gate()?;
+        let _gate = self.share_gate(GATE_PATIENCE)?;
         let staged = model.staged();
         let root = self.view(&staged.manifest().view_path()?);
         let mut blobs = Vec::new();
@@ -136,6 +136,10 @@ impl Store {
         while let Some(folder) = folders.pop() {
             if let Some(record) = read_seal(&folder) {
                 found.push(SealedView { root: folder, record });
+                continue;
+            }
+            // Below a view that is going, or whose seal cannot be read, there are its files, and no views.
+            if folder.join(SEAL).exists() || folder.join(REMOVED).exists() {
                 continue;
             }
             folders.extend(subfolders(&folder)?);
@@ -245,13 +249,21 @@ fn open_to_readers(folder: &Path) -> Result<()> {
     Ok(fs_err::set_permissions(folder, PermissionsExt::from_mode(0o755))?)
 }
 
+/// What the seal of a view says. It is believed where that very model has its view: a file that only looks like a seal, or the
+/// seal of a store that was copied from elsewhere, says nothing.
 pub(crate) fn read_seal(root: &Path) -> Option<CatalogRecord> {
-    read(&root.join(SEAL))
+    read(&root.join(SEAL)).filter(|record| is_at_home(record, root))
+}
+
+fn is_at_home(record: &CatalogRecord, root: &Path) -> bool {
+    let reference: Option<ModelRef> = record.id.parse().ok();
+    let home = reference.and_then(|reference| reference.view_path(record.revision.as_deref()).ok());
+    record.root() == root && home.is_some_and(|home| root.ends_with(home))
 }
 
 /// What a view was whose removal was begun.
 pub(crate) fn read_mark(root: &Path) -> Option<CatalogRecord> {
-    read(&root.join(REMOVED))
+    read(&root.join(REMOVED)).filter(|record| is_at_home(record, root))
 }
 
 fn read(seal: &Path) -> Option<CatalogRecord> {

@@ -74,7 +74,7 @@ impl Engine {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
         let Self { lease, mut command, is_supervised } = self;
         if is_supervised {
-            return stand_by(lease, &mut command).await;
+            return stand_by(lease, command).await;
         }
         lease.inherit(true)?;
         // This does not come back, unless the program cannot be run.
@@ -84,13 +84,14 @@ impl Engine {
 }
 
 /// Runs the program beside us, hands signals on to it, and ends as it does.
-async fn stand_by(mut lease: Lease, command: &mut Command) -> Result<ExitCode, Failure> {
+async fn stand_by(mut lease: Lease, command: Command) -> Result<ExitCode, Failure> {
     let mut signals = Vec::new();
     for kind in HANDED_ON {
         signals.push((kind, signal(SignalKind::from_raw(kind.as_raw()))?));
     }
     let mut ended = signal(SignalKind::child())?;
-    let mut child = lease.spawn(command).map_err(|error| not_run(command.get_program(), &error))?;
+    let program = command.get_program().to_owned();
+    let mut child = lease.spawn(command).map_err(|error| not_run(&program, &error))?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     loop {
         if let Some(status) = child.try_wait()? {

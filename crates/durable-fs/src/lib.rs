@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use lock::{Lock, LockTrust, lock, lock_shared, lock_trust};
+pub use lock::{Lock, LockTrust, lock, lock_found, lock_shared, lock_shared_found, lock_trust};
 
 use rustix::{
     fs::{Mode, OFlags},
@@ -65,6 +65,15 @@ impl std::error::Error for Error {
             // Its text is ours already.
             Self::Io(error) => error.source(),
             _ => None,
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Io(error) => error,
+            other => Self::other(other.to_string()),
         }
     }
 }
@@ -116,6 +125,14 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         return Err(Error::NotOurs { path: path.to_owned(), reason: "it is larger than anything we write" });
     }
     Ok(Some(bytes))
+}
+
+/// Opens a file for reading and writing, which is created empty where it is missing.
+///
+/// # Errors
+/// [`Error::NotOurs`] for a symlink, for what is no file, and for another user's; [`Error::Io`].
+pub fn open_own(path: &Path) -> Result<File> {
+    create(path, OFlags::RDWR)
 }
 
 /// Appends one line to a file, in one write. A line that a dying process left unfinished is ended first.

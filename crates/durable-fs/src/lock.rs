@@ -21,7 +21,7 @@ use std::{
 
 use rustix::{fs::OFlags, io::Errno};
 
-use crate::{Error, Result, at, create};
+use crate::{Error, Result, at, create, open};
 
 /// How long two looks at a lock that somebody else holds are apart, at the most.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -66,6 +66,24 @@ pub fn lock(path: &Path, wait: Duration) -> Result<Lock> {
 /// As [`lock`].
 pub fn lock_shared(path: &Path, wait: Duration) -> Result<Lock> {
     acquire(path, create(path, OFlags::RDONLY)?, File::try_lock_shared, wait)
+}
+
+/// As [`lock`], on a file that is opened for reading only, and not created: `None` where there is none.
+///
+/// # Errors
+/// As [`lock`].
+pub fn lock_found(path: &Path, wait: Duration) -> Result<Option<Lock>> {
+    let file = open(path, OFlags::RDONLY)?;
+    file.map(|file| acquire(path, file, File::try_lock, wait)).transpose()
+}
+
+/// As [`lock_shared`], on a file that is not created: `None` where there is none.
+///
+/// # Errors
+/// As [`lock`].
+pub fn lock_shared_found(path: &Path, wait: Duration) -> Result<Option<Lock>> {
+    let file = open(path, OFlags::RDONLY)?;
+    file.map(|file| acquire(path, file, File::try_lock_shared, wait)).transpose()
 }
 
 fn acquire(

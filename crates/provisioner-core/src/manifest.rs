@@ -46,8 +46,14 @@ pub enum Locator {
     Streamed(String),
 }
 
-/// The name of the file that seals a view.
-const SEAL: &str = ".model.json";
+/// Names that the store needs in a folder of a model's files: of its seal, and of the mark of its removal.
+const RESERVED: [&str; 2] = [".model.json", ".removed.json"];
+
+/// The first name in some paths that is reserved, at any depth and in any letter case.
+fn reserved(paths: &HashSet<&RelativePath>) -> Option<&'static str> {
+    let mut names = paths.iter().flat_map(|path| path.as_str().split('/'));
+    names.find_map(|name| RESERVED.into_iter().find(|reserved| name.eq_ignore_ascii_case(reserved)))
+}
 
 /// Whether a path goes on where another one ends.
 fn has_file_as_folder(paths: &HashSet<&RelativePath>) -> bool {
@@ -68,8 +74,8 @@ impl Manifest {
             _ if files.is_empty() => Some("it has no files".to_owned()),
             _ if paths.len() < files.len() => Some("two files have one path".to_owned()),
             Entry::File(path) if !paths.contains(path) => Some(format!("`{path}` is not among its files")),
-            _ if paths.iter().any(|path| path.as_str().split('/').next() == Some(SEAL)) => {
-                Some(format!("`{SEAL}` is a name that the store needs"))
+            _ if reserved(&paths).is_some() => {
+                reserved(&paths).map(|name| format!("`{name}` is a name that the store needs"))
             }
             _ if has_file_as_folder(&paths) => Some("a file has the name of a folder".to_owned()),
             _ => None,
@@ -124,22 +130,35 @@ impl Manifest {
         self.files.iter().all(|file| matches!(file.locator, Locator::InPlace(_)))
     }
 
-    /// Where the view of a model that is not used in place lies, below the folder of all views:
-    /// `<scheme>/<name>/<revision>/<selection>`.
+    /// Where the view of a model that is not used in place lies: see [`ModelRef::view_path`].
     ///
     /// # Errors
     /// [`Error::UnsafePath`] when the revision makes no path.
     pub fn view_path(&self) -> Result<RelativePath> {
-        let (name, selection) = match &self.reference {
-            ModelRef::Hub(hub) => (hub.repo().to_owned(), hub.selection_key()),
-            other => (key_of(&other.id()), "all".to_owned()),
-        };
-        let revision = self.revision.as_deref().unwrap_or("none").replace('/', "%2F");
-        RelativePath::new(format!("{}/{name}/{revision}/{selection}", self.reference.scheme()))
+        self.reference.view_path(self.revision())
     }
 
     /// The size of all files, in bytes.
     pub fn size_bytes(&self) -> u64 {
         self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size))
+    }
+}
+
+impl ModelRef {
+    /// Where the view of a model at a revision lies, below the folder of all views:
+    /// `<scheme>/<name>/<revision>/<selection>`.
+    ///
+    /// # Errors
+    /// [`Error::UnsafePath`] when the revision makes no path, or a hidden one: those are of what is not finished.
+    pub fn view_path(&self, revision: Option<&str>) -> Result<RelativePath> {
+        let (name, selection) = match self {
+            Self::Hub(hub) => (hub.repo().to_owned(), hub.selection_key()),
+            other => (key_of(&other.id()), "all".to_owned()),
+        };
+        let revision = revision.unwrap_or("none").replace('/', "%2F");
+        if revision.starts_with('.') {
+            return Err(Error::UnsafePath { path: revision, reason: "a revision begins with no dot" });
+        }
+        RelativePath::new(format!("{}/{name}/{revision}/{selection}", self.scheme()))
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Seek, Write},
+    io::{Seek, Write},
     ops::Range,
     path::Path,
 };
@@ -46,11 +46,8 @@ pub(crate) struct Entries {
 impl Entries {
     /// Reads a journal; what is not there, or makes no sense, says nothing.
     pub(crate) fn read(path: &Path) -> Self {
-        let mut text = String::new();
-        let read = fs_err::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));
-        if read.is_err() {
-            return Self::default();
-        }
+        let bytes = durable_fs::read(path, MAX_BYTES).ok().flatten().unwrap_or_default();
+        let Ok(text) = String::from_utf8(bytes) else { return Self::default() };
         let mut lines = text.split_inclusive('\n').map_while(|line| line.strip_suffix('\n'));
         let subject = lines.next().and_then(|line| serde_json::from_str(line).ok());
         let mut entries = Self { subject, ..Self::default() };
@@ -88,7 +85,8 @@ impl Entries {
 impl Journal {
     /// Begins a journal anew, with the bytes that are there already.
     pub(crate) fn begin(path: &Path, subject: &Subject, have: &Ranges) -> Result<Self> {
-        let file = File::options().create(true).truncate(true).write(true).open(path)?;
+        let file = durable_fs::open_own(path).map_err(std::io::Error::from)?;
+        file.set_len(0)?;
         let mut journal = Self { file, lines: 0 };
         let mut text = serde_json::to_string(subject).map_err(std::io::Error::from)?;
         text.push('\n');

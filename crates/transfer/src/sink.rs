@@ -57,13 +57,15 @@ impl Sink {
     ) -> Result<(Self, Subject)> {
         let entries = Entries::read(journal);
         let boot = boot_id();
-        let file = File::options().create(true).truncate(false).read(true).write(true).open(data)?;
-        let length = file.metadata()?.len();
+        let file = durable_fs::open_own(data).map_err(std::io::Error::from)?;
+        // What lies behind the file's end is not of the file.
+        let length = file.metadata()?.len().min(subject.size);
+        file.set_len(length)?;
         let (subject, ranges) = match &entries.subject {
             Some(found) if found.size == subject.size && found.digest == subject.digest => {
                 let ranges = entries.ranges(&boot);
                 // A journal that knows more than the file has is of another file.
-                let fits = ranges.iter().all(|range| range.end <= length.min(subject.size));
+                let fits = ranges.iter().all(|range| range.end <= length);
                 let ranges = if fits { ranges } else { Ranges::default() };
                 (Subject { validator: found.validator.clone(), boot, ..subject.clone() }, ranges)
             }
