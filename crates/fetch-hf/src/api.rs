@@ -1,20 +1,29 @@
 //! What the Hub says of a repository.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt, mem};
 
 use provisioner_core::{
     ByteRange, Digest, DigestAlgorithm, FetchError, FetchErrorKind, RelativePath, reference::HubRef,
 };
 use reqwest::{Url, header::LINK};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
+};
 
-use crate::http::{Http, broken, invalid};
+use crate::http::{Http, broken, invalid, shorten, shown};
 
 /// No answer of the API is larger.
 const MAX_BODY_BYTES: usize = 64 << 20;
 
 /// More files and folders than any repository has.
 const MAX_ENTRIES: usize = 200_000;
+
+/// No name is longer; a longer one is not even looked at, for what is wrong with it would be told with the name.
+const MAX_NAME_BYTES: usize = 4096;
+
+/// All names of a listing together, over all its pages: they are held until its end.
+const MAX_NAMES_BYTES: usize = 64 << 20;
 
 /// A file in a commit's tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,32 +60,95 @@ struct Lfs {
     size: u64,
 }
 
+/// A page of a listing. It is not read past the number of entries that a whole listing may have.
+struct Page(Vec<Entry>);
+
+impl<'de> Deserialize<'de> for Page {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Page;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of files and folders")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Page, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = seq.next_element()? {
+                    if entries.len() == MAX_ENTRIES {
+                        return Err(A::Error::custom("the listing does not end"));
+                    }
+                    entries.push(entry);
+                }
+                Ok(Page(entries))
+            }
+        }
+
+        deserializer.deserialize_seq(Entries)
+    }
+}
+
+/// The names that a listing had so far.
+#[derive(Default)]
+struct Names {
+    seen: HashSet<RelativePath>,
+    bytes: usize,
+}
+
+impl Names {
+    /// The name of a file or a folder, which must be new.
+    fn add(&mut self, name: String) -> Result<RelativePath, String> {
+        if name.len() > MAX_NAME_BYTES {
+            return Err(format!("the listing has a name of {} bytes", name.len()));
+        }
+        self.bytes += name.len();
+        // Folders count too.
+        if self.bytes > MAX_NAMES_BYTES || self.seen.len() == MAX_ENTRIES {
+            return Err("the listing does not end".to_owned());
+        }
+        let path = RelativePath::new(name).map_err(|error| error.to_string())?;
+        match self.seen.insert(path.clone()) {
+            true => Ok(path),
+            false => Err(format!("the listing names `{path}` twice")),
+        }
+    }
+}
+
 impl Http {
     /// The commit that a revision names now: the one that is given, or else the reference's own.
     pub(crate) async fn commit_of(&self, hub: &HubRef, revision: Option<&str>) -> Result<String, FetchError> {
         let revision = revision.or(hub.revision()).unwrap_or("main");
         let url = self.address(&["api", "models"], hub.repo(), &["revision", revision]);
         let found: Revision = self.json(url.clone()).await?.0;
-        let is_commit = found.sha.len() == 40 && found.sha.bytes().all(|b| b.is_ascii_hexdigit());
-        if is_commit { Ok(found.sha.to_ascii_lowercase()) } else { Err(invalid(&url, "it names no commit")) }
+        if !is_commit(&found.sha) {
+            return Err(invalid(&url, "it names no commit"));
+        }
+        let commit = found.sha.to_ascii_lowercase();
+        if is_commit(revision) && !revision.eq_ignore_ascii_case(&commit) {
+            let what = format!("it answers with commit `{commit}` where `{revision}` was asked for");
+            return Err(invalid(&url, &what));
+        }
+        Ok(commit)
     }
 
     /// All files of a commit.
     pub(crate) async fn tree_of(&self, hub: &HubRef, commit: &str) -> Result<Vec<TreeFile>, FetchError> {
         let mut url = self.address(&["api", "models"], hub.repo(), &["tree", commit]);
         url.set_query(Some("recursive=true"));
-        let (mut files, mut seen) = (Vec::new(), HashSet::new());
+        let (mut files, mut names) = (Vec::new(), Names::default());
         loop {
-            let (page, next): (Vec<Entry>, _) = self.json(url.clone()).await?;
-            // Folders count too, and pages with nothing on them end nowhere.
-            if seen.len() + page.len() > MAX_ENTRIES || (page.is_empty() && next.is_some()) {
+            let (Page(page), next) = self.json(url.clone()).await?;
+            // Pages with nothing on them end nowhere.
+            if page.is_empty() && next.is_some() {
                 return Err(invalid(&url, "the listing does not end"));
             }
-            if !page.iter().all(|entry| seen.insert(entry.path.clone())) {
-                return Err(invalid(&url, "the listing names a file twice"));
-            }
-            for entry in page.into_iter().filter(|entry| entry.kind == "file") {
-                files.push(listed(entry).map_err(|what| invalid(&url, &what))?);
+            for mut entry in page {
+                let path = names.add(mem::take(&mut entry.path)).map_err(|what| invalid(&url, &what))?;
+                if entry.kind == "file" {
+                    files.push(listed(path, entry).map_err(|what| invalid(&url, &what))?);
+                }
             }
             match next {
                 Some(next) => url = next,
@@ -106,8 +178,19 @@ impl Http {
         url
     }
 
-    /// A document, and the address of the next page.
+    /// A document, and the address of the next page. Bytes that come, but hardly, are not waited for.
     pub(crate) async fn json<T: DeserializeOwned>(&self, url: Url) -> Result<(T, Option<Url>), FetchError> {
+        let deadline = self.api_deadline();
+        match tokio::time::timeout(deadline, self.document(url.clone())).await {
+            Ok(answered) => answered,
+            Err(_) => Err(FetchError::new(
+                FetchErrorKind::Unavailable,
+                format!("`{}` takes too long: its answer was not whole after {deadline:?}", shown(&url)),
+            )),
+        }
+    }
+
+    async fn document<T: DeserializeOwned>(&self, url: Url) -> Result<(T, Option<Url>), FetchError> {
         let answer = self.get(url, ByteRange::ALL).await?;
         let url = answer.url;
         let next = answer.response.headers().get(LINK).and_then(|link| next_page(link.to_str().ok()?));
@@ -131,13 +214,17 @@ impl Http {
             body.extend_from_slice(&piece);
         }
         let document = serde_json::from_slice(&body)
-            .map_err(|error| invalid(&url, &format!("no document came: {error}")))?;
+            .map_err(|error| invalid(&url, &format!("no document came: {}", shorten(&error.to_string()))))?;
         Ok((document, next))
     }
 }
 
-fn listed(entry: Entry) -> Result<TreeFile, String> {
-    let path = RelativePath::new(entry.path).map_err(|error| error.to_string())?;
+/// Whether a revision is a commit in full.
+fn is_commit(revision: &str) -> bool {
+    revision.len() == 40 && revision.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+fn listed(path: RelativePath, entry: Entry) -> Result<TreeFile, String> {
     let (digest, size) = match &entry.lfs {
         Some(lfs) => (Digest::new(DigestAlgorithm::Sha256, lfs.oid.trim_start_matches("sha256:")), lfs.size),
         None => (Digest::new(DigestAlgorithm::GitSha1, &entry.oid), entry.size),
@@ -169,6 +256,37 @@ pub(crate) fn unknown(what: String, choices: &[String]) -> FetchError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_bounded_one_by_one_and_all_together() {
+        let mut names = Names::default();
+        let part = "x".repeat(250);
+        let long = |n: usize| format!("{n:06}/{}", [part.as_str(); 16].join("/"));
+        let room = MAX_NAMES_BYTES / long(0).len();
+        for n in 0..room {
+            names.add(long(n)).unwrap();
+        }
+        assert_eq!(names.add(long(room)).unwrap_err(), "the listing does not end");
+        let mut names = Names::default();
+        for n in 0..MAX_ENTRIES {
+            names.add(n.to_string()).unwrap();
+        }
+        assert_eq!(names.add("x".into()).unwrap_err(), "the listing does not end");
+        let mut names = Names::default();
+        assert_eq!(names.add("x".repeat(4097)).unwrap_err(), "the listing has a name of 4097 bytes");
+        names.add("a/b".into()).unwrap();
+        assert_eq!(names.add("a/b".into()).unwrap_err(), "the listing names `a/b` twice");
+    }
+
+    #[test]
+    fn a_page_is_not_read_past_what_a_listing_may_have() {
+        let entry = r#"{"type":"","path":"","oid":""}"#;
+        let page =
+            |count: usize| serde_json::from_str::<Page>(&format!("[{}]", vec![entry; count].join(",")));
+        assert_eq!(page(MAX_ENTRIES).unwrap().0.len(), MAX_ENTRIES);
+        let error = page(MAX_ENTRIES + 1).map(|page| page.0.len()).unwrap_err().to_string();
+        assert!(error.starts_with("the listing does not end"), "{error}");
+    }
 
     #[test]
     fn finds_the_next_page() {

@@ -5,7 +5,12 @@
 //! so far was at the endpoint's own origin. Every hop is at a host that the policy allows; and one that leads from a public
 //! host to an address inside of a network, such as `169.254.169.254`, is followed only where the policy names it.
 
-use std::{error::Error as StdError, net::IpAddr, sync::OnceLock, time::Duration};
+use std::{
+    error::Error as StdError,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::OnceLock,
+    time::Duration,
+};
 
 use jiff::fmt::rfc2822::DateTimeParser;
 use provisioner_core::{ByteRange, FetchError, FetchErrorKind, Policy};
@@ -62,6 +67,11 @@ impl Http {
 
     pub(crate) fn endpoint(&self) -> &Url {
         &self.settings.endpoint
+    }
+
+    /// How long an answer of the API may take in all.
+    pub(crate) fn api_deadline(&self) -> Duration {
+        self.settings.api_deadline()
     }
 
     /// Whether an address is of the hub itself.
@@ -179,17 +189,43 @@ fn header_of(range: ByteRange) -> Option<String> {
 }
 
 /// Whether an address names this machine, or one of a network around it, by its number.
-fn is_inside(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+pub(crate) fn is_inside(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).trim_end_matches('.');
     match host.parse().map(|ip: IpAddr| ip.to_canonical()) {
-        Ok(IpAddr::V4(ip)) => {
-            ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified()
-        }
+        Ok(IpAddr::V4(ip)) => is_inside_v4(ip),
         Ok(IpAddr::V6(ip)) => {
-            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified()
+            ip.is_loopback()
+                || ip.is_unique_local()
+                || ip.is_unicast_link_local()
+                || ip.is_unspecified()
+                // Translated by the network itself, to wherever it likes (RFC 8215).
+                || ip.segments().starts_with(&[0x64, 0xff9b, 1])
+                || v4_within(ip).is_some_and(is_inside_v4)
         }
-        Err(_) => host == "localhost",
+        // Names below it are this machine too (RFC 6761).
+        Err(_) => host.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("localhost")),
     }
+}
+
+/// What the IANA's registry of special addresses does not call global, as far as a machine may have it.
+fn is_inside_v4(ip: Ipv4Addr) -> bool {
+    ip.is_loopback()
+        || ip.is_private()
+        || ip.is_link_local()
+        || ip.is_broadcast()
+        // This network, that of a carrier, that of a protocol, and that of measurements.
+        || matches!(ip.octets(), [0, ..] | [100, 64..=127, ..] | [192, 0, 0, _] | [198, 18..=19, ..])
+}
+
+/// The IPv4 address to which an IPv6 address leads: a compatible one, one of NAT64 (RFC 6052) or of 6to4 (RFC 3056).
+fn v4_within(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let (high, low) = match ip.segments() {
+        [0, 0, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            (high, low)
+        }
+        _ => return None,
+    };
+    Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
@@ -249,7 +285,7 @@ pub(crate) fn shown(url: &Url) -> String {
     shown.to_string()
 }
 
-fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
@@ -293,10 +329,58 @@ mod tests {
             "[fe80::1]",
             "[::ffff:10.0.0.1]",
             "localhost",
+            "localhost.",
+            "LOCALHOST",
+            "hub.localhost",
+            "hub.localhost.",
+            "127.0.0.1.",
+            "0.0.0.0",
+            "0.1.2.3",
+            "172.31.255.255",
+            "192.168.0.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "192.0.0.8",
+            "198.18.0.1",
+            "198.19.255.255",
+            "255.255.255.255",
+            "[::]",
+            "[::127.0.0.1]",
+            "[::10.0.0.1]",
+            "[::ffff:100.64.0.1]",
+            "[64:ff9b::a00:1]",
+            "[64:ff9b::169.254.169.254]",
+            "[64:ff9b:1::808:808]",
+            "[2002:a00:1::]",
+            "[fc00::1]",
+            "[fdff::1]",
+            "[febf::1]",
         ] {
             assert!(check(&format!("https://{inside}/x")), "{inside}");
         }
-        for outside in ["8.8.8.8", "[2001:db8::1]", "10.example", "hub.corp"] {
+        for outside in [
+            "8.8.8.8",
+            "1.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "192.0.1.1",
+            "198.17.255.255",
+            "198.20.0.0",
+            "172.32.0.0",
+            "[2001:db8::1]",
+            "[::ffff:8.8.8.8]",
+            "[::8.8.8.8]",
+            "[64:ff9b::808:808]",
+            "[64:ff9b:0:0:1::a00:1]",
+            "[2002:808:808::]",
+            "[fe00::1]",
+            "[fec0::1]",
+            "10.example",
+            "hub.corp",
+            "hub.corp.",
+            "localhost.example",
+            "notlocalhost",
+        ] {
             assert!(!check(&format!("https://{outside}/x")), "{outside}");
         }
     }

@@ -11,6 +11,9 @@ const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 /// How long a connection may be silent.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// An answer of the API has this long at least.
+const MIN_DEADLINE: Duration = Duration::from_secs(60);
+
 /// A secret that shows itself to nobody.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
@@ -39,6 +42,7 @@ pub struct HubSettings {
     pub(crate) endpoint: Url,
     pub(crate) token: Option<Token>,
     pub(crate) timeout: Duration,
+    deadline: Option<Duration>,
     #[cfg(feature = "xet")]
     pub(crate) xet: bool,
 }
@@ -66,6 +70,7 @@ impl HubSettings {
             endpoint,
             token: None,
             timeout: DEFAULT_TIMEOUT,
+            deadline: None,
             #[cfg(feature = "xet")]
             xet: true,
         })
@@ -76,6 +81,18 @@ impl HubSettings {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    /// How long an answer of the hub's API may take in all, with its redirects: five times the silence that is allowed, and a
+    /// minute at least, unless this says otherwise. The bytes of a file may take as long as they must.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    pub(crate) fn api_deadline(&self) -> Duration {
+        self.deadline.unwrap_or_else(|| self.timeout.saturating_mul(5).max(MIN_DEADLINE))
     }
 
     /// Whether files that the hub stores in Xet are fetched from there. They are, unless this says no; then they come by plain

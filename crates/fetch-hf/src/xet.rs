@@ -46,7 +46,7 @@ use xet::{
 
 use crate::{
     HubSettings,
-    http::{CONNECT, Http, USER_AGENT, invalid},
+    http::{CONNECT, Http, USER_AGENT, invalid, is_inside},
 };
 
 /// What the client below may hold of files that are on their way.
@@ -304,7 +304,7 @@ fn watched(pieces: ByteStream, length: u64, timeout: Duration, attempt: Attempt)
     Box::pin(stream::try_unfold((pieces, length, attempt), next))
 }
 
-/// The storage's address, which is as secure as the hub's. The client below takes other schemes too, some for files on this
+/// The storage's address, which is as secure as the hub's, and inside of a network only where the hub is. The client below takes other schemes too, some for files on this
 /// machine.
 fn storage_address(hub: &Url, text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "its storage has no address")?;
@@ -314,6 +314,10 @@ fn storage_address(hub: &Url, text: &str) -> Result<Url, &'static str> {
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("its storage has an address with credentials");
+    }
+    // As for redirects. With a policy that names hosts, nobody comes here.
+    if is_inside(&url) && !is_inside(hub) {
+        return Err("its storage has an address inside of a network");
     }
     Ok(url)
 }
@@ -420,6 +424,17 @@ mod tests {
         // As part of one, it refuses to work for those without.
         let group = session.xet.new_download_stream_group().unwrap().with_endpoint("http://127.0.0.1:1");
         group.build_blocking().unwrap();
+    }
+
+    #[test]
+    fn the_storage_of_a_public_hub_is_not_inside_of_a_network() {
+        let public = Url::parse("https://hub").unwrap();
+        let inside = Url::parse("https://10.0.0.1").unwrap();
+        for place in ["https://169.254.169.254", "https://localhost.", "https://[::ffff:10.0.0.2]/cas"] {
+            assert!(storage_address(&public, place).is_err(), "{place}");
+            assert!(storage_address(&inside, place).is_ok(), "{place}");
+        }
+        assert!(storage_address(&inside, "https://cas").is_ok());
     }
 
     #[test]

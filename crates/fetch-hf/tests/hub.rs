@@ -8,6 +8,7 @@ use futures_util::TryStreamExt;
 use provisioner_core::{
     ByteRange, FetchError, FetchErrorKind, Manifest, ModelFetcher, ModelRef, ResolveRequest,
 };
+use serde_json::json;
 use testkit::{
     Hub, conformance,
     hub::{At, Fault, FaultKind, Origin, Refusal},
@@ -141,6 +142,68 @@ async fn hostile_names_are_refused() {
         let error = resolve(&fetcher(&hub), "hf:org/repo/a.gguf").await.unwrap_err();
         assert_eq!(error.kind, FetchErrorKind::Invalid, "{name:?}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_folder_has_a_name_as_a_file_has() {
+    for name in ["../../x".to_owned(), "a/".repeat(3000) + "a", "x".repeat(10 << 20)] {
+        let hub = Hub::start();
+        hub.repo("org/repo").lfs("a.gguf", "x").publish();
+        hub.fault(Fault::on("*").kind(FaultKind::Entries(vec![name.clone()])));
+        hub.fault(Fault::on("*").kind(FaultKind::Listed(name, json!({ "type": "directory" }))));
+        let error = resolve(&fetcher(&hub), "hf:org/repo/a.gguf").await.unwrap_err();
+        assert_eq!(error.kind, FetchErrorKind::Invalid, "{error}");
+        assert!(error.to_string().len() < 1000, "what the hub says is not repeated at length");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_document_is_not_repeated_at_length() {
+    let hub = Hub::start();
+    hub.repo("org/repo").lfs("a.gguf", "x").publish();
+    let size = json!({ "size": "x".repeat(1 << 20) });
+    hub.fault(Fault::on("*").kind(FaultKind::Listed("a.gguf".into(), size)));
+    let error = resolve(&fetcher(&hub), "hf:org/repo/a.gguf").await.unwrap_err();
+    assert_eq!(error.kind, FetchErrorKind::Invalid);
+    assert!(error.to_string().len() < 1000, "{} bytes", error.to_string().len());
+}
+
+#[tokio::test]
+async fn an_answer_that_trickles_is_given_up() {
+    let hub = Hub::start();
+    hub.repo("org/repo").lfs("a.gguf", "x").publish();
+    // A byte now and then, never too late for the timeout.
+    hub.limit_rate(Some(20));
+    let settings = HubSettings::new(Some(&hub.endpoint())).unwrap();
+    let settings = settings.timeout(Duration::from_secs(2)).deadline(Duration::from_millis(500));
+    let fetcher = HubFetcher::new(settings);
+    let slow = tokio::time::timeout(Duration::from_secs(5), resolve(&fetcher, "hf:org/repo/a.gguf")).await;
+    let slow = slow.expect("it is given up").unwrap_err();
+    assert_eq!(slow.kind, FetchErrorKind::Unavailable, "{slow}");
+    assert!(slow.to_string().contains("takes too long"), "{slow}");
+}
+
+#[tokio::test]
+async fn a_commit_that_is_asked_for_is_the_one_that_is_given() {
+    let hub = Hub::start();
+    let commit = hub.repo("org/repo").lfs("a.gguf", "x").publish();
+    let other = hub.repo("org/repo").lfs("a.gguf", "y").publish();
+    let answer = Refusal::status(200).body(json!({ "sha": other.as_str() }).to_string());
+    hub.fault(Fault::on("/api/models/org/repo/revision/").kind(FaultKind::Refuse(answer)));
+    let fetcher = fetcher(&hub);
+    let mut pinned = ResolveRequest::new(reference("hf:org/repo/a.gguf"));
+    pinned.revision = Some(commit.to_ascii_uppercase());
+    for request in [ResolveRequest::new(reference(&format!("hf:org/repo@{commit}/a.gguf"))), pinned] {
+        let error = fetcher.resolve(&request).await.unwrap_err();
+        assert_eq!(error.kind, FetchErrorKind::Invalid);
+        let told = error.to_string().to_ascii_lowercase();
+        assert!(told.contains(commit.as_str()) && told.contains(other.as_str()), "{told}");
+    }
+    let branch = resolve(&fetcher, "hf:org/repo/a.gguf").await.unwrap();
+    assert_eq!(branch.revision(), Some(other.as_str()), "a branch is where the hub says");
+    let same =
+        resolve(&fetcher, &format!("hf:org/repo@{}/a.gguf", other.to_ascii_uppercase())).await.unwrap();
+    assert_eq!(same.revision(), Some(other.as_str()));
 }
 
 #[tokio::test]
