@@ -227,6 +227,19 @@ async fn many_processes_may_adopt_one_file() {
 }
 
 #[tokio::test]
+async fn the_same_bytes_twice_in_one_model_are_copied_too() {
+    let bench = Workbench::new();
+    bench.hub.repo("org/repo").file("a.json", "{}").file("d/b.json", "{}").publish();
+    bench.foreign(&format!("hub/models--org--repo/blobs/{}", git_sha1(b"{}")), b"{}");
+    for mode in [AdoptMode::Copy, AdoptMode::Link] {
+        let provisioner = bench.adopter(mode);
+        let id = "hf:org/repo?include=*".parse().unwrap();
+        assert_eq!(provisioner.ensure_present(&id, None).await.unwrap().files.len(), 2, "{mode:?}");
+        provisioner.remove(&id).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_local_model_is_none_of_this() {
     let bench = Workbench::new();
     let path = bench.foreign("plain/a.gguf", "GGUF");

@@ -124,6 +124,24 @@ async fn it_frees_what_it_said_and_the_least_recently_used_first() {
 }
 
 #[tokio::test]
+async fn a_record_that_cannot_be_read_keeps_its_own_model_alone() {
+    for damage in ["{", r#"{"schema_version": 999}"#] {
+        let bench = Workbench::new();
+        let provisioner = three(&bench).await;
+        let model = provisioner.locate(&reference(&id("a"))).await.unwrap().unwrap();
+        let key = hex::encode(Sha256::digest(id("a")));
+        let record = bench.cache().join("catalog-v1").join(&key[..2]).join(format!("{}.json", &key[2..]));
+        fs_err::write(record, damage).unwrap();
+        let done = evict(&provisioner, to(0)).await;
+        assert_eq!(ids(&done), [id("b"), id("c")], "{damage}");
+        assert!(
+            model.local_path.join("own.gguf").exists() && model.local_path.join(".model.json").exists(),
+            "{damage}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_was_used_since_the_plan_stays() {
     let bench = Workbench::new();
     let provisioner = three(&bench).await;

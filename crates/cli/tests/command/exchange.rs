@@ -104,6 +104,19 @@ fn a_folder_that_was_tampered_with_is_refused() {
 }
 
 #[test]
+fn a_revision_that_is_no_commit_is_refused() {
+    let bench = Workbench::new();
+    let before = exported(&bench);
+    let commit = before["revision"].as_str().unwrap();
+    for revision in [".gone.evil", "main", "..", "a/b"] {
+        write_seal(&bench, &format!("\"{commit}\""), &format!("\"{revision}\""));
+        fails(&bench.run(&["import", "out"]), 2, &["is no commit"]);
+        write_seal(&bench, &format!("\"{revision}\""), &format!("\"{commit}\""));
+    }
+    assert_eq!(bench.run(&["import", "out"]).status, 0);
+}
+
+#[test]
 fn a_pin_counts_before_what_a_folder_says() {
     let bench = Workbench::new();
     let tree = exported(&bench)["digest"]["value"].as_str().unwrap().to_owned();
