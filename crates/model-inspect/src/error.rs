@@ -1,0 +1,98 @@
+//! What can be wrong with a model's files.
+
+use std::io;
+
+use provisioner_core::ErrorCode;
+
+/// A result with this crate's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A model cannot be read, or must not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("{}cannot be read", at(file.as_deref()))]
+    Io {
+        /// The file, where its name is known.
+        file: Option<String>,
+        /// What the operating system or the source said.
+        source: io::Error,
+    },
+    /// The format is known, and this version of it is not read.
+    #[error("{}{reason}", at(file.as_deref()))]
+    Unsupported {
+        /// The file, where its name is known.
+        file: Option<String>,
+        /// Which version it is, and which ones are read.
+        reason: String,
+    },
+    /// The bytes contradict their format, or themselves.
+    #[error("{}{reason}{}", at(file.as_deref()), offset.map(|offset| format!(" (at byte {offset})")).unwrap_or_default())]
+    Unsound {
+        /// The file, where its name is known.
+        file: Option<String>,
+        /// Where in the file.
+        offset: Option<u64>,
+        /// What was expected, and what is there.
+        reason: String,
+    },
+    /// A file of the model is not there.
+    #[error("{}{reason}", at(file.as_deref()))]
+    Incomplete {
+        /// The file that names it, where one does.
+        file: Option<String>,
+        /// What is missing.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Io { source, .. } => ErrorCode::of_io(source),
+            Self::Unsupported { .. } | Self::Unsound { .. } => ErrorCode::Rejected,
+            Self::Incomplete { .. } => ErrorCode::MissingShard,
+        }
+    }
+
+    /// The same error, naming the file that it is about, where it named none.
+    #[must_use]
+    pub fn in_file(mut self, name: &str) -> Self {
+        let (Self::Io { file, .. }
+        | Self::Unsupported { file, .. }
+        | Self::Unsound { file, .. }
+        | Self::Incomplete { file, .. }) = &mut self;
+        file.get_or_insert_with(|| name.to_owned());
+        self
+    }
+
+    pub(crate) fn unsound(reason: impl Into<String>) -> Self {
+        Self::Unsound { file: None, offset: None, reason: reason.into() }
+    }
+
+    pub(crate) fn unsound_at(offset: u64, reason: impl Into<String>) -> Self {
+        Self::Unsound { file: None, offset: Some(offset), reason: reason.into() }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(source: io::Error) -> Self {
+        Self::Io { file: None, source }
+    }
+}
+
+fn at(file: Option<&str>) -> String {
+    file.map(|file| format!("`{file}`: ")).unwrap_or_default()
+}
+
+/// A name out of a file, for a message: escaped, and cut where it is long.
+pub(crate) fn quoted(name: &str) -> String {
+    const SHOWN_CHARS: usize = 80;
+    let mut shown: String = name.chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect();
+    if name.chars().nth(SHOWN_CHARS).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}

@@ -1,0 +1,204 @@
+//! What a header tells of its model.
+
+use std::collections::BTreeMap;
+
+use provisioner_core::Format;
+
+use super::{Header, Value, file_type_name};
+use crate::{KvLayer, ModelInfo, RopeScaling, TypeShare};
+
+/// More layers than this are no model's, and are not counted one by one.
+const MAX_LAYERS: u64 = 1024;
+
+/// Keys below the architecture whose models keep something else than one key and one value for each token: recurrent
+/// state, compressed keys, an encoder's output.
+const OTHER_CACHES: [(&str, &str); 11] = [
+    ("ssm.", "it has recurrent layers"),
+    ("wkv.", "it has recurrent layers"),
+    ("shortconv.", "it has recurrent layers"),
+    ("kda.", "it has recurrent layers"),
+    ("token_shift_count", "it has recurrent layers"),
+    ("attention.kv_lora_rank", "its keys and values are compressed (MLA)"),
+    ("attention.key_length_mla", "its keys and values are compressed (MLA)"),
+    ("attention.compress", "its keys and values are compressed"),
+    ("attention.indexer.", "it keeps an index beside its keys and values"),
+    ("decoder_", "it has an encoder"),
+    ("full_attention_interval", "it has recurrent layers"),
+];
+
+/// The keys of a header that stand below its architecture.
+struct Hyper<'a> {
+    header: &'a Header,
+    architecture: &'a str,
+}
+
+impl Hyper<'_> {
+    fn value(&self, key: &str) -> Option<&Value> {
+        self.header.value(&format!("{}.{key}", self.architecture))
+    }
+
+    /// A count; the greatest where each layer has its own.
+    fn count(&self, key: &str) -> Option<u64> {
+        match self.value(key)? {
+            Value::Array(array) => array.items.iter().filter_map(Value::as_u64).max(),
+            value => value.as_u64(),
+        }
+    }
+
+    /// The count of one layer.
+    fn of_layer(&self, key: &str, layer: usize) -> Option<u64> {
+        match self.value(key)? {
+            Value::Array(array) => array.items.get(layer)?.as_u64(),
+            value => value.as_u64(),
+        }
+    }
+
+    /// The width of a head's keys or values, where the header has no key for it.
+    fn head_width(&self) -> Option<u64> {
+        self.count("embedding_length")?.checked_div(self.of_layer("attention.head_count", 0)?)
+    }
+}
+
+/// What the header of a model, or of its first shard, tells. Tensors and sizes are not among it.
+pub(crate) fn describe(header: &Header) -> ModelInfo {
+    let text = |key: &str| header.text(key).filter(|text| !text.is_empty()).map(str::to_owned);
+    let mut info = ModelInfo::unknown(Format::Gguf, 0);
+    info.name = text("general.name");
+    info.license = text("general.license");
+    info.base_models = base_models(header);
+    info.quantization = header.count("general.file_type").and_then(file_type_name).map(str::to_owned);
+    info.tokenizer_model = text("tokenizer.ggml.model");
+    info.tokenizer_pre = text("tokenizer.ggml.pre");
+    info.special_tokens = special_tokens(header);
+    info.has_chat_template =
+        Some(header.values().keys().any(|key| key.starts_with("tokenizer.chat_template")));
+    let tokens = header.value("tokenizer.ggml.tokens").and_then(Value::as_array).map(|array| array.len);
+    info.vocab_size = tokens;
+    info.architecture = text("general.architecture");
+    let Some(architecture) = header.text("general.architecture") else { return info };
+    let hyper = Hyper { header, architecture };
+    info.ctx_max = hyper.count("context_length");
+    info.layers = hyper.count("block_count");
+    info.heads = hyper.count("attention.head_count");
+    info.kv_heads = hyper.count("attention.head_count_kv").or(info.heads);
+    info.embedding_length = hyper.count("embedding_length");
+    info.vocab_size = hyper.count("vocab_size").or(tokens);
+    info.key_length = hyper.count("attention.key_length").or(hyper.head_width());
+    info.value_length = hyper.count("attention.value_length").or(hyper.head_width());
+    info.sliding_window = hyper.count("attention.sliding_window").filter(|window| *window > 0);
+    info.experts = hyper.count("expert_count").filter(|count| *count > 0);
+    info.experts_used = hyper.count("expert_used_count").filter(|count| *count > 0);
+    info.rope_scaling = rope_scaling(&hyper);
+    info
+}
+
+/// What the tensors of each type come to, for one file.
+pub(crate) fn add_types(header: &Header, types: &mut BTreeMap<String, TypeShare>) {
+    for (kind, total) in header.types() {
+        let share = TypeShare { tensors: total.tensors, elements: total.elements, bytes: total.bytes };
+        types.entry(kind.to_string()).or_insert(TypeShare::NOTHING).add(share);
+    }
+}
+
+fn rope_scaling(hyper: &Hyper) -> Option<RopeScaling> {
+    let scaling = RopeScaling {
+        kind: hyper.value("rope.scaling.type").and_then(Value::as_str).map(str::to_owned),
+        // Before version 3 of the converter, the factor was `rope.scale_linear`.
+        factor: hyper
+            .value("rope.scaling.factor")
+            .or(hyper.value("rope.scale_linear"))
+            .and_then(Value::as_f64),
+        original_ctx: hyper.count("rope.scaling.original_context_length"),
+    };
+    (scaling != RopeScaling::default()).then_some(scaling)
+}
+
+/// `tokenizer.ggml.eos_token_id` is `eos`, and so on.
+fn special_tokens(header: &Header) -> BTreeMap<String, Vec<u64>> {
+    let name = |key: &str| Some(key.strip_prefix("tokenizer.ggml.")?.strip_suffix("_token_id")?.to_owned());
+    let special = |(key, value): (&String, &Value)| Some((name(key)?, vec![value.as_u64()?]));
+    header.values().iter().filter_map(special).collect()
+}
+
+/// The models that it was made from: where they are, or else what they are called.
+fn base_models(header: &Header) -> Vec<String> {
+    let count = header.count("general.base_model.count").unwrap_or(0).min(MAX_LAYERS);
+    let of = |index: u64, key: &str| header.text(&format!("general.base_model.{index}.{key}"));
+    (0..count).filter_map(|index| of(index, "repo_url").or(of(index, "name"))).map(str::to_owned).collect()
+}
+
+/// What each layer keeps of a token, or why that is not known.
+pub(crate) fn memory(header: &Header) -> Result<Vec<KvLayer>, String> {
+    let architecture = header.text("general.architecture").ok_or("it names no architecture")?;
+    let hyper = Hyper { header, architecture };
+    for (key, reason) in OTHER_CACHES {
+        let below = format!("{architecture}.{key}");
+        if header.values().keys().any(|key| key.starts_with(&below)) {
+            return Err(reason.to_owned());
+        }
+    }
+    if hyper.value("attention.causal").and_then(Value::as_bool) == Some(false) {
+        return Err("it is no model that writes on from a text".to_owned());
+    }
+    let missing = |key: &str| format!("its header has no usable `{architecture}.{key}`");
+    let layers = hyper.count("block_count").filter(|layers| *layers <= MAX_LAYERS);
+    let layers = layers.ok_or_else(|| missing("block_count"))?;
+    let shared = hyper.count("attention.shared_kv_layers").unwrap_or(0);
+    let own = usize::try_from(layers.saturating_sub(shared)).unwrap_or(0);
+    let windows = Windows::of(&hyper);
+    (0..own).map(|layer| kv_layer(&hyper, &windows, layer).ok_or_else(|| missing("attention.*"))).collect()
+}
+
+fn kv_layer(hyper: &Hyper, windows: &Windows, layer: usize) -> Option<KvLayer> {
+    let heads = match hyper.value("attention.head_count_kv") {
+        Some(_) => hyper.of_layer("attention.head_count_kv", layer)?,
+        None => hyper.of_layer("attention.head_count", layer)?,
+    };
+    if heads == 0 {
+        // A layer without attention.
+        return Some(KvLayer { key_width: 0, value_width: 0, window: None });
+    }
+    let window = windows.of_layer(layer);
+    let width = |key: &str| {
+        let own = window.and(hyper.count(&format!("{key}_swa")));
+        own.or_else(|| hyper.of_layer(key, layer)).or_else(|| hyper.head_width())
+    };
+    // Layers with windows have heads of their own width, and which ones those are is not told.
+    if !windows.is_told() && hyper.value("attention.key_length_swa").is_some() {
+        return None;
+    }
+    let (key, value) = (width("attention.key_length")?, width("attention.value_length")?);
+    Some(KvLayer { key_width: heads.checked_mul(key)?, value_width: heads.checked_mul(value)?, window })
+}
+
+/// Which layers look only at the last tokens. A header that tells of a window and not which layers have one is read as
+/// if none had, so that the estimate is never too low.
+struct Windows<'a> {
+    tokens: Option<u64>,
+    pattern: Option<&'a Value>,
+}
+
+impl<'a> Windows<'a> {
+    fn of(hyper: &'a Hyper) -> Self {
+        Self {
+            tokens: hyper.count("attention.sliding_window").filter(|tokens| *tokens > 0),
+            pattern: hyper.value("attention.sliding_window_pattern"),
+        }
+    }
+
+    fn is_told(&self) -> bool {
+        self.tokens.is_some() && self.pattern.is_some()
+    }
+
+    fn of_layer(&self, layer: usize) -> Option<u64> {
+        let has_window = match self.pattern? {
+            Value::Array(array) => array.items.get(layer)?.as_bool()?,
+            // One layer of so many sees everything; the first of them, as that is never too low.
+            value => match value.as_u64()? {
+                0 => true,
+                every => u64::try_from(layer).ok()? % every != 0,
+            },
+        };
+        self.tokens.filter(|_| has_window)
+    }
+}

@@ -1,0 +1,216 @@
+//! The values of a header's keys.
+
+use crate::{Error, Result, error::quoted, window::Window};
+
+/// Strings up to this length are kept; of longer ones only the length is known.
+const KEPT_TEXT_BYTES: u64 = 64 << 10;
+/// Arrays of numbers up to this length are kept, for there may be one for each layer.
+const KEPT_ITEMS: u64 = 1024;
+/// How deep arrays may lie in arrays. No file is known that has any in another.
+const MAX_DEPTH: u32 = 4;
+
+/// The types of values, "`gguf_metadata_value_type`".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names are the format's own")]
+pub enum ValueKind {
+    U8,
+    I8,
+    U16,
+    I16,
+    U32,
+    I32,
+    F32,
+    Bool,
+    String,
+    Array,
+    U64,
+    I64,
+    F64,
+}
+
+impl ValueKind {
+    fn of(number: u32) -> Option<Self> {
+        Some(match number {
+            0 => Self::U8,
+            1 => Self::I8,
+            2 => Self::U16,
+            3 => Self::I16,
+            4 => Self::U32,
+            5 => Self::I32,
+            6 => Self::F32,
+            7 => Self::Bool,
+            8 => Self::String,
+            9 => Self::Array,
+            10 => Self::U64,
+            11 => Self::I64,
+            12 => Self::F64,
+            _ => return None,
+        })
+    }
+
+    /// How many bytes a value has at least; exactly so many where it is a number.
+    const fn least_bytes(self) -> u64 {
+        match self {
+            Self::U8 | Self::I8 | Self::Bool => 1,
+            Self::U16 | Self::I16 => 2,
+            Self::U32 | Self::I32 | Self::F32 => 4,
+            Self::U64 | Self::I64 | Self::F64 | Self::String => 8,
+            Self::Array => 12,
+        }
+    }
+}
+
+/// A value, or what is kept of it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// A number that is not negative by its type.
+    Unsigned(u64),
+    /// A number that may be negative.
+    Signed(i64),
+    /// A number with a fraction; exact, also where the file has 32 bits.
+    Float(f64),
+    /// True or false.
+    Bool(bool),
+    /// A string. Bytes that are not UTF-8 are replaced.
+    Text(String),
+    /// A string of more than 64 KiB, which is not kept.
+    LongText {
+        /// How many bytes it has.
+        bytes: u64,
+    },
+    /// An array.
+    Array(Array),
+}
+
+/// An array, or what is kept of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// The type of its elements.
+    pub kind: ValueKind,
+    /// How many there are.
+    pub len: u64,
+    /// The elements, where they are at most 1,024 numbers; else none.
+    pub items: Vec<Value>,
+}
+
+impl Value {
+    /// The value as a count.
+    pub fn as_u64(&self) -> Option<u64> {
+        match self {
+            Self::Unsigned(number) => Some(*number),
+            Self::Signed(number) => u64::try_from(*number).ok(),
+            _ => None,
+        }
+    }
+
+    /// The value as a number with a fraction, where it is one.
+    pub fn as_f64(&self) -> Option<f64> {
+        if let Self::Float(number) = self { Some(*number) } else { None }
+    }
+
+    /// The value as a truth.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(value) => Some(*value),
+            _ => self.as_u64().map(|number| number != 0),
+        }
+    }
+
+    /// The value as text.
+    pub fn as_str(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    /// The value as an array.
+    pub fn as_array(&self) -> Option<&Array> {
+        if let Self::Array(array) = self { Some(array) } else { None }
+    }
+
+    /// Reads the type and the value of a key.
+    pub(super) fn read(window: &mut Window, key: &str) -> Result<Self> {
+        let kind = read_kind(window, key)?;
+        match kind {
+            ValueKind::Array => read_array(window, key, 0).map(Self::Array),
+            ValueKind::String => read_text(window, key),
+            number => read_number(window, number, key),
+        }
+    }
+}
+
+fn read_kind(window: &mut Window, key: &str) -> Result<ValueKind> {
+    let offset = window.offset();
+    let number = window.u32("the type of a value")?;
+    ValueKind::of(number).ok_or_else(|| {
+        Error::unsound_at(offset, format!("{} has type {number}, and types are 0 to 12", quoted(key)))
+    })
+}
+
+fn read_text(window: &mut Window, key: &str) -> Result<Value> {
+    let bytes = window.u64("the length of a string")?;
+    if bytes > KEPT_TEXT_BYTES {
+        window.skip(bytes, &quoted(key))?;
+        return Ok(Value::LongText { bytes });
+    }
+    let text = window.take(usize::try_from(bytes).unwrap_or(usize::MAX), "a string")?;
+    Ok(Value::Text(String::from_utf8_lossy(text).into_owned()))
+}
+
+fn read_number(window: &mut Window, kind: ValueKind, key: &str) -> Result<Value> {
+    let what = "a number";
+    Ok(match kind {
+        ValueKind::U8 => Value::Unsigned(u8::from_le_bytes(window.array(what)?).into()),
+        ValueKind::U16 => Value::Unsigned(u16::from_le_bytes(window.array(what)?).into()),
+        ValueKind::U32 => Value::Unsigned(window.u32(what)?.into()),
+        ValueKind::U64 => Value::Unsigned(window.u64(what)?),
+        ValueKind::I8 => Value::Signed(i8::from_le_bytes(window.array(what)?).into()),
+        ValueKind::I16 => Value::Signed(i16::from_le_bytes(window.array(what)?).into()),
+        ValueKind::I32 => Value::Signed(i32::from_le_bytes(window.array(what)?).into()),
+        ValueKind::I64 => Value::Signed(i64::from_le_bytes(window.array(what)?)),
+        ValueKind::F32 => Value::Float(f32::from_le_bytes(window.array(what)?).into()),
+        ValueKind::F64 => Value::Float(f64::from_le_bytes(window.array(what)?)),
+        ValueKind::Bool => match window.array(what)? {
+            [0] => Value::Bool(false),
+            [1] => Value::Bool(true),
+            [other] => {
+                let reason = format!("{} is a truth of {other}, and truths are 0 or 1", quoted(key));
+                return Err(Error::unsound_at(window.offset(), reason));
+            }
+        },
+        // Neither is a number, and no caller asks for one.
+        ValueKind::String | ValueKind::Array => {
+            return Err(Error::unsound(format!("{} is no number", quoted(key))));
+        }
+    })
+}
+
+/// Reads an array: numbers, where they are few; else only how many elements there are.
+fn read_array(window: &mut Window, key: &str, depth: u32) -> Result<Array> {
+    let offset = window.offset();
+    if depth >= MAX_DEPTH {
+        let reason = format!("{} has arrays more than {MAX_DEPTH} deep", quoted(key));
+        return Err(Error::unsound_at(offset, reason));
+    }
+    let kind = read_kind(window, key)?;
+    let len = window.u64("the length of an array")?;
+    let bytes = len.checked_mul(kind.least_bytes()).ok_or_else(|| {
+        Error::unsound_at(
+            offset,
+            format!("truncated: {} has {len} elements, more than any file", quoted(key)),
+        )
+    })?;
+    window.expect(bytes, "an array")?;
+    let mut items = Vec::new();
+    match kind {
+        ValueKind::String => window.skip_strings(len)?,
+        ValueKind::Array => (0..len).try_for_each(|_| read_array(window, key, depth + 1).map(drop))?,
+        number if len <= KEPT_ITEMS => {
+            for _ in 0..len {
+                items.push(read_number(window, number, key)?);
+            }
+        }
+        _ => window.skip(bytes, "an array")?,
+    }
+    Ok(Array { kind, len, items })
+}

@@ -1,0 +1,225 @@
+//! A whole model: which of its files are weights, whether they fit together, and what they tell.
+
+use std::path::Path;
+
+use provisioner_core::{Format, RelativePath, reference::ShardName};
+
+use crate::{
+    ByteSource, Error, KvLayer, ListedFile, LocalFiles, MemoryEstimate, ModelInfo, ModelSource, Result, gguf,
+    safetensors,
+};
+
+/// What was found of a model.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// What it says of itself.
+    pub info: ModelInfo,
+    /// What it needs.
+    pub memory: MemoryEstimate,
+    /// What could not be checked, as sentences' fragments.
+    pub notes: Vec<String>,
+}
+
+/// Inspects a file (with the other shards of its set) or a folder.
+///
+/// ```
+/// use testkit::FakeModel;
+///
+/// let dir = std::env::temp_dir().join("model-inspect-doc");
+/// let file = FakeModel::gguf().write_to(&dir, "tiny")?.remove(0);
+/// let inspection = model_inspect::inspect(&file)?;
+/// assert_eq!(inspection.info.ctx_max, Some(256));
+/// assert_eq!(inspection.info.quantization.as_deref(), Some("F16"));
+/// # std::fs::remove_dir_all(dir)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Incomplete`] and [`Error::Unsound`] as [`inspect_model`] and [`LocalFiles::at`] say.
+pub fn inspect(path: &Path) -> Result<Inspection> {
+    inspect_model(&LocalFiles::at(path)?)
+}
+
+/// Inspects the files of a model: reads the header of each file of weights, and what describes them; checks each, and
+/// whether they fit together. Files that are no weights are not judged.
+///
+/// # Errors
+/// [`Error::Io`] where a file cannot be read; [`Error::Unsupported`] and [`Error::Unsound`] where one is not what its name
+/// or its beginning says, or contradicts another; [`Error::Incomplete`] where one is missing.
+pub fn inspect_model(model: &dyn ModelSource) -> Result<Inspection> {
+    let size_bytes = model.files().iter().fold(0, |sum, file| file.size_bytes.saturating_add(sum));
+    let mut ggufs = Vec::new();
+    for set in gguf_sets(model)? {
+        ggufs.push(GgufModel::read(model, &set)?);
+    }
+    let repository = safetensors::inspect_repository(model)?;
+    let mut found = if ggufs.is_empty() {
+        repository.unwrap_or_else(|| nothing("it has no file of weights that is known here"))
+    } else {
+        let notes = ggufs.iter().flat_map(|model| model.notes.clone()).collect();
+        let main = main_model(model, ggufs);
+        let mut found = main.map_or_else(several, GgufModel::into_inspection);
+        found.notes = notes;
+        found
+    };
+    found.info.size_bytes = size_bytes;
+    Ok(found)
+}
+
+fn nothing(why: &str) -> Inspection {
+    let memory = MemoryEstimate::new(None, Err(why.to_owned()), None);
+    Inspection { info: ModelInfo::default(), memory, notes: Vec::new() }
+}
+
+/// Several models in one folder: which of them an engine will take is its own choice.
+fn several() -> Inspection {
+    let mut found = nothing("it has several models");
+    found.info.format = Format::Gguf;
+    found
+}
+
+/// Opens a file, with its name in errors.
+pub(crate) fn open<'a>(model: &'a dyn ModelSource, path: &RelativePath) -> Result<Box<dyn ByteSource + 'a>> {
+    model.open(path).map_err(|error| Error::from(error).in_file(path.as_str()))
+}
+
+/// Whether a file is in a format, by its first bytes where they were seen, or by its name.
+pub(crate) fn is_in(file: &ListedFile, format: Format) -> bool {
+    let ending = Path::new(file.path.file_name()).extension().and_then(|ending| ending.to_str());
+    file.format == Some(format) || ending.is_some_and(|ending| ending.eq_ignore_ascii_case(format.as_str()))
+}
+
+/// A model in GGUF: one file, or a set of shards.
+struct GgufModel {
+    path: RelativePath,
+    kind: Option<String>,
+    info: ModelInfo,
+    layers: Result<Vec<KvLayer>, String>,
+    notes: Vec<String>,
+}
+
+/// The files of GGUF, those of one set together. A set must have all its shards.
+fn gguf_sets(model: &dyn ModelSource) -> Result<Vec<Vec<RelativePath>>> {
+    let mut sets = Vec::new();
+    for file in model.files() {
+        if !is_in(file, Format::Gguf) && !begins_as_gguf(model, file)? {
+            continue;
+        }
+        let Some(shard) = ShardName::parse(file.path.file_name()) else {
+            sets.push(vec![file.path.clone()]);
+            continue;
+        };
+        let siblings = complete_set(model, &file.path, &shard)?;
+        if shard.number() == 1 {
+            sets.push(siblings);
+        }
+    }
+    Ok(sets)
+}
+
+/// All files of a shard's set, after a look whether they are there: the first, or for the first all.
+pub(crate) fn complete_set(
+    model: &dyn ModelSource,
+    path: &RelativePath,
+    shard: &ShardName,
+) -> Result<Vec<RelativePath>> {
+    let siblings = siblings(path, shard)?;
+    let looked_for = if shard.number() == 1 { siblings.len() } else { 1 };
+    let missing = siblings.iter().take(looked_for).find(|sibling| find(model, sibling.as_str()).is_none());
+    match missing {
+        None => Ok(siblings),
+        Some(missing) => {
+            let reason = format!("missing shard, of {}", shard.count());
+            Err(Error::Incomplete { file: Some(missing.to_string()), reason })
+        }
+    }
+}
+
+/// A file by its path.
+pub(crate) fn find<'a>(model: &'a dyn ModelSource, path: &str) -> Option<&'a ListedFile> {
+    let files = model.files();
+    let found = files.binary_search_by(|file| file.path.as_str().cmp(path)).ok()?;
+    files.get(found)
+}
+
+/// All files of a shard's set.
+pub(crate) fn siblings(path: &RelativePath, shard: &ShardName) -> Result<Vec<RelativePath>> {
+    let folder = path.as_str().strip_suffix(path.file_name()).unwrap_or_default();
+    let sibling = |number| {
+        RelativePath::new(format!("{folder}{}", shard.sibling(number)))
+            .map_err(|error| Error::unsound(error.to_string()))
+    };
+    (1..=shard.count()).map(sibling).collect()
+}
+
+/// Looks at the first bytes of a model in one file whose name says nothing.
+fn begins_as_gguf(model: &dyn ModelSource, file: &ListedFile) -> Result<bool> {
+    if file.format.is_some() || model.entry() != Some(&file.path) || is_in(file, Format::Safetensors) {
+        return Ok(false);
+    }
+    let mut source = open(model, &file.path)?;
+    let mut magic = [0; 4];
+    let read =
+        source.read_at(0, &mut magic).map_err(|error| Error::from(error).in_file(file.path.as_str()))?;
+    Ok(read == magic.len() && magic == *b"GGUF")
+}
+
+impl GgufModel {
+    /// Reads the headers of a set, in its order, and checks that they belong together.
+    fn read(model: &dyn ModelSource, set: &[RelativePath]) -> Result<Self> {
+        let mut found: Option<Self> = None;
+        let mut shards = gguf::Shards::new(set.len());
+        for path in set {
+            let in_file = |error: Error| error.in_file(path.as_str());
+            let header = gguf::Header::read(&mut open(model, path)?).map_err(in_file)?;
+            shards.add(&header).map_err(in_file)?;
+            let found = found.get_or_insert_with(|| Self {
+                path: path.clone(),
+                kind: header.text("general.type").map(str::to_owned),
+                info: gguf::describe(&header),
+                layers: gguf::memory(&header),
+                notes: Vec::new(),
+            });
+            gguf::add_types(&header, &mut found.info.tensor_types);
+            let unknown = header.types().into_keys().filter(|kind| !kind.is_known());
+            found.notes.extend(
+                unknown.map(|kind| format!("`{path}` has tensors of {kind}, whose size is not known here")),
+            );
+        }
+        shards.finish().map_err(|error| error.in_file(set.first().map_or("", RelativePath::as_str)))?;
+        let mut found = found.ok_or_else(|| Error::unsound("a set of shards without a shard"))?;
+        found.info.shards = Some(set.len() as u64);
+        found.info.parameter_count = found.info.elements();
+        found.info.quantization = found.info.quantization.take().or_else(|| found.info.main_type());
+        Ok(found)
+    }
+
+    /// Whether it is what goes along with a model: a projector, an importance matrix, an adapter.
+    fn is_companion(&self) -> bool {
+        let kind = self.kind.as_deref();
+        let name = self.path.file_name().to_ascii_lowercase();
+        matches!(kind, Some("mmproj" | "imatrix" | "adapter"))
+            || self.info.architecture.as_deref() == Some("clip")
+            || name.starts_with("mmproj")
+            || name.contains("imatrix")
+    }
+
+    fn into_inspection(self) -> Inspection {
+        let Self { mut info, layers, notes, .. } = self;
+        let memory = MemoryEstimate::new(info.weights_bytes(), layers, info.ctx_max);
+        info.memory = memory.summary();
+        Inspection { info, memory, notes }
+    }
+}
+
+/// The model that the entry names, or the only one that is no companion of another.
+fn main_model(model: &dyn ModelSource, mut ggufs: Vec<GgufModel>) -> Option<GgufModel> {
+    if let Some(named) = ggufs.iter().position(|gguf| Some(&gguf.path) == model.entry()) {
+        return Some(ggufs.swap_remove(named));
+    }
+    if ggufs.len() > 1 {
+        ggufs.retain(|gguf| !gguf.is_companion());
+    }
+    if ggufs.len() == 1 { ggufs.pop() } else { None }
+}

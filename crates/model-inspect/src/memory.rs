@@ -1,0 +1,260 @@
+//! How much memory a model needs.
+//!
+//! # Model
+//! Weights, and one key and one value for each token, each layer and each of its KV heads. `docs/memory.md` has the
+//! formula and says what it leaves out. What cannot be known from the header is `None`, and
+//! [`kv_unknown`](MemoryEstimate::kv_unknown) says why.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Memory, gguf::TensorType};
+
+/// Caches are made in pieces of so many tokens (llama.cpp, `GGML_PAD(n_ctx, 256)`).
+const PIECE_TOKENS: u64 = 256;
+/// A layer with a window also holds the tokens of the batch in work (llama.cpp's `--ubatch-size`, 512 by default).
+const BATCH_TOKENS: u64 = 512;
+/// Where the model names no longest context.
+const LONGEST_CTX: u64 = 1 << 32;
+
+/// How keys and values are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are llama.cpp's own, of `--cache-type-k`")]
+pub enum CacheType {
+    F32,
+    #[default]
+    F16,
+    Bf16,
+    #[serde(rename = "q8_0")]
+    Q8_0,
+    #[serde(rename = "q4_0")]
+    Q4_0,
+    #[serde(rename = "q4_1")]
+    Q4_1,
+    #[serde(rename = "q5_0")]
+    Q5_0,
+    #[serde(rename = "q5_1")]
+    Q5_1,
+    Iq4Nl,
+}
+
+impl CacheType {
+    /// Every type.
+    pub const ALL: [Self; 9] = [
+        Self::F32,
+        Self::F16,
+        Self::Bf16,
+        Self::Q8_0,
+        Self::Q4_0,
+        Self::Q4_1,
+        Self::Q5_0,
+        Self::Q5_1,
+        Self::Iq4Nl,
+    ];
+
+    /// The name that `--cache-type-k` takes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::Q8_0 => "q8_0",
+            Self::Q4_0 => "q4_0",
+            Self::Q4_1 => "q4_1",
+            Self::Q5_0 => "q5_0",
+            Self::Q5_1 => "q5_1",
+            Self::Iq4Nl => "iq4_nl",
+        }
+    }
+
+    /// The same type, of a tensor.
+    const fn tensor_type(self) -> TensorType {
+        TensorType::new(match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+            Self::Bf16 => 30,
+            Self::Q8_0 => 8,
+            Self::Q4_0 => 2,
+            Self::Q4_1 => 3,
+            Self::Q5_0 => 6,
+            Self::Q5_1 => 7,
+            Self::Iq4Nl => 20,
+        })
+    }
+}
+
+impl fmt::Display for CacheType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for CacheType {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::as_str).join(", ");
+            format!("`{text}` is no type of a cache; these are: {names}")
+        })
+    }
+}
+
+/// What one layer keeps of each token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KvLayer {
+    /// The elements of the keys of all its KV heads.
+    pub key_width: u64,
+    /// The elements of the values of all its KV heads.
+    pub value_width: u64,
+    /// How many of the last tokens it looks at; all of them where there is none.
+    pub window: Option<u64>,
+}
+
+/// What is to be run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Demand {
+    /// The context of each sequence, in tokens; the model's longest where none is given.
+    pub ctx: Option<u64>,
+    /// How many sequences run at once; at least one.
+    pub parallel: u64,
+    /// How keys and values are kept.
+    pub cache: CacheType,
+    /// The memory that there is.
+    pub vram_bytes: Option<u64>,
+}
+
+/// What a demand comes to. What is not known is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Fit {
+    /// The context of each sequence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ctx: Option<u64>,
+    /// The weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights_bytes: Option<u64>,
+    /// The keys and values of all sequences.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kv_bytes: Option<u64>,
+    /// Both together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_bytes: Option<u64>,
+    /// Whether that is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fits: Option<bool>,
+    /// The longest context of each sequence that fits; zero where none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub largest_ctx: Option<u64>,
+}
+
+/// How much memory a model needs, as far as its header tells.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryEstimate {
+    weights_bytes: Option<u64>,
+    layers: Option<Vec<KvLayer>>,
+    kv_unknown: Option<String>,
+    ctx_max: Option<u64>,
+}
+
+impl MemoryEstimate {
+    /// An estimate from what is known: the bytes of the weights, what each layer keeps (or why that is not known), and
+    /// the model's longest context.
+    pub fn new(
+        weights_bytes: Option<u64>,
+        layers: Result<Vec<KvLayer>, String>,
+        ctx_max: Option<u64>,
+    ) -> Self {
+        let (layers, kv_unknown) = match layers {
+            Ok(layers) => (Some(layers), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        Self { weights_bytes, layers, kv_unknown, ctx_max }
+    }
+
+    /// The bytes of all tensors.
+    pub fn weights_bytes(&self) -> Option<u64> {
+        self.weights_bytes
+    }
+
+    /// What each layer keeps of a token.
+    pub fn layers(&self) -> Option<&[KvLayer]> {
+        self.layers.as_deref()
+    }
+
+    /// Why it is not known what the layers keep.
+    pub fn kv_unknown(&self) -> Option<&str> {
+        self.kv_unknown.as_deref()
+    }
+
+    /// The keys and values of one token that every layer keeps. `None` where that is not known, or where the type keeps
+    /// more elements at a time than a head's width is made of.
+    pub fn kv_bytes_per_token(&self, cache: CacheType) -> Option<u64> {
+        self.layers.as_ref()?.iter().try_fold(0u64, |sum, layer| sum.checked_add(layer.bytes(cache)?))
+    }
+
+    /// The keys and values of so many sequences, each with a context of so many tokens.
+    pub fn kv_bytes(&self, ctx: u64, parallel: u64, cache: CacheType) -> Option<u64> {
+        self.layers.as_ref()?.iter().try_fold(0u64, |sum, layer| {
+            let tokens = match layer.window {
+                Some(window) => ctx.min(window.checked_add(BATCH_TOKENS)?),
+                None => ctx,
+            };
+            let tokens = tokens.checked_next_multiple_of(PIECE_TOKENS)?.checked_mul(parallel.max(1))?;
+            sum.checked_add(tokens.checked_mul(layer.bytes(cache)?)?)
+        })
+    }
+
+    /// What a demand comes to, whether it fits, and the longest context that does.
+    pub fn fit(&self, demand: &Demand) -> Fit {
+        let ctx = demand.ctx.or(self.ctx_max);
+        let kv_bytes = ctx.and_then(|ctx| self.kv_bytes(ctx, demand.parallel, demand.cache));
+        let total_bytes = self.total(ctx, demand);
+        // Too many weights are too many, whatever else is not known.
+        let least = total_bytes.or(self.weights_bytes);
+        let fits = demand.vram_bytes.and_then(|vram| match least {
+            Some(bytes) if bytes > vram => Some(false),
+            _ => total_bytes.map(|_| true),
+        });
+        let largest_ctx = demand.vram_bytes.and_then(|vram| self.largest_ctx(vram, demand));
+        Fit { ctx, weights_bytes: self.weights_bytes, kv_bytes, total_bytes, fits, largest_ctx }
+    }
+
+    /// What the record of a model keeps of it.
+    pub fn summary(&self) -> Option<Memory> {
+        let kv_bytes_per_token = self.kv_bytes_per_token(CacheType::F16);
+        let memory = Memory { weights_bytes: self.weights_bytes, kv_bytes_per_token };
+        (memory != Memory::default()).then_some(memory)
+    }
+
+    fn total(&self, ctx: Option<u64>, demand: &Demand) -> Option<u64> {
+        self.weights_bytes?.checked_add(self.kv_bytes(ctx?, demand.parallel, demand.cache)?)
+    }
+
+    /// More context never needs less, so the longest one is between one that fits and one that does not.
+    fn largest_ctx(&self, vram_bytes: u64, demand: &Demand) -> Option<u64> {
+        let fits = |ctx| self.total(Some(ctx), demand).is_some_and(|bytes| bytes <= vram_bytes);
+        // What is known for one token is known for all, up to an overflow.
+        self.total(Some(1), demand)?;
+        let (mut fitting, mut too_long) = (0, self.ctx_max.unwrap_or(LONGEST_CTX).min(LONGEST_CTX) + 1);
+        while too_long - fitting > 1 {
+            let middle = fitting + (too_long - fitting) / 2;
+            if fits(middle) { fitting = middle } else { too_long = middle }
+        }
+        Some(fitting)
+    }
+}
+
+impl KvLayer {
+    /// The bytes of one token.
+    fn bytes(&self, cache: CacheType) -> Option<u64> {
+        let kind = cache.tensor_type();
+        kind.bytes_of(self.key_width)?.checked_add(kind.bytes_of(self.value_width)?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

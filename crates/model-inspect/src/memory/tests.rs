@@ -1,0 +1,100 @@
+use super::*;
+
+fn layer(key_width: u64, value_width: u64, window: Option<u64>) -> KvLayer {
+    KvLayer { key_width, value_width, window }
+}
+
+/// 32 layers of 8 heads of 128, as in Llama 3.1 8B.
+fn llama() -> MemoryEstimate {
+    MemoryEstimate::new(Some(16 << 30), Ok(vec![layer(1024, 1024, None); 32]), Some(131_072))
+}
+
+#[test]
+fn one_token_of_each_type() {
+    let check = |cache: &str, bytes: u64| {
+        let cache: CacheType = cache.parse().unwrap();
+        assert_eq!(llama().kv_bytes_per_token(cache), Some(bytes), "{cache}");
+        assert_eq!(serde_json::to_value(cache).unwrap(), cache.as_str());
+    };
+    let elements = 32 * 2 * 1024;
+    check("f32", elements * 4);
+    check("f16", elements * 2);
+    check("bf16", elements * 2);
+    check("q8_0", elements / 32 * 34);
+    check("q4_0", elements / 32 * 18);
+    check("q4_1", elements / 32 * 20);
+    check("q5_0", elements / 32 * 22);
+    check("q5_1", elements / 32 * 24);
+    check("iq4_nl", elements / 32 * 18);
+    assert!("q9_0".parse::<CacheType>().unwrap_err().contains("f32, f16, bf16"));
+}
+
+#[test]
+fn contexts_and_sequences() {
+    let per_token = 131_072;
+    assert_eq!(llama().kv_bytes(8192, 1, CacheType::F16), Some(8192 * per_token));
+    assert_eq!(llama().kv_bytes(8192, 4, CacheType::F16), Some(4 * 8192 * per_token));
+    // A piece of the cache is 256 tokens, and there is at least one sequence.
+    assert_eq!(llama().kv_bytes(1, 0, CacheType::F16), Some(256 * per_token));
+    assert_eq!(llama().kv_bytes(257, 2, CacheType::F16), Some(2 * 512 * per_token));
+    assert_eq!(llama().kv_bytes(u64::MAX, 1, CacheType::F16), None);
+    assert_eq!(llama().kv_bytes(1 << 60, 1 << 60, CacheType::F16), None);
+}
+
+#[test]
+fn keys_and_values_of_other_widths() {
+    let estimate = MemoryEstimate::new(None, Ok(vec![layer(192, 128, None), layer(0, 0, None)]), None);
+    assert_eq!(estimate.kv_bytes_per_token(CacheType::F16), Some(640));
+    // Blocks of 32 do not fit a width of 80.
+    let odd = MemoryEstimate::new(None, Ok(vec![layer(80, 80, None)]), None);
+    assert_eq!(odd.kv_bytes_per_token(CacheType::F16), Some(320));
+    assert_eq!(odd.kv_bytes_per_token(CacheType::Q8_0), None);
+}
+
+#[test]
+fn windows_hold_no_more_than_they_look_at() {
+    let layers = vec![layer(256, 256, None), layer(256, 256, Some(1024))];
+    let estimate = MemoryEstimate::new(Some(0), Ok(layers), None);
+    let bytes = |ctx, parallel| estimate.kv_bytes(ctx, parallel, CacheType::F16).unwrap();
+    assert_eq!(bytes(1024, 1), 2 * 1024 * 1024);
+    // The window, and the batch in work.
+    assert_eq!(bytes(65_536, 1), (65_536 + 1536) * 1024);
+    assert_eq!(bytes(65_536, 3), 3 * (65_536 + 1536) * 1024);
+}
+
+#[test]
+fn what_fits() {
+    let fit = |vram_bytes: u64, ctx: Option<u64>, parallel: u64| {
+        llama().fit(&Demand { ctx, parallel, cache: CacheType::F16, vram_bytes: Some(vram_bytes) })
+    };
+    let eight = fit(24 << 30, Some(8192), 4);
+    assert_eq!(eight.kv_bytes, Some(4 << 30));
+    assert_eq!((eight.total_bytes, eight.fits), (Some(20 << 30), Some(true)));
+    assert_eq!(eight.largest_ctx, Some(16_384));
+    assert_eq!(fit(20 << 30, Some(8192), 4).fits, Some(true));
+    assert_eq!(fit((20 << 30) - 1, Some(8192), 4).fits, Some(false));
+    assert_eq!(fit((20 << 30) - 1, Some(8192), 4).largest_ctx, Some(8192 - 256));
+    // Without a context, it is the model's own, and no more than that fits.
+    assert_eq!(fit(1 << 40, None, 1).largest_ctx, Some(131_072));
+    assert_eq!(fit(1 << 40, None, 1).ctx, Some(131_072));
+    let none = fit(8 << 30, Some(8192), 1);
+    assert_eq!((none.fits, none.largest_ctx), (Some(false), Some(0)));
+}
+
+#[test]
+fn what_is_not_known_is_not_guessed() {
+    let demand = Demand { vram_bytes: Some(8 << 30), ..Demand::default() };
+    let estimate = MemoryEstimate::new(Some(4 << 30), Err("it has recurrent layers".to_owned()), Some(1024));
+    let fit = estimate.fit(&demand);
+    assert_eq!((fit.fits, fit.total_bytes, fit.kv_bytes, fit.largest_ctx), (None, None, None, None));
+    assert_eq!(estimate.kv_unknown(), Some("it has recurrent layers"));
+    // Weights that are too many are, whatever comes on top.
+    let estimate = MemoryEstimate::new(Some(9 << 30), Err(String::new()), None);
+    assert_eq!(estimate.fit(&demand).fits, Some(false));
+    // No weights known: even a small cache may not fit.
+    let estimate = MemoryEstimate::new(None, Ok(vec![layer(32, 32, None)]), Some(1024));
+    assert_eq!((estimate.fit(&demand).fits, estimate.fit(&demand).kv_bytes), (None, Some(131_072)));
+    // Without a limit there is no answer to whether it fits.
+    assert_eq!(llama().fit(&Demand::default()).fits, None);
+    assert!(MemoryEstimate::new(None, Err(String::new()), None).summary().is_none());
+}

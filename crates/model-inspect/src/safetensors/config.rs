@@ -1,0 +1,245 @@
+//! `config.json` and `generation_config.json`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::json::without_python_numbers;
+use crate::{Error, KvLayer, ModelInfo, Quantizer, Result, RopeScaling, error::quoted};
+
+/// More layers than this are no model's, and are not counted one by one.
+const MAX_LAYERS: u64 = 1024;
+
+/// Where models of text and something else keep what is said of text.
+const TEXT_PARTS: [&str; 3] = ["text_config", "llm_config", "language_config"];
+
+/// Keys of models that keep something else than one key and one value for each token.
+const OTHER_CACHES: [(&str, &str); 12] = [
+    ("kv_lora_rank", "its keys and values are compressed (MLA)"),
+    ("index_topk", "it keeps an index beside its keys and values"),
+    ("state_size", "it has recurrent layers"),
+    ("ssm_state_size", "it has recurrent layers"),
+    ("ssm_cfg", "it has recurrent layers"),
+    ("mamba_d_state", "it has recurrent layers"),
+    ("layers_block_type", "it has recurrent layers"),
+    ("hybrid_override_pattern", "it has recurrent layers"),
+    ("linear_num_value_heads", "it has recurrent layers"),
+    ("rescale_every", "it has recurrent layers"),
+    ("conv_L_cache", "it has recurrent layers"),
+    ("lru_width", "it has recurrent layers"),
+];
+
+/// A model's config, as Transformers writes it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    all: Value,
+}
+
+impl Config {
+    /// Reads a config.
+    ///
+    /// # Errors
+    /// [`Error::Unsound`] where it is no JSON object. `NaN` and `Infinity` are read as nothing.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let all: Value = serde_json::from_slice(&without_python_numbers(bytes))
+            .map_err(|error| Error::unsound(format!("is no JSON: {}", quoted(&error.to_string()))))?;
+        if all.is_object() { Ok(Self { all }) } else { Err(Error::unsound("is no JSON object")) }
+    }
+
+    /// A field, of the part about text where it is there, else of the whole.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        let parts = TEXT_PARTS.iter().filter_map(|part| self.all.get(part));
+        parts.chain([&self.all]).filter_map(|part| part.get(key)).find(|value| !value.is_null())
+    }
+
+    fn count(&self, keys: &[&str]) -> Option<u64> {
+        keys.iter().find_map(|key| self.get(key)?.as_u64())
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        self.get(key)?.as_str().map(str::to_owned)
+    }
+
+    fn layers(&self) -> Option<u64> {
+        self.count(&["num_hidden_layers", "n_layer", "n_layers", "num_layers"])
+    }
+
+    fn heads(&self) -> Option<u64> {
+        self.count(&["num_attention_heads", "n_head", "n_heads"])
+    }
+
+    fn kv_heads(&self) -> Option<u64> {
+        let told = self.count(&["num_key_value_heads", "num_kv_heads", "n_head_kv"]);
+        // Falcon's and GPTBigCode's way to say one.
+        let one = self.get("multi_query").and_then(Value::as_bool) == Some(true)
+            && self.get("new_decoder_architecture").and_then(Value::as_bool) != Some(true);
+        told.or(one.then_some(1)).or_else(|| self.heads())
+    }
+
+    fn width(&self) -> Option<u64> {
+        self.count(&["hidden_size", "n_embd", "d_model", "dim"])
+    }
+
+    fn head_width(&self) -> Option<u64> {
+        self.count(&["head_dim"]).or_else(|| self.width()?.checked_div(self.heads()?))
+    }
+
+    /// The window, where some layers may have one.
+    fn window(&self) -> Option<u64> {
+        let is_used = self.get("use_sliding_window").and_then(Value::as_bool) != Some(false);
+        self.count(&["sliding_window"]).filter(|window| is_used && *window > 0)
+    }
+
+    fn architectures(&self) -> impl Iterator<Item = &str> {
+        self.all
+            .get("architectures")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+    }
+
+    /// Puts what the config tells into what is known of the model.
+    pub fn describe(&self, info: &mut ModelInfo) {
+        info.architecture =
+            self.architectures().next().map(str::to_owned).or_else(|| self.text("model_type"));
+        info.layers = self.layers();
+        info.heads = self.heads();
+        info.kv_heads = self.kv_heads();
+        info.embedding_length = self.width();
+        info.key_length = self.head_width();
+        info.value_length = self.count(&["v_head_dim"]).or_else(|| self.head_width());
+        info.vocab_size = self.count(&["vocab_size", "padded_vocab_size"]);
+        info.sliding_window = self.window();
+        info.experts = self.count(&["num_experts", "num_local_experts", "n_routed_experts"]);
+        info.experts_used = self.count(&["num_experts_per_tok", "num_experts_per_token"]);
+        info.dtype = self.text("dtype").or_else(|| self.text("torch_dtype"));
+        info.rope_scaling = self.rope_scaling();
+        info.ctx_max = self.ctx_max(info.rope_scaling.as_ref());
+        info.quantizer = self.quantizer();
+        info.special_tokens.extend(self.special_tokens());
+        info.remote_code.extend(self.remote_code());
+    }
+
+    /// How positions are scaled: `rope_scaling`, or `rope_parameters` since Transformers 5, which may be one for each
+    /// kind of layer.
+    fn rope_scaling(&self) -> Option<RopeScaling> {
+        let scaling = self.get("rope_scaling").or_else(|| self.get("rope_parameters"))?;
+        let scaling = scaling.get("full_attention").unwrap_or(scaling);
+        let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str);
+        let found = RopeScaling {
+            kind: kind.filter(|kind| *kind != "default").map(str::to_owned),
+            factor: scaling.get("factor").and_then(Value::as_f64),
+            original_ctx: scaling.get("original_max_position_embeddings").and_then(Value::as_u64),
+        };
+        (found != RopeScaling::default()).then_some(found)
+    }
+
+    /// The longest context, as vLLM derives it (`_get_and_verify_max_len`): the methods `longrope`, `su` and `llama3`
+    /// have stretched `max_position_embeddings` already; the others stretch it, or what it was before.
+    fn ctx_max(&self, scaling: Option<&RopeScaling>) -> Option<u64> {
+        let keys = [
+            "max_position_embeddings",
+            "n_positions",
+            "n_ctx",
+            "max_seq_len",
+            "seq_length",
+            "max_sequence_length",
+        ];
+        let told = self.count(&keys)?;
+        let Some(RopeScaling { kind: Some(kind), factor: Some(factor), original_ctx }) = scaling else {
+            return Some(told);
+        };
+        let is_gemma = self.text("model_type").is_some_and(|kind| kind.contains("gemma3"));
+        if ["longrope", "su", "llama3", "mrope"].contains(&kind.as_str()) || is_gemma {
+            return Some(told);
+        }
+        let before = original_ctx.filter(|_| kind == "yarn").unwrap_or(told);
+        stretched(before, *factor).or(Some(told))
+    }
+
+    fn quantizer(&self) -> Option<Quantizer> {
+        let config = self.get("quantization_config").or_else(|| self.get("compression_config"))?;
+        let method = config.get("quant_method").and_then(Value::as_str).unwrap_or("unknown").to_owned();
+        let is = |key: &str| config.get(key).and_then(Value::as_bool) == Some(true);
+        let bits = config.get("bits").or_else(|| config.get("w_bit")).and_then(Value::as_u64);
+        let bits = bits.or(is("load_in_4bit").then_some(4)).or(is("load_in_8bit").then_some(8));
+        Some(Quantizer { method, bits })
+    }
+
+    /// `eos_token_id` is `eos`, and so on; one id or several.
+    pub(super) fn special_tokens(&self) -> BTreeMap<String, Vec<u64>> {
+        let ids = |value: &Value| match value {
+            Value::Array(several) => several.iter().filter_map(Value::as_u64).collect(),
+            one => one.as_u64().into_iter().collect::<Vec<_>>(),
+        };
+        let special = ["bos", "eos", "pad"].into_iter().filter_map(|name| {
+            let found = ids(self.get(&format!("{name}_token_id"))?);
+            (!found.is_empty()).then(|| (name.to_owned(), found))
+        });
+        special.collect()
+    }
+
+    /// The classes that Transformers would load from the repository's own code.
+    fn remote_code(&self) -> Vec<String> {
+        let Some(Value::Object(map)) = self.all.get("auto_map") else { return Vec::new() };
+        let classes = map.values().flat_map(|value| match value {
+            Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+            one => one.as_str().into_iter().collect::<Vec<_>>(),
+        });
+        let mut classes: Vec<_> = classes.map(str::to_owned).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        classes
+    }
+
+    /// What each layer keeps of a token, or why that is not known.
+    ///
+    /// # Errors
+    /// The reason, as a fragment.
+    pub fn kv_layers(&self) -> Result<Vec<KvLayer>, String> {
+        if let Some((_, reason)) = OTHER_CACHES.iter().find(|(key, _)| self.get(key).is_some()) {
+            return Err((*reason).to_owned());
+        }
+        let writes_on = |name: &str| {
+            ["ForCausalLM", "ForConditionalGeneration", "LMHeadModel"].iter().any(|end| name.ends_with(end))
+        };
+        let has_encoder = self.get("is_encoder_decoder").and_then(Value::as_bool) == Some(true);
+        if has_encoder || !self.architectures().any(writes_on) {
+            return Err("it is no model that is known to write on from a text".to_owned());
+        }
+        let missing = |what: &str| format!("its config does not tell {what}");
+        let layers =
+            self.layers().filter(|layers| *layers <= MAX_LAYERS).ok_or_else(|| missing("its layers"))?;
+        let heads = self.kv_heads().ok_or_else(|| missing("its heads"))?;
+        let key = self.head_width().ok_or_else(|| missing("the width of a head"))?;
+        let value = self.count(&["v_head_dim"]).unwrap_or(key);
+        let (Some(key_width), Some(value_width)) = (heads.checked_mul(key), heads.checked_mul(value)) else {
+            return Err(missing("a width that can be"));
+        };
+        let types = self.get("layer_types").and_then(Value::as_array);
+        let of_layer = |layer: u64| {
+            let kind =
+                types.and_then(|types| types.get(usize::try_from(layer).ok()?)).and_then(Value::as_str);
+            let window = match kind {
+                None | Some("full_attention") => None,
+                Some("sliding_attention") => self.window(),
+                Some(other) => return Err(format!("it has layers of the type {}", quoted(other))),
+            };
+            Ok(KvLayer { key_width, value_width, window })
+        };
+        (0..layers).map(of_layer).collect()
+    }
+}
+
+/// A context, stretched by a factor.
+fn stretched(ctx: u64, factor: f64) -> Option<u64> {
+    let ctx = f64::from(u32::try_from(ctx).ok()?) * factor;
+    let whole = ctx.floor();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is within the range of 32 bits"
+    )]
+    (whole >= 1.0 && whole <= f64::from(u32::MAX)).then_some(whole as u64)
+}

@@ -1,0 +1,14 @@
+//! Safetensors, and the files beside it in a repository of Transformers.
+//!
+//! Source: "Safetensors", "Format", in the README of the safetensors repository; `PretrainedConfig` of Transformers.
+
+mod config;
+mod header;
+mod index;
+mod json;
+mod repository;
+
+pub use config::Config;
+pub use header::{Header, HeaderTensor};
+pub use index::Index;
+pub(crate) use repository::inspect_repository;

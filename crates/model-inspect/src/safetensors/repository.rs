@@ -1,0 +1,168 @@
+//! A repository in the layout of Transformers: weights in one file or by an index, and what describes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use provisioner_core::{Format, RelativePath, reference::ShardName};
+
+use super::{Config, Header, Index};
+use crate::{
+    Error, Inspection, MemoryEstimate, ModelInfo, ModelSource, Result,
+    inspect::{complete_set, find, is_in, open, siblings},
+    window::read_whole,
+};
+
+const INDEX_ENDING: &str = ".safetensors.index.json";
+/// The index of the largest models known has some 30 MB.
+const MAX_INDEX_BYTES: u64 = 128 << 20;
+const MAX_CONFIG_BYTES: u64 = 16 << 20;
+
+const TOKENIZER_FILES: [&str; 9] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "tekken.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "spiece.model",
+    "special_tokens_map.json",
+];
+
+/// What a repository with safetensors tells. `None` where there are none, and no index of any.
+pub(crate) fn inspect_repository(model: &dyn ModelSource) -> Result<Option<Inspection>> {
+    let mut headers = BTreeMap::new();
+    for file in model.files().iter().filter(|file| is_in(file, Format::Safetensors)) {
+        if let Some(shard) = ShardName::parse(file.path.file_name()).filter(|_| !model.is_selection()) {
+            complete_set(model, &file.path, &shard)?;
+        }
+        let header = Header::read(&mut open(model, &file.path)?);
+        headers.insert(file.path.as_str(), header.map_err(|error| error.in_file(file.path.as_str()))?);
+    }
+    let mut main = None;
+    for file in model.files().iter().filter(|file| file.path.as_str().ends_with(INDEX_ENDING)) {
+        let files = check_index(model, &file.path, &headers)?;
+        if file.path.as_str() == "model.safetensors.index.json" {
+            main = Some(files);
+        }
+    }
+    if headers.is_empty() {
+        return Ok(None);
+    }
+    let weights = main.or_else(|| main_weights(model, &headers));
+    describe(model, &headers, weights).map(Some)
+}
+
+/// Checks an index against the files beside it, and returns these.
+fn check_index(
+    model: &dyn ModelSource,
+    path: &RelativePath,
+    headers: &BTreeMap<&str, Header>,
+) -> Result<BTreeSet<String>> {
+    let in_file = |error: Error| error.in_file(path.as_str());
+    let bytes = read_whole(&mut open(model, path)?, MAX_INDEX_BYTES).map_err(in_file)?;
+    let index = Index::parse(&bytes).map_err(in_file)?;
+    let folder = path.as_str().strip_suffix(path.file_name()).unwrap_or_default();
+    let mut named = BTreeMap::new();
+    let mut files = BTreeSet::new();
+    for name in index.files() {
+        let whole = format!("{folder}{name}");
+        match headers.get(whole.as_str()) {
+            Some(header) => {
+                named.insert(name, header);
+                files.insert(whole);
+            }
+            None if model.is_selection() => {}
+            None => {
+                let reason = format!("names `{name}`, which is not there");
+                return Err(in_file(Error::Incomplete { file: None, reason }));
+            }
+        }
+    }
+    index.check(&named).map_err(in_file)?;
+    Ok(files)
+}
+
+/// The weights of a repository without an index. `None` where there are several.
+fn main_weights(model: &dyn ModelSource, headers: &BTreeMap<&str, Header>) -> Option<BTreeSet<String>> {
+    let of = |path: &str| headers.contains_key(path).then(|| BTreeSet::from([path.to_owned()]));
+    if let Some(found) = model.entry().and_then(entry_weights) {
+        return Some(found);
+    }
+    if let Some(found) = of("model.safetensors") {
+        return Some(found);
+    }
+    let (first, _) = headers.first_key_value()?;
+    let first = RelativePath::new(*first).ok()?;
+    let set = entry_weights(&first)?;
+    (set.len() == headers.len()).then_some(set)
+}
+
+/// The file, with the other shards of its set.
+fn entry_weights(path: &RelativePath) -> Option<BTreeSet<String>> {
+    match ShardName::parse(path.file_name()) {
+        Some(shard) => siblings(path, &shard).ok().map(|set| set.iter().map(ToString::to_string).collect()),
+        None => Some(BTreeSet::from([path.to_string()])),
+    }
+}
+
+fn describe(
+    model: &dyn ModelSource,
+    headers: &BTreeMap<&str, Header>,
+    weights: Option<BTreeSet<String>>,
+) -> Result<Inspection> {
+    let mut info = ModelInfo::unknown(Format::Safetensors, 0);
+    let weights = weights.unwrap_or_default();
+    for header in weights.iter().filter_map(|path| headers.get(path.as_str())) {
+        header.add_types(&mut info.tensor_types);
+    }
+    info.shards = (!weights.is_empty()).then_some(weights.len() as u64);
+    let mut layers = Err("it has no `config.json`".to_owned());
+    if let Some(config) = read_config(model, "config.json")? {
+        config.describe(&mut info);
+        layers = config.kv_layers();
+    }
+    if let Some(generation) = read_config(model, "generation_config.json")? {
+        info.special_tokens.extend(generation.special_tokens());
+    }
+    describe_tokenizer(model, &mut info)?;
+    info.quantization = match &info.quantizer {
+        Some(quantizer) => Some(match quantizer.bits {
+            Some(bits) => format!("{}-{bits}bit", quantizer.method),
+            None => quantizer.method.clone(),
+        }),
+        None => info.main_type(),
+    };
+    // Smaller weights are packed, several in one element, in ways that only their method knows.
+    info.parameter_count = info.elements().filter(|_| info.quantizer.is_none());
+    let memory = MemoryEstimate::new(info.weights_bytes(), layers, info.ctx_max);
+    info.memory = memory.summary();
+    Ok(Inspection { info, memory, notes: Vec::new() })
+}
+
+fn describe_tokenizer(model: &dyn ModelSource, info: &mut ModelInfo) -> Result<()> {
+    let present = TOKENIZER_FILES.iter().filter(|name| find(model, name).is_some());
+    info.tokenizer_files = present.map(|name| (*name).to_owned()).collect();
+    let mut has_template = model.files().iter().any(|file| is_template(&file.path))
+        || find(model, "chat_template.json").is_some();
+    if let Some(config) = read_config(model, "tokenizer_config.json")? {
+        let class = config.get("tokenizer_class").and_then(serde_json::Value::as_str);
+        info.tokenizer_model = class.map(str::to_owned);
+        has_template |= config.get("chat_template").is_some();
+    } else if info.tokenizer_files.is_empty() && !has_template {
+        return Ok(());
+    }
+    info.has_chat_template = Some(has_template);
+    Ok(())
+}
+
+fn is_template(path: &RelativePath) -> bool {
+    path.as_str().rsplit_once('.').is_some_and(|(_, ending)| ending == "jinja")
+}
+
+/// Reads a config at the top of the repository, where it is there.
+fn read_config(model: &dyn ModelSource, name: &str) -> Result<Option<Config>> {
+    let Some(file) = find(model, name) else { return Ok(None) };
+    let bytes = read_whole(&mut open(model, &file.path)?, MAX_CONFIG_BYTES);
+    let config = bytes.and_then(|bytes| Config::parse(&bytes));
+    config.map(Some).map_err(|error| error.in_file(name))
+}

@@ -1,0 +1,62 @@
+//! The verdict on a model's structure.
+
+use provisioner_core::{Basis, Expectation, Format, Rejection, StagedModel, Verdict, Verifier};
+
+use crate::{LocalFiles, inspect_model};
+
+/// Fails a model whose files of weights are not what they say: another magic, a version that is not read, tensors past
+/// the end of the file or in each other, shards that are missing or of another model, an index that does not fit.
+///
+/// It reads headers alone. So a changed bit in the weights goes unseen: that is the digest's to find.
+///
+/// Files that are no weights are not judged. A model that has none at all gets a warning, for it may be no model; unless
+/// the caller knows better, having given its digest or asked for strict verification, which is not this verifier's to
+/// weaken or to refuse.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StructureVerifier;
+
+impl Verifier for StructureVerifier {
+    fn name(&self) -> &'static str {
+        "structure"
+    }
+
+    fn verify(&self, model: &StagedModel, expectation: &Expectation) -> Verdict {
+        let found = match inspect_model(&LocalFiles::staged(model)) {
+            Ok(found) => found,
+            Err(error) => {
+                return Verdict::Fail(Rejection::Unsound { verifier: self.name(), reason: one_line(&error) });
+            }
+        };
+        if found.info.format == Format::Other {
+            let reason = "its structure is not known, as it has no GGUF or safetensors file".to_owned();
+            return if is_vouched_for(expectation) {
+                Verdict::Pass { basis: None, reason }
+            } else {
+                Verdict::Warn { reason }
+            };
+        }
+        let mut reason = format!("its structure is sound ({})", found.info.format.as_str());
+        for note in &found.notes {
+            reason.push_str("; ");
+            reason.push_str(note);
+        }
+        Verdict::Pass { basis: None, reason }
+    }
+}
+
+/// Whether the caller says which bytes these must be.
+fn is_vouched_for(expectation: &Expectation) -> bool {
+    expectation.is_strict() || expectation.digest().is_some_and(|(_, basis)| Basis::is_strict(basis))
+}
+
+/// An error with its causes, on one line.
+fn one_line(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

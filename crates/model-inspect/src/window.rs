@@ -1,0 +1,193 @@
+//! A window that moves over a file, from its front, and never reads much more than it must.
+//!
+//! # Model
+//! The window holds a piece of the file. It grows with what was read before: each piece is as long as all pieces so far,
+//! up to [`LARGEST_PIECE`]. So a header of `n` bytes costs less than `2 n` (or one first piece), in few reads. What is
+//! skipped past the window's end is never read.
+//!
+//! # Limits
+//! All bytes of a header, skipped ones included, lie below [`MAX_HEADER_BYTES`]. Every count in a header is compared
+//! with the bytes that are left below that limit and below the end of the file, before anything is done with it.
+
+use std::io;
+
+use crate::{ByteSource, Error, Result};
+
+/// The longest header that is read. The longest ones known, with a vocabulary of 262,144 tokens and as many merges,
+/// have about 16 MiB.
+pub(crate) const MAX_HEADER_BYTES: u64 = 256 << 20;
+
+const LARGEST_PIECE: u64 = 1 << 20;
+
+pub(crate) struct Window<'a> {
+    source: &'a mut dyn ByteSource,
+    size: u64,
+    /// Where in the file the buffer begins.
+    start: u64,
+    buffer: Vec<u8>,
+    /// Where in the buffer the next byte is.
+    at: usize,
+    read: u64,
+}
+
+impl<'a> Window<'a> {
+    pub(crate) fn new(source: &'a mut dyn ByteSource) -> Self {
+        let size = source.size_bytes();
+        Self { source, size, start: 0, buffer: Vec::new(), at: 0, read: 0 }
+    }
+
+    /// Where in the file the next byte is.
+    pub(crate) fn offset(&self) -> u64 {
+        self.start + self.at as u64
+    }
+
+    /// How many bytes the file has.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Makes sure that so many bytes may still follow, of what is named.
+    #[inline]
+    pub(crate) fn expect(&self, bytes: u64, what: &str) -> Result<()> {
+        if bytes <= self.size.min(MAX_HEADER_BYTES).saturating_sub(self.offset()) {
+            return Ok(());
+        }
+        Err(self.too_little(bytes, what))
+    }
+
+    #[cold]
+    fn too_little(&self, bytes: u64, what: &str) -> Error {
+        let left = self.size.saturating_sub(self.offset());
+        let reason = if bytes > left {
+            format!("truncated: {what} needs {bytes} bytes, and {left} are left")
+        } else {
+            format!("{what} goes past {MAX_HEADER_BYTES} bytes, the longest header that is read")
+        };
+        Error::unsound_at(self.offset(), reason)
+    }
+
+    /// Takes the next bytes; only for short ones, since they must lie in the buffer.
+    #[inline]
+    pub(crate) fn take(&mut self, bytes: usize, what: &str) -> Result<&[u8]> {
+        if self.buffer.len() - self.at < bytes {
+            self.expect(bytes as u64, what)?;
+            self.fill(bytes, what)?;
+        }
+        let from = self.at;
+        self.at += bytes;
+        // `fill` has made sure that they are there.
+        Ok(self.buffer.get(from..self.at).unwrap_or_default())
+    }
+
+    #[inline]
+    pub(crate) fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N]> {
+        let taken = self.take(N, what)?;
+        Ok(taken.try_into().unwrap_or([0; N]))
+    }
+
+    #[inline]
+    pub(crate) fn u32(&mut self, what: &str) -> Result<u32> {
+        self.array(what).map(u32::from_le_bytes)
+    }
+
+    #[inline]
+    pub(crate) fn u64(&mut self, what: &str) -> Result<u64> {
+        self.array(what).map(u64::from_le_bytes)
+    }
+
+    /// Leaves out the next bytes.
+    #[inline]
+    pub(crate) fn skip(&mut self, bytes: u64, what: &str) -> Result<()> {
+        self.expect(bytes, what)?;
+        match usize::try_from(bytes) {
+            Ok(inside) if inside <= self.buffer.len() - self.at => self.at += inside,
+            _ => {
+                self.start = self.offset() + bytes;
+                self.buffer.clear();
+                self.at = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves out so many strings, each its length and its bytes. Vocabularies have hundreds of thousands, so those that
+    /// lie in the buffer are passed without further ado: what is in the buffer is in the file.
+    pub(crate) fn skip_strings(&mut self, count: u64) -> Result<()> {
+        let mut left = count;
+        while left > 0 {
+            while let Some((length, after)) = self.buffer.get(self.at..).and_then(<[u8]>::split_first_chunk) {
+                let length = u64::from_le_bytes(*length);
+                let Some(inside) = usize::try_from(length).ok().filter(|length| *length <= after.len())
+                else {
+                    break;
+                };
+                self.at += size_of::<u64>() + inside;
+                left -= 1;
+                if left == 0 {
+                    return Ok(());
+                }
+            }
+            let length = self.u64("the length of a string")?;
+            self.skip(length, "a string")?;
+            left -= 1;
+        }
+        Ok(())
+    }
+
+    /// Brings so many bytes into the buffer, and more, as the window grows.
+    fn fill(&mut self, bytes: usize, what: &str) -> Result<()> {
+        self.buffer.drain(..self.at);
+        self.start += self.at as u64;
+        self.at = 0;
+        let mut filled = self.buffer.len();
+        while filled < bytes {
+            if filled == self.buffer.len() {
+                self.grow();
+            }
+            let Some(rest) = self.buffer.get_mut(filled..) else { break };
+            match self.source.read_at(self.start + filled as u64, rest) {
+                Ok(0) => break,
+                Ok(read) => {
+                    filled += read.min(rest.len());
+                    self.read += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.buffer.truncate(filled);
+        if filled < bytes { Err(self.ended(what)) } else { Ok(()) }
+    }
+
+    /// Makes room for the next piece: as long as all so far, and not past the end of the file.
+    fn grow(&mut self) {
+        let first = (self.source.first_read_bytes() as u64).clamp(1, LARGEST_PIECE);
+        let left = self.size.saturating_sub(self.start + self.buffer.len() as u64);
+        let piece = self.read.clamp(first, LARGEST_PIECE).min(left);
+        let len = self.buffer.len() + usize::try_from(piece).unwrap_or(0);
+        self.buffer.resize(len, 0);
+    }
+
+    #[cold]
+    fn ended(&self, what: &str) -> Error {
+        let end = self.start + self.buffer.len() as u64;
+        let reason =
+            format!("its source ended at byte {end}, in {what}, and had promised {} bytes", self.size);
+        Error::unsound_at(end, reason)
+    }
+}
+
+/// Reads a whole small file, no longer than a limit.
+pub(crate) fn read_whole(source: &mut dyn ByteSource, limit: u64) -> Result<Vec<u8>> {
+    let size = source.size_bytes();
+    if size > limit {
+        return Err(Error::unsound(format!("it has {size} bytes, and is read only up to {limit}")));
+    }
+    let mut window = Window::new(source);
+    let mut bytes = Vec::new();
+    while window.offset() < size {
+        let piece = usize::try_from((size - window.offset()).min(4096)).unwrap_or(1);
+        bytes.extend_from_slice(window.take(piece, "it")?);
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,97 @@
+//! What headers of GGUF tell of keys and values.
+
+use model_inspect::{CacheType, Inspection, inspect_model};
+
+use crate::workbench::{InMemory, Raw};
+
+/// Four layers of four heads, two of them for keys and values, of 16 elements each.
+fn llama() -> Raw {
+    Raw::new()
+        .string("general.architecture", "a")
+        .u32("a.context_length", 4096)
+        .u32("a.block_count", 4)
+        .u32("a.embedding_length", 64)
+        .u32("a.attention.head_count", 4)
+}
+
+fn found(raw: &Raw) -> Inspection {
+    inspect_model(&InMemory::new([("x.gguf", raw.bytes())])).unwrap()
+}
+
+/// Key width, value width and window of each layer.
+#[track_caller]
+fn check(raw: &Raw, expected: [(u64, u64, Option<u64>); 4]) {
+    let found = found(raw);
+    let layers = found.memory.layers().unwrap_or_else(|| panic!("{:?}", found.memory.kv_unknown()));
+    let layers: Vec<_> = layers.iter().map(|l| (l.key_width, l.value_width, l.window)).collect();
+    assert_eq!(layers, expected);
+}
+
+#[track_caller]
+fn unknown(raw: &Raw, says: &str) {
+    let found = found(raw);
+    let reason = found.memory.kv_unknown().unwrap().to_owned();
+    assert!(reason.contains(says), "{reason}");
+    assert_eq!(found.memory.kv_bytes_per_token(CacheType::F16), None);
+    assert_eq!(found.info.memory, None);
+}
+
+fn numbers(values: &[u32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+#[test]
+fn heads_and_widths() {
+    check(&llama(), [(64, 64, None); 4]);
+    check(&llama().u32("a.attention.head_count_kv", 2), [(32, 32, None); 4]);
+    let wide = llama().u32("a.attention.head_count_kv", 1).u32("a.attention.key_length", 192);
+    check(&wide.u32("a.attention.value_length", 128), [(192, 128, None); 4]);
+    let each = llama().array("a.attention.head_count_kv", 4, 4, &numbers(&[1, 2, 0, 4]));
+    check(&each, [(16, 16, None), (32, 32, None), (0, 0, None), (64, 64, None)]);
+    let info = found(&each).info;
+    assert_eq!((info.kv_heads, info.memory.unwrap().kv_bytes_per_token), (Some(4), Some(7 * 16 * 2 * 2)));
+}
+
+#[test]
+fn layers_that_share() {
+    let found = found(&llama().u32("a.attention.shared_kv_layers", 3));
+    assert_eq!(found.memory.layers().unwrap().len(), 1);
+}
+
+#[test]
+fn windows() {
+    let windowed = llama().u32("a.attention.sliding_window", 512);
+    let (full, some) = ((64, 64, None), (64, 64, Some(512)));
+    // Which layers have it is not told: none is counted as if it had.
+    check(&windowed, [full; 4]);
+    check(&windowed.clone().u32("a.attention.sliding_window_pattern", 2), [full, some, full, some]);
+    check(&windowed.clone().u32("a.attention.sliding_window_pattern", 3), [full, some, some, full]);
+    check(&windowed.clone().u32("a.attention.sliding_window_pattern", 1), [full; 4]);
+    check(&windowed.clone().u32("a.attention.sliding_window_pattern", 0), [some; 4]);
+    let each = windowed.array("a.attention.sliding_window_pattern", 7, 4, &[1, 1, 1, 0]);
+    check(&each, [some, some, some, full]);
+    // Layers with a window may have heads of another width.
+    let narrow = each.u32("a.attention.key_length_swa", 8).u32("a.attention.value_length_swa", 4);
+    check(&narrow, [(32, 16, Some(512)), (32, 16, Some(512)), (32, 16, Some(512)), full]);
+    unknown(&llama().u32("a.attention.key_length_swa", 8), "no usable");
+}
+
+#[test]
+fn what_is_not_counted() {
+    unknown(&llama().u32("a.ssm.state_size", 16), "recurrent");
+    unknown(&llama().u32("a.wkv.head_size", 64), "recurrent");
+    unknown(&llama().u32("a.shortconv.l_cache", 3), "recurrent");
+    unknown(&llama().u32("a.attention.kv_lora_rank", 512), "MLA");
+    unknown(&llama().u32("a.attention.indexer.head_count", 1), "index");
+    unknown(&llama().u32("a.decoder_block_count", 4), "encoder");
+    unknown(&llama().key("a.attention.causal", 7, &[0]), "no model that writes on");
+    unknown(&Raw::new().string("general.architecture", "a"), "`a.block_count`");
+    unknown(
+        &Raw::new().string("general.architecture", "a").u32("a.block_count", u32::MAX),
+        "`a.block_count`",
+    );
+    unknown(&Raw::new().string("general.architecture", "a").u32("a.block_count", 4), "`a.attention.*`");
+    unknown(&llama().array("a.attention.head_count_kv", 4, 2, &numbers(&[1, 1])), "no usable");
+    let endless = llama().key("a.attention.key_length", 10, &u64::MAX.to_le_bytes());
+    unknown(&endless, "no usable");
+}

@@ -1,0 +1,282 @@
+//! Repositories of Transformers: weights, index and configs.
+
+use model_inspect::{CacheType, Error, Inspection, inspect_model, safetensors::Header};
+use provisioner_core::{ErrorCode, Format};
+use serde_json::{Value, json};
+
+use crate::workbench::InMemory;
+
+/// A file with such a header, and so many bytes of data.
+fn file(header: &Value, data: usize) -> Vec<u8> {
+    let header = header.to_string();
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &vec![0; data]].concat()
+}
+
+fn weights(name: &str) -> Vec<u8> {
+    file(&json!({ name: { "dtype": "BF16", "shape": [2, 4], "data_offsets": [0, 16] } }), 16)
+}
+
+fn llama() -> Value {
+    json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "vocab_size": 384,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "max_position_embeddings": 2048, "torch_dtype": "bfloat16", "eos_token_id": 2,
+    })
+}
+
+/// A sharded repository.
+fn repository(config: &Value) -> InMemory {
+    let index = json!({ "weight_map": {
+        "a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors",
+    } });
+    InMemory::new([
+        ("config.json", config.to_string().into_bytes()),
+        ("generation_config.json", br#"{"eos_token_id": [2, 3]}"#.to_vec()),
+        ("model-00001-of-00002.safetensors", weights("a")),
+        ("model-00002-of-00002.safetensors", weights("b")),
+        ("model.safetensors.index.json", index.to_string().into_bytes()),
+        ("tokenizer.json", b"{}".to_vec()),
+        ("tokenizer_config.json", br#"{"tokenizer_class": "X", "chat_template": "t"}"#.to_vec()),
+        ("README.md", b"# A model".to_vec()),
+    ])
+}
+
+fn with(changes: Value) -> Value {
+    let (mut config, Value::Object(changes)) = (llama(), changes) else { unreachable!() };
+    config.as_object_mut().unwrap().extend(changes);
+    config
+}
+
+fn found(config: &Value) -> Inspection {
+    inspect_model(&repository(config)).unwrap()
+}
+
+#[track_caller]
+fn refused(model: &InMemory, says: &str) -> Error {
+    let error = inspect_model(model).unwrap_err();
+    assert!(error.to_string().contains(says), "{error}");
+    error
+}
+
+#[test]
+fn a_repository_in_json() {
+    let model = repository(&llama());
+    let found = serde_json::to_value(inspect_model(&model).unwrap().info).unwrap();
+    let expected = json!({
+        "format": "safetensors",
+        "architecture": "LlamaForCausalLM",
+        "size_bytes": found["size_bytes"],
+        "ctx_max": 2048,
+        "parameter_count": 16,
+        "quantization": "BF16",
+        "layers": 2,
+        "heads": 4,
+        "kv_heads": 2,
+        "embedding_length": 64,
+        "vocab_size": 384,
+        "tokenizer_model": "X",
+        "has_chat_template": true,
+        "shards": 2,
+        "memory": { "weights_bytes": 32, "kv_bytes_per_token": 256 },
+        "key_length": 16,
+        "value_length": 16,
+        "special_tokens": { "eos": [2, 3] },
+        "tensor_types": { "BF16": { "tensors": 2, "elements": 16, "bytes": 32 } },
+        "dtype": "bfloat16",
+        "tokenizer_files": ["tokenizer.json", "tokenizer_config.json"],
+    });
+    assert_eq!(found, expected);
+    // What is large or tells nothing is not opened.
+    let opened = model.opened.borrow();
+    assert!(!opened.iter().any(|name| name == "README.md" || name == "tokenizer.json"), "{opened:?}");
+}
+
+#[test]
+fn an_index_fits_its_shards() {
+    let mut model = repository(&llama());
+    model.remove("model-00002-of-00002.safetensors");
+    let error = refused(&model, "model-00002-of-00002.safetensors");
+    assert_eq!(error.code(), ErrorCode::MissingShard);
+
+    let mut model = repository(&llama());
+    model.put("model-00002-of-00002.safetensors", weights("c"));
+    refused(&model, "says that `model-00002-of-00002.safetensors` has the tensor `b`, and it has not");
+
+    let index = |map: Value| json!({ "weight_map": map }).to_string().into_bytes();
+    let check = |map: Value, says: &str| {
+        let mut model = repository(&llama());
+        model.put("model.safetensors.index.json", index(map));
+        refused(&model, says)
+    };
+    let (one, two) = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors");
+    check(json!({ "a": one, "b": one }), "has the tensor `b`, and it has not");
+    check(json!({ "a": one, "b": two, "c": two }), "has the tensor `c`, and it has not");
+    check(
+        json!({ "a": one, "b": two, "c": "other.safetensors" }),
+        "names `other.safetensors`, which is not there",
+    );
+    check(json!({ "a": one, "b": "../../etc/passwd" }), "names a file that it must not");
+    check(json!({}), "names no tensor");
+    let mut more = repository(&llama());
+    let both = json!({ "b": { "dtype": "U8", "shape": [1], "data_offsets": [0, 1] },
+                       "c": { "dtype": "U8", "shape": [1], "data_offsets": [1, 2] } });
+    more.put(two, file(&both, 2));
+    refused(&more, "does not say that `model-00002-of-00002.safetensors` has the tensor `c`");
+    let mut broken = repository(&llama());
+    broken.put("model.safetensors.index.json", b"{".to_vec());
+    refused(&broken, "is no index");
+}
+
+#[test]
+fn what_was_left_out_on_purpose_is_not_missed() {
+    let mut model = repository(&llama());
+    model.remove("model-00002-of-00002.safetensors");
+    model.is_selection = true;
+    assert_eq!(inspect_model(&model).unwrap().info.format, Format::Safetensors);
+    model.remove("model-00001-of-00002.safetensors");
+    assert_eq!(inspect_model(&model).unwrap().info.format, Format::Other);
+    model.is_selection = false;
+    refused(&model, "names `model-00001-of-00002.safetensors`, which is not there");
+}
+
+#[test]
+fn headers_that_lie() {
+    let check = |bytes: Vec<u8>, says: &str| {
+        let error = Header::read(&mut bytes.as_slice()).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    };
+    let tensor = |dtype: &str, shape: Value, from: u64, to: u64| json!({ "t": { "dtype": dtype, "shape": shape, "data_offsets": [from, to] } });
+    let sound = file(&tensor("F32", json!([4]), 0, 16), 16);
+    for end in 0..sound.len() {
+        check(sound.get(..end).unwrap().to_vec(), "truncated");
+    }
+    check([sound, vec![0]].concat(), "too long");
+    check(file(&tensor("F32", json!([4]), 8, 24), 24), "unsound");
+    check(file(&tensor("F32", json!([4]), 0, 20), 20), "unsound");
+    check(file(&tensor("F32", json!([4]), 16, 0), 16), "unsound");
+    check(file(&tensor("F32", json!([1u64 << 63, 4]), 0, 16), 16), "unsound");
+    check(file(&tensor("F99", json!([4]), 0, 16), 16), "unsound");
+    let overlap = json!({ "a": { "dtype": "U8", "shape": [2], "data_offsets": [0, 2] },
+                          "b": { "dtype": "U8", "shape": [2], "data_offsets": [1, 3] } });
+    check(file(&overlap, 3), "unsound");
+    check((1u64 << 63).to_le_bytes().to_vec(), "100000000 are the most");
+    check([(1u64 << 40).to_le_bytes().as_slice(), b"{}"].concat(), "100000000 are the most");
+    check([99_999_999u64.to_le_bytes().as_slice(), b"{}"].concat(), "truncated");
+    check(b"version https://git-lfs.github.com/spec/v1\n".to_vec(), "Git LFS");
+    check([5u64.to_le_bytes().as_slice(), b"\x80\x04abc"].concat(), "does not begin with `{`");
+    check(file(&json!({ "__metadata__": { "a": 1 } }), 0), "unsound");
+    let deep = "[".repeat(100_000);
+    let deep = format!("{{\"a\":{deep}");
+    check([&(deep.len() as u64).to_le_bytes(), deep.as_bytes()].concat(), "unsound");
+}
+
+#[test]
+fn longest_contexts() {
+    let check = |changes: Value, expected: Option<u64>| {
+        assert_eq!(found(&with(changes.clone())).info.ctx_max, expected, "{changes}");
+    };
+    let scaled = |kind: &str, original: Value| json!({ "rope_scaling": { "rope_type": kind, "factor": 4.0, "original_max_position_embeddings": original } });
+    check(json!({}), Some(2048));
+    check(json!({ "max_position_embeddings": null, "n_positions": 1024 }), Some(1024));
+    check(json!({ "max_position_embeddings": null }), None);
+    check(scaled("linear", json!(null)), Some(8192));
+    check(scaled("dynamic", json!(null)), Some(8192));
+    check(scaled("yarn", json!(1024)), Some(4096));
+    check(scaled("yarn", json!(null)), Some(8192));
+    check(scaled("llama3", json!(512)), Some(2048));
+    check(scaled("longrope", json!(512)), Some(2048));
+    check(scaled("default", json!(null)), Some(2048));
+    check(json!({ "rope_scaling": { "type": "linear", "factor": 2 } }), Some(4096));
+    check(json!({ "rope_scaling": { "type": "linear", "factor": 1e300 } }), Some(2048));
+    check(json!({ "rope_scaling": { "type": "linear", "factor": -1 } }), Some(2048));
+    check(json!({ "rope_scaling": { "type": "mrope", "mrope_section": [1] } }), Some(2048));
+    let parameters =
+        json!({ "full_attention": { "rope_type": "linear", "factor": 2.0 }, "sliding_attention": {} });
+    check(json!({ "rope_parameters": parameters }), Some(4096));
+    check(
+        json!({ "rope_scaling": null, "rope_parameters": { "rope_type": "linear", "factor": 2.0 } }),
+        Some(4096),
+    );
+}
+
+#[test]
+fn less_common_configs() {
+    let info = found(&with(json!({ "text_config": { "num_hidden_layers": 5, "head_dim": 8 } }))).info;
+    assert_eq!((info.layers, info.key_length), (Some(5), Some(8)));
+    let code = json!({ "AutoModel": "model.Mine", "AutoTokenizer": ["tok.Slow", "tok.Fast"], "AutoConfig": "model.Mine" });
+    let info = found(&with(json!({ "auto_map": code }))).info;
+    assert_eq!(info.remote_code, ["model.Mine", "tok.Fast", "tok.Slow"]);
+    let check = |config: Value, expected: &str| {
+        let info = found(&with(json!({ "quantization_config": config }))).info;
+        assert_eq!((info.quantization.as_deref(), info.parameter_count), (Some(expected), None));
+    };
+    check(json!({ "quant_method": "gptq", "bits": 4 }), "gptq-4bit");
+    check(json!({ "quant_method": "fp8" }), "fp8");
+    check(json!({ "quant_method": "bitsandbytes", "load_in_4bit": true }), "bitsandbytes-4bit");
+    // Python writes numbers that JSON does not have.
+    let mut model = repository(&llama());
+    model.put(
+        "config.json",
+        br#"{"max_position_embeddings": 16, "time_step_limit": [0.0, Infinity]}"#.to_vec(),
+    );
+    assert_eq!(inspect_model(&model).unwrap().info.ctx_max, Some(16));
+    for broken in ["", "[]", "{", "\u{feff}{}"] {
+        model.put("config.json", broken.as_bytes().to_vec());
+        refused(&model, "`config.json`: is no JSON");
+    }
+}
+
+#[test]
+fn keys_and_values() {
+    let bytes = |changes: Value| {
+        let found = found(&with(changes));
+        found
+            .memory
+            .kv_bytes_per_token(CacheType::F16)
+            .ok_or_else(|| found.memory.kv_unknown().unwrap().to_owned())
+    };
+    assert_eq!(bytes(json!({})), Ok(256));
+    assert_eq!(bytes(json!({ "head_dim": 32 })), Ok(512));
+    assert_eq!(bytes(json!({ "num_key_value_heads": null })), Ok(512));
+    assert_eq!(bytes(json!({ "num_key_value_heads": null, "multi_query": true })), Ok(128));
+    let unknown = |changes: Value, says: &str| {
+        let reason = bytes(changes).unwrap_err();
+        assert!(reason.contains(says), "{reason}");
+    };
+    unknown(json!({ "kv_lora_rank": 512 }), "MLA");
+    unknown(json!({ "mamba_d_state": 16 }), "recurrent");
+    unknown(json!({ "is_encoder_decoder": true }), "write on");
+    unknown(json!({ "architectures": ["BertModel"] }), "write on");
+    unknown(json!({ "num_hidden_layers": 1_000_000_000u64 }), "its layers");
+    unknown(json!({ "head_dim": u64::MAX }), "a width that can be");
+    unknown(json!({ "layer_types": ["full_attention", "linear_attention"] }), "`linear_attention`");
+    let types = json!(["full_attention", "sliding_attention"]);
+    let windows = |changes: Value| {
+        let found = found(&with(changes));
+        found.memory.layers().unwrap().iter().map(|layer| layer.window).collect::<Vec<_>>()
+    };
+    assert_eq!(windows(json!({ "sliding_window": 512, "layer_types": types })), [None, Some(512)]);
+    assert_eq!(windows(json!({ "sliding_window": 512 })), [None, None]);
+    assert_eq!(
+        windows(json!({ "sliding_window": 512, "use_sliding_window": false, "layer_types": types })),
+        [None, None]
+    );
+}
+
+#[test]
+fn weights_without_an_index() {
+    let one = |files: Vec<(&'static str, Vec<u8>)>| inspect_model(&InMemory::new(files)).unwrap().info;
+    let info = one(vec![("model.safetensors", weights("a")), ("consolidated.safetensors", weights("a"))]);
+    assert_eq!((info.shards, info.parameter_count, info.has_chat_template), (Some(1), Some(8), None));
+    let info = one(vec![("lora.safetensors", weights("a"))]);
+    assert_eq!((info.shards, info.parameter_count), (Some(1), Some(8)));
+    let info = one(vec![("unet/x.safetensors", weights("a")), ("vae/x.safetensors", weights("a"))]);
+    assert_eq!((info.shards, info.parameter_count), (None, None));
+    let set = vec![
+        ("model-00001-of-00002.safetensors", weights("a")),
+        ("model-00002-of-00002.safetensors", weights("b")),
+    ];
+    assert_eq!(one(set).shards, Some(2));
+    let info = one(vec![("model.safetensors", weights("a")), ("chat_template.jinja", Vec::new())]);
+    assert_eq!(info.has_chat_template, Some(true));
+}

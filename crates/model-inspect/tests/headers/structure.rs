@@ -1,0 +1,128 @@
+//! The verdict, on models as the provisioner judges them.
+
+use std::{path::Path, sync::Arc};
+
+use model_inspect::StructureVerifier;
+use provisioner_core::{
+    Basis, Digest, Entry, ErrorCode, Expectation, Format, Locator, Manifest, ManifestFile, ModelRef, Outcome,
+    StagedFile, StagedModel, Stamp, Timestamp, Verification, Verifier,
+};
+use testkit::FakeModel;
+
+/// The files of a folder, as one model; the only file is its entry.
+fn staged(folder: &Path) -> StagedModel {
+    let mut names: Vec<_> = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    let reference: ModelRef = format!("local:{}", folder.display()).parse().unwrap();
+    let relative = |path: &Path| path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    let listed = names.iter().map(|location| ManifestFile {
+        path: relative(location),
+        size: fs_err::metadata(location).unwrap().len(),
+        digest: None,
+        locator: Locator::InPlace(location.clone()),
+    });
+    let entry = if names.len() == 1 { Entry::File(relative(&names[0])) } else { Entry::Folder };
+    let manifest = Manifest::new(reference, listed.collect(), entry).unwrap();
+    let files = names.iter().map(|location| {
+        let bytes = fs_err::read(location).unwrap();
+        StagedFile {
+            path: relative(location),
+            location: location.clone(),
+            stamp: Stamp::of(&fs_err::metadata(location).unwrap()),
+            settled: true,
+            format: Format::of(location.file_name().unwrap().to_str().unwrap(), &bytes),
+            sha256: Some(Digest::sha256([7; 32])),
+            git_sha1: None,
+        }
+    });
+    StagedModel::new(manifest, files.collect()).unwrap()
+}
+
+fn judge(folder: &Path, expectation: &Expectation) -> Result<Verification, (ErrorCode, String)> {
+    let verifiers: [Arc<dyn Verifier>; 1] = [Arc::new(StructureVerifier)];
+    match staged(folder).judge(expectation, &verifiers, Timestamp::UNIX_EPOCH) {
+        Ok(verified) => Ok(verified.verification().clone()),
+        Err(error) => Err((error.code(), error.to_string())),
+    }
+}
+
+/// The verdict on one file.
+fn of_file(name: &str, bytes: &[u8], expectation: &Expectation) -> Result<Verification, (ErrorCode, String)> {
+    let dir = tempfile::tempdir().unwrap();
+    fs_err::write(dir.path().join(name), bytes).unwrap();
+    judge(dir.path(), expectation)
+}
+
+#[test]
+fn a_sound_model_passes() {
+    let found = of_file("x.gguf", &FakeModel::gguf().to_bytes(), &Expectation::none()).unwrap();
+    assert_eq!((found.outcome, found.basis), (Outcome::Pass, Some(Basis::FirstUse)));
+    assert_eq!(found.reason, "hashed for the first time; its structure is sound (gguf)");
+    let dir = tempfile::tempdir().unwrap();
+    FakeModel::gguf().shards(3).write_to(dir.path(), "x").unwrap();
+    assert_eq!(judge(dir.path(), &Expectation::none()).unwrap().outcome, Outcome::Pass);
+}
+
+#[test]
+fn an_unsound_model_fails_whatever_its_digest() {
+    let pinned = Expectation::pinned(Digest::sha256([7; 32])).strict(true);
+    let whole = FakeModel::gguf().to_bytes();
+    let check = |name: &str, bytes: &[u8], says: &str| {
+        for expectation in [&Expectation::none(), &pinned] {
+            let (code, message) = of_file(name, bytes, expectation).unwrap_err();
+            assert_eq!(code, ErrorCode::Rejected, "{message}");
+            assert!(message.contains("structure: `x.") && message.contains(says), "{message}");
+            assert!(!message.contains('\n'), "{message}");
+        }
+    };
+    check("x.gguf", whole.get(..whole.len() - 100).unwrap(), "truncated");
+    check("x.gguf", b"GGUF", "truncated");
+    check("x.gguf", b"# a readme", "is no GGUF");
+    check("x.GGUF", b"<html>", "is no GGUF");
+    check("x.safetensors", b"<html>404 not found</html>", "100000000 are the most");
+    check("x.bin", whole.get(..1000).unwrap(), "truncated");
+}
+
+#[test]
+fn one_bad_file_among_many_fails_them_all() {
+    let dir = tempfile::tempdir().unwrap();
+    FakeModel::gguf().write_to(dir.path(), "good").unwrap();
+    fs_err::write(dir.path().join("bad.gguf"), b"GGUF\x03\0\0\0").unwrap();
+    let (code, message) = judge(dir.path(), &Expectation::none()).unwrap_err();
+    assert_eq!(code, ErrorCode::Rejected);
+    assert!(message.contains("`bad.gguf`: truncated"), "{message}");
+}
+
+#[test]
+fn a_missing_shard_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let shards = FakeModel::gguf().shards(3).write_to(dir.path(), "x").unwrap();
+    fs_err::remove_file(&shards[1]).unwrap();
+    let (code, message) = judge(dir.path(), &Expectation::none()).unwrap_err();
+    assert_eq!(code, ErrorCode::Rejected);
+    assert!(message.contains("`x-00002-of-00003.gguf`: missing shard, of 3"), "{message}");
+}
+
+#[test]
+fn what_is_no_model_warns_unless_it_is_vouched_for() {
+    let check = |expectation: &Expectation| of_file("README.md", b"# Read me", expectation);
+    let found = check(&Expectation::none()).unwrap();
+    assert_eq!(found.outcome, Outcome::Warn);
+    assert!(found.reason.contains("no GGUF or safetensors file"), "{}", found.reason);
+    let digest = Digest::sha256([7; 32]);
+    let first_use = Expectation::known(digest.clone(), Basis::FirstUse);
+    assert_eq!(check(&first_use).unwrap().outcome, Outcome::Warn);
+    for vouched in [Expectation::pinned(digest.clone()), Expectation::pinned(digest).strict(true)] {
+        assert_eq!(check(&vouched).unwrap().outcome, Outcome::Pass);
+    }
+    // Strictness is still the digest's to satisfy.
+    assert_eq!(check(&Expectation::none().strict(true)).unwrap_err().0, ErrorCode::Unproven);
+}
+
+#[test]
+fn a_changed_bit_in_the_weights_goes_unseen() {
+    let mut bytes = FakeModel::gguf().to_bytes();
+    let at = bytes.len() - 500;
+    bytes[at] ^= 1;
+    assert_eq!(of_file("x.gguf", &bytes, &Expectation::none()).unwrap().outcome, Outcome::Pass);
+}
