@@ -11,8 +11,9 @@ provision:
 test:
     cargo test --workspace
 
-# The tests that need strace, unshare, openssl, hf, exfat-fuse or the engine; `just test-xet` has its own
-test-ignored:
+# The tests that need strace, unshare, openssl, hf, exfat-fuse, the engine or the Python reader of GGUF; `just test-xet` has
+# its own
+test-ignored: oracle
     cargo test --workspace -- --ignored --skip xet_server::
 
 # Installs the storage server of Xet, for the tests that need one; four minutes of a processor
@@ -48,6 +49,21 @@ doc:
 # Licences, bans and sources of all dependencies
 deny:
     cargo deny check bans licenses sources
+
+# Fuzzing of one target (`gguf`, `safetensors`, `config`), for so many executions
+fuzz target="gguf" runs="10000000":
+    cargo run -p model-inspect --example seeds fuzz/corpus
+    cargo +nightly fuzz run -s none {{ target }} -- -runs={{ runs }} -max_len=4096
+
+# What the tests and benchmarks beside the Python reader need, into `target/oracle`
+oracle:
+    crates/model-inspect/tests/oracle/prepare.sh
+
+# Headers: in the library, and whole processes beside the Python reader
+bench-headers: oracle
+    cargo bench -p model-inspect --bench header
+    cargo build --release -p model-inspect --example inspect
+    python3 benches/headers.py target/release/examples/inspect target/oracle
 
 # Writes schemas, the page of error codes and the example anew
 generate:

@@ -84,10 +84,10 @@ pub(crate) fn open<'a>(model: &'a dyn ModelSource, path: &RelativePath) -> Resul
     model.open(path).map_err(|error| Error::from(error).in_file(path.as_str()))
 }
 
-/// Whether a file is in a format, by its first bytes where they were seen, or by its name.
-pub(crate) fn is_in(file: &ListedFile, format: Format) -> bool {
+/// Whether a file is in a format by its name.
+pub(crate) fn is_named(file: &ListedFile, format: Format) -> bool {
     let ending = Path::new(file.path.file_name()).extension().and_then(|ending| ending.to_str());
-    file.format == Some(format) || ending.is_some_and(|ending| ending.eq_ignore_ascii_case(format.as_str()))
+    ending.is_some_and(|ending| ending.eq_ignore_ascii_case(format.as_str()))
 }
 
 /// A model in GGUF: one file, or a set of shards.
@@ -103,7 +103,7 @@ struct GgufModel {
 fn gguf_sets(model: &dyn ModelSource) -> Result<Vec<Vec<RelativePath>>> {
     let mut sets = Vec::new();
     for file in model.files() {
-        if !is_in(file, Format::Gguf) && !begins_as_gguf(model, file)? {
+        if !is_named(file, Format::Gguf) && !begins_as_gguf(model, file)? {
             continue;
         }
         let Some(shard) = ShardName::parse(file.path.file_name()) else {
@@ -153,16 +153,20 @@ pub(crate) fn siblings(path: &RelativePath, shard: &ShardName) -> Result<Vec<Rel
     (1..=shard.count()).map(sibling).collect()
 }
 
-/// Looks at the first bytes of a model in one file whose name says nothing.
+/// Looks at the beginning of a file whose name does not say GGUF: for the magic and a version, since a text may begin with
+/// that word. Where nobody has looked at the first bytes yet, only the file that an engine is given is worth a read.
 fn begins_as_gguf(model: &dyn ModelSource, file: &ListedFile) -> Result<bool> {
-    if file.format.is_some() || model.entry() != Some(&file.path) || is_in(file, Format::Safetensors) {
+    let is_worth_it = match file.format {
+        Some(format) => format == Format::Gguf,
+        None => model.entry() == Some(&file.path) && !is_named(file, Format::Safetensors),
+    };
+    if !is_worth_it {
         return Ok(false);
     }
-    let mut source = open(model, &file.path)?;
-    let mut magic = [0; 4];
-    let read =
-        source.read_at(0, &mut magic).map_err(|error| Error::from(error).in_file(file.path.as_str()))?;
-    Ok(read == magic.len() && magic == *b"GGUF")
+    let mut first = [0; 8];
+    let read = open(model, &file.path)?.read_at(0, &mut first);
+    let read = read.map_err(|error| Error::from(error).in_file(file.path.as_str()))?;
+    Ok(read == first.len() && gguf::is_beginning(first))
 }
 
 impl GgufModel {

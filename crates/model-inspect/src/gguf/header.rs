@@ -127,6 +127,13 @@ impl Header {
     }
 }
 
+/// Whether a file with these first bytes is meant as GGUF, of any version and byte order.
+pub(crate) fn is_beginning(first: [u8; 8]) -> bool {
+    let [a, b, c, d, version @ ..] = first;
+    let version = u32::from_le_bytes(version);
+    [a, b, c, d] == MAGIC && (1..=0xffff).contains(&version.min(version.swap_bytes()))
+}
+
 fn read_version(window: &mut Window) -> Result<u32> {
     let unsupported = |reason: String| Error::Unsupported { file: None, reason };
     let magic: [u8; 4] = window.array("the magic")?;

@@ -22,6 +22,7 @@ mod value;
 pub(crate) use facts::{add_types, describe, memory};
 pub use file_type::file_type_name;
 pub use header::Header;
+pub(crate) use header::is_beginning;
 pub(crate) use shards::Shards;
 pub use tensor::{Tensor, TypeTotal};
 pub use tensor_type::TensorType;

@@ -85,3 +85,29 @@ impl fmt::Display for TensorType {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gguf::file_type_name;
+    use std::collections::BTreeMap;
+
+    #[derive(serde::Deserialize)]
+    struct Tables {
+        tensor_types: BTreeMap<u32, (String, u64, u64)>,
+        file_types: BTreeMap<u64, String>,
+    }
+
+    #[test]
+    fn the_tables_are_those_of_the_python_package() {
+        let tables: Tables = serde_json::from_str(include_str!("../../tests/vectors/tables.json")).unwrap();
+        assert!(tables.tensor_types.len() > 30 && tables.file_types.len() > 30);
+        for (number, (name, elements, bytes)) in tables.tensor_types {
+            assert_eq!(layout(number), Some((name.as_str(), elements, bytes)), "{number}");
+        }
+        for (number, name) in tables.file_types {
+            assert_eq!(file_type_name(number), Some(name.as_str()), "{number}");
+        }
+        assert_eq!((TensorType::new(4).is_known(), file_type_name(5)), (false, None));
+    }
+}

@@ -7,7 +7,7 @@ use provisioner_core::{Format, RelativePath, reference::ShardName};
 use super::{Config, Header, Index};
 use crate::{
     Error, Inspection, MemoryEstimate, ModelInfo, ModelSource, Result,
-    inspect::{complete_set, find, is_in, open, siblings},
+    inspect::{complete_set, find, is_named, open, siblings},
     window::read_whole,
 };
 
@@ -31,7 +31,7 @@ const TOKENIZER_FILES: [&str; 9] = [
 /// What a repository with safetensors tells. `None` where there are none, and no index of any.
 pub(crate) fn inspect_repository(model: &dyn ModelSource) -> Result<Option<Inspection>> {
     let mut headers = BTreeMap::new();
-    for file in model.files().iter().filter(|file| is_in(file, Format::Safetensors)) {
+    for file in model.files().iter().filter(|file| is_named(file, Format::Safetensors)) {
         if let Some(shard) = ShardName::parse(file.path.file_name()).filter(|_| !model.is_selection()) {
             complete_set(model, &file.path, &shard)?;
         }

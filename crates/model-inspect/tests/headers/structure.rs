@@ -115,6 +115,9 @@ fn what_is_no_model_warns_unless_it_is_vouched_for() {
     for vouched in [Expectation::pinned(digest.clone()), Expectation::pinned(digest).strict(true)] {
         assert_eq!(check(&vouched).unwrap().outcome, Outcome::Pass);
     }
+    // A text may begin with the word.
+    let text = of_file("README.md", b"GGUF files of a model, in several quantizations", &Expectation::none());
+    assert_eq!(text.unwrap().outcome, Outcome::Warn);
     // Strictness is still the digest's to satisfy.
     assert_eq!(check(&Expectation::none().strict(true)).unwrap_err().0, ErrorCode::Unproven);
 }

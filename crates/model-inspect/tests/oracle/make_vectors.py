@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Write the small GGUF files in `tests/vectors`, by the writer of the `gguf` Python package and not by ours.
+"""Write the small files in `tests/vectors`, by the writer and the tables of the `gguf` Python package and not by ours.
 
     make_vectors.py OUT
     facts.py OUT/*.gguf > OUT/facts.json        # without the ones that are not read
 
 Deterministic. Needs gguf 0.19.0 and numpy (`prepare.sh`).
 """
+import json
 import pathlib
 import sys
 
@@ -78,12 +79,20 @@ def layers(path):
     close(writer)
 
 
+def tables(path):
+    """The package's tables: types of tensors with elements and bytes of a block, and types of files."""
+    types = {int(kind): [kind.name, *gguf.GGML_QUANT_SIZES[kind]] for kind in Q}
+    files = {int(kind): kind.name.removeprefix("MOSTLY_").removeprefix("ALL_") for kind in F if kind != F.GUESSED}
+    path.write_text(json.dumps({"tensor_types": types, "file_types": files}, indent=1) + "\n")
+
+
 def main():
     out = pathlib.Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
     dense(out / "dense.gguf")
     layers(out / "layers.gguf")
     dense(out / "big-endian.gguf", endianess=gguf.GGUFEndian.BIG)
+    tables(out / "tables.json")
 
 
 if __name__ == "__main__":
