@@ -3,7 +3,7 @@
 # environment, and the 19 vocabularies that llama.cpp has among its sources, as `models/ggml-vocab-*.gguf`.
 set -euo pipefail
 cd "$(dirname "$0")/../../../.."
-oracle="${CARGO_TARGET_DIR:-target}/oracle"
+oracle=target/oracle
 mkdir -p "$oracle/models"
 if ! "$oracle/venv/bin/python" -c 'import gguf' 2>/dev/null; then
     python3 -m venv "$oracle/venv"
