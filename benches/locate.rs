@@ -60,7 +60,7 @@ fn present(criterion: &mut Criterion) {
 fn hashing(criterion: &mut Criterion) {
     let runtime = runtime();
     let setup = Setup::new();
-    let path = setup.dir.path().join("large.gguf");
+    let path = setup.dir.path().join("large.bin");
     let chunk: Vec<u8> = (0..CHUNK_BYTES).map(|at| (at * at).to_le_bytes()[1]).collect();
     let chunks = LARGE_BYTES / CHUNK_BYTES as u64;
     write(&path, (0..chunks).map(|_| chunk.as_slice()));
@@ -105,8 +105,8 @@ impl Setup {
         let mut models = Vec::new();
         for number in 0..RECORDS {
             let path = self.dir.path().join(format!("{number}.gguf"));
-            let bytes = format!("GGUF{number}");
-            write(&path, [bytes.as_bytes()]);
+            let bytes = testkit::gguf(format!("{number}"));
+            write(&path, [bytes.as_slice()]);
             let digest = Digest::sha256(Sha256::digest(&bytes).into());
             models.push((ModelRef::parse(path.to_str().unwrap(), None).unwrap(), digest));
         }

@@ -9,11 +9,13 @@ each client's cache is emptied before each run. Rounds go by turns. CPU is user 
 children; memory is the peak of the client itself. It only prints.
 """
 import argparse
+import json
 import os
 import pathlib
 import resource
 import shutil
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -50,15 +52,30 @@ def run(argv, env=None, shell=False):
     return wall, cpu, peak
 
 
+def gguf_header(size):
+    """The header of a GGUF of so many bytes: version 3, no key, and one tensor of 8-bit integers."""
+    info = struct.pack("<QsIQIQ", 1, b"w", 1, size - 64, 24, 0)
+    return (b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + info).ljust(64, b"\0")
+
+
+def safetensors_header(size, seed):
+    """The header of a safetensors file of so many bytes, with one tensor, which no other shard has."""
+    data = size - 96
+    header = json.dumps({f"w{seed}": {"dtype": "U8", "shape": [data], "data_offsets": [0, data]}}).encode().ljust(88)
+    return struct.pack("<Q", len(header)) + header
+
+
 def write_large(path, mib, seed):
-    """Content that is no pattern, made quickly: one MiB of noise with its number stamped in."""
+    """Weights that are no pattern, made quickly: one MiB of noise with its number stamped in."""
+    size = mib << 20
+    header = gguf_header(size) if path.suffix == ".gguf" else safetensors_header(size, seed)
     noise = bytearray(os.urandom(1 << 20))
     with open(path, "wb") as file:
         for n in range(mib):
-            noise[:16] = n.to_bytes(8, "little") + seed.to_bytes(8, "little")
+            noise[128:144] = n.to_bytes(8, "little") + seed.to_bytes(8, "little")
             file.write(noise)
         file.seek(0)
-        file.write(b"GGUF\x03\0\0\0")
+        file.write(header)
 
 
 class Hub:

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -88,13 +89,18 @@ def watch_memory(pid):
         time.sleep(0.001)
 
 
+def gguf_header(size):
+    """The header of a GGUF of so many bytes: version 3, no key, and one tensor of 8-bit integers."""
+    info = struct.pack("<QsIQIQ", 1, b"w", 1, size - 64, 24, 0)
+    return (b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + info).ljust(64, b"\0")
+
+
 def make_file(path, size, seed):
-    """A file of random bytes, repeated, on disk and in the page cache."""
+    """A GGUF of random bytes, repeated, on disk and in the page cache."""
     path.parent.mkdir(parents=True, exist_ok=True)
     chunk = os.urandom(MIB)
     with open(path, "wb") as file:
-        file.write(b"GGUF" + seed.to_bytes(4, "little"))
-        left = size - 8
+        left = size - file.write(gguf_header(size) + seed.to_bytes(4, "little"))
         while left > 0:
             left -= file.write(chunk[:left])
         file.flush()
@@ -419,7 +425,7 @@ def make_store(cache):
     key = lambda text: hashlib.sha256(text.encode()).hexdigest()
     for number in range(MANY):
         name = f"hf:org/m{number}/a.gguf"
-        content = f"GGUF {number}".encode()
+        content = gguf_header(72) + number.to_bytes(8, "little")
         digest = hashlib.sha256(content).hexdigest()
         blob = cache / "store-v1/blobs/sha256" / digest[:2] / digest[2:]
         root = cache / "store-v1/models/hf/org" / f"m{number}" / ("0" * 40) / "all"

@@ -24,7 +24,7 @@ use crate::{
 ///
 /// let dir = tempfile::tempdir()?;
 /// let model = dir.path().join("tiny.gguf");
-/// std::fs::write(&model, b"GGUF")?;
+/// std::fs::write(&model, testkit::TINY_GGUF)?;
 /// let ready = ModelProvisioner::file_only(dir.path().join("cache"))?.ensure_present_str(model.to_str().unwrap(), None)?;
 /// assert_eq!(ready.local_path, model);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

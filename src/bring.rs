@@ -84,6 +84,7 @@ impl ModelProvisioner {
             None => self.stage_anew(reference, &expectation, previous, lock.clone()).await?,
         };
         match self.judge(staged, expectation).await {
+            Err(error) if error.is_outrun() => Err(error),
             Err(error) => {
                 self.note_refusal(&id, &error).await?;
                 Err(error)
@@ -177,7 +178,19 @@ impl ModelProvisioner {
 
     pub(crate) async fn judge(&self, staged: StagedModel, expectation: Expectation) -> Result<VerifiedModel> {
         let parts = Arc::clone(&self.parts);
-        blocking(move || Ok(staged.judge(&expectation, &parts.verifiers, parts.clock.now())?)).await
+        blocking(move || {
+            let locations = staged.files().iter().map(|file| file.location.clone());
+            let stored: Vec<_> =
+                locations.filter(|location| location.starts_with(parts.store.root())).collect();
+            staged.judge(&expectation, &parts.verifiers, parts.clock.now()).map_err(|error| {
+                // What was taken out of the store after it was found is no fault of the model.
+                match stored.into_iter().find(|location| !location.exists()) {
+                    Some(path) => artifact_store::Error::Vanished { path }.into(),
+                    None => error.into(),
+                }
+            })
+        })
+        .await
     }
 
     /// The record of a model that was just judged. What changed since then, a folder's names too, is not what was judged.

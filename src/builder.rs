@@ -5,6 +5,7 @@ use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 use artifact_store::{Adoption, Store, TurnWait};
 use catalog_adapter::{DEFAULT_WAIT, FsCatalog};
 use fetch_file::FileFetcher;
+use model_inspect::StructureVerifier;
 use provisioner_core::{
     CatalogErrorKind, CatalogStore, Clock, Expected, Lifecycle, ModelFetcher, ModelRef, NoProgress, Policy,
     ProgressSink, Timestamp, Verifier,
@@ -21,6 +22,7 @@ pub struct ProvisionerBuilder {
     registry: Registry,
     catalog: Option<Arc<dyn CatalogStore>>,
     policy: Policy,
+    skips_structure: bool,
     verifiers: Vec<Arc<dyn Verifier>>,
     progress: Arc<dyn ProgressSink>,
     clock: Arc<dyn Clock>,
@@ -39,6 +41,7 @@ impl ProvisionerBuilder {
             registry,
             catalog: None,
             policy: Policy::default(),
+            skips_structure: false,
             verifiers: Vec::new(),
             progress: Arc::new(NoProgress),
             clock: Arc::new(SystemClock),
@@ -71,10 +74,18 @@ impl ProvisionerBuilder {
         self
     }
 
-    /// Adds a verifier, to be asked after the digest's and those added before.
+    /// Adds a verifier, to be asked after the digest's, the structure's and those added before.
     #[must_use]
     pub fn verifier(mut self, verifier: impl Verifier) -> Self {
         self.verifiers.push(Arc::new(verifier));
+        self
+    }
+
+    /// Takes models whose headers nobody has looked at: a truncated one is found by the engine alone, unless its digest was
+    /// given. Nothing is known of such a model, so its handoff says little.
+    #[must_use]
+    pub fn unsafe_skip_structure(mut self) -> Self {
+        self.skips_structure = true;
         self
     }
 
@@ -154,6 +165,10 @@ impl ProvisionerBuilder {
         if is_ours {
             rebuild(&cache, &store, catalog.as_ref())?;
         }
+        let mut verifiers = self.verifiers;
+        if !self.skips_structure {
+            verifiers.insert(0, Arc::new(StructureVerifier));
+        }
         Ok(ModelProvisioner::new(crate::provisioner::Parts {
             store,
             transfer: Transfer::new(self.transfer),
@@ -164,7 +179,7 @@ impl ProvisionerBuilder {
             registry: self.registry,
             catalog,
             policy: self.policy,
-            verifiers: self.verifiers,
+            verifiers,
             progress: self.progress,
             clock: self.clock,
         }))

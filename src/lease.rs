@@ -41,7 +41,7 @@ impl ModelProvisioner {
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let path = dir.path().join("tiny.gguf");
-    /// # std::fs::write(&path, b"GGUF").unwrap();
+    /// # std::fs::write(&path, testkit::TINY_GGUF).unwrap();
     /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     /// # runtime.block_on(async {
     /// use model_provisioner::ModelProvisioner;

@@ -9,11 +9,11 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! # let dir = tempfile::tempdir().unwrap();
 //! # let (cache, model) = (dir.path().join("cache"), dir.path().join("tiny.gguf"));
-//! # std::fs::write(&model, b"GGUF").unwrap();
+//! # std::fs::write(&model, testkit::TINY_GGUF).unwrap();
 //! use model_provisioner::{Digest, ModelProvisioner};
 //!
 //! let provisioner = ModelProvisioner::file_only(&cache)?;
-//! let digest: Digest = "sha256:b83633aa785344791618f2fddf131b010ea04912a60430760b070bad293f65bd".parse()?;
+//! let digest: Digest = "sha256:a4e5e156ddec27e286f75328784d7106b60a4eb1d246e950a001a3f944fbda99".parse()?;
 //! let ready = provisioner.ensure_present_str(model.to_str().unwrap(), Some(digest)).await?;
 //! assert_eq!(ready.local_path, model);
 //! # Ok::<(), model_provisioner::Error>(())

@@ -9,7 +9,7 @@ use model_provisioner::{DEFAULT_LLAMACPP_HANDOFF_PATH, blocking, provision_from_
 async fn works_inside_a_single_threaded_runtime() -> Result<(), Box<dyn std::error::Error>> {
     let dir = tempfile::tempdir()?;
     let config = dir.path().join("model.yaml");
-    fs_err::write(dir.path().join("tiny.gguf"), "GGUF")?;
+    fs_err::write(dir.path().join("tiny.gguf"), testkit::TINY_GGUF)?;
     fs_err::write(&config, "model_ref: file:tiny.gguf\n")?;
     std::env::set_current_dir(dir.path())?;
 

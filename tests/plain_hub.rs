@@ -20,10 +20,10 @@ use wiremock::{
 
 const COMMIT: &str = "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334";
 
-const WEIGHTS: &[u8] = b"GGUF weights of a tiny model\n";
-const WEIGHTS_SHA256: &str = "073a01dd312c8e1d12002515042ded382a8c8c7489c9f57cb5c072538e6ce79e";
-const WEIGHTS_ENTRY: &str = r#"{"type":"file","oid":"e7416aff976723b442fbccdf8c6605f8e8a98ac8","size":29,
-    "lfs":{"oid":"073a01dd312c8e1d12002515042ded382a8c8c7489c9f57cb5c072538e6ce79e","size":29,"pointerSize":127},
+const WEIGHTS: &[u8] = b"GGUF\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0tiny\n";
+const WEIGHTS_SHA256: &str = "769df52e0fe93c5d220e0c9909e87a3ab9b380f8cc65c6a5034353a4e8ecc48a";
+const WEIGHTS_ENTRY: &str = r#"{"type":"file","oid":"2f540e8f4edc7a6498ec260ea63eec55d607db85","size":29,
+    "lfs":{"oid":"769df52e0fe93c5d220e0c9909e87a3ab9b380f8cc65c6a5034353a4e8ecc48a","size":29,"pointerSize":127},
     "xetHash":"3fd7c2a1d0a0b5c9e4f8a6b7c8d9e0f1a2b3c4d5e6f708192a3b4c5d6e7f8091","path":"gguf/tiny Q8_0.gguf"}"#;
 
 const CONFIG: &[u8] = b"{\"model_type\":\"tiny\"}\n";
@@ -186,7 +186,7 @@ async fn a_repository_arrives_with_the_digests_that_others_compute() {
     let config_sha256 = "8fa0bf8d7636b4470d2f3bf19ac91aa987b0e6a8a19a46d6237f42482d41012f";
     assert_eq!(digests, [config_sha256, WEIGHTS_SHA256]);
     // sha256sum of the two lines that it prints for the two files.
-    let tree = "f0812f981784fc14d034495adebea2bd284139e0a27223b96a95fff84e3ce1a0";
+    let tree = "336cee30a06cceae70c1710e0723d758d7d6180b23815319b6a5186a197edefe";
     assert_eq!(
         model.digest.as_ref().map(|digest| (digest.algorithm(), digest.hex())),
         Some((DigestAlgorithm::Sha256Tree, tree))

@@ -1,6 +1,7 @@
 //! What other tools have on this machine is not fetched.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use testkit::{TINY_GGUF, safetensors_of};
 
 use model_provisioner::{AdoptMode, FileState, HubFetcher, HubSettings, Outcome, Policy};
 
@@ -16,7 +17,7 @@ fn content_sent(bench: &Workbench) -> u64 {
 
 /// A repository, and a cache of the Hub's own tools that has all of it.
 fn downloaded(bench: &Workbench) -> Vec<u8> {
-    let weights = bytes(3 << 20, 5);
+    let weights = safetensors_of(3 << 20, 5);
     bench
         .hub
         .repo("org/repo")
@@ -242,7 +243,7 @@ async fn the_same_bytes_twice_in_one_model_are_copied_too() {
 #[tokio::test]
 async fn a_local_model_is_none_of_this() {
     let bench = Workbench::new();
-    let path = bench.foreign("plain/a.gguf", "GGUF");
+    let path = bench.foreign("plain/a.gguf", TINY_GGUF);
     let provisioner = bench.adopter(AdoptMode::Link);
     let model = provisioner.ensure_present_str(path.to_str().unwrap(), None).await.unwrap();
     assert_eq!((model.local_path, fs_err::metadata(&path).unwrap().nlink()), (path, 1));

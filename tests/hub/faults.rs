@@ -1,5 +1,6 @@
 //! What a hub does wrong.
 
+use testkit::gguf;
 use testkit::hub::{At, Fault, FaultKind, Origin, Refusal};
 
 use crate::workbench::{Workbench, bytes, code};
@@ -101,13 +102,13 @@ async fn a_wrong_byte_names_both_digests_and_leaves_nothing() {
 #[tokio::test]
 async fn a_commit_that_moves_during_the_download_is_not_mixed_in() {
     let bench = Workbench::new();
-    let old = bench.hub.repo("org/repo").lfs("a.gguf", "old a").lfs("b.gguf", "old b").publish();
-    let moved = bench.hub.repo("org/repo").lfs("a.gguf", "new a").lfs("b.gguf", "new b");
+    let old = bench.hub.repo("org/repo").lfs("a.gguf", gguf("old a")).lfs("b.gguf", gguf("old b")).publish();
+    let moved = bench.hub.repo("org/repo").lfs("a.gguf", gguf("new a")).lfs("b.gguf", gguf("new b"));
     bench.hub.fault(Fault::on("a.gguf").once().kind(FaultKind::publish(moved)));
     let model = bench.provisioner().ensure_present_str("hf:org/repo?include=*", None).await.unwrap();
     assert_eq!(model.revision.as_deref(), Some(old.as_str()));
     for (name, text) in [("a.gguf", "old a"), ("b.gguf", "old b")] {
-        assert_eq!(fs_err::read_to_string(model.local_path.join(name)).unwrap(), text);
+        assert_eq!(fs_err::read(model.local_path.join(name)).unwrap(), gguf(text));
     }
 }
 

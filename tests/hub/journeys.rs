@@ -1,6 +1,7 @@
 //! What a hub gives when nothing goes wrong.
 
 use std::os::unix::fs::PermissionsExt;
+use testkit::{gguf, safetensors, safetensors_of};
 
 use futures_util::future::join_all;
 use model_provisioner::{
@@ -50,7 +51,8 @@ async fn a_sharded_model_comes_whole_with_its_projector() {
     let bench = Workbench::new();
     let dir = tempfile::tempdir().unwrap();
     let shards = FakeModel::gguf().shards(3).write_to(dir.path(), "tiny-Q8_0").unwrap();
-    let mut repo = bench.hub.repo("org/repo").lfs("mmproj-F16.gguf", "projector").lfs("imatrix.gguf", "x");
+    let mut repo =
+        bench.hub.repo("org/repo").lfs("mmproj-F16.gguf", gguf("projector")).lfs("imatrix.gguf", gguf("x"));
     for shard in &shards {
         repo = repo.lfs(shard.file_name().unwrap().to_str().unwrap(), fs_err::read(shard).unwrap());
     }
@@ -59,7 +61,7 @@ async fn a_sharded_model_comes_whole_with_its_projector() {
         let model = bench.provisioner().ensure_present_str(reference, None).await.unwrap();
         assert!(model.local_path.ends_with("tiny-Q8_0-00001-of-00003.gguf"), "{reference}");
         assert_eq!(model.files.len(), 4);
-        assert_eq!(fs_err::read(model.mmproj.unwrap()).unwrap(), b"projector");
+        assert_eq!(fs_err::read(model.mmproj.unwrap()).unwrap(), gguf("projector"));
     }
     assert_eq!(
         bench.hub.count(|seen| seen.file.is_some() && seen.status == 302),
@@ -77,7 +79,7 @@ async fn a_repository_is_what_an_engine_loads() {
         .file("config.json", "{}")
         .file("README.md", "# x")
         .file("tokenizer.json", "");
-    repo.lfs("model.safetensors", bytes(2 << 20, 2)).lfs("pytorch_model.bin", "x").publish();
+    repo.lfs("model.safetensors", safetensors_of(2 << 20, 2)).lfs("pytorch_model.bin", "x").publish();
     let model = bench.provisioner().ensure_present_str("hf:org/repo", None).await.unwrap();
     let files: Vec<_> = model.files.iter().map(|file| file.path.to_string()).collect();
     assert_eq!(files, ["config.json", "model.safetensors", "tokenizer.json"]);
@@ -109,7 +111,7 @@ async fn eight_at_once_make_one_download() {
 #[tokio::test]
 async fn removing_frees_what_nothing_else_uses() {
     let bench = Workbench::new();
-    bench.hub.repo("org/repo").lfs("a-Q4_0.gguf", "one").lfs("b-Q8_0.gguf", "two").publish();
+    bench.hub.repo("org/repo").lfs("a-Q4_0.gguf", gguf("one")).lfs("b-Q8_0.gguf", gguf("two")).publish();
     let provisioner = bench.provisioner();
     let first = provisioner.ensure_present_str("hf:org/repo:Q4_0", None).await.unwrap();
     let both = provisioner.ensure_present_str("hf:org/repo?include=*", None).await.unwrap();
@@ -126,7 +128,7 @@ async fn removing_frees_what_nothing_else_uses() {
 #[tokio::test]
 async fn a_lost_catalog_is_rebuilt_from_the_seals() {
     let bench = Workbench::new();
-    bench.hub.repo("org/repo").lfs("a.gguf", "one").publish();
+    bench.hub.repo("org/repo").lfs("a.gguf", gguf("one")).publish();
     let model = bench.provisioner().ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
     fs_err::remove_dir_all(bench.cache().join("catalog-v1")).unwrap();
     bench.hub.reset_counts();
@@ -138,7 +140,7 @@ async fn a_lost_catalog_is_rebuilt_from_the_seals() {
 #[tokio::test]
 async fn verify_reads_what_was_fetched_and_asks_nobody() {
     let bench = Workbench::new();
-    bench.hub.repo("org/repo").lfs("a.gguf", "one").publish();
+    bench.hub.repo("org/repo").lfs("a.gguf", gguf("one")).publish();
     let provisioner = bench.provisioner();
     let model = provisioner.ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
     bench.hub.reset_counts();
@@ -147,15 +149,19 @@ async fn verify_reads_what_was_fetched_and_asks_nobody() {
     assert_eq!(bench.hub.requests().len(), 0);
     assert!(provisioner.ensure(&reference, &model_provisioner::Expectation::none()).await.unwrap().cached);
     fs_err::set_permissions(&model.local_path, PermissionsExt::from_mode(0o644)).unwrap();
-    fs_err::write(&model.local_path, "onE").unwrap();
+    fs_err::write(&model.local_path, gguf("onE")).unwrap();
     let mended = provisioner.ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
-    assert_eq!(fs_err::read(mended.local_path).unwrap(), b"one", "what was written over is fetched anew");
+    assert_eq!(
+        fs_err::read(mended.local_path).unwrap(),
+        gguf("one"),
+        "what was written over is fetched anew"
+    );
 }
 
 #[tokio::test]
 async fn the_policy_is_asked_first() {
     let bench = Workbench::new();
-    bench.hub.repo("org/repo").lfs("a.gguf", "one").file("m.pkl", "x").publish();
+    bench.hub.repo("org/repo").lfs("a.gguf", gguf("one")).file("m.pkl", "x").publish();
     let with = |policy: Policy| {
         bench.builder().policy(Policy { network: Network::Allow, ..policy }).build().unwrap()
     };
@@ -189,18 +195,18 @@ async fn the_policy_is_asked_first() {
 #[tokio::test]
 async fn refreshing_follows_a_branch_that_moved() {
     let bench = Workbench::new();
-    let old = bench.hub.repo("org/repo").lfs("a.gguf", "old").lfs("same.gguf", "same").publish();
+    let old = bench.hub.repo("org/repo").lfs("a.gguf", gguf("old")).lfs("same.gguf", gguf("same")).publish();
     let provisioner = bench.provisioner();
     let id = "hf:org/repo?include=*".parse().unwrap();
     let none = model_provisioner::Expectation::none();
     let first = provisioner.ensure(&id, &none).await.unwrap();
     assert_eq!(provisioner.refresh(&id, &none).await.unwrap().local_path, first.local_path, "nothing moved");
-    let new = bench.hub.repo("org/repo").lfs("a.gguf", "new").lfs("same.gguf", "same").publish();
+    let new = bench.hub.repo("org/repo").lfs("a.gguf", gguf("new")).lfs("same.gguf", gguf("same")).publish();
     assert_eq!(provisioner.ensure(&id, &none).await.unwrap().revision.as_deref(), Some(old.as_str()));
     bench.hub.reset_counts();
     let moved = provisioner.refresh(&id, &none).await.unwrap();
     assert_eq!((moved.revision.as_deref(), moved.cached), (Some(new.as_str()), false));
-    assert_eq!(fs_err::read(moved.local_path.join("a.gguf")).unwrap(), b"new");
+    assert_eq!(fs_err::read(moved.local_path.join("a.gguf")).unwrap(), gguf("new"));
     assert_eq!(
         bench.hub.count(|seen| seen.file.as_deref() == Some("same.gguf")),
         0,
@@ -211,13 +217,17 @@ async fn refreshing_follows_a_branch_that_moved() {
         models.iter().map(|model| (model.record.id.clone(), model.record.lifecycle.as_str())).collect();
     let retired = format!("hf:org/repo@{old}?include=*");
     assert_eq!(states, [(id.id(), "Active"), (retired, "Retired")]);
-    assert_eq!(fs_err::read(first.local_path.join("a.gguf")).unwrap(), b"old", "nobody's files were changed");
+    assert_eq!(
+        fs_err::read(first.local_path.join("a.gguf")).unwrap(),
+        gguf("old"),
+        "nobody's files were changed"
+    );
 }
 
 #[tokio::test]
 async fn a_second_id_of_the_same_files_is_a_model_of_its_own() {
     let bench = Workbench::new();
-    let commit = bench.hub.repo("org/repo").lfs("a.gguf", "one").publish();
+    let commit = bench.hub.repo("org/repo").lfs("a.gguf", gguf("one")).publish();
     let provisioner = bench.provisioner();
     let first = provisioner.ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
     for id in ["hf:org/repo@main/a.gguf".to_owned(), format!("hf:org/repo@{commit}/a.gguf")] {
@@ -231,14 +241,14 @@ async fn a_second_id_of_the_same_files_is_a_model_of_its_own() {
 #[tokio::test]
 async fn rot_that_verify_finds_is_mended_and_spreads_no_further() {
     let bench = Workbench::new();
-    bench.hub.repo("org/repo").lfs("a.gguf", "one").publish();
-    bench.hub.repo("org/other").lfs("b.gguf", "one").publish();
+    bench.hub.repo("org/repo").lfs("a.gguf", gguf("one")).publish();
+    bench.hub.repo("org/other").lfs("b.gguf", gguf("one")).publish();
     let provisioner = bench.provisioner();
     let id = "hf:org/repo/a.gguf".parse().unwrap();
     let path = provisioner.ensure_present(&id, None).await.unwrap().local_path;
     let modified = fs_err::metadata(&path).unwrap().modified().unwrap();
     fs_err::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
-    fs_err::write(&path, "onE").unwrap();
+    fs_err::write(&path, gguf("onE")).unwrap();
     std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
     assert!(provisioner.ensure_present(&id, None).await.unwrap().cached, "no stamp tells");
     assert_eq!(provisioner.verify(&id).await.unwrap().outcome, Outcome::Fail);
@@ -251,18 +261,23 @@ async fn rot_that_verify_finds_is_mended_and_spreads_no_further() {
         "no name is left"
     );
     let other = provisioner.ensure_present_str("hf:org/other/b.gguf", None).await.unwrap();
-    assert_eq!(fs_err::read(other.local_path).unwrap(), b"one");
+    assert_eq!(fs_err::read(other.local_path).unwrap(), gguf("one"));
     let mended = provisioner.ensure_present(&id, None).await.unwrap();
     assert_eq!(
         (mended.verification.outcome, fs_err::read(mended.local_path).unwrap()),
-        (Outcome::Pass, b"one".to_vec())
+        (Outcome::Pass, gguf("one"))
     );
 }
 
 #[tokio::test]
 async fn a_cache_that_was_copied_needs_no_network() {
     let bench = Workbench::new();
-    bench.hub.repo("org/repo").lfs("model.safetensors", "one").file("config.json", "{}").publish();
+    bench
+        .hub
+        .repo("org/repo")
+        .lfs("model.safetensors", safetensors("one"))
+        .file("config.json", "{}")
+        .publish();
     bench.provisioner().ensure_present_str("hf:org/repo", None).await.unwrap();
     let (cache, copy) = (bench.cache(), bench.cache().with_extension("copy"));
     let copied = std::process::Command::new("cp").arg("-a").args([&cache, &copy]).status().unwrap();
@@ -354,10 +369,15 @@ async fn names_that_cannot_be_together_are_refused_before_a_byte() {
 #[tokio::test]
 async fn a_plan_of_a_present_model_asks_nobody() {
     let bench = Workbench::new();
-    bench.hub.repo("org/repo").lfs("model.safetensors", "one").file("config.json", "{}").publish();
+    bench
+        .hub
+        .repo("org/repo")
+        .lfs("model.safetensors", safetensors("one"))
+        .file("config.json", "{}")
+        .publish();
     let provisioner = bench.provisioner();
     let id = "hf:org/repo".parse().unwrap();
-    assert_eq!(provisioner.plan(&id).await.unwrap().download_bytes(), 5);
+    assert_eq!(provisioner.plan(&id).await.unwrap().download_bytes(), 99 + 2);
     provisioner.ensure_present(&id, None).await.unwrap();
     bench.hub.reset_counts();
     assert_eq!(provisioner.plan(&id).await.unwrap().download_bytes(), 0);

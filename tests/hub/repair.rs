@@ -1,6 +1,7 @@
 //! Finding what is wrong with what was fetched, and mending it.
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+use testkit::TINY_GGUF;
 
 use artifact_store::Store;
 use model_provisioner::{Finding, ModelProvisioner, ModelRef, Outcome};
@@ -83,7 +84,7 @@ async fn what_lives_is_not_mended() {
 async fn the_overview_counts() {
     let (bench, provisioner, _) = bench().await;
     let file = bench.cache().with_extension("gguf");
-    fs_err::write(&file, "GGUF").unwrap();
+    fs_err::write(&file, TINY_GGUF).unwrap();
     provisioner.ensure_present_str(file.to_str().unwrap(), None).await.unwrap();
     provisioner.retire(&reference()).await.unwrap();
     let overview = provisioner.overview().await.unwrap();
@@ -96,7 +97,7 @@ async fn the_overview_counts() {
 async fn wrong_bytes_of_several_are_told_and_the_next_ensure_fetches_them() {
     let (bench, provisioner, root) = bench().await;
     let file = bench.cache().with_extension("gguf");
-    fs_err::write(&file, "GGUF").unwrap();
+    fs_err::write(&file, TINY_GGUF).unwrap();
     let local: ModelRef = format!("local:{}", file.display()).parse().unwrap();
     provisioner.ensure_present(&local, None).await.unwrap();
     provisioner.verify(&local).await.unwrap();
@@ -115,7 +116,7 @@ async fn wrong_bytes_of_several_are_told_and_the_next_ensure_fetches_them() {
     assert!(told.iter().all(|report| report.outcome == Outcome::Fail), "{told:?}");
     assert!(told[0].hint.as_ref().unwrap().contains("are yours, and were left alone"), "{told:?}");
     assert!(told[1].hint.as_ref().unwrap().contains(&format!("`ensure {ID}` fetches it again")), "{told:?}");
-    assert_eq!(fs_err::read(&file).unwrap().len(), 4, "what is yours is where it was");
+    assert_eq!(fs_err::read(&file).unwrap().len(), 24, "what is yours is where it was");
     assert!(!root.exists(), "what was wrong is in the quarantine");
     let again = provisioner.ensure_present_str(ID, None).await.unwrap();
     assert_eq!(fs_err::read(again.local_path.join("a.gguf")).unwrap(), bytes(10_000, 1));

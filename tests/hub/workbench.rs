@@ -13,7 +13,7 @@ use model_provisioner::{
 };
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
-use testkit::Hub;
+use testkit::{Hub, gguf_of};
 
 pub(crate) struct Workbench {
     dir: tempfile::TempDir,
@@ -143,7 +143,7 @@ pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str
     result.unwrap_err().code().as_str()
 }
 
-/// Bytes that look like nothing else.
+/// A GGUF of so many bytes, with others for another seed.
 pub(crate) fn bytes(len: usize, seed: usize) -> Vec<u8> {
-    (0..len).map(|n| u8::try_from((n * 31 + seed * 7 + n / 251) % 256).unwrap()).collect()
+    gguf_of(len, seed)
 }

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
     thread,
 };
+use testkit::gguf;
 
 use model_provisioner::{HubFetcher, HubSettings, Network, Policy, Token, TransferSettings};
 use testkit::{Hub, hub::Origin};
@@ -61,8 +62,9 @@ async fn a_storage_that_gives_nothing_is_left_alone() {
     let (cas, asked) = empty_storage();
     let bench = Workbench::new();
     bench.hub.xet_cas(&cas);
-    let repo = (0..20)
-        .fold(bench.hub.repo("org/repo"), |repo, n| repo.xet(&format!("{n}.gguf"), format!("{n}"), HASH));
+    let repo = (0..20).fold(bench.hub.repo("org/repo"), |repo, n| {
+        repo.xet(&format!("{n}.gguf"), gguf(format!("{n}")), HASH)
+    });
     repo.publish();
     let one_by_one = TransferSettings { connections: 1, ..patient() };
     let provisioner = bench.builder().transfer(one_by_one).build().unwrap();
@@ -126,7 +128,12 @@ async fn each_token_goes_where_it_belongs() {
 #[tokio::test]
 async fn a_hub_that_gives_no_token_gives_the_file_all_the_same() {
     let bench = Workbench::new();
-    bench.hub.repo("org/repo").xet("a.gguf", "one", HASH).xet("b.gguf", "two", "no hash").publish();
+    bench
+        .hub
+        .repo("org/repo")
+        .xet("a.gguf", gguf("one"), HASH)
+        .xet("b.gguf", gguf("two"), "no hash")
+        .publish();
     let model = bench
         .builder()
         .transfer(patient())
@@ -135,7 +142,7 @@ async fn a_hub_that_gives_no_token_gives_the_file_all_the_same() {
         .ensure_present_str("hf:org/repo?include=*", None)
         .await
         .unwrap();
-    assert_eq!(fs_err::read(model.local_path.join("a.gguf")).unwrap(), b"one");
-    assert_eq!(fs_err::read(model.local_path.join("b.gguf")).unwrap(), b"two");
+    assert_eq!(fs_err::read(model.local_path.join("a.gguf")).unwrap(), gguf("one"));
+    assert_eq!(fs_err::read(model.local_path.join("b.gguf")).unwrap(), gguf("two"));
     assert_eq!(tokens(&bench.hub), 1, "what is no hash is none");
 }

@@ -1,6 +1,7 @@
 //! Where things are kept, and what is not trusted.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
+use testkit::TINY_GGUF;
 
 use model_provisioner::ModelProvisioner;
 
@@ -21,7 +22,7 @@ fn own(folder: &std::path::Path) -> std::path::PathBuf {
 #[tokio::test]
 async fn a_temp_folder_gets_a_private_one() {
     let bench = Workbench::new();
-    let path = reference(&bench.old_file("a.gguf", b"GGUF"));
+    let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
     let shared = temp_like(&bench);
     ModelProvisioner::file_only(&shared).unwrap().ensure_present(&path, None).await.unwrap();
     let names: Vec<_> = fs_err::read_dir(&shared).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -57,7 +58,7 @@ fn what_others_planted_is_refused() {
 #[tokio::test]
 async fn a_planted_log_is_not_written_through() {
     let bench = Workbench::new();
-    let path = reference(&bench.old_file("a.gguf", b"GGUF"));
+    let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
     let target = bench.fresh_file("target", b"precious");
     fs_err::create_dir_all(bench.cache()).unwrap();
     symlink(&target, bench.cache().join("provenance.jsonl")).unwrap();

@@ -1,6 +1,7 @@
 //! Many callers at once in one process, and callers that go away.
 
 use std::{sync::Mutex, time::Duration};
+use testkit::{TINY_GGUF, gguf_of};
 
 use futures_util::future::join_all;
 use model_provisioner::{
@@ -15,7 +16,7 @@ const LARGE: usize = 64 << 20;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_id_is_worked_on_once() {
     let bench = Workbench::new();
-    let bytes = vec![7; LARGE];
+    let bytes = gguf_of(LARGE, 7);
     // Just written: nothing that one caller leaves behind spares another the work.
     let path = reference(&bench.fresh_file("a.gguf", &bytes));
     let provisioner = bench.provisioner();
@@ -35,7 +36,7 @@ async fn one_id_is_worked_on_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_work_goes_on_when_its_leader_is_dropped() {
     let bench = Workbench::new();
-    let bytes = vec![7; LARGE];
+    let bytes = gguf_of(LARGE, 7);
     let path = reference(&bench.fresh_file("a.gguf", &bytes));
     let provisioner = bench.provisioner();
     let ensure = || {
@@ -56,21 +57,21 @@ async fn the_work_goes_on_when_its_leader_is_dropped() {
 #[tokio::test]
 async fn a_call_that_is_dropped_anywhere_leaves_nothing_half_made() {
     let bench = Workbench::new();
-    let path = reference(&bench.fresh_file("a.gguf", &vec![7; 1 << 20]));
+    let path = reference(&bench.fresh_file("a.gguf", &gguf_of(1 << 20, 7)));
     let provisioner = bench.provisioner();
     for micros in (0..40).map(|step| step * 250) {
-        let call = provisioner.ensure_present(&path, Some(sha256(&vec![7; 1 << 20])));
+        let call = provisioner.ensure_present(&path, Some(sha256(&gguf_of(1 << 20, 7))));
         let _ = tokio::time::timeout(Duration::from_micros(micros), call).await;
         let inventory = provisioner.list().await.unwrap();
         assert!(inventory.damaged.is_empty());
     }
-    provisioner.ensure_present(&path, Some(sha256(&vec![7; 1 << 20]))).await.unwrap();
+    provisioner.ensure_present(&path, Some(sha256(&gguf_of(1 << 20, 7)))).await.unwrap();
 }
 
 #[tokio::test]
 async fn the_blocking_mirror_works_inside_a_runtime() {
     let bench = Workbench::new();
-    let path = reference(&bench.old_file("a.gguf", b"GGUF"));
+    let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
     let provisioner = blocking::ModelProvisioner::from(bench.provisioner());
     provisioner.ensure_present(&path, None).unwrap();
     assert!(provisioner.exists(&path).unwrap());
@@ -80,13 +81,13 @@ async fn the_blocking_mirror_works_inside_a_runtime() {
 #[test]
 fn several_provisioners_share_a_cache() {
     let bench = Workbench::new();
-    let paths: Vec<_> = (0..16).map(|n| bench.old_file(&format!("{n}.gguf"), b"GGUF")).collect();
+    let paths: Vec<_> = (0..16).map(|n| bench.old_file(&format!("{n}.gguf"), TINY_GGUF)).collect();
     std::thread::scope(|scope| {
         for path in &paths {
             let cache = bench.cache();
             scope.spawn(move || {
                 let provisioner = blocking::ModelProvisioner::file_only(cache).unwrap();
-                provisioner.ensure_present(&reference(path), Some(sha256(b"GGUF"))).unwrap();
+                provisioner.ensure_present(&reference(path), Some(sha256(TINY_GGUF))).unwrap();
             });
         }
     });
@@ -126,7 +127,7 @@ impl Verifier for Meanwhile {
 async fn a_pin_that_somebody_else_gave_meanwhile_is_not_lost() {
     for verify in [false, true] {
         let bench = Workbench::new();
-        let file = bench.old_file("a.gguf", b"GGUF");
+        let file = bench.old_file("a.gguf", TINY_GGUF);
         let path = reference(&file);
         if verify {
             bench.provisioner().ensure_present(&path, None).await.unwrap();
@@ -134,7 +135,7 @@ async fn a_pin_that_somebody_else_gave_meanwhile_is_not_lost() {
         let (cache, other) = (bench.cache(), path.clone());
         let pin = Meanwhile::new(move || {
             let other_process = blocking::ModelProvisioner::file_only(cache).unwrap();
-            other_process.ensure_present(&other, Some(sha256(b"GGUF"))).unwrap();
+            other_process.ensure_present(&other, Some(sha256(TINY_GGUF))).unwrap();
         });
         let slow = ModelProvisioner::builder(bench.cache()).verifier(pin).build().unwrap();
         if verify {

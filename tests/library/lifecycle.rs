@@ -1,16 +1,17 @@
 //! Retiring, activating, removing, and the log of it all.
 
 use model_provisioner::{Lifecycle, Outcome};
+use testkit::TINY_GGUF;
 
 use crate::workbench::{Workbench, code, reference, sha256};
 
 #[tokio::test]
 async fn a_retired_model_is_refused_until_it_is_activated() {
     let bench = Workbench::new();
-    let path = reference(&bench.old_file("a.gguf", b"GGUF"));
+    let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
     let provisioner = bench.provisioner();
     assert_eq!(code(provisioner.retire(&path).await), "not-in-catalog");
-    provisioner.ensure_present(&path, Some(sha256(b"GGUF"))).await.unwrap();
+    provisioner.ensure_present(&path, Some(sha256(TINY_GGUF))).await.unwrap();
     assert_eq!(provisioner.retire(&path).await.unwrap().lifecycle, Lifecycle::Retired);
     let error = provisioner.ensure_present(&path, None).await.unwrap_err();
     assert_eq!(error.code().as_str(), "retired");
@@ -32,7 +33,7 @@ async fn a_retired_model_is_refused_until_it_is_activated() {
 #[tokio::test]
 async fn removing_keeps_the_users_file() {
     let bench = Workbench::new();
-    let file = bench.old_file("a.gguf", b"GGUF");
+    let file = bench.old_file("a.gguf", TINY_GGUF);
     let provisioner = bench.provisioner();
     provisioner.ensure_present(&reference(&file), None).await.unwrap();
     assert!(provisioner.list().await.unwrap().models[0].last_used_at.is_some());
@@ -46,7 +47,7 @@ async fn removing_keeps_the_users_file() {
 #[tokio::test]
 async fn doctor_sets_a_damaged_record_aside() {
     let bench = Workbench::new();
-    let path = reference(&bench.old_file("a.gguf", b"GGUF"));
+    let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
     let provisioner = bench.provisioner();
     provisioner.ensure_present(&path, None).await.unwrap();
     assert_eq!(provisioner.doctor(true).await.unwrap(), []);

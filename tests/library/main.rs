@@ -9,5 +9,6 @@ mod lifecycle;
 mod presence;
 mod provision;
 mod references;
+mod structure;
 mod verification;
 mod workbench;

@@ -1,16 +1,17 @@
 //! What is read again, and what is not.
 
 use std::time::Duration;
+use testkit::{TINY_GGUF, gguf};
 
 use crate::workbench::{Workbench, code, reference, rewrite_in_place, set_age, sha256};
 
 #[tokio::test]
 async fn an_unchanged_verified_model_is_not_read_again() {
     let bench = Workbench::new();
-    let path = reference(&bench.old_file("a.gguf", b"GGUF"));
-    let digest = Some(sha256(b"GGUF"));
+    let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
+    let digest = Some(sha256(TINY_GGUF));
     bench.provisioner().ensure_present(&path, digest.clone()).await.unwrap();
-    assert_eq!(bench.hashing.take(), 4);
+    assert_eq!(bench.hashing.take(), 24);
     for expected in [None, digest] {
         assert!(bench.provisioner().ensure_present(&path, expected).await.unwrap().cached);
     }
@@ -20,25 +21,26 @@ async fn an_unchanged_verified_model_is_not_read_again() {
 #[tokio::test]
 async fn a_rewrite_in_place_is_noticed() {
     let bench = Workbench::new();
-    let file = bench.old_file("a.gguf", b"GGUF");
+    let (good, wrong) = (gguf("one"), gguf("onE"));
+    let file = bench.old_file("a.gguf", &good);
     let folder = bench.path("repo");
-    let inner = bench.old_file("repo/weights", b"GGUF");
+    let inner = bench.old_file("repo/weights", &good);
     bench.old_file("repo/config.json", b"{}");
     let provisioner = bench.provisioner();
-    provisioner.ensure_present(&reference(&file), Some(sha256(b"GGUF"))).await.unwrap();
+    provisioner.ensure_present(&reference(&file), Some(sha256(&good))).await.unwrap();
     provisioner.ensure_present(&reference(&folder), None).await.unwrap();
     provisioner.verify(&reference(&folder)).await.unwrap();
     for path in [&file, &inner] {
-        rewrite_in_place(path, b"GGUX");
+        rewrite_in_place(path, &wrong);
     }
     assert!(!provisioner.exists(&reference(&file)).await.unwrap());
     assert_eq!(code(provisioner.ensure_present(&reference(&file), None).await), "digest-mismatch");
     assert_eq!(
-        code(provisioner.ensure_present(&reference(&file), Some(sha256(b"GGUF"))).await),
+        code(provisioner.ensure_present(&reference(&file), Some(sha256(&good))).await),
         "digest-mismatch"
     );
     assert_eq!(code(provisioner.ensure_present(&reference(&folder), None).await), "digest-mismatch");
-    provisioner.ensure_present(&reference(&file), Some(sha256(b"GGUX"))).await.unwrap();
+    provisioner.ensure_present(&reference(&file), Some(sha256(&wrong))).await.unwrap();
 }
 
 #[tokio::test]
@@ -78,24 +80,24 @@ async fn of_a_changed_set_only_what_changed_is_read() {
 #[tokio::test]
 async fn a_file_that_was_just_written_is_not_trusted_by_its_times() {
     let bench = Workbench::new();
-    let path = bench.fresh_file("a.gguf", b"GGUF");
-    let digest = Some(sha256(b"GGUF"));
+    let path = bench.fresh_file("a.gguf", TINY_GGUF);
+    let digest = Some(sha256(TINY_GGUF));
     let provisioner = bench.provisioner();
     provisioner.ensure_present(&reference(&path), digest.clone()).await.unwrap();
     assert!(provisioner.exists(&reference(&path)).await.unwrap(), "it is present all the same");
     provisioner.ensure_present(&reference(&path), digest.clone()).await.unwrap();
-    assert_eq!(bench.hashing.take(), 8, "it is read again");
+    assert_eq!(bench.hashing.take(), 48, "it is read again");
     set_age(&path, Duration::from_secs(60));
     for _ in 0..2 {
         provisioner.ensure_present(&reference(&path), digest.clone()).await.unwrap();
     }
-    assert_eq!(bench.hashing.take(), 4, "once it has settled, no more");
+    assert_eq!(bench.hashing.take(), 24, "once it has settled, no more");
 }
 
 #[tokio::test]
 async fn exists_and_locate_write_nothing() {
     let bench = Workbench::new();
-    let path = reference(&bench.old_file("a.gguf", b"GGUF"));
+    let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
     let provisioner = bench.provisioner();
     assert!(!provisioner.exists(&path).await.unwrap());
     assert!(!bench.cache().exists());
@@ -109,7 +111,7 @@ async fn exists_and_locate_write_nothing() {
 #[tokio::test]
 async fn an_imported_digest_is_checked_before_it_counts() {
     let bench = Workbench::new();
-    let path = bench.old_file("a.gguf", b"GGUF");
+    let path = bench.old_file("a.gguf", TINY_GGUF);
     let id = format!("file:{}", path.display());
     let index = |bytes: &[u8]| {
         let digest = sha256(bytes);
@@ -123,7 +125,7 @@ async fn an_imported_digest_is_checked_before_it_counts() {
     assert!(!provisioner.exists(&reference(&path)).await.unwrap());
     assert_eq!(code(provisioner.ensure_present(&reference(&path), None).await), "digest-mismatch");
     provisioner.remove(&reference(&path)).await.unwrap();
-    index(b"GGUF");
+    index(TINY_GGUF);
     let provisioner = bench.provisioner();
     assert!(provisioner.ensure_present(&reference(&path), None).await.unwrap().verification.is_strict_pass());
 }

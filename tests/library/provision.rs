@@ -1,6 +1,7 @@
 //! From a config to a handoff.
 
 use std::path::Path;
+use testkit::TINY_GGUF;
 
 use model_provisioner::{ModelProvisionerConfig, handoff, provision_from_config_to_handoff};
 
@@ -13,15 +14,15 @@ fn config(bench: &Workbench, text: &str) -> std::path::PathBuf {
 #[test]
 fn writes_a_handoff_that_proves_itself() {
     let bench = Workbench::new();
-    let model = bench.old_file("conf/tiny.gguf", b"GGUF");
-    let digest = sha256(b"GGUF");
+    let model = bench.old_file("conf/tiny.gguf", TINY_GGUF);
+    let digest = sha256(TINY_GGUF);
     let yaml = format!(
         "model_ref: tiny.gguf\nexpected_digest: {{ algo: sha256, value: \"{}\" }}\nstrict_verification: true\n",
         digest.hex().to_uppercase()
     );
     let dest = bench.path("out/engine.json");
     let meta = provision_from_config_to_handoff(config(&bench, &yaml), &dest, bench.cache()).unwrap();
-    assert_eq!((meta.path.as_path(), meta.size_bytes, meta.ctx_max), (model.as_path(), 4, None));
+    assert_eq!((meta.path.as_path(), meta.size_bytes, meta.ctx_max), (model.as_path(), 24, None));
     assert_eq!(meta.id, format!("local:{}", model.display()));
     let written = handoff::read(&dest).unwrap();
     assert_eq!(written.model.path, model);
@@ -51,7 +52,7 @@ fn a_handoff_is_never_written_over_its_config() {
 #[test]
 fn json_is_yaml() {
     let bench = Workbench::new();
-    let model = bench.old_file("m.gguf", b"GGUF");
+    let model = bench.old_file("m.gguf", TINY_GGUF);
     let json =
         serde_json::json!({ "model_ref": format!("file:{}", model.display()), "strict_verification": false });
     let config = bench.fresh_file("model.json", json.to_string().as_bytes());
@@ -62,11 +63,11 @@ fn json_is_yaml() {
 #[test]
 fn a_strict_config_without_a_digest_fails_with_the_digest() {
     let bench = Workbench::new();
-    bench.old_file("conf/tiny.gguf", b"GGUF");
+    bench.old_file("conf/tiny.gguf", TINY_GGUF);
     let path = config(&bench, "model_ref: tiny.gguf\nstrict_verification: true\n");
     let error = provision_from_config_to_handoff(path, bench.path("h.json"), bench.cache()).unwrap_err();
     assert_eq!(error.code().as_str(), "unproven");
-    assert!(error.hint().unwrap().contains(sha256(b"GGUF").hex()));
+    assert!(error.hint().unwrap().contains(sha256(TINY_GGUF).hex()));
     assert!(!bench.path("h.json").exists());
 }
 
@@ -102,23 +103,23 @@ fn bad_configs_are_told_by_line() {
 #[test]
 fn the_policy_of_the_config_is_kept() {
     let bench = Workbench::new();
-    bench.old_file("conf/tiny.gguf", b"GGUF");
+    bench.old_file("conf/tiny.gguf", TINY_GGUF);
     let run = |policy: &str| {
         let path = config(&bench, &format!("model_ref: tiny.gguf\npolicy: {policy}\n"));
         provision_from_config_to_handoff(path, bench.path("h.json"), bench.cache())
     };
     assert_eq!(code(run("{ schemes: [hf] }")), "policy-denied");
     assert_eq!(code(run("{ formats: [safetensors] }")), "policy-denied");
-    assert_eq!(code(run("{ max_bytes: 3 }")), "policy-denied");
-    assert!(run("{ network: deny, formats: [gguf], max_bytes: 4 }").is_ok());
+    assert_eq!(code(run("{ max_bytes: 23 }")), "policy-denied");
+    assert!(run("{ network: deny, formats: [gguf], max_bytes: 24 }").is_ok());
     assert_eq!(code(run("{ formats: [safetensors] }")), "policy-denied", "a present model too");
-    assert_eq!(code(run("{ max_bytes: 3 }")), "policy-denied");
+    assert_eq!(code(run("{ max_bytes: 23 }")), "policy-denied");
 }
 
 #[test]
 fn a_handoff_never_overwrites_what_it_is_about() {
     let bench = Workbench::new();
-    let model = bench.old_file("conf/tiny.gguf", b"GGUF");
+    let model = bench.old_file("conf/tiny.gguf", TINY_GGUF);
     let path = config(&bench, "model_ref: tiny.gguf\n");
     std::os::unix::fs::symlink(&model, bench.path("link.json")).unwrap();
     for dest in [&model, &path, &bench.path("link.json"), &bench.path("conf/../conf/tiny.gguf")] {
@@ -133,5 +134,5 @@ fn a_handoff_never_overwrites_what_it_is_about() {
     std::os::unix::fs::symlink("/nowhere", bench.path("dangling.json")).unwrap();
     let dangling = bench.path("dangling.json");
     assert_eq!(code(provision_from_config_to_handoff(&path, &dangling, bench.cache())), "storage-failed");
-    assert_eq!(fs_err::read(model).unwrap(), b"GGUF");
+    assert_eq!(fs_err::read(model).unwrap(), TINY_GGUF);
 }

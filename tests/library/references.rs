@@ -2,14 +2,14 @@
 
 use std::os::unix::fs::symlink;
 
-use testkit::FakeModel;
+use testkit::{FakeModel, TINY_GGUF};
 
 use crate::workbench::{Workbench, code, reference};
 
 #[tokio::test]
 async fn every_local_form_is_one_model() {
     let bench = Workbench::new();
-    let path = bench.old_file("a b.gguf", b"GGUF");
+    let path = bench.old_file("a b.gguf", TINY_GGUF);
     let text = path.to_str().unwrap();
     let encoded = text.replace(' ', "%20");
     for form in [
@@ -44,13 +44,13 @@ async fn a_set_is_one_model_by_any_shard() {
 #[tokio::test]
 async fn a_symlink_keeps_its_name_and_dots_are_folded() {
     let bench = Workbench::new();
-    bench.old_file("blobs/abc", b"GGUF");
+    bench.old_file("blobs/abc", TINY_GGUF);
     fs_err::create_dir_all(bench.path("snapshots/main")).unwrap();
     symlink("../../blobs/abc", bench.path("snapshots/main/a.gguf")).unwrap();
     let dotted = bench.path("snapshots/main/../main/a.gguf");
     let model = bench.provisioner().ensure_present(&reference(&dotted), None).await.unwrap();
     assert_eq!(model.local_path, bench.path("snapshots/main/a.gguf"));
-    assert_eq!(model.size_bytes, 4);
+    assert_eq!(model.size_bytes, 24);
 }
 
 #[tokio::test]

@@ -2,15 +2,16 @@
 
 use model_provisioner::{Basis, Digest, DigestAlgorithm, Expectation, Outcome, sha256_tree};
 use sha1::Digest as _;
+use testkit::{TINY_GGUF, gguf};
 
 use crate::workbench::{Workbench, code, reference, sha256};
 
 #[tokio::test]
 async fn a_given_digest_is_always_checked() {
     let bench = Workbench::new();
-    let path = bench.old_file("a.gguf", b"GGUF");
+    let path = bench.old_file("a.gguf", TINY_GGUF);
     let provisioner = bench.provisioner();
-    let good = sha256(b"GGUF");
+    let good = sha256(TINY_GGUF);
     let wrong = sha256(b"other");
     assert_eq!(
         code(provisioner.ensure_present(&reference(&path), Some(wrong.clone())).await),
@@ -63,44 +64,44 @@ async fn a_set_has_a_tree_digest() {
 #[tokio::test]
 async fn unverified_stays_unverified_without_being_read() {
     let bench = Workbench::new();
-    let path = bench.old_file("a.gguf", b"GGUF");
+    let path = bench.old_file("a.gguf", TINY_GGUF);
     for _ in 0..2 {
         let model = bench.provisioner().ensure_present(&reference(&path), None).await.unwrap();
         assert_eq!((model.verification.outcome, model.verification.basis), (Outcome::Warn, None));
         assert_eq!(model.digest, None);
     }
-    fs_err::write(&path, b"GGUF, and more").unwrap();
+    fs_err::write(&path, gguf("and more")).unwrap();
     let model = bench.provisioner().ensure_present(&reference(&path), None).await.unwrap();
-    assert_eq!((model.verification.outcome, model.size_bytes), (Outcome::Warn, 14));
+    assert_eq!((model.verification.outcome, model.size_bytes), (Outcome::Warn, 72));
     assert_eq!(bench.hashing.take(), 0);
 }
 
 #[tokio::test]
 async fn strict_wants_more_than_first_use() {
     let bench = Workbench::new();
-    let path = reference(&bench.old_file("a.gguf", b"GGUF"));
+    let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
     let provisioner = bench.provisioner();
     let strict = Expectation::none().strict(true);
     let error = provisioner.ensure(&path, &strict).await.unwrap_err();
     assert_eq!(error.code().as_str(), "unproven");
-    assert!(error.hint().unwrap().contains(sha256(b"GGUF").hex()), "the digest is ready to be pinned");
+    assert!(error.hint().unwrap().contains(sha256(TINY_GGUF).hex()), "the digest is ready to be pinned");
     provisioner.ensure_present(&path, None).await.unwrap();
     let report = provisioner.verify(&path).await.unwrap();
     assert_eq!(report.outcome, Outcome::Pass);
     let record = provisioner.show(&path).await.unwrap().record;
-    assert_eq!(record.evidence(), Some((sha256(b"GGUF"), Basis::FirstUse)));
+    assert_eq!(record.evidence(), Some((sha256(TINY_GGUF), Basis::FirstUse)));
     assert_eq!(code(provisioner.ensure(&path, &strict).await), "unproven");
-    provisioner.ensure_present(&path, Some(sha256(b"GGUF"))).await.unwrap();
+    provisioner.ensure_present(&path, Some(sha256(TINY_GGUF))).await.unwrap();
     provisioner.ensure(&path, &strict).await.unwrap();
 }
 
 #[tokio::test]
 async fn verify_finds_what_no_stamp_tells() {
     let bench = Workbench::new();
-    let path = bench.old_file("a.gguf", b"GGUF");
+    let path = bench.old_file("a.gguf", TINY_GGUF);
     let model = reference(&path);
     let provisioner = bench.provisioner();
-    provisioner.ensure_present(&model, Some(sha256(b"GGUF"))).await.unwrap();
+    provisioner.ensure_present(&model, Some(sha256(TINY_GGUF))).await.unwrap();
     // The disk lies: the record is made to say that these other bytes have just this stamp.
     crate::workbench::rewrite_in_place(&path, b"GGUX");
     restamp(&bench, &path);
@@ -112,7 +113,7 @@ async fn verify_finds_what_no_stamp_tells() {
     );
     assert!(!provisioner.exists(&model).await.unwrap());
     assert_eq!(code(provisioner.ensure_present(&model, None).await), "digest-mismatch");
-    fs_err::write(&path, b"GGUF").unwrap();
+    fs_err::write(&path, TINY_GGUF).unwrap();
     let mended = provisioner.ensure_present(&model, None).await.unwrap();
     assert_eq!(mended.verification.basis, Some(Basis::Pinned));
 }
@@ -138,7 +139,7 @@ fn restamp(bench: &Workbench, path: &std::path::Path) {
 #[tokio::test]
 async fn first_use_is_held_to() {
     let bench = Workbench::new();
-    let path = bench.old_file("a.gguf", b"GGUF");
+    let path = bench.old_file("a.gguf", TINY_GGUF);
     let provisioner = bench.provisioner();
     provisioner.ensure_present(&reference(&path), None).await.unwrap();
     provisioner.verify(&reference(&path)).await.unwrap();

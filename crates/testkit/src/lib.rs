@@ -8,8 +8,10 @@ mod generated;
 mod gguf;
 pub mod hub;
 mod model;
+mod weights;
 
 pub use generated::assert_current;
 pub use gguf::GgufWriter;
 pub use hub::Hub;
 pub use model::FakeModel;
+pub use weights::{TINY_GGUF, gguf, gguf_of, safetensors, safetensors_of};

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use testkit::Hub;
+use testkit::{Hub, gguf_of};
 
 use crate::workbench::{Finished, Workbench, finish};
 
@@ -35,7 +35,7 @@ fn document(bench: &Workbench, hub: &Hub, args: &[&str]) -> serde_json::Value {
 }
 
 fn weights(seed: usize) -> Vec<u8> {
-    (0..SIZE).map(|n| u8::try_from((n * 31 + n / 4093 + seed) % 256).unwrap()).collect()
+    gguf_of(SIZE, seed)
 }
 
 /// How many bytes of files the hub has sent.

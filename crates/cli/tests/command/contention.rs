@@ -7,6 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+use testkit::gguf_of;
 
 use testkit::{Hub, hub::Origin};
 
@@ -26,7 +27,7 @@ fn tier(quick: usize, full: usize) -> usize {
 }
 
 fn weights() -> Vec<u8> {
-    (0..SIZE).map(|n| u8::try_from((n * 31 + n / 4093) % 256).unwrap()).collect()
+    gguf_of(SIZE, 0)
 }
 
 fn bench() -> (Workbench, Hub) {

@@ -23,7 +23,7 @@ fn are_those_of_sha256sum() {
     let bench = Workbench::new();
     for size in [0, 1, 65535, 65536, 65537, 262_143, 262_145, 3_000_001] {
         let bytes: Vec<u8> = (0..size).map(|n: usize| u8::try_from(n * 7 % 251).unwrap()).collect();
-        let name = format!("{size}.gguf");
+        let name = format!("{size}.bin");
         bench.file(&name, bytes);
         assert_eq!(computed(&bench, &name), sha256sum(&bench, &name), "{size} bytes");
     }
@@ -32,8 +32,8 @@ fn are_those_of_sha256sum() {
 #[test]
 fn go_past_four_gibibytes() {
     let bench = Workbench::new();
-    fs_err::File::create(bench.path("large.gguf")).unwrap().set_len(5 << 30).unwrap();
-    assert_eq!(computed(&bench, "large.gguf"), FIVE_GIB_OF_ZEROS);
+    fs_err::File::create(bench.path("large.bin")).unwrap().set_len(5 << 30).unwrap();
+    assert_eq!(computed(&bench, "large.bin"), FIVE_GIB_OF_ZEROS);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use testkit::Hub;
+use testkit::{FakeModel, Hub, TINY_GGUF, gguf};
 
 use crate::workbench::{Finished, Workbench, finish};
 
@@ -20,14 +20,14 @@ fn fails(done: &Finished, status: i32, words: &[&str]) {
 /// A model of the hub, present and exported to `out`; the cache is gone.
 fn exported(bench: &Workbench) -> serde_json::Value {
     let hub = Hub::start();
-    hub.repo("org/repo").lfs("sub/a b.gguf", "some weights").file("config.json", "{}").publish();
+    hub.repo("org/repo").lfs("sub/a b.gguf", gguf("some weights")).file("config.json", "{}").publish();
     let mut ensure = bench.command();
     ensure.env("HF_ENDPOINT", hub.endpoint()).env("HF_HOME", bench.path("hf")).env_remove("HF_TOKEN");
     assert_eq!(finish(ensure.args(["ensure", ID])).status, 0);
     let before = bench.json(&["show", ID]);
     let told = bench.json(&["export", ID, "out"]);
     assert_eq!((&told["id"], &told["dir"]), (&ID.into(), &bench.path("out").to_str().unwrap().into()));
-    assert_eq!((&told["files"], &told["size_bytes"]), (&before["files"], &14.into()));
+    assert_eq!((&told["files"], &told["size_bytes"]), (&before["files"], &78.into()));
     fs_err::remove_dir_all(bench.cache()).unwrap();
     before
 }
@@ -136,7 +136,7 @@ fn a_pin_counts_before_what_a_folder_says() {
 #[test]
 fn files_are_taken_in_under_an_id() {
     let bench = Workbench::new();
-    let file = bench.file("my model.gguf", "GGUF1");
+    let file = bench.file("my model.gguf", gguf("GGUF1"));
     let before = fs_err::metadata(&file).unwrap();
     let lost = bench.run(&["import", "my model.gguf"]);
     fails(&lost, 2, &["--id 'hf:local/my-model/my model.gguf'", &format!("import '{}'", file.display())]);
@@ -144,7 +144,7 @@ fn files_are_taken_in_under_an_id() {
     let imported = bench.json(&["import", "my model.gguf", "--id", id]);
     assert_eq!(imported["cached"], true);
     let path = Path::new(imported["local_path"].as_str().unwrap());
-    assert!(path.ends_with("model.gguf") && fs_err::read(path).unwrap() == b"GGUF1");
+    assert!(path.ends_with("model.gguf") && fs_err::read(path).unwrap() == gguf("GGUF1"));
     assert_eq!(imported["verification"]["basis"], "first-use");
     let after = fs_err::metadata(&file).unwrap();
     assert_eq!(
@@ -152,7 +152,7 @@ fn files_are_taken_in_under_an_id() {
         (fs_err::metadata(path).unwrap().ino(), before.mode(), before.mtime())
     );
     assert_eq!(bench.json(&["ensure", id, "--offline"])["cached"], true);
-    bench.file("other.gguf", "GGUF2");
+    bench.file("other.gguf", gguf("GGUF2"));
     fails(&bench.run(&["import", "other.gguf", "--id", id]), 4, &["(first-use)"]);
     let hex = "0".repeat(64);
     fails(&bench.run(&["import", "other.gguf", "--id", "hf:a/b/c.gguf", "--sha256", &hex]), 4, &["pinned"]);
@@ -166,34 +166,32 @@ fn files_are_taken_in_under_an_id() {
 #[test]
 fn sets_and_folders_keep_their_names_and_copies_are_apart() {
     let bench = Workbench::new();
-    for number in 1..=2 {
-        bench.file(&format!("x-0000{number}-of-00002.gguf"), format!("GGUF{number}"));
-    }
+    FakeModel::gguf().shards(2).write_to(&bench.path(""), "x").unwrap();
     let shards = bench.json(&["import", "x-00002-of-00002.gguf", "--id", "hf:org/x:Q8_0", "--adopt", "copy"]);
     assert!(shards["local_path"].as_str().unwrap().ends_with("/x-00001-of-00002.gguf"));
     assert_eq!(shards["files"].as_array().unwrap().len(), 2);
     assert_eq!(fs_err::metadata(bench.path("x-00001-of-00002.gguf")).unwrap().nlink(), 1);
-    for name in ["repo/config.json", "repo/sub/a.gguf", "repo/.git/x", "repo/.cache/y", "repo/.hidden"] {
+    for name in ["repo/config.json", "repo/sub/a.bin", "repo/.git/x", "repo/.cache/y", "repo/.hidden"] {
         bench.file(name, name);
     }
     let folder = bench.json(&["import", "repo", "--id", "hf:org/folder"]);
     let names: Vec<_> =
         folder["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
-    assert_eq!(names, ["config.json", "sub/a.gguf"]);
+    assert_eq!(names, ["config.json", "sub/a.bin"]);
     fails(&bench.run(&["import", "repo", "--id", "hf:a/b", "--adopt", "off"]), 2, &["link or a copy"]);
 }
 
 #[test]
 fn an_export_is_whole_or_nothing() {
     let bench = Workbench::new();
-    let model = bench.file("a.gguf", "GGUF");
+    let model = bench.file("a.gguf", TINY_GGUF);
     assert_eq!(bench.run(&["ensure", "a.gguf", "-q"]).status, 0);
     bench.file("full/x", "");
     fails(&bench.run(&["export", "a.gguf", "full"]), 2, &["no empty folder", "hint: "]);
     fails(&bench.run(&["export", "absent.gguf", "out"]), 3, &["not in the catalog"]);
     fs_err::create_dir(bench.path("out")).unwrap();
     assert_eq!(bench.run(&["export", "a.gguf", "out"]).stdout.trim(), bench.path("out").to_str().unwrap());
-    assert_eq!(fs_err::read(bench.path("out/a.gguf")).unwrap(), b"GGUF");
+    assert_eq!(fs_err::read(bench.path("out/a.gguf")).unwrap(), TINY_GGUF);
     assert_eq!(fs_err::metadata(bench.path("out")).unwrap().permissions().mode() & 0o777, 0o755);
     let seal = fs_err::read_to_string(bench.path("out/.model.json")).unwrap();
     assert!(!seal.contains(&format!("\"local_path\": \"{}", bench.path("").display())), "{seal}");

@@ -1,6 +1,7 @@
 //! Each cause, its exit status and its code.
 
 use std::os::unix::{ffi::OsStrExt, fs::PermissionsExt};
+use testkit::{FakeModel, TINY_GGUF};
 
 use crate::workbench::{Finished, Workbench, finish};
 
@@ -26,7 +27,7 @@ fn check(bench: &Workbench, args: &[&str], status: i32, code: &str) -> Finished 
 #[test]
 fn usage() {
     let bench = Workbench::new();
-    bench.file("a.gguf", "");
+    bench.file("a.gguf", TINY_GGUF);
     check(&bench, &["ensure", "a.gguf", "--no-such-option"], 2, "invalid-usage");
     check(&bench, &["no-such-command"], 2, "invalid-usage");
     check(&bench, &["ensure"], 2, "invalid-usage");
@@ -86,7 +87,7 @@ fn configs() {
 fn not_found() {
     let bench = Workbench::new();
     fs_err::create_dir(bench.path("empty")).unwrap();
-    bench.file("x-00001-of-00002.gguf", "GGUF");
+    bench.file("x-00001-of-00002.gguf", TINY_GGUF);
     check(&bench, &["ensure", "absent.gguf"], 3, "not-found");
     check(&bench, &["ensure", "empty"], 3, "empty-folder");
     let shard = check(&bench, &["ensure", "x-00001-of-00002.gguf"], 3, "missing-shard");
@@ -100,7 +101,7 @@ fn not_found() {
 #[test]
 fn verification() {
     let bench = Workbench::new();
-    bench.file("a.gguf", "GGUF");
+    bench.file("a.gguf", TINY_GGUF);
     let mismatch = check(&bench, &["ensure", "a.gguf", "--sha256", HEX], 4, "digest-mismatch");
     assert!(mismatch.stderr.contains(HEX));
     let unproven = check(&bench, &["ensure", "a.gguf", "--strict"], 4, "unproven");
@@ -115,12 +116,17 @@ fn verification() {
     let report = bench.run(&["verify", "--all"]);
     assert_eq!(report.status, 4);
     assert!(report.stdout.starts_with("FAIL  local:"), "{}", report.stdout);
+    let whole = FakeModel::gguf().to_bytes();
+    bench.file("cut.gguf", &whole[..whole.len() - 100]);
+    let cut = check(&bench, &["ensure", "cut.gguf"], 4, "rejected");
+    assert!(cut.stderr.contains("structure: `cut.gguf`: "), "{}", cut.stderr);
+    assert_eq!(bench.json(&["list"]).as_array().unwrap().len(), 1, "it is not registered");
 }
 
 #[test]
 fn denied() {
     let bench = Workbench::new();
-    bench.file("a.gguf", "GGUF");
+    bench.file("a.gguf", TINY_GGUF);
     bench.file("m.pkl", "x");
     bench.run(&["ensure", "a.gguf"]);
     bench.run(&["retire", "a.gguf"]);
@@ -135,14 +141,14 @@ fn denied() {
 #[test]
 fn storage() {
     let bench = Workbench::new();
-    let file = bench.file("a.gguf", "GGUF");
+    let file = bench.file("a.gguf", TINY_GGUF);
     assert_eq!(bench.run(&["ensure", "a.gguf"]).status, 0);
     let record = bench.records().remove(0);
     let whole = fs_err::read_to_string(&record).unwrap();
     fs_err::write(&record, &whole[..whole.len() / 2]).unwrap();
     let damaged = check(&bench, &["ensure", "a.gguf"], 8, "damaged-record");
     assert!(damaged.stderr.contains("doctor --fix"), "{}", damaged.stderr);
-    bench.file("b.gguf", "GGUF");
+    bench.file("b.gguf", TINY_GGUF);
     assert_eq!(bench.run(&["ensure", "b.gguf"]).status, 0, "one damaged record hurts one model");
     let list = bench.run(&["list"]);
     assert!(
@@ -167,7 +173,7 @@ fn storage() {
 #[test]
 fn unreadable_files() {
     let bench = Workbench::new();
-    let file = bench.file("a.gguf", "GGUF");
+    let file = bench.file("a.gguf", TINY_GGUF);
     fs_err::set_permissions(&file, PermissionsExt::from_mode(0o000)).unwrap();
     fs_err::create_dir(bench.path("open")).unwrap();
     fs_err::set_permissions(bench.path("open"), PermissionsExt::from_mode(0o777)).unwrap();
@@ -180,9 +186,9 @@ fn unreadable_files() {
 fn a_read_only_cache_serves_what_it_has() {
     let bench = Workbench::new();
     // Just written, so that its record is of the kind that is judged again.
-    bench.file("a.gguf", "");
-    bench.file("b.gguf", "GGUF");
-    assert_eq!(bench.run(&["ensure", "a.gguf", "--sha256", HEX]).status, 0);
+    bench.file("a.bin", "");
+    bench.file("b.gguf", TINY_GGUF);
+    assert_eq!(bench.run(&["ensure", "a.bin", "--sha256", HEX]).status, 0);
     for path in bench.cache_files() {
         fs_err::set_permissions(path, PermissionsExt::from_mode(0o444)).unwrap();
     }
@@ -194,10 +200,10 @@ fn a_read_only_cache_serves_what_it_has() {
         );
     }
     for expected in [vec![], vec!["--sha256", HEX, "--strict"]] {
-        let done = finish(bench.unprivileged().args(["ensure", "a.gguf"]).args(expected));
+        let done = finish(bench.unprivileged().args(["ensure", "a.bin"]).args(expected));
         assert_eq!(
             (done.status, done.stdout.trim()),
-            (0, bench.path("a.gguf").to_str().unwrap()),
+            (0, bench.path("a.bin").to_str().unwrap()),
             "{}",
             done.stderr
         );
@@ -216,7 +222,7 @@ fn a_read_only_cache_serves_what_it_has() {
 #[test]
 fn several_references_go_on_after_one_that_fails() {
     let bench = Workbench::new();
-    bench.file("a.gguf", "GGUF");
+    bench.file("a.gguf", TINY_GGUF);
     let done = bench.run(&["ensure", "absent.gguf", "a.gguf"]);
     assert_eq!((done.status, done.stdout.trim()), (3, bench.path("a.gguf").to_str().unwrap()));
     let json = bench.json(&["ensure", "absent.gguf", "a.gguf"]);

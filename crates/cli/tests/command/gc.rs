@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use testkit::Hub;
+use testkit::{Hub, TINY_GGUF, gguf};
 
 use crate::workbench::{Finished, Workbench, finish};
 
@@ -30,8 +30,8 @@ fn run(bench: &Workbench, hub: &Hub, args: &[&str]) -> Finished {
 fn hub() -> Hub {
     let hub = Hub::start();
     for name in ["a", "b"] {
-        let repo = hub.repo(&format!("org/{name}")).lfs("same.gguf", vec![7; 200_000]);
-        repo.lfs("own.gguf", format!("{name} alone").repeat(20_000)).publish();
+        let repo = hub.repo(&format!("org/{name}")).lfs("same.gguf", gguf(vec![7; 200_000]));
+        repo.lfs("own.gguf", gguf(format!("{name} alone").repeat(20_000))).publish();
     }
     hub
 }
@@ -65,7 +65,7 @@ fn du(bench: &Workbench) -> u64 {
 #[test]
 fn each_choice_is_explained_before_it_is_carried_out() {
     let (bench, hub) = (Workbench::new(), hub());
-    bench.file("mine.gguf", "GGUF");
+    bench.file("mine.gguf", TINY_GGUF);
     bench.run(&["ensure", "mine.gguf", "-q"]);
     fill(&bench, &hub);
     let kept = bench.run(&["gc"]);
@@ -180,7 +180,7 @@ fn is_consistent(bench: &Workbench, hub: &Hub, what: &str) {
     let again = finish(command(bench, hub, &["ensure", &id("a"), "--cache-dir"]).arg(&copy));
     assert_eq!(again.status, 0, "{what}: {}", again.stderr);
     let root = Path::new(again.stdout.trim());
-    assert_eq!(fs_err::read(root.join("same.gguf")).unwrap(), vec![7; 200_000], "{what}");
+    assert_eq!(fs_err::read(root.join("same.gguf")).unwrap(), gguf(vec![7; 200_000]), "{what}");
     // The next one finishes it.
     let done = bench.run(&ALL);
     assert_eq!(done.status, 0, "{what}: {}", done.stderr);

@@ -5,6 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
     time::Duration,
 };
+use testkit::{TINY_GGUF, gguf, gguf_of, safetensors};
 
 use testkit::{
     Hub,
@@ -58,13 +59,13 @@ fn people_and_programs_see_what_was_fetched() {
     let (bench, hub) = (Workbench::new(), Hub::start());
     let commit = hub
         .repo("org/repo")
-        .lfs("a-Q4_0.gguf", "one")
-        .lfs("b-Q8_0.gguf", "two")
+        .lfs("a-Q4_0.gguf", gguf("one"))
+        .lfs("b-Q8_0.gguf", gguf("two"))
         .file("x.json", "{}")
         .publish();
     let plan = run(&bench, &hub, &["plan", "hf:org/repo:q4_0", "--json"]);
     let plan: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
-    assert_eq!((&plan["files"][0]["state"], &plan["download_bytes"]), (&"fetch".into(), &3.into()));
+    assert_eq!((&plan["files"][0]["state"], &plan["download_bytes"]), (&"fetch".into(), &67.into()));
     assert_eq!(plan["revision"], commit.as_str());
     assert_eq!(hub.count(|seen| seen.file.is_some()), 0, "a plan moves nothing");
     let done = run(&bench, &hub, &["ensure", "hf:org/repo:q4_0", "--json"]);
@@ -94,7 +95,7 @@ fn people_and_programs_see_what_was_fetched() {
 #[test]
 fn eight_processes_make_one_download() {
     let (bench, hub) = (Workbench::new(), Hub::start());
-    hub.repo("org/repo").lfs("a.gguf", vec![7; usize::try_from(SIZE).unwrap()]).publish();
+    hub.repo("org/repo").lfs("a.gguf", gguf_of(usize::try_from(SIZE).unwrap(), 7)).publish();
     let children: Vec<_> = (0..8).map(|_| start(&bench, &hub, &["ensure", ID])).collect();
     for child in children {
         let done = child.wait_with_output().unwrap();
@@ -108,7 +109,7 @@ fn eight_processes_make_one_download() {
 fn a_token_of_the_environment_goes_to_the_hub_alone() {
     let (bench, hub) = (Workbench::new(), Hub::start());
     hub.grant("hf_secret");
-    hub.repo("org/private").lfs("a.gguf", "x").private().publish();
+    hub.repo("org/private").lfs("a.gguf", gguf("x")).private().publish();
     bench.file("hf-home/token", "hf_secret\n");
     let done = run(&bench, &hub, &["-v", "ensure", "hf:org/private/a.gguf"]);
     assert_eq!(done.status, 0, "{}", done.stderr);
@@ -144,7 +145,7 @@ fn every_name_of_a_repository_arrives_as_it_is() {
     for name in names {
         repo = repo.lfs(name, format!("large {name}")).file(&format!("{name}.txt"), format!("small {name}"));
     }
-    let commit = repo.file("empty.txt", "").lfs("empty.bin", "").publish();
+    let commit = repo.file("empty.txt", "").lfs("empty.bin", "").lfs("a.gguf", TINY_GGUF).publish();
     for revision in ["feature/x-y#1", "v1.0", &commit] {
         let done = run(&bench, &hub, &["ensure", "hf:org/repo?include=*", "--revision", revision, "--json"]);
         assert_eq!((done.status, done.stderr.as_str()), (0, ""), "{revision}");
@@ -162,7 +163,7 @@ fn every_name_of_a_repository_arrives_as_it_is() {
         }
         has("empty.txt", "");
         has("empty.bin", "");
-        assert_eq!(model["files"].as_array().unwrap().len(), 2 * names.len() + 2);
+        assert_eq!(model["files"].as_array().unwrap().len(), 2 * names.len() + 3);
     }
     for name in names {
         let id = format!("hf:org/repo@v1.0/{name}");
@@ -181,7 +182,7 @@ fn what_is_absent_offline_says_which_command_fetches_it() {
     let [all, some] = [&["ensure", "hf:org/repo"][..], &["ensure", "hf:org/repo", "--include", "*.json"]];
     for (present, absent) in [(all, some), (some, all)] {
         let (bench, hub) = (Workbench::new(), Hub::start());
-        hub.repo("org/repo").file("config.json", "{}").lfs("model.safetensors", "x").publish();
+        hub.repo("org/repo").file("config.json", "{}").lfs("model.safetensors", safetensors("x")).publish();
         assert_eq!(run(&bench, &hub, present).status, 0);
         let offline = |args: &[&str]| run(&bench, &hub, &[args, &["--offline", "--json"]].concat());
         let there = offline(present);
@@ -250,7 +251,7 @@ fn a_cache_that_cannot_be_written_is_judged_again_all_the_same() {
 #[test]
 fn a_limit_on_the_rate_is_kept() {
     let (bench, hub) = (Workbench::new(), Hub::start());
-    let files = ["a.gguf", "b.bin", "c.bin"];
+    let files = ["a.bin", "b.bin", "c.bin"];
     files
         .iter()
         .fold(hub.repo("org/repo"), |repo, name| repo.lfs(name, vec![name.as_bytes()[0]; 1 << 20]))
@@ -313,8 +314,8 @@ fn peak_kib(child: &mut Child) -> u64 {
 fn a_large_file_takes_little_memory() {
     let peak_of = |size: u64| {
         let (bench, hub) = (Workbench::new(), Hub::start());
-        hub.repo("org/repo").lfs_synthetic("a.gguf", size, 1).publish();
-        let mut child = start(&bench, &hub, &["ensure", ID]);
+        hub.repo("org/repo").lfs_synthetic("a.bin", size, 1).publish();
+        let mut child = start(&bench, &hub, &["ensure", "hf:org/repo/a.bin"]);
         let peak = peak_kib(&mut child);
         let done = child.wait_with_output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -329,7 +330,7 @@ fn a_large_file_takes_little_memory() {
 fn xet_is_used_unless_it_is_disabled_and_leaves_nothing_behind() {
     let hub = Hub::start();
     hub.xet_cas("http://127.0.0.1:1");
-    hub.repo("org/repo").xet("a.gguf", "one", &"0f".repeat(32)).publish();
+    hub.repo("org/repo").xet("a.gguf", gguf("one"), &"0f".repeat(32)).publish();
     for (disabled, tokens) in [("1", 0), ("0", 1)] {
         let bench = Workbench::new();
         fs_err::create_dir(bench.path("tmp")).unwrap();
@@ -339,7 +340,7 @@ fn xet_is_used_unless_it_is_disabled_and_leaves_nothing_behind() {
         hub.reset_counts();
         let done = finish(&mut command);
         assert_eq!(done.status, 0, "{}", done.stderr);
-        assert_eq!(fs_err::read(done.stdout.trim()).unwrap(), b"one");
+        assert_eq!(fs_err::read(done.stdout.trim()).unwrap(), gguf("one"));
         assert_eq!(hub.count(|seen| seen.path.contains("/xet-read-token/")), tokens, "{disabled}");
         assert_eq!(done.stderr.contains("plain HTTP"), tokens > 0, "{}", done.stderr);
         // What the client of Xet logs, it logs with addresses.

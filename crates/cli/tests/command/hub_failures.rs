@@ -8,6 +8,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use testkit::{gguf, gguf_of};
 
 use serde_json::{Value, json};
 use testkit::{
@@ -42,9 +43,9 @@ const fn case<'a>(id: &'a str, status: i32, code: &'a str, message: &'a str, hin
 /// A hub with a repository of each kind.
 fn hub() -> Hub {
     let hub = Hub::start();
-    hub.repo("org/repo").lfs("a.gguf", vec![7; 100_000]).file("config.json", "{}").publish();
-    hub.repo("org/gated").lfs("a.gguf", "x").gated().publish();
-    hub.repo("org/private").lfs("a.gguf", "x").private().publish();
+    hub.repo("org/repo").lfs("a.gguf", gguf_of(100_000, 7)).file("config.json", "{}").publish();
+    hub.repo("org/gated").lfs("a.gguf", gguf("x")).gated().publish();
+    hub.repo("org/private").lfs("a.gguf", gguf("x")).private().publish();
     hub
 }
 
@@ -205,7 +206,7 @@ fn what_passes() {
         assert_eq!((done.status, done.stderr.as_str()), (0, ""), "{told}");
         assert!(begin.elapsed() >= at_least, "{told}: {:?}", begin.elapsed());
         assert!(begin.elapsed() < SOON, "{told}: {:?}", begin.elapsed());
-        assert_eq!(fs_err::read(done.stdout.trim()).unwrap(), vec![7; 100_000], "{told}");
+        assert_eq!(fs_err::read(done.stdout.trim()).unwrap(), gguf_of(100_000, 7), "{told}");
         is_clean(&bench);
     };
     thread::scope(|scope| {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use testkit::Hub;
+use testkit::{Hub, gguf, gguf_of};
 
 use crate::{
     hub::{command, is_clean, run, start},
@@ -24,7 +24,7 @@ const SIZE: usize = 48 << 20;
 const IN_FLIGHT: u64 = (32 + 8) << 20;
 
 fn weights() -> Vec<u8> {
-    (0..SIZE).map(|n| u8::try_from((n * 31 + n / 4093) % 256).unwrap()).collect()
+    gguf_of(SIZE, 0)
 }
 
 /// A hub with the weights, and a cache in which a download of them was killed after so much of it.
@@ -173,7 +173,7 @@ fn place_of_view(places: &BTreeSet<PathBuf>) -> &Path {
 #[ignore = "needs strace; .ci/run installs it"]
 fn killed_at_every_system_call_of_the_store() {
     let (hub, id) = (Hub::start(), "hf:org/repo?include=*");
-    hub.repo("org/repo").lfs("a.gguf", "some weights").file("config.json", "{}").publish();
+    hub.repo("org/repo").lfs("a.gguf", gguf("some weights")).file("config.json", "{}").publish();
     for call in [
         "rename,renameat,renameat2",
         "fsync,fdatasync",

@@ -5,6 +5,7 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
+use testkit::gguf;
 
 use serde_json::{Value, json};
 use testkit::{
@@ -22,7 +23,7 @@ const ID: &str = "hf:org/repo/a.gguf";
 #[test]
 fn what_cannot_fit_is_refused_before_a_byte() {
     let (bench, hub) = (Workbench::new(), Hub::start());
-    hub.repo("org/repo").lfs("a.gguf", "x").lfs("b.gguf", "small").publish();
+    hub.repo("org/repo").lfs("a.gguf", gguf("x")).lfs("b.gguf", gguf("small")).publish();
     let small = run(&bench, &hub, &["ensure", "hf:org/repo/b.gguf"]);
     assert_eq!(small.status, 0, "{}", small.stderr);
     let size = 3u64 << 50;
@@ -82,7 +83,7 @@ fn a_disk_that_fills_up_in_the_middle_is_survived() {
     let weights: Vec<u8> = (0..16 << 20).map(|n: usize| u8::try_from(n % 251).unwrap()).collect();
     bench.file("weights", &weights);
     fs_err::create_dir(bench.cache()).unwrap();
-    hub.repo("org/repo").lfs("a.gguf", weights).lfs("kept.gguf", "kept").publish();
+    hub.repo("org/repo").lfs("a.gguf", weights).lfs("kept.gguf", gguf("kept")).publish();
     hub.limit_rate(Some(8 << 20));
     let mut script = on_a_small_disk(&bench, &hub);
     let mut running =

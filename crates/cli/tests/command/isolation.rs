@@ -4,7 +4,7 @@
 
 use std::{path::Path, process::Command};
 
-use testkit::Hub;
+use testkit::{Hub, TINY_GGUF, gguf, safetensors};
 
 use crate::{
     hub,
@@ -33,8 +33,8 @@ fn under(program: &[&str], bench: &Workbench, command: &Command) -> Finished {
 /// A cache with a file and a repository of a hub that is gone by now.
 fn fetched() -> (Workbench, [&'static str; 2]) {
     let (bench, hub, ids) = (Workbench::new(), Hub::start(), ["hf:org/repo", "hf:org/repo@main/a.gguf"]);
-    let repo = hub.repo("org/repo").file("config.json", "{}").lfs("model.safetensors", "x");
-    repo.lfs("a.gguf", "GGUF").publish();
+    let repo = hub.repo("org/repo").file("config.json", "{}").lfs("model.safetensors", safetensors("x"));
+    repo.lfs("a.gguf", gguf("GGUF")).publish();
     for id in ids {
         let done = hub::run(&bench, &hub, &["ensure", id]);
         assert_eq!(done.status, 0, "{}", done.stderr);
@@ -71,7 +71,7 @@ fn a_present_model_of_the_hub_opens_no_socket() {
 #[ignore = "needs strace; .ci/run installs it"]
 fn no_internet_socket_is_opened() {
     let bench = Workbench::new();
-    bench.file("a.gguf", "GGUF");
+    bench.file("a.gguf", TINY_GGUF);
     bench.file("model.yaml", "model_ref: a.gguf\n");
     for args in [
         vec!["ensure", "a.gguf"],
@@ -88,12 +88,12 @@ fn no_internet_socket_is_opened() {
 #[ignore = "needs strace; .ci/run installs it"]
 fn a_present_model_is_looked_at_and_not_opened() {
     let bench = Workbench::new();
-    let model = bench.file("a.gguf", "");
+    let model = bench.file("a.gguf", TINY_GGUF);
     let day = std::time::Duration::from_secs(86_400);
     let modified = fs_err::metadata(&model).unwrap().modified().unwrap() - day;
     std::fs::File::options().write(true).open(&model).unwrap().set_modified(modified).unwrap();
     for n in 0..50 {
-        bench.file(&format!("m/{n}.gguf"), "GGUF");
+        bench.file(&format!("m/{n}.gguf"), TINY_GGUF);
     }
     let others: Vec<_> = (0..50).map(|n| format!("m/{n}.gguf")).collect();
     finish(bench.command().args(["ensure", "-q"]).args(others));

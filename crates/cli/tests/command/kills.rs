@@ -4,6 +4,7 @@
 //! the other, and needs `strace`.
 
 use std::{process::Stdio, thread, time::Duration};
+use testkit::TINY_GGUF;
 
 use crate::workbench::{Workbench, finish};
 
@@ -22,8 +23,8 @@ fn is_whole(bench: &Workbench, what: &str) {
 
 fn bench() -> Workbench {
     let bench = Workbench::new();
-    bench.file("kept.gguf", "GGUF");
-    bench.file("a.gguf", "GGUF");
+    bench.file("kept.gguf", TINY_GGUF);
+    bench.file("a.gguf", TINY_GGUF);
     bench.run(&["ensure", "kept.gguf", "-q"]);
     bench
 }

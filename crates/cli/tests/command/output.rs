@@ -1,6 +1,7 @@
 //! What people and programs see.
 
 use std::process::{Command, Stdio};
+use testkit::TINY_GGUF;
 
 use crate::workbench::{Finished, Workbench, finish};
 
@@ -23,23 +24,23 @@ fn is_time(word: &str) -> bool {
 #[test]
 fn a_person_sees_paths_cards_and_tables() {
     let bench = Workbench::new();
-    bench.file("a.gguf", "GGUF");
+    bench.file("a.gguf", TINY_GGUF);
     let Finished { status, stdout, stderr } = bench.run(&["ensure", "a.gguf"]);
     assert_eq!((status, stdout.trim()), (0, bench.path("a.gguf").to_str().unwrap()));
     insta::assert_snapshot!(steady(&bench, &stderr), @r"
-    warning: `local:[DIR]/a.gguf` is unverified: no digest was given, and its bytes were not read
+    warning: `local:[DIR]/a.gguf` is unverified: no digest was given, and its bytes were not read; its structure is sound (gguf)
     hint: give its digest with `--sha256`, or let `verify` compute one
     ");
     assert_eq!(bench.run(&["ensure", "a.gguf", "-q"]).stderr, "");
     let verified = bench.run(&["verify", "--all"]);
-    insta::assert_snapshot!(steady(&bench, &verified.stdout), @"pass  local:[DIR]/a.gguf: hashed for the first time");
+    insta::assert_snapshot!(steady(&bench, &verified.stdout), @"pass  local:[DIR]/a.gguf: hashed for the first time; its structure is sound (gguf)");
     insta::assert_snapshot!(steady(&bench, &bench.run(&["show", "a.gguf"]).stdout), @r"
     id           local:[DIR]/a.gguf
     path         [DIR]/a.gguf
-    size         4 B in 1 file
+    size         24 B in 1 file
     state        Active
-    digest       sha256:b83633aa785344791618f2fddf131b010ea04912a60430760b070bad293f65bd
-    verified     first-use: hashed for the first time
+    digest       sha256:a4e5e156ddec27e286f75328784d7106b60a4eb1d246e950a001a3f944fbda99
+    verified     first-use: hashed for the first time; its structure is sound (gguf)
     verified at  [TIME]
     last used    [TIME]
     ");
@@ -53,7 +54,7 @@ fn a_person_sees_paths_cards_and_tables() {
 #[test]
 fn a_program_sees_documents() {
     let bench = Workbench::new();
-    bench.file("a.gguf", "GGUF");
+    bench.file("a.gguf", TINY_GGUF);
     bench.run(&["ensure", "a.gguf", "-q"]);
     bench.run(&["verify", "a.gguf"]);
     let done = bench.run(&["ensure", "a.gguf", "--json"]);
@@ -62,15 +63,15 @@ fn a_program_sees_documents() {
     {
       "id": "local:[DIR]/a.gguf",
       "local_path": "[DIR]/a.gguf",
-      "size_bytes": 4,
+      "size_bytes": 24,
       "digest": {
         "algo": "sha256",
-        "value": "b83633aa785344791618f2fddf131b010ea04912a60430760b070bad293f65bd"
+        "value": "a4e5e156ddec27e286f75328784d7106b60a4eb1d246e950a001a3f944fbda99"
       },
       "verification": {
         "outcome": "pass",
         "basis": "first-use",
-        "reason": "matches the digest of its first use",
+        "reason": "matches the digest of its first use; its structure is sound (gguf)",
         "verified_at": [TIME]
       },
       "lifecycle": "Active",
@@ -78,10 +79,10 @@ fn a_program_sees_documents() {
       "files": [
         {
           "path": "a.gguf",
-          "size": 4,
+          "size": 24,
           "digest": {
             "algo": "sha256",
-            "value": "b83633aa785344791618f2fddf131b010ea04912a60430760b070bad293f65bd"
+            "value": "a4e5e156ddec27e286f75328784d7106b60a4eb1d246e950a001a3f944fbda99"
           }
         }
       ]
@@ -106,7 +107,7 @@ fn a_program_sees_documents() {
 #[test]
 fn provision_prints_where() {
     let bench = Workbench::new();
-    bench.file("conf/a.gguf", "GGUF");
+    bench.file("conf/a.gguf", TINY_GGUF);
     bench.file("conf/model.yaml", "model_ref: a.gguf\n");
     let provision = ["provision", "--config", "conf/model.yaml"];
     let done = bench.run(&provision);
@@ -155,7 +156,7 @@ fn the_help_has_examples() {
 fn a_closed_pipe_ends_quietly() {
     let bench = Workbench::new();
     for n in 0..50 {
-        bench.file(&format!("m/{n}.gguf"), "GGUF");
+        bench.file(&format!("m/{n}.gguf"), TINY_GGUF);
     }
     let files: Vec<_> = (0..50).map(|n| format!("m/{n}.gguf")).collect();
     let ensured = finish(bench.command().args(["ensure", "-q"]).args(&files));
@@ -172,10 +173,10 @@ fn a_closed_pipe_ends_quietly() {
 #[test]
 fn progress_is_lines_only_where_it_is_asked_for() {
     let bench = Workbench::new();
-    bench.file("a.gguf", vec![0; 20 << 20]);
-    bench.run(&["ensure", "a.gguf", "-q"]);
-    assert_eq!(bench.run(&["verify", "a.gguf"]).stderr, "", "nothing on a pipe");
-    let done = bench.run(&["verify", "a.gguf", "--progress", "json"]);
+    bench.file("a.bin", vec![0; 20 << 20]);
+    bench.run(&["ensure", "a.bin", "-q"]);
+    assert_eq!(bench.run(&["verify", "a.bin"]).stderr, "", "nothing on a pipe");
+    let done = bench.run(&["verify", "a.bin", "--progress", "json"]);
     let events: Vec<serde_json::Value> =
         done.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let names: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
@@ -187,7 +188,7 @@ fn progress_is_lines_only_where_it_is_asked_for() {
 #[test]
 fn several_models_are_verified_at_once() {
     let bench = Workbench::new();
-    for name in ["a.gguf", "b.gguf"] {
+    for name in ["a.bin", "b.bin"] {
         bench.file(name, vec![0; 64 << 20]);
         bench.run(&["ensure", name, "-q"]);
     }
@@ -215,9 +216,9 @@ fn colours_are_for_terminals() {
 #[test]
 fn the_interrupt_key_ends_with_130() {
     let bench = Workbench::new();
-    fs_err::File::create(bench.path("large.gguf")).unwrap().set_len(200 << 30).unwrap();
-    bench.run(&["ensure", "large.gguf", "-q"]);
-    let verify = ["verify", "large.gguf", "--progress", "json"];
+    fs_err::File::create(bench.path("large.bin")).unwrap().set_len(200 << 30).unwrap();
+    bench.run(&["ensure", "large.bin", "-q"]);
+    let verify = ["verify", "large.bin", "--progress", "json"];
     let mut child = bench.command().args(verify).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
     assert!(lines.any(|line| line.unwrap().contains("hash_started")));

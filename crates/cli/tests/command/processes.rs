@@ -1,6 +1,7 @@
 //! Many processes, one cache.
 
 use std::process::{Child, Stdio};
+use testkit::{TINY_GGUF, gguf};
 
 use crate::workbench::Workbench;
 
@@ -20,7 +21,7 @@ fn thirty_two_ensure_different_files() {
     let bench = Workbench::new();
     let names: Vec<_> = (0..32).map(|n| format!("{n}.gguf")).collect();
     for name in &names {
-        bench.file(name, name);
+        bench.file(name, gguf(name));
     }
     succeed(names.iter().map(|name| start(&bench, &["ensure", name])).collect());
     assert_eq!(bench.json(&["list"]).as_array().unwrap().len(), 32);
@@ -35,7 +36,7 @@ fn thirty_two_ensure_different_files() {
 #[test]
 fn thirty_two_retire_and_activate_one_model() {
     let bench = Workbench::new();
-    bench.file("a.gguf", "GGUF");
+    bench.file("a.gguf", TINY_GGUF);
     bench.run(&["ensure", "a.gguf", "-q"]);
     let commands = ["retire", "activate"].into_iter().cycle().take(32);
     succeed(commands.map(|command| start(&bench, &[command, "a.gguf"])).collect());
@@ -48,9 +49,9 @@ fn thirty_two_retire_and_activate_one_model() {
 #[test]
 fn thirty_two_ensure_one_model() {
     let bench = Workbench::new();
-    bench.file("a.gguf", "");
+    bench.file("a.gguf", TINY_GGUF);
     let pinned =
-        ["ensure", "a.gguf", "--sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"];
+        ["ensure", "a.gguf", "--sha256", "a4e5e156ddec27e286f75328784d7106b60a4eb1d246e950a001a3f944fbda99"];
     succeed((0..32).map(|_| start(&bench, &pinned)).collect());
     assert_eq!(bench.json(&["show", "a.gguf"])["verification"]["basis"], "pinned");
 }

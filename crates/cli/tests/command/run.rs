@@ -5,12 +5,13 @@ use std::{
     os::unix::process::ExitStatusExt,
     process::{Child, Command, Stdio},
 };
+use testkit::TINY_GGUF;
 
 use crate::workbench::{Workbench, finish};
 
 fn bench() -> Workbench {
     let bench = Workbench::new();
-    bench.file("a.gguf", "GGUF");
+    bench.file("a.gguf", TINY_GGUF);
     bench
 }
 

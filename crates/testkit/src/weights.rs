@@ -1,0 +1,64 @@
+//! Small files of weights: sound, and as long and as different as a test needs them.
+
+/// The smallest GGUF: no key, and no tensor.
+pub const TINY_GGUF: &[u8] = b"GGUF\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+/// How much of such a file is its header.
+const GGUF_HEADER_BYTES: usize = 64;
+const SAFETENSORS_HEADER_BYTES: usize = 96;
+
+/// The number of 8-bit integers among GGUF's types.
+const I8: u32 = 24;
+
+/// A GGUF with one tensor: these bytes.
+pub fn gguf(content: impl AsRef<[u8]>) -> Vec<u8> {
+    let content = content.as_ref();
+    let mut file = b"GGUF\x03\0\0\0".to_vec();
+    // One tensor, no key.
+    file.extend([1u64.to_le_bytes(), 0u64.to_le_bytes()].concat());
+    // Its name, its dimensions, its type, its offset.
+    file.extend([1u64.to_le_bytes().as_slice(), b"w", &1u32.to_le_bytes()].concat());
+    file.extend((content.len() as u64).to_le_bytes());
+    file.extend([I8.to_le_bytes().as_slice(), &0u64.to_le_bytes()].concat());
+    file.resize(GGUF_HEADER_BYTES, 0);
+    file.extend(content);
+    file
+}
+
+/// A GGUF of so many bytes, with others for another seed. Its weights look like nothing else.
+pub fn gguf_of(len: usize, seed: usize) -> Vec<u8> {
+    gguf(pattern(len.saturating_sub(GGUF_HEADER_BYTES), seed))
+}
+
+/// A safetensors file with one tensor: these bytes.
+pub fn safetensors(content: impl AsRef<[u8]>) -> Vec<u8> {
+    let (content, len) = (content.as_ref(), content.as_ref().len());
+    let header = format!(r#"{{"w":{{"dtype":"U8","shape":[{len}],"data_offsets":[0,{len}]}}}}"#);
+    let padded = SAFETENSORS_HEADER_BYTES - size_of::<u64>();
+    let mut file = (padded as u64).to_le_bytes().to_vec();
+    file.extend(format!("{header:padded$}").into_bytes());
+    file.extend(content);
+    file
+}
+
+/// A safetensors file of so many bytes, with others for another seed.
+pub fn safetensors_of(len: usize, seed: usize) -> Vec<u8> {
+    safetensors(pattern(len.saturating_sub(SAFETENSORS_HEADER_BYTES), seed))
+}
+
+fn pattern(len: usize, seed: usize) -> Vec<u8> {
+    let byte = |n: usize| u8::try_from((n * 31 + seed * 7 + n / 251) % 256).unwrap_or(0);
+    (0..len).map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn are_as_long_as_asked_for() {
+        assert_eq!((gguf_of(100, 1).len(), safetensors_of(1000, 1).len()), (100, 1000));
+        assert_ne!(gguf_of(100, 1), gguf_of(100, 2));
+        assert!(gguf("x").ends_with(b"x"));
+    }
+}
