@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use handoff::Handoff;
-use provisioner_core::{Format, ResolvedModel};
+use provisioner_core::{Format, ModelFacts, ResolvedModel};
 
 use crate::{
     Error, ModelProvisioner, ModelProvisionerConfig, Result, blocking, provisioner::blocking as blocking_work,
@@ -23,9 +23,11 @@ pub struct ModelMetadata {
     /// The size of all files, in bytes.
     pub size_bytes: u64,
     /// The longest context that the model was made for, in tokens, where it is known.
-    pub ctx_max: Option<u32>,
+    pub ctx_max: Option<u64>,
     /// What the weights are written in.
     pub format: Format,
+    /// What else its header says of it.
+    pub facts: ModelFacts,
 }
 
 impl From<&ResolvedModel> for ModelMetadata {
@@ -34,8 +36,9 @@ impl From<&ResolvedModel> for ModelMetadata {
             id: model.id.clone(),
             path: model.local_path.clone(),
             size_bytes: model.size_bytes,
-            ctx_max: None,
+            ctx_max: model.facts.ctx_max,
             format: model.format,
+            facts: model.facts.clone(),
         }
     }
 }

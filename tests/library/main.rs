@@ -5,6 +5,7 @@
 mod cache;
 mod concurrency;
 mod documents;
+mod facts;
 mod lifecycle;
 mod presence;
 mod provision;

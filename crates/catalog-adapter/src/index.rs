@@ -101,6 +101,7 @@ fn record(old: OldEntry, now: Timestamp) -> Result<CatalogRecord, String> {
         size_bytes: 0,
         format: Format::Other,
         projector: None,
+        facts: None,
         files: Vec::new(),
         created_at: now,
         updated_at: now,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use provisioner_core::{Basis, Digest, Format, Outcome, ResolvedModel, Stamp, Timestamp};
+use provisioner_core::{Basis, Digest, Format, ModelFacts, Outcome, ResolvedModel, Stamp, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -43,11 +43,11 @@ pub struct HandoffModel {
 pub struct HandoffMetadata {
     /// The size of all files, in bytes.
     pub size_bytes: u64,
-    /// The longest context that the model was made for, in tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ctx_max: Option<u32>,
     /// What the weights are written in.
     pub format: Format,
+    /// What its header says of it.
+    #[serde(flatten)]
+    pub facts: ModelFacts,
 }
 
 /// Why the model may be trusted.
@@ -95,7 +95,11 @@ impl Handoff {
                 path: model.local_path.clone(),
                 mmproj: model.mmproj.clone(),
             },
-            metadata: HandoffMetadata { size_bytes: model.size_bytes, ctx_max: None, format: model.format },
+            metadata: HandoffMetadata {
+                size_bytes: model.size_bytes,
+                format: model.format,
+                facts: model.facts.clone(),
+            },
             verification: HandoffVerification {
                 outcome: model.verification.outcome,
                 basis: model.verification.basis,

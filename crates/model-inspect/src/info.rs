@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use provisioner_core::Format;
+use provisioner_core::{Format, ModelFacts};
 use serde::{Deserialize, Serialize};
 
 /// What a model says of itself. What is not known is absent, in JSON too. Nothing here is proven: a header can lie, and
@@ -14,53 +14,11 @@ use serde::{Deserialize, Serialize};
 pub struct ModelInfo {
     /// What its weights are written in: `gguf`, `safetensors` or `other`.
     pub format: Format,
-    /// What an engine must know to run it, such as `llama`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub architecture: Option<String>,
-    /// Its name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
     /// The size of all its files, in bytes.
     pub size_bytes: u64,
-    /// The longest context that it was made for, in tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ctx_max: Option<u64>,
-    /// How many weights it has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parameter_count: Option<u64>,
-    /// How its weights are kept, such as `Q4_K_M` or `BF16`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub quantization: Option<String>,
-    /// How many layers it has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub layers: Option<u64>,
-    /// How many attention heads a layer has; the most, where layers differ.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub heads: Option<u64>,
-    /// How many heads a layer has for keys and values; the most, where layers differ.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kv_heads: Option<u64>,
-    /// The width of its embeddings.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub embedding_length: Option<u64>,
-    /// How many tokens it knows.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vocab_size: Option<u64>,
-    /// The kind of its tokenizer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tokenizer_model: Option<String>,
-    /// Whether it brings a template for chats.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub has_chat_template: Option<bool>,
-    /// Its licence, as it names it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub license: Option<String>,
-    /// In how many files its weights are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shards: Option<u64>,
-    /// What it needs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory: Option<Memory>,
+    /// What engines ask for, and records keep.
+    #[serde(flatten)]
+    pub facts: ModelFacts,
 
     /// How its tokenizer splits text before it looks for tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,19 +62,6 @@ pub struct ModelInfo {
     /// The files of its tokenizer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tokenizer_files: Vec<String>,
-}
-
-/// What a model needs at least, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct Memory {
-    /// The weights.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weights_bytes: Option<u64>,
-    /// The keys and values of one token in all layers, in 16 bits each.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kv_bytes_per_token: Option<u64>,
 }
 
 /// How positions are scaled.
@@ -185,21 +130,7 @@ impl ModelInfo {
         Self {
             format,
             size_bytes,
-            architecture: None,
-            name: None,
-            ctx_max: None,
-            parameter_count: None,
-            quantization: None,
-            layers: None,
-            heads: None,
-            kv_heads: None,
-            embedding_length: None,
-            vocab_size: None,
-            tokenizer_model: None,
-            has_chat_template: None,
-            license: None,
-            shards: None,
-            memory: None,
+            facts: ModelFacts::default(),
             tokenizer_pre: None,
             key_length: None,
             value_length: None,

@@ -29,8 +29,8 @@ pub struct Inspection {
 /// let dir = std::env::temp_dir().join("model-inspect-doc");
 /// let file = FakeModel::gguf().write_to(&dir, "tiny")?.remove(0);
 /// let inspection = model_inspect::inspect(&file)?;
-/// assert_eq!(inspection.info.ctx_max, Some(256));
-/// assert_eq!(inspection.info.quantization.as_deref(), Some("F16"));
+/// assert_eq!(inspection.info.facts.ctx_max, Some(256));
+/// assert_eq!(inspection.info.facts.quantization.as_deref(), Some("F16"));
 /// # std::fs::remove_dir_all(dir)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -193,9 +193,10 @@ impl GgufModel {
         }
         shards.finish().map_err(|error| error.in_file(set.first().map_or("", RelativePath::as_str)))?;
         let mut found = found.ok_or_else(|| Error::unsound("a set of shards without a shard"))?;
-        found.info.shards = Some(set.len() as u64);
-        found.info.parameter_count = found.info.elements();
-        found.info.quantization = found.info.quantization.take().or_else(|| found.info.main_type());
+        found.info.facts.shards = Some(set.len() as u64);
+        found.info.facts.parameter_count = found.info.elements();
+        found.info.facts.quantization =
+            found.info.facts.quantization.take().or_else(|| found.info.main_type());
         Ok(found)
     }
 
@@ -204,15 +205,15 @@ impl GgufModel {
         let kind = self.kind.as_deref();
         let name = self.path.file_name().to_ascii_lowercase();
         matches!(kind, Some("mmproj" | "imatrix" | "adapter"))
-            || self.info.architecture.as_deref() == Some("clip")
+            || self.info.facts.architecture.as_deref() == Some("clip")
             || name.starts_with("mmproj")
             || name.contains("imatrix")
     }
 
     fn into_inspection(self) -> Inspection {
         let Self { mut info, layers, notes, .. } = self;
-        let memory = MemoryEstimate::new(info.weights_bytes(), layers, info.ctx_max);
-        info.memory = memory.summary();
+        let memory = MemoryEstimate::new(info.weights_bytes(), layers, info.facts.ctx_max);
+        info.facts.memory = memory.summary();
         Inspection { info, memory, notes }
     }
 }

@@ -26,7 +26,7 @@ mod structure;
 
 pub use error::{Error, Result};
 pub use files::{ListedFile, LocalFiles, ModelSource};
-pub use info::{Memory, ModelInfo, Quantizer, RopeScaling, TypeShare};
+pub use info::{ModelInfo, Quantizer, RopeScaling, TypeShare};
 pub use inspect::{Inspection, inspect, inspect_model};
 pub use memory::{CacheType, Demand, Fit, KvLayer, MemoryEstimate};
 pub use source::{ByteSource, Seekable};

@@ -7,9 +7,10 @@
 
 use std::{fmt, str::FromStr};
 
+use provisioner_core::MemoryFacts;
 use serde::{Deserialize, Serialize};
 
-use crate::{Memory, gguf::TensorType};
+use crate::gguf::TensorType;
 
 /// Caches are made in pieces of so many tokens (llama.cpp, `GGML_PAD(n_ctx, 256)`).
 const PIECE_TOKENS: u64 = 256;
@@ -224,10 +225,10 @@ impl MemoryEstimate {
     }
 
     /// What the record of a model keeps of it.
-    pub fn summary(&self) -> Option<Memory> {
+    pub fn summary(&self) -> Option<MemoryFacts> {
         let kv_bytes_per_token = self.kv_bytes_per_token(CacheType::F16);
-        let memory = Memory { weights_bytes: self.weights_bytes, kv_bytes_per_token };
-        (memory != Memory::default()).then_some(memory)
+        let memory = MemoryFacts { weights_bytes: self.weights_bytes, kv_bytes_per_token };
+        (memory != MemoryFacts::default()).then_some(memory)
     }
 
     fn total(&self, ctx: Option<u64>, demand: &Demand) -> Option<u64> {

@@ -1,8 +1,8 @@
 //! The verdict on a model's structure.
 
-use provisioner_core::{Basis, Expectation, Format, Rejection, StagedModel, Verdict, Verifier};
+use provisioner_core::{Basis, Expectation, Finding, Format, Rejection, StagedModel, Verdict, Verifier};
 
-use crate::{LocalFiles, inspect_model};
+use crate::{Inspection, LocalFiles, inspect_model};
 
 /// Fails a model whose files of weights are not what they say: another magic, a version that is not read, tensors past
 /// the end of the file or in each other, shards that are missing or of another model, an index that does not fit.
@@ -21,27 +21,35 @@ impl Verifier for StructureVerifier {
     }
 
     fn verify(&self, model: &StagedModel, expectation: &Expectation) -> Verdict {
-        let found = match inspect_model(&LocalFiles::staged(model)) {
-            Ok(found) => found,
-            Err(error) => {
-                return Verdict::Fail(Rejection::Unsound { verifier: self.name(), reason: one_line(&error) });
-            }
-        };
-        if found.info.format == Format::Other {
-            let reason = "its structure is not known, as it has no GGUF or safetensors file".to_owned();
-            return if is_vouched_for(expectation) {
-                Verdict::Pass { basis: None, reason }
-            } else {
-                Verdict::Warn { reason }
-            };
-        }
-        let mut reason = format!("its structure is sound ({})", found.info.format.as_str());
-        for note in &found.notes {
-            reason.push_str("; ");
-            reason.push_str(note);
-        }
-        Verdict::Pass { basis: None, reason }
+        self.examine(model, expectation).verdict
     }
+
+    fn examine(&self, model: &StagedModel, expectation: &Expectation) -> Finding {
+        match inspect_model(&LocalFiles::staged(model)) {
+            Ok(found) => Finding { verdict: verdict(&found, expectation), facts: Some(found.info.facts) },
+            Err(error) => {
+                Verdict::Fail(Rejection::Unsound { verifier: self.name(), reason: one_line(&error) }).into()
+            }
+        }
+    }
+}
+
+/// The verdict on a model that was read without an error.
+fn verdict(found: &Inspection, expectation: &Expectation) -> Verdict {
+    if found.info.format == Format::Other {
+        let reason = "its structure is not known, as it has no GGUF or safetensors file".to_owned();
+        return if is_vouched_for(expectation) {
+            Verdict::Pass { basis: None, reason }
+        } else {
+            Verdict::Warn { reason }
+        };
+    }
+    let mut reason = format!("its structure is sound ({})", found.info.format.as_str());
+    for note in &found.notes {
+        reason.push_str("; ");
+        reason.push_str(note);
+    }
+    Verdict::Pass { basis: None, reason }
 }
 
 /// Whether the caller says which bytes these must be.

@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    Basis, Digest, DigestAlgorithm, ErrorCode, Expectation, ModelRef, Outcome, RelativePath, StagedModel,
-    Timestamp, Verification,
+    Basis, Digest, DigestAlgorithm, ErrorCode, Expectation, ModelFacts, ModelRef, Outcome, RelativePath,
+    StagedModel, Timestamp, Verification,
 };
 
 /// Judges a staged model.
@@ -22,6 +22,26 @@ pub trait Verifier: fmt::Debug + Send + Sync + 'static {
 
     /// What it finds.
     fn verify(&self, model: &StagedModel, expectation: &Expectation) -> Verdict;
+
+    /// What it finds, and what it learns of the model on the way. One that learns nothing need not say so.
+    fn examine(&self, model: &StagedModel, expectation: &Expectation) -> Finding {
+        self.verify(model, expectation).into()
+    }
+}
+
+/// A verdict, and what was learned on the way to it.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What is known of the model now.
+    pub facts: Option<ModelFacts>,
+}
+
+impl From<Verdict> for Finding {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, facts: None }
+    }
 }
 
 /// What one verifier found.
@@ -243,11 +263,13 @@ pub(crate) fn judge(
     expectation: &Expectation,
     verifiers: &[Arc<dyn Verifier>],
     now: Timestamp,
-) -> Result<Verification, Rejection> {
-    let (mut outcome, mut basis, mut reasons) = (Outcome::Pass, None, Vec::new());
+) -> Result<(Verification, Option<ModelFacts>), Rejection> {
+    let (mut outcome, mut basis, mut reasons, mut known) = (Outcome::Pass, None, Vec::new(), None);
     let digest_first: [&dyn Verifier; 1] = [&DigestVerifier];
     for verifier in digest_first.into_iter().chain(verifiers.iter().map(AsRef::as_ref)) {
-        match verifier.verify(model, expectation) {
+        let Finding { verdict, facts } = verifier.examine(model, expectation);
+        known = known.or(facts);
+        match verdict {
             Verdict::Pass { basis: found, reason } => {
                 basis = basis.max(found);
                 reasons.push(reason);
@@ -271,7 +293,7 @@ pub(crate) fn judge(
             None => Rejection::NotHashed,
         });
     }
-    Ok(verification)
+    Ok((verification, known))
 }
 
 #[cfg(test)]

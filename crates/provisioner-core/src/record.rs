@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Basis, Digest, Entry, Expectation, Format, Outcome, RelativePath, StagedFile, Stamp, Timestamp,
-    Verification, VerifiedModel,
+    Basis, Digest, Entry, Expectation, Format, ModelFacts, Outcome, RelativePath, StagedFile, Stamp,
+    Timestamp, Verification, VerifiedModel,
 };
 
 /// Whether a model may be used. There is no third state.
@@ -54,6 +54,9 @@ pub struct CatalogRecord {
     /// The multimodal projector among the files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub projector: Option<RelativePath>,
+    /// What is known of it without loading it; absent where nobody has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<ModelFacts>,
     /// The files, in the order of their paths; none where they were never looked at.
     pub files: Vec<RecordedFile>,
     /// What was found when it was last judged.
@@ -155,6 +158,7 @@ impl CatalogRecord {
             format: Format::of_model(staged.files().iter().map(|file| file.format)),
             entry,
             projector: manifest.projector().cloned(),
+            facts: model.facts().cloned(),
             files: files.collect(),
             verification: verification.clone(),
             created_at: now,
@@ -218,6 +222,7 @@ impl CatalogRecord {
             verified_at: Some(now),
             ..self.verification.clone()
         };
+        self.facts = None;
         self.files.iter_mut().for_each(|file| file.settled = false);
     }
 }

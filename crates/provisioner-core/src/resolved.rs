@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{CatalogRecord, Digest, Format, Lifecycle, RecordedFile, RelativePath, Verification};
+use crate::{CatalogRecord, Digest, Format, Lifecycle, ModelFacts, RecordedFile, RelativePath, Verification};
 
 /// A model that may be used: it comes from the catalog, and so from a judgement.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +25,8 @@ pub struct ResolvedModel {
     pub digest: Option<Digest>,
     /// What its weights are written in.
     pub format: Format,
+    /// What is known of it without loading it; nothing where nobody has looked.
+    pub facts: ModelFacts,
     /// What was found when it was last judged.
     pub verification: Verification,
     /// Whether it may be used.
@@ -69,6 +71,7 @@ impl ResolvedModel {
             size_bytes: record.size_bytes,
             digest: record.digest,
             format: record.format,
+            facts: record.facts.unwrap_or_default(),
             verification: record.verification,
             lifecycle: record.lifecycle,
             cached,

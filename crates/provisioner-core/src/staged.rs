@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    Digest, Entry, Error, Expectation, Format, Manifest, RelativePath, Result, Stamp, Timestamp,
+    Digest, Entry, Error, Expectation, Format, Manifest, ModelFacts, RelativePath, Result, Stamp, Timestamp,
     Verification, Verifier, judge, sha256_tree,
 };
 
@@ -100,7 +100,7 @@ impl StagedModel {
         now: Timestamp,
     ) -> Result<VerifiedModel> {
         match judge::judge(&self, expectation, verifiers, now) {
-            Ok(verification) => Ok(VerifiedModel { staged: self, verification }),
+            Ok((verification, facts)) => Ok(VerifiedModel { staged: self, verification, facts }),
             Err(rejection) => Err(Error::Rejected { id: self.manifest.reference().id(), rejection }),
         }
     }
@@ -111,6 +111,7 @@ impl StagedModel {
 pub struct VerifiedModel {
     staged: StagedModel,
     verification: Verification,
+    facts: Option<ModelFacts>,
 }
 
 impl VerifiedModel {
@@ -122,5 +123,10 @@ impl VerifiedModel {
     /// What was found.
     pub fn verification(&self) -> &Verification {
         &self.verification
+    }
+
+    /// What a verifier learned of it.
+    pub fn facts(&self) -> Option<&ModelFacts> {
+        self.facts.as_ref()
     }
 }

@@ -101,21 +101,21 @@ impl Config {
 
     /// Puts what the config tells into what is known of the model.
     pub fn describe(&self, info: &mut ModelInfo) {
-        info.architecture =
+        info.facts.architecture =
             self.architectures().next().map(str::to_owned).or_else(|| self.text("model_type"));
-        info.layers = self.layers();
-        info.heads = self.heads();
-        info.kv_heads = self.kv_heads();
-        info.embedding_length = self.width();
+        info.facts.layers = self.layers();
+        info.facts.heads = self.heads();
+        info.facts.kv_heads = self.kv_heads();
+        info.facts.embedding_length = self.width();
         info.key_length = self.head_width();
         info.value_length = self.count(&["v_head_dim"]).or_else(|| self.head_width());
-        info.vocab_size = self.count(&["vocab_size", "padded_vocab_size"]);
+        info.facts.vocab_size = self.count(&["vocab_size", "padded_vocab_size"]);
         info.sliding_window = self.window();
         info.experts = self.count(&["num_experts", "num_local_experts", "n_routed_experts"]);
         info.experts_used = self.count(&["num_experts_per_tok", "num_experts_per_token"]);
         info.dtype = self.text("dtype").or_else(|| self.text("torch_dtype"));
         info.rope_scaling = self.rope_scaling();
-        info.ctx_max = self.ctx_max(info.rope_scaling.as_ref());
+        info.facts.ctx_max = self.ctx_max(info.rope_scaling.as_ref());
         info.quantizer = self.quantizer();
         info.special_tokens.extend(self.special_tokens());
         info.remote_code.extend(self.remote_code());

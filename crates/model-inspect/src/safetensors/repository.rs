@@ -115,7 +115,7 @@ fn describe(
     for header in weights.iter().filter_map(|path| headers.get(path.as_str())) {
         header.add_types(&mut info.tensor_types);
     }
-    info.shards = (!weights.is_empty()).then_some(weights.len() as u64);
+    info.facts.shards = (!weights.is_empty()).then_some(weights.len() as u64);
     let mut layers = Err("it has no `config.json`".to_owned());
     if let Some(config) = read_config(model, "config.json")? {
         config.describe(&mut info);
@@ -125,7 +125,7 @@ fn describe(
         info.special_tokens.extend(generation.special_tokens());
     }
     describe_tokenizer(model, &mut info)?;
-    info.quantization = match &info.quantizer {
+    info.facts.quantization = match &info.quantizer {
         Some(quantizer) => Some(match quantizer.bits {
             Some(bits) => format!("{}-{bits}bit", quantizer.method),
             None => quantizer.method.clone(),
@@ -133,9 +133,9 @@ fn describe(
         None => info.main_type(),
     };
     // Smaller weights are packed, several in one element, in ways that only their method knows.
-    info.parameter_count = info.elements().filter(|_| info.quantizer.is_none());
-    let memory = MemoryEstimate::new(info.weights_bytes(), layers, info.ctx_max);
-    info.memory = memory.summary();
+    info.facts.parameter_count = info.elements().filter(|_| info.quantizer.is_none());
+    let memory = MemoryEstimate::new(info.weights_bytes(), layers, info.facts.ctx_max);
+    info.facts.memory = memory.summary();
     Ok(Inspection { info, memory, notes: Vec::new() })
 }
 
@@ -146,12 +146,12 @@ fn describe_tokenizer(model: &dyn ModelSource, info: &mut ModelInfo) -> Result<(
         || find(model, "chat_template.json").is_some();
     if let Some(config) = read_config(model, "tokenizer_config.json")? {
         let class = config.get("tokenizer_class").and_then(serde_json::Value::as_str);
-        info.tokenizer_model = class.map(str::to_owned);
+        info.facts.tokenizer_model = class.map(str::to_owned);
         has_template |= config.get("chat_template").is_some();
     } else if info.tokenizer_files.is_empty() && !has_template {
         return Ok(());
     }
-    info.has_chat_template = Some(has_template);
+    info.facts.has_chat_template = Some(has_template);
     Ok(())
 }
 

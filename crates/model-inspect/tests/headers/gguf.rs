@@ -106,7 +106,7 @@ fn every_type_of_value() {
 #[test]
 fn quantizations() {
     let check = |raw: Raw, expected: Option<&str>| {
-        assert_eq!(found(&raw).info.quantization.as_deref(), expected);
+        assert_eq!(found(&raw).info.facts.quantization.as_deref(), expected);
     };
     check(Raw::new().u32("general.file_type", 15), Some("Q4_K_M"));
     check(Raw::new().u32("general.file_type", 1024 + 7), Some("Q8_0"));
@@ -122,8 +122,8 @@ fn quantizations() {
 #[test]
 fn an_unknown_type_is_told_of() {
     let found = found(&Raw::new().tensor("a", &[64], 99, 0).tensor("b", &[8], 0, 64).data(96));
-    assert_eq!(found.info.parameter_count, Some(72));
-    assert_eq!((found.memory.weights_bytes(), found.info.memory), (None, None));
+    assert_eq!(found.info.facts.parameter_count, Some(72));
+    assert_eq!((found.memory.weights_bytes(), found.info.facts.memory), (None, None));
     assert_eq!(found.notes, ["`x.gguf` has tensors of type 99, whose size is not known here"]);
 }
 
@@ -144,10 +144,10 @@ fn less_common_keys() {
         .string("tokenizer.chat_template.tool_use", "x")
         .array("tokenizer.ggml.tokens", 8, 1, &text("a"));
     let info = found(&raw).info;
-    assert_eq!(info.name, None);
+    assert_eq!(info.facts.name, None);
     assert_eq!(info.base_models, ["First", "https://example.org/second"]);
-    assert_eq!((info.experts, info.experts_used, info.vocab_size), (Some(60), Some(4), Some(1)));
-    assert_eq!(info.has_chat_template, Some(true));
+    assert_eq!((info.experts, info.experts_used, info.facts.vocab_size), (Some(60), Some(4), Some(1)));
+    assert_eq!(info.facts.has_chat_template, Some(true));
     let scaling = serde_json::to_value(info.rope_scaling).unwrap();
     assert_eq!(scaling, serde_json::json!({ "type": "yarn", "factor": 4.0, "original_ctx": 32_768 }));
 }
@@ -158,13 +158,13 @@ fn which_of_several_models_is_told_of() {
     let clip = Raw::new().string("general.architecture", "clip").bytes();
     let matrix = Raw::new().string("general.type", "imatrix").bytes();
     let mut model = InMemory::new([("a.gguf", llama.clone()), ("b.gguf", clip), ("c.gguf", matrix)]);
-    assert_eq!(inspect_model(&model).unwrap().info.name.as_deref(), Some("Tiny"));
+    assert_eq!(inspect_model(&model).unwrap().info.facts.name.as_deref(), Some("Tiny"));
     model.put("d.gguf", FakeModel::gguf().name("Other").to_bytes());
     let several = inspect_model(&model).unwrap();
-    assert_eq!((several.info.format, several.info.name), (Format::Gguf, None));
+    assert_eq!((several.info.format, several.info.facts.name), (Format::Gguf, None));
     assert_eq!(several.memory.kv_unknown(), Some("it has several models"));
     model.entry = Some("d.gguf".parse().unwrap());
-    assert_eq!(inspect_model(&model).unwrap().info.name.as_deref(), Some("Other"));
+    assert_eq!(inspect_model(&model).unwrap().info.facts.name.as_deref(), Some("Other"));
     // A name that says nothing: the first bytes do, for the file that the engine gets.
     let mut model = InMemory::new([("sha256-0a", llama)]);
     assert_eq!(inspect_model(&model).unwrap().info.format, Format::Other);

@@ -33,7 +33,7 @@ fn unknown(raw: &Raw, says: &str) {
     let reason = found.memory.kv_unknown().unwrap().to_owned();
     assert!(reason.contains(says), "{reason}");
     assert_eq!(found.memory.kv_bytes_per_token(CacheType::F16), None);
-    assert_eq!(found.info.memory, None);
+    assert_eq!(found.info.facts.memory, None);
 }
 
 fn numbers(values: &[u32]) -> Vec<u8> {
@@ -49,7 +49,10 @@ fn heads_and_widths() {
     let each = llama().array("a.attention.head_count_kv", 4, 4, &numbers(&[1, 2, 0, 4]));
     check(&each, [(16, 16, None), (32, 32, None), (0, 0, None), (64, 64, None)]);
     let info = found(&each).info;
-    assert_eq!((info.kv_heads, info.memory.unwrap().kv_bytes_per_token), (Some(4), Some(7 * 16 * 2 * 2)));
+    assert_eq!(
+        (info.facts.kv_heads, info.facts.memory.unwrap().kv_bytes_per_token),
+        (Some(4), Some(7 * 16 * 2 * 2))
+    );
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn headers_that_lie() {
 #[test]
 fn longest_contexts() {
     let check = |changes: Value, expected: Option<u64>| {
-        assert_eq!(found(&with(changes.clone())).info.ctx_max, expected, "{changes}");
+        assert_eq!(found(&with(changes.clone())).info.facts.ctx_max, expected, "{changes}");
     };
     let scaled = |kind: &str, original: Value| json!({ "rope_scaling": { "rope_type": kind, "factor": 4.0, "original_max_position_embeddings": original } });
     check(json!({}), Some(2048));
@@ -202,13 +202,13 @@ fn longest_contexts() {
 #[test]
 fn less_common_configs() {
     let info = found(&with(json!({ "text_config": { "num_hidden_layers": 5, "head_dim": 8 } }))).info;
-    assert_eq!((info.layers, info.key_length), (Some(5), Some(8)));
+    assert_eq!((info.facts.layers, info.key_length), (Some(5), Some(8)));
     let code = json!({ "AutoModel": "model.Mine", "AutoTokenizer": ["tok.Slow", "tok.Fast"], "AutoConfig": "model.Mine" });
     let info = found(&with(json!({ "auto_map": code }))).info;
     assert_eq!(info.remote_code, ["model.Mine", "tok.Fast", "tok.Slow"]);
     let check = |config: Value, expected: &str| {
         let info = found(&with(json!({ "quantization_config": config }))).info;
-        assert_eq!((info.quantization.as_deref(), info.parameter_count), (Some(expected), None));
+        assert_eq!((info.facts.quantization.as_deref(), info.facts.parameter_count), (Some(expected), None));
     };
     check(json!({ "quant_method": "gptq", "bits": 4 }), "gptq-4bit");
     check(json!({ "quant_method": "fp8" }), "fp8");
@@ -219,7 +219,7 @@ fn less_common_configs() {
         "config.json",
         br#"{"max_position_embeddings": 16, "time_step_limit": [0.0, Infinity]}"#.to_vec(),
     );
-    assert_eq!(inspect_model(&model).unwrap().info.ctx_max, Some(16));
+    assert_eq!(inspect_model(&model).unwrap().info.facts.ctx_max, Some(16));
     for broken in ["", "[]", "{", "\u{feff}{}"] {
         model.put("config.json", broken.as_bytes().to_vec());
         refused(&model, "`config.json`: is no JSON");
@@ -267,16 +267,19 @@ fn keys_and_values() {
 fn weights_without_an_index() {
     let one = |files: Vec<(&'static str, Vec<u8>)>| inspect_model(&InMemory::new(files)).unwrap().info;
     let info = one(vec![("model.safetensors", weights("a")), ("consolidated.safetensors", weights("a"))]);
-    assert_eq!((info.shards, info.parameter_count, info.has_chat_template), (Some(1), Some(8), None));
+    assert_eq!(
+        (info.facts.shards, info.facts.parameter_count, info.facts.has_chat_template),
+        (Some(1), Some(8), None)
+    );
     let info = one(vec![("lora.safetensors", weights("a"))]);
-    assert_eq!((info.shards, info.parameter_count), (Some(1), Some(8)));
+    assert_eq!((info.facts.shards, info.facts.parameter_count), (Some(1), Some(8)));
     let info = one(vec![("unet/x.safetensors", weights("a")), ("vae/x.safetensors", weights("a"))]);
-    assert_eq!((info.shards, info.parameter_count), (None, None));
+    assert_eq!((info.facts.shards, info.facts.parameter_count), (None, None));
     let set = vec![
         ("model-00001-of-00002.safetensors", weights("a")),
         ("model-00002-of-00002.safetensors", weights("b")),
     ];
-    assert_eq!(one(set).shards, Some(2));
+    assert_eq!(one(set).facts.shards, Some(2));
     let info = one(vec![("model.safetensors", weights("a")), ("chat_template.jinja", Vec::new())]);
-    assert_eq!(info.has_chat_template, Some(true));
+    assert_eq!(info.facts.has_chat_template, Some(true));
 }

@@ -34,8 +34,8 @@ fn a_whole_set_is_one_model() {
     let expected = inspect(&one).unwrap().info;
     for path in shards.iter().map(AsRef::as_ref).chain([dir.path().join("set").as_path()]) {
         let mut found = inspect(path).unwrap().info;
-        assert_eq!(found.shards, Some(3));
-        found.shards = Some(1);
+        assert_eq!(found.facts.shards, Some(3));
+        found.facts.shards = Some(1);
         found.size_bytes = expected.size_bytes;
         assert_eq!(found, expected);
     }
@@ -50,7 +50,7 @@ fn a_whole_set_is_one_model() {
 #[test]
 fn shards_belong_together() {
     let (first, second) = (shard(0, 2, 2, "a"), shard(1, 2, 2, "b"));
-    assert_eq!(inspect_model(&pair(&first, &second)).unwrap().info.parameter_count, Some(16));
+    assert_eq!(inspect_model(&pair(&first, &second)).unwrap().info.facts.parameter_count, Some(16));
     refused(&pair(&second, &first), "is shard 1 by its name, and 2 by its header");
     refused(&pair(&first, &first), "is shard 2 by its name, and 1 by its header");
     refused(&pair(&first, &shard(1, 3, 2, "b")), "of 2 shards by its name, and of 3 by its header");
@@ -73,7 +73,7 @@ fn a_shard_that_lost_its_name() {
     assert_eq!(error.code(), ErrorCode::MissingShard);
     // One shard is a whole model, whatever it is called.
     let model = InMemory::new([("x.gguf", shard(0, 1, 1, "b").bytes())]);
-    assert_eq!(inspect_model(&model).unwrap().info.shards, Some(1));
+    assert_eq!(inspect_model(&model).unwrap().info.facts.shards, Some(1));
 }
 
 #[test]
