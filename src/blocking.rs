@@ -12,8 +12,8 @@ use std::{
 use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedModel};
 
 use crate::{
-    Error, EvictionLimits, EvictionPlan, Finding, Holder, ImportRequest, Inventory, InventoryEntry, Lease,
-    ModelProvisionerConfig, Overview, Provisioned, Result, VerifyReport,
+    Error, EvictionLimits, EvictionPlan, Finding, Holder, ImportRequest, Inspection, Inventory,
+    InventoryEntry, Lease, ModelProvisionerConfig, Overview, Provisioned, Result, VerifyReport,
 };
 
 /// Makes models present, and blocks until they are. See [`crate::ModelProvisioner`]; one that was put together by its
@@ -248,6 +248,14 @@ impl ModelProvisioner {
     /// As the mirrored call.
     pub fn evict(&self, plan: &EvictionPlan) -> Result<EvictionPlan> {
         run(self.inner.evict(plan))?
+    }
+
+    /// See [`crate::ModelProvisioner::inspect`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn inspect(&self, reference: &ModelRef) -> Result<Inspection> {
+        run(self.inner.inspect(reference))?
     }
 
     /// See [`crate::ModelProvisioner::doctor`].

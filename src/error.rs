@@ -26,6 +26,9 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(Arc<artifact_store::Error>),
+    /// A model's headers cannot be read, or contradict each other or the files.
+    #[error(transparent)]
+    Inspect(Arc<model_inspect::Error>),
     /// The handoff failed.
     #[error(transparent)]
     Handoff(Arc<handoff::Error>),
@@ -122,6 +125,7 @@ impl Error {
             Self::Catalog(error) => error.code(),
             Self::Transfer(error) => error.code(),
             Self::Store(error) => error.code(),
+            Self::Inspect(error) => error.code(),
             Self::Handoff(error) => error.code(),
             Self::Config { .. } => ErrorCode::InvalidConfig,
             Self::HandoffInTheWay { .. } => ErrorCode::HandoffInTheWay,
@@ -188,6 +192,12 @@ impl From<transfer::Error> for Error {
 impl From<artifact_store::Error> for Error {
     fn from(error: artifact_store::Error) -> Self {
         Self::Store(Arc::new(error))
+    }
+}
+
+impl From<model_inspect::Error> for Error {
+    fn from(error: model_inspect::Error) -> Self {
+        Self::Inspect(Arc::new(error))
     }
 }
 

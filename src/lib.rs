@@ -45,6 +45,7 @@ mod adopt;
 mod bring;
 mod cache;
 mod flight;
+mod inspect;
 mod measure;
 mod obtain;
 mod plan;
@@ -72,6 +73,7 @@ pub use fetch_hf::{HubFetcher, HubSettings, Token};
 pub use handoff::{self, Handoff};
 pub use import::ImportRequest;
 pub use lifecycle::{Inventory, InventoryEntry, VerifyReport};
+pub use model_inspect::{CacheType, Demand, Fit, Inspection, MemoryEstimate, ModelInfo, StructureVerifier};
 pub use plan::{FileState, Plan, PlannedFile};
 pub use provision::{
     DEFAULT_LLAMACPP_HANDOFF_PATH, ModelMetadata, Provisioned, provision_from_config_to_default_handoff,

@@ -309,7 +309,7 @@ impl Parts {
     }
 
     /// Whether nobody has begun to take a model out of the store.
-    fn is_whole(&self, record: &CatalogRecord) -> bool {
+    pub(crate) fn is_whole(&self, record: &CatalogRecord) -> bool {
         !self.store.holds(record.root()) || self.store.is_sealed(record.root())
     }
 

@@ -5,6 +5,7 @@
 mod adoption;
 mod eviction;
 mod faults;
+mod inspection;
 mod journeys;
 mod repair;
 mod workbench;

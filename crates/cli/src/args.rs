@@ -6,6 +6,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::FalseyValue
 use clap_complete::Shell;
 use model_provisioner::AdoptMode;
 
+use crate::inspect::Inspect;
+
 const GLOBAL: &str = "Global options";
 
 const EXAMPLES: &str = "\
@@ -18,6 +20,8 @@ Examples:
       fetches that quantization from the Hugging Face Hub, verified and resumable
   model-provisioner provision --config model.yaml
       the same, from a config
+  model-provisioner inspect hf:org/repo:Q4_K_M --ctx 8192 --vram 24GiB
+      says what it is and whether it fits, and fetches nothing but headers
   model-provisioner list --json | jq -r '.[].id'
 
 Exit status:
@@ -155,6 +159,8 @@ pub(crate) enum Command {
         /// The folder; absent, or empty
         dir: PathBuf,
     },
+    /// Say what a model is, from its headers, and what memory it needs; fetches no more than these
+    Inspect(Inspect),
     /// Free what nobody needs, and evict the models that were not used for the longest time
     Gc {
         /// The most that the store may take, such as 200G; without it, no model is evicted
@@ -290,7 +296,7 @@ impl From<Adopt> for AdoptMode {
 }
 
 /// A number of bytes: plain, or with K, M, G or T, and `i` for the powers of two.
-fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text[digits.len()..].trim_end_matches(['b', 'B']).to_ascii_uppercase();
     let scale = match unit.as_str() {

@@ -22,6 +22,7 @@ use crate::{
     environment, exchange, exit,
     failure::Failure,
     health::{Health, Surroundings},
+    inspect::inspect,
     output::Output,
     progress::Shown,
     run::{self, Engine},
@@ -54,6 +55,7 @@ pub(crate) async fn perform(args: Args, output: Output) -> Result<Next, Failure>
         Command::Remove { id } => remove(&common, &id, output).await,
         Command::Import(import) => exchange::import(&common, import, output).await,
         Command::Export { id, dir } => exchange::export(&common, &id, &dir, output).await,
+        Command::Inspect(args) => inspect(&common, args, output).await,
         Command::Gc { max_size, grace, dry_run } => {
             let limits = EvictionLimits { max_size_bytes: max_size, grace };
             gc(&common, limits, dry_run, output).await

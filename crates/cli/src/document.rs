@@ -106,10 +106,15 @@ impl Model {
             let since = lease.since.map(|since| format!(" since {since}")).unwrap_or_default();
             ("in use by", format!("process {} ({}) on {}{since}", lease.pid, lease.program, lease.host))
         }));
-        let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-        let rows: Vec<_> = rows.iter().map(|(name, value)| format!("{name:width$}  {value}")).collect();
-        rows.join("\n")
+        card(&rows)
     }
+}
+
+/// Rows of a name and a value, as a person reads them.
+pub(crate) fn card(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let rows: Vec<_> = rows.iter().map(|(name, value)| format!("{name:width$}  {value}")).collect();
+    rows.join("\n")
 }
 
 /// One of several models, of which some may have failed.

@@ -10,6 +10,7 @@ mod exchange;
 mod exit;
 mod failure;
 mod health;
+mod inspect;
 mod output;
 mod progress;
 mod run;

@@ -6,10 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use provisioner_core::{
-    Entry, Format, ModelRef, RelativePath, StagedModel,
-    reference::{HubTarget, ShardName},
-};
+use provisioner_core::{Entry, Format, RelativePath, StagedModel, reference::ShardName};
 
 use crate::{ByteSource, Error, Result, source::OpenFile};
 
@@ -92,12 +89,7 @@ impl LocalFiles {
         let locations = model.files().iter().map(|file| (file.path.clone(), file.location.clone()));
         let manifest = model.manifest();
         let entry = if let Entry::File(path) = manifest.entry() { Some(path.clone()) } else { None };
-        let is_selection = match manifest.reference() {
-            ModelRef::Hub(hub) => {
-                matches!(hub.target(), HubTarget::Repository(selection) if !selection.is_empty())
-            }
-            _ => false,
-        };
+        let is_selection = manifest.is_selection();
         Self { files: listed.collect(), locations: locations.collect(), entry, is_selection }
     }
 

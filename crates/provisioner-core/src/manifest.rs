@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, path::PathBuf};
 
-use crate::{Digest, Error, ModelRef, RelativePath, Result, key_of};
+use crate::{Digest, Error, ModelRef, RelativePath, Result, key_of, reference::HubTarget};
 
 /// A reference, pinned: its revision, and its files in the order of their paths.
 #[derive(Clone, Debug)]
@@ -108,6 +108,16 @@ impl Manifest {
     /// The revision, where the source has revisions.
     pub fn revision(&self) -> Option<&str> {
         self.revision.as_deref()
+    }
+
+    /// Whether files may have been left out on purpose.
+    pub fn is_selection(&self) -> bool {
+        match &self.reference {
+            ModelRef::Hub(hub) => {
+                matches!(hub.target(), HubTarget::Repository(selection) if !selection.is_empty())
+            }
+            _ => false,
+        }
     }
 
     /// The files, in the order of their paths.

@@ -32,6 +32,7 @@ mod hashing;
 mod journal;
 mod ranges;
 mod rate;
+mod read;
 mod retry;
 mod settings;
 mod sink;

@@ -13,6 +13,7 @@ mod hub;
 mod hub_failures;
 mod hub_kills;
 mod hub_space;
+mod inspect;
 mod isolation;
 mod kills;
 mod output;

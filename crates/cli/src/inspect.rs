@@ -1,0 +1,154 @@
+//! What a model says of itself, and whether it fits.
+
+use std::ffi::OsString;
+
+use clap::Args as ClapArgs;
+use indicatif::HumanBytes;
+use model_provisioner::{CacheType, Demand, Fit, Inspection, MemoryFacts, ModelInfo};
+use serde::Serialize;
+
+use crate::{
+    args::{Common, Hub, size},
+    commands::{Done, asked, selected},
+    document::card,
+    output::Output,
+};
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Inspect {
+    /// A file, a folder, any shard of a set, an id of the catalog, or `hf:org/repo…`, of which only headers are read
+    #[arg(value_name = "PATH-or-REF")]
+    pub(crate) reference: OsString,
+    #[command(flatten)]
+    pub(crate) demand: Wanted,
+    #[command(flatten)]
+    pub(crate) hub: Hub,
+}
+
+/// What is to be run with it.
+#[derive(Clone, Copy, Debug, ClapArgs)]
+pub(crate) struct Wanted {
+    /// The context of each sequence, in tokens [default: the longest that the model was made for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    ctx: Option<u64>,
+    /// How many sequences run at once [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    parallel: Option<u64>,
+    /// How keys and values are kept, by the names of llama.cpp's `--cache-type-k` [default: f16]
+    #[arg(long, value_name = "T")]
+    kv_type: Option<CacheType>,
+    /// The memory that there is, such as 24GiB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    vram: Option<u64>,
+}
+
+impl Wanted {
+    fn demand(self) -> Demand {
+        let Self { ctx, parallel, kv_type, vram } = self;
+        let (parallel, cache) = (parallel.unwrap_or(1), kv_type.unwrap_or_default());
+        Demand { ctx, parallel, cache, vram_bytes: vram }
+    }
+
+    /// Whether anything was asked for.
+    fn is_asked(self) -> bool {
+        self.ctx.or(self.parallel).or(self.vram).is_some() || self.kv_type.is_some()
+    }
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+struct Inspected {
+    id: String,
+    #[serde(flatten)]
+    info: ModelInfo,
+    /// Why it is not known what keys and values need.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kv_unknown: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fit: Option<Fit>,
+}
+
+pub(crate) async fn inspect(common: &Common, args: Inspect, output: Output) -> Done {
+    let provisioner = asked(common, &args.hub)?;
+    let reference = provisioner.parse(&selected(&provisioner, &args.reference, &args.hub).await?).await?;
+    let Inspection { info, memory, notes, .. } = provisioner.inspect(&reference).await?;
+    let demand = args.demand.demand();
+    let fit = args.demand.is_asked().then(|| memory.fit(&demand));
+    let kv_unknown = memory.kv_unknown().map(str::to_owned);
+    let found = Inspected { id: reference.id(), info, kv_unknown, notes, fit };
+    output.result(&found, found.card(&demand))?;
+    Ok(std::process::ExitCode::SUCCESS)
+}
+
+impl Inspected {
+    fn card(&self, demand: &Demand) -> String {
+        let (info, facts) = (&self.info, &self.info.facts);
+        let mut rows = vec![("model", self.id.clone())];
+        let mut add = |name, value: Option<String>| rows.extend(value.map(|value| (name, value)));
+        add("name", facts.name.as_deref().map(shown));
+        add("architecture", facts.architecture.as_deref().map(shown));
+        add("format", Some(info.format.as_str().to_owned()));
+        add("quantization", facts.quantization.as_deref().map(shown));
+        add("parameters", facts.parameter_count.map(|count| count.to_string()));
+        let shards = facts.shards.filter(|shards| *shards > 1);
+        let in_shards = shards.map(|shards| format!(" in {shards} shards")).unwrap_or_default();
+        add("size", Some(format!("{}{in_shards}", HumanBytes(info.size_bytes))));
+        add("context", facts.ctx_max.map(|tokens| format!("{tokens} tokens")));
+        add("layers", facts.layers.map(|count| count.to_string()));
+        let kv_heads = facts.kv_heads.map(|count| format!(", {count} for keys and values"));
+        add("heads", facts.heads.map(|count| format!("{count}{}", kv_heads.unwrap_or_default())));
+        add("embedding", facts.embedding_length.map(|width| width.to_string()));
+        let tokenizer = facts.tokenizer_model.as_deref().map(|name| format!(", {}", shown(name)));
+        add(
+            "vocabulary",
+            facts.vocab_size.map(|count| format!("{count} tokens{}", tokenizer.unwrap_or_default())),
+        );
+        add("chat template", facts.has_chat_template.map(|has| if has { "yes" } else { "no" }.to_owned()));
+        add("licence", facts.license.as_deref().map(shown));
+        let code: Vec<_> = info.remote_code.iter().map(|name| shown(name)).collect();
+        add("runs code", (!code.is_empty()).then(|| code.join(", ")));
+        add("memory", facts.memory.as_ref().map(memory));
+        add("unknown", self.kv_unknown.clone().map(|reason| format!("what keys and values need: {reason}")));
+        add("needs", self.fit.as_ref().map(|fit| needs(fit, demand)));
+        add("fits", self.fit.as_ref().zip(demand.vram_bytes).map(|(fit, vram)| fits(fit, vram)));
+        for note in &self.notes {
+            add("note", Some(shown(note)));
+        }
+        card(&rows)
+    }
+}
+
+fn memory(memory: &MemoryFacts) -> String {
+    let weights = memory.weights_bytes.map(|bytes| format!("{} of weights", HumanBytes(bytes)));
+    let token = memory.kv_bytes_per_token.map(|bytes| format!("{} for each token", HumanBytes(bytes)));
+    [weights, token].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn needs(fit: &Fit, demand: &Demand) -> String {
+    let Some(total) = fit.total_bytes else { return "unknown".to_owned() };
+    let ctx = fit.ctx.map(|tokens| format!(" of {tokens} tokens")).unwrap_or_default();
+    let sequences =
+        if demand.parallel == 1 { "1 sequence" } else { &format!("{} sequences", demand.parallel) };
+    format!("{} for {sequences}{ctx}, in {}", HumanBytes(total), demand.cache)
+}
+
+fn fits(fit: &Fit, vram_bytes: u64) -> String {
+    let there = HumanBytes(vram_bytes);
+    match (fit.fits, fit.largest_ctx) {
+        (Some(true), Some(largest)) => format!("yes, in {there}; up to {largest} tokens would"),
+        (Some(true), None) => format!("yes, in {there}"),
+        (Some(false), Some(largest)) if largest > 0 => {
+            format!("no, not in {there}; up to {largest} tokens would")
+        }
+        (Some(false), _) => format!("no, not in {there}"),
+        (None, _) => format!("unknown, in {there}"),
+    }
+}
+
+/// A header's text, for a terminal: strangers wrote it.
+fn shown(text: &str) -> String {
+    const SHOWN_CHARS: usize = 200;
+    text.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -1,0 +1,92 @@
+//! What a model is, and whether it fits.
+
+use testkit::{FakeModel, Hub};
+
+use crate::workbench::{Workbench, finish};
+
+fn tiny(bench: &Workbench) {
+    FakeModel::gguf().write_to(&bench.path("m"), "tiny").unwrap();
+}
+
+#[test]
+fn a_person_sees_a_card() {
+    let bench = Workbench::new();
+    tiny(&bench);
+    let done = bench.run(&["inspect", "m/tiny.gguf", "--ctx", "128", "--parallel", "2", "--vram", "1GiB"]);
+    assert_eq!((done.status, done.stderr.as_str()), (0, ""));
+    let card = done.stdout.replace(bench.path("").to_str().unwrap(), "[DIR]/");
+    insta::assert_snapshot!(card.trim_end(), @r"
+    model          local:[DIR]/m/tiny.gguf
+    name           Tiny
+    architecture   llama
+    format         gguf
+    quantization   F16
+    parameters     31968
+    size           71.44 KiB
+    context        256 tokens
+    layers         1
+    heads          2, 1 for keys and values
+    embedding      32
+    vocabulary     354 tokens, llama
+    chat template  yes
+    licence        cc0-1.0
+    memory         62.62 KiB of weights, 64 B for each token
+    needs          94.62 KiB for 2 sequences of 128 tokens, in f16
+    fits           yes, in 1.00 GiB; up to 256 tokens would
+    ");
+    assert!(bench.cache_files().is_empty(), "nothing is recorded");
+}
+
+#[test]
+fn a_program_sees_a_document() {
+    let bench = Workbench::new();
+    tiny(&bench);
+    FakeModel::gguf().shards(2).write_to(&bench.path("s"), "x").unwrap();
+    let found = bench.json(&["inspect", "m/tiny.gguf"]);
+    for (name, expected) in [("format", "gguf"), ("architecture", "llama"), ("quantization", "F16")] {
+        assert_eq!(found[name], expected);
+    }
+    let numbers = ["ctx_max", "layers", "heads", "kv_heads", "embedding_length", "shards"];
+    assert_eq!(numbers.map(|name| found[name].as_u64()), [256, 1, 2, 1, 32, 1].map(Some));
+    let weights = found["memory"]["weights_bytes"].as_u64().unwrap();
+    assert_eq!(
+        (&found["memory"]["kv_bytes_per_token"], &found["fit"]),
+        (&64.into(), &serde_json::Value::Null)
+    );
+    assert_eq!(bench.json(&["inspect", "m"])["parameter_count"], found["parameter_count"], "a folder");
+    assert_eq!(bench.json(&["inspect", "s/x-00002-of-00002.gguf"])["shards"], 2, "any shard");
+    let asked = ["inspect", "m/tiny.gguf", "--ctx", "256", "--kv-type", "f32", "--vram"];
+    let fit = |vram: u64| bench.json(&[&asked[..], &[&vram.to_string()]].concat())["fit"].clone();
+    let needed = weights + 256 * 128;
+    assert_eq!((&fit(needed)["fits"], &fit(needed)["total_bytes"]), (&true.into(), &needed.into()));
+    assert_eq!((&fit(needed - 1)["fits"], &fit(needed - 1)["largest_ctx"]), (&false.into(), &0.into()));
+}
+
+#[test]
+fn failures_are_those_of_ensure() {
+    let bench = Workbench::new();
+    let whole = FakeModel::gguf().to_bytes();
+    bench.file("cut.gguf", &whole[..whole.len() - 100]);
+    let status = |args: &[&str]| {
+        let json = bench.json(args);
+        (bench.run(args).status, json["error"]["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let is = |status: i32, code: &str| (status, code.to_owned());
+    assert_eq!(status(&["inspect", "cut.gguf"]), is(4, "rejected"));
+    assert_eq!(status(&["inspect", "absent.gguf"]), is(3, "not-found"));
+    assert_eq!(status(&["inspect", "hf:org/repo", "--offline"]), is(5, "offline"));
+    assert_eq!(bench.run(&["inspect", "cut.gguf", "--kv-type", "q9"]).status, 2);
+    assert_eq!(bench.run(&["inspect", "cut.gguf", "--parallel", "0"]).status, 2);
+}
+
+#[test]
+fn a_model_of_the_hub_is_not_fetched() {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    hub.repo("org/repo").lfs("tiny-F16.gguf", FakeModel::gguf().to_bytes()).publish();
+    let mut command = bench.command();
+    command.env("HF_ENDPOINT", hub.endpoint()).env("HF_HOME", bench.path("hf")).env_remove("HF_TOKEN");
+    let done = finish(command.args(["inspect", "hf:org/repo:f16", "--json"]));
+    let found: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((&found["id"], &found["ctx_max"]), (&"hf:org/repo:F16".into(), &256.into()));
+    assert_eq!(bench.json(&["list"]), serde_json::json!([]));
+}

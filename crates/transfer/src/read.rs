@@ -1,0 +1,78 @@
+//! A few bytes of a file, for somebody who looks at it and does not want it.
+
+use std::ops::Range;
+
+use futures_util::StreamExt;
+use provisioner_core::{ByteRange, ManifestFile, ModelFetcher, Opened};
+use tokio::time::timeout;
+
+use crate::{Error, Result, Transfer, retry::Patience};
+
+impl Transfer {
+    /// The bytes of a range, in memory; asked for again where a failure may pass. They are compared with no digest, so they
+    /// are good for a look, and not for use.
+    ///
+    /// # Errors
+    /// [`Error::Source`], [`Error::Stalled`], and [`Error::Answer`] from a source that does not keep to ranges.
+    pub async fn read(
+        &self,
+        fetcher: &dyn ModelFetcher,
+        file: &ManifestFile,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>> {
+        let (mut bytes, mut patience) = (Vec::new(), Patience::new(self.settings()));
+        loop {
+            let before = bytes.len();
+            let Err(error) = self.read_on(fetcher, file, &range, &mut bytes).await else { return Ok(bytes) };
+            if bytes.len() > before {
+                patience.renew();
+            }
+            patience.outlast(error).await?;
+        }
+    }
+
+    /// Goes on after the bytes that are here, over one connection.
+    async fn read_on(
+        &self,
+        fetcher: &dyn ModelFetcher,
+        file: &ManifestFile,
+        range: &Range<u64>,
+        bytes: &mut Vec<u8>,
+    ) -> Result<()> {
+        let stall = self.settings().stall;
+        let stalled = |_| Error::Stalled { path: file.path.to_string(), after: stall };
+        let at = range.start + bytes.len() as u64;
+        let asked = ByteRange { start: at, end: Some(range.end) };
+        let opened = timeout(stall, fetcher.open(file, asked)).await.map_err(stalled)?;
+        let opened = opened.map_err(Error::Source)?;
+        check(&opened, file, at)?;
+        let mut stream = opened.stream;
+        while range.start + (bytes.len() as u64) < range.end {
+            let Some(piece) = timeout(stall, stream.next()).await.map_err(stalled)? else {
+                return Err(answer(file, "the bytes end early".to_owned(), true));
+            };
+            let piece = piece.map_err(Error::Source)?;
+            let left = range.end - range.start - bytes.len() as u64;
+            let taken = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            // A server that knows no ranges sends on, and is not listened to.
+            bytes.extend_from_slice(piece.get(..taken).unwrap_or_default());
+        }
+        Ok(())
+    }
+}
+
+/// Whether an answer begins where it was asked to, in a file of the size that was listed.
+fn check(opened: &Opened, file: &ManifestFile, at: u64) -> Result<()> {
+    if let Some(total) = opened.total_size.filter(|total| *total != file.size) {
+        return Err(answer(file, format!("it has {total} bytes, and was listed with {}", file.size), false));
+    }
+    if opened.range.start == at {
+        return Ok(());
+    }
+    let what = format!("bytes from {at} on were asked for, and those from {} on came", opened.range.start);
+    Err(answer(file, what, false))
+}
+
+fn answer(file: &ManifestFile, what: String, may_pass: bool) -> Error {
+    Error::Answer { path: file.path.to_string(), what, may_pass }
+}
