@@ -13,6 +13,8 @@ fn every_relative_link_leads_somewhere() {
         "SECURITY.md",
         "CHANGELOG.md",
         "docs/benchmarks.md",
+        "docs/fuzzing.md",
+        "docs/memory.md",
     ] {
         let text = fs_err::read_to_string(root.join(name)).unwrap_or_default();
         assert!(!text.is_empty(), "{name}");
