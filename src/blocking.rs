@@ -12,8 +12,8 @@ use std::{
 use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedModel};
 
 use crate::{
-    Error, EvictionLimits, EvictionPlan, Finding, Holder, ImportRequest, Inspection, Inventory,
-    InventoryEntry, Lease, ModelProvisionerConfig, Overview, Provisioned, Result, VerifyReport,
+    Demand, Error, EvictionLimits, EvictionPlan, Finding, Holder, ImportRequest, Inspection, Inventory,
+    InventoryEntry, Lease, ModelProvisionerConfig, Overview, Provisioned, Result, Variant, VerifyReport,
 };
 
 /// Makes models present, and blocks until they are. See [`crate::ModelProvisioner`]; one that was put together by its
@@ -256,6 +256,14 @@ impl ModelProvisioner {
     /// As the mirrored call.
     pub fn inspect(&self, reference: &ModelRef) -> Result<Inspection> {
         run(self.inner.inspect(reference))?
+    }
+
+    /// See [`crate::ModelProvisioner::variants`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn variants(&self, reference: &ModelRef, demand: &Demand) -> Result<Vec<Variant>> {
+        run(self.inner.variants(reference, demand))?
     }
 
     /// See [`crate::ModelProvisioner::doctor`].

@@ -51,6 +51,7 @@ mod obtain;
 mod plan;
 mod presence;
 mod provenance;
+mod variant;
 
 pub mod blocking;
 mod config;
@@ -82,3 +83,4 @@ pub use provision::{
 pub use provisioner::ModelProvisioner;
 pub use provisioner_core::{self, *};
 pub use transfer::Settings as TransferSettings;
+pub use variant::Variant;

@@ -96,3 +96,28 @@ async fn what_is_wrong_is_told_as_elsewhere() {
     bench.hub.fault(Fault::on("x-Q8_0.gguf").at(Origin::Cdn).kind(FaultKind::IgnoreRange));
     assert!(provisioner.inspect(&id("hf:org/repo:Q8_0")).await.is_ok(), "a small header needs no ranges");
 }
+
+#[tokio::test]
+async fn the_models_of_a_repository_are_told_apart_by_what_fits() {
+    let bench = Workbench::new();
+    let shards = FakeModel::gguf().shards(2).write_to(&bench.path("m"), "tiny-F16").unwrap();
+    let mut repo = bench.hub.repo("org/repo").lfs("mmproj-F16.gguf", gguf("x")).lfs("bad-Q2_K.gguf", "GGUF");
+    repo = repo.lfs("sub/other-Q8_0.gguf", gguf(vec![7; 300_000]));
+    for shard in &shards {
+        repo = repo.lfs(shard.file_name().unwrap().to_str().unwrap(), fs_err::read(shard).unwrap());
+    }
+    repo.publish();
+    let demand = Demand { ctx: Some(256), vram_bytes: Some(200_000), ..Demand::default() };
+    let found = bench.provisioner().variants(&id("hf:org/repo"), &demand).await.unwrap();
+    let told: Vec<_> =
+        found.iter().map(|model| (model.id.as_str(), model.fit.fits, model.problem.is_some())).collect();
+    let expected = [
+        ("hf:org/repo/bad-Q2_K.gguf", None, true),
+        ("hf:org/repo/tiny-F16-00001-of-00002.gguf", Some(true), false),
+        ("hf:org/repo/sub/other-Q8_0.gguf", Some(false), false),
+    ];
+    assert_eq!(told, expected);
+    let one = bench.provisioner().variants(&id("hf:org/repo:F16"), &demand).await.unwrap();
+    assert_eq!((one.len(), one[0].id.as_str()), (1, "hf:org/repo:F16"));
+    assert!(bench.provisioner().list().await.unwrap().models.is_empty());
+}

@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::FalseyValue
 use clap_complete::Shell;
 use model_provisioner::AdoptMode;
 
-use crate::inspect::Inspect;
+use crate::inspect::{Inspect, Wanted};
 
 const GLOBAL: &str = "Global options";
 
@@ -102,11 +102,14 @@ pub(crate) enum Command {
     /// Make a model present, keep it from being taken away, write its handoff, and become its engine
     #[command(after_help = RUN_EXAMPLES)]
     Run(Run),
-    /// Say what ensuring models would fetch; moves nothing
+    /// Say what ensuring models would fetch, or which of a repository's models fit; moves nothing
     Plan {
         /// Model references
         #[arg(required = true, value_name = "REF")]
         references: Vec<OsString>,
+        /// Says, of each model that a reference may mean, whether it fits
+        #[command(flatten)]
+        demand: Wanted,
         #[command(flatten)]
         hub: Hub,
     },

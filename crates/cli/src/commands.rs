@@ -22,7 +22,7 @@ use crate::{
     environment, exchange, exit,
     failure::Failure,
     health::{Health, Surroundings},
-    inspect::inspect,
+    inspect,
     output::Output,
     progress::Shown,
     run::{self, Engine},
@@ -45,7 +45,10 @@ pub(crate) async fn perform(args: Args, output: Output) -> Result<Next, Failure>
     let done = match command {
         Command::Ensure(args) => ensure(&common, args, output).await,
         Command::Run(args) => return run::prepare(&common, args, output).await,
-        Command::Plan { references, hub } => plan(&common, &references, &hub, output).await,
+        Command::Plan { references, demand, hub } if demand.is_asked() => {
+            inspect::variants(&common, &references, demand, &hub, output).await
+        }
+        Command::Plan { references, hub, .. } => plan(&common, &references, &hub, output).await,
         Command::Provision { config, handoff } => provision(&common, &config, handoff, output).await,
         Command::List => list(&common, output).await,
         Command::Show { id } => show(&common, &id, output).await,
@@ -55,7 +58,7 @@ pub(crate) async fn perform(args: Args, output: Output) -> Result<Next, Failure>
         Command::Remove { id } => remove(&common, &id, output).await,
         Command::Import(import) => exchange::import(&common, import, output).await,
         Command::Export { id, dir } => exchange::export(&common, &id, &dir, output).await,
-        Command::Inspect(args) => inspect(&common, args, output).await,
+        Command::Inspect(args) => inspect::inspect(&common, args, output).await,
         Command::Gc { max_size, grace, dry_run } => {
             let limits = EvictionLimits { max_size_bytes: max_size, grace };
             gc(&common, limits, dry_run, output).await

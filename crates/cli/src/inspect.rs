@@ -1,10 +1,10 @@
 //! What a model says of itself, and whether it fits.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::Args as ClapArgs;
 use indicatif::HumanBytes;
-use model_provisioner::{CacheType, Demand, Fit, Inspection, MemoryFacts, ModelInfo};
+use model_provisioner::{CacheType, Demand, Fit, Inspection, MemoryFacts, ModelInfo, Variant};
 use serde::Serialize;
 
 use crate::{
@@ -50,7 +50,7 @@ impl Wanted {
     }
 
     /// Whether anything was asked for.
-    fn is_asked(self) -> bool {
+    pub(crate) fn is_asked(self) -> bool {
         self.ctx.or(self.parallel).or(self.vram).is_some() || self.kv_type.is_some()
     }
 }
@@ -79,7 +79,78 @@ pub(crate) async fn inspect(common: &Common, args: Inspect, output: Output) -> D
     let kv_unknown = memory.kv_unknown().map(str::to_owned);
     let found = Inspected { id: reference.id(), info, kv_unknown, notes, fit };
     output.result(&found, found.card(&demand))?;
-    Ok(std::process::ExitCode::SUCCESS)
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The models that a reference may mean, and what is asked of each.
+#[derive(Debug, Serialize)]
+struct Variants {
+    id: String,
+    models: Vec<OneOf>,
+}
+
+#[derive(Debug, Serialize)]
+struct OneOf {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantization: Option<String>,
+    size_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    fit: Fit,
+}
+
+/// Says which of the models that references may mean fit.
+pub(crate) async fn variants(
+    common: &Common,
+    references: &[OsString],
+    wanted: Wanted,
+    hub: &Hub,
+    output: Output,
+) -> Done {
+    let (provisioner, demand) = (asked(common, hub)?, wanted.demand());
+    let mut found = Vec::new();
+    for reference in references {
+        let reference = provisioner.parse(&selected(&provisioner, reference, hub).await?).await?;
+        let models = provisioner.variants(&reference, &demand).await?.into_iter().map(OneOf::from);
+        found.push(Variants { id: reference.id(), models: models.collect() });
+    }
+    let text = found.iter().map(Variants::text).collect::<Vec<_>>().join("\n");
+    match found.as_slice() {
+        [only] => output.result(only, text)?,
+        several => output.result(&several, text)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl From<Variant> for OneOf {
+    fn from(variant: Variant) -> Self {
+        let Variant { id, quantization, size_bytes, fit, problem, .. } = variant;
+        Self { id, quantization, size_bytes, problem, fit }
+    }
+}
+
+impl Variants {
+    fn text(&self) -> String {
+        let mut lines = vec![self.id.clone()];
+        lines.extend(self.models.iter().map(OneOf::line));
+        lines.join("\n")
+    }
+}
+
+impl OneOf {
+    fn line(&self) -> String {
+        let verdict = match (&self.problem, self.fit.fits) {
+            (Some(_), _) => "unsound",
+            (None, Some(true)) => "fits",
+            (None, Some(false)) => "does not fit",
+            (None, None) => "unknown",
+        };
+        let size = HumanBytes(self.size_bytes).to_string();
+        let needs = self.fit.total_bytes.map(|bytes| format!(", needs {}", HumanBytes(bytes)));
+        let why = self.problem.as_deref().map(|problem| format!(", {}", shown(problem)));
+        format!("{verdict:12}  {size:>11}  {}{}", self.id, why.or(needs).unwrap_or_default())
+    }
 }
 
 impl Inspected {

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use provisioner_core::{
     Entry, FetchError, FetchErrorKind, RelativePath, readable_size,
-    reference::{HubTarget, Selection, ShardName},
+    reference::{HubTarget, Selection, ShardName, is_companion},
 };
 
 use crate::api::{TreeFile, unknown};
@@ -193,8 +193,7 @@ fn models(tree: &[TreeFile]) -> BTreeMap<String, Vec<TreeFile>> {
 }
 
 fn is_model(path: &RelativePath) -> bool {
-    let name = path.file_name().to_ascii_lowercase();
-    path.as_str().ends_with(".gguf") && !name.starts_with("mmproj") && !name.contains("imatrix")
+    path.as_str().ends_with(".gguf") && !is_companion(path.file_name())
 }
 
 fn is_projector(path: &RelativePath) -> bool {

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use provisioner_core::{Format, RelativePath, reference::ShardName};
+use provisioner_core::{
+    Format, RelativePath,
+    reference::{ShardName, is_companion},
+};
 
 use crate::{
     ByteSource, Error, KvLayer, ListedFile, LocalFiles, MemoryEstimate, ModelInfo, ModelSource, Result, gguf,
@@ -203,11 +206,9 @@ impl GgufModel {
     /// Whether it is what goes along with a model: a projector, an importance matrix, an adapter.
     fn is_companion(&self) -> bool {
         let kind = self.kind.as_deref();
-        let name = self.path.file_name().to_ascii_lowercase();
         matches!(kind, Some("mmproj" | "imatrix" | "adapter"))
             || self.info.facts.architecture.as_deref() == Some("clip")
-            || name.starts_with("mmproj")
-            || name.contains("imatrix")
+            || is_companion(self.path.file_name())
     }
 
     fn into_inspection(self) -> Inspection {

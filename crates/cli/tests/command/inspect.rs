@@ -1,6 +1,6 @@
 //! What a model is, and whether it fits.
 
-use testkit::{FakeModel, Hub};
+use testkit::{FakeModel, Hub, gguf};
 
 use crate::workbench::{Workbench, finish};
 
@@ -89,4 +89,27 @@ fn a_model_of_the_hub_is_not_fetched() {
     let found: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!((&found["id"], &found["ctx_max"]), (&"hf:org/repo:F16".into(), &256.into()));
     assert_eq!(bench.json(&["list"]), serde_json::json!([]));
+}
+
+#[test]
+fn a_plan_says_which_quantizations_fit() {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    let repo = hub.repo("org/repo").lfs("tiny-F16.gguf", FakeModel::gguf().to_bytes());
+    repo.lfs("large-Q8_0.gguf", gguf(vec![7; 2_000_000])).publish();
+    let run = |more: &[&str]| {
+        let mut command = bench.command();
+        command.env("HF_ENDPOINT", hub.endpoint()).env("HF_HOME", bench.path("hf")).env_remove("HF_TOKEN");
+        finish(command.args(["plan", "hf:org/repo"]).args(more))
+    };
+    assert_eq!(run(&[]).status, 2, "it is ambiguous what would be fetched");
+    let done = run(&["--vram", "1M", "--ctx", "256"]);
+    assert_eq!((done.status, done.stderr.as_str()), (0, ""));
+    insta::assert_snapshot!(done.stdout.trim_end(), @r"
+    hf:org/repo
+    fits            71.44 KiB  hf:org/repo/tiny-F16.gguf, needs 78.62 KiB
+    does not fit     1.91 MiB  hf:org/repo/large-Q8_0.gguf
+    ");
+    let json: serde_json::Value = serde_json::from_str(&run(&["--vram", "1M", "--json"]).stdout).unwrap();
+    assert_eq!((&json["id"], &json["models"][0]["fit"]["fits"]), (&"hf:org/repo".into(), &true.into()));
+    assert_eq!(json["models"][1]["fit"]["fits"], false);
 }

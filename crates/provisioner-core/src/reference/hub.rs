@@ -128,6 +128,15 @@ impl HubRef {
         self
     }
 
+    /// The reference to one file of the same repository, or to the set of shards that it belongs to.
+    ///
+    /// # Errors
+    /// [`Error::UnsafePath`], which a path that is safe already never is.
+    pub fn file(mut self, path: &RelativePath) -> Result<Self> {
+        self.target = HubTarget::File(RelativePath::new(at_first_shard(path.as_str()))?);
+        Ok(self)
+    }
+
     /// The reference at another revision, and with these patterns instead of what it took of the repository.
     ///
     /// # Errors

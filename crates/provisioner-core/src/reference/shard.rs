@@ -60,6 +60,12 @@ pub(super) fn at_first_shard(path: &str) -> String {
     }
 }
 
+/// Whether a GGUF file goes along with a model and is none, by its name: a projector, or an importance matrix.
+pub fn is_companion(file_name: &str) -> bool {
+    let name = file_name.to_ascii_lowercase();
+    name.starts_with("mmproj") || name.contains("imatrix")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

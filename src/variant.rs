@@ -1,0 +1,117 @@
+//! The models of a repository, and which of them fit.
+
+use std::collections::BTreeMap;
+
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use model_inspect::{Demand, Fit, Inspection};
+use provisioner_core::{
+    Entry, FetchErrorKind, Manifest, ManifestFile, ModelRef, RelativePath,
+    reference::{HubRef, HubTarget, ShardName, is_companion},
+};
+
+use crate::{Error, ModelProvisioner, Result};
+
+/// How many models are looked into at once.
+const AT_ONCE: usize = 4;
+
+/// One of the models that a reference may mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Variant {
+    /// The reference that means it alone.
+    pub id: String,
+    /// How its weights are kept, where its header says so.
+    pub quantization: Option<String>,
+    /// The size of its files, in bytes.
+    pub size_bytes: u64,
+    /// What the demand comes to.
+    pub fit: Fit,
+    /// Why it must not be used, for one whose structure is unsound.
+    pub problem: Option<String>,
+}
+
+impl Variant {
+    fn new(id: String, found: Inspection, demand: &Demand) -> Self {
+        Self {
+            id,
+            size_bytes: found.info.size_bytes,
+            fit: found.memory.fit(demand),
+            quantization: found.info.facts.quantization,
+            problem: None,
+        }
+    }
+}
+
+impl ModelProvisioner {
+    /// The models that a reference may mean, and what a demand comes to for each: one, or every GGUF model of a repository
+    /// that has several, smallest first. Reads headers, as [`inspect`](Self::inspect) does.
+    ///
+    /// # Errors
+    /// As [`inspect`](Self::inspect); but one of several whose structure is unsound is told of as such.
+    pub async fn variants(&self, reference: &ModelRef, demand: &Demand) -> Result<Vec<Variant>> {
+        let found = self.inspect(reference).await;
+        match (reference, found) {
+            (ModelRef::Hub(hub), Err(Error::Fetch(error)))
+                if error.kind == FetchErrorKind::Ambiguous && is_whole(hub) =>
+            {
+                self.all_of(hub, demand).await
+            }
+            (_, found) => Ok(vec![Variant::new(reference.id(), found?, demand)]),
+        }
+    }
+
+    async fn all_of(&self, hub: &HubRef, demand: &Demand) -> Result<Vec<Variant>> {
+        let every = hub.clone().select(None, ["*.gguf".to_owned()], [])?;
+        let manifest = self.resolve(&ModelRef::Hub(every), None).await?;
+        let mut models: BTreeMap<RelativePath, Vec<ManifestFile>> = BTreeMap::new();
+        let files = manifest.files().iter().filter(|file| !is_companion(file.path.file_name()));
+        for file in files {
+            models.entry(first_shard(file)?).or_default().push(file.clone());
+        }
+        let mut looks = Vec::new();
+        for (entry, files) in models {
+            let reference = ModelRef::Hub(hub.clone().file(&entry)?);
+            looks.push(self.one_of(reference, entry, files, demand).boxed());
+        }
+        let mut variants: Vec<_> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
+        variants.sort_by_key(|variant: &Variant| variant.size_bytes);
+        Ok(variants)
+    }
+
+    /// Looks into one of several.
+    async fn one_of(
+        &self,
+        reference: ModelRef,
+        entry: RelativePath,
+        files: Vec<ManifestFile>,
+        demand: &Demand,
+    ) -> Result<Variant> {
+        let id = reference.id();
+        let size_bytes = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));
+        if !files.iter().any(|file| file.path == entry) {
+            let problem = Some(format!("`{entry}`: missing shard"));
+            return Ok(Variant { id, quantization: None, size_bytes, fit: Fit::default(), problem });
+        }
+        let manifest = Manifest::new(reference, files, Entry::File(entry))?;
+        match self.read_headers(manifest).await {
+            Err(Error::Inspect(error)) => {
+                let (fit, problem) = (Fit::default(), Some(error.to_string()));
+                Ok(Variant { id, quantization: None, size_bytes, fit, problem })
+            }
+            found => Ok(Variant::new(id, found?, demand)),
+        }
+    }
+}
+
+/// Whether a reference leaves the choice to the repository.
+fn is_whole(hub: &HubRef) -> bool {
+    matches!(hub.target(), HubTarget::Repository(selection) if selection.is_empty())
+}
+
+/// What the shards of a set have in common, and no other file has: the path of the first one.
+fn first_shard(file: &ManifestFile) -> Result<RelativePath> {
+    let (path, name) = (file.path.as_str(), file.path.file_name());
+    let Some(shard) = ShardName::parse(name) else { return Ok(file.path.clone()) };
+    let folder = path.strip_suffix(name).unwrap_or_default();
+    Ok(RelativePath::new(format!("{folder}{}", shard.sibling(1)))?)
+}
