@@ -25,6 +25,9 @@ const MAX_NAME_BYTES: usize = 4096;
 /// All names of a listing together, over all its pages: they are held until its end.
 const MAX_NAMES_BYTES: usize = 64 << 20;
 
+/// A whole listing may take as long as so many of its pages.
+const LISTING_DEADLINES: u32 = 4;
+
 /// A file in a commit's tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TreeFile {
@@ -109,9 +112,10 @@ impl Names {
             return Err("the listing does not end".to_owned());
         }
         let path = RelativePath::new(name).map_err(|error| error.to_string())?;
-        match self.seen.insert(path.clone()) {
-            true => Ok(path),
-            false => Err(format!("the listing names `{path}` twice")),
+        if self.seen.insert(path.clone()) {
+            Ok(path)
+        } else {
+            Err(format!("the listing names `{path}` twice"))
         }
     }
 }
@@ -137,6 +141,11 @@ impl Http {
     pub(crate) async fn tree_of(&self, hub: &HubRef, commit: &str) -> Result<Vec<TreeFile>, FetchError> {
         let mut url = self.address(&["api", "models"], hub.repo(), &["tree", commit]);
         url.set_query(Some("recursive=true"));
+        self.in_time(&url, LISTING_DEADLINES, self.listing(url.clone())).await
+    }
+
+    /// All files on a page, and on those that follow it.
+    async fn listing(&self, mut url: Url) -> Result<Vec<TreeFile>, FetchError> {
         let (mut files, mut names) = (Vec::new(), Names::default());
         loop {
             let (Page(page), next) = self.json(url.clone()).await?;
@@ -180,12 +189,22 @@ impl Http {
 
     /// A document, and the address of the next page. Bytes that come, but hardly, are not waited for.
     pub(crate) async fn json<T: DeserializeOwned>(&self, url: Url) -> Result<(T, Option<Url>), FetchError> {
-        let deadline = self.api_deadline();
-        match tokio::time::timeout(deadline, self.document(url.clone())).await {
-            Ok(answered) => answered,
+        self.in_time(&url, 1, self.document(url.clone())).await
+    }
+
+    /// Waits for so many deadlines, and no longer.
+    async fn in_time<T>(
+        &self,
+        url: &Url,
+        deadlines: u32,
+        work: impl Future<Output = Result<T, FetchError>>,
+    ) -> Result<T, FetchError> {
+        let limit = self.api_deadline().saturating_mul(deadlines);
+        match tokio::time::timeout(limit, work).await {
+            Ok(done) => done,
             Err(_) => Err(FetchError::new(
                 FetchErrorKind::Unavailable,
-                format!("`{}` takes too long: its answer was not whole after {deadline:?}", shown(&url)),
+                format!("`{}` takes too long: more than {limit:?}", shown(url)),
             )),
         }
     }

@@ -219,13 +219,12 @@ fn is_inside_v4(ip: Ipv4Addr) -> bool {
 
 /// The IPv4 address to which an IPv6 address leads: a compatible one, one of NAT64 (RFC 6052) or of 6to4 (RFC 3056).
 fn v4_within(ip: Ipv6Addr) -> Option<Ipv4Addr> {
-    let (high, low) = match ip.segments() {
+    match ip.segments() {
         [0, 0, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
-            (high, low)
+            Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
         }
-        _ => return None,
-    };
-    Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+        _ => None,
+    }
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).

@@ -84,7 +84,8 @@ impl HubSettings {
     }
 
     /// How long an answer of the hub's API may take in all, with its redirects: five times the silence that is allowed, and a
-    /// minute at least, unless this says otherwise. The bytes of a file may take as long as they must.
+    /// minute at least, unless this says otherwise. A listing of many pages may take four times as long; the bytes of a file
+    /// may take as long as they must.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
@@ -109,5 +110,19 @@ impl HubSettings {
     pub fn token(mut self, token: Option<Token>) -> Self {
         self.token = token;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deadline_goes_with_the_timeout_unless_it_is_given() {
+        let settings = HubSettings::new(None).unwrap();
+        assert_eq!(settings.api_deadline(), Duration::from_secs(150));
+        let quick = settings.timeout(Duration::from_secs(1));
+        assert_eq!(quick.api_deadline(), Duration::from_secs(60));
+        assert_eq!(quick.deadline(Duration::from_secs(2)).api_deadline(), Duration::from_secs(2));
     }
 }

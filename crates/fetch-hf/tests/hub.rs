@@ -184,6 +184,19 @@ async fn an_answer_that_trickles_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_listing_whose_pages_trickle_is_given_up() {
+    let hub = Hub::start();
+    hub.page_size(1);
+    (0..200).fold(hub.repo("org/repo"), |repo, n| repo.file(&format!("{n}.json"), "x")).publish();
+    // Each page is in time, and all of them are not.
+    hub.fault(Fault::on("/api/").kind(FaultKind::Stall(At::Byte(0), Some(Duration::from_millis(100)))));
+    let settings = HubSettings::new(Some(&hub.endpoint())).unwrap().deadline(Duration::from_secs(1));
+    let slow = resolve(&HubFetcher::new(settings), "hf:org/repo?include=*").await.unwrap_err();
+    assert_eq!(slow.kind, FetchErrorKind::Unavailable, "{slow}");
+    assert!(slow.to_string().contains("takes too long: more than 4s"), "{slow}");
+}
+
+#[tokio::test]
 async fn a_commit_that_is_asked_for_is_the_one_that_is_given() {
     let hub = Hub::start();
     let commit = hub.repo("org/repo").lfs("a.gguf", "x").publish();
