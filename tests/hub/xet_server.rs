@@ -12,7 +12,10 @@ use std::{
 
 use model_provisioner::{TransferSettings, blocking};
 use serde_json::json;
-use testkit::hub::{Fault, FaultKind, Origin, Synthetic};
+use testkit::{
+    gguf,
+    hub::{Fault, FaultKind, Origin, Synthetic},
+};
 use xet::xet_session::{Sha256Policy, XetSessionBuilder};
 
 use crate::{
@@ -108,7 +111,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 
 async fn bench() -> (Storage, Workbench, Vec<u8>) {
     let (storage, bench) = (Storage::start(), Workbench::new());
-    let weights = Synthetic { size_bytes: 12 << 20, seed: 5 }.bytes(0..12 << 20);
+    // No piece of it comes twice, for the storage keeps such ones once.
+    let weights = gguf(Synthetic { size_bytes: 12 << 20, seed: 5 }.bytes(0..12 << 20));
     let hash = storage.put(&weights).await;
     bench.hub.repo("org/repo").xet("a.gguf", weights.clone(), &hash).publish();
     bench.hub.xet_cas(&storage.address);
@@ -177,7 +181,7 @@ async fn a_flipped_byte_in_the_storage_is_never_seen() {
 #[ignore = "needs local_cas_server; see just xet-server"]
 async fn the_wrong_file_in_the_storage_is_never_seen() {
     let (storage, bench, weights) = bench().await;
-    let other = storage.put(&Synthetic { size_bytes: 12 << 20, seed: 6 }.bytes(0..12 << 20)).await;
+    let other = storage.put(&gguf(Synthetic { size_bytes: 12 << 20, seed: 6 }.bytes(0..12 << 20))).await;
     bench.hub.repo("org/repo").xet("a.gguf", weights.clone(), &other).publish();
     let model =
         bench.builder().transfer(patient()).build().unwrap().ensure_present_str(ID, None).await.unwrap();

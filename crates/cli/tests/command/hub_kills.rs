@@ -132,7 +132,7 @@ fn places(bench: &Workbench) -> BTreeSet<PathBuf> {
 #[test]
 #[ignore = "needs strace; .ci/run installs it"]
 fn nothing_comes_again_once_the_last_byte_has_arrived() {
-    let (hub, weights) = (Hub::start(), vec![7; 3 << 20]);
+    let (hub, weights) = (Hub::start(), gguf_of(3 << 20, 7));
     hub.repo("org/repo").lfs("a.gguf", weights.clone()).publish();
     let whole = Workbench::new();
     next_run(&whole, &hub, &weights);
@@ -195,7 +195,7 @@ fn killed_at_every_system_call_of_the_store() {
             let done = run(&bench, &hub, &["ensure", id]);
             assert_eq!(done.status, 0, "{call} {count}: {}", done.stderr);
             let weights = fs_err::read(Path::new(done.stdout.trim()).join("a.gguf")).unwrap();
-            assert_eq!(weights, b"some weights", "{call} {count}");
+            assert_eq!(weights, gguf("some weights"), "{call} {count}");
             is_clean(&bench);
             if !is_killed {
                 break;

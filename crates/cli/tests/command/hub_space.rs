@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
-use testkit::gguf;
+use testkit::{gguf, gguf_of};
 
 use serde_json::{Value, json};
 use testkit::{
@@ -80,7 +80,7 @@ fn on_a_small_disk(bench: &Workbench, hub: &Hub) -> Command {
 #[ignore = "needs unshare, and the right to use it"]
 fn a_disk_that_fills_up_in_the_middle_is_survived() {
     let (bench, hub) = (Workbench::new(), Hub::start());
-    let weights: Vec<u8> = (0..16 << 20).map(|n: usize| u8::try_from(n % 251).unwrap()).collect();
+    let weights = gguf_of(16 << 20, 1);
     bench.file("weights", &weights);
     fs_err::create_dir(bench.cache()).unwrap();
     hub.repo("org/repo").lfs("a.gguf", weights).lfs("kept.gguf", gguf("kept")).publish();
