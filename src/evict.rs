@@ -163,6 +163,7 @@ impl ModelProvisioner {
                     gone.push(swept);
                 }
             }
+            removals.tidy();
             Ok(gone)
         })
         .await?;

@@ -336,7 +336,7 @@ async fn files_that_look_like_seals_are_believed_nowhere() {
         let planted = seal.replace("org/repo?include=*", "trusted/model?include=*");
         fs_err::write(model.local_path.join("sub/.model.json"), &planted).unwrap();
         if lost.is_empty() {
-            // The seal of another place: as of a store that was copied.
+            // The seal of another model.
             fs_err::write(model.local_path.join(".model.json"), planted).unwrap();
         } else {
             fs_err::remove_file(model.local_path.join(lost)).unwrap();

@@ -129,6 +129,11 @@ impl Removals {
         Ok(freed(&gone) + self.store.remove_unused_shared(&digests)?)
     }
 
+    /// Removes the folders above views that a dying process left empty.
+    pub fn tidy(&self) {
+        tidy_below(&self.store.models());
+    }
+
     /// Removes a leftover that a plan names, and returns what that freed; `None` where there is none any more, or somebody
     /// has it.
     ///
@@ -166,6 +171,19 @@ impl Store {
             self.prune(path);
         }
         Ok(true)
+    }
+}
+
+/// Removes what is empty below a folder, but for what lies in views.
+fn tidy_below(folder: &Path) {
+    let Ok(entries) = fs_err::read_dir(folder) else { return };
+    let is_folder = |entry: &fs_err::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    for path in entries.flatten().filter(is_folder).map(|entry| entry.path()) {
+        if !path.join(SEAL).exists() && !path.join(REMOVED).exists() {
+            tidy_below(&path);
+            // One that is not empty stays.
+            let _ = fs_err::remove_dir(path);
+        }
     }
 }
 

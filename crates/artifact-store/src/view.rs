@@ -249,21 +249,23 @@ fn open_to_readers(folder: &Path) -> Result<()> {
     Ok(fs_err::set_permissions(folder, PermissionsExt::from_mode(0o755))?)
 }
 
-/// What the seal of a view says. It is believed where that very model has its view: a file that only looks like a seal, or the
-/// seal of a store that was copied from elsewhere, says nothing.
+/// What the seal of a view says. It is believed where that very model has its view: a file that only looks like a seal says
+/// nothing.
 pub(crate) fn read_seal(root: &Path) -> Option<CatalogRecord> {
-    read(&root.join(SEAL)).filter(|record| is_at_home(record, root))
+    at_home(read(&root.join(SEAL))?, root)
 }
 
-fn is_at_home(record: &CatalogRecord, root: &Path) -> bool {
-    let reference: Option<ModelRef> = record.id.parse().ok();
-    let home = reference.and_then(|reference| reference.view_path(record.revision.as_deref()).ok());
-    record.root() == root && home.is_some_and(|home| root.ends_with(home))
+/// A record of this view, whose files are here: the store may have been moved, or copied from elsewhere.
+fn at_home(record: CatalogRecord, root: &Path) -> Option<CatalogRecord> {
+    let reference: ModelRef = record.id.parse().ok()?;
+    let home = reference.view_path(record.revision.as_deref()).ok()?;
+    let local_path = record.entry.as_ref().map_or_else(|| root.to_owned(), |entry| root.join(entry));
+    root.ends_with(home).then_some(CatalogRecord { local_path, ..record })
 }
 
 /// What a view was whose removal was begun.
 pub(crate) fn read_mark(root: &Path) -> Option<CatalogRecord> {
-    read(&root.join(REMOVED)).filter(|record| is_at_home(record, root))
+    at_home(read(&root.join(REMOVED))?, root)
 }
 
 fn read(seal: &Path) -> Option<CatalogRecord> {

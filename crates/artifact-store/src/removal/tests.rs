@@ -41,6 +41,7 @@ fn carry_out(store: &Store, records: &[CatalogRecord], terms: &Terms) -> (Plan, 
         let removal = removals.begin(&evicted.root).unwrap();
         freed += removals.finish(removal).unwrap();
     }
+    removals.tidy();
     (plan, freed)
 }
 
@@ -126,6 +127,7 @@ fn leftovers_go_and_what_lives_stays() {
     // Another test that is starting a program just now has a copy of every descriptor for a moment.
     drop(durable_fs::lock(&dead_folder.join("lock"), Duration::from_secs(10)).unwrap());
     let alive = store.partial("alive", 10, "model", &LeftPartials::default()).unwrap();
+    fs_err::create_dir_all(store.root().join("models/hf/empty/repo/1")).unwrap();
     for hidden in ["models/hf/org/.gone.x", "models/hf/org/.building.x", "quarantine/wrong.1"] {
         fs_err::create_dir_all(store.root().join(hidden)).unwrap();
         fs_err::write(store.root().join(hidden).join("file"), "x").unwrap();
@@ -147,6 +149,7 @@ fn leftovers_go_and_what_lives_stays() {
     assert_eq!(plan.leftovers.len(), 5, "{plan:?}");
     assert!(!orphan.path.exists() && !dead_folder.exists() && alive.folder().exists());
     assert!(kept.local_path.exists() && plan.evicted.is_empty());
+    assert!(!store.root().join("models/hf/empty").exists(), "no empty folder stays");
     assert!(Plan::new(&store.stock(&records, &[]).unwrap(), &at(later)).is_empty());
 }
 

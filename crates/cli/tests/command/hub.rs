@@ -222,7 +222,7 @@ fn one_file_in_a_repository_is_pinned_by_its_own_digest() {
 #[test]
 fn a_refresh_without_a_network_is_told_from_a_model_that_is_not_here() {
     let (bench, hub) = (Workbench::new(), Hub::start());
-    hub.repo("org/repo").lfs("a.gguf", "one").publish();
+    hub.repo("org/repo").lfs("a.gguf", testkit::TINY_GGUF).publish();
     assert_eq!(run(&bench, &hub, &["ensure", ID]).status, 0);
     let done = run(&bench, &hub, &["ensure", ID, "--refresh", "--offline"]);
     assert!(done.status == 5 && done.stderr.contains("cannot be refreshed"), "{}", done.stderr);
@@ -232,7 +232,7 @@ fn a_refresh_without_a_network_is_told_from_a_model_that_is_not_here() {
 #[test]
 fn a_cache_that_cannot_be_written_is_judged_again_all_the_same() {
     let (bench, hub) = (Workbench::new(), Hub::start());
-    hub.repo("org/repo").lfs("a.gguf", "one").publish();
+    hub.repo("org/repo").lfs("a.gguf", testkit::TINY_GGUF).publish();
     let path = run(&bench, &hub, &["ensure", ID]).stdout;
     // Another time, and the same bytes.
     let touched = finish(Command::new("touch").args(["-d", "2020-01-01", path.trim()]));
