@@ -24,10 +24,6 @@ xet-server:
 test-xet:
     cargo test --test hub -- --ignored xet_server::
 
-# The promises that take long, in full: many processes, many kills
-prove:
-    MODEL_PROVISIONER_PROVE=full cargo test --release -p model-provisioner-cli --test command -- --include-ignored
-
 # A real engine for the test that needs one: llama.cpp's own HTTP server, in a Python package
 engine:
     python3 -m venv target/tools/llama
@@ -35,7 +31,7 @@ engine:
 
 # The long tier: everything at full length
 prove:
-    MODEL_PROVISIONER_PROVE=full cargo test --workspace -- --include-ignored
+    MODEL_PROVISIONER_PROVE=full cargo test --workspace -- --include-ignored --skip xet_server::
 
 # Formatting and lints
 lint:

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use testkit::{Hub, gguf_of};
+use testkit::{Hub, gguf_of, safetensors_of};
 
 use crate::workbench::{Finished, Workbench, finish};
 
@@ -134,7 +134,10 @@ fn progress_shows_the_reading() {
 #[ignore = "needs the hf command: pip install huggingface_hub; .ci/run installs it where it can"]
 fn what_the_hf_command_downloaded_costs_no_byte() {
     let (bench, hub) = (Workbench::new(), Hub::start());
-    let repo = hub.repo("org/repo").lfs("model.safetensors", weights(1)).file("config.json", "{\"a\": 1}");
+    let repo = hub
+        .repo("org/repo")
+        .lfs("model.safetensors", safetensors_of(SIZE, 1))
+        .file("config.json", "{\"a\": 1}");
     repo.file("tokenizer.json", "{}").publish();
     let mut hf = Command::new("hf");
     hf.args(["download", "org/repo", "--quiet"]).env("HF_ENDPOINT", hub.endpoint());
@@ -150,7 +153,7 @@ fn what_the_hf_command_downloaded_costs_no_byte() {
     let model = document(&bench, &hub, &["ensure", "hf:org/repo"]);
     assert_eq!((&model["cached"], content_sent(&hub)), (&true.into(), 0));
     let root = PathBuf::from(model["local_path"].as_str().unwrap());
-    assert_eq!(fs_err::read(root.join("model.safetensors")).unwrap(), weights(1));
+    assert_eq!(fs_err::read(root.join("model.safetensors")).unwrap(), safetensors_of(SIZE, 1));
     assert_eq!(fs_err::read(root.join("config.json")).unwrap(), b"{\"a\": 1}");
     assert_eq!(seen(&bench.path("hf")), before, "bytes, modes, owners, times and names");
 }

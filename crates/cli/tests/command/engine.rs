@@ -28,6 +28,23 @@ fn asked(address: &str, request: &str) -> String {
     answer
 }
 
+/// What the engine says of the model is what we say.
+fn agrees_with(answer: &str, ours: &serde_json::Value) {
+    let body = answer.split("\r\n\r\n").nth(1).unwrap();
+    let models: serde_json::Value = serde_json::from_str(body).unwrap();
+    let theirs = &models["data"][0]["meta"];
+    for (their, our) in [
+        (&theirs["n_ctx_train"], &ours["ctx_max"]),
+        (&theirs["n_params"], &ours["parameter_count"]),
+        (&theirs["size"], &ours["memory"]["weights_bytes"]),
+        (&theirs["ftype"], &ours["quantization"]),
+        (&theirs["n_embd"], &ours["embedding_length"]),
+        (&theirs["n_vocab"], &ours["vocab_size"]),
+    ] {
+        assert!(!our.is_null() && their == our, "{their} and {our}: {theirs} {ours}");
+    }
+}
+
 #[test]
 #[ignore = "needs llama.cpp's server: `just engine`"]
 fn a_real_engine_keeps_its_model() {
@@ -45,7 +62,7 @@ fn a_real_engine_keeps_its_model() {
     BufReader::new(engine.stdout.take().unwrap()).read_line(&mut address).unwrap();
     let address = address.trim_end();
     let models = asked(address, "GET /v1/models HTTP/1.0\r\n\r\n");
-    assert!(models.contains("tiny.gguf") && models.contains("\"n_ctx_train\":256"), "{models}");
+    agrees_with(&models, &bench.json(&["inspect", ID]));
     let body = r#"{"prompt":"the","n_predict":4}"#;
     let head = format!("POST /completion HTTP/1.0\r\nContent-Length: {}\r\n\r\n", body.len());
     let completion = asked(address, &(head + body));
@@ -53,6 +70,8 @@ fn a_real_engine_keeps_its_model() {
     let path = PathBuf::from(bench.json(&["show", ID])["local_path"].as_str().unwrap());
     assert_eq!(bench.json(&["show", ID])["leases"][0]["pid"], engine.id());
     assert_eq!(finish(bench.command().args(["remove", ID])).status, 9);
+    let kept = bench.json(&["gc", "--max-size", "1", "--grace", "0"]);
+    assert!(kept["evicted"] == serde_json::json!([]) && kept["kept"][0]["id"] == ID, "{kept}");
     assert!(path.exists());
     engine.kill().unwrap();
     engine.wait().unwrap();
