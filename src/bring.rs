@@ -254,9 +254,9 @@ impl ModelProvisioner {
             Err(error) if previous.is_some() && is_unwritable(&error) => fresh,
             put => put?,
         };
-        let is_fetched = lock.as_ref().is_some_and(|held| held.has_fetched());
+        let has_fetched = lock.as_ref().is_some_and(|held| held.has_fetched());
         let adopted = lock.as_ref().map(|held| held.take_adopted()).unwrap_or_default();
-        let (parts, model) = (Arc::clone(&self.parts), ResolvedModel::new(record, !is_fetched));
+        let (parts, model) = (Arc::clone(&self.parts), ResolvedModel::new(record, !has_fetched));
         drop(lock);
         blocking(move || {
             parts.note_adopted(&model, &adopted);

@@ -11,7 +11,8 @@ use std::{
 use artifact_store::{Adopted, LeftPartials, Wanted};
 use provisioner_core::{
     AdoptMode, Basis, CatalogErrorKind, Digest, Entry, ErrorCode, Expectation, Lifecycle, Locator, Manifest,
-    ManifestFile, ModelRef, ResolvedModel, StagedModel, reference::HubTarget,
+    ManifestFile, ModelRef, ResolvedModel, StagedModel,
+    reference::{HubTarget, is_commit},
 };
 
 use crate::{
@@ -248,7 +249,6 @@ fn as_exported(dir: &Path, record: &provisioner_core::CatalogRecord, id: Option<
     let entry = record.entry.clone().map_or(Entry::Folder, Entry::File);
     let manifest = Manifest::new(reference.clone(), files, entry)?.with_projector(record.projector.clone());
     let is_own = own.as_ref() == Some(&reference);
-    let is_commit = |revision: &str| revision.len() == 40 && revision.bytes().all(|b| b.is_ascii_hexdigit());
     let manifest = match &record.revision {
         Some(revision) if is_own && !is_commit(revision) => {
             return Err(invalid(format!("`{revision}` is no commit")).into());

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use artifact_store::{Holder, Lease};
-use provisioner_core::{Expectation, ModelRef, RecordedFile, ResolvedModel, Stamp};
+use provisioner_core::{Expectation, ModelRef, RecordedFile, ResolvedModel};
 
 use crate::{
     Error, ModelProvisioner, Result,
+    presence::change,
     provisioner::{MAX_CONFLICTS, blocking},
 };
 
@@ -68,10 +69,7 @@ impl ModelProvisioner {
         blocking(move || {
             let lease = parts.store.lease(model.root(), &model.id, REMOVAL)?;
             // A removal that began before has ended by now, and left no file.
-            let is_there = |file: &RecordedFile| {
-                fs_err::metadata(model.location(&file.path))
-                    .is_ok_and(|metadata| file.stamp.difference(&Stamp::of(&metadata)).is_none())
-            };
+            let is_there = |file: &RecordedFile| change(file, &model.location(&file.path)).is_none();
             if model.files.iter().all(is_there) {
                 Ok(lease)
             } else {

@@ -155,8 +155,8 @@ impl ModelProvisioner {
         Ok(StagedModel::new(manifest, staged)?)
     }
 
-    /// What there may be of missing files elsewhere on this machine, and what unfinished transfers left; once there is
-    /// space for the others.
+    /// What there may be of missing files elsewhere on this machine, what unfinished transfers left, and how many bytes the
+    /// disk must have for the rest.
     async fn leads(
         &self,
         reference: &ModelRef,

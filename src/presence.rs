@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use artifact_store::Store;
-use provisioner_core::{CatalogRecord, Stamp};
+use provisioner_core::{CatalogRecord, RecordedFile, Stamp};
 
 /// What a look at a model's files found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,16 +19,9 @@ pub(crate) fn survey(record: &CatalogRecord, store: &Store) -> Survey {
     if record.files.is_empty() {
         return Survey::Changed("its files were never looked at".to_owned());
     }
-    for file in &record.files {
-        let location = record.location(&file.path);
-        let difference = match fs_err::metadata(&location) {
-            Ok(metadata) if !metadata.is_file() => Some("it is no file any more"),
-            Ok(metadata) => file.stamp.difference(&Stamp::of(&metadata)),
-            Err(error) => return Survey::Changed(error.to_string()),
-        };
-        if let Some(difference) = difference {
-            return Survey::Changed(format!("`{}`: {difference}", location.display()));
-        }
+    let mut changes = record.files.iter().filter_map(|file| change(file, &record.location(&file.path)));
+    if let Some(change) = changes.next() {
+        return Survey::Changed(change);
     }
     match &record.entry {
         Some(_) => Survey::Unchanged,
@@ -36,6 +29,16 @@ pub(crate) fn survey(record: &CatalogRecord, store: &Store) -> Survey {
         None if store.holds(record.root()) => Survey::Unchanged,
         None => survey_names(record, &record.local_path),
     }
+}
+
+/// What is different about a file since it was recorded. `None` where nothing is.
+pub(crate) fn change(file: &RecordedFile, location: &Path) -> Option<String> {
+    let difference = match fs_err::metadata(location) {
+        Ok(metadata) if !metadata.is_file() => "it is no file any more",
+        Ok(metadata) => file.stamp.difference(&Stamp::of(&metadata))?,
+        Err(error) => return Some(error.to_string()),
+    };
+    Some(format!("`{}`: {difference}", location.display()))
 }
 
 fn survey_names(record: &CatalogRecord, folder: &Path) -> Survey {

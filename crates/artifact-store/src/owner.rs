@@ -2,6 +2,7 @@
 
 use std::{fmt, path::Path};
 
+use durable_fs::boot_id;
 use serde::{Deserialize, Serialize};
 
 const MAX_BYTES: u64 = 4096;
@@ -83,11 +84,6 @@ impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "process {} ({}) on {}", self.pid, self.program, self.host)
     }
-}
-
-fn boot_id() -> String {
-    let id = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    id.trim().to_owned()
 }
 
 fn pid_space() -> String {

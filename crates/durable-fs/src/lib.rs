@@ -230,6 +230,12 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Names the boot that the machine is in: what was not synced is of one boot alone. Empty where the system gives no name.
+pub fn boot_id() -> String {
+    let id = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}
+
 /// Whether what belongs to a user may be believed: our own, and the administrator's.
 pub fn is_trusted(uid: u32) -> bool {
     uid == 0 || uid == rustix::process::geteuid().as_raw()

@@ -3,7 +3,8 @@
 use std::{collections::HashSet, fmt, mem};
 
 use provisioner_core::{
-    ByteRange, Digest, DigestAlgorithm, FetchError, FetchErrorKind, RelativePath, reference::HubRef,
+    ByteRange, Digest, DigestAlgorithm, FetchError, FetchErrorKind, RelativePath,
+    reference::{HubRef, is_commit},
 };
 use reqwest::{Url, header::LINK};
 use serde::{
@@ -236,11 +237,6 @@ impl Http {
             .map_err(|error| invalid(&url, &format!("no document came: {}", shorten(&error.to_string()))))?;
         Ok((document, next))
     }
-}
-
-/// Whether a revision is a commit in full.
-fn is_commit(revision: &str) -> bool {
-    revision.len() == 40 && revision.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn listed(path: RelativePath, entry: Entry) -> Result<TreeFile, String> {

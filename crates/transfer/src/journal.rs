@@ -140,12 +140,6 @@ fn line(range: &Range<u64>) -> String {
     format!("done {} {}\n", range.start, range.end)
 }
 
-/// Names the boot that the machine is in.
-pub(crate) fn boot_id() -> String {
-    let id = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    id.trim().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

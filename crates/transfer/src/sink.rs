@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use crate::{
     Result,
-    journal::{Entries, Journal, Subject, boot_id},
+    journal::{Entries, Journal, Subject},
     ranges::Ranges,
 };
 
@@ -56,7 +56,7 @@ impl Sink {
         guard: Arc<dyn Any + Send + Sync>,
     ) -> Result<(Self, Subject)> {
         let entries = Entries::read(journal);
-        let boot = boot_id();
+        let boot = durable_fs::boot_id();
         let file = durable_fs::open_own(data).map_err(std::io::Error::from)?;
         // What lies behind the file's end is not of the file.
         let length = file.metadata()?.len().min(subject.size);

@@ -1,10 +1,10 @@
 //! Repositories of Transformers: weights, index and configs.
 
-use model_inspect::{CacheType, Error, Inspection, inspect_model, safetensors::Header};
+use model_inspect::{CacheType, Inspection, inspect_model, safetensors::Header};
 use provisioner_core::{ErrorCode, Format};
 use serde_json::{Value, json};
 
-use crate::workbench::InMemory;
+use crate::workbench::{InMemory, refused};
 
 /// A file with such a header, and so many bytes of data.
 fn file(header: &Value, data: usize) -> Vec<u8> {
@@ -49,13 +49,6 @@ fn with(changes: Value) -> Value {
 
 fn found(config: &Value) -> Inspection {
     inspect_model(&repository(config)).unwrap()
-}
-
-#[track_caller]
-fn refused(model: &InMemory, says: &str) -> Error {
-    let error = inspect_model(model).unwrap_err();
-    assert!(error.to_string().contains(says), "{error}");
-    error
 }
 
 #[test]

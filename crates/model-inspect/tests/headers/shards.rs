@@ -1,10 +1,10 @@
 //! Sets of shards.
 
-use model_inspect::{Error, inspect, inspect_model};
+use model_inspect::{inspect, inspect_model};
 use provisioner_core::ErrorCode;
 use testkit::FakeModel;
 
-use crate::workbench::{InMemory, Raw};
+use crate::workbench::{InMemory, Raw, refused};
 
 /// One of two shards, each with one tensor.
 fn shard(number: u16, count: u16, tensors: u32, name: &str) -> Raw {
@@ -17,13 +17,6 @@ fn shard(number: u16, count: u16, tensors: u32, name: &str) -> Raw {
 
 fn pair(first: &Raw, second: &Raw) -> InMemory {
     InMemory::new([("x-00001-of-00002.gguf", first.bytes()), ("x-00002-of-00002.gguf", second.bytes())])
-}
-
-#[track_caller]
-fn refused(model: &InMemory, says: &str) -> Error {
-    let error = inspect_model(model).unwrap_err();
-    assert!(error.to_string().contains(says), "{error}");
-    error
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, io, rc::Rc};
 
-use model_inspect::{ByteSource, Error, ListedFile, ModelSource, gguf::Header};
+use model_inspect::{ByteSource, Error, ListedFile, ModelSource, gguf::Header, inspect_model};
 use provisioner_core::RelativePath;
 
 /// A GGUF header in which everything may be wrong.
@@ -185,4 +185,12 @@ impl<S: ByteSource> ByteSource for Counted<S> {
     fn first_read_bytes(&self) -> usize {
         self.first
     }
+}
+
+/// The error of a model that is refused, which says so much.
+#[track_caller]
+pub(crate) fn refused(model: &InMemory, says: &str) -> Error {
+    let error = inspect_model(model).unwrap_err();
+    assert!(error.to_string().contains(says), "{error}");
+    error
 }

@@ -264,6 +264,11 @@ fn check_repo(repo: &str, fail: impl Fn(&str) -> Error) -> Result<String> {
     }
 }
 
+/// Whether a revision is a commit in full: 40 hex digits.
+pub fn is_commit(revision: &str) -> bool {
+    revision.len() == 40 && revision.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 /// The rules of git for the name of a reference (`git check-ref-format`), as far as they guard us.
 fn check_revision(revision: &str, fail: impl Fn(&str) -> Error) -> Result<String> {
     let sound = !revision.is_empty()

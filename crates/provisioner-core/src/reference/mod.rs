@@ -15,7 +15,7 @@ mod local;
 mod parse;
 mod shard;
 
-pub use hub::{HubRef, HubTarget, Selection};
+pub use hub::{HubRef, HubTarget, Selection, is_commit};
 pub use local::LocalRef;
 pub use parse::{ModelRef, OtherRef, did_you_mean};
 pub use shard::{ShardName, is_companion};
