@@ -3,29 +3,22 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
 };
 
 use artifact_store::{Adopted, Candidate, Foreign, LeftPartials, Wanted};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use provisioner_core::{
-    Digest, Format, ManifestFile, ModelRef, ProgressEvent, ProgressSink, RelativePath, StagedFile, Timestamp,
-};
+use provisioner_core::{Digest, Format, ManifestFile, ModelRef, RelativePath, StagedFile, Timestamp};
 use serde::Serialize;
 
 use crate::{
     ModelProvisioner, Result,
     bring::ModelLock,
+    measure::Reading,
     obtain::FILES_AT_ONCE,
     plan::identity,
     provisioner::{GivenUp, Parts, blocking},
 };
-
-/// How many bytes are read between two events of progress.
-const EVENT_BYTES: u64 = 8 << 20;
 
 /// A file that was adopted, for the log.
 #[derive(Clone, Debug, Serialize)]
@@ -81,7 +74,7 @@ impl ModelProvisioner {
             return Ok(HashMap::new());
         }
         let sizes: Vec<_> = leads.values().map(|lead| lead.file.size).collect();
-        let reading = Arc::new(Reading::start(&self.parts, &reference.id(), &sizes));
+        let reading = Arc::new(Reading::start(&self.parts.progress, &reference.id(), &sizes));
         let given_up = GivenUp::default();
         let jobs = leads.into_values().map(|lead| {
             let job = Job {
@@ -180,38 +173,5 @@ pub(crate) fn tell_of_copies<'a>(id: &str, adopted: impl Iterator<Item = &'a Ado
         more => {
             tracing::warn!("`{id}`: `{from}` and {more} more cannot be linked ({reason}), and are copied");
         }
-    }
-}
-
-/// How far the reading is.
-pub(crate) struct Reading {
-    id: String,
-    total_bytes: u64,
-    done: AtomicU64,
-    sink: Arc<dyn ProgressSink>,
-}
-
-impl Reading {
-    pub(crate) fn start(parts: &Parts, id: &str, sizes: &[u64]) -> Self {
-        let (id, total_bytes) = (id.to_owned(), sizes.iter().copied().fold(0, u64::saturating_add));
-        let sink = Arc::clone(&parts.progress);
-        sink.on_event(&ProgressEvent::HashStarted { id: id.clone(), files: sizes.len(), total_bytes });
-        Self { id, total_bytes, done: AtomicU64::new(0), sink }
-    }
-
-    pub(crate) fn add(&self, bytes: u64) {
-        let before = self.done.fetch_add(bytes, Ordering::Relaxed);
-        if before / EVENT_BYTES != (before + bytes) / EVENT_BYTES {
-            // What turned out to be something else was read in vain.
-            let done_bytes = (before + bytes).min(self.total_bytes);
-            let (id, total_bytes) = (self.id.clone(), self.total_bytes);
-            self.sink.on_event(&ProgressEvent::Hashed { id, done_bytes, total_bytes });
-        }
-    }
-}
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        self.sink.on_event(&ProgressEvent::HashEnded { id: self.id.clone() });
     }
 }

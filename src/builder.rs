@@ -7,8 +7,8 @@ use catalog_adapter::{DEFAULT_WAIT, FsCatalog};
 use fetch_file::FileFetcher;
 use model_inspect::StructureVerifier;
 use provisioner_core::{
-    CatalogErrorKind, CatalogStore, Clock, Expected, Lifecycle, ModelFetcher, ModelRef, NoProgress, Policy,
-    ProgressSink, Timestamp, Verifier,
+    CatalogErrorKind, CatalogStore, Clock, Expected, ModelFetcher, NoProgress, Policy, ProgressSink,
+    Timestamp, Verifier,
 };
 
 use transfer::Transfer;
@@ -205,11 +205,8 @@ fn rebuild(cache: &Cache, store: &Store, catalog: &dyn CatalogStore) -> Result<(
     let mut current = HashSet::new();
     for mut record in records {
         if !current.insert(record.id.clone()) {
-            let (Ok(ModelRef::Hub(hub)), Some(commit)) = (record.id.parse(), &record.revision) else {
-                continue;
-            };
-            record.id = ModelRef::Hub(hub.at(commit)).id();
-            record.lifecycle = Lifecycle::Retired;
+            let Some(superseded) = record.superseded() else { continue };
+            record = superseded;
         }
         tracing::warn!("`{}` is put back into the catalog", record.id);
         match blocking::run(catalog.put(&record, Expected::Absent))? {

@@ -8,8 +8,7 @@ use std::{
 
 use artifact_store::{Ailment, AilmentKind, Plan, eviction::UNFINISHED_LIMIT};
 use provisioner_core::{
-    CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected, Lifecycle, ModelRef, Outcome,
-    Timestamp,
+    CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected, Lifecycle, Outcome, Timestamp,
 };
 
 use crate::{
@@ -169,8 +168,6 @@ impl ModelProvisioner {
             let parts = Arc::clone(&self.parts);
             return blocking(move || Ok(parts.store.mend(&ailment)?)).await;
         };
-        // A newer commit may have its id; then it is what a refresh has left.
-        let mut record = *record;
         match self.parts.catalog.put(&record, Expected::Absent).await {
             Err(error) if error.kind == CatalogErrorKind::Conflict => {}
             put => {
@@ -178,11 +175,8 @@ impl ModelProvisioner {
                 return Ok(Some("put back into the catalog".to_owned()));
             }
         }
-        let (Ok(ModelRef::Hub(hub)), Some(commit)) = (record.id.parse(), &record.revision) else {
-            return Ok(None);
-        };
-        record.id = ModelRef::Hub(hub.at(commit)).id();
-        record.lifecycle = Lifecycle::Retired;
+        // A newer commit may have its id; then it is what a refresh has left.
+        let Some(record) = record.superseded() else { return Ok(None) };
         match self.parts.catalog.put(&record, Expected::Absent).await {
             Err(error) if error.kind == CatalogErrorKind::Conflict => Ok(None),
             put => {

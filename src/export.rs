@@ -6,7 +6,7 @@ use provisioner_core::{CatalogRecord, Lifecycle, ModelRef};
 
 use crate::{
     Error, ModelProvisioner, Result,
-    adopt::Reading,
+    measure::Reading,
     provenance::Action,
     provisioner::{GivenUp, blocking},
 };
@@ -30,7 +30,7 @@ impl ModelProvisioner {
         let parts = Arc::clone(&self.parts);
         blocking(move || {
             let sizes: Vec<_> = record.files.iter().map(|file| file.stamp.size).collect();
-            let reading = Reading::start(&parts, &record.id, &sizes);
+            let reading = Reading::start(&parts.progress, &record.id, &sizes);
             let mut watch = |bytes| {
                 reading.add(bytes);
                 !is_given_up()

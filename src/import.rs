@@ -17,8 +17,9 @@ use provisioner_core::{
 
 use crate::{
     Error, ModelProvisioner, Result,
-    adopt::{Adoptee, Reading, staged, tell_of_copies},
+    adopt::{Adoptee, staged, tell_of_copies},
     bring::ModelLock,
+    measure::Reading,
     provenance::Action,
     provisioner::{GivenUp, MAX_CONFLICTS, blocking},
 };
@@ -141,7 +142,7 @@ impl ModelProvisioner {
             }
             let id = found.manifest.reference().id();
             let sizes: Vec<_> = found.manifest.files().iter().map(|file| file.size).collect();
-            let reading = Reading::start(&parts, &id, &sizes);
+            let reading = Reading::start(&parts.progress, &id, &sizes);
             let (mut files, mut all) = (Vec::new(), Vec::<Adopted>::new());
             for (file, location) in found.manifest.files().iter().zip(&found.locations) {
                 let own = format!("import {id}/{}", file.path);

@@ -84,18 +84,9 @@ impl Measure {
             files.push(staged);
         }
         if !to_hash.is_empty() {
-            let total_bytes =
-                to_hash.iter().fold(0, |sum: u64, &index| sum.saturating_add(files[index].stamp.size));
-            self.progress.on_event(&ProgressEvent::HashStarted {
-                id: id.clone(),
-                files: to_hash.len(),
-                total_bytes,
-            });
-            let counter =
-                Counter { id: &id, total_bytes, done: AtomicU64::new(0), sink: self.progress.as_ref() };
-            let hashed = self.hash_all(&files, &to_hash, &counter, is_given_up);
-            self.progress.on_event(&ProgressEvent::HashEnded { id: id.clone() });
-            for (index, staged) in hashed? {
+            let sizes: Vec<_> = to_hash.iter().map(|&index| files[index].stamp.size).collect();
+            let reading = Reading::start(&self.progress, &id, &sizes);
+            for (index, staged) in self.hash_all(&files, &to_hash, &reading, is_given_up)? {
                 files[index] = staged;
             }
         }
@@ -119,7 +110,7 @@ impl Measure {
         &self,
         files: &[StagedFile],
         to_hash: &[usize],
-        counter: &Counter<'_>,
+        reading: &Reading,
         is_given_up: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<(usize, StagedFile)>> {
         let mut queue = to_hash.to_vec();
@@ -131,7 +122,7 @@ impl Measure {
             let mut buffer = vec![0; BUFFER_BYTES];
             while let Some(&index) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let stop = || is_given_up() || failed.load(Ordering::Relaxed);
-                match self.hash(&files[index], &mut buffer, counter, &stop) {
+                match self.hash(&files[index], &mut buffer, reading, &stop) {
                     Ok(staged) => done.push((index, staged)),
                     Err(error) => {
                         let is_first = !failed.swap(true, Ordering::Relaxed);
@@ -165,7 +156,7 @@ impl Measure {
         &self,
         staged: &StagedFile,
         buffer: &mut [u8],
-        counter: &Counter<'_>,
+        reading: &Reading,
         stop: &dyn Fn() -> bool,
     ) -> Result<StagedFile> {
         let path = &staged.location;
@@ -203,7 +194,7 @@ impl Measure {
             left = left
                 .checked_sub(read as u64)
                 .ok_or_else(|| Error::ChangedWhileRead { path: path.clone() })?;
-            counter.add(read as u64);
+            reading.add(read as u64);
         }
         let after = Stamp::of(&file.metadata().map_err(failed)?);
         if before != after {
@@ -278,21 +269,36 @@ fn settle_tick(file: &File, clock: &dyn Clock) -> io::Result<Stamp> {
     Ok(stamp)
 }
 
-/// How far the hashing of a model is.
-struct Counter<'a> {
-    id: &'a str,
+/// How far the hashing of a model is. It is told from the beginning to the end, whichever that is.
+pub(crate) struct Reading {
+    id: String,
     total_bytes: u64,
     done: AtomicU64,
-    sink: &'a dyn ProgressSink,
+    sink: Arc<dyn ProgressSink>,
 }
 
-impl Counter<'_> {
-    fn add(&self, bytes: u64) {
+impl Reading {
+    /// Begins the reading of files of these sizes, in bytes.
+    pub(crate) fn start(sink: &Arc<dyn ProgressSink>, id: &str, sizes: &[u64]) -> Self {
+        let (id, total_bytes) = (id.to_owned(), sizes.iter().copied().fold(0, u64::saturating_add));
+        sink.on_event(&ProgressEvent::HashStarted { id: id.clone(), files: sizes.len(), total_bytes });
+        Self { id, total_bytes, done: AtomicU64::new(0), sink: Arc::clone(sink) }
+    }
+
+    /// Counts bytes that were read.
+    pub(crate) fn add(&self, bytes: u64) {
         let before = self.done.fetch_add(bytes, Ordering::Relaxed);
-        let done_bytes = before + bytes;
-        if before / EVENT_BYTES != done_bytes / EVENT_BYTES {
-            let (id, total_bytes) = (self.id.to_owned(), self.total_bytes);
+        if before / EVENT_BYTES != (before + bytes) / EVENT_BYTES {
+            // What turned out to be something else was read in vain.
+            let done_bytes = (before + bytes).min(self.total_bytes);
+            let (id, total_bytes) = (self.id.clone(), self.total_bytes);
             self.sink.on_event(&ProgressEvent::Hashed { id, done_bytes, total_bytes });
         }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.sink.on_event(&ProgressEvent::HashEnded { id: self.id.clone() });
     }
 }

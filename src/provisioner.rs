@@ -163,7 +163,9 @@ impl ModelProvisioner {
     /// # Errors
     /// As [`ensure`](Self::ensure). Then the record stays as it was.
     pub async fn refresh(&self, reference: &ModelRef, expectation: &Expectation) -> Result<ResolvedModel> {
-        let ModelRef::Hub(hub) = reference else { return self.ensure(reference, expectation).await };
+        if !matches!(reference, ModelRef::Hub(_)) {
+            return self.ensure(reference, expectation).await;
+        }
         let id = reference.id();
         for _ in 0..MAX_CONFLICTS {
             let Some(previous) = self.parts.catalog.get(&id).await? else { break };
@@ -187,10 +189,8 @@ impl ModelProvisioner {
                 Err(error) if error.is_outrun() => continue,
                 done => done?,
             };
-            if let Some(commit) = old.revision.clone() {
-                let retired = ModelRef::Hub(hub.clone().at(&commit)).id();
-                let record = CatalogRecord { id: retired, lifecycle: Lifecycle::Retired, ..old };
-                match self.put(record, None, Action::Retire).await {
+            if let Some(superseded) = old.superseded() {
+                match self.put(superseded, None, Action::Retire).await {
                     Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => {}
                     put => drop(put?),
                 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Basis, Digest, Entry, Expectation, Format, ModelFacts, Outcome, RelativePath, StagedFile, Stamp,
-    Timestamp, Verification, VerifiedModel,
+    Basis, Digest, Entry, Expectation, Format, ModelFacts, ModelRef, Outcome, RelativePath, StagedFile,
+    Stamp, Timestamp, Verification, VerifiedModel,
 };
 
 /// Whether a model may be used. There is no third state.
@@ -179,6 +179,14 @@ impl CatalogRecord {
             self.verification.verified_at = previous.verification.verified_at;
         }
         Self { created_at: previous.created_at, extra: previous.extra.clone(), ..self }
+    }
+
+    /// The record as a refresh leaves it when it moves on to another commit: Retired, under the id that names its own
+    /// commit. `None` where its source has no commits.
+    pub fn superseded(&self) -> Option<Self> {
+        let Ok(ModelRef::Hub(hub)) = self.id.parse() else { return None };
+        let id = ModelRef::Hub(hub.at(self.revision.as_ref()?)).id();
+        Some(Self { id, lifecycle: Lifecycle::Retired, ..self.clone() })
     }
 
     /// The folder below which the files lie.
