@@ -236,7 +236,7 @@ def warm_ensure(report, binary, large, digest, rounds, scratch):
     models = []
     for number in range(RECORDS - 1):
         model = folder / f"{number}.gguf"
-        model.write_bytes(b"GGUF" + number.to_bytes(4, "little"))
+        model.write_bytes(gguf_header(68) + number.to_bytes(4, "little"))
         os.utime(model, (WRITTEN_AT, WRITTEN_AT))
         models.append(str(model))
     run([binary, "ensure", *models, "--quiet", "--cache-dir", str(cache)])
