@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::FileExt,
     path::Path,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -29,8 +29,8 @@ pub(crate) type Epoch = u64;
 /// An open partial. The guard lives as long as any write does.
 #[derive(Debug)]
 pub(crate) struct Sink {
-    /// Writes hold it for reading, so that a new attempt begins between them.
-    epoch: RwLock<Epoch>,
+    /// A write holds it: a new attempt begins between two of them, and a file takes but one at a time anyway.
+    epoch: Mutex<Epoch>,
     data: File,
     journal: Mutex<Journal>,
     have: Mutex<Have>,
@@ -76,7 +76,7 @@ impl Sink {
         }
         let journal = Journal::begin(journal, &subject, &ranges)?;
         let sink = Self {
-            epoch: RwLock::new(1),
+            epoch: Mutex::new(1),
             data: file,
             journal: Mutex::new(journal),
             have: Mutex::new(Have { ranges, given_up: 0 }),
@@ -89,7 +89,7 @@ impl Sink {
 
     /// Writes pieces that follow each other, and notes them.
     pub(crate) fn write(&self, epoch: Epoch, start: u64, pieces: &[Bytes]) -> Result<()> {
-        let current = self.epoch.read().unwrap_or_else(PoisonError::into_inner);
+        let current = lock(&self.epoch);
         if *current != epoch {
             return Ok(());
         }
@@ -106,25 +106,28 @@ impl Sink {
         }
         lock(&self.journal).done(&(start..at))?;
         lock(&self.have).ranges.add(start..at);
+        drop(current);
         self.changed.notify_all();
         let bytes = at - start;
         if self.since_sync.fetch_add(bytes, Ordering::Relaxed) + bytes >= SYNC_BYTES {
             self.since_sync.store(0, Ordering::Relaxed);
-            self.sync()?;
+            self.sync(epoch)?;
         }
         Ok(())
     }
 
     /// Makes what is written durable, as far as another boot is concerned.
-    fn sync(&self) -> Result<()> {
+    fn sync(&self, epoch: Epoch) -> Result<()> {
         let lines = lock(&self.journal).lines();
         self.data.sync_data()?;
-        lock(&self.journal).synced(lines)
+        // Where a new attempt began meanwhile, those lines are gone.
+        let current = lock(&self.epoch);
+        if *current == epoch { lock(&self.journal).synced(lines) } else { Ok(()) }
     }
 
     /// The present attempt.
     pub(crate) fn epoch(&self) -> Epoch {
-        *self.epoch.read().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.epoch)
     }
 
     /// The state of the file is known now.
@@ -134,7 +137,7 @@ impl Sink {
 
     /// Drops all bytes, and begins a new attempt.
     pub(crate) fn restart(&self, subject: &Subject) -> Result<()> {
-        let mut epoch = self.epoch.write().unwrap_or_else(PoisonError::into_inner);
+        let mut epoch = lock(&self.epoch);
         *epoch += 1;
         let mut have = lock(&self.have);
         self.data.set_len(0)?;
