@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, Metadata},
-    io,
+    io::{self, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
@@ -138,7 +138,7 @@ impl Store {
     /// Put in place whole, and not synced: a stamp that is lost costs one reading.
     pub(crate) fn record_stamp(&self, blob: &Path, stamp: Stamp) -> Result<()> {
         let mut file = self.scrap()?;
-        serde_json::to_writer(&mut file, &stamp).map_err(io::Error::from)?;
+        file.write_all(&serde_json::to_vec(&stamp).map_err(io::Error::from)?)?;
         match file.persist(stamp_path(blob)).map_err(|error| error.error) {
             // A sweep took it for a dead one's.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -42,7 +42,7 @@ impl Owner {
             pid,
             program,
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            boot: boot_id(),
+            boot: boot_id().to_owned(),
             pid_space: pid_space(),
             began,
         }

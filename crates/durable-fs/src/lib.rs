@@ -17,6 +17,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 pub use lock::{Lock, LockTrust, lock, lock_found, lock_shared, lock_shared_found, lock_trust};
@@ -231,9 +232,13 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
 }
 
 /// Names the boot that the machine is in: what was not synced is of one boot alone. Empty where the system gives no name.
-pub fn boot_id() -> String {
-    let id = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    id.trim().to_owned()
+pub fn boot_id() -> &'static str {
+    // No process lives in two boots.
+    static ID: LazyLock<String> = LazyLock::new(|| {
+        let id = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        id.trim().to_owned()
+    });
+    &ID
 }
 
 /// Whether what belongs to a user may be believed: our own, and the administrator's.

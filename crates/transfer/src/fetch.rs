@@ -139,22 +139,32 @@ struct Fetch<'a> {
 
 impl Fetch<'_> {
     async fn once(&self) -> Result<Fetched> {
-        let (told, hashed) = watch::channel(0);
-        let git_ids =
-            self.file.digest.as_ref().is_some_and(|digest| digest.algorithm() == DigestAlgorithm::GitSha1);
-        let (sink, epoch, size) = (Arc::clone(&self.sink), self.sink.epoch(), self.file.size);
-        // A thread of its own: it waits for bytes that only the runtime's blocking threads can write.
-        let (tell, digests) = oneshot::channel();
-        std::thread::Builder::new().name("hashing".to_owned()).spawn(move || {
-            // Nobody may be waiting any more.
-            let _ = tell.send(follow(&sink, epoch, size, git_ids, &told));
-        })?;
-        let follower = Follower { digests, sink: &self.sink, epoch };
         self.progress.show(self.sink.len());
-        self.bring_all(&hashed).await?;
-        let digests = follower.finish().await?.ok_or_else(|| self.answer("the bytes end early", true))?;
+        let (told, hashed) = watch::channel(0);
+        let follow = self.follower(told);
+        // A file of one write is hashed once it is there: a thread that follows would cost more than the hashing.
+        let digests = if self.file.size <= WRITE_BYTES as u64 {
+            self.bring_all(&hashed).await?;
+            blocking(follow).await
+        } else {
+            let follower = Follower::start(&self.sink, follow)?;
+            self.bring_all(&hashed).await?;
+            follower.finish().await
+        };
+        let digests = digests?.ok_or_else(|| self.answer("the bytes end early", true))?;
         self.compare(&digests)?;
         Ok(Fetched { sha256: digests.sha256, git_sha1: digests.git_sha1 })
+    }
+
+    /// The work of hashing this attempt's bytes.
+    fn follower(
+        &self,
+        told: watch::Sender<u64>,
+    ) -> impl FnOnce() -> Result<Option<Digests>> + Send + 'static {
+        let (sink, epoch, size) = (Arc::clone(&self.sink), self.sink.epoch(), self.file.size);
+        let digest = self.file.digest.as_ref();
+        let git_ids = digest.is_some_and(|digest| digest.algorithm() == DigestAlgorithm::GitSha1);
+        move || follow(&sink, epoch, size, git_ids, &told)
     }
 
     /// Brings what is missing: the first chunk alone, for it shows what the server can do; then several at once.
@@ -328,7 +338,20 @@ struct Follower<'a> {
     epoch: Epoch,
 }
 
-impl Follower<'_> {
+impl<'a> Follower<'a> {
+    /// Starts a thread of its own: it waits for bytes that only the runtime's blocking threads can write.
+    fn start(
+        sink: &'a Sink,
+        follow: impl FnOnce() -> Result<Option<Digests>> + Send + 'static,
+    ) -> Result<Self> {
+        let (tell, digests) = oneshot::channel();
+        std::thread::Builder::new().name("hashing".to_owned()).spawn(move || {
+            // Nobody may be waiting any more.
+            let _ = tell.send(follow());
+        })?;
+        Ok(Self { digests, sink, epoch: sink.epoch() })
+    }
+
     async fn finish(mut self) -> Result<Option<Digests>> {
         (&mut self.digests).await.map_err(std::io::Error::other)?
     }

@@ -63,13 +63,16 @@ impl Sink {
         file.set_len(length)?;
         let (subject, ranges) = match &entries.subject {
             Some(found) if found.size == subject.size && found.digest == subject.digest => {
-                let ranges = entries.ranges(&boot);
+                let ranges = entries.ranges(boot);
                 // A journal that knows more than the file has is of another file.
                 let fits = ranges.iter().all(|range| range.end <= length);
                 let ranges = if fits { ranges } else { Ranges::default() };
-                (Subject { validator: found.validator.clone(), boot, ..subject.clone() }, ranges)
+                (
+                    Subject { validator: found.validator.clone(), boot: boot.to_owned(), ..subject.clone() },
+                    ranges,
+                )
             }
-            _ => (Subject { boot, ..subject.clone() }, Ranges::default()),
+            _ => (Subject { boot: boot.to_owned(), ..subject.clone() }, Ranges::default()),
         };
         if ranges.len() == 0 {
             file.set_len(0)?;

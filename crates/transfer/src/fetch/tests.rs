@@ -212,7 +212,7 @@ async fn what_was_hashed_is_never_written_again() {
         size: 50_000,
         digest: Some(source.sha256().to_string()),
         validator: None,
-        boot: durable_fs::boot_id(),
+        boot: durable_fs::boot_id().to_owned(),
     };
     let lines = format!("{}\ndone 0 5000\ndone 30000 50000\n", serde_json::to_string(&subject).unwrap());
     fs_err::write(dir.path().join("journal"), lines).unwrap();
@@ -271,7 +271,7 @@ async fn another_file_or_boot_does_not_resume() {
     assert!(begin().await.is_err());
     let journal = fs_err::read_to_string(dir.path().join("journal")).unwrap();
     let boot = durable_fs::boot_id();
-    fs_err::write(dir.path().join("journal"), journal.replace(&boot, "another boot")).unwrap();
+    fs_err::write(dir.path().join("journal"), journal.replace(boot, "another boot")).unwrap();
     let source = Source::new(100_000, &[]);
     fetch(&source, dir.path()).await.unwrap();
     assert_eq!(source.sent(), 100_000, "what was not synced does not count after another boot");
