@@ -142,8 +142,10 @@ impl Fetch<'_> {
         self.progress.show(self.sink.len());
         let (told, hashed) = watch::channel(0);
         let follow = self.follower(told);
-        // A file of one write is hashed once it is there: a thread that follows would cost more than the hashing.
-        let digests = if self.file.size <= WRITE_BYTES as u64 {
+        // A file of one write is hashed once it is there: a thread that follows would cost more than the hashing. Beyond
+        // the window it would be waited for.
+        let is_small = self.file.size <= self.transfer.settings.window_bytes.min(WRITE_BYTES as u64);
+        let digests = if is_small {
             self.bring_all(&hashed).await?;
             blocking(follow).await
         } else {

@@ -6,7 +6,8 @@
 //! # Model
 //! A file is fetched in chunks, over several connections, in ascending order. A thread follows behind and hashes what
 //! has arrived without a gap, out of the page cache; chunks are handed out only within a window past it. So the digest
-//! is known when the last byte has been written, and nothing is read from the disk twice.
+//! is known when the last byte has been written, and nothing is read from the disk twice. A small file is hashed when it is
+//! there.
 //!
 //! A byte that was written is never written again: what was hashed is what lies there.
 //!
