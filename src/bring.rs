@@ -36,7 +36,7 @@ impl ModelProvisioner {
             }
             let previous = self.parts.catalog.get(&id).await?;
             let (verified, lock) =
-                match self.judge_anew(reference, expectation, previous.as_ref(), false).await {
+                match self.judge_anew(reference, expectation, previous.as_ref(), None).await {
                     Err(error) if error.is_outrun() => continue,
                     judged => judged?,
                 };
@@ -51,18 +51,19 @@ impl ModelProvisioner {
         Err(Error::Contended { id })
     }
 
-    /// Looks at a model where it lies, and judges it by what is expected or else by what its record says.
+    /// Looks at a model where it lies, and judges it by what is expected or else by what its record says; or at what its
+    /// source lists now, where it has moved to another revision.
     pub(crate) async fn judge_anew(
         &self,
         reference: &ModelRef,
         expectation: &Expectation,
         previous: Option<&Versioned>,
-        moves: bool,
+        moved: Option<Manifest>,
     ) -> Result<(Option<VerifiedModel>, ModelLock)> {
         let id = reference.id();
         let version = previous.map(|found| found.version);
         // A model that moves to another revision owes nothing to the record of the old one.
-        let previous = previous.map(|found| &found.record).filter(|_| !moves);
+        let previous = previous.map(|found| &found.record).filter(|_| moved.is_none());
         let expectation = expectation.clone().or(previous.and_then(CatalogRecord::evidence));
         // A model that is used in place needs no lock: its record is guarded by its version.
         let is_fetched = !matches!(reference, ModelRef::Local(_));
@@ -81,7 +82,7 @@ impl ModelProvisioner {
         };
         let staged = match again {
             Some(staged) => staged,
-            None => self.stage_anew(reference, &expectation, previous, lock.clone()).await?,
+            None => self.stage_anew(reference, moved, &expectation, previous, lock.clone()).await?,
         };
         match self.judge(staged, expectation).await {
             Err(error) if error.is_outrun() => Err(error),
@@ -100,13 +101,17 @@ impl ModelProvisioner {
     async fn stage_anew(
         &self,
         reference: &ModelRef,
+        listed: Option<Manifest>,
         expectation: &Expectation,
         previous: Option<&CatalogRecord>,
         lock: ModelLock,
     ) -> Result<StagedModel> {
         let id = reference.id();
         let revision = previous.and_then(|record| record.revision.clone());
-        let manifest = self.resolve(reference, revision).await?;
+        let manifest = match listed {
+            Some(manifest) => manifest,
+            None => self.resolve(reference, revision).await?,
+        };
         self.parts.policy.check_size(&id, manifest.size_bytes())?;
         // A name can say that it is a pickle; what else it is, only its bytes say.
         let named =

@@ -10,8 +10,8 @@ use std::{
 
 use artifact_store::{Adopted, LeftPartials, Wanted};
 use provisioner_core::{
-    AdoptMode, Basis, CatalogErrorKind, Digest, Entry, ErrorCode, Expectation, Lifecycle, Locator, Manifest,
-    ManifestFile, ModelRef, ResolvedModel, StagedModel,
+    AdoptMode, Basis, Digest, Entry, ErrorCode, Expectation, Lifecycle, Locator, Manifest, ManifestFile,
+    ModelRef, ResolvedModel, StagedModel,
     reference::{HubTarget, is_commit},
 };
 
@@ -83,7 +83,7 @@ impl ModelProvisioner {
             let judged = self.judge(staged, expectation).await;
             let verified = self.or_let_go(judged, &lock).await?;
             match self.commit(verified, previous, lock, Action::Import).await {
-                Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => {}
+                Err(error) if error.is_outrun() => {}
                 done => return done,
             }
         }

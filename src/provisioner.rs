@@ -183,7 +183,11 @@ impl ModelProvisioner {
             if manifest.revision() == old.revision.as_deref() {
                 break;
             }
-            let (verified, lock) = self.judge_anew(reference, expectation, Some(&previous), true).await?;
+            let judged = self.judge_anew(reference, expectation, Some(&previous), Some(manifest)).await;
+            let (verified, lock) = match judged {
+                Err(error) if error.is_outrun() => continue,
+                judged => judged?,
+            };
             let Some(verified) = verified else { continue };
             let moved = match self.commit(verified, Some(previous), lock, Action::Ensure).await {
                 Err(error) if error.is_outrun() => continue,

@@ -206,6 +206,7 @@ async fn refreshing_follows_a_branch_that_moved() {
     bench.hub.reset_counts();
     let moved = provisioner.refresh(&id, &none).await.unwrap();
     assert_eq!((moved.revision.as_deref(), moved.cached), (Some(new.as_str()), false));
+    assert_eq!(bench.hub.count(|seen| seen.path.contains("/tree/")), 1, "it is listed once");
     assert_eq!(fs_err::read(moved.local_path.join("a.gguf")).unwrap(), gguf("new"));
     assert_eq!(
         bench.hub.count(|seen| seen.file.as_deref() == Some("same.gguf")),
