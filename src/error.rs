@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
-use provisioner_core::{CatalogError, CatalogErrorKind, ErrorCode, FetchError};
+use provisioner_core::{CatalogError, CatalogErrorKind, ErrorCode, FetchError, reference::did_you_mean};
 
 /// A result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -138,6 +138,22 @@ impl Error {
             Self::NeedsId { .. } => ErrorCode::NeedsId,
             Self::Storage { source, .. } => ErrorCode::of_io(source),
             Self::CutOff { .. } => ErrorCode::Failed,
+        }
+    }
+
+    /// The same error; where nothing is at the path that a person wrote, with a guess at what was meant.
+    #[must_use]
+    pub fn guessing(self, written: &str) -> Self {
+        let guess = match did_you_mean(written) {
+            Some(hub) => format!("did you mean `{hub}`?"),
+            None if written.starts_with('~') => "`~` is the shell's; write the whole path".to_owned(),
+            None => return self,
+        };
+        match self {
+            Self::Fetch(error) if error.code() == ErrorCode::NotFound => {
+                FetchError::new(error.kind, error.to_string()).with_hint(guess).into()
+            }
+            other => other,
         }
     }
 

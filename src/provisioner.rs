@@ -21,9 +21,8 @@ use std::{
 use artifact_store::{Adoption, Store, TurnWait};
 
 use provisioner_core::{
-    CatalogErrorKind, CatalogRecord, CatalogStore, Clock, Digest, ErrorCode, Expectation, Lifecycle,
-    ModelRef, Outcome, Policy, ProgressEvent, ProgressSink, ResolvedModel, Verifier, Versioned,
-    reference::did_you_mean,
+    CatalogErrorKind, CatalogRecord, CatalogStore, Clock, Digest, Expectation, Lifecycle, ModelRef, Outcome,
+    Policy, ProgressEvent, ProgressSink, ResolvedModel, Verifier, Versioned,
 };
 
 use transfer::Transfer;
@@ -121,19 +120,7 @@ impl ModelProvisioner {
     /// As [`ensure`](Self::ensure), and what is wrong with the reference.
     pub async fn ensure_str(&self, reference: &str, expectation: &Expectation) -> Result<ResolvedModel> {
         let parsed = self.parse(reference).await?;
-        let result = self.ensure(&parsed, expectation).await;
-        let guess = match did_you_mean(reference) {
-            Some(hub) => Some(format!("did you mean `{hub}`?")),
-            None if reference.starts_with('~') => Some("`~` is the shell's; write the whole path".to_owned()),
-            None => None,
-        };
-        match (result, guess) {
-            (Err(Error::Fetch(error)), Some(guess)) if error.code() == ErrorCode::NotFound => {
-                let told = provisioner_core::FetchError::new(error.kind, error.to_string());
-                Err(told.with_hint(guess).into())
-            }
-            (result, _) => result,
-        }
+        self.ensure(&parsed, expectation).await.map_err(|error| error.guessing(reference))
     }
 
     /// Makes a model present: verified as far as the expectation demands, recorded as Active, and at a path that an

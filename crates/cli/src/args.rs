@@ -45,6 +45,17 @@ In the program and its arguments, {path}, {id}, {handoff} and {mmproj} are fille
 Exit status:
   that of the program; 126 where it cannot be executed, 127 where it does not exist";
 
+const INSPECT_EXAMPLES: &str = "\
+Examples:
+  model-provisioner inspect /models/a.gguf
+      says what the model is, and what its weights and one token need
+  model-provisioner inspect hf:org/repo:Q4_K_M --ctx 8192 --parallel 4 --kv-type q8_0 --vram 24GiB
+      says whether four sequences of 8192 tokens fit, and the longest that would; fetches nothing but headers
+  model-provisioner inspect /models/a.gguf --ctx 8192 --vram 24GiB --json | jq .fit.fits
+      true, false, or null where that is not known; then .fit.reason says why
+
+Buffers for computing are not counted: give less than the card has.";
+
 /// Give it a model reference; get back a verified local path, a catalog record and a handoff that an engine can start
 /// from.
 #[derive(Debug, Parser)]
@@ -163,6 +174,7 @@ pub(crate) enum Command {
         dir: PathBuf,
     },
     /// Say what a model is, from its headers, and what memory it needs; fetches no more than these
+    #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(Inspect),
     /// Free what nobody needs, and evict the models that were not used for the longest time
     Gc {
@@ -315,7 +327,10 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         _ => return Err("a size is written 500K, 50M or 2GiB".to_owned()),
     };
     let number: u64 = digits.parse().map_err(|_| "a size is written 500K, 50M or 2GiB".to_owned())?;
-    number.checked_mul(scale).filter(|size| *size > 0).ok_or_else(|| "the size makes no sense".to_owned())
+    match number.checked_mul(scale) {
+        Some(0) => Err("it must be more than nothing".to_owned()),
+        size => size.ok_or_else(|| "it is more than can be counted".to_owned()),
+    }
 }
 
 /// A number of bytes that may be none.

@@ -94,8 +94,8 @@ async fn ensure(common: &Common, args: Ensure, output: Output) -> Done {
     let paths: Vec<_> =
         done.iter().filter_map(ModelOrFailure::local_path).map(|path| path.display().to_string()).collect();
     match done.as_slice() {
-        [ModelOrFailure::Model(only)] if is_one => output.result(only, paths.join("\n"))?,
-        all => output.result(&all, paths.join("\n"))?,
+        [ModelOrFailure::Model(only)] if is_one => output.paths(only, paths.join("\n"))?,
+        all => output.paths(&all, paths.join("\n"))?,
     }
     Ok(first_failure.map_or(ExitCode::SUCCESS, exit::status))
 }
@@ -146,8 +146,9 @@ async fn plan(common: &Common, references: &[OsString], hub: &Hub, output: Outpu
     let provisioner = asked(common, hub)?;
     let mut plans = Vec::new();
     for reference in references {
-        let reference = provisioner.parse(&selected(&provisioner, reference, hub).await?).await?;
-        plans.push(Planned::from(provisioner.plan(&reference).await?));
+        let written = selected(&provisioner, reference, hub).await?;
+        let plan = provisioner.plan(&provisioner.parse(&written).await?).await;
+        plans.push(Planned::from(plan.map_err(|error| error.guessing(&written))?));
     }
     let text = plans.iter().map(Planned::text).collect::<Vec<_>>().join("\n");
     match plans.as_slice() {
@@ -205,7 +206,7 @@ async fn provision(common: &Common, config_path: &Path, handoff: Option<PathBuf>
         indicatif::HumanBytes(done.model.size_bytes),
         word(&done.model.verification)
     ));
-    output.result(&Model::new(&done.model, Some(done.handoff.clone())), done.handoff.display())?;
+    output.paths(&Model::new(&done.model, Some(done.handoff.clone())), done.handoff.display())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -94,8 +94,7 @@ impl Model {
         let mut rows = vec![("id", self.id.clone()), ("path", self.local_path.display().to_string())];
         rows.extend(self.mmproj.as_ref().map(|path| ("projector", path.display().to_string())));
         rows.extend(self.revision.as_ref().map(|revision| ("revision", revision.clone())));
-        let files =
-            if self.files.len() == 1 { "1 file".to_owned() } else { format!("{} files", self.files.len()) };
+        let files = counted(self.files.len() as u64, "file");
         rows.push(("size", format!("{} in {files}", HumanBytes(self.size_bytes))));
         rows.push(("state", self.lifecycle.as_str().to_owned()));
         rows.extend(self.digest.as_ref().map(|digest| ("digest", digest.to_string())));
@@ -115,6 +114,11 @@ pub(crate) fn card(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let rows: Vec<_> = rows.iter().map(|(name, value)| format!("{name:width$}  {value}")).collect();
     rows.join("\n")
+}
+
+/// So many things.
+pub(crate) fn counted(count: u64, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
 /// One of several models, of which some may have failed.

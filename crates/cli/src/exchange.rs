@@ -27,7 +27,7 @@ pub(crate) async fn import(common: &Common, import: Import, output: Output) -> D
     }
     let model = provisioner.import(&request).await?;
     warn(&model, output);
-    output.result(&Model::new(&model, None), model.local_path.display())?;
+    output.paths(&Model::new(&model, None), model.local_path.display())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -36,6 +36,6 @@ pub(crate) async fn export(common: &Common, id: &OsStr, dir: &Path, output: Outp
     let provisioner = local(common)?;
     let exported = provisioner.export(&reference(&provisioner, id).await?, dir).await?;
     let exported = Exported::from(exported);
-    output.result(&exported, exported.dir.display())?;
+    output.paths(&exported, exported.dir.display())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,13 +4,14 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::Args as ClapArgs;
 use indicatif::HumanBytes;
-use model_provisioner::{CacheType, Demand, Fit, Inspection, MemoryFacts, ModelInfo, Variant};
+use model_provisioner::{CacheType, Demand, Fit, Inspection, MemoryEstimate, ModelInfo, Variant};
 use serde::Serialize;
 
 use crate::{
     args::{Common, Hub, size},
     commands::{Done, asked, selected},
-    document::card,
+    document::{card, counted},
+    escape::line,
     output::Output,
 };
 
@@ -72,13 +73,15 @@ struct Inspected {
 
 pub(crate) async fn inspect(common: &Common, args: Inspect, output: Output) -> Done {
     let provisioner = asked(common, &args.hub)?;
-    let reference = provisioner.parse(&selected(&provisioner, &args.reference, &args.hub).await?).await?;
-    let Inspection { info, memory, notes, .. } = provisioner.inspect(&reference).await?;
+    let written = selected(&provisioner, &args.reference, &args.hub).await?;
+    let reference = provisioner.parse(&written).await?;
+    let found = provisioner.inspect(&reference).await.map_err(|error| error.guessing(&written))?;
+    let Inspection { info, memory, notes, .. } = found;
     let demand = args.demand.demand();
     let fit = args.demand.is_asked().then(|| memory.fit(&demand));
     let kv_unknown = memory.kv_unknown().map(str::to_owned);
     let found = Inspected { id: reference.id(), info, kv_unknown, notes, fit };
-    output.result(&found, found.card(&demand))?;
+    output.result(&found, found.card(&memory, &demand))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -111,8 +114,10 @@ pub(crate) async fn variants(
     let (provisioner, demand) = (asked(common, hub)?, wanted.demand());
     let mut found = Vec::new();
     for reference in references {
-        let reference = provisioner.parse(&selected(&provisioner, reference, hub).await?).await?;
-        let models = provisioner.variants(&reference, &demand).await?.into_iter().map(OneOf::from);
+        let written = selected(&provisioner, reference, hub).await?;
+        let reference = provisioner.parse(&written).await?;
+        let variants = provisioner.variants(&reference, &demand).await;
+        let models = variants.map_err(|error| error.guessing(&written))?.into_iter().map(OneOf::from);
         found.push(Variants { id: reference.id(), models: models.collect() });
     }
     let text = found.iter().map(Variants::text).collect::<Vec<_>>().join("\n");
@@ -140,86 +145,116 @@ impl Variants {
 
 impl OneOf {
     fn line(&self) -> String {
-        let verdict = match (&self.problem, self.fit.fits) {
+        let (verdict, size) = (self.verdict(), HumanBytes(self.size_bytes).to_string());
+        format!("{verdict:12}  {size:>11}  {}{}", self.id, self.details())
+    }
+
+    fn verdict(&self) -> &'static str {
+        match (&self.problem, self.fit.fits) {
             (Some(_), _) => "unsound",
             (None, Some(true)) => "fits",
             (None, Some(false)) => "does not fit",
             (None, None) => "unknown",
+        }
+    }
+
+    /// What the verdict comes from.
+    fn details(&self) -> String {
+        if let Some(problem) = &self.problem {
+            return format!(": {}", line(problem));
+        }
+        let Fit { total_bytes, weights_bytes, fits, reason, .. } = &self.fit;
+        let needs = match (total_bytes, weights_bytes) {
+            (Some(bytes), _) => format!(": needs {}", HumanBytes(*bytes)),
+            (None, Some(bytes)) if *fits == Some(false) => {
+                format!(": its weights alone need {}", HumanBytes(*bytes))
+            }
+            (None, _) => reason.as_deref().map(|reason| format!(": {}", line(reason))).unwrap_or_default(),
         };
-        let size = HumanBytes(self.size_bytes).to_string();
-        let needs = self.fit.total_bytes.map(|bytes| format!(", needs {}", HumanBytes(bytes)));
-        let why = self.problem.as_deref().map(|problem| format!(", {}", shown(problem)));
-        format!("{verdict:12}  {size:>11}  {}{}", self.id, why.or(needs).unwrap_or_default())
+        let beyond = beyond(&self.fit).map(|beyond| format!("; {beyond}")).unwrap_or_default();
+        format!("{needs}{beyond}")
     }
 }
 
 impl Inspected {
-    fn card(&self, demand: &Demand) -> String {
+    fn card(&self, estimate: &MemoryEstimate, demand: &Demand) -> String {
         let (info, facts) = (&self.info, &self.info.facts);
         let mut rows = vec![("model", self.id.clone())];
         let mut add = |name, value: Option<String>| rows.extend(value.map(|value| (name, value)));
-        add("name", facts.name.as_deref().map(shown));
-        add("architecture", facts.architecture.as_deref().map(shown));
+        add("name", facts.name.as_deref().map(line));
+        add("architecture", facts.architecture.as_deref().map(line));
         add("format", Some(info.format.as_str().to_owned()));
-        add("quantization", facts.quantization.as_deref().map(shown));
+        add("quantization", facts.quantization.as_deref().map(line));
         add("parameters", facts.parameter_count.map(|count| count.to_string()));
         let shards = facts.shards.filter(|shards| *shards > 1);
         let in_shards = shards.map(|shards| format!(" in {shards} shards")).unwrap_or_default();
         add("size", Some(format!("{}{in_shards}", HumanBytes(info.size_bytes))));
-        add("context", facts.ctx_max.map(|tokens| format!("{tokens} tokens")));
+        add("context", facts.ctx_max.map(|tokens| counted(tokens, "token")));
         add("layers", facts.layers.map(|count| count.to_string()));
         let kv_heads = facts.kv_heads.map(|count| format!(", {count} for keys and values"));
         add("heads", facts.heads.map(|count| format!("{count}{}", kv_heads.unwrap_or_default())));
         add("embedding", facts.embedding_length.map(|width| width.to_string()));
-        let tokenizer = facts.tokenizer_model.as_deref().map(|name| format!(", {}", shown(name)));
+        let tokenizer = facts.tokenizer_model.as_deref().map(|name| format!(", {}", line(name)));
         add(
             "vocabulary",
-            facts.vocab_size.map(|count| format!("{count} tokens{}", tokenizer.unwrap_or_default())),
+            facts
+                .vocab_size
+                .map(|count| format!("{}{}", counted(count, "token"), tokenizer.unwrap_or_default())),
         );
         add("chat template", facts.has_chat_template.map(|has| if has { "yes" } else { "no" }.to_owned()));
-        add("licence", facts.license.as_deref().map(shown));
-        let code: Vec<_> = info.remote_code.iter().map(|name| shown(name)).collect();
+        add("licence", facts.license.as_deref().map(line));
+        let code: Vec<_> = info.remote_code.iter().map(|name| line(name)).collect();
         add("runs code", (!code.is_empty()).then(|| code.join(", ")));
-        add("memory", facts.memory.as_ref().map(memory));
-        add("unknown", self.kv_unknown.clone().map(|reason| format!("what keys and values need: {reason}")));
+        add("memory", memory(estimate, demand.cache));
+        // Whoever asks what it needs is told there why that is not known.
+        let unknown = self.kv_unknown.as_deref().filter(|_| self.fit.is_none());
+        add("unknown", unknown.map(|reason| format!("what keys and values need: {}", line(reason))));
         add("needs", self.fit.as_ref().map(|fit| needs(fit, demand)));
         add("fits", self.fit.as_ref().zip(demand.vram_bytes).map(|(fit, vram)| fits(fit, vram)));
+        add("note", self.fit.as_ref().and_then(beyond));
         for note in &self.notes {
-            add("note", Some(shown(note)));
+            add("note", Some(line(note)));
         }
         card(&rows)
     }
 }
 
-fn memory(memory: &MemoryFacts) -> String {
-    let weights = memory.weights_bytes.map(|bytes| format!("{} of weights", HumanBytes(bytes)));
-    let token = memory.kv_bytes_per_token.map(|bytes| format!("{} for each token", HumanBytes(bytes)));
-    [weights, token].into_iter().flatten().collect::<Vec<_>>().join(", ")
+fn memory(estimate: &MemoryEstimate, cache: CacheType) -> Option<String> {
+    let weights = estimate.weights_bytes().map(|bytes| format!("{} of weights", HumanBytes(bytes)));
+    let token = estimate.kv_bytes_per_token(cache);
+    let token = token.map(|bytes| format!("{} for each token in {cache}", HumanBytes(bytes)));
+    let known: Vec<_> = [weights, token].into_iter().flatten().collect();
+    (!known.is_empty()).then(|| known.join(", "))
 }
 
 fn needs(fit: &Fit, demand: &Demand) -> String {
-    let Some(total) = fit.total_bytes else { return "unknown".to_owned() };
-    let ctx = fit.ctx.map(|tokens| format!(" of {tokens} tokens")).unwrap_or_default();
-    let sequences =
-        if demand.parallel == 1 { "1 sequence" } else { &format!("{} sequences", demand.parallel) };
+    let Some(total) = fit.total_bytes else {
+        let reason = fit.reason.as_deref().map(|reason| format!(": {}", line(reason)));
+        return format!("unknown{}", reason.unwrap_or_default());
+    };
+    let ctx = fit.ctx.map(|tokens| format!(" of {}", counted(tokens, "token"))).unwrap_or_default();
+    let sequences = counted(demand.parallel, "sequence");
     format!("{} for {sequences}{ctx}, in {}", HumanBytes(total), demand.cache)
 }
 
 fn fits(fit: &Fit, vram_bytes: u64) -> String {
     let there = HumanBytes(vram_bytes);
-    match (fit.fits, fit.largest_ctx) {
-        (Some(true), Some(largest)) => format!("yes, in {there}; up to {largest} tokens would"),
-        (Some(true), None) => format!("yes, in {there}"),
-        (Some(false), Some(largest)) if largest > 0 => {
-            format!("no, not in {there}; up to {largest} tokens would")
+    let up_to = |largest| format!("; up to {} would", counted(largest, "token"));
+    match fit.fits {
+        // What fits beyond the model's own maximum is not bounded by memory.
+        Some(true) if fit.exceeds_ctx_max => format!("yes, in {there}"),
+        Some(true) => format!("yes, in {there}{}", fit.largest_ctx.map(up_to).unwrap_or_default()),
+        Some(false) if fit.total_bytes.is_none() => format!("no, its weights alone are more than {there}"),
+        Some(false) => {
+            let largest = fit.largest_ctx.filter(|largest| *largest > 0);
+            format!("no, not in {there}{}", largest.map(up_to).unwrap_or_default())
         }
-        (Some(false), _) => format!("no, not in {there}"),
-        (None, _) => format!("unknown, in {there}"),
+        None => format!("unknown, in {there}"),
     }
 }
 
-/// A header's text, for a terminal: strangers wrote it.
-fn shown(text: &str) -> String {
-    const SHOWN_CHARS: usize = 200;
-    text.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+/// That more is demanded than the model was made for, which is no question of memory.
+fn beyond(fit: &Fit) -> Option<String> {
+    let (ctx, most) = fit.ctx.zip(fit.ctx_max).filter(|_| fit.exceeds_ctx_max)?;
+    Some(format!("a context of {ctx} is more than the model's maximum of {}", counted(most, "token")))
 }

@@ -6,6 +6,7 @@ mod collected;
 mod commands;
 mod document;
 mod environment;
+mod escape;
 mod exchange;
 mod exit;
 mod failure;

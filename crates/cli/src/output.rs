@@ -8,7 +8,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::{escape::escaped, failure::Failure};
 
 const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
@@ -28,12 +28,17 @@ impl Output {
 
     /// Prints the result: the document, or its text for people.
     pub(crate) fn result(self, document: &impl Serialize, text: impl Display) -> Result<(), Failure> {
-        if self.json { print(&json(document)?) } else { print(&text.to_string()) }
+        if self.json { print(&json(document)?) } else { print(&escaped(&text.to_string())) }
+    }
+
+    /// Prints a result whose text is a path, or one on each line: exactly, for a shell gives it to a program.
+    pub(crate) fn paths(self, document: &impl Serialize, paths: impl Display) -> Result<(), Failure> {
+        if self.json { print(&json(document)?) } else { print(&paths.to_string()) }
     }
 
     /// Prints a part of the result for people, before the rest of it is known.
     pub(crate) fn say_result(self, text: impl Display) -> Result<(), Failure> {
-        if self.json { Ok(()) } else { print(&text.to_string()) }
+        if self.json { Ok(()) } else { print(&escaped(&text.to_string())) }
     }
 
     /// Prints text that is no document in either mode, such as completions.
@@ -56,7 +61,7 @@ impl Output {
     /// Says that something was done, for a person who watches.
     pub(crate) fn say(self, message: impl Display) {
         if !self.quiet && !self.json {
-            let _ = writeln!(anstream::stderr(), "{message}");
+            let _ = writeln!(anstream::stderr(), "{}", escaped(&message.to_string()));
         }
     }
 
@@ -107,5 +112,6 @@ fn ignore_closed(written: io::Result<()>) -> Result<(), Failure> {
 }
 
 fn note(style: Style, word: &str, message: impl Display) {
-    let _ = writeln!(anstream::stderr(), "{style}{word}:{style:#} {message}");
+    let message = message.to_string();
+    let _ = writeln!(anstream::stderr(), "{style}{word}:{style:#} {}", escaped(&message));
 }

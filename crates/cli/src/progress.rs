@@ -10,7 +10,10 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use model_provisioner::{ProgressEvent, ProgressSink};
 
-use crate::args::{Common, Progress};
+use crate::{
+    args::{Common, Progress},
+    escape::escaped,
+};
 
 /// Less is hashed before a person would see a bar.
 const LARGE_BYTES: u64 = 256 << 20;
@@ -126,7 +129,7 @@ impl Bars {
         let bar =
             self.running.entry(waiting(id)).or_insert_with(|| bar(&self.screen, String::new(), size_bytes));
         let pid = pid.map(|pid| format!(" {pid}")).unwrap_or_default();
-        bar.set_message(format!("waiting for {}{pid}", program.unwrap_or("another process")));
+        bar.set_message(format!("waiting for {}{pid}", escaped(program.unwrap_or("another process"))));
         bar.set_length(size_bytes);
         bar.set_position(done_bytes);
     }
@@ -170,9 +173,9 @@ fn bar(screen: &MultiProgress, message: String, total_bytes: u64) -> ProgressBar
 
 /// The end of an id, which tells models apart.
 fn short(id: &str) -> String {
-    let name = id.rsplit('/').next().unwrap_or(id);
+    let name = escaped(id.rsplit('/').next().unwrap_or(id));
     if name.chars().count() <= 24 {
-        name.to_owned()
+        name.into_owned()
     } else {
         name.chars().take(21).chain("...".chars()).collect()
     }

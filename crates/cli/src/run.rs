@@ -42,17 +42,19 @@ pub(crate) struct Engine {
 pub(crate) async fn prepare(common: &Common, args: Run, output: Output) -> Result<Next, Failure> {
     let Run { reference, how, supervise, program } = args;
     let provisioner = asked(common, &how.hub)?;
-    let reference = provisioner.parse(&selected(&provisioner, &reference, &how.hub).await?).await?;
+    let written = selected(&provisioner, &reference, &how.hub).await?;
+    let reference = provisioner.parse(&written).await?;
     let expectation = expectation(&how)?;
     if how.refresh {
         provisioner.refresh(&reference, &expectation).await?;
     }
-    let (model, lease) = provisioner.ensure_leased(&reference, &expectation).await?;
+    let leased = provisioner.ensure_leased(&reference, &expectation).await;
+    let (model, lease) = leased.map_err(|error| error.guessing(&written))?;
     warn(&model, output);
     let handoff = how.handoff.as_deref().unwrap_or(Path::new(DEFAULT_LLAMACPP_HANDOFF_PATH));
     let handoff = provisioner.hand_off(&model, handoff).await?;
     let Some((name, rest)) = program.split_first() else {
-        output.result(&Model::new(&model, Some(handoff)), model.local_path.display())?;
+        output.paths(&Model::new(&model, Some(handoff)), model.local_path.display())?;
         until_input_closes(lease).await;
         return Ok(Next::End(ExitCode::SUCCESS));
     };

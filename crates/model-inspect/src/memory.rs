@@ -19,6 +19,11 @@ const BATCH_TOKENS: u64 = 512;
 /// Where the model names no longest context.
 const LONGEST_CTX: u64 = 1 << 32;
 
+/// Why a sum is not known.
+const UNKNOWN_WEIGHTS: &str = "it has no tensors, or some of a type whose size is not known here";
+const NO_CONTEXT: &str = "the model names no longest context, and none is given";
+const TOO_MANY: &str = "it is more than can be counted";
+
 /// How keys and values are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -84,6 +89,17 @@ impl CacheType {
             Self::Iq4Nl => 20,
         })
     }
+
+    /// The bytes of so many elements of one layer, or why they cannot be kept so.
+    fn bytes_of(self, what: &str, elements: u64) -> Result<u64, String> {
+        let kind = self.tensor_type();
+        match kind.block_elements().filter(|block| !elements.is_multiple_of(*block)) {
+            Some(block) => {
+                Err(format!("{self} keeps blocks of {block} elements, and a layer's {what} have {elements}"))
+            }
+            None => Ok(kind.bytes_of(elements).ok_or(TOO_MANY)?),
+        }
+    }
 }
 
 impl fmt::Display for CacheType {
@@ -96,7 +112,7 @@ impl FromStr for CacheType {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        let found = Self::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(text));
         found.ok_or_else(|| {
             let names = Self::ALL.map(Self::as_str).join(", ");
             format!("`{text}` is no type of a cache; these are: {names}")
@@ -128,13 +144,18 @@ pub struct Demand {
     pub vram_bytes: Option<u64>,
 }
 
-/// What a demand comes to. What is not known is absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+/// What a demand comes to. What is not known is absent, and there is a reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Fit {
     /// The context of each sequence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ctx: Option<u64>,
+    /// The longest context that the model was made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ctx_max: Option<u64>,
+    /// Whether the demand goes beyond that. Memory says nothing of it: engines warn, and run.
+    pub exceeds_ctx_max: bool,
     /// The weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights_bytes: Option<u64>,
@@ -144,12 +165,15 @@ pub struct Fit {
     /// Both together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_bytes: Option<u64>,
-    /// Whether that is there.
+    /// Whether there is memory for that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fits: Option<bool>,
-    /// The longest context of each sequence that fits; zero where none does.
+    /// The longest context of each sequence that fits, and that the model was made for; zero where none does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub largest_ctx: Option<u64>,
+    /// Why it is not known what is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// How much memory a model needs, as far as its header tells.
@@ -194,34 +218,38 @@ impl MemoryEstimate {
     /// The keys and values of one token that every layer keeps. `None` where that is not known, or where the type keeps
     /// more elements at a time than a head's width is made of.
     pub fn kv_bytes_per_token(&self, cache: CacheType) -> Option<u64> {
-        self.layers.as_ref()?.iter().try_fold(0u64, |sum, layer| sum.checked_add(layer.bytes(cache)?))
+        self.layers.as_ref()?.iter().try_fold(0u64, |sum, layer| sum.checked_add(layer.bytes(cache).ok()?))
     }
 
     /// The keys and values of so many sequences, each with a context of so many tokens.
     pub fn kv_bytes(&self, ctx: u64, parallel: u64, cache: CacheType) -> Option<u64> {
-        self.layers.as_ref()?.iter().try_fold(0u64, |sum, layer| {
-            let tokens = match layer.window {
-                Some(window) => ctx.min(window.checked_add(BATCH_TOKENS)?),
-                None => ctx,
-            };
-            let tokens = tokens.checked_next_multiple_of(PIECE_TOKENS)?.checked_mul(parallel.max(1))?;
-            sum.checked_add(tokens.checked_mul(layer.bytes(cache)?)?)
-        })
+        self.keys_and_values(ctx, parallel, cache).ok()
     }
 
     /// What a demand comes to, whether it fits, and the longest context that does.
     pub fn fit(&self, demand: &Demand) -> Fit {
-        let ctx = demand.ctx.or(self.ctx_max);
-        let kv_bytes = ctx.and_then(|ctx| self.kv_bytes(ctx, demand.parallel, demand.cache));
-        let total_bytes = self.total(ctx, demand);
+        let Self { weights_bytes, ctx_max, .. } = *self;
+        let ctx = demand.ctx.or(ctx_max);
+        let kv_bytes = self.demanded(ctx, demand).ok();
+        let total = self.total(ctx, demand);
+        let total_bytes = total.as_ref().ok().copied();
         // Too many weights are too many, whatever else is not known.
-        let least = total_bytes.or(self.weights_bytes);
+        let least = total_bytes.or(weights_bytes);
         let fits = demand.vram_bytes.and_then(|vram| match least {
             Some(bytes) if bytes > vram => Some(false),
             _ => total_bytes.map(|_| true),
         });
-        let largest_ctx = demand.vram_bytes.and_then(|vram| self.largest_ctx(vram, demand));
-        Fit { ctx, weights_bytes: self.weights_bytes, kv_bytes, total_bytes, fits, largest_ctx }
+        Fit {
+            ctx,
+            ctx_max,
+            exceeds_ctx_max: ctx_max.is_some() && ctx > ctx_max,
+            weights_bytes,
+            kv_bytes,
+            total_bytes,
+            fits,
+            largest_ctx: demand.vram_bytes.and_then(|vram| self.largest_ctx(vram, demand)),
+            reason: total.err(),
+        }
     }
 
     /// What the record of a model keeps of it.
@@ -231,15 +259,39 @@ impl MemoryEstimate {
         (memory != MemoryFacts::default()).then_some(memory)
     }
 
-    fn total(&self, ctx: Option<u64>, demand: &Demand) -> Option<u64> {
-        self.weights_bytes?.checked_add(self.kv_bytes(ctx?, demand.parallel, demand.cache)?)
+    /// All that a demand needs with this context, or why that is not known.
+    fn total(&self, ctx: Option<u64>, demand: &Demand) -> Result<u64, String> {
+        let kv = self.demanded(ctx, demand)?;
+        let weights = self.weights_bytes.ok_or(UNKNOWN_WEIGHTS)?;
+        Ok(weights.checked_add(kv).ok_or(TOO_MANY)?)
+    }
+
+    /// The keys and values of a demand with this context, or why that is not known.
+    fn demanded(&self, ctx: Option<u64>, demand: &Demand) -> Result<u64, String> {
+        self.known_layers()?;
+        self.keys_and_values(ctx.ok_or(NO_CONTEXT)?, demand.parallel, demand.cache)
+    }
+
+    fn keys_and_values(&self, ctx: u64, parallel: u64, cache: CacheType) -> Result<u64, String> {
+        let mut sum = 0u64;
+        for layer in self.known_layers()? {
+            let bytes = layer.bytes(cache)?;
+            let all =
+                layer.tokens(ctx).and_then(|tokens| tokens.checked_mul(parallel.max(1))?.checked_mul(bytes));
+            sum = all.and_then(|all| sum.checked_add(all)).ok_or(TOO_MANY)?;
+        }
+        Ok(sum)
+    }
+
+    fn known_layers(&self) -> Result<&[KvLayer], String> {
+        self.layers().ok_or_else(|| self.kv_unknown.clone().unwrap_or_default())
     }
 
     /// More context never needs less, so the longest one is between one that fits and one that does not.
     fn largest_ctx(&self, vram_bytes: u64, demand: &Demand) -> Option<u64> {
-        let fits = |ctx| self.total(Some(ctx), demand).is_some_and(|bytes| bytes <= vram_bytes);
+        let fits = |ctx| self.total(Some(ctx), demand).is_ok_and(|bytes| bytes <= vram_bytes);
         // What is known for one token is known for all, up to an overflow.
-        self.total(Some(1), demand)?;
+        self.total(Some(1), demand).ok()?;
         let (mut fitting, mut too_long) = (0, self.ctx_max.unwrap_or(LONGEST_CTX).min(LONGEST_CTX) + 1);
         while too_long - fitting > 1 {
             let middle = fitting + (too_long - fitting) / 2;
@@ -250,10 +302,20 @@ impl MemoryEstimate {
 }
 
 impl KvLayer {
-    /// The bytes of one token.
-    fn bytes(&self, cache: CacheType) -> Option<u64> {
-        let kind = cache.tensor_type();
-        kind.bytes_of(self.key_width)?.checked_add(kind.bytes_of(self.value_width)?)
+    /// How many tokens of a sequence with this context are kept.
+    fn tokens(&self, ctx: u64) -> Option<u64> {
+        let tokens = match self.window {
+            Some(window) => ctx.min(window.checked_add(BATCH_TOKENS)?),
+            None => ctx,
+        };
+        tokens.checked_next_multiple_of(PIECE_TOKENS)
+    }
+
+    /// The bytes of one token, or why there is no such number.
+    fn bytes(&self, cache: CacheType) -> Result<u64, String> {
+        let (keys, values) =
+            (cache.bytes_of("keys", self.key_width)?, cache.bytes_of("values", self.value_width)?);
+        Ok(keys.checked_add(values).ok_or(TOO_MANY)?)
     }
 }
 

@@ -30,7 +30,7 @@ fn a_person_sees_a_card() {
     vocabulary     354 tokens, llama
     chat template  yes
     licence        cc0-1.0
-    memory         62.62 KiB of weights, 64 B for each token
+    memory         62.62 KiB of weights, 64 B for each token in f16
     needs          94.62 KiB for 2 sequences of 128 tokens, in f16
     fits           yes, in 1.00 GiB; up to 256 tokens would
     ");
@@ -77,6 +77,12 @@ fn failures_are_those_of_ensure() {
     assert_eq!(status(&["inspect", "hf:org/repo", "--offline"]), is(5, "offline"));
     assert_eq!(bench.run(&["inspect", "cut.gguf", "--kv-type", "q9"]).status, 2);
     assert_eq!(bench.run(&["inspect", "cut.gguf", "--parallel", "0"]).status, 2);
+    let none = bench.run(&["inspect", "cut.gguf", "--vram", "0"]);
+    assert!(none.status == 2 && none.stderr.contains("it must be more than nothing"), "{}", none.stderr);
+    let guess = bench.run(&["inspect", "org/repo"]);
+    assert!(guess.status == 3 && guess.stderr.contains("did you mean `hf:org/repo`?"), "{}", guess.stderr);
+    let help = bench.run(&["inspect", "--help"]).stdout;
+    assert!(help.contains("Examples:") && help.contains("--vram 24GiB"), "{help}");
 }
 
 #[test]
@@ -106,10 +112,71 @@ fn a_plan_says_which_quantizations_fit() {
     assert_eq!((done.status, done.stderr.as_str()), (0, ""));
     insta::assert_snapshot!(done.stdout.trim_end(), @r"
     hf:org/repo
-    fits            71.44 KiB  hf:org/repo/tiny-F16.gguf, needs 78.62 KiB
-    does not fit     1.91 MiB  hf:org/repo/large-Q8_0.gguf
+    fits            71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 78.62 KiB
+    does not fit     1.91 MiB  hf:org/repo/large-Q8_0.gguf: its weights alone need 1.91 MiB
     ");
     let json: serde_json::Value = serde_json::from_str(&run(&["--vram", "1M", "--json"]).stdout).unwrap();
     assert_eq!((&json["id"], &json["models"][0]["fit"]["fits"]), (&"hf:org/repo".into(), &true.into()));
     assert_eq!(json["models"][1]["fit"]["fits"], false);
+}
+
+#[test]
+fn a_context_beyond_the_models_own_is_said_plainly() {
+    let bench = Workbench::new();
+    tiny(&bench);
+    let asked = ["inspect", "m/tiny.gguf", "--ctx", "512", "--vram", "1GiB"];
+    let card = bench.run(&asked).stdout;
+    insta::assert_snapshot!(last(&card, 3), @r"
+    needs          94.62 KiB for 1 sequence of 512 tokens, in f16
+    fits           yes, in 1.00 GiB
+    note           a context of 512 is more than the model's maximum of 256 tokens
+    ");
+    let fit = &bench.json(&asked)["fit"];
+    assert_eq!((&fit["fits"], &fit["exceeds_ctx_max"]), (&true.into(), &true.into()));
+    assert_eq!((&fit["largest_ctx"], &fit["ctx_max"]), (&256.into(), &256.into()));
+}
+
+#[test]
+fn what_is_unknown_has_a_reason() {
+    let bench = Workbench::new();
+    tiny(&bench);
+    let asked = ["inspect", "m/tiny.gguf", "--kv-type", "Q8_0", "--vram", "1GiB"];
+    insta::assert_snapshot!(last(&bench.run(&asked).stdout, 3), @r"
+    memory         62.62 KiB of weights
+    needs          unknown: q8_0 keeps blocks of 32 elements, and a layer's keys have 16
+    fits           unknown, in 1.00 GiB
+    ");
+    let fit = &bench.json(&asked)["fit"];
+    assert_eq!(fit["reason"], "q8_0 keeps blocks of 32 elements, and a layer's keys have 16");
+    assert_eq!((&fit["fits"], &fit["total_bytes"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+}
+
+#[test]
+fn the_card_is_of_the_cache_that_was_asked_for() {
+    let bench = Workbench::new();
+    tiny(&bench);
+    let memory = |more: &[&str]| {
+        let card = bench.run(&[&["inspect", "m/tiny.gguf"], more].concat()).stdout;
+        card.lines().find(|line| line.starts_with("memory")).unwrap().to_owned()
+    };
+    assert!(memory(&[]).ends_with("64 B for each token in f16"), "{}", memory(&[]));
+    assert!(memory(&["--kv-type", "f32"]).ends_with("128 B for each token in f32"));
+    let card = bench.run(&["inspect", "m/tiny.gguf", "--ctx", "1"]).stdout;
+    assert!(card.contains("for 1 sequence of 1 token, in f16"), "{card}");
+}
+
+#[test]
+fn a_header_moves_no_cursor() {
+    let bench = Workbench::new();
+    bench.file("m.gguf", FakeModel::gguf().name("\u{202e}evil\u{1b}[2J\nlicence  mit").to_bytes());
+    let card = bench.run(&["inspect", "m.gguf"]).stdout;
+    let name = card.lines().find(|line| line.starts_with("name")).unwrap();
+    assert!(name.ends_with(r"  \u{202e}evil\u{1b}[2J\nlicence  mit"), "{name}");
+    assert_eq!(card.lines().filter(|line| line.starts_with("licence")).count(), 1, "{card}");
+}
+
+/// The last lines of a card.
+fn last(card: &str, lines: usize) -> String {
+    let all: Vec<_> = card.lines().collect();
+    all[all.len() - lines..].join("\n")
 }

@@ -26,6 +26,7 @@ fn one_token_of_each_type() {
     check("q5_0", elements / 32 * 22);
     check("q5_1", elements / 32 * 24);
     check("iq4_nl", elements / 32 * 18);
+    assert_eq!("Q8_0".parse(), Ok(CacheType::Q8_0), "in any case");
     assert!("q9_0".parse::<CacheType>().unwrap_err().contains("f32, f16, bf16"));
 }
 
@@ -97,4 +98,59 @@ fn what_is_not_known_is_not_guessed() {
     // Without a limit there is no answer to whether it fits.
     assert_eq!(llama().fit(&Demand::default()).fits, None);
     assert!(MemoryEstimate::new(None, Err(String::new()), None).summary().is_none());
+}
+
+#[test]
+fn a_context_beyond_the_models_own_is_said_to_be() {
+    let fit = |ctx| llama().fit(&Demand { ctx, vram_bytes: Some(1 << 40), ..Demand::default() });
+    let beyond = fit(Some(131_073));
+    assert!(beyond.exceeds_ctx_max, "{beyond:?}");
+    // There is memory for it all the same; the model is the limit.
+    assert_eq!((beyond.fits, beyond.largest_ctx, beyond.ctx_max), (Some(true), Some(131_072), Some(131_072)));
+    assert!(!fit(Some(131_072)).exceeds_ctx_max && !fit(None).exceeds_ctx_max);
+    // A model that names no maximum has none to exceed.
+    let endless = MemoryEstimate::new(Some(1), Ok(Vec::new()), None);
+    assert!(!endless.fit(&Demand { ctx: Some(1 << 40), ..Demand::default() }).exceeds_ctx_max);
+}
+
+#[test]
+fn what_is_unknown_has_a_reason() {
+    let check = |estimate: MemoryEstimate, ctx: Option<u64>, cache: CacheType, expected: &str| {
+        let fit = estimate.fit(&Demand { ctx, cache, vram_bytes: Some(8 << 30), ..Demand::default() });
+        assert_eq!((fit.total_bytes, fit.fits, fit.reason.as_deref()), (None, None, Some(expected)));
+    };
+    let (known, f16) = (|| Ok(vec![layer(1024, 80, None)]), CacheType::F16);
+    check(
+        MemoryEstimate::new(None, known(), Some(256)),
+        None,
+        f16,
+        "it has no tensors, or some of a type whose size is not known here",
+    );
+    check(
+        MemoryEstimate::new(Some(1), Err("it has an encoder".into()), Some(256)),
+        None,
+        f16,
+        "it has an encoder",
+    );
+    // What is no model that is known here has neither; why is told once.
+    check(
+        MemoryEstimate::new(None, Err("it has several models".into()), None),
+        None,
+        f16,
+        "it has several models",
+    );
+    check(
+        MemoryEstimate::new(Some(1), known(), None),
+        None,
+        f16,
+        "the model names no longest context, and none is given",
+    );
+    check(
+        MemoryEstimate::new(Some(1), known(), Some(256)),
+        None,
+        CacheType::Q8_0,
+        "q8_0 keeps blocks of 32 elements, and a layer's values have 80",
+    );
+    check(MemoryEstimate::new(Some(1), known(), None), Some(1 << 62), f16, "it is more than can be counted");
+    assert_eq!(llama().fit(&Demand::default()).reason, None);
 }
