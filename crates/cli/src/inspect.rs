@@ -150,11 +150,13 @@ impl OneOf {
     }
 
     fn verdict(&self) -> &'static str {
-        match (&self.problem, self.fit.fits) {
-            (Some(_), _) => "unsound",
-            (None, Some(true)) => "fits",
-            (None, Some(false)) => "does not fit",
-            (None, None) => "unknown",
+        match (&self.problem, self.fit.fits, &self.fit.reason) {
+            (Some(_), ..) => "unsound",
+            (None, Some(true), _) => "fits",
+            (None, Some(false), _) => "does not fit",
+            (None, None, Some(_)) => "unknown",
+            // Nobody said how much memory there is.
+            (None, None, None) => "-",
         }
     }
 
@@ -163,16 +165,18 @@ impl OneOf {
         if let Some(problem) = &self.problem {
             return format!(": {}", line(problem));
         }
-        let Fit { total_bytes, weights_bytes, fits, reason, .. } = &self.fit;
-        let needs = match (total_bytes, weights_bytes) {
-            (Some(bytes), _) => format!(": needs {}", HumanBytes(*bytes)),
-            (None, Some(bytes)) if *fits == Some(false) => {
-                format!(": its weights alone need {}", HumanBytes(*bytes))
+        let fit = &self.fit;
+        let needs = match (fit.total_bytes, fit.weights_bytes, &fit.reason) {
+            (Some(bytes), ..) => format!(": needs {}{}", HumanBytes(bytes), of_context(fit, " for")),
+            (None, Some(bytes), _) if fit.fits == Some(false) => {
+                format!(": its weights alone need {}", HumanBytes(bytes))
             }
-            (None, _) => reason.as_deref().map(|reason| format!(": {}", line(reason))).unwrap_or_default(),
+            (None, _, reason) => format!(": {}", line(reason.as_deref().unwrap_or_default())),
         };
-        let beyond = beyond(&self.fit).map(|beyond| format!("; {beyond}")).unwrap_or_default();
-        format!("{needs}{beyond}")
+        let beyond = fit.ctx_max.filter(|_| fit.exceeds_ctx_max);
+        let beyond = beyond.map(|most| format!("; its own maximum is {}", counted(most, "token")));
+        let limit = if fit.fits == Some(false) { up_to(fit).or(beyond) } else { beyond };
+        format!("{needs}{}", limit.unwrap_or_default())
     }
 }
 
@@ -232,25 +236,30 @@ fn needs(fit: &Fit, demand: &Demand) -> String {
         let reason = fit.reason.as_deref().map(|reason| format!(": {}", line(reason)));
         return format!("unknown{}", reason.unwrap_or_default());
     };
-    let ctx = fit.ctx.map(|tokens| format!(" of {}", counted(tokens, "token"))).unwrap_or_default();
     let sequences = counted(demand.parallel, "sequence");
-    format!("{} for {sequences}{ctx}, in {}", HumanBytes(total), demand.cache)
+    format!("{} for {sequences}{}, in {}", HumanBytes(total), of_context(fit, " of"), demand.cache)
 }
 
 fn fits(fit: &Fit, vram_bytes: u64) -> String {
-    let there = HumanBytes(vram_bytes);
-    let up_to = |largest| format!("; up to {} would", counted(largest, "token"));
+    let (there, up_to) = (HumanBytes(vram_bytes), up_to(fit).unwrap_or_default());
     match fit.fits {
         // What fits beyond the model's own maximum is not bounded by memory.
         Some(true) if fit.exceeds_ctx_max => format!("yes, in {there}"),
-        Some(true) => format!("yes, in {there}{}", fit.largest_ctx.map(up_to).unwrap_or_default()),
+        Some(true) => format!("yes, in {there}{up_to}"),
         Some(false) if fit.total_bytes.is_none() => format!("no, its weights alone are more than {there}"),
-        Some(false) => {
-            let largest = fit.largest_ctx.filter(|largest| *largest > 0);
-            format!("no, not in {there}{}", largest.map(up_to).unwrap_or_default())
-        }
+        Some(false) => format!("no, not in {there}{up_to}"),
         None => format!("unknown, in {there}"),
     }
+}
+
+fn of_context(fit: &Fit, of: &str) -> String {
+    fit.ctx.map(|tokens| format!("{of} {}", counted(tokens, "token"))).unwrap_or_default()
+}
+
+/// The longest context that fits, where one does.
+fn up_to(fit: &Fit) -> Option<String> {
+    let largest = fit.largest_ctx.filter(|largest| *largest > 0)?;
+    Some(format!("; up to {} would", counted(largest, "token")))
 }
 
 /// That more is demanded than the model was made for, which is no question of memory.

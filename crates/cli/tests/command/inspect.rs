@@ -112,9 +112,14 @@ fn a_plan_says_which_quantizations_fit() {
     assert_eq!((done.status, done.stderr.as_str()), (0, ""));
     insta::assert_snapshot!(done.stdout.trim_end(), @r"
     hf:org/repo
-    fits            71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 78.62 KiB
+    fits            71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 78.62 KiB for 256 tokens
     does not fit     1.91 MiB  hf:org/repo/large-Q8_0.gguf: its weights alone need 1.91 MiB
     ");
+    let first = |more: &[&str]| run(more).stdout.lines().nth(1).unwrap().to_owned();
+    insta::assert_snapshot!(first(&["--ctx", "512"]), @"-               71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 94.62 KiB for 512 tokens; its own maximum is 256 tokens");
+    insta::assert_snapshot!(first(&["--vram", "78KiB", "--parallel", "2", "--ctx", "256"]), @"does not fit    71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 94.62 KiB for 256 tokens");
+    insta::assert_snapshot!(first(&["--vram", "79KiB", "--ctx", "1000"]), @"does not fit    71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 126.62 KiB for 1000 tokens; up to 256 tokens would");
+    insta::assert_snapshot!(first(&["--kv-type", "q4_0"]), @"unknown         71.44 KiB  hf:org/repo/tiny-F16.gguf: q4_0 keeps blocks of 32 elements, and a layer's keys have 16");
     let json: serde_json::Value = serde_json::from_str(&run(&["--vram", "1M", "--json"]).stdout).unwrap();
     assert_eq!((&json["id"], &json["models"][0]["fit"]["fits"]), (&"hf:org/repo".into(), &true.into()));
     assert_eq!(json["models"][1]["fit"]["fits"], false);
