@@ -170,6 +170,14 @@ impl ModelProvisioner {
         run(self.inner.show(reference))?
     }
 
+    /// See [`crate::ModelProvisioner::change`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn change(&self, record: &CatalogRecord) -> Result<Option<String>> {
+        run(self.inner.change(record))?
+    }
+
     /// See [`crate::ModelProvisioner::verify`].
     ///
     /// # Errors

@@ -149,9 +149,14 @@ impl Error {
             None if written.starts_with('~') => "`~` is the shell's; write the whole path".to_owned(),
             None => return self,
         };
+        self.where_absent(guess)
+    }
+
+    /// The same error; with this hint where nothing is at a path.
+    pub(crate) fn where_absent(self, hint: String) -> Self {
         match self {
             Self::Fetch(error) if error.code() == ErrorCode::NotFound => {
-                FetchError::new(error.kind, error.to_string()).with_hint(guess).into()
+                FetchError::new(error.kind, error.to_string()).with_hint(hint).into()
             }
             other => other,
         }

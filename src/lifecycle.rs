@@ -11,6 +11,7 @@ use provisioner_core::{
 use crate::{
     Error, ModelProvisioner, Result,
     bring::is_unwritable,
+    presence::{Survey, survey},
     provenance::Action,
     provisioner::{MAX_CONFLICTS, blocking},
 };
@@ -52,7 +53,7 @@ pub struct VerifyReport {
 }
 
 impl ModelProvisioner {
-    /// Everything in the catalog.
+    /// Everything in the catalog, as it is recorded: no model is looked at.
     ///
     /// # Errors
     /// What is wrong with the catalog as a whole; a record that cannot be read is part of the answer.
@@ -69,7 +70,7 @@ impl ModelProvisioner {
         .await
     }
 
-    /// What the catalog keeps of a model.
+    /// What the catalog keeps of a model. Whether that is still so, [`change`](Self::change) tells.
     ///
     /// # Errors
     /// [`Error::NotInCatalog`], and what is wrong with the catalog.
@@ -78,6 +79,23 @@ impl ModelProvisioner {
         let record = self.record(&id).await?.record;
         let parts = Arc::clone(&self.parts);
         blocking(move || Ok(InventoryEntry { last_used_at: parts.store.last_used(&id), record })).await
+    }
+
+    /// What is different about the files of a record since they were judged, for a person; `None` where nothing is. Looks at
+    /// their stamps, opens none of them, and records nothing: what the record says is of the bytes that there were.
+    ///
+    /// # Errors
+    /// [`Error::CutOff`].
+    pub async fn change(&self, record: &CatalogRecord) -> Result<Option<String>> {
+        let (parts, record) = (Arc::clone(&self.parts), record.clone());
+        blocking(move || {
+            Ok(match survey(&record, &parts.store) {
+                Survey::Changed(change) => Some(change),
+                Survey::Unchanged if parts.is_whole(&record) => None,
+                Survey::Unchanged => Some("its removal was begun".to_owned()),
+            })
+        })
+        .await
     }
 
     /// Reads all bytes of a recorded model, compares them with the digest that it has, and records what was found. A
@@ -150,7 +168,10 @@ impl ModelProvisioner {
     ) -> Result<(CatalogRecord, Option<ErrorCode>)> {
         // What was fetched is verified where it lies; no source is asked.
         let manifest = match reference {
-            ModelRef::Local(_) => self.resolve(reference, None).await?,
+            ModelRef::Local(_) => {
+                let resolved = self.resolve(reference, None).await;
+                resolved.map_err(|error| error.where_absent(self.what_helps(previous)))?
+            }
             fetched => recorded_manifest(fetched, previous)?,
         };
         let expectation = Expectation::none().or(previous.evidence());

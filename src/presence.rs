@@ -1,6 +1,6 @@
 //! Whether a model is still what its record says, without reading its bytes.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use artifact_store::Store;
 use provisioner_core::{CatalogRecord, RecordedFile, Stamp};
@@ -36,6 +36,7 @@ pub(crate) fn change(file: &RecordedFile, location: &Path) -> Option<String> {
     let difference = match fs_err::metadata(location) {
         Ok(metadata) if !metadata.is_file() => "it is no file any more",
         Ok(metadata) => file.stamp.difference(&Stamp::of(&metadata))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "it is gone",
         Err(error) => return Some(error.to_string()),
     };
     Some(format!("`{}`: {difference}", location.display()))

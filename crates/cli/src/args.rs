@@ -133,9 +133,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "PATH")]
         handoff: Option<PathBuf>,
     },
-    /// List the catalog
+    /// List the catalog, as it is recorded
     List,
-    /// Show what the catalog keeps of a model
+    /// Show what the catalog keeps of a model, and whether its files changed since
     Show {
         /// The model's id, or any reference to it
         id: OsString,

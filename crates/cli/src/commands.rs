@@ -230,8 +230,14 @@ async fn show(common: &Common, id: &OsStr, output: Output) -> Done {
     let provisioner = local(common)?;
     let reference = reference(&provisioner, id).await?;
     let (entry, holders) = (provisioner.show(&reference).await?, provisioner.holders(&reference).await?);
-    let model = Model::new(&ResolvedModel::new(entry.record, true), None).used_by(holders);
-    output.result(&model, model.card(entry.last_used_at))?;
+    let change = provisioner.change(&entry.record).await?;
+    let is_changed = change.is_some();
+    let model = ResolvedModel::new(entry.record, true);
+    let shown = Model::new(&model, None).used_by(holders).changed(change);
+    output.result(&shown, shown.card(entry.last_used_at))?;
+    if is_changed {
+        output.hint(format_args!("`verify {0}` or `ensure {0}` judges what is there now", model.id));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -265,7 +271,9 @@ async fn verify(common: &Common, ids: Vec<OsString>, all: bool, output: Output) 
     let first_failure = reports.iter().find_map(|report| report.code);
     let lines: Vec<_> = reports.iter().map(Verified::line).collect();
     output.result(&reports, lines.join("\n"))?;
-    reports.iter().filter_map(|report| report.hint.as_ref()).for_each(|hint| output.hint(hint));
+    let mut hints: Vec<_> = reports.iter().filter_map(Verified::hint).collect();
+    hints.dedup();
+    hints.into_iter().for_each(|hint| output.hint(hint));
     Ok(first_failure.map_or(ExitCode::SUCCESS, exit::status))
 }
 

@@ -34,6 +34,9 @@ pub(crate) struct Model {
     handoff: Option<PathBuf>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     leases: Vec<Lease>,
+    /// What is different about its files since they were judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<String>,
 }
 
 /// A process that has a lease on the model.
@@ -74,6 +77,7 @@ impl Model {
             mmproj: model.mmproj.clone(),
             handoff,
             leases: Vec::new(),
+            changed: None,
         }
     }
 
@@ -89,6 +93,12 @@ impl Model {
         self
     }
 
+    /// Says what is different about its files since they were judged.
+    pub(crate) fn changed(mut self, change: Option<String>) -> Self {
+        self.changed = change;
+        self
+    }
+
     /// A card.
     pub(crate) fn card(&self, last_used_at: Option<Timestamp>) -> String {
         let mut rows = vec![("id", self.id.clone()), ("path", self.local_path.display().to_string())];
@@ -100,6 +110,7 @@ impl Model {
         rows.extend(self.digest.as_ref().map(|digest| ("digest", digest.to_string())));
         rows.push(("verified", format!("{}: {}", word(&self.verification), self.verification.reason)));
         rows.extend(self.verification.verified_at.map(|at| ("verified at", at.to_string())));
+        rows.extend(self.changed.as_ref().map(|change| ("on disk", change.clone())));
         rows.extend(last_used_at.map(|at| ("last used", at.to_string())));
         rows.extend(self.leases.iter().map(|lease| {
             let since = lease.since.map(|since| format!(" since {since}")).unwrap_or_default();
@@ -264,7 +275,7 @@ pub(crate) struct Verified {
     outcome: Outcome,
     reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) hint: Option<String>,
+    hint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Failure>,
     #[serde(skip)]
@@ -289,6 +300,12 @@ impl Verified {
     pub(crate) fn damaged(record: DamagedRecord) -> Self {
         let code = if record.is_newer { ErrorCode::NewerRecord } else { ErrorCode::DamagedRecord };
         Self::failed(record.location.display().to_string(), Failure::new(code, record.reason))
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        let of_failure = self.error.as_ref().and_then(|failure| failure.hint.as_deref());
+        self.hint.as_deref().or(of_failure)
     }
 
     pub(crate) fn line(&self) -> String {

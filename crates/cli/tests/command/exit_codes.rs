@@ -116,6 +116,13 @@ fn verification() {
     let report = bench.run(&["verify", "--all"]);
     assert_eq!(report.status, 4);
     assert!(report.stdout.starts_with("FAIL  local:"), "{}", report.stdout);
+    assert!(report.stderr.contains("hint: its files are yours"), "{}", report.stderr);
+    fs_err::remove_file(bench.path("a.gguf")).unwrap();
+    let absent = bench.run(&["verify", "--all"]);
+    assert!(absent.status == 3 && absent.stderr.contains("`remove local:/"), "{}", absent.stderr);
+    let unknown = bench.run(&["verify", "never.gguf"]);
+    assert!(unknown.status == 3 && unknown.stderr.contains("hint: "), "{}", unknown.stderr);
+    bench.file("a.gguf", "GGUX");
     let whole = FakeModel::gguf().to_bytes();
     bench.file("cut.gguf", &whole[..whole.len() - 100]);
     let cut = check(&bench, &["ensure", "cut.gguf"], 4, "rejected");

@@ -105,6 +105,32 @@ fn a_program_sees_documents() {
 }
 
 #[test]
+fn what_changed_since_it_was_judged_is_shown() {
+    let bench = Workbench::new();
+    let file = bench.file("a.gguf", TINY_GGUF);
+    bench.run(&["ensure", "a.gguf", "-q"]);
+    let row = || {
+        let done = bench.run(&["show", "a.gguf"]);
+        assert_eq!(done.status, 0);
+        let row = done.stdout.lines().find(|line| line.starts_with("on disk")).map(str::to_owned);
+        assert_eq!(done.stderr.contains("hint: `verify local:/"), row.is_some(), "{}", done.stderr);
+        assert_eq!(bench.json(&["show", "a.gguf"])["changed"].is_string(), row.is_some());
+        row.map(|row| steady(&bench, &row))
+    };
+    assert_eq!(row(), None);
+    bench.file("a.gguf", &TINY_GGUF[..20]);
+    insta::assert_snapshot!(row().unwrap(), @"on disk    `[DIR]/a.gguf`: its size changed");
+    assert_eq!(bench.run(&["ensure", "a.gguf"]).status, 4);
+    assert_eq!(bench.json(&["list"])[0]["verification"]["outcome"], "warn", "as it was recorded");
+    fs_err::remove_file(file).unwrap();
+    insta::assert_snapshot!(row().unwrap(), @"on disk    `[DIR]/a.gguf`: it is gone");
+    let records = || bench.records().iter().map(|path| fs_err::read(path).unwrap()).collect::<Vec<_>>();
+    let before = records();
+    row();
+    assert_eq!(records(), before, "showing records nothing");
+}
+
+#[test]
 fn provision_prints_where() {
     let bench = Workbench::new();
     bench.file("conf/a.gguf", TINY_GGUF);
