@@ -131,22 +131,45 @@ fn explain(path: &Path, error: &serde_saphyr::Error) -> Error {
     let place = error.location().map(|at| format!("line {}: ", at.line())).unwrap_or_default();
     let (reason, hint) = match error {
         serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
-            let hint = match nearest(field, expected) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!("the fields here are {}", expected.join(", ")),
-            };
-            (format!("unknown field `{field}`"), Some(hint))
+            (format!("unknown field `{field}`"), Some(meant(field, expected, "the fields here are")))
         }
+        serde_saphyr::Error::SerdeUnknownVariant { variant, expected, .. } => {
+            (format!("unknown value `{variant}`"), Some(meant(variant, expected, "the values here are")))
+        }
+        other => (told(other), None),
+    };
+    Error::Config { path: path.to_owned(), reason: format!("{place}{reason}"), hint }
+}
+
+/// What is wrong, without the words of the language that the parser is written in.
+fn told(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error::{Eof, InvalidScalar, NullIntoString, SerdeMissingField, Unexpected};
+    match error {
+        Eof { .. } => "it ends where something is expected".to_owned(),
+        NullIntoString { .. } => "a value is missing".to_owned(),
+        SerdeMissingField { field, .. } => format!("the field `{field}` is missing"),
+        InvalidScalar { ty: "boolean", .. } => "`true` or `false` is expected".to_owned(),
+        InvalidScalar { ty: "u64", .. } => "a whole number is expected, without a unit".to_owned(),
+        Unexpected { expected: "mapping start", .. } => {
+            "fields are expected, each as `name: value`".to_owned()
+        }
+        Unexpected { expected: "string scalar", .. } => "a text is expected".to_owned(),
         other => {
             let text = other.to_string();
             // The place is told already, and the parser's own options are nobody's business.
             let reason = text.lines().next().unwrap_or_default();
             let reason = reason.split(" at line ").next().unwrap_or(reason);
-            let reason = reason.split(", set DuplicateKeyPolicy").next().unwrap_or(reason);
-            (reason.to_owned(), None)
+            reason.split(", set DuplicateKeyPolicy").next().unwrap_or(reason).to_owned()
         }
-    };
-    Error::Config { path: path.to_owned(), reason: format!("{place}{reason}"), hint }
+    }
+}
+
+/// What to write for a name that is not known.
+fn meant(name: &str, known: &[&str], otherwise: &str) -> String {
+    match nearest(name, known) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("{otherwise} {}", known.join(", ")),
+    }
 }
 
 /// The name that is probably meant.

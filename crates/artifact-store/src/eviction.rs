@@ -421,8 +421,9 @@ fn signed(duration: Duration) -> SignedDuration {
     duration.try_into().unwrap_or(SignedDuration::MAX)
 }
 
+/// As `list` has it.
 fn date(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d").to_string()
+    at.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// How long ago, in the largest unit that fits.

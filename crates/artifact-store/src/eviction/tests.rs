@@ -44,8 +44,8 @@ fn the_least_recently_used_go_first_and_retired_ones_before() {
     let plan = Plan::new(&stock, &terms(10));
     assert_eq!(evicted(&plan), ["retired", "a", "b"]);
     assert_eq!((plan.size_bytes, plan.freed_bytes, plan.over_bytes), (40, 30, 0));
-    assert_eq!(plan.evicted[0].reason, "retired, and least recently used: 1970-01-06");
-    assert_eq!(plan.evicted[1].reason, "least recently used: 1970-01-01");
+    assert_eq!(plan.evicted[0].reason, "retired, and least recently used: 1970-01-06 18:53");
+    assert_eq!(plan.evicted[1].reason, "least recently used: 1970-01-01 00:03");
     assert_eq!(reasons(&plan), ["c: the limit is kept without it"]);
 }
 
