@@ -10,6 +10,7 @@ use artifact_store::{Ailment, AilmentKind, Plan, eviction::UNFINISHED_LIMIT};
 use provisioner_core::{
     CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected, Lifecycle, Outcome, Timestamp,
 };
+use rustix::fs::{Access, access};
 
 use crate::{
     EvictionLimits, ModelProvisioner, Result,
@@ -34,6 +35,8 @@ pub struct Finding {
 pub struct Overview {
     /// Whose the folder is, and its mode; `None` where there is none yet.
     pub owner_and_mode: Option<(u32, u32)>,
+    /// Whether the caller may write there, or make the folder. Otherwise present models are served, and nothing else.
+    pub is_writable: bool,
     /// What the fetched models take, in bytes, with what was left by unfinished work.
     pub used_bytes: u64,
     /// What the file system has free, in bytes.
@@ -88,6 +91,7 @@ impl ModelProvisioner {
                 None | Some(Ok(())) => None,
             };
             Ok(Overview {
+                is_writable: access(existing, Access::WRITE_OK).is_ok(),
                 owner_and_mode: metadata.map(|metadata| (metadata.uid(), metadata.mode() & 0o7777)),
                 used_bytes: parts.store.stock(&records, &[])?.size_bytes(),
                 free_bytes: artifact_store::free_bytes(existing).ok(),

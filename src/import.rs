@@ -10,8 +10,8 @@ use std::{
 
 use artifact_store::{Adopted, LeftPartials, Wanted};
 use provisioner_core::{
-    AdoptMode, Basis, Digest, Entry, ErrorCode, Expectation, Lifecycle, Locator, Manifest, ManifestFile,
-    ModelRef, ResolvedModel, StagedModel,
+    AdoptMode, Basis, CatalogRecord, Digest, Entry, ErrorCode, Expectation, Lifecycle, Locator, Manifest,
+    ManifestFile, ModelRef, RelativePath, ResolvedModel, StagedModel,
     reference::{HubTarget, is_commit},
 };
 
@@ -23,6 +23,9 @@ use crate::{
     provenance::Action,
     provisioner::{GivenUp, MAX_CONFLICTS, blocking},
 };
+
+const TAKES: &str =
+    "check the path: an import takes files that are on this machine, and `ensure` fetches those of a hub";
 
 /// What is to be imported, and as what.
 #[derive(Clone, Debug)]
@@ -122,7 +125,8 @@ impl ModelProvisioner {
             .to_str()
             .ok_or_else(|| provisioner_core::Error::PathNotUtf8 { path: path.display().to_string() })?;
         let local = self.canonical(&ModelRef::parse(&format!("local:{text}"), None)?).await?;
-        let listed = self.resolve(&local, None).await?;
+        let listed =
+            self.resolve(&local, None).await.map_err(|error| error.where_absent(TAKES.to_owned()))?;
         let Some(id) = request.id.clone() else {
             return Err(needs_id(&path, format!("`{}` has no id of its own", path.display())));
         };
@@ -217,7 +221,7 @@ fn entry_of(id: &ModelRef, listed: &Manifest) -> Result<Entry> {
 }
 
 /// A folder that was exported, under the id that it says or another one.
-fn as_exported(dir: &Path, record: &provisioner_core::CatalogRecord, id: Option<&ModelRef>) -> Result<Found> {
+fn as_exported(dir: &Path, record: &CatalogRecord, id: Option<&ModelRef>) -> Result<Found> {
     let invalid = |reason: String| artifact_store::Error::InvalidExport { path: dir.to_owned(), reason };
     let own = ModelRef::parse(&record.id, None).ok().filter(|own| own.id() == record.id);
     let own = own.ok_or_else(|| invalid(format!("`{}` is no id", record.id)))?;
@@ -230,6 +234,7 @@ fn as_exported(dir: &Path, record: &provisioner_core::CatalogRecord, id: Option<
             return Err(needs_id(dir, what));
         }
     };
+    tell_of_others(dir, record);
     let (mut files, mut locations) = (Vec::new(), Vec::new());
     for file in &record.files {
         let location = dir.join(&file.path);
@@ -271,6 +276,25 @@ fn missing(error: artifact_store::Error) -> Error {
         }
         other => other.into(),
     }
+}
+
+/// Says that a folder has files which its record does not name, and which stay behind.
+fn tell_of_others(dir: &Path, record: &CatalogRecord) {
+    // What cannot be listed is no matter here: the files of the record are looked for one by one.
+    let names = fetch_file::folder_names(dir).unwrap_or_default();
+    let is_known = |path: &RelativePath| {
+        path.as_str() == artifact_store::SUMS || record.files.iter().any(|file| file.path == *path)
+    };
+    let mut others = names.iter().filter(|(path, _)| !is_known(path));
+    let Some((first, _)) = others.next() else { return };
+    let more = match others.count() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    tracing::warn!(
+        "`{first}`{more} in `{}` is no part of the exported model, and stays behind",
+        dir.display()
+    );
 }
 
 /// Says that an id is needed, and how to give one.

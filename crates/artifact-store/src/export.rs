@@ -28,8 +28,8 @@ use crate::{
     view::{SEAL, SEAL_SCHEMA, Seal},
 };
 
-/// The table of digests. A file of a model cannot have its name there.
-const SUMS: &str = "SHA256SUMS";
+/// The table of digests in an exported folder. A file of a model cannot have its name there.
+pub const SUMS: &str = "SHA256SUMS";
 
 const MAX_BYTES: u64 = 64 << 20;
 

@@ -65,7 +65,7 @@ pub use blob::Blob;
 pub use checkup::{Ailment, AilmentKind};
 pub use error::{Error, Result};
 pub use eviction::{Claim, Evicted, Kept, LeftoverKind, Plan, Stock, Swept, Terms, Unit};
-pub use export::{export, exported};
+pub use export::{SUMS, export, exported};
 pub use foreign::{Adoption, Candidate, Foreign};
 pub use gate::{GATE_PATIENCE, Gate};
 pub use lease::{Exclusion, Holder, Lease};

@@ -260,9 +260,29 @@ pub(crate) struct Import {
     /// The digest that the model must have: sha256, git-sha1, or sha256-tree for a set
     #[arg(long, value_name = "ALGO:HEX")]
     pub(crate) digest: Option<String>,
-    /// How the files are taken in
+    /// How the files get into the store; those at the path stay as they are
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
-    pub(crate) adopt: Adopt,
+    pub(crate) adopt: TakeIn,
+}
+
+/// How files that are imported get into the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TakeIn {
+    /// By hard links, which take no space: then the store has the same files, and they must not be changed. By copies from
+    /// another file system
+    #[default]
+    Link,
+    /// By copies, which nobody else can change
+    Copy,
+}
+
+impl From<TakeIn> for AdoptMode {
+    fn from(how: TakeIn) -> Self {
+        match how {
+            TakeIn::Link => Self::Link,
+            TakeIn::Copy => Self::Copy,
+        }
+    }
 }
 
 /// What of a repository, and how to fetch it.

@@ -2,26 +2,21 @@
 
 use std::{ffi::OsStr, path::Path, process::ExitCode};
 
-use model_provisioner::{AdoptMode, ImportRequest};
+use model_provisioner::ImportRequest;
 
 use crate::{
     args::{Common, Import},
     commands::{Done, digest, local, reference, warn},
     document::{Exported, Model},
-    failure::Failure,
     output::Output,
 };
 
 /// Takes a file or a folder into the store.
 pub(crate) async fn import(common: &Common, import: Import, output: Output) -> Done {
-    let mode = AdoptMode::from(import.adopt);
-    if mode == AdoptMode::Off {
-        return Err(Failure::usage("an import is a link or a copy"));
-    }
     let provisioner = local(common)?;
     let mut request = ImportRequest::new(import.path);
     request.digest = digest(import.sha256.as_deref(), import.digest.as_deref())?;
-    request.mode = mode;
+    request.mode = import.adopt.into();
     if let Some(id) = &import.id {
         request.id = Some(reference(&provisioner, id).await?);
     }

@@ -18,6 +18,7 @@ pub(crate) struct Health {
     owner: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<String>,
+    writable: bool,
     used_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     free_bytes: Option<u64>,
@@ -91,6 +92,7 @@ impl Health {
             findings,
             owner: overview.owner_and_mode.map(|(owner, _)| owner),
             mode: overview.owner_and_mode.map(|(_, mode)| format!("{mode:04o}")),
+            writable: overview.is_writable,
             used_bytes: overview.used_bytes,
             free_bytes: overview.free_bytes,
             models: Models { active, retired, in_place, damaged },
@@ -124,6 +126,13 @@ impl Health {
         let cache = match (self.owner, &self.mode) {
             (Some(owner), Some(mode)) => format!("{} (of user {owner}, mode {mode})", self.cache_dir),
             _ => format!("{} (not there yet)", self.cache_dir),
+        };
+        let cache = if self.writable {
+            cache
+        } else {
+            format!(
+                "{cache}; not writable here: present models are served, and nothing is fetched or recorded"
+            )
         };
         let free = self.free_bytes.map(|bytes| format!(", {} free", HumanBytes(bytes))).unwrap_or_default();
         let Models { active, retired, in_place, damaged } = self.models;

@@ -16,14 +16,20 @@ mod output;
 mod progress;
 mod run;
 
-use std::{env, io, process::ExitCode, time::Duration};
+use std::{env, fmt, io, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::{filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::field::Field;
+use tracing_subscriber::{
+    filter::filter_fn,
+    fmt::format::{Writer, debug_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
-use crate::{args::Args, commands::Next, failure::Failure, output::Output};
+use crate::{args::Args, commands::Next, escape::escaped, failure::Failure, output::Output};
 
 /// How long the end waits for writes that have begun.
 const LAST_WRITES: Duration = Duration::from_secs(1);
@@ -110,5 +116,17 @@ fn start_log(args: &Args) {
     let is_coloured = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false);
     let foreign = filter_fn(|line| !line.target().starts_with("xet"));
+    let log = log.fmt_fields(debug_fn(log_field));
     log.without_time().with_ansi(is_coloured).log_internal_errors(false).finish().with(foreign).init();
+}
+
+/// Writes the message of a log line, or another field of it. Either may name a file that a stranger named.
+fn log_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let text = format!("{value:?}");
+    match field.name() {
+        "message" => writer.write_str(&escaped(&text)),
+        // Where in a library that was.
+        name if name.starts_with("log.") => Ok(()),
+        name => write!(writer, " {name}={}", escaped(&text)),
+    }
 }

@@ -104,6 +104,19 @@ fn a_folder_that_was_tampered_with_is_refused() {
 }
 
 #[test]
+fn what_an_import_leaves_out_or_cannot_find_is_told() {
+    let bench = Workbench::new();
+    exported(&bench);
+    assert_eq!(bench.run(&["import", "out"]).stderr, "");
+    bench.file("out/no\u{202e}tes.txt", "mine");
+    bench.file("out/sub/more.txt", "mine");
+    let done = bench.run(&["import", "out"]);
+    let told = r"`no\u{202e}tes.txt` and 1 more in";
+    assert!(done.status == 0 && done.stderr.contains(told), "{}", done.stderr);
+    fails(&bench.run(&["import", "absent", "--id", "hf:a/b"]), 3, &["hint: ", "`ensure` fetches"]);
+}
+
+#[test]
 fn a_revision_that_is_no_commit_is_refused() {
     let bench = Workbench::new();
     let before = exported(&bench);
@@ -178,7 +191,11 @@ fn sets_and_folders_keep_their_names_and_copies_are_apart() {
     let names: Vec<_> =
         folder["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
     assert_eq!(names, ["config.json", "sub/a.bin"]);
-    fails(&bench.run(&["import", "repo", "--id", "hf:a/b", "--adopt", "off"]), 2, &["link or a copy"]);
+    fails(
+        &bench.run(&["import", "repo", "--id", "hf:a/b", "--adopt", "off"]),
+        2,
+        &["possible values: link, copy"],
+    );
 }
 
 #[test]

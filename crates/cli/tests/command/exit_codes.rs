@@ -215,6 +215,9 @@ fn a_read_only_cache_serves_what_it_has() {
             done.stderr
         );
     }
+    let doctor = finish(bench.unprivileged().args(["doctor"]));
+    assert!(doctor.stdout.contains("not writable here: present models are served"), "{}", doctor.stdout);
+    assert_eq!(bench.json(&["doctor"])["writable"], rustix::process::geteuid().is_root());
     let absent = finish(bench.unprivileged().args(["ensure", "b.gguf", "--json"]));
     assert_eq!(absent.status, 8, "{}", absent.stderr);
     let mut folders = vec![bench.cache()];
