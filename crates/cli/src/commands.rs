@@ -273,7 +273,9 @@ async fn verify(common: &Common, ids: Vec<OsString>, all: bool, output: Output) 
     output.result(&reports, lines.join("\n"))?;
     let mut hints: Vec<_> = reports.iter().filter_map(Verified::hint).collect();
     hints.dedup();
-    hints.into_iter().for_each(|hint| output.hint(hint));
+    for hint in hints {
+        output.hint(hint);
+    }
     Ok(first_failure.map_or(ExitCode::SUCCESS, exit::status))
 }
 

@@ -180,3 +180,15 @@ fn short(id: &str) -> String {
         name.chars().take(21).chain("...".chars()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_has_the_end_of_a_name_and_moves_nothing_else() {
+        assert_eq!(short("hf:org/repo/a.gguf"), "a.gguf");
+        assert_eq!(short("x/a\u{202e}\u{1b}b"), "a\\u{202e}\\u{1b}b");
+        assert_eq!(short(&"x".repeat(25)), format!("{}...", "x".repeat(21)));
+    }
+}

@@ -131,6 +131,29 @@ fn what_changed_since_it_was_judged_is_shown() {
 }
 
 #[test]
+fn names_that_turn_text_around_are_escaped_and_paths_are_exact() {
+    let bench = Workbench::new();
+    let path = bench.file("a\u{202e}.gguf", TINY_GGUF);
+    let done = bench.run(&["ensure", "a\u{202e}.gguf"]);
+    assert_eq!(done.stdout.trim_end_matches('\n'), path.to_str().unwrap());
+    assert!(done.stderr.contains(r"/a\u{202e}.gguf` is unverified"), "{}", done.stderr);
+    for args in [
+        vec!["list"],
+        vec!["show", "a\u{202e}.gguf"],
+        vec!["plan", "a\u{202e}.gguf"],
+        vec!["verify", "--all"],
+    ] {
+        let Finished { status, stdout, .. } = bench.run(&args);
+        assert!(
+            status == 0 && stdout.contains(r"a\u{202e}.gguf") && !stdout.contains('\u{202e}'),
+            "{stdout}"
+        );
+    }
+    assert!(bench.run(&["show", "\u{202e}b"]).stderr.contains(r"/\u{202e}b` is not in the catalog"));
+    assert_eq!(bench.json(&["show", "a\u{202e}.gguf"])["local_path"], path.to_str().unwrap());
+}
+
+#[test]
 fn provision_prints_where() {
     let bench = Workbench::new();
     bench.file("conf/a.gguf", TINY_GGUF);
