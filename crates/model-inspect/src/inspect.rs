@@ -189,10 +189,7 @@ impl GgufModel {
                 notes: Vec::new(),
             });
             gguf::add_types(&header, &mut found.info.tensor_types);
-            let unknown = header.types().into_keys().filter(|kind| !kind.is_known());
-            found.notes.extend(
-                unknown.map(|kind| format!("`{path}` has tensors of {kind}, whose size is not known here")),
-            );
+            found.notes.extend(gguf::notes(&header).map(|note| format!("`{path}` {note}")));
         }
         shards.finish().map_err(|error| error.in_file(set.first().map_or("", RelativePath::as_str)))?;
         let mut found = found.ok_or_else(|| Error::unsound("a set of shards without a shard"))?;

@@ -10,6 +10,9 @@ use crate::{KvLayer, ModelInfo, RopeScaling, TypeShare};
 /// More layers than this are no model's, and are not counted one by one.
 const MAX_LAYERS: u64 = 1024;
 
+/// "`GGML_MAX_NAME`", 64, without the byte that ends it. Programs for pictures write longer names and read them.
+const LLAMA_CPP_NAME_BYTES: usize = 63;
+
 /// Keys below the architecture whose models keep something else than one key and one value for each token: recurrent
 /// state, compressed keys, an encoder's output.
 const OTHER_CACHES: [(&str, &str); 11] = [
@@ -98,6 +101,19 @@ pub(crate) fn add_types(header: &Header, types: &mut BTreeMap<String, TypeShare>
         let share = TypeShare { tensors: total.tensors, elements: total.elements, bytes: total.bytes };
         types.entry(kind.to_string()).or_insert(TypeShare::NOTHING).add(share);
     }
+}
+
+/// What could not be checked, and what is sound but not for every engine, as fragments about the file.
+pub(crate) fn notes(header: &Header) -> impl Iterator<Item = String> {
+    let unknown = header.types().into_keys().filter(|kind| !kind.is_known());
+    let unknown = unknown.map(|kind| format!("has tensors of {kind}, whose size is not known here"));
+    let is_long = header.tensors().iter().any(|tensor| tensor.name.len() > LLAMA_CPP_NAME_BYTES);
+    let long = is_long.then(|| {
+        format!(
+            "has names of tensors with more than {LLAMA_CPP_NAME_BYTES} bytes, which llama.cpp does not load"
+        )
+    });
+    unknown.chain(long)
 }
 
 fn rope_scaling(hyper: &Hyper) -> Option<RopeScaling> {

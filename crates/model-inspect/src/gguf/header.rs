@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Tensor, TensorType, TypeTotal, Value, tensor};
+use super::{Tensor, TensorType, TypeTotal, Value, ValueKind, tensor};
 use crate::{ByteSource, Error, Result, error::quoted, window::Window};
 
 const MAGIC: [u8; 4] = *b"GGUF";
@@ -11,8 +11,10 @@ const MAX_KEY_BYTES: u64 = 65_535;
 const MAX_KEYS: u64 = 1 << 16;
 /// The largest models known have some thousands; with every expert on its own, some ten thousands.
 const MAX_TENSORS: u64 = 1 << 20;
-/// An empty key, a type, a value of one byte.
-const LEAST_KEY_BYTES: u64 = 13;
+/// A key of one byte with its length, a type, a value of one byte.
+const LEAST_KEY_BYTES: u64 = 14;
+/// "uint32"; both llama.cpp and its Python reader refuse any other type.
+const ALIGNMENT: &str = "general.alignment";
 const DEFAULT_ALIGNMENT: u64 = 32;
 
 /// The header of a GGUF file, checked.
@@ -50,7 +52,11 @@ impl Header {
         for _ in 0..key_count {
             let offset = window.offset();
             let key = read_key(&mut window)?;
-            let value = Value::read(&mut window, &key)?;
+            let kind = ValueKind::read(&mut window, &key)?;
+            if key == ALIGNMENT && kind != ValueKind::U32 {
+                return Err(Error::unsound_at(offset, format!("`{ALIGNMENT}` has a type other than u32")));
+            }
+            let value = Value::read(&mut window, kind, &key)?;
             if values.contains_key(&key) {
                 return Err(Error::unsound_at(offset, format!("the key {} is there twice", quoted(&key))));
             }
@@ -79,11 +85,11 @@ impl Header {
     }
 
     fn alignment(&self) -> Result<u64> {
-        let Some(value) = self.value("general.alignment") else { return Ok(DEFAULT_ALIGNMENT) };
-        // Tensors' offsets have 64 bits, alignments 32.
-        value.as_u64().filter(|alignment| alignment.is_power_of_two() && *alignment <= 1 << 31).ok_or_else(
-            || Error::unsound(format!("`general.alignment` is {value:?}, and must be a power of two")),
-        )
+        let alignment = self.count(ALIGNMENT).unwrap_or(DEFAULT_ALIGNMENT);
+        if alignment.is_power_of_two() {
+            return Ok(alignment);
+        }
+        Err(Error::unsound(format!("`{ALIGNMENT}` is {alignment}, and must be a power of two")))
     }
 
     /// The version of the format.
@@ -171,6 +177,9 @@ fn read_count(window: &mut Window, what: &str, most: u64) -> Result<u64> {
 fn read_key(window: &mut Window) -> Result<String> {
     let offset = window.offset();
     let bytes = window.u64("a key")?;
+    if bytes == 0 {
+        return Err(Error::unsound_at(offset, "a key is empty"));
+    }
     if bytes > MAX_KEY_BYTES {
         window.expect(bytes, "a key")?;
         let reason = format!("a key has {bytes} bytes, and {MAX_KEY_BYTES} are the most");

@@ -49,6 +49,15 @@ impl ValueKind {
         })
     }
 
+    /// Reads the type of a key's value, or of an array's elements.
+    pub(super) fn read(window: &mut Window, key: &str) -> Result<Self> {
+        let offset = window.offset();
+        let number = window.u32("the type of a value")?;
+        Self::of(number).ok_or_else(|| {
+            Error::unsound_at(offset, format!("{} has type {number}, and types are 0 to 12", quoted(key)))
+        })
+    }
+
     /// How many bytes a value has at least; exactly so many where it is a number.
     const fn least_bytes(self) -> u64 {
         match self {
@@ -128,23 +137,14 @@ impl Value {
         if let Self::Array(array) = self { Some(array) } else { None }
     }
 
-    /// Reads the type and the value of a key.
-    pub(super) fn read(window: &mut Window, key: &str) -> Result<Self> {
-        let kind = read_kind(window, key)?;
+    /// Reads the value of a key.
+    pub(super) fn read(window: &mut Window, kind: ValueKind, key: &str) -> Result<Self> {
         match kind {
             ValueKind::Array => read_array(window, key, 0).map(Self::Array),
             ValueKind::String => read_text(window, key),
             number => read_number(window, number, key),
         }
     }
-}
-
-fn read_kind(window: &mut Window, key: &str) -> Result<ValueKind> {
-    let offset = window.offset();
-    let number = window.u32("the type of a value")?;
-    ValueKind::of(number).ok_or_else(|| {
-        Error::unsound_at(offset, format!("{} has type {number}, and types are 0 to 12", quoted(key)))
-    })
 }
 
 fn read_text(window: &mut Window, key: &str) -> Result<Value> {
@@ -192,7 +192,7 @@ fn read_array(window: &mut Window, key: &str, depth: u32) -> Result<Array> {
         let reason = format!("{} has arrays more than {MAX_DEPTH} deep", quoted(key));
         return Err(Error::unsound_at(offset, reason));
     }
-    let kind = read_kind(window, key)?;
+    let kind = ValueKind::read(window, key)?;
     let len = window.u64("the length of an array")?;
     let bytes = len.checked_mul(kind.least_bytes()).ok_or_else(|| {
         Error::unsound_at(

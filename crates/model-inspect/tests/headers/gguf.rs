@@ -128,6 +128,16 @@ fn an_unknown_type_is_told_of() {
 }
 
 #[test]
+fn a_name_that_llama_cpp_does_not_load_is_told_of() {
+    let notes = |bytes| found(&Raw::new().tensor(&"t".repeat(bytes), &[8], 0, 0).data(32)).notes;
+    assert!(notes(63).is_empty());
+    assert_eq!(
+        notes(64),
+        ["`x.gguf` has names of tensors with more than 63 bytes, which llama.cpp does not load"]
+    );
+}
+
+#[test]
 fn less_common_keys() {
     let raw = Raw::new()
         .string("general.architecture", "qwen2moe")

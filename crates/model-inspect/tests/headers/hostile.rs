@@ -81,6 +81,7 @@ fn lengths() {
     let long_key = [&65_536u64.to_le_bytes(), "k".repeat(70_000).as_bytes()].concat();
     assert!(name(&long_key).to_string().contains("a key has 65536 bytes"));
     check(&Raw::new().tensor(&"t".repeat(1025), &[1], 0, 0).data(32), "name has 1025 bytes");
+    assert!(name(&[0; 64]).to_string().contains("a key is empty"));
     let not_utf8 = [1u64.to_le_bytes().as_slice(), &[0xff], &[0; 64]].concat();
     assert!(name(&not_utf8).to_string().contains("not UTF-8"));
 }
@@ -120,37 +121,75 @@ fn alignment() {
     for wrong in [0, 3, 33, u32::MAX] {
         check(&Raw::new().u32("general.alignment", wrong), "power of two");
     }
-    check(&Raw::new().string("general.alignment", "32"), "power of two");
+    check(&Raw::new().string("general.alignment", "32"), "`general.alignment` has a type other than u32");
+    check(&Raw::new().key("general.alignment", 10, &32u64.to_le_bytes()), "type other than u32");
+    check(&Raw::new().u32("general.alignment", 0), "`general.alignment` is 0, and");
     for sound in [1, 8, 64, 1 << 31] {
         assert!(Raw::new().u32("general.alignment", sound).read().is_ok());
     }
     check(&Raw::new().tensor("t", &[1], 0, 4).data(64), "no multiple of the alignment 32");
-    let narrow = Raw::new().u32("general.alignment", 4).tensor("t", &[1], 0, 4).data(64);
+    let narrow = Raw::new().u32("general.alignment", 4).tensor("t", &[1], 0, 0).tensor("u", &[1], 0, 4);
+    let narrow = narrow.data(64);
     assert!(narrow.read().is_ok());
 }
 
 #[test]
 fn tensors_outside_of_the_file() {
-    let tensor = |offset, data| Raw::new().tensor("t", &[8], 0, offset).data(data);
+    // After one of an unknown type, a tensor may begin anywhere.
+    let tensor = |offset, data| Raw::new().tensor("s", &[1], 99, 0).tensor("t", &[8], 0, offset).data(data);
     assert!(tensor(32, 64).read().is_ok());
     check(&tensor(32, 63), "truncated or wrong");
     check(&tensor(64, 64), "truncated or wrong");
     check(&tensor(1 << 62, 64), "truncated or wrong");
     check(&tensor(u64::MAX - 31, 64), "truncated or wrong");
     check(&Raw::new().tensor("t", &[1], 0, 0), "truncated or wrong");
+    check(
+        &Raw::new().tensor("t", &[9], 0, 0).data(32),
+        "tensor `t` begins at 0, has 36 bytes, and the file has 32",
+    );
 }
 
 #[test]
 fn overlapping_tensors() {
     let pair = |offset| Raw::new().tensor("a", &[9], 0, 0).tensor("b", &[8], 0, offset).data(96);
     assert!(pair(64).read().is_ok());
-    check(&pair(32), "tensor `b` begins at 32, inside of tensor `a`");
-    check(&pair(0), "inside of");
+    check(&pair(32), "tensor `b` begins at 32, before tensor `a` ends");
+    check(&pair(0), "before tensor `a` ends");
     // Of a type that is not known, only the beginning is.
     let unknown = |offset| Raw::new().tensor("a", &[9], 99, 0).tensor("b", &[8], 0, offset).data(96);
     assert_eq!(unknown(32).read().unwrap().tensors()[0].bytes, None);
-    check(&unknown(0), "inside of");
-    check(&Raw::new().tensor("a", &[9], 99, 128).data(96), "truncated or wrong");
+    check(&unknown(0), "before tensor `a` ends");
+    check(&Raw::new().tensor("a", &[9], 99, 0), "truncated or wrong");
+}
+
+#[test]
+fn gaps_between_tensors() {
+    let three = |first, second, third| {
+        let raw = Raw::new().tensor("a", &[8], 0, first).tensor("b", &[9], 0, second);
+        raw.tensor("c", &[8], 0, third).data(256)
+    };
+    // What follows the last tensor is nobody's: writers may pad it, and other things may be put behind it.
+    assert!(three(0, 32, 96).read().is_ok());
+    check(&three(32, 64, 128), "tensor `a` begins at 32, and should begin at 0");
+    check(
+        &three(0, 64, 128),
+        "tensor `b` begins at 64, and should begin at 32: tensors follow each other without gaps",
+    );
+    check(&three(0, 32, 128), "tensor `c` begins at 128, and should begin at 96");
+    // The order of the list is that of the data.
+    check(&three(32, 0, 96), "tensor `a` begins at 32, and should begin at 0");
+    // A tensor of no elements has no bytes, wherever it stands.
+    let empty = |offset| Raw::new().tensor("a", &[0, 8], 0, 0).tensor("b", &[8], 0, offset).data(96);
+    assert!(empty(0).read().is_ok());
+    check(&empty(32), "tensor `b` begins at 32, and should begin at 0");
+    // Where a tensor of an unknown type ends is not known; where those after it do is.
+    let unknown = |third| {
+        let raw = Raw::new().tensor("a", &[9], 99, 0).tensor("b", &[8], 0, 64);
+        raw.tensor("c", &[8], 0, third).data(160)
+    };
+    assert!(unknown(96).read().is_ok());
+    check(&unknown(128), "tensor `c` begins at 128, and should begin at 96");
+    check(&unknown(32), "tensor `c` begins at 32, before tensor `b` ends");
 }
 
 #[test]
@@ -159,6 +198,7 @@ fn dimensions() {
     check(&tensor(&[1; 5], 0), "has 5 dimensions");
     check(&tensor(&[1 << 32, 1 << 32], 0), "more elements than 63 bits count");
     check(&tensor(&[u64::MAX], 0), "more elements than 63 bits count");
+    check(&tensor(&[0, u64::MAX], 0), "more elements than 63 bits count");
     check(&tensor(&[1 << 62], 28), "more bytes than 64 bits count");
     check(&tensor(&[33], 8), "has rows of 33 elements, and Q8_0 keeps 32 at a time");
     check(&tensor(&[16, 2], 8), "rows of 16 elements");
