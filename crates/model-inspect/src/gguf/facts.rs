@@ -40,12 +40,13 @@ impl Hyper<'_> {
         self.header.value(&format!("{}.{key}", self.architecture))
     }
 
-    /// A count; the greatest where each layer has its own.
+    /// A count; the greatest where each layer has its own. Zero is what converters write for what there is none of.
     fn count(&self, key: &str) -> Option<u64> {
-        match self.value(key)? {
+        let count = match self.value(key)? {
             Value::Array(array) => array.items.iter().filter_map(Value::as_u64).max(),
             value => value.as_u64(),
-        }
+        };
+        count.filter(|count| *count > 0)
     }
 
     /// The count of one layer.
@@ -56,9 +57,29 @@ impl Hyper<'_> {
         }
     }
 
-    /// The width of a head's keys or values, where the header has no key for it.
-    fn head_width(&self) -> Option<u64> {
-        self.count("embedding_length")?.checked_div(self.of_layer("attention.head_count", 0)?)
+    /// The key that tells how many heads keep keys and values.
+    fn kv_heads_key(&self) -> &'static str {
+        let own = "attention.head_count_kv";
+        if self.value(own).is_some() { own } else { "attention.head_count" }
+    }
+
+    /// The width of a head's keys or values: what its key says, or else its share of the embedding. What does not divide is
+    /// not known, for it is the width of none.
+    fn head_width(&self, key: &str) -> Option<u64> {
+        if self.value(key).is_some() {
+            return self.count(key);
+        }
+        let heads = self.of_layer("attention.head_count", 0).filter(|heads| *heads > 0)?;
+        let width = self.count("embedding_length")?;
+        width.is_multiple_of(heads).then_some(width / heads)
+    }
+
+    /// The same, of one layer.
+    fn head_width_of_layer(&self, key: &str, layer: usize) -> Option<u64> {
+        match self.value(key) {
+            Some(_) => self.of_layer(key, layer).filter(|width| *width > 0),
+            None => self.head_width(key),
+        }
     }
 }
 
@@ -76,6 +97,7 @@ pub(crate) fn describe(header: &Header) -> ModelInfo {
     info.facts.has_chat_template =
         Some(header.values().keys().any(|key| key.starts_with("tokenizer.chat_template")));
     let tokens = header.value("tokenizer.ggml.tokens").and_then(Value::as_array).map(|array| array.len);
+    let tokens = tokens.filter(|tokens| *tokens > 0);
     info.facts.vocab_size = tokens;
     info.facts.architecture = text("general.architecture");
     let Some(architecture) = header.text("general.architecture") else { return info };
@@ -83,14 +105,14 @@ pub(crate) fn describe(header: &Header) -> ModelInfo {
     info.facts.ctx_max = hyper.count("context_length");
     info.facts.layers = hyper.count("block_count");
     info.facts.heads = hyper.count("attention.head_count");
-    info.facts.kv_heads = hyper.count("attention.head_count_kv").or(info.facts.heads);
+    info.facts.kv_heads = hyper.count(hyper.kv_heads_key());
     info.facts.embedding_length = hyper.count("embedding_length");
     info.facts.vocab_size = hyper.count("vocab_size").or(tokens);
-    info.key_length = hyper.count("attention.key_length").or(hyper.head_width());
-    info.value_length = hyper.count("attention.value_length").or(hyper.head_width());
-    info.sliding_window = hyper.count("attention.sliding_window").filter(|window| *window > 0);
-    info.experts = hyper.count("expert_count").filter(|count| *count > 0);
-    info.experts_used = hyper.count("expert_used_count").filter(|count| *count > 0);
+    info.key_length = hyper.head_width("attention.key_length");
+    info.value_length = hyper.head_width("attention.value_length");
+    info.sliding_window = hyper.count("attention.sliding_window");
+    info.experts = hyper.count("expert_count");
+    info.experts_used = hyper.count("expert_used_count");
     info.rope_scaling = rope_scaling(&hyper);
     info
 }
@@ -159,30 +181,38 @@ pub(crate) fn memory(header: &Header) -> Result<Vec<KvLayer>, String> {
     let missing = |key: &str| format!("its header has no usable `{architecture}.{key}`");
     let layers = hyper.count("block_count").filter(|layers| *layers <= MAX_LAYERS);
     let layers = layers.ok_or_else(|| missing("block_count"))?;
+    hyper.count(hyper.kv_heads_key()).ok_or_else(|| missing(hyper.kv_heads_key()))?;
     let shared = hyper.count("attention.shared_kv_layers").unwrap_or(0);
-    let own = usize::try_from(layers.saturating_sub(shared)).unwrap_or(0);
+    let own = layers.checked_sub(shared).filter(|own| *own > 0);
+    let own = own.and_then(|own| usize::try_from(own).ok());
+    let own = own.ok_or_else(|| missing("attention.shared_kv_layers"))?;
     let windows = Windows::of(&hyper);
     (0..own).map(|layer| kv_layer(&hyper, &windows, layer).ok_or_else(|| missing("attention.*"))).collect()
 }
 
 fn kv_layer(hyper: &Hyper, windows: &Windows, layer: usize) -> Option<KvLayer> {
-    let heads = match hyper.value("attention.head_count_kv") {
-        Some(_) => hyper.of_layer("attention.head_count_kv", layer)?,
-        None => hyper.of_layer("attention.head_count", layer)?,
-    };
+    let heads = hyper.of_layer(hyper.kv_heads_key(), layer)?;
     if heads == 0 {
         // A layer without attention.
         return Some(KvLayer { key_width: 0, value_width: 0, window: None });
     }
-    let window = windows.of_layer(layer);
-    let width = |key: &str| {
-        let own = window.and(hyper.count(&format!("{key}_swa")));
-        own.or_else(|| hyper.of_layer(key, layer)).or_else(|| hyper.head_width())
-    };
+    // Each of them serves as many of all heads.
+    let all = hyper.of_layer("attention.head_count", layer);
+    if all.is_some_and(|all| all == 0 || !all.is_multiple_of(heads)) {
+        return None;
+    }
     // Layers with windows have heads of their own width, and which ones those are is not told.
     if !windows.is_told() && hyper.value("attention.key_length_swa").is_some() {
         return None;
     }
+    let window = windows.of_layer(layer);
+    let width = |key: &str| {
+        let narrow = format!("{key}_swa");
+        match window.and(hyper.value(&narrow)) {
+            Some(_) => hyper.count(&narrow),
+            None => hyper.head_width_of_layer(key, layer),
+        }
+    };
     let (key, value) = (width("attention.key_length")?, width("attention.value_length")?);
     Some(KvLayer { key_width: heads.checked_mul(key)?, value_width: heads.checked_mul(value)?, window })
 }
@@ -197,7 +227,7 @@ struct Windows<'a> {
 impl<'a> Windows<'a> {
     fn of(hyper: &'a Hyper) -> Self {
         Self {
-            tokens: hyper.count("attention.sliding_window").filter(|tokens| *tokens > 0),
+            tokens: hyper.count("attention.sliding_window"),
             pattern: hyper.value("attention.sliding_window_pattern"),
         }
     }

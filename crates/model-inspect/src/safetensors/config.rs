@@ -52,8 +52,9 @@ impl Config {
         parts.chain([&self.all]).filter_map(|part| part.get(key)).find(|value| !value.is_null())
     }
 
+    /// A count, by the first of its names that has one. Zero is none.
     fn count(&self, keys: &[&str]) -> Option<u64> {
-        keys.iter().find_map(|key| self.get(key)?.as_u64())
+        keys.iter().find_map(|key| self.get(key)?.as_u64().filter(|count| *count > 0))
     }
 
     fn text(&self, key: &str) -> Option<String> {
@@ -69,25 +70,40 @@ impl Config {
     }
 
     fn kv_heads(&self) -> Option<u64> {
-        let told = self.count(&["num_key_value_heads", "num_kv_heads", "n_head_kv"]);
-        // Falcon's and GPTBigCode's way to say one.
-        let one = self.get("multi_query").and_then(Value::as_bool) == Some(true)
-            && self.get("new_decoder_architecture").and_then(Value::as_bool) != Some(true);
-        told.or(one.then_some(1)).or_else(|| self.heads())
+        let keys = ["num_key_value_heads", "num_kv_heads", "n_head_kv"];
+        let is = |key: &str| self.get(key).and_then(Value::as_bool) == Some(true);
+        if is("multi_query") && !is("new_decoder_architecture") {
+            // Falcon's and GPTBigCode's way to say one, whatever else Falcon's says.
+            Some(1)
+        } else if keys.iter().any(|key| self.get(key).is_some()) {
+            self.count(&keys)
+        } else {
+            self.heads()
+        }
     }
 
     fn width(&self) -> Option<u64> {
         self.count(&["hidden_size", "n_embd", "d_model", "dim"])
     }
 
+    /// The width of a head: as it is told, or its share of the whole width. What does not divide is not known, for it is the
+    /// width of none.
     fn head_width(&self) -> Option<u64> {
-        self.count(&["head_dim"]).or_else(|| self.width()?.checked_div(self.heads()?))
+        if self.get("head_dim").is_some() {
+            return self.count(&["head_dim"]);
+        }
+        let (width, heads) = (self.width()?, self.heads()?);
+        width.is_multiple_of(heads).then_some(width / heads)
+    }
+
+    fn value_width(&self) -> Option<u64> {
+        if self.get("v_head_dim").is_some() { self.count(&["v_head_dim"]) } else { self.head_width() }
     }
 
     /// The window, where some layers may have one.
     fn window(&self) -> Option<u64> {
         let is_used = self.get("use_sliding_window").and_then(Value::as_bool) != Some(false);
-        self.count(&["sliding_window"]).filter(|window| is_used && *window > 0)
+        self.count(&["sliding_window"]).filter(|_| is_used)
     }
 
     fn architectures(&self) -> impl Iterator<Item = &str> {
@@ -108,7 +124,7 @@ impl Config {
         info.facts.kv_heads = self.kv_heads();
         info.facts.embedding_length = self.width();
         info.key_length = self.head_width();
-        info.value_length = self.count(&["v_head_dim"]).or_else(|| self.head_width());
+        info.value_length = self.value_width();
         info.facts.vocab_size = self.count(&["vocab_size", "padded_vocab_size"]);
         info.sliding_window = self.window();
         info.experts = self.count(&["num_experts", "num_local_experts", "n_routed_experts"]);
@@ -211,9 +227,11 @@ impl Config {
         let missing = |what: &str| format!("its config does not tell {what}");
         let layers =
             self.layers().filter(|layers| *layers <= MAX_LAYERS).ok_or_else(|| missing("its layers"))?;
-        let heads = self.kv_heads().ok_or_else(|| missing("its heads"))?;
-        let key = self.head_width().ok_or_else(|| missing("the width of a head"))?;
-        let value = self.count(&["v_head_dim"]).unwrap_or(key);
+        // Each head of keys and values serves as many of all heads.
+        let divides = |heads: &u64| self.heads().is_none_or(|all| all.is_multiple_of(*heads));
+        let heads = self.kv_heads().filter(divides).ok_or_else(|| missing("its heads"))?;
+        let widths = self.head_width().zip(self.value_width());
+        let (key, value) = widths.ok_or_else(|| missing("the width of a head"))?;
         let (Some(key_width), Some(value_width)) = (heads.checked_mul(key), heads.checked_mul(value)) else {
             return Err(missing("a width that can be"));
         };

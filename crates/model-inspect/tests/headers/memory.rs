@@ -93,8 +93,60 @@ fn what_is_not_counted() {
         &Raw::new().string("general.architecture", "a").u32("a.block_count", u32::MAX),
         "`a.block_count`",
     );
-    unknown(&Raw::new().string("general.architecture", "a").u32("a.block_count", 4), "`a.attention.*`");
+    unknown(
+        &Raw::new().string("general.architecture", "a").u32("a.block_count", 4),
+        "`a.attention.head_count`",
+    );
     unknown(&llama().array("a.attention.head_count_kv", 4, 2, &numbers(&[1, 1])), "no usable");
+    unknown(&llama().u32("a.attention.shared_kv_layers", 4), "`a.attention.shared_kv_layers`");
     let endless = llama().key("a.attention.key_length", 10, &u64::MAX.to_le_bytes());
     unknown(&endless, "no usable");
+}
+
+/// The same, with another value for one key.
+fn with(key: &str, value: u32) -> Raw {
+    let mut raw = llama();
+    raw.keys.retain(|found| !found.windows(key.len()).any(|part| part == key.as_bytes()));
+    raw.u32(key, value)
+}
+
+#[test]
+fn zeros_are_no_counts() {
+    unknown(&with("a.attention.head_count", 0), "`a.attention.head_count`");
+    unknown(&with("a.block_count", 0), "`a.block_count`");
+    unknown(&llama().u32("a.attention.head_count_kv", 0), "`a.attention.head_count_kv`");
+    unknown(&llama().u32("a.attention.key_length", 0), "no usable");
+    unknown(&llama().u32("a.attention.value_length", 0), "no usable");
+    let none = llama().array("a.attention.head_count_kv", 4, 4, &numbers(&[0; 4]));
+    unknown(&none, "`a.attention.head_count_kv`");
+    let facts = |raw: &Raw| found(raw).info.facts;
+    assert_eq!(facts(&with("a.context_length", 0)).ctx_max, None);
+    assert_eq!(facts(&with("a.block_count", 0)).layers, None);
+    assert_eq!(facts(&with("a.embedding_length", 0)).embedding_length, None);
+    assert_eq!(facts(&llama().u32("a.vocab_size", 0)).vocab_size, None);
+    let headless = facts(&with("a.attention.head_count", 0));
+    assert_eq!((headless.heads, headless.kv_heads), (None, None));
+    assert_eq!(facts(&llama().u32("a.attention.head_count_kv", 0)).kv_heads, None);
+    let info = found(&llama().u32("a.attention.key_length", 0)).info;
+    assert_eq!((info.key_length, info.value_length), (None, Some(16)));
+}
+
+#[test]
+fn heads_that_do_not_divide() {
+    let uneven = with("a.attention.head_count", 5);
+    unknown(&uneven, "no usable");
+    assert_eq!((found(&uneven).info.key_length, found(&uneven).info.value_length), (None, None));
+    // What the header tells needs no division.
+    let told = uneven.u32("a.attention.key_length", 16).u32("a.attention.value_length", 8);
+    check(&told, [(80, 40, None); 4]);
+    unknown(&llama().u32("a.attention.head_count_kv", 3), "no usable");
+    unknown(&llama().u32("a.attention.head_count_kv", 8), "no usable");
+    let each = llama().array("a.attention.head_count_kv", 4, 4, &numbers(&[1, 2, 3, 4]));
+    unknown(&each, "no usable");
+    // Layers with heads of their own number, one of them without attention.
+    let heads = with("a.attention.head_count", 0);
+    let heads = Raw { keys: heads.keys[..heads.keys.len() - 1].to_vec(), ..heads };
+    let each = heads.array("a.attention.head_count", 4, 4, &numbers(&[4, 6, 0, 8]));
+    let each = each.array("a.attention.head_count_kv", 4, 4, &numbers(&[2, 3, 0, 8]));
+    check(&each, [(32, 32, None), (48, 48, None), (0, 0, None), (128, 128, None)]);
 }

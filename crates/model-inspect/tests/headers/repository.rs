@@ -232,6 +232,10 @@ fn keys_and_values() {
     assert_eq!(bytes(json!({ "head_dim": 32 })), Ok(512));
     assert_eq!(bytes(json!({ "num_key_value_heads": null })), Ok(512));
     assert_eq!(bytes(json!({ "num_key_value_heads": null, "multi_query": true })), Ok(128));
+    // Falcon's config names its heads here, and has one for keys and values all the same.
+    assert_eq!(bytes(json!({ "num_kv_heads": 4, "multi_query": true })), Ok(128));
+    let newer = json!({ "num_kv_heads": 4, "multi_query": true, "new_decoder_architecture": true });
+    assert_eq!(bytes(newer), Ok(256));
     let unknown = |changes: Value, says: &str| {
         let reason = bytes(changes).unwrap_err();
         assert!(reason.contains(says), "{reason}");
@@ -243,6 +247,17 @@ fn keys_and_values() {
     unknown(json!({ "num_hidden_layers": 1_000_000_000u64 }), "its layers");
     unknown(json!({ "head_dim": u64::MAX }), "a width that can be");
     unknown(json!({ "layer_types": ["full_attention", "linear_attention"] }), "`linear_attention`");
+    unknown(json!({ "num_attention_heads": 0 }), "the width of a head");
+    unknown(json!({ "num_key_value_heads": 0 }), "its heads");
+    unknown(json!({ "num_key_value_heads": [2, 0] }), "its heads");
+    unknown(json!({ "num_key_value_heads": 3 }), "its heads");
+    unknown(json!({ "num_key_value_heads": 8 }), "its heads");
+    unknown(json!({ "num_hidden_layers": 0 }), "its layers");
+    unknown(json!({ "hidden_size": 66 }), "the width of a head");
+    unknown(json!({ "head_dim": 0 }), "the width of a head");
+    unknown(json!({ "head_dim": [16, 32] }), "the width of a head");
+    unknown(json!({ "v_head_dim": 0 }), "the width of a head");
+    assert_eq!(bytes(json!({ "hidden_size": 66, "head_dim": 16 })), Ok(256));
     let types = json!(["full_attention", "sliding_attention"]);
     let windows = |changes: Value| {
         let found = found(&with(changes));
@@ -254,6 +269,23 @@ fn keys_and_values() {
         windows(json!({ "sliding_window": 512, "use_sliding_window": false, "layer_types": types })),
         [None, None]
     );
+}
+
+#[test]
+fn zeros_are_no_counts() {
+    let facts = |changes: Value| found(&with(changes)).info.facts;
+    let none = facts(json!({
+        "num_attention_heads": 0, "hidden_size": 0, "num_hidden_layers": 0, "num_key_value_heads": 0,
+        "vocab_size": 0, "max_position_embeddings": 0,
+    }));
+    assert_eq!((none.heads, none.kv_heads, none.layers), (None, None, None));
+    assert_eq!((none.embedding_length, none.vocab_size, none.ctx_max), (None, None, None));
+    // Another name for the same may tell.
+    assert_eq!(facts(json!({ "max_position_embeddings": 0, "n_ctx": 512 })).ctx_max, Some(512));
+    let info = found(&with(json!({ "head_dim": 0 }))).info;
+    assert_eq!((info.key_length, info.value_length), (None, None));
+    let info = found(&with(json!({ "hidden_size": 66 }))).info;
+    assert_eq!((info.key_length, info.value_length), (None, None));
 }
 
 #[test]
