@@ -17,11 +17,22 @@ struct Counting;
 thread_local! {
     static ALLOCATED: Cell<usize> = const { Cell::new(0) };
     static LARGEST: Cell<usize> = const { Cell::new(0) };
+    /// What is held now, and the most that was; less than nothing where older bytes were freed.
+    static HELD: Cell<i64> = const { Cell::new(0) };
+    static MOST: Cell<i64> = const { Cell::new(0) };
 }
 
 fn note(bytes: usize) {
     let _ = ALLOCATED.try_with(|sum| sum.set(sum.get() + bytes));
     let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(bytes)));
+    hold(bytes.cast_signed() as i64);
+}
+
+fn hold(bytes: i64) {
+    let _ = HELD.try_with(|held| {
+        held.set(held.get() + bytes);
+        let _ = MOST.try_with(|most| most.set(most.get().max(held.get())));
+    });
 }
 
 // SAFETY: every call goes on to the system's allocator, unchanged.
@@ -33,12 +44,14 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        hold(-(layout.size().cast_signed() as i64));
         // SAFETY: the caller keeps to the contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         note(size);
+        hold(-(layout.size().cast_signed() as i64));
         // SAFETY: the caller keeps to the contract.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -154,6 +167,30 @@ fn large_arrays_are_not_built() {
     assert!(is_sound && read > bytes.len() / 2);
     // The window alone, as it grows.
     assert!(largest <= 2 * (1 << 20) && sum <= 3 * read, "{largest} at once, {sum} in all, for {read}");
+}
+
+/// What is held at most, for each byte of a header.
+#[track_caller]
+fn check_long(json: &str, times: usize) {
+    let bytes = [&(json.len() as u64).to_le_bytes(), json.as_bytes()].concat();
+    HELD.set(0);
+    MOST.set(0);
+    let (.., read, is_sound) = cost(&bytes, bytes.len() as u64, read_safetensors);
+    let most = usize::try_from(MOST.get()).unwrap_or(0);
+    assert!(is_sound && read == bytes.len());
+    assert!(most <= times * read, "{most} bytes at once, for {read} read");
+}
+
+/// Headers that hold as much as there can be in few bytes.
+#[test]
+fn long_headers_of_safetensors() {
+    let list = |item: &dyn Fn(u32) -> String| (0..66_000).map(item).collect::<Vec<_>>().join(",");
+    let tensors = list(&|n| format!(r#""{n:x}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#));
+    check_long(&format!("{{{tensors}}}"), 7);
+    let notes = list(&|n| format!(r#""{n:x}":"""#));
+    check_long(&format!(r#"{{"__metadata__":{{{notes}}}}}"#), 4);
+    let shape = list(&|_| "0".to_owned());
+    check_long(&format!(r#"{{"a":{{"dtype":"U8","shape":[{shape}],"data_offsets":[0,0]}}}}"#), 15);
 }
 
 #[test]

@@ -1,8 +1,15 @@
 //! The header of one safetensors file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
 
 use ::safetensors::tensor::{Metadata, TensorInfo};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 
 use crate::{ByteSource, Error, Result, TypeShare, error::quoted, window::Window};
 
@@ -12,10 +19,12 @@ const LENGTH_BYTES: u64 = 8;
 
 /// The header of a safetensors file, checked: its tensors follow each other without a gap or an overlap, each as long as
 /// its type and shape say, up to the end of the file.
+///
+/// While it is read, up to fifteen times its length is held, where shapes are as long as no tensor's; seven times, where tensors
+/// are as short as they can be; and less for what models have.
 #[derive(Clone, Debug)]
 pub struct Header {
-    tensors: HashMap<String, HeaderTensor>,
-    metadata: BTreeMap<String, String>,
+    checked: Metadata,
 }
 
 /// A tensor, as the header tells of it.
@@ -53,41 +62,47 @@ impl Header {
             let piece = usize::try_from((end - window.offset()).min(1 << 16)).unwrap_or(1);
             json.extend_from_slice(window.take(piece, "the header")?);
         }
-        Self::parse(&json, window.size() - end)
+        Self::parse(json, window.size() - end)
     }
 
-    fn parse(json: &[u8], data_bytes: u64) -> Result<Self> {
+    fn parse(json: Vec<u8>, data_bytes: u64) -> Result<Self> {
         let unsound = |reason: String| Error::unsound_at(LENGTH_BYTES, reason);
         if json.first() != Some(&b'{') {
             return Err(unsound("is no safetensors: its header does not begin with `{`".to_owned()));
         }
-        let header: Metadata = serde_json::from_slice(json)
-            .map_err(|error| unsound(format!("its header is unsound: {}", quoted(&error.to_string()))))?;
-        let tensor_bytes = header.data_len() as u64;
+        let unreadable = |error: &dyn fmt::Display| {
+            unsound(format!("its header is unsound: {}", quoted(&error.to_string())))
+        };
+        let mut listed: Listed = serde_json::from_slice(&json).map_err(|error| unreadable(&error))?;
+        drop(json);
+        if let Some(name) = listed.twice() {
+            return Err(unsound(format!("the tensor {} is there twice", quoted(name))));
+        }
+        listed.tensors.sort_unstable_by_key(|(_, tensor)| tensor.data_offsets);
+        let checked = Metadata::new(None, listed.tensors).map_err(|error| unreadable(&error))?;
+        let tensor_bytes = checked.data_len() as u64;
         if tensor_bytes != data_bytes {
             let why = if tensor_bytes > data_bytes { "it is truncated" } else { "it is too long" };
             let reason = format!("its tensors have {tensor_bytes} bytes, and {data_bytes} are there: {why}");
             return Err(Error::unsound(reason));
         }
-        let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
-        let tensors = header.tensors().into_iter().map(|(name, info)| (name, HeaderTensor::of(info)));
-        Ok(Self { tensors: tensors.collect(), metadata })
+        Ok(Self { checked })
     }
 
-    /// The tensors, by name.
-    pub fn tensors(&self) -> &HashMap<String, HeaderTensor> {
-        &self.tensors
+    /// The names of the tensors, in the order of their data.
+    pub fn names(&self) -> Vec<String> {
+        self.checked.offset_keys()
     }
 
-    /// What the writer noted (`__metadata__`).
-    pub fn metadata(&self) -> &BTreeMap<String, String> {
-        &self.metadata
+    /// A tensor by its name.
+    pub fn tensor(&self, name: &str) -> Option<HeaderTensor> {
+        self.checked.info(name).map(HeaderTensor::of)
     }
 
     pub(crate) fn add_types(&self, types: &mut BTreeMap<String, TypeShare>) {
-        for tensor in self.tensors.values() {
+        for tensor in self.checked.tensors().into_values().map(HeaderTensor::of) {
             let share = TypeShare { tensors: 1, elements: tensor.elements, bytes: Some(tensor.bytes) };
-            types.entry(tensor.kind.clone()).or_insert(TypeShare::NOTHING).add(share);
+            types.entry(tensor.kind).or_insert(TypeShare::NOTHING).add(share);
         }
     }
 }
@@ -98,5 +113,72 @@ impl HeaderTensor {
         let elements = info.shape.iter().fold(1u64, |product, size| product.saturating_mul(*size as u64));
         let (start, end) = info.data_offsets;
         Self { kind: info.dtype.to_string(), elements, bytes: end.saturating_sub(start) as u64 }
+    }
+}
+
+/// The header as it is written, tensor by tensor. The crate reads JSON into a [`Metadata`] by way of a tree of values, which
+/// takes sixteen times its length; so we read, and it checks.
+#[derive(Default)]
+struct Listed {
+    tensors: Vec<(String, TensorInfo)>,
+}
+
+/// What the writer noted: texts by name. They must be that, and nobody asks for them.
+struct Notes;
+
+impl Listed {
+    /// A name that two tensors have ("Duplicate keys are disallowed").
+    fn twice(&self) -> Option<&str> {
+        let mut names = HashSet::new();
+        self.tensors.iter().map(|(name, _)| name.as_str()).find(|name| !names.insert(*name))
+    }
+}
+
+impl<'de> Deserialize<'de> for Listed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ListedVisitor)
+    }
+}
+
+struct ListedVisitor;
+
+impl<'de> Visitor<'de> for ListedVisitor {
+    type Value = Listed;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tensors by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Listed, A::Error> {
+        let mut listed = Listed::default();
+        while let Some(name) = map.next_key::<String>()? {
+            if name == "__metadata__" {
+                map.next_value::<Option<Notes>>()?;
+            } else {
+                listed.tensors.push((name, map.next_value()?));
+            }
+        }
+        Ok(listed)
+    }
+}
+
+impl<'de> Deserialize<'de> for Notes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(NotesVisitor)
+    }
+}
+
+struct NotesVisitor;
+
+impl<'de> Visitor<'de> for NotesVisitor {
+    type Value = Notes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("texts by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Notes, A::Error> {
+        while map.next_entry::<String, String>()?.is_some() {}
+        Ok(Notes)
     }
 }

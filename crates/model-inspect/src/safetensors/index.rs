@@ -46,7 +46,7 @@ impl Index {
         names.sort_unstable();
         for (tensor, file) in names {
             let Some(header) = headers.get(file.as_str()) else { continue };
-            if !header.tensors().contains_key(tensor) {
+            if header.tensor(tensor).is_none() {
                 let (tensor, file) = (quoted(tensor), quoted(file));
                 return Err(Error::unsound(format!(
                     "says that {file} has the tensor {tensor}, and it has not"
@@ -54,9 +54,9 @@ impl Index {
             }
         }
         for (file, header) in headers {
-            let unnamed = |tensor: &&String| self.weight_map.get(*tensor).is_none_or(|named| named != file);
-            if let Some(tensor) = header.tensors().keys().filter(unnamed).min() {
-                let (tensor, file) = (quoted(tensor), quoted(file));
+            let unnamed = |tensor: &String| self.weight_map.get(tensor).is_none_or(|named| named != file);
+            if let Some(tensor) = header.names().into_iter().filter(unnamed).min() {
+                let (tensor, file) = (quoted(&tensor), quoted(file));
                 return Err(Error::unsound(format!("does not say that {file} has the tensor {tensor}")));
             }
         }

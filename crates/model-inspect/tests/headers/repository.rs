@@ -152,12 +152,20 @@ fn headers_that_lie() {
     let overlap = json!({ "a": { "dtype": "U8", "shape": [2], "data_offsets": [0, 2] },
                           "b": { "dtype": "U8", "shape": [2], "data_offsets": [1, 3] } });
     check(file(&overlap, 3), "unsound");
+    let twice = br#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}"#;
+    let twice = [&(twice.len() as u64).to_le_bytes(), twice.as_slice(), &[0; 2]].concat();
+    check(twice, "the tensor `a` is there twice");
     check((1u64 << 63).to_le_bytes().to_vec(), "100000000 are the most");
     check([(1u64 << 40).to_le_bytes().as_slice(), b"{}"].concat(), "100000000 are the most");
     check([99_999_999u64.to_le_bytes().as_slice(), b"{}"].concat(), "truncated");
     check(b"version https://git-lfs.github.com/spec/v1\n".to_vec(), "Git LFS");
     check([5u64.to_le_bytes().as_slice(), b"\x80\x04abc"].concat(), "does not begin with `{`");
     check(file(&json!({ "__metadata__": { "a": 1 } }), 0), "unsound");
+    check(file(&json!({ "a": 1 }), 0), "unsound");
+    check(file(&json!({ "__metadata__": "pt" }), 0), "unsound");
+    for notes in [json!({ "format": "pt" }), json!({}), json!(null)] {
+        Header::read(&mut file(&json!({ "__metadata__": notes }), 0).as_slice()).unwrap();
+    }
     let deep = "[".repeat(100_000);
     let deep = format!("{{\"a\":{deep}");
     check([&(deep.len() as u64).to_le_bytes(), deep.as_bytes()].concat(), "unsound");
