@@ -121,22 +121,22 @@ fn gguf_sets(model: &dyn ModelSource) -> Result<Vec<Vec<RelativePath>>> {
     Ok(sets)
 }
 
-/// All files of a shard's set, after a look whether they are there: the first, or for the first all.
+/// The files of a shard's set, after a look whether they are there: for the first shard all, for another only the first, so
+/// that each is looked for once.
 pub(crate) fn complete_set(
     model: &dyn ModelSource,
     path: &RelativePath,
     shard: &ShardName,
 ) -> Result<Vec<RelativePath>> {
-    let siblings = siblings(path, shard)?;
-    let looked_for = if shard.number() == 1 { siblings.len() } else { 1 };
-    let missing = siblings.iter().take(looked_for).find(|sibling| find(model, sibling.as_str()).is_none());
-    match missing {
-        None => Ok(siblings),
-        Some(missing) => {
-            let reason = format!("missing shard, of {}", shard.count());
-            Err(Error::Incomplete { file: Some(missing.to_string()), reason })
+    let looked_for = if shard.number() == 1 { usize::MAX } else { 1 };
+    let present = |path: RelativePath| {
+        if find(model, path.as_str()).is_some() {
+            return Ok(path);
         }
-    }
+        let reason = format!("missing shard, of {}", shard.count());
+        Err(Error::Incomplete { file: Some(path.to_string()), reason })
+    };
+    siblings(path, shard).take(looked_for).map(|path| present(path?)).collect()
 }
 
 /// A file by its path.
@@ -146,14 +146,13 @@ pub(crate) fn find<'a>(model: &'a dyn ModelSource, path: &str) -> Option<&'a Lis
     files.get(found)
 }
 
-/// All files of a shard's set.
-pub(crate) fn siblings(path: &RelativePath, shard: &ShardName) -> Result<Vec<RelativePath>> {
+/// All files of a shard's set, in order.
+pub(crate) fn siblings(path: &RelativePath, shard: &ShardName) -> impl Iterator<Item = Result<RelativePath>> {
     let folder = path.as_str().strip_suffix(path.file_name()).unwrap_or_default();
-    let sibling = |number| {
+    (1..=shard.count()).map(move |number| {
         RelativePath::new(format!("{folder}{}", shard.sibling(number)))
             .map_err(|error| Error::unsound(error.to_string()))
-    };
-    (1..=shard.count()).map(sibling).collect()
+    })
 }
 
 /// Looks at the beginning of a file whose name does not say GGUF: for the magic and a version, since a text may begin with

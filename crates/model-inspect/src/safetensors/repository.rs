@@ -1,12 +1,13 @@
 //! A repository in the layout of Transformers: weights in one file or by an index, and what describes them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use provisioner_core::{Format, RelativePath, reference::ShardName};
 
 use super::{Config, Header, Index};
 use crate::{
     Error, Inspection, MemoryEstimate, ModelInfo, ModelSource, Result,
+    error::quoted,
     inspect::{complete_set, find, is_named, open, siblings},
     window::read_whole,
 };
@@ -38,6 +39,7 @@ pub(crate) fn inspect_repository(model: &dyn ModelSource) -> Result<Option<Inspe
         let header = Header::read(&mut open(model, &file.path)?);
         headers.insert(file.path.as_str(), header.map_err(|error| error.in_file(file.path.as_str()))?);
     }
+    check_shards(&headers)?;
     let mut main = None;
     for file in model.files().iter().filter(|file| file.path.as_str().ends_with(INDEX_ENDING)) {
         let files = check_index(model, &file.path, &headers)?;
@@ -79,7 +81,47 @@ fn check_index(
         }
     }
     index.check(&named).map_err(in_file)?;
-    Ok(files)
+    match unnamed_shard(&files, headers).filter(|_| !model.is_selection()) {
+        None => Ok(files),
+        Some(path) => {
+            let reason = format!("does not name `{path}`, a shard of the same set as one that it names");
+            Err(in_file(Error::unsound(reason)))
+        }
+    }
+}
+
+/// A shard that is left out of those that an index names, of which it names others. Files of no set, and sets of which it
+/// names none, belong to something else.
+fn unnamed_shard<'a>(named: &BTreeSet<String>, headers: &BTreeMap<&'a str, Header>) -> Option<&'a str> {
+    let sets: BTreeSet<_> = named.iter().filter_map(|path| set_of(path)).collect();
+    let is_left_out =
+        |path: &&str| !named.contains(*path) && set_of(path).is_some_and(|set| sets.contains(&set));
+    headers.keys().copied().find(is_left_out)
+}
+
+/// Checks that no tensor is in two shards of one set, for engines differ in which of them they would take.
+fn check_shards(headers: &BTreeMap<&str, Header>) -> Result<()> {
+    let mut sets: BTreeMap<String, HashMap<String, &str>> = BTreeMap::new();
+    for (path, header) in headers {
+        let Some(set) = set_of(path) else { continue };
+        let seen = sets.entry(set).or_default();
+        for name in header.names() {
+            if let Some(other) = seen.get(&name) {
+                let name = quoted(&name);
+                let reason = format!("has the tensor {name}, and so has `{other}`");
+                return Err(Error::unsound(reason).in_file(path));
+            }
+            seen.insert(name, path);
+        }
+    }
+    Ok(())
+}
+
+/// The set that a file is a shard of: the path of its first shard.
+fn set_of(path: &str) -> Option<String> {
+    let name = path.rsplit('/').next()?;
+    let shard = ShardName::parse(name)?;
+    Some(format!("{}{}", path.strip_suffix(name)?, shard.sibling(1)))
 }
 
 /// The weights of a repository without an index. `None` where there are several.
@@ -100,7 +142,7 @@ fn main_weights(model: &dyn ModelSource, headers: &BTreeMap<&str, Header>) -> Op
 /// The file, with the other shards of its set.
 fn entry_weights(path: &RelativePath) -> Option<BTreeSet<String>> {
     match ShardName::parse(path.file_name()) {
-        Some(shard) => siblings(path, &shard).ok().map(|set| set.iter().map(ToString::to_string).collect()),
+        Some(shard) => siblings(path, &shard).map(|path| Some(path.ok()?.to_string())).collect(),
         None => Some(BTreeSet::from([path.to_string()])),
     }
 }

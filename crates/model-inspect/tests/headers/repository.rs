@@ -132,6 +132,65 @@ fn what_was_left_out_on_purpose_is_not_missed() {
     refused(&model, "names `model-00001-of-00002.safetensors`, which is not there");
 }
 
+/// A repository with an index over two of three shards.
+fn with_a_shard_too_many() -> InMemory {
+    let (one, two) = ("model-00001-of-00003.safetensors", "model-00002-of-00003.safetensors");
+    let index = json!({ "weight_map": { "a": one, "b": two } });
+    let mut model = InMemory::new([("model.safetensors.index.json", index.to_string().into_bytes())]);
+    for (name, tensor) in [(one, "a"), (two, "b"), ("model-00003-of-00003.safetensors", "c")] {
+        model.put(name, weights(tensor));
+    }
+    model
+}
+
+#[test]
+fn an_index_names_all_shards_of_its_sets() {
+    let mut model = with_a_shard_too_many();
+    let error = refused(&model, "does not name `model-00003-of-00003.safetensors`, a shard of the same set");
+    assert_eq!(error.code(), ErrorCode::Rejected);
+    model.is_selection = true;
+    assert_eq!(inspect_model(&model).unwrap().info.facts.shards, Some(2));
+}
+
+#[test]
+fn what_belongs_to_something_else_is_not_the_indexs() {
+    let expected = inspect_model(&repository(&llama())).unwrap().info;
+    for others in [
+        vec!["adapter_model.safetensors"],
+        vec!["consolidated.safetensors"],
+        vec!["consolidated-00001-of-00002.safetensors", "consolidated-00002-of-00002.safetensors"],
+        vec!["model-00001-of-00001.safetensors"],
+        vec!["onnx/model-00001-of-00002.safetensors", "onnx/model-00002-of-00002.safetensors"],
+        vec!["unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors"],
+    ] {
+        let mut model = repository(&llama());
+        // Each has tensors of the same names as the model's, in shards that are another set's.
+        for (path, tensor) in others.iter().zip(["a", "b"]) {
+            model.put(path, weights(tensor));
+        }
+        let found = inspect_model(&model).unwrap().info;
+        assert_eq!(
+            (found.facts, found.tensor_types),
+            (expected.facts.clone(), expected.tensor_types.clone())
+        );
+    }
+}
+
+#[test]
+fn a_tensor_is_in_one_shard() {
+    let (one, two) = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors");
+    let mut model = InMemory::new([(one, weights("a")), (two, weights("a"))]);
+    let says = "`model-00002-of-00002.safetensors`: has the tensor `a`, and so has `model-00001-of-00002.safetensors`";
+    assert_eq!(refused(&model, says).code(), ErrorCode::Rejected);
+    model.is_selection = true;
+    refused(&model, says);
+    model.put("model.safetensors.index.json", json!({ "weight_map": { "a": one } }).to_string().into_bytes());
+    refused(&model, says);
+    model.put("unet/model-00001-of-00002.safetensors", weights("a"));
+    model.put(two, weights("b"));
+    assert_eq!(inspect_model(&model).unwrap().info.facts.shards, Some(1));
+}
+
 #[test]
 fn headers_that_lie() {
     let check = |bytes: Vec<u8>, says: &str| {
