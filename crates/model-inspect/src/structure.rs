@@ -2,7 +2,7 @@
 
 use provisioner_core::{Basis, Expectation, Finding, Format, Rejection, StagedModel, Verdict, Verifier};
 
-use crate::{Inspection, LocalFiles, inspect_model};
+use crate::{Error, Inspection, LocalFiles, inspect_model};
 
 /// Fails a model whose files of weights are not what they say: another magic, a version that is not read, tensors past
 /// the end of the file or in each other, shards that are missing or of another model, an index that does not fit.
@@ -27,9 +27,18 @@ impl Verifier for StructureVerifier {
     fn examine(&self, model: &StagedModel, expectation: &Expectation) -> Finding {
         match inspect_model(&LocalFiles::staged(model)) {
             Ok(found) => Finding { verdict: verdict(&found, expectation), facts: Some(found.info.facts) },
-            Err(error) => {
-                Verdict::Fail(Rejection::Unsound { verifier: self.name(), reason: one_line(&error) }).into()
-            }
+            Err(error) => Verdict::Fail(self.rejection(&error)).into(),
+        }
+    }
+}
+
+impl StructureVerifier {
+    /// What is absent is told apart from what contradicts, as by the sources, which look for shards too.
+    fn rejection(&self, error: &Error) -> Rejection {
+        let (verifier, reason) = (self.name(), one_line(error));
+        match error {
+            Error::Incomplete { .. } => Rejection::Incomplete { verifier, reason },
+            _ => Rejection::Unsound { verifier, reason },
         }
     }
 }

@@ -99,6 +99,13 @@ pub enum Rejection {
         /// Its reason.
         reason: String,
     },
+    /// A verifier other than the digest's misses a file.
+    Incomplete {
+        /// Its name.
+        verifier: &'static str,
+        /// Which file, and who names it.
+        reason: String,
+    },
 }
 
 impl Rejection {
@@ -109,6 +116,7 @@ impl Rejection {
             Self::Unproven { .. } | Self::NotHashed => ErrorCode::Unproven,
             Self::NotOneFile { .. } => ErrorCode::DigestNeedsOneFile,
             Self::Unsound { .. } => ErrorCode::Rejected,
+            Self::Incomplete { .. } => ErrorCode::MissingShard,
         }
     }
 
@@ -127,7 +135,7 @@ impl Rejection {
                 ))
             }
             Self::NotOneFile { tree, .. } => Some(format!("pin the whole set: `--digest {tree}`")),
-            Self::Mismatch { .. } | Self::NotHashed | Self::Unsound { .. } => None,
+            Self::Mismatch { .. } | Self::NotHashed | Self::Unsound { .. } | Self::Incomplete { .. } => None,
         }
     }
 }
@@ -152,7 +160,9 @@ impl fmt::Display for Rejection {
                 files.iter().try_for_each(|(digest, path)| write!(f, "\n  {}  {path}", digest.hex()))
             }
             Self::NotHashed => write!(f, "its bytes were not hashed"),
-            Self::Unsound { verifier, reason } => write!(f, "{verifier}: {reason}"),
+            Self::Unsound { verifier, reason } | Self::Incomplete { verifier, reason } => {
+                write!(f, "{verifier}: {reason}")
+            }
         }
     }
 }

@@ -101,8 +101,7 @@ fn wrong_count(place: Place, expected: u64) -> Error {
         ));
     }
     let number = number.map_or(0, |number| number.saturating_add(1));
-    let reason = format!(
+    Error::unsound(format!(
         "is shard {number} of {count}, and its name does not say so, so that the others are not found"
-    );
-    Error::Incomplete { file: None, reason }
+    ))
 }

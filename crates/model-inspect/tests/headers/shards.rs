@@ -63,7 +63,7 @@ fn shards_belong_together() {
 fn a_shard_that_lost_its_name() {
     let model = InMemory::new([("x.gguf", shard(1, 2, 2, "b").bytes())]);
     let error = refused(&model, "is shard 2 of 2, and its name does not say so");
-    assert_eq!(error.code(), ErrorCode::MissingShard);
+    assert_eq!(error.code(), ErrorCode::Rejected);
     // One shard is a whole model, whatever it is called.
     let model = InMemory::new([("x.gguf", shard(0, 1, 1, "b").bytes())]);
     assert_eq!(inspect_model(&model).unwrap().info.facts.shards, Some(1));

@@ -99,8 +99,13 @@ fn a_missing_shard_fails() {
     let shards = FakeModel::gguf().shards(3).write_to(dir.path(), "x").unwrap();
     fs_err::remove_file(&shards[1]).unwrap();
     let (code, message) = judge(dir.path(), &Expectation::none()).unwrap_err();
-    assert_eq!(code, ErrorCode::Rejected);
+    assert_eq!(code, ErrorCode::MissingShard);
     assert!(message.contains("`x-00002-of-00003.gguf`: missing shard, of 3"), "{message}");
+    // So is one that only an index names.
+    let index = br#"{"weight_map":{"a":"b.safetensors"}}"#;
+    let (code, message) = of_file("model.safetensors.index.json", index, &Expectation::none()).unwrap_err();
+    assert_eq!(code, ErrorCode::MissingShard);
+    assert!(message.contains("names `b.safetensors`, which is not there"), "{message}");
 }
 
 #[test]
