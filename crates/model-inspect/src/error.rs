@@ -84,15 +84,14 @@ impl From<io::Error> for Error {
 }
 
 fn at(file: Option<&str>) -> String {
-    file.map(|file| format!("`{file}`: ")).unwrap_or_default()
+    file.map(|file| format!("`{}`: ", file.escape_debug())).unwrap_or_default()
 }
 
 /// A name out of a file, for a message: escaped, and cut where it is long.
 pub(crate) fn quoted(name: &str) -> String {
     const SHOWN_CHARS: usize = 80;
-    let mut shown: String = name.chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect();
-    if name.chars().nth(SHOWN_CHARS).is_some() {
-        shown.push('…');
+    match name.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("`{}…`", name.split_at(end).0.escape_debug()),
+        None => format!("`{}`", name.escape_debug()),
     }
-    format!("`{shown}`")
 }

@@ -9,7 +9,9 @@ use crate::{Error, Inspection, LocalFiles, inspect_model};
 ///
 /// It reads headers alone. So a changed bit in the weights goes unseen: that is the digest's to find.
 ///
-/// Files that are no weights are not judged. A model that has none at all gets a warning, for it may be no model; unless
+/// Every file of weights is judged, also one in a sub-folder or beside the others, for which of them an engine will load is its
+/// own choice; and so are `config.json` and `tokenizer_config.json`, without which none does. A `generation_config.json` that
+/// cannot be read is only told of, as engines go on without it. Other files are not judged. A model that has none at all gets a warning, for it may be no model; unless
 /// the caller knows better, having given its digest or asked for strict verification, which is not this verifier's to
 /// weaken or to refuse.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,7 +36,7 @@ impl Verifier for StructureVerifier {
 
 impl StructureVerifier {
     /// What is absent is told apart from what contradicts, as by the sources, which look for shards too.
-    fn rejection(&self, error: &Error) -> Rejection {
+    fn rejection(self, error: &Error) -> Rejection {
         let (verifier, reason) = (self.name(), one_line(error));
         match error {
             Error::Incomplete { .. } => Rejection::Incomplete { verifier, reason },

@@ -41,8 +41,9 @@ impl Config {
     /// # Errors
     /// [`Error::Unsound`] where it is no JSON object. `NaN` and `Infinity` are read as nothing.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let all: Value = serde_json::from_slice(&without_python_numbers(bytes))
-            .map_err(|error| Error::unsound(format!("is no JSON: {}", quoted(&error.to_string()))))?;
+        let all: Value = serde_json::from_slice(&without_python_numbers(bytes)).map_err(|error| {
+            Error::unsound(format!("cannot be read as JSON: {}", quoted(&error.to_string())))
+        })?;
         if all.is_object() { Ok(Self { all }) } else { Err(Error::unsound("is no JSON object")) }
     }
 

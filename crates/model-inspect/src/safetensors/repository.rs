@@ -74,20 +74,27 @@ fn check_index(
                 files.insert(whole);
             }
             None if model.is_selection() => {}
-            None => {
-                let reason = format!("names `{name}`, which is not there");
-                return Err(in_file(Error::Incomplete { file: None, reason }));
-            }
+            None => return Err(in_file(not_there(name))),
         }
     }
     index.check(&named).map_err(in_file)?;
     match unnamed_shard(&files, headers).filter(|_| !model.is_selection()) {
         None => Ok(files),
         Some(path) => {
-            let reason = format!("does not name `{path}`, a shard of the same set as one that it names");
+            let path = quoted(path);
+            let reason = format!("does not name {path}, a shard of the same set as one that it names");
             Err(in_file(Error::unsound(reason)))
         }
     }
+}
+
+/// A file that an index names, and that is not among the files of weights.
+fn not_there(name: &str) -> Error {
+    let shown = quoted(name);
+    if name.ends_with(".safetensors") {
+        return Error::Incomplete { file: None, reason: format!("names {shown}, which is not there") };
+    }
+    Error::unsound(format!("names {shown}, which is no file of safetensors"))
 }
 
 /// A shard that is left out of those that an index names, of which it names others. Files of no set, and sets of which it
@@ -107,8 +114,8 @@ fn check_shards(headers: &BTreeMap<&str, Header>) -> Result<()> {
         let seen = sets.entry(set).or_default();
         for name in header.names() {
             if let Some(other) = seen.get(&name) {
-                let name = quoted(&name);
-                let reason = format!("has the tensor {name}, and so has `{other}`");
+                let (name, other) = (quoted(&name), quoted(other));
+                let reason = format!("has the tensor {name}, and so has {other}");
                 return Err(Error::unsound(reason).in_file(path));
             }
             seen.insert(name, path);
@@ -163,9 +170,7 @@ fn describe(
         config.describe(&mut info);
         layers = config.kv_layers();
     }
-    if let Some(generation) = read_config(model, "generation_config.json")? {
-        info.special_tokens.extend(generation.special_tokens());
-    }
+    let notes = describe_generation(model, &mut info)?.into_iter().collect();
     describe_tokenizer(model, &mut info)?;
     info.facts.quantization = match &info.quantizer {
         Some(quantizer) => Some(match quantizer.bits {
@@ -178,7 +183,22 @@ fn describe(
     info.facts.parameter_count = info.elements().filter(|_| info.quantizer.is_none());
     let memory = MemoryEstimate::new(info.weights_bytes(), layers, info.facts.ctx_max);
     info.facts.memory = memory.summary();
-    Ok(Inspection { info, memory, notes: Vec::new() })
+    Ok(Inspection { info, memory, notes })
+}
+
+/// Adds the special tokens of `generation_config.json`, or returns what is wrong with it: Transformers and vLLM then go on
+/// with `config.json` alone.
+fn describe_generation(model: &dyn ModelSource, info: &mut ModelInfo) -> Result<Option<String>> {
+    match read_config(model, "generation_config.json") {
+        Ok(generation) => {
+            info.special_tokens.extend(generation.iter().flat_map(Config::special_tokens));
+            Ok(None)
+        }
+        Err(Error::Unsound { reason, .. }) => {
+            Ok(Some(format!("`generation_config.json` is left out, as engines do: {reason}")))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn describe_tokenizer(model: &dyn ModelSource, info: &mut ModelInfo) -> Result<()> {

@@ -113,6 +113,8 @@ fn duplicates() {
     );
     let escaped = Raw::new().u32("a\nb\u{1b}", 1).u32("a\nb\u{1b}", 1);
     check(&escaped, r"`a\nb\u{1b}`");
+    let turned = Raw::new().u32("a\u{202e}b\u{200b}\u{feff}", 1).u32("a\u{202e}b\u{200b}\u{feff}", 1);
+    check(&turned, r"`a\u{202e}b\u{200b}\u{feff}`");
     check(&Raw::new().u32(&"k".repeat(5000), 1).u32(&"k".repeat(5000), 1), "k…`");
 }
 
@@ -221,6 +223,17 @@ fn everything() -> Vec<u8> {
         .tensor("u", &[32], 8, 32)
         .data(96)
         .bytes()
+}
+
+#[test]
+fn names_of_files_are_escaped() {
+    for name in ["a\u{202e}b.gguf", "a\u{2066}b.safetensors"] {
+        let error = inspect_model(&InMemory::new([(name, vec![0; 64])])).unwrap_err().to_string();
+        assert!(error.starts_with(r"`a\u{20"), "{error}");
+    }
+    // Marks belong to the letters before them.
+    let error = inspect_model(&InMemory::new([("a\u{308} b.gguf", vec![0; 64])])).unwrap_err().to_string();
+    assert!(error.starts_with("`a\u{308} b.gguf`: "), "{error}");
 }
 
 proptest! {

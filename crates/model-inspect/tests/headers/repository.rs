@@ -108,6 +108,15 @@ fn an_index_fits_its_shards() {
         json!({ "a": one, "b": two, "c": "other.safetensors" }),
         "names `other.safetensors`, which is not there",
     );
+    let error = check(
+        json!({ "a": one, "b": two, "c": "config.json" }),
+        "names `config.json`, which is no file of safetensors",
+    );
+    assert_eq!(error.code(), ErrorCode::Rejected);
+    check(
+        json!({ "a": one, "b": two, "c": "\u{202e}x.safetensors" }),
+        r"names `\u{202e}x.safetensors`, which",
+    );
     check(json!({ "a": one, "b": "../../etc/passwd" }), "names a file that it must not");
     check(json!({}), "names no tensor");
     let mut more = repository(&llama());
@@ -282,8 +291,11 @@ fn less_common_configs() {
     assert_eq!(inspect_model(&model).unwrap().info.facts.ctx_max, Some(16));
     for broken in ["", "[]", "{", "\u{feff}{}"] {
         model.put("config.json", broken.as_bytes().to_vec());
-        refused(&model, "`config.json`: is no JSON");
+        refused(&model, "`config.json`: ");
     }
+    // It is JSON all the same, for Python's integers have no end.
+    model.put("config.json", format!(r#"{{"vocab_size": 1{}}}"#, "0".repeat(400)).into_bytes());
+    refused(&model, "`config.json`: cannot be read as JSON: `number out of range at line 1 column 416`");
 }
 
 #[test]
@@ -336,6 +348,20 @@ fn keys_and_values() {
         windows(json!({ "sliding_window": 512, "use_sliding_window": false, "layer_types": types })),
         [None, None]
     );
+}
+
+#[test]
+fn a_broken_generation_config_is_told_of() {
+    let mut model = repository(&llama());
+    for broken in ["", "[]", "{\"eos_token_id\": 3"] {
+        model.put("generation_config.json", broken.as_bytes().to_vec());
+        let found = inspect_model(&model).unwrap();
+        assert_eq!(found.info.special_tokens["eos"], [2]);
+        let [note] = found.notes.as_slice() else { panic!("{:?}", found.notes) };
+        assert!(note.starts_with("`generation_config.json` is left out, as engines do: "), "{note}");
+    }
+    model.put("tokenizer_config.json", b"{".to_vec());
+    refused(&model, "`tokenizer_config.json`: cannot be read as JSON");
 }
 
 #[test]
