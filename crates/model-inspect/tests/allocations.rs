@@ -155,6 +155,22 @@ fn sound_headers_cost_a_multiple_of_what_is_read() {
     }
 }
 
+/// Arrays that are kept, of the smallest numbers.
+#[test]
+fn arrays_are_kept_as_they_are() {
+    for kind in [0u32, 7] {
+        let array = [kind.to_le_bytes().as_slice(), &1024u64.to_le_bytes(), &[1; 1024]].concat();
+        let keys = (0..1000u32).map(|n| {
+            let name = format!("{n:04}");
+            [&4u64.to_le_bytes(), name.as_bytes(), &9u32.to_le_bytes(), &array].concat()
+        });
+        let bytes = header(0, 1000, &keys.collect::<Vec<_>>().concat());
+        let (sum, _, read, is_sound) = cost(&bytes, bytes.len() as u64, read_gguf);
+        assert!(is_sound && read == bytes.len());
+        assert!(sum <= 8 * read, "{sum} bytes for {read} bytes read");
+    }
+}
+
 #[test]
 fn large_arrays_are_not_built() {
     let mut rest = key(9, &[8u32.to_le_bytes().as_slice(), &200_000u64.to_le_bytes()].concat());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use provisioner_core::Format;
 
 use super::{Header, Value, file_type_name};
-use crate::{KvLayer, ModelInfo, RopeScaling, TypeShare};
+use crate::{KvLayer, ModelInfo, RopeScaling, TypeShare, error::quoted};
 
 /// More layers than this are no model's, and are not counted one by one.
 const MAX_LAYERS: u64 = 1024;
@@ -43,7 +43,7 @@ impl Hyper<'_> {
     /// A count; the greatest where each layer has its own. Zero is what converters write for what there is none of.
     fn count(&self, key: &str) -> Option<u64> {
         let count = match self.value(key)? {
-            Value::Array(array) => array.items.iter().filter_map(Value::as_u64).max(),
+            Value::Array(array) => array.items().filter_map(|value| value.as_u64()).max(),
             value => value.as_u64(),
         };
         count.filter(|count| *count > 0)
@@ -52,7 +52,7 @@ impl Hyper<'_> {
     /// The count of one layer.
     fn of_layer(&self, key: &str, layer: usize) -> Option<u64> {
         match self.value(key)? {
-            Value::Array(array) => array.items.get(layer)?.as_u64(),
+            Value::Array(array) => array.item(layer)?.as_u64(),
             value => value.as_u64(),
         }
     }
@@ -178,7 +178,8 @@ pub(crate) fn memory(header: &Header) -> Result<Vec<KvLayer>, String> {
     if hyper.value("attention.causal").and_then(Value::as_bool) == Some(false) {
         return Err("it is no model that writes on from a text".to_owned());
     }
-    let missing = |key: &str| format!("its header has no usable `{architecture}.{key}`");
+    let missing =
+        |key: &str| format!("its header has no usable {}", quoted(&format!("{architecture}.{key}")));
     let layers = hyper.count("block_count").filter(|layers| *layers <= MAX_LAYERS);
     let layers = layers.ok_or_else(|| missing("block_count"))?;
     hyper.count(hyper.kv_heads_key()).ok_or_else(|| missing(hyper.kv_heads_key()))?;
@@ -238,7 +239,7 @@ impl<'a> Windows<'a> {
 
     fn of_layer(&self, layer: usize) -> Option<u64> {
         let has_window = match self.pattern? {
-            Value::Array(array) => array.items.get(layer)?.as_bool()?,
+            Value::Array(array) => array.item(layer)?.as_bool()?,
             // One layer of so many sees everything; the first of them, as that is never too low.
             value => match value.as_u64()? {
                 0 => true,

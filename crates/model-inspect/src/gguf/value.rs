@@ -59,7 +59,7 @@ impl ValueKind {
     }
 
     /// How many bytes a value has at least; exactly so many where it is a number.
-    const fn least_bytes(self) -> u64 {
+    const fn least_bytes(self) -> usize {
         match self {
             Self::U8 | Self::I8 | Self::Bool => 1,
             Self::U16 | Self::I16 => 2,
@@ -67,6 +67,28 @@ impl ValueKind {
             Self::U64 | Self::I64 | Self::F64 | Self::String => 8,
             Self::Array => 12,
         }
+    }
+
+    /// The number that these bytes are. `None` where they are none of this type.
+    fn number(self, bytes: &[u8]) -> Option<Value> {
+        Some(match self {
+            Self::U8 => Value::Unsigned(u8::from_le_bytes(bytes.try_into().ok()?).into()),
+            Self::U16 => Value::Unsigned(u16::from_le_bytes(bytes.try_into().ok()?).into()),
+            Self::U32 => Value::Unsigned(u32::from_le_bytes(bytes.try_into().ok()?).into()),
+            Self::U64 => Value::Unsigned(u64::from_le_bytes(bytes.try_into().ok()?)),
+            Self::I8 => Value::Signed(i8::from_le_bytes(bytes.try_into().ok()?).into()),
+            Self::I16 => Value::Signed(i16::from_le_bytes(bytes.try_into().ok()?).into()),
+            Self::I32 => Value::Signed(i32::from_le_bytes(bytes.try_into().ok()?).into()),
+            Self::I64 => Value::Signed(i64::from_le_bytes(bytes.try_into().ok()?)),
+            Self::F32 => Value::Float(f32::from_le_bytes(bytes.try_into().ok()?).into()),
+            Self::F64 => Value::Float(f64::from_le_bytes(bytes.try_into().ok()?)),
+            Self::Bool => match bytes {
+                [0] => Value::Bool(false),
+                [1] => Value::Bool(true),
+                _ => return None,
+            },
+            Self::String | Self::Array => return None,
+        })
     }
 }
 
@@ -100,8 +122,20 @@ pub struct Array {
     pub kind: ValueKind,
     /// How many there are.
     pub len: u64,
+    /// The elements as they lie in the file, for a [`Value`] of each is many times as large.
+    numbers: Vec<u8>,
+}
+
+impl Array {
     /// The elements, where they are at most 1,024 numbers; else none.
-    pub items: Vec<Value>,
+    pub fn items(&self) -> impl Iterator<Item = Value> {
+        self.numbers.chunks_exact(self.kind.least_bytes()).filter_map(|bytes| self.kind.number(bytes))
+    }
+
+    /// One element, where it is kept.
+    pub fn item(&self, index: usize) -> Option<Value> {
+        self.items().nth(index)
+    }
 }
 
 impl Value {
@@ -158,31 +192,26 @@ fn read_text(window: &mut Window, key: &str) -> Result<Value> {
 }
 
 fn read_number(window: &mut Window, kind: ValueKind, key: &str) -> Result<Value> {
-    let what = "a number";
-    Ok(match kind {
-        ValueKind::U8 => Value::Unsigned(u8::from_le_bytes(window.array(what)?).into()),
-        ValueKind::U16 => Value::Unsigned(u16::from_le_bytes(window.array(what)?).into()),
-        ValueKind::U32 => Value::Unsigned(window.u32(what)?.into()),
-        ValueKind::U64 => Value::Unsigned(window.u64(what)?),
-        ValueKind::I8 => Value::Signed(i8::from_le_bytes(window.array(what)?).into()),
-        ValueKind::I16 => Value::Signed(i16::from_le_bytes(window.array(what)?).into()),
-        ValueKind::I32 => Value::Signed(i32::from_le_bytes(window.array(what)?).into()),
-        ValueKind::I64 => Value::Signed(i64::from_le_bytes(window.array(what)?)),
-        ValueKind::F32 => Value::Float(f32::from_le_bytes(window.array(what)?).into()),
-        ValueKind::F64 => Value::Float(f64::from_le_bytes(window.array(what)?)),
-        ValueKind::Bool => match window.array(what)? {
-            [0] => Value::Bool(false),
-            [1] => Value::Bool(true),
-            [other] => {
-                let reason = format!("{} is a truth of {other}, and truths are 0 or 1", quoted(key));
-                return Err(Error::unsound_at(window.offset(), reason));
-            }
-        },
-        // Neither is a number, and no caller asks for one.
-        ValueKind::String | ValueKind::Array => {
-            return Err(Error::unsound(format!("{} is no number", quoted(key))));
-        }
-    })
+    let offset = window.offset();
+    let bytes = window.take(kind.least_bytes(), "a number")?;
+    kind.number(bytes).ok_or_else(|| no_truth(offset, key, bytes))
+}
+
+/// Reads few numbers, and keeps them as they lie in the file.
+fn read_numbers(window: &mut Window, kind: ValueKind, bytes: usize, key: &str) -> Result<Vec<u8>> {
+    let offset = window.offset();
+    let numbers = window.take(bytes, "an array")?;
+    match numbers.chunks_exact(kind.least_bytes()).find(|bytes| kind.number(bytes).is_none()) {
+        None => Ok(numbers.to_vec()),
+        Some(wrong) => Err(no_truth(offset, key, wrong)),
+    }
+}
+
+/// Any bytes are a number of the other types.
+fn no_truth(offset: u64, key: &str, bytes: &[u8]) -> Error {
+    let found = bytes.first().copied().unwrap_or_default();
+    let reason = format!("{} is a truth of {found}, and truths are 0 or 1", quoted(key));
+    Error::unsound_at(offset, reason)
 }
 
 /// Reads an array: numbers, where they are few; else only how many elements there are.
@@ -194,23 +223,19 @@ fn read_array(window: &mut Window, key: &str, depth: u32) -> Result<Array> {
     }
     let kind = ValueKind::read(window, key)?;
     let len = window.u64("the length of an array")?;
-    let bytes = len.checked_mul(kind.least_bytes()).ok_or_else(|| {
+    let bytes = len.checked_mul(kind.least_bytes() as u64).ok_or_else(|| {
         Error::unsound_at(
             offset,
             format!("truncated: {} has {len} elements, more than any file", quoted(key)),
         )
     })?;
     window.expect(bytes, "an array")?;
-    let mut items = Vec::new();
-    match kind {
-        ValueKind::String => window.skip_strings(len)?,
-        ValueKind::Array => (0..len).try_for_each(|_| read_array(window, key, depth + 1).map(drop))?,
-        number if len <= KEPT_ITEMS => {
-            for _ in 0..len {
-                items.push(read_number(window, number, key)?);
-            }
-        }
+    let mut numbers = Vec::new();
+    match (kind, usize::try_from(bytes)) {
+        (ValueKind::String, _) => window.skip_strings(len)?,
+        (ValueKind::Array, _) => (0..len).try_for_each(|_| read_array(window, key, depth + 1).map(drop))?,
+        (number, Ok(bytes)) if len <= KEPT_ITEMS => numbers = read_numbers(window, number, bytes, key)?,
         _ => window.skip(bytes, "an array")?,
     }
-    Ok(Array { kind, len, items })
+    Ok(Array { kind, len, numbers })
 }

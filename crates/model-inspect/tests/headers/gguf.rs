@@ -97,10 +97,11 @@ fn every_type_of_value() {
     assert_eq!(value(8, &text(&"x".repeat(70_000))), Value::LongText { bytes: 70_000 });
     let few = Raw::new().array("k", 5, 2, &[1, 0, 0, 0, 255, 255, 255, 255]).read().unwrap();
     let few = few.value("k").and_then(Value::as_array).unwrap().clone();
-    assert_eq!((few.len, few.items), (2, vec![Value::Signed(1), Value::Signed(-1)]));
+    assert_eq!((few.len, few.items().collect::<Vec<_>>()), (2, vec![Value::Signed(1), Value::Signed(-1)]));
+    assert_eq!((few.item(1), few.item(2)), (Some(Value::Signed(-1)), None));
     let many = Raw::new().array("k", 0, 2000, &[7; 2000]).read().unwrap();
     let many = many.value("k").and_then(Value::as_array).unwrap().clone();
-    assert_eq!((many.len, many.items), (2000, Vec::new()));
+    assert_eq!((many.len, many.items().count(), many.item(0)), (2000, 0, None));
 }
 
 #[test]

@@ -91,6 +91,7 @@ fn types_and_truths() {
     check(&Raw::new().key("k", 13, &[0; 8]), "`k` has type 13");
     check(&Raw::new().array("k", 13, 0, &[]), "`k` has type 13");
     check(&Raw::new().key("k", 7, &[2]), "a truth of 2");
+    check(&Raw::new().array("k", 7, 3, &[0, 1, 3]), "a truth of 3");
 }
 
 #[test]

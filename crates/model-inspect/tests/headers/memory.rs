@@ -99,6 +99,8 @@ fn what_is_not_counted() {
     );
     unknown(&llama().array("a.attention.head_count_kv", 4, 2, &numbers(&[1, 1])), "no usable");
     unknown(&llama().u32("a.attention.shared_kv_layers", 4), "`a.attention.shared_kv_layers`");
+    let turned = Raw::new().string("general.architecture", "a\u{202e}b");
+    unknown(&turned, r"no usable `a\u{202e}b.block_count`");
     let endless = llama().key("a.attention.key_length", 10, &u64::MAX.to_le_bytes());
     unknown(&endless, "no usable");
 }
