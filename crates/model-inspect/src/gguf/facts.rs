@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use provisioner_core::Format;
 
-use super::{Header, Value, file_type_name};
+use super::{Header, Value, ValueKind, file_type_name};
 use crate::{KvLayer, ModelInfo, RopeScaling, TypeShare, error::quoted};
 
 /// More layers than this are no model's, and are not counted one by one.
@@ -127,15 +127,26 @@ pub(crate) fn add_types(header: &Header, types: &mut BTreeMap<String, TypeShare>
 
 /// What could not be checked, and what is sound but not for every engine, as fragments about the file.
 pub(crate) fn notes(header: &Header) -> impl Iterator<Item = String> {
-    let unknown = header.types().into_keys().filter(|kind| !kind.is_known());
-    let unknown = unknown.map(|kind| format!("has tensors of {kind}, whose size is not known here"));
-    let is_long = header.tensors().iter().any(|tensor| tensor.name.len() > LLAMA_CPP_NAME_BYTES);
-    let long = is_long.then(|| {
+    let long = header.tensors().iter().any(|tensor| tensor.name.len() > LLAMA_CPP_NAME_BYTES).then(|| {
         format!(
             "has names of tensors with more than {LLAMA_CPP_NAME_BYTES} bytes, which llama.cpp does not load"
         )
     });
-    unknown.chain(long)
+    let is_nested = |value: &Value| value.as_array().is_some_and(|array| array.kind == ValueKind::Array);
+    let nested = header.values().values().any(is_nested);
+    let nested = nested.then(|| "has arrays in arrays, which llama.cpp does not load".to_owned());
+    [unknown_types(header), long, nested].into_iter().flatten()
+}
+
+/// One of the types that are not known, for a header may have as many as tensors.
+fn unknown_types(header: &Header) -> Option<String> {
+    let types = header.types();
+    let mut unknown = types.keys().filter(|kind| !kind.is_known());
+    let first = unknown.next()?;
+    Some(match unknown.count() {
+        0 => format!("has tensors of {first}, whose size is not known here"),
+        more => format!("has tensors of {first} and {more} more types, whose sizes are not known here"),
+    })
 }
 
 fn rope_scaling(hyper: &Hyper) -> Option<RopeScaling> {

@@ -122,20 +122,26 @@ fn quantizations() {
 
 #[test]
 fn an_unknown_type_is_told_of() {
-    let found = found(&Raw::new().tensor("a", &[64], 99, 0).tensor("b", &[8], 0, 64).data(96));
-    assert_eq!(found.info.facts.parameter_count, Some(72));
-    assert_eq!((found.memory.weights_bytes(), found.info.facts.memory), (None, None));
-    assert_eq!(found.notes, ["`x.gguf` has tensors of type 99, whose size is not known here"]);
+    let one = found(&Raw::new().tensor("a", &[64], 99, 0).tensor("b", &[8], 0, 64).data(96));
+    assert_eq!(one.info.facts.parameter_count, Some(72));
+    assert_eq!((one.memory.weights_bytes(), one.info.facts.memory), (None, None));
+    assert_eq!(one.notes, ["`x.gguf` has tensors of type 99, whose size is not known here"]);
+    let several = [99, 101, 103]
+        .iter()
+        .fold(Raw::new(), |raw, kind| raw.tensor(&kind.to_string(), &[8], *kind, u64::from(*kind - 99) * 16));
+    let notes = found(&several.data(96)).notes;
+    assert_eq!(notes, ["`x.gguf` has tensors of type 99 and 2 more types, whose sizes are not known here"]);
 }
 
 #[test]
-fn a_name_that_llama_cpp_does_not_load_is_told_of() {
+fn what_llama_cpp_does_not_load_is_told_of() {
     let notes = |bytes| found(&Raw::new().tensor(&"t".repeat(bytes), &[8], 0, 0).data(32)).notes;
     assert!(notes(63).is_empty());
-    assert_eq!(
-        notes(64),
-        ["`x.gguf` has names of tensors with more than 63 bytes, which llama.cpp does not load"]
-    );
+    let long = "`x.gguf` has names of tensors with more than 63 bytes, which llama.cpp does not load";
+    assert_eq!(notes(64), [long]);
+    let inner = [4u32.to_le_bytes().as_slice(), &1u64.to_le_bytes(), &[0; 4]].concat();
+    let nested = found(&Raw::new().array("k", 9, 1, &inner)).notes;
+    assert_eq!(nested, ["`x.gguf` has arrays in arrays, which llama.cpp does not load"]);
 }
 
 #[test]
