@@ -90,12 +90,12 @@ impl CacheType {
         })
     }
 
-    /// The bytes of so many elements of one layer, or why they cannot be kept so.
+    /// The bytes of one head's elements, or why they cannot be kept so.
     fn bytes_of(self, what: &str, elements: u64) -> Result<u64, String> {
         let kind = self.tensor_type();
         match kind.block_elements().filter(|block| !elements.is_multiple_of(*block)) {
             Some(block) => {
-                Err(format!("{self} keeps blocks of {block} elements, and a layer's {what} have {elements}"))
+                Err(format!("{self} keeps blocks of {block} elements, and a head's {what} have {elements}"))
             }
             None => Ok(kind.bytes_of(elements).ok_or(TOO_MANY)?),
         }
@@ -123,10 +123,12 @@ impl FromStr for CacheType {
 /// What one layer keeps of each token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KvLayer {
-    /// The elements of the keys of all its KV heads.
-    pub key_width: u64,
-    /// The elements of the values of all its KV heads.
-    pub value_width: u64,
+    /// Its KV heads; none where it has no attention.
+    pub heads: u64,
+    /// The elements of one head's keys.
+    pub key_length: u64,
+    /// The elements of one head's values.
+    pub value_length: u64,
     /// How many of the last tokens it looks at; all of them where there is none.
     pub window: Option<u64>,
 }
@@ -193,6 +195,8 @@ impl MemoryEstimate {
         layers: Result<Vec<KvLayer>, String>,
         ctx_max: Option<u64>,
     ) -> Self {
+        // Widths that cannot be counted are none.
+        let layers = layers.and_then(|layers| one_token(&layers, CacheType::F32).map(|_| layers));
         let (layers, kv_unknown) = match layers {
             Ok(layers) => (Some(layers), None),
             Err(reason) => (None, Some(reason)),
@@ -216,9 +220,9 @@ impl MemoryEstimate {
     }
 
     /// The keys and values of one token that every layer keeps. `None` where that is not known, or where the type keeps
-    /// more elements at a time than a head's width is made of.
+    /// its elements in blocks that a head is not made of.
     pub fn kv_bytes_per_token(&self, cache: CacheType) -> Option<u64> {
-        self.layers.as_ref()?.iter().try_fold(0u64, |sum, layer| sum.checked_add(layer.bytes(cache).ok()?))
+        one_token(self.layers.as_ref()?, cache).ok()
     }
 
     /// The keys and values of so many sequences, each with a context of so many tokens.
@@ -313,10 +317,19 @@ impl KvLayer {
 
     /// The bytes of one token, or why there is no such number.
     fn bytes(&self, cache: CacheType) -> Result<u64, String> {
-        let (keys, values) =
-            (cache.bytes_of("keys", self.key_width)?, cache.bytes_of("values", self.value_width)?);
-        Ok(keys.checked_add(values).ok_or(TOO_MANY)?)
+        if self.heads == 0 {
+            return Ok(0);
+        }
+        let keys = cache.bytes_of("keys", self.key_length)?;
+        let values = cache.bytes_of("values", self.value_length)?;
+        let head = keys.checked_add(values).ok_or(TOO_MANY)?;
+        Ok(head.checked_mul(self.heads).ok_or(TOO_MANY)?)
     }
+}
+
+/// The keys and values of one token in all layers, or why there is no such number.
+fn one_token(layers: &[KvLayer], cache: CacheType) -> Result<u64, String> {
+    layers.iter().try_fold(0u64, |sum, layer| Ok(sum.checked_add(layer.bytes(cache)?).ok_or(TOO_MANY)?))
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ fn a_plan_says_which_quantizations_fit() {
     insta::assert_snapshot!(first(&["--ctx", "512"]), @"-               71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 94.62 KiB for 512 tokens; its own maximum is 256 tokens");
     insta::assert_snapshot!(first(&["--vram", "78KiB", "--parallel", "2", "--ctx", "256"]), @"does not fit    71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 94.62 KiB for 256 tokens");
     insta::assert_snapshot!(first(&["--vram", "79KiB", "--ctx", "1000"]), @"does not fit    71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 126.62 KiB for 1000 tokens; up to 256 tokens would");
-    insta::assert_snapshot!(first(&["--kv-type", "q4_0"]), @"unknown         71.44 KiB  hf:org/repo/tiny-F16.gguf: q4_0 keeps blocks of 32 elements, and a layer's keys have 16");
+    insta::assert_snapshot!(first(&["--kv-type", "q4_0"]), @"unknown         71.44 KiB  hf:org/repo/tiny-F16.gguf: q4_0 keeps blocks of 32 elements, and a head's keys have 16");
     let json: serde_json::Value = serde_json::from_str(&run(&["--vram", "1M", "--json"]).stdout).unwrap();
     assert_eq!((&json["id"], &json["models"][0]["fit"]["fits"]), (&"hf:org/repo".into(), &true.into()));
     assert_eq!(json["models"][1]["fit"]["fits"], false);
@@ -148,11 +148,11 @@ fn what_is_unknown_has_a_reason() {
     let asked = ["inspect", "m/tiny.gguf", "--kv-type", "Q8_0", "--vram", "1GiB"];
     insta::assert_snapshot!(last(&bench.run(&asked).stdout, 3), @r"
     memory         62.62 KiB of weights
-    needs          unknown: q8_0 keeps blocks of 32 elements, and a layer's keys have 16
+    needs          unknown: q8_0 keeps blocks of 32 elements, and a head's keys have 16
     fits           unknown, in 1.00 GiB
     ");
     let fit = &bench.json(&asked)["fit"];
-    assert_eq!(fit["reason"], "q8_0 keeps blocks of 32 elements, and a layer's keys have 16");
+    assert_eq!(fit["reason"], "q8_0 keeps blocks of 32 elements, and a head's keys have 16");
     assert_eq!((&fit["fits"], &fit["total_bytes"]), (&serde_json::Value::Null, &serde_json::Value::Null));
 }
 

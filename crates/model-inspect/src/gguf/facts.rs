@@ -206,7 +206,7 @@ fn kv_layer(hyper: &Hyper, windows: &Windows, layer: usize) -> Option<KvLayer> {
     let heads = hyper.of_layer(hyper.kv_heads_key(), layer)?;
     if heads == 0 {
         // A layer without attention.
-        return Some(KvLayer { key_width: 0, value_width: 0, window: None });
+        return Some(KvLayer { heads, key_length: 0, value_length: 0, window: None });
     }
     // Each of them serves as many of all heads.
     let all = hyper.of_layer("attention.head_count", layer);
@@ -225,8 +225,8 @@ fn kv_layer(hyper: &Hyper, windows: &Windows, layer: usize) -> Option<KvLayer> {
             None => hyper.head_width_of_layer(key, layer),
         }
     };
-    let (key, value) = (width("attention.key_length")?, width("attention.value_length")?);
-    Some(KvLayer { key_width: heads.checked_mul(key)?, value_width: heads.checked_mul(value)?, window })
+    let (key_length, value_length) = (width("attention.key_length")?, width("attention.value_length")?);
+    Some(KvLayer { heads, key_length, value_length, window })
 }
 
 /// Which layers look only at the last tokens. A header that tells of a window and not which layers have one is read as

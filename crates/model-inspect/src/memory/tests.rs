@@ -1,12 +1,13 @@
 use super::*;
 
-fn layer(key_width: u64, value_width: u64, window: Option<u64>) -> KvLayer {
-    KvLayer { key_width, value_width, window }
+fn layer(key_length: u64, value_length: u64, window: Option<u64>) -> KvLayer {
+    KvLayer { heads: 1, key_length, value_length, window }
 }
 
 /// 32 layers of 8 heads of 128, as in Llama 3.1 8B.
 fn llama() -> MemoryEstimate {
-    MemoryEstimate::new(Some(16 << 30), Ok(vec![layer(1024, 1024, None); 32]), Some(131_072))
+    let layer = KvLayer { heads: 8, ..layer(128, 128, None) };
+    MemoryEstimate::new(Some(16 << 30), Ok(vec![layer; 32]), Some(131_072))
 }
 
 #[test]
@@ -44,12 +45,18 @@ fn contexts_and_sequences() {
 
 #[test]
 fn keys_and_values_of_other_widths() {
-    let estimate = MemoryEstimate::new(None, Ok(vec![layer(192, 128, None), layer(0, 0, None)]), None);
+    let estimate = MemoryEstimate::new(
+        None,
+        Ok(vec![layer(192, 128, None), KvLayer { heads: 0, ..layer(1, 1, None) }]),
+        None,
+    );
     assert_eq!(estimate.kv_bytes_per_token(CacheType::F16), Some(640));
-    // Blocks of 32 do not fit a width of 80.
-    let odd = MemoryEstimate::new(None, Ok(vec![layer(80, 80, None)]), None);
-    assert_eq!(odd.kv_bytes_per_token(CacheType::F16), Some(320));
+    // Blocks of 32 do not fit a head of 80, however many there are.
+    let odd = MemoryEstimate::new(None, Ok(vec![KvLayer { heads: 2, ..layer(80, 80, None) }]), None);
+    assert_eq!(odd.kv_bytes_per_token(CacheType::F16), Some(640));
     assert_eq!(odd.kv_bytes_per_token(CacheType::Q8_0), None);
+    let even = MemoryEstimate::new(None, Ok(vec![KvLayer { heads: 2, ..layer(48, 48, None) }]), None);
+    assert_eq!(even.kv_bytes_per_token(CacheType::Q8_0), None, "96 elements are no blocks of one head");
 }
 
 #[test]
@@ -149,7 +156,7 @@ fn what_is_unknown_has_a_reason() {
         MemoryEstimate::new(Some(1), known(), Some(256)),
         None,
         CacheType::Q8_0,
-        "q8_0 keeps blocks of 32 elements, and a layer's values have 80",
+        "q8_0 keeps blocks of 32 elements, and a head's values have 80",
     );
     check(MemoryEstimate::new(Some(1), known(), None), Some(1 << 62), f16, "it is more than can be counted");
     assert_eq!(llama().fit(&Demand::default()).reason, None);

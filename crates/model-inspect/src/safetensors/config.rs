@@ -232,10 +232,7 @@ impl Config {
         let divides = |heads: &u64| self.heads().is_none_or(|all| all.is_multiple_of(*heads));
         let heads = self.kv_heads().filter(divides).ok_or_else(|| missing("its heads"))?;
         let widths = self.head_width().zip(self.value_width());
-        let (key, value) = widths.ok_or_else(|| missing("the width of a head"))?;
-        let (Some(key_width), Some(value_width)) = (heads.checked_mul(key), heads.checked_mul(value)) else {
-            return Err(missing("a width that can be"));
-        };
+        let (key_length, value_length) = widths.ok_or_else(|| missing("the width of a head"))?;
         let types = self.get("layer_types").and_then(Value::as_array);
         let of_layer = |layer: u64| {
             let kind =
@@ -245,7 +242,7 @@ impl Config {
                 Some("sliding_attention") => self.window(),
                 Some(other) => return Err(format!("it has layers of the type {}", quoted(other))),
             };
-            Ok(KvLayer { key_width, value_width, window })
+            Ok(KvLayer { heads, key_length, value_length, window })
         };
         (0..layers).map(of_layer).collect()
     }

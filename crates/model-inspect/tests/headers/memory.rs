@@ -18,12 +18,13 @@ fn found(raw: &Raw) -> Inspection {
     inspect_model(&InMemory::new([("x.gguf", raw.bytes())])).unwrap()
 }
 
-/// Key width, value width and window of each layer.
+/// The elements of keys and of values, over all heads, and the window of each layer.
 #[track_caller]
 fn check(raw: &Raw, expected: [(u64, u64, Option<u64>); 4]) {
     let found = found(raw);
     let layers = found.memory.layers().unwrap_or_else(|| panic!("{:?}", found.memory.kv_unknown()));
-    let layers: Vec<_> = layers.iter().map(|l| (l.key_width, l.value_width, l.window)).collect();
+    let layers: Vec<_> =
+        layers.iter().map(|l| (l.heads * l.key_length, l.heads * l.value_length, l.window)).collect();
     assert_eq!(layers, expected);
 }
 
@@ -102,7 +103,7 @@ fn what_is_not_counted() {
     let turned = Raw::new().string("general.architecture", "a\u{202e}b");
     unknown(&turned, r"no usable `a\u{202e}b.block_count`");
     let endless = llama().key("a.attention.key_length", 10, &u64::MAX.to_le_bytes());
-    unknown(&endless, "no usable");
+    unknown(&endless, "more than can be counted");
 }
 
 /// The same, with another value for one key.

@@ -324,7 +324,7 @@ fn keys_and_values() {
     unknown(json!({ "is_encoder_decoder": true }), "write on");
     unknown(json!({ "architectures": ["BertModel"] }), "write on");
     unknown(json!({ "num_hidden_layers": 1_000_000_000u64 }), "its layers");
-    unknown(json!({ "head_dim": u64::MAX }), "a width that can be");
+    unknown(json!({ "head_dim": u64::MAX }), "more than can be counted");
     unknown(json!({ "layer_types": ["full_attention", "linear_attention"] }), "`linear_attention`");
     unknown(json!({ "num_attention_heads": 0 }), "the width of a head");
     unknown(json!({ "num_key_value_heads": 0 }), "its heads");
