@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use artifact_store::Gate;
 use provisioner_core::{
-    CatalogRecord, Digest, DigestAlgorithm, ErrorCode, Expectation, Expected, Format, Manifest, ModelRef,
-    Outcome, Placement, ProgressEvent, ResolveRequest, ResolvedModel, StagedModel, VerifiedModel, Versioned,
+    CatalogRecord, Digest, DigestAlgorithm, ErrorCode, Expectation, Expected, Format, Lifecycle, Manifest,
+    ModelRef, Outcome, Placement, ProgressEvent, ResolveRequest, ResolvedModel, StagedModel, VerifiedModel,
+    Versioned,
 };
 
 use crate::{
@@ -129,7 +130,7 @@ impl ModelProvisioner {
     }
 
     /// A model that was fetched before, staged from where it lies: as it is recorded, or, where its stamps differ, with the
-    /// bytes that are recorded. `None` where it has to be fetched again.
+    /// bytes that are recorded; or from the blobs of what its view has lost. `None` where it has to be fetched again.
     async fn stage_again(&self, reference: &ModelRef, record: &CatalogRecord) -> Result<Option<StagedModel>> {
         if record.verification.outcome == Outcome::Fail {
             return Ok(None);
@@ -140,14 +141,32 @@ impl ModelProvisioner {
             let now = staged.files().iter().map(|file| &file.sha256);
             now.eq(record.files.iter().map(|file| &file.sha256))
         };
-        match staged {
-            Ok(staged) if is_same(&staged) => Ok(Some(staged)),
-            Ok(_) => Ok(None),
-            Err(error) => {
-                tracing::warn!("`{reference}` is fetched again: {error}");
-                Ok(None)
-            }
+        let lost = match staged {
+            Ok(staged) if is_same(&staged) => return Ok(Some(staged)),
+            Ok(_) => "its bytes are not those of its record".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let linked = self.stage_blobs(reference, record).await?;
+        match &linked {
+            Some(_) => tracing::warn!("`{reference}` is linked again: {lost}"),
+            None => tracing::warn!("`{reference}` has to be fetched again: {lost}"),
         }
+        Ok(linked)
+    }
+
+    /// Makes a recorded model whole again from its blobs, without its source; `None` where one of them is missing, and for what
+    /// is not to be used.
+    pub(crate) async fn restore(&self, reference: &ModelRef) -> Result<Option<ResolvedModel>> {
+        let id = reference.id();
+        let lock = Some(self.lock(&id).await?);
+        let Some(previous) = self.parts.catalog.get(&id).await? else { return Ok(None) };
+        let record = &previous.record;
+        if record.lifecycle != Lifecycle::Active || record.verification.outcome == Outcome::Fail {
+            return Ok(None);
+        }
+        let Some(staged) = self.stage_blobs(reference, record).await? else { return Ok(None) };
+        let verified = self.judge(staged, Expectation::none().or(record.evidence())).await?;
+        self.commit(verified, Some(previous), lock, Action::Ensure).await.map(Some)
     }
 
     pub(crate) async fn resolve(&self, reference: &ModelRef, revision: Option<String>) -> Result<Manifest> {

@@ -8,7 +8,8 @@ use std::{
 
 use artifact_store::{Ailment, AilmentKind, Plan, eviction::UNFINISHED_LIMIT};
 use provisioner_core::{
-    CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected, Lifecycle, Outcome, Timestamp,
+    CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected, Lifecycle, ModelRef, Outcome,
+    Timestamp,
 };
 use rustix::fs::{Access, access};
 
@@ -27,6 +28,8 @@ pub struct Finding {
     pub mended: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Whether it does no harm, and goes by itself.
+    pub is_harmless: bool,
 }
 
 /// How a cache is, at one look.
@@ -55,7 +58,7 @@ pub struct Overview {
 
 impl Finding {
     fn new(problem: String, hint: impl Into<String>) -> Self {
-        Self { problem, mended: None, hint: Some(hint.into()) }
+        Self { problem, mended: None, hint: Some(hint.into()), is_harmless: false }
     }
 
     /// The same, with what came of mending it.
@@ -123,20 +126,41 @@ impl ModelProvisioner {
         findings.extend(self.left_over(fix).await?);
         // Some may have gone by now, and some have come.
         let records = if fix { self.records().await? } else { records };
+        findings.extend(self.broken(records, fix).await?);
         let parts = Arc::clone(&self.parts);
-        let more = blocking(move || {
-            let mut more: Vec<_> = records.iter().filter_map(|record| of_record(&parts, record)).collect();
-            more.extend(temporary_files(&parts, fix));
-            Ok(more)
-        });
-        findings.extend(more.await?);
+        findings.extend(blocking(move || Ok(temporary_files(&parts, fix))).await?);
         Ok(findings)
+    }
+
+    /// Models whose files are gone, or were found to be wrong.
+    async fn broken(&self, records: Vec<CatalogRecord>, fix: bool) -> Result<Vec<Finding>> {
+        let parts = Arc::clone(&self.parts);
+        let found = blocking(move || {
+            let of_each =
+                records.iter().filter_map(|record| Some((record.id.clone(), of_record(&parts, record)?)));
+            Ok(of_each.collect::<Vec<_>>())
+        })
+        .await?;
+        let mut findings = Vec::new();
+        for (id, finding) in found {
+            let mended = if fix { self.link_again(&id).await } else { Ok(None) };
+            findings.push(finding.after(mended.map_err(|error| error.to_string())));
+        }
+        Ok(findings)
+    }
+
+    async fn link_again(&self, id: &str) -> Result<Option<String>> {
+        match ModelRef::parse(id, None)? {
+            ModelRef::Local(_) => Ok(None),
+            fetched => Ok(self.restore(&fetched).await?.map(|_| "linked again".to_owned())),
+        }
     }
 
     async fn damaged(&self, damaged: DamagedRecord, fix: bool) -> Finding {
         let code = if damaged.is_newer { ErrorCode::NewerRecord } else { ErrorCode::DamagedRecord };
         let hint = code.hint().map(str::to_owned);
-        let finding = Finding { problem: damaged.reason.clone(), mended: None, hint };
+        let problem = damaged.reason.clone();
+        let finding = Finding { problem, mended: None, hint, is_harmless: false };
         if damaged.is_newer || !fix {
             return finding;
         }
@@ -157,10 +181,11 @@ impl ModelProvisioner {
         for ailment in found {
             let hint = match &ailment.kind {
                 AilmentKind::NobodysView if fix => "look at it, and remove it by hand",
-                AilmentKind::SealLost(_) if fix => "`verify` it",
+                AilmentKind::SealLost(_) if fix => "`verify` it, and then `doctor --fix` seals it again",
                 _ => FIX,
             };
-            let finding = Finding::new(ailment.told(), hint);
+            let is_harmless = ailment.kind == AilmentKind::LeaseNote;
+            let finding = Finding { is_harmless, ..Finding::new(ailment.told(), hint) };
             let mended = if fix { self.mend(ailment).await } else { Ok(None) };
             findings.push(finding.after(mended.map_err(|error| error.to_string())));
         }
@@ -228,7 +253,7 @@ fn of_record(parts: &Parts, record: &CatalogRecord) -> Option<Finding> {
     let is_fetched = parts.store.holds(record.root());
     let id = &record.id;
     let hint = if is_fetched {
-        format!("`ensure {id}` fetches it again")
+        format!("`ensure {id}` brings it back")
     } else {
         "bring the file back, or `remove` the record".to_owned()
     };

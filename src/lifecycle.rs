@@ -5,7 +5,8 @@ use std::sync::Arc;
 use futures_util::{FutureExt, StreamExt, stream};
 use provisioner_core::{
     CatalogErrorKind, CatalogRecord, DamagedRecord, Entry, ErrorCode, Expectation, Lifecycle, Locator,
-    Manifest, ManifestFile, ModelRef, Outcome, ProgressEvent, Timestamp, Verification, Versioned,
+    Manifest, ManifestFile, ModelRef, Outcome, ProgressEvent, RecordedFile, Timestamp, Verification,
+    Versioned,
 };
 
 use crate::{
@@ -248,13 +249,22 @@ impl ModelProvisioner {
     }
 }
 
-/// The files of a fetched model, as they lie in the store.
+/// The files of a fetched model, as they lie in its view.
 pub(crate) fn recorded_manifest(reference: &ModelRef, record: &CatalogRecord) -> Result<Manifest> {
+    recorded_at(reference, record, |file| Locator::InPlace(record.location(&file.path)))
+}
+
+/// The files of a fetched model, wherever they are.
+pub(crate) fn recorded_at(
+    reference: &ModelRef,
+    record: &CatalogRecord,
+    locate: impl Fn(&RecordedFile) -> Locator,
+) -> Result<Manifest> {
     let files = record.files.iter().map(|file| ManifestFile {
         path: file.path.clone(),
         size: file.stamp.size,
         digest: None,
-        locator: Locator::InPlace(record.location(&file.path)),
+        locator: locate(file),
     });
     let entry = record.entry.clone().map_or(Entry::Folder, Entry::File);
     let manifest =

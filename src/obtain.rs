@@ -18,8 +18,8 @@ use futures_util::{
     stream,
 };
 use provisioner_core::{
-    CatalogRecord, Digest, DigestAlgorithm, Format, Manifest, ManifestFile, ModelRef, ProgressEvent,
-    StagedFile, StagedModel, Stamp, Timestamp, VerifiedModel,
+    CatalogRecord, Digest, DigestAlgorithm, Format, Locator, Manifest, ManifestFile, ModelRef, ProgressEvent,
+    RelativePath, StagedFile, StagedModel, Stamp, Timestamp, VerifiedModel,
 };
 use transfer::{Fetched, Place};
 
@@ -27,6 +27,7 @@ use crate::{
     ModelProvisioner, Result,
     adopt::{self, Adoptee, Lead},
     bring::ModelLock,
+    lifecycle::recorded_at,
     plan::identity,
     provisioner::{GivenUp, Parts, blocking},
 };
@@ -206,6 +207,30 @@ impl ModelProvisioner {
         .await
     }
 
+    /// A model that was fetched before, staged from its blobs alone; `None` where one of them is missing.
+    pub(crate) async fn stage_blobs(
+        &self,
+        reference: &ModelRef,
+        record: &CatalogRecord,
+    ) -> Result<Option<StagedModel>> {
+        let manifest = recorded_at(reference, record, |_| Locator::Streamed(String::new()))?;
+        let (parts, files) = (Arc::clone(&self.parts), record.files.clone());
+        let staged = blocking(move || {
+            let began = parts.clock.now();
+            let mut staged = Vec::new();
+            for file in files {
+                let blob = file.sha256.map(|sha256| parts.store.blob(&sha256)).transpose()?.flatten();
+                let Some(blob) = blob else { return Ok(None) };
+                let found = stage_blob(file.path, blob, began)?;
+                parts.policy.check_format(found.path.as_str(), found.format)?;
+                staged.push(found);
+            }
+            Ok(Some(staged))
+        })
+        .await?;
+        Ok(staged.map(|staged| StagedModel::new(manifest, staged)).transpose()?)
+    }
+
     async fn transfer(
         &self,
         reference: &ModelRef,
@@ -280,19 +305,21 @@ pub(crate) fn to_fetch(reference: &ModelRef, file: &ManifestFile, left: &LeftPar
 }
 
 async fn from_blob(file: &ManifestFile, blob: Blob, began: Timestamp) -> Result<StagedFile> {
-    let (path, is_shared) = (file.path.clone(), blob.is_shared());
+    let path = file.path.clone();
+    blocking(move || stage_blob(path, blob, began)).await
+}
+
+fn stage_blob(path: RelativePath, blob: Blob, began: Timestamp) -> Result<StagedFile> {
+    let is_shared = blob.is_shared();
     let fetched = Fetched { sha256: blob.sha256, git_sha1: None };
-    blocking(move || {
-        if !blob.path.exists() {
-            return Err(artifact_store::Error::Vanished { path: blob.path }.into());
-        }
-        look(path, blob.path, fetched, |stamp| !is_shared || stamp.is_settled(began))
-    })
-    .await
+    if !blob.path.exists() {
+        return Err(artifact_store::Error::Vanished { path: blob.path }.into());
+    }
+    look(path, blob.path, fetched, |stamp| !is_shared || stamp.is_settled(began))
 }
 
 fn look(
-    path: provisioner_core::RelativePath,
+    path: RelativePath,
     location: std::path::PathBuf,
     fetched: Fetched,
     is_settled: impl Fn(&Stamp) -> bool,

@@ -4,7 +4,7 @@ use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 use testkit::TINY_GGUF;
 
 use artifact_store::Store;
-use model_provisioner::{Finding, ModelProvisioner, ModelRef, Outcome};
+use model_provisioner::{EvictionLimits, Finding, ModelProvisioner, ModelRef, Outcome};
 
 use crate::workbench::{Workbench, bytes};
 
@@ -53,6 +53,46 @@ async fn what_is_wrong_with_the_store_is_mended_without_a_network() {
     is_mended(&provisioner, "its removal was begun").await;
     assert!(!root.exists() && provisioner.list().await.unwrap().models.is_empty());
     assert_eq!(bench.hub.requests().len(), 0);
+}
+
+/// Takes away all that a model's view has.
+fn lose(root: &std::path::Path) {
+    fs_err::remove_dir_all(root).unwrap();
+}
+
+#[tokio::test]
+async fn a_view_that_is_gone_is_linked_again_from_what_the_store_has() {
+    let (bench, provisioner, root) = bench().await;
+    let files = ["a.gguf", "config.json"];
+    let stamps =
+        || files.map(|name| model_provisioner::Stamp::of(&fs_err::metadata(root.join(name)).unwrap()).inode);
+    let before = stamps();
+    bench.hub.reset_counts();
+    lose(&root);
+    is_mended(&provisioner, "is gone").await;
+    assert_eq!(stamps(), before);
+    lose(&root);
+    let none = EvictionLimits { max_size_bytes: Some(0), grace: Duration::ZERO };
+    let plan = provisioner.plan_eviction(&none).await.unwrap();
+    assert!(plan.leftovers.is_empty() && plan.evicted.is_empty(), "its blobs are needed: {plan:?}");
+    provisioner.evict(&plan).await.unwrap();
+    let again = provisioner.ensure_present_str(ID, None).await.unwrap();
+    assert!(again.cached && stamps() == before);
+    assert_eq!(bench.hub.requests().len(), 0);
+    // Nobody needs the blobs of a model that was given up.
+    lose(&root);
+    provisioner.remove(&reference()).await.unwrap();
+    assert_eq!(provisioner.plan_eviction(&none).await.unwrap().leftovers.len(), files.len());
+}
+
+#[tokio::test]
+async fn what_a_retired_model_has_lost_is_left_alone() {
+    let (_bench, provisioner, root) = bench().await;
+    provisioner.retire(&reference()).await.unwrap();
+    lose(&root);
+    let found = provisioner.doctor(true).await.unwrap();
+    assert!(found.len() == 1 && found[0].mended.is_none(), "{found:?}");
+    assert!(!root.exists());
 }
 
 #[tokio::test]

@@ -243,7 +243,17 @@ impl<'a> Census<'a> {
 
     /// Adds what follows from the whole: orphans, stamps, and which pieces are only ours.
     fn finish(mut self, pinned: &[Digest]) -> Result<Stock> {
-        let used: HashSet<usize> = self.stock.units.iter().flat_map(|unit| unit.pieces.clone()).collect();
+        let roots: HashSet<_> = self.stock.units.iter().map(|unit| &unit.root).collect();
+        let missing = self.recorded.iter().filter(|(root, _)| !roots.contains(root));
+        let missing: Vec<&CatalogRecord> = missing.flat_map(|(_, records)| records.iter().copied()).collect();
+        self.stock.missing = missing.iter().map(|record| record.id.clone()).collect();
+        let blob_of = |sha256| self.blobs.get(&self.store.blob_path(sha256)).copied();
+        let mut used: HashSet<usize> =
+            self.stock.units.iter().flat_map(|unit| unit.pieces.iter().copied()).collect();
+        // A model whose view is gone is linked again from its blobs.
+        let files = missing.iter().flat_map(|record| &record.files);
+        used.extend(files.filter_map(|file| blob_of(file.sha256.as_ref()?)));
+        self.stock.pinned = pinned.iter().filter_map(blob_of).collect();
         let is_needed = self.store.has_turn()?;
         for (path, &place) in self.blobs.iter().filter(|(_, place)| !used.contains(place)) {
             self.stock.leftovers.push(Leftover {
@@ -261,17 +271,9 @@ impl<'a> Census<'a> {
         self.stock.units.iter_mut().for_each(|unit| with_stamps(&mut unit.pieces));
         let orphans = self.stock.leftovers.iter_mut().filter(|left| left.kind == LeftoverKind::Blob);
         orphans.for_each(|left| with_stamps(&mut left.pieces));
-        self.stock.pinned = pinned
-            .iter()
-            .filter_map(|sha256| self.blobs.get(&self.store.blob_path(sha256)).copied())
-            .collect();
         for (piece, (seen, has)) in self.stock.pieces.iter_mut().zip(&self.links) {
             piece.is_ours = seen >= has;
         }
-        let roots: HashSet<_> = self.stock.units.iter().map(|unit| &unit.root).collect();
-        let missing = self.recorded.iter().filter(|(root, _)| !roots.contains(root));
-        self.stock.missing =
-            missing.flat_map(|(_, records)| records.iter().map(|record| record.id.clone())).collect();
         self.stock.units.sort_by(|a, b| a.root.cmp(&b.root));
         self.stock.leftovers.sort_by(|a, b| a.path.cmp(&b.path));
         self.stock.promised_bytes = self.store.promised()?;

@@ -318,7 +318,10 @@ impl Plan {
             ids.iter().map(|id| (id.clone(), reason.to_owned())).collect::<Vec<_>>()
         };
         let local = because(&stock.local, "yours: not in the store");
-        let missing = because(&stock.missing, "nothing to free: its files are gone; `doctor` says more");
+        let missing = because(
+            &stock.missing,
+            "its files are gone: `ensure` brings them back, and `remove` gives them up",
+        );
         let stored = kept.into_iter().flat_map(|(unit, reason)| because(&unit.ids, &reason));
         self.kept =
             local.into_iter().chain(missing).chain(stored).map(|(id, reason)| Kept { id, reason }).collect();

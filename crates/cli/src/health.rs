@@ -44,6 +44,7 @@ pub(crate) struct Problem {
     mended: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    harmless: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,7 +75,8 @@ struct HubSetting {
 
 impl From<Finding> for Problem {
     fn from(finding: Finding) -> Self {
-        Self { what: finding.problem, mended: finding.mended, hint: finding.hint }
+        let Finding { problem, mended, hint, is_harmless, .. } = finding;
+        Self { what: problem, mended, hint, harmless: is_harmless }
     }
 }
 
@@ -103,7 +105,7 @@ impl Health {
     }
 
     pub(crate) fn is_sound(&self) -> bool {
-        self.findings.iter().all(|finding| finding.mended.is_some())
+        self.findings.iter().all(|finding| finding.mended.is_some() || finding.harmless)
     }
 
     pub(crate) fn text(&self) -> String {
@@ -112,7 +114,8 @@ impl Health {
             text
         });
         for finding in &self.findings {
-            let _ = writeln!(text, "- {}", finding.what);
+            let harmless = if finding.harmless { " (harmless)" } else { "" };
+            let _ = writeln!(text, "- {}{harmless}", finding.what);
             let next = finding.mended.as_ref().or(finding.hint.as_ref());
             let _ = next.map(|next| writeln!(text, "  {next}"));
         }

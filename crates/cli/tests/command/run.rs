@@ -58,6 +58,21 @@ fn the_program_knows_its_model_and_ends_as_it_ends() {
 }
 
 #[test]
+fn an_engine_that_ended_is_no_harm() {
+    let bench = bench();
+    assert_eq!(bench.run(&["run", "a.gguf", "-q", "--", "true"]).status, 0);
+    let looked = bench.run(&["doctor", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&looked.stdout).unwrap();
+    assert_eq!(looked.status, 0, "{found}");
+    assert_eq!(
+        (found["findings"].as_array().unwrap().len(), &found["findings"][0]["harmless"]),
+        (1, &true.into())
+    );
+    assert_eq!(bench.run(&["doctor", "--fix"]).status, 0);
+    assert_eq!(bench.json(&["doctor"])["findings"].as_array().unwrap().len(), 0);
+}
+
+#[test]
 fn the_engine_is_this_very_process() {
     let bench = bench();
     let mut command = bench.command();
