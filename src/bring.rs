@@ -147,10 +147,8 @@ impl ModelProvisioner {
             Err(error) => error.to_string(),
         };
         let linked = self.stage_blobs(reference, record).await?;
-        match &linked {
-            Some(_) => tracing::warn!("`{reference}` is linked again: {lost}"),
-            None => tracing::warn!("`{reference}` has to be fetched again: {lost}"),
-        }
+        let what = if linked.is_some() { "is linked again" } else { "has to be fetched again" };
+        tracing::warn!("`{reference}` {what}: {lost}");
         Ok(linked)
     }
 
