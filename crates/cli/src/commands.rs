@@ -44,7 +44,7 @@ pub(crate) async fn perform(args: Args, output: Output) -> Result<Next, Failure>
     let Args { common, command } = args;
     let done = match command {
         Command::Ensure(args) => ensure(&common, args, output).await,
-        Command::Run(args) => return run::prepare(&common, args, output).await,
+        Command::Run(args) => return Box::pin(run::prepare(&common, args, output)).await,
         Command::Plan { references, demand, hub } if demand.is_asked() => {
             inspect::variants(&common, &references, demand, &hub, output).await
         }
