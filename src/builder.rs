@@ -197,7 +197,9 @@ fn rebuild(cache: &Cache, store: &Store, catalog: &dyn CatalogStore) -> Result<(
         tracing::debug!("what was left of unfinished work stays: {error}");
     }
     if !views.is_empty() {
-        tracing::warn!("the catalog was lost, and the records of local models with it");
+        tracing::warn!(
+            "the catalog was lost, and with it the records of local models and which of the others were retired"
+        );
     }
     // Of several commits of one reference, the newest is current; the others were retired by a refresh.
     let mut records: Vec<_> = views.into_iter().map(|view| view.record).collect();
