@@ -167,7 +167,10 @@ impl OneOf {
         }
         let fit = &self.fit;
         let needs = match (fit.total_bytes, fit.weights_bytes, &fit.reason) {
-            (Some(bytes), ..) => format!(": needs {}{}", HumanBytes(bytes), of_context(fit, " for")),
+            (Some(bytes), _, reason) => {
+                let why = reason.as_deref().map(|reason| format!("; {}", line(reason))).unwrap_or_default();
+                format!(": needs {}{}{}{why}", at_most(fit), HumanBytes(bytes), of_context(fit, " for"))
+            }
             (None, Some(bytes), _) if fit.fits == Some(false) => {
                 format!(": its weights alone need {}", HumanBytes(bytes))
             }
@@ -237,7 +240,8 @@ fn needs(fit: &Fit, demand: &Demand) -> String {
         return format!("unknown{}", reason.unwrap_or_default());
     };
     let sequences = counted(demand.parallel, "sequence");
-    format!("{} for {sequences}{}, in {}", HumanBytes(total), of_context(fit, " of"), demand.cache)
+    let context = of_context(fit, " of");
+    format!("{}{} for {sequences}{context}, in {}", at_most(fit), HumanBytes(total), demand.cache)
 }
 
 fn fits(fit: &Fit, vram_bytes: u64) -> String {
@@ -248,8 +252,16 @@ fn fits(fit: &Fit, vram_bytes: u64) -> String {
         Some(true) => format!("yes, in {there}{up_to}"),
         Some(false) if fit.total_bytes.is_none() => format!("no, its weights alone are more than {there}"),
         Some(false) => format!("no, not in {there}{up_to}"),
-        None => format!("unknown, in {there}"),
+        None => {
+            let open = fit.reason.as_deref().filter(|_| fit.total_bytes.is_some());
+            let open = open.map(|reason| format!(": {}", line(reason))).unwrap_or_default();
+            format!("unknown, in {there}{open}")
+        }
     }
+}
+
+fn at_most(fit: &Fit) -> &'static str {
+    if fit.at_most { "at most " } else { "" }
 }
 
 fn of_context(fit: &Fit, of: &str) -> String {

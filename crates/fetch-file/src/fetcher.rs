@@ -98,19 +98,31 @@ fn list_folder(reference: ModelRef, folder: &Path) -> Result<Manifest, FetchErro
     Ok(manifest(reference, files, Entry::Folder)?.with_projector(projector))
 }
 
-/// Makes sure that every set of shards in a folder is complete.
+/// Makes sure that every set of shards in a folder is complete. What an index lists is judged by it, and not by names.
 fn check_shards(folder: &Path, names: &[(RelativePath, u64)]) -> Result<(), FetchError> {
     let present: HashSet<_> = names.iter().map(|(path, _)| path.as_str()).collect();
+    let is_index = |path: &&RelativePath| path.as_str().ends_with(".safetensors.index.json");
+    let indexed: HashSet<_> = names.iter().map(|(path, _)| path).filter(is_index).map(above).collect();
     for (path, _) in names {
         let Some(shard) = ShardName::parse(path.file_name()) else { continue };
-        let above = path.as_str().strip_suffix(path.file_name()).unwrap_or_default();
-        let siblings = (1..=shard.count()).map(|number| format!("{above}{}", shard.sibling(number)));
-        if let Some(missing) = siblings.into_iter().find(|sibling| !present.contains(sibling.as_str())) {
+        let above = above(path);
+        if path.as_str().ends_with(".safetensors") && indexed.contains(above) {
+            continue;
+        }
+        // The first answers for all, and each other one for the first.
+        let looked_for = if shard.number() == 1 { shard.count() } else { 1 };
+        let mut siblings = (1..=looked_for).map(|number| format!("{above}{}", shard.sibling(number)));
+        if let Some(missing) = siblings.find(|sibling| !present.contains(sibling.as_str())) {
             let message = format!("missing shard `{}`, of {}", folder.join(missing).display(), shard.count());
             return Err(FetchError::new(FetchErrorKind::MissingShard, message));
         }
     }
     Ok(())
+}
+
+/// The folder of a path, with its slash.
+fn above(path: &RelativePath) -> &str {
+    path.as_str().strip_suffix(path.file_name()).unwrap_or_default()
 }
 
 /// A multimodal projector, as llama.cpp's converter names it.

@@ -31,12 +31,16 @@ pub(crate) struct Choice {
 }
 
 /// Names that an engine loads beside the weights, in a Transformers repository.
-const SIDE_FILES: [&str; 15] = [
+const SIDE_FILES: [&str; 22] = [
     "config.json",
+    "adapter_config.json",
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tekken.json",
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.json",
@@ -47,6 +51,9 @@ const SIDE_FILES: [&str; 15] = [
     "processor_config.json",
     "video_preprocessor_config.json",
     "quantize_config.json",
+    "quant_config.json",
+    "hf_quant_config.json",
+    "normalizer.json",
 ];
 
 /// Chooses the files of a target. `repo` is for messages.
@@ -109,16 +116,16 @@ fn one_quantization(repo: &str, quantization: &str, tree: &[TreeFile]) -> Result
 }
 
 fn whole(repo: &str, tree: Vec<TreeFile>) -> Result<Choice, FetchError> {
-    let has = |ending: &str| tree.iter().any(|file| file.path.as_str().ends_with(ending));
-    if has(".safetensors") {
-        let files: Vec<_> = tree.into_iter().filter(|file| is_loaded(file.path.as_str())).collect();
-        return Ok(Choice { files, entry: Entry::Folder, projector: None });
+    let loaded: Vec<_> = tree.iter().filter(|file| is_loaded(file.path.as_str())).cloned().collect();
+    if loaded.iter().any(|file| file.path.as_str().ends_with(".safetensors")) {
+        return Ok(Choice { files: loaded, entry: Entry::Folder, projector: None });
     }
     let models = models(&tree);
     match models.len() {
         0 => {
-            let message =
-                format!("`{repo}` has no weights that are taken by themselves: no safetensors and no GGUF");
+            let message = format!(
+                "`{repo}` has no weights that are taken by themselves: no safetensors at its top, and no GGUF"
+            );
             Err(FetchError::new(FetchErrorKind::NotFound, message).with_hint("name files with `--include`"))
         }
         1 => {

@@ -61,8 +61,11 @@ pub fn inspect_model(model: &dyn ModelSource) -> Result<Inspection> {
         repository.unwrap_or_else(|| nothing("it has no file of weights that is known here"))
     } else {
         let notes = ggufs.iter().flat_map(|model| model.notes.clone()).collect();
+        // Of several projectors an engine takes one.
+        let projectors = ggufs.iter().filter(|model| model.is_projector());
+        let projector_bytes = projectors.filter_map(|model| model.info.weights_bytes()).max().unwrap_or(0);
         let main = main_model(model, ggufs);
-        let mut found = main.map_or_else(several, GgufModel::into_inspection);
+        let mut found = main.map_or_else(several, |main| main.into_inspection(projector_bytes));
         found.notes = notes;
         found
     };
@@ -99,6 +102,7 @@ struct GgufModel {
     kind: Option<String>,
     info: ModelInfo,
     layers: Result<Vec<KvLayer>, String>,
+    has_untold_windows: bool,
     notes: Vec<String>,
 }
 
@@ -185,6 +189,7 @@ impl GgufModel {
                 kind: header.text("general.type").map(str::to_owned),
                 info: gguf::describe(&header),
                 layers: gguf::memory(&header),
+                has_untold_windows: gguf::has_untold_windows(&header),
                 notes: Vec::new(),
             });
             gguf::add_types(&header, &mut found.info.tensor_types);
@@ -201,15 +206,22 @@ impl GgufModel {
 
     /// Whether it is what goes along with a model: a projector, an importance matrix, an adapter.
     fn is_companion(&self) -> bool {
-        let kind = self.kind.as_deref();
-        matches!(kind, Some("mmproj" | "imatrix" | "adapter"))
-            || self.info.facts.architecture.as_deref() == Some("clip")
+        self.is_projector()
+            || matches!(self.kind.as_deref(), Some("imatrix" | "adapter"))
             || is_companion(self.path.file_name())
     }
 
-    fn into_inspection(self) -> Inspection {
-        let Self { mut info, layers, notes, .. } = self;
-        let memory = MemoryEstimate::new(info.weights_bytes(), layers, info.facts.ctx_max);
+    fn is_projector(&self) -> bool {
+        self.kind.as_deref() == Some("mmproj") || self.info.facts.architecture.as_deref() == Some("clip")
+    }
+
+    /// What it tells, and needs together with a projector of so many bytes.
+    fn into_inspection(self, projector_bytes: u64) -> Inspection {
+        let projector_bytes = if self.is_projector() { 0 } else { projector_bytes };
+        let Self { mut info, layers, has_untold_windows, notes, .. } = self;
+        let weights_bytes = info.weights_bytes().and_then(|bytes| bytes.checked_add(projector_bytes));
+        let memory =
+            MemoryEstimate::new(weights_bytes, layers, info.facts.ctx_max).at_most(has_untold_windows);
         info.facts.memory = memory.summary();
         Inspection { info, memory, notes }
     }

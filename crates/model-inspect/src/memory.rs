@@ -22,6 +22,7 @@ const LONGEST_CTX: u64 = 1 << 32;
 /// Why a sum is not known.
 const UNKNOWN_WEIGHTS: &str = "it has no tensors, or some of a type whose size is not known here";
 const NO_CONTEXT: &str = "the model names no longest context, and none is given";
+const AT_MOST: &str = "it may need less: some of its layers have a window, and which ones is not told";
 const TOO_MANY: &str = "it is more than can be counted";
 
 /// How keys and values are kept.
@@ -167,13 +168,15 @@ pub struct Fit {
     /// Both together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_bytes: Option<u64>,
+    /// Whether that is the most that it can be, and it may be less.
+    pub at_most: bool,
     /// Whether there is memory for that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fits: Option<bool>,
     /// The longest context of each sequence that fits, and that the model was made for; zero where none does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub largest_ctx: Option<u64>,
-    /// Why it is not known what is needed.
+    /// Why it is not known what is needed, or whether it fits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -185,6 +188,7 @@ pub struct MemoryEstimate {
     layers: Option<Vec<KvLayer>>,
     kv_unknown: Option<String>,
     ctx_max: Option<u64>,
+    at_most: bool,
 }
 
 impl MemoryEstimate {
@@ -201,7 +205,14 @@ impl MemoryEstimate {
             Ok(layers) => (Some(layers), None),
             Err(reason) => (None, Some(reason)),
         };
-        Self { weights_bytes, layers, kv_unknown, ctx_max }
+        Self { weights_bytes, layers, kv_unknown, ctx_max, at_most: false }
+    }
+
+    /// The same, where some layers may keep less than is told: a window is known of, and not which of them have it.
+    #[must_use]
+    pub fn at_most(mut self, at_most: bool) -> Self {
+        self.at_most = at_most && self.layers.is_some();
+        self
     }
 
     /// The bytes of all tensors.
@@ -238,11 +249,12 @@ impl MemoryEstimate {
         let total = self.total(ctx, demand);
         let total_bytes = total.as_ref().ok().copied();
         // Too many weights are too many, whatever else is not known.
-        let least = total_bytes.or(weights_bytes);
+        let least = if self.at_most { weights_bytes } else { total_bytes.or(weights_bytes) };
         let fits = demand.vram_bytes.and_then(|vram| match least {
             Some(bytes) if bytes > vram => Some(false),
-            _ => total_bytes.map(|_| true),
+            _ => total_bytes.filter(|bytes| *bytes <= vram).map(|_| true),
         });
+        let is_open = demand.vram_bytes.is_some() && fits.is_none();
         Fit {
             ctx,
             ctx_max,
@@ -250,9 +262,10 @@ impl MemoryEstimate {
             weights_bytes,
             kv_bytes,
             total_bytes,
+            at_most: self.at_most,
             fits,
             largest_ctx: demand.vram_bytes.and_then(|vram| self.largest_ctx(vram, demand)),
-            reason: total.err(),
+            reason: total.err().or_else(|| is_open.then(|| AT_MOST.to_owned())),
         }
     }
 

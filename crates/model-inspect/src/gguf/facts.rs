@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use provisioner_core::Format;
 
-use super::{Header, Value, ValueKind, file_type_name};
+use super::{Array, Header, Value, ValueKind, file_type_name};
 use crate::{KvLayer, ModelInfo, RopeScaling, TypeShare, error::quoted};
 
 /// More layers than this are no model's, and are not counted one by one.
@@ -27,6 +27,19 @@ const OTHER_CACHES: [(&str, &str); 11] = [
     ("attention.indexer.", "it keeps an index beside its keys and values"),
     ("decoder_", "it has an encoder"),
     ("full_attention_interval", "it has recurrent layers"),
+];
+
+/// Architectures that read a text and do not write on, and whose headers need not say so.
+const ENCODERS: [&str; 9] = [
+    "bert",
+    "nomic-bert",
+    "nomic-bert-moe",
+    "neo-bert",
+    "modern-bert",
+    "jina-bert-v2",
+    "jina-bert-v3",
+    "gemma-embedding",
+    "t5encoder",
 ];
 
 /// The keys of a header that stand below its architecture.
@@ -186,7 +199,8 @@ pub(crate) fn memory(header: &Header) -> Result<Vec<KvLayer>, String> {
             return Err(reason.to_owned());
         }
     }
-    if hyper.value("attention.causal").and_then(Value::as_bool) == Some(false) {
+    let reads = ENCODERS.contains(&architecture);
+    if reads || hyper.value("attention.causal").and_then(Value::as_bool) == Some(false) {
         return Err("it is no model that writes on from a text".to_owned());
     }
     let missing =
@@ -229,19 +243,42 @@ fn kv_layer(hyper: &Hyper, windows: &Windows, layer: usize) -> Option<KvLayer> {
     Some(KvLayer { heads, key_length, value_length, window })
 }
 
+/// Whether the header tells of a window, and not which layers have one.
+pub(crate) fn has_untold_windows(header: &Header) -> bool {
+    let Some(architecture) = header.text("general.architecture") else { return false };
+    let hyper = Hyper { header, architecture };
+    let windows = Windows::of(&hyper);
+    windows.tokens.is_some() && windows.pattern.is_none()
+}
+
 /// Which layers look only at the last tokens. A header that tells of a window and not which layers have one is read as
 /// if none had, so that the estimate is never too low.
 struct Windows<'a> {
     tokens: Option<u64>,
-    pattern: Option<&'a Value>,
+    pattern: Option<Pattern<'a>>,
+}
+
+enum Pattern<'a> {
+    Each(&'a Array),
+    /// One layer of so many sees everything, the last of them.
+    LastOf(u64),
+    /// One layer of so many sees everything; the first of them, as that is never too low.
+    FirstOf(u64),
 }
 
 impl<'a> Windows<'a> {
     fn of(hyper: &'a Hyper) -> Self {
-        Self {
-            tokens: hyper.count("attention.sliding_window"),
-            pattern: hyper.value("attention.sliding_window_pattern"),
-        }
+        let pattern = match hyper.value("attention.sliding_window_pattern") {
+            Some(Value::Array(array)) => Some(Pattern::Each(array)),
+            Some(value) => value.as_u64().map(Pattern::FirstOf),
+            // The pattern is the architecture's own (llama.cpp, `set_swa_pattern`).
+            None => match hyper.architecture {
+                "gemma2" => Some(Pattern::LastOf(2)),
+                "gemma3" => Some(Pattern::LastOf(6)),
+                _ => None,
+            },
+        };
+        Self { tokens: hyper.count("attention.sliding_window"), pattern }
     }
 
     fn is_told(&self) -> bool {
@@ -249,13 +286,12 @@ impl<'a> Windows<'a> {
     }
 
     fn of_layer(&self, layer: usize) -> Option<u64> {
-        let has_window = match self.pattern? {
-            Value::Array(array) => array.item(layer)?.as_bool()?,
-            // One layer of so many sees everything; the first of them, as that is never too low.
-            value => match value.as_u64()? {
-                0 => true,
-                every => u64::try_from(layer).ok()? % every != 0,
-            },
+        let place = u64::try_from(layer).ok()?;
+        let has_window = match *self.pattern.as_ref()? {
+            Pattern::Each(array) => array.item(layer)?.as_bool()?,
+            Pattern::LastOf(every) => (place + 1) % every != 0,
+            Pattern::FirstOf(0) => true,
+            Pattern::FirstOf(every) => place % every != 0,
         };
         self.tokens.filter(|_| has_window)
     }

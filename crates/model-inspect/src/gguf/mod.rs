@@ -19,7 +19,7 @@ mod tensor;
 mod tensor_type;
 mod value;
 
-pub(crate) use facts::{add_types, describe, memory, notes};
+pub(crate) use facts::{add_types, describe, has_untold_windows, memory, notes};
 pub use file_type::file_type_name;
 pub use header::Header;
 pub(crate) use header::is_beginning;

@@ -14,7 +14,7 @@ const MAX_LAYERS: u64 = 1024;
 const TEXT_PARTS: [&str; 3] = ["text_config", "llm_config", "language_config"];
 
 /// Keys of models that keep something else than one key and one value for each token.
-const OTHER_CACHES: [(&str, &str); 12] = [
+const OTHER_CACHES: [(&str, &str); 25] = [
     ("kv_lora_rank", "its keys and values are compressed (MLA)"),
     ("index_topk", "it keeps an index beside its keys and values"),
     ("state_size", "it has recurrent layers"),
@@ -27,7 +27,26 @@ const OTHER_CACHES: [(&str, &str); 12] = [
     ("rescale_every", "it has recurrent layers"),
     ("conv_L_cache", "it has recurrent layers"),
     ("lru_width", "it has recurrent layers"),
+    ("attn_type_list", "it has recurrent layers"),
+    ("attn_config", OWN_KEYS),
+    ("block_configs", OWN_KEYS),
+    ("num_key_value_heads_per_layer", OWN_KEYS),
+    ("num_global_key_value_heads", OWN_KEYS),
+    ("global_head_dim", OWN_KEYS),
+    ("hybrid_layer_pattern", OWN_KEYS),
+    ("swa_num_key_value_heads", OWN_KEYS),
+    ("swa_head_dim", OWN_KEYS),
+    ("use_cla", OWN_KEYS),
+    ("cla_share_factor", OWN_KEYS),
+    ("kv_sharing_factor", OWN_KEYS),
+    ("retention_heads", OWN_KEYS),
 ];
+
+/// Of layers that differ, in a way that is their model's own.
+const OWN_KEYS: &str = "its layers differ in what they keep, in a way that is not known here";
+
+/// Parts of the types of models that keep a state, and no keys and values.
+const RECURRENT: [&str; 4] = ["rwkv", "retnet", "mamba", "xlstm"];
 
 /// A model's config, as Transformers writes it.
 #[derive(Clone, Debug)]
@@ -62,6 +81,10 @@ impl Config {
         self.get(key)?.as_str().map(str::to_owned)
     }
 
+    fn model_type(&self) -> &str {
+        self.get("model_type").and_then(Value::as_str).unwrap_or_default()
+    }
+
     fn layers(&self) -> Option<u64> {
         self.count(&["num_hidden_layers", "n_layer", "n_layers", "num_layers"])
     }
@@ -76,6 +99,9 @@ impl Config {
         if is("multi_query") && !is("new_decoder_architecture") {
             // Falcon's and GPTBigCode's way to say one, whatever else Falcon's says.
             Some(1)
+        } else if is("multi_query_attention") {
+            // ChatGLM's.
+            self.count(&["multi_query_group_num"])
         } else if keys.iter().any(|key| self.get(key).is_some()) {
             self.count(&keys)
         } else {
@@ -90,8 +116,13 @@ impl Config {
     /// The width of a head: as it is told, or its share of the whole width. What does not divide is not known, for it is the
     /// width of none.
     fn head_width(&self) -> Option<u64> {
-        if self.get("head_dim").is_some() {
-            return self.count(&["head_dim"]);
+        let keys = ["head_dim", "kv_channels"];
+        if keys.iter().any(|key| self.get(key).is_some()) {
+            return self.count(&keys);
+        }
+        // A Gemma that does not tell has the width of its class, and no share of another.
+        if self.model_type().starts_with("gemma") {
+            return None;
         }
         let (width, heads) = (self.width()?, self.heads()?);
         width.is_multiple_of(heads).then_some(width / heads)
@@ -99,6 +130,11 @@ impl Config {
 
     fn value_width(&self) -> Option<u64> {
         if self.get("v_head_dim").is_some() { self.count(&["v_head_dim"]) } else { self.head_width() }
+    }
+
+    /// Whether there is a window, and it is not told which layers have it.
+    pub(super) fn has_untold_windows(&self) -> bool {
+        self.window().is_some() && self.get("layer_types").is_none()
     }
 
     /// The window, where some layers may have one.
@@ -167,7 +203,7 @@ impl Config {
         let Some(RopeScaling { kind: Some(kind), factor: Some(factor), original_ctx }) = scaling else {
             return Some(told);
         };
-        let is_gemma = self.text("model_type").is_some_and(|kind| kind.contains("gemma3"));
+        let is_gemma = self.model_type().contains("gemma3");
         if ["longrope", "su", "llama3", "mrope"].contains(&kind.as_str()) || is_gemma {
             return Some(told);
         }
@@ -176,8 +212,12 @@ impl Config {
     }
 
     fn quantizer(&self) -> Option<Quantizer> {
-        let config = self.get("quantization_config").or_else(|| self.get("compression_config"))?;
-        let method = config.get("quant_method").and_then(Value::as_str).unwrap_or("unknown").to_owned();
+        let config = self.get("quantization_config").or_else(|| self.get("compression_config"));
+        // MLX has its own key, and names no method.
+        let (config, unnamed) = config
+            .map(|config| (config, "unknown"))
+            .or(self.get("quantization").map(|config| (config, "mlx")))?;
+        let method = config.get("quant_method").and_then(Value::as_str).unwrap_or(unnamed).to_owned();
         let is = |key: &str| config.get(key).and_then(Value::as_bool) == Some(true);
         let bits = config.get("bits").or_else(|| config.get("w_bit")).and_then(Value::as_u64);
         let bits = bits.or(is("load_in_4bit").then_some(4)).or(is("load_in_8bit").then_some(8));
@@ -218,6 +258,9 @@ impl Config {
         if let Some((_, reason)) = OTHER_CACHES.iter().find(|(key, _)| self.get(key).is_some()) {
             return Err((*reason).to_owned());
         }
+        if RECURRENT.iter().any(|part| self.model_type().contains(part)) {
+            return Err("it has recurrent layers".to_owned());
+        }
         let writes_on = |name: &str| {
             ["ForCausalLM", "ForConditionalGeneration", "LMHeadModel"].iter().any(|end| name.ends_with(end))
         };
@@ -228,6 +271,10 @@ impl Config {
         let missing = |what: &str| format!("its config does not tell {what}");
         let layers =
             self.layers().filter(|layers| *layers <= MAX_LAYERS).ok_or_else(|| missing("its layers"))?;
+        // The last ones of these look at what others keep.
+        let shared = self.count(&["num_kv_shared_layers"]).unwrap_or(0);
+        let layers =
+            layers.checked_sub(shared).filter(|own| *own > 0).ok_or_else(|| missing("its layers"))?;
         // Each head of keys and values serves as many of all heads.
         let divides = |heads: &u64| self.heads().is_none_or(|all| all.is_multiple_of(*heads));
         let heads = self.kv_heads().filter(divides).ok_or_else(|| missing("its heads"))?;

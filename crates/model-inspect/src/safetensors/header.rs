@@ -25,6 +25,7 @@ const LENGTH_BYTES: u64 = 8;
 #[derive(Clone, Debug)]
 pub struct Header {
     checked: Metadata,
+    length: u64,
 }
 
 /// A tensor, as the header tells of it.
@@ -66,6 +67,7 @@ impl Header {
     }
 
     fn parse(json: Vec<u8>, data_bytes: u64) -> Result<Self> {
+        let length = json.len() as u64;
         let unsound = |reason: String| Error::unsound_at(LENGTH_BYTES, reason);
         if json.first() != Some(&b'{') {
             return Err(unsound("is no safetensors: its header does not begin with `{`".to_owned()));
@@ -86,7 +88,12 @@ impl Header {
             let reason = format!("its tensors have {tensor_bytes} bytes, and {data_bytes} are there: {why}");
             return Err(Error::unsound(reason));
         }
-        Ok(Self { checked })
+        Ok(Self { checked, length })
+    }
+
+    /// How many bytes it takes in its file, without its own length.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
     }
 
     /// The names of the tensors, in the order of their data.

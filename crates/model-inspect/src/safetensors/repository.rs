@@ -6,7 +6,7 @@ use provisioner_core::{Format, RelativePath, reference::ShardName};
 
 use super::{Config, Header, Index};
 use crate::{
-    Error, Inspection, MemoryEstimate, ModelInfo, ModelSource, Result,
+    Error, Inspection, MemoryEstimate, ModelInfo, ModelSource, Quantizer, Result,
     error::quoted,
     inspect::{complete_set, find, is_named, open, siblings},
     window::read_whole,
@@ -15,6 +15,8 @@ use crate::{
 const INDEX_ENDING: &str = ".safetensors.index.json";
 /// The index of the largest models known has some 30 MB.
 const MAX_INDEX_BYTES: u64 = 128 << 20;
+/// The headers of a model together, which are held at once. Those of the largest models known have some 30 MB.
+const MAX_HEADERS_BYTES: u64 = 200_000_000;
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
 
 const TOKENIZER_FILES: [&str; 9] = [
@@ -29,41 +31,98 @@ const TOKENIZER_FILES: [&str; 9] = [
     "special_tokens_map.json",
 ];
 
+/// Files that say what made weights smaller, and the method that writes them.
+const QUANTIZER_FILES: [(&str, &str); 3] =
+    [("quantize_config.json", "gptq"), ("quant_config.json", "awq"), ("hf_quant_config.json", "modelopt")];
+
+/// The header of each file, by its path.
+type Headers<'a> = BTreeMap<&'a str, Header>;
+
 /// What a repository with safetensors tells. `None` where there are none, and no index of any.
 pub(crate) fn inspect_repository(model: &dyn ModelSource) -> Result<Option<Inspection>> {
-    let mut headers = BTreeMap::new();
-    for file in model.files().iter().filter(|file| is_named(file, Format::Safetensors)) {
-        if let Some(shard) = ShardName::parse(file.path.file_name()).filter(|_| !model.is_selection()) {
-            complete_set(model, &file.path, &shard)?;
-        }
-        let header = Header::read(&mut open(model, &file.path)?);
-        headers.insert(file.path.as_str(), header.map_err(|error| error.in_file(file.path.as_str()))?);
-    }
+    let headers = read_headers(model)?;
     check_shards(&headers)?;
-    let mut main = None;
+    let mut indexed = BTreeSet::new();
+    let (mut main, mut notes) = (None, Vec::new());
     for file in model.files().iter().filter(|file| file.path.as_str().ends_with(INDEX_ENDING)) {
-        let files = check_index(model, &file.path, &headers)?;
-        if file.path.as_str() == "model.safetensors.index.json" {
+        let path = file.path.as_str();
+        let index = read_index(model, &file.path)?;
+        if is_passed_over(path, &index, &headers) {
+            notes.push(format!(
+                "{} names none of the files that are there, and is left out, as engines do",
+                quoted(path)
+            ));
+            continue;
+        }
+        let files = check_index(model, path, &index, &headers).map_err(|error| error.in_file(path))?;
+        indexed.extend(files.iter().filter_map(|path| set_of(path)));
+        if path == "model.safetensors.index.json" {
             main = Some(files);
         }
     }
+    check_sets(model, &headers, &indexed)?;
     if headers.is_empty() {
         return Ok(None);
     }
     let weights = main.or_else(|| main_weights(model, &headers));
-    describe(model, &headers, weights).map(Some)
+    let mut found = describe(model, &headers, weights)?;
+    found.notes.extend(notes);
+    Ok(Some(found))
+}
+
+/// The headers of all files of safetensors, by their paths.
+fn read_headers(model: &dyn ModelSource) -> Result<Headers<'_>> {
+    let (mut headers, mut total_bytes) = (BTreeMap::new(), 0u64);
+    for file in model.files().iter().filter(|file| is_named(file, Format::Safetensors)) {
+        let path = file.path.as_str();
+        let header = Header::read(&mut open(model, &file.path)?).map_err(|error| error.in_file(path))?;
+        total_bytes += header.length();
+        if total_bytes > MAX_HEADERS_BYTES {
+            let reason = format!(
+                "its header and those before it have {total_bytes} bytes, and {MAX_HEADERS_BYTES} are the most"
+            );
+            return Err(Error::unsound(reason).in_file(path));
+        }
+        headers.insert(path, header);
+    }
+    Ok(headers)
+}
+
+fn read_index(model: &dyn ModelSource, path: &RelativePath) -> Result<Index> {
+    let bytes = read_whole(&mut open(model, path)?, MAX_INDEX_BYTES);
+    bytes.and_then(|bytes| Index::parse(&bytes)).map_err(|error| error.in_file(path.as_str()))
+}
+
+/// Whether an index is of other weights than those that are there: engines look for one file first, and take it.
+fn is_passed_over(path: &str, index: &Index, headers: &Headers<'_>) -> bool {
+    let folder = folder_of(path);
+    let is_there = |name: &str| headers.contains_key(format!("{folder}{name}").as_str());
+    let whole = path.strip_suffix(".index.json").unwrap_or_default();
+    headers.contains_key(whole) && !index.files().into_iter().any(is_there)
+}
+
+/// Checks that each set of shards is whole, but for those of which an index says what they are: its word counts, and not the
+/// number in their names.
+fn check_sets(model: &dyn ModelSource, headers: &Headers<'_>, indexed: &BTreeSet<String>) -> Result<()> {
+    let is_judged =
+        |path: &&str| !model.is_selection() && set_of(path).is_some_and(|set| !indexed.contains(&set));
+    for path in headers.keys().copied().filter(is_judged) {
+        let path = RelativePath::new(path).map_err(|error| Error::unsound(error.to_string()))?;
+        if let Some(shard) = ShardName::parse(path.file_name()) {
+            complete_set(model, &path, &shard)?;
+        }
+    }
+    Ok(())
 }
 
 /// Checks an index against the files beside it, and returns these.
 fn check_index(
     model: &dyn ModelSource,
-    path: &RelativePath,
-    headers: &BTreeMap<&str, Header>,
+    path: &str,
+    index: &Index,
+    headers: &Headers<'_>,
 ) -> Result<BTreeSet<String>> {
-    let in_file = |error: Error| error.in_file(path.as_str());
-    let bytes = read_whole(&mut open(model, path)?, MAX_INDEX_BYTES).map_err(in_file)?;
-    let index = Index::parse(&bytes).map_err(in_file)?;
-    let folder = path.as_str().strip_suffix(path.file_name()).unwrap_or_default();
+    let folder = folder_of(path);
     let mut named = BTreeMap::new();
     let mut files = BTreeSet::new();
     for name in index.files() {
@@ -74,16 +133,16 @@ fn check_index(
                 files.insert(whole);
             }
             None if model.is_selection() => {}
-            None => return Err(in_file(not_there(name))),
+            None => return Err(not_there(name)),
         }
     }
-    index.check(&named).map_err(in_file)?;
+    index.check(&named)?;
     match unnamed_shard(&files, headers).filter(|_| !model.is_selection()) {
         None => Ok(files),
         Some(path) => {
             let path = quoted(path);
             let reason = format!("does not name {path}, a shard of the same set as one that it names");
-            Err(in_file(Error::unsound(reason)))
+            Err(Error::unsound(reason))
         }
     }
 }
@@ -99,7 +158,7 @@ fn not_there(name: &str) -> Error {
 
 /// A shard that is left out of those that an index names, of which it names others. Files of no set, and sets of which it
 /// names none, belong to something else.
-fn unnamed_shard<'a>(named: &BTreeSet<String>, headers: &BTreeMap<&'a str, Header>) -> Option<&'a str> {
+fn unnamed_shard<'a>(named: &BTreeSet<String>, headers: &Headers<'a>) -> Option<&'a str> {
     let sets: BTreeSet<_> = named.iter().filter_map(|path| set_of(path)).collect();
     let is_left_out =
         |path: &&str| !named.contains(*path) && set_of(path).is_some_and(|set| sets.contains(&set));
@@ -107,7 +166,7 @@ fn unnamed_shard<'a>(named: &BTreeSet<String>, headers: &BTreeMap<&'a str, Heade
 }
 
 /// Checks that no tensor is in two shards of one set, for engines differ in which of them they would take.
-fn check_shards(headers: &BTreeMap<&str, Header>) -> Result<()> {
+fn check_shards(headers: &Headers<'_>) -> Result<()> {
     let mut sets: BTreeMap<String, HashMap<String, &str>> = BTreeMap::new();
     for (path, header) in headers {
         let Some(set) = set_of(path) else { continue };
@@ -124,6 +183,11 @@ fn check_shards(headers: &BTreeMap<&str, Header>) -> Result<()> {
     Ok(())
 }
 
+/// The folder of a path, with its slash.
+fn folder_of(path: &str) -> &str {
+    path.rfind('/').map_or("", |slash| path.split_at(slash + 1).0)
+}
+
 /// The set that a file is a shard of: the path of its first shard.
 fn set_of(path: &str) -> Option<String> {
     let name = path.rsplit('/').next()?;
@@ -132,7 +196,7 @@ fn set_of(path: &str) -> Option<String> {
 }
 
 /// The weights of a repository without an index. `None` where there are several.
-fn main_weights(model: &dyn ModelSource, headers: &BTreeMap<&str, Header>) -> Option<BTreeSet<String>> {
+fn main_weights(model: &dyn ModelSource, headers: &Headers<'_>) -> Option<BTreeSet<String>> {
     let of = |path: &str| headers.contains_key(path).then(|| BTreeSet::from([path.to_owned()]));
     if let Some(found) = model.entry().and_then(entry_weights) {
         return Some(found);
@@ -156,7 +220,7 @@ fn entry_weights(path: &RelativePath) -> Option<BTreeSet<String>> {
 
 fn describe(
     model: &dyn ModelSource,
-    headers: &BTreeMap<&str, Header>,
+    headers: &Headers<'_>,
     weights: Option<BTreeSet<String>>,
 ) -> Result<Inspection> {
     let mut info = ModelInfo::unknown(Format::Safetensors, 0);
@@ -165,11 +229,13 @@ fn describe(
         header.add_types(&mut info.tensor_types);
     }
     info.facts.shards = (!weights.is_empty()).then_some(weights.len() as u64);
-    let mut layers = Err("it has no `config.json`".to_owned());
+    let (mut layers, mut has_untold_windows) = (Err("it has no `config.json`".to_owned()), false);
     if let Some(config) = read_config(model, "config.json")? {
         config.describe(&mut info);
         layers = config.kv_layers();
+        has_untold_windows = config.has_untold_windows();
     }
+    info.quantizer = info.quantizer.take().or_else(|| quantizer_beside(model));
     let notes = describe_generation(model, &mut info)?.into_iter().collect();
     describe_tokenizer(model, &mut info)?;
     info.facts.quantization = match &info.quantizer {
@@ -177,13 +243,28 @@ fn describe(
             Some(bits) => format!("{}-{bits}bit", quantizer.method),
             None => quantizer.method.clone(),
         }),
-        None => info.main_type(),
+        None => info.main_type().filter(|kind| !is_packed(kind)),
     };
     // Smaller weights are packed, several in one element, in ways that only their method knows.
-    info.facts.parameter_count = info.elements().filter(|_| info.quantizer.is_none());
+    let is_plain = info.quantizer.is_none() && !info.main_type().is_some_and(|kind| is_packed(&kind));
+    info.facts.parameter_count = info.elements().filter(|_| is_plain);
     let memory = MemoryEstimate::new(info.weights_bytes(), layers, info.facts.ctx_max);
+    let memory = memory.at_most(has_untold_windows);
     info.facts.memory = memory.summary();
     Ok(Inspection { info, memory, notes })
+}
+
+/// What made the weights smaller, where a file beside the config says so.
+fn quantizer_beside(model: &dyn ModelSource) -> Option<Quantizer> {
+    let (name, method) = QUANTIZER_FILES.into_iter().find(|(name, _)| find(model, name).is_some())?;
+    let config = read_config(model, name).ok().flatten();
+    let bits = config.and_then(|config| config.get("bits").or_else(|| config.get("w_bit"))?.as_u64());
+    Some(Quantizer { method: method.to_owned(), bits })
+}
+
+/// Whether weights of this type are words that hold several.
+fn is_packed(kind: &str) -> bool {
+    kind.starts_with(['I', 'U'])
 }
 
 /// Adds the special tokens of `generation_config.json`, or returns what is wrong with it: Transformers and vLLM then go on

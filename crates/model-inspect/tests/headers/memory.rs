@@ -81,6 +81,39 @@ fn windows() {
 }
 
 #[test]
+fn windows_that_are_the_architectures_own() {
+    // What llama.cpp takes for such models: 35.75 MiB, and 98.25 MiB.
+    let bytes = |architecture: &str| {
+        let key = |name: &str| format!("{architecture}.{name}");
+        let raw = Raw::new()
+            .string("general.architecture", architecture)
+            .u32(&key("context_length"), 65_536)
+            .u32(&key("block_count"), 12)
+            .u32(&key("embedding_length"), 64)
+            .u32(&key("attention.head_count"), 4)
+            .u32(&key("attention.head_count_kv"), 2)
+            .u32(&key("attention.key_length"), 32)
+            .u32(&key("attention.value_length"), 32)
+            .u32(&key("attention.sliding_window"), 1024);
+        found(&raw).memory.kv_bytes(65_536, 1, CacheType::F16).unwrap()
+    };
+    assert_eq!(bytes("gemma3"), 143 << 18);
+    assert_eq!(bytes("gemma2"), 393 << 18);
+    assert_eq!(bytes("other"), 192 << 20, "which layers have it is not told");
+}
+
+#[test]
+fn a_projector_is_needed_too() {
+    let model = |name: &'static str, raw: Raw| (name, raw.tensor("t", &[32], 0, 0).data(128).bytes());
+    let projector = || Raw::new().string("general.architecture", "clip").string("general.type", "mmproj");
+    let both = InMemory::new([model("m.gguf", llama()), model("mmproj-x.gguf", projector())]);
+    let weights = |model: &InMemory| inspect_model(model).unwrap().memory.weights_bytes();
+    assert_eq!(weights(&both), Some(256));
+    assert_eq!(inspect_model(&both).unwrap().info.facts.parameter_count, Some(32));
+    assert_eq!(weights(&InMemory::new([model("mmproj-x.gguf", projector())])), Some(128));
+}
+
+#[test]
 fn what_is_not_counted() {
     unknown(&llama().u32("a.ssm.state_size", 16), "recurrent");
     unknown(&llama().u32("a.wkv.head_size", 64), "recurrent");
@@ -89,6 +122,7 @@ fn what_is_not_counted() {
     unknown(&llama().u32("a.attention.indexer.head_count", 1), "index");
     unknown(&llama().u32("a.decoder_block_count", 4), "encoder");
     unknown(&llama().key("a.attention.causal", 7, &[0]), "no model that writes on");
+    unknown(&Raw::new().string("general.architecture", "gemma-embedding"), "no model that writes on");
     unknown(&Raw::new().string("general.architecture", "a"), "`a.block_count`");
     unknown(
         &Raw::new().string("general.architecture", "a").u32("a.block_count", u32::MAX),

@@ -401,3 +401,83 @@ fn weights_without_an_index() {
     let info = one(vec![("model.safetensors", weights("a")), ("chat_template.jinja", Vec::new())]);
     assert_eq!(info.facts.has_chat_template, Some(true));
 }
+
+/// A repository with these files of one tensor each, and an index that names those.
+fn indexed(files: &[(&'static str, &str)], named: &[(&str, &str)]) -> InMemory {
+    let map: serde_json::Map<_, _> =
+        named.iter().map(|(file, tensor)| ((*tensor).to_owned(), (*file).into())).collect();
+    let mut model = InMemory::new(files.iter().map(|(file, tensor)| (*file, weights(tensor))));
+    model.put("config.json", llama().to_string().into_bytes());
+    model.put("model.safetensors.index.json", json!({ "weight_map": map }).to_string().into_bytes());
+    model
+}
+
+#[test]
+fn an_index_says_which_shards_there_are() {
+    // Some writers count from zero, and some name more shards than they write.
+    let odd = [("model-00000-of-00004.safetensors", "a"), ("model-00001-of-00004.safetensors", "b")];
+    let mut model = indexed(&odd, &odd);
+    assert_eq!(inspect_model(&model).unwrap().info.facts.shards, Some(2));
+    model.remove("model.safetensors.index.json");
+    assert!(matches!(inspect_model(&model), Err(model_inspect::Error::Incomplete { .. })));
+}
+
+#[test]
+fn an_index_of_other_weights_is_left_out_where_engines_do() {
+    let named = [("model-00001-of-00001.safetensors", "a")];
+    let found = inspect_model(&indexed(&[("model.safetensors", "b")], &named)).unwrap();
+    assert_eq!(found.info.facts.parameter_count, Some(8));
+    assert!(found.notes.concat().contains("names none of the files that are there"), "{:?}", found.notes);
+    refused(&indexed(&[("other.safetensors", "b")], &named), "which is not there");
+}
+
+#[test]
+fn layers_that_differ_in_ways_of_their_own() {
+    for key in ["attn_config", "block_configs", "num_key_value_heads_per_layer", "hybrid_layer_pattern"] {
+        let found = found(&with(json!({ key: {} })));
+        assert!(found.memory.kv_unknown().unwrap().contains("differ"), "{key}");
+    }
+    let unknown =
+        |changes: Value| found(&with(changes)).memory.kv_unknown().map(str::to_owned).unwrap_or_default();
+    assert!(unknown(json!({ "model_type": "rwkv7" })).contains("recurrent"));
+    // The width of a head is that of the class.
+    assert!(unknown(json!({ "model_type": "gemma2" })).contains("width of a head"));
+    let bytes = |changes: Value| found(&with(changes)).memory.kv_bytes_per_token(CacheType::F16);
+    assert_eq!(bytes(json!({ "model_type": "gemma2", "head_dim": 16 })), Some(256));
+    let chat_glm = json!({ "multi_query_attention": true, "multi_query_group_num": 1, "kv_channels": 32 });
+    assert_eq!(bytes(chat_glm), Some(256));
+    assert_eq!(bytes(json!({ "num_kv_shared_layers": 1 })), Some(128));
+    assert!(unknown(json!({ "num_kv_shared_layers": 2 })).contains("its layers"));
+}
+
+#[test]
+fn a_window_of_nobody_knows_which_layers_is_an_upper_bound() {
+    let fit = |changes: Value, vram_bytes| {
+        let demand = model_inspect::Demand { vram_bytes: Some(vram_bytes), ..Default::default() };
+        found(&with(changes)).memory.fit(&demand)
+    };
+    let window = || json!({ "sliding_window": 512 });
+    let most = fit(window(), u64::MAX).total_bytes.unwrap();
+    assert_eq!((fit(window(), most).fits, fit(window(), most).at_most), (Some(true), true));
+    let open = fit(window(), most - 1);
+    assert!(open.fits.is_none() && open.reason.unwrap().contains("may need less"));
+    assert_eq!(fit(window(), 31).fits, Some(false), "the weights alone are more");
+    let told = json!({ "sliding_window": 512, "layer_types": ["full_attention", "full_attention"] });
+    assert_eq!((fit(told.clone(), most - 1).fits, fit(told, most - 1).at_most), (Some(false), false));
+}
+
+#[test]
+fn packed_weights_are_not_counted() {
+    let packed = file(&json!({ "a": { "dtype": "I32", "shape": [2, 4], "data_offsets": [0, 32] } }), 32);
+    let mut model =
+        InMemory::new([("config.json", llama().to_string().into_bytes()), ("model.safetensors", packed)]);
+    let facts = |model: &InMemory| {
+        let facts = inspect_model(model).unwrap().info.facts;
+        (facts.quantization, facts.parameter_count)
+    };
+    assert_eq!(facts(&model), (None, None));
+    model.put("quantize_config.json", br#"{"bits": 4}"#.to_vec());
+    assert_eq!(facts(&model), (Some("gptq-4bit".to_owned()), None));
+    model.put("config.json", with(json!({ "quantization": { "bits": 8 } })).to_string().into_bytes());
+    assert_eq!(facts(&model), (Some("mlx-8bit".to_owned()), None));
+}
