@@ -8,13 +8,30 @@ use tokio::time::timeout;
 
 use crate::{Error, Result, Transfer, retry::Patience};
 
+/// How many bytes must have come for each time that a connection may be silent, with four such times to begin with: somebody
+/// is waiting for a look, and a source that trickles would keep him for ever.
+const BYTES_PER_STALL: u64 = 256 << 10;
+
 impl Transfer {
     /// The bytes of a range, in memory; asked for again where a failure may pass. They are compared with no digest, so they
     /// are good for a look, and not for use.
     ///
     /// # Errors
-    /// [`Error::Source`], [`Error::Stalled`], and [`Error::Answer`] from a source that does not keep to ranges.
+    /// [`Error::Source`]; [`Error::Stalled`], also for a source that is too slow for a look; and [`Error::Answer`] from one
+    /// that does not keep to ranges.
     pub async fn read(
+        &self,
+        fetcher: &dyn ModelFetcher,
+        file: &ManifestFile,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>> {
+        let stalls = 4 + range.end.saturating_sub(range.start) / BYTES_PER_STALL;
+        let limit = self.settings().stall.saturating_mul(u32::try_from(stalls).unwrap_or(u32::MAX));
+        let stalled = |_| Error::Stalled { path: file.path.to_string(), after: limit };
+        timeout(limit, self.read_whole(fetcher, file, range)).await.map_err(stalled)?
+    }
+
+    async fn read_whole(
         &self,
         fetcher: &dyn ModelFetcher,
         file: &ManifestFile,

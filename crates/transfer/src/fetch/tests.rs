@@ -295,3 +295,12 @@ async fn a_fetch_may_be_dropped_anywhere() {
     let source = Source::new(200_000, &[]);
     assert_eq!(fetch(&source, dir.path()).await.unwrap().sha256, source.sha256());
 }
+
+#[tokio::test]
+async fn a_look_at_a_source_that_trickles_ends() {
+    let source = Source::always(100_000, Fault::CutAt(1));
+    let looked = transfer().read(&source, &source.file(), 0..100_000).await;
+    assert!(matches!(looked, Err(Error::Stalled { .. })), "{looked:?}");
+    let source = Source::new(100_000, &[Fault::CutAt(1)]);
+    assert_eq!(transfer().read(&source, &source.file(), 10..30).await.unwrap(), source.bytes[10..30]);
+}
