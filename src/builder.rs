@@ -13,7 +13,9 @@ use provisioner_core::{
 
 use transfer::Transfer;
 
-use crate::{EvictionLimits, ModelProvisioner, Result, blocking, cache::Cache, registry::Registry};
+use crate::{
+    EvictionLimits, ModelProvisioner, Result, blocking, cache::Cache, home::AtHome, registry::Registry,
+};
 
 /// Collects what a [`ModelProvisioner`] is made of. Local files are always among the sources.
 #[derive(Debug)]
@@ -169,6 +171,7 @@ impl ProvisionerBuilder {
         if !self.skips_structure {
             verifiers.insert(0, Arc::new(StructureVerifier));
         }
+        let catalog = Arc::new(AtHome::new(catalog, store.clone()));
         Ok(ModelProvisioner::new(crate::provisioner::Parts {
             store,
             transfer: Transfer::new(self.transfer),

@@ -152,6 +152,7 @@ impl Measure {
         }
     }
 
+    /// Hashes a file; once more where a link to it came or went meanwhile, which changes its state and not its bytes.
     fn hash(
         &self,
         staged: &StagedFile,
@@ -159,6 +160,22 @@ impl Measure {
         reading: &Reading,
         stop: &dyn Fn() -> bool,
     ) -> Result<StagedFile> {
+        for _ in 0..MAX_READINGS {
+            if let Some(hashed) = self.hash_once(staged, buffer, reading, stop)? {
+                return Ok(hashed);
+            }
+        }
+        Err(Error::ChangedWhileRead { path: staged.location.clone() })
+    }
+
+    /// Hashes a file; `None` where nothing of its state changed but the time of that.
+    fn hash_once(
+        &self,
+        staged: &StagedFile,
+        buffer: &mut [u8],
+        reading: &Reading,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<StagedFile>> {
         let path = &staged.location;
         let failed = |error| Error::storage(format!("`{}` cannot be read", path.display()), error);
         let mut file = open(path)?;
@@ -197,19 +214,22 @@ impl Measure {
             reading.add(read as u64);
         }
         let after = Stamp::of(&file.metadata().map_err(failed)?);
-        if before != after {
+        if before.without_ctime() != after.without_ctime() {
             return Err(Error::ChangedWhileRead { path: path.clone() });
         }
-        Ok(StagedFile {
+        Ok((before == after).then(|| StagedFile {
             stamp: after,
             settled,
             format,
             sha256: Some(Digest::sha256(sha256.finalize().into())),
             git_sha1: git.map(|git| Digest::git_sha1(git.finalize().into())),
             ..staged.clone()
-        })
+        }))
     }
 }
+
+/// How often a file is read whose links change all the time.
+const MAX_READINGS: usize = 5;
 
 /// A file that was opened and looked at.
 struct Opened {

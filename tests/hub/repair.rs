@@ -4,9 +4,9 @@ use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 use testkit::TINY_GGUF;
 
 use artifact_store::Store;
-use model_provisioner::{EvictionLimits, Finding, ModelProvisioner, ModelRef, Outcome};
+use model_provisioner::{EvictionLimits, Expectation, Finding, ModelProvisioner, ModelRef, Outcome};
 
-use crate::workbench::{Workbench, bytes};
+use crate::workbench::{Workbench, builder_at, bytes};
 
 const ID: &str = "hf:org/repo?include=*";
 
@@ -160,4 +160,54 @@ async fn wrong_bytes_of_several_are_told_and_the_next_ensure_fetches_them() {
     assert!(!root.exists(), "what was wrong is in the quarantine");
     let again = provisioner.ensure_present_str(ID, None).await.unwrap();
     assert_eq!(fs_err::read(again.local_path.join("a.gguf")).unwrap(), bytes(10_000, 1));
+}
+
+#[tokio::test]
+async fn wrong_bytes_are_believed_under_no_other_name() {
+    let bench = Workbench::new();
+    for name in ["org/one", "org/two"] {
+        bench.hub.repo(name).lfs("a.gguf", bytes(10_000, 1)).publish();
+    }
+    let provisioner = bench.provisioner();
+    let path = provisioner.ensure_present_str("hf:org/one/a.gguf", None).await.unwrap().local_path;
+    let other = provisioner.ensure_present_str("hf:org/two/a.gguf", None).await.unwrap().local_path;
+    let modified = fs_err::metadata(&path).unwrap().modified().unwrap();
+    fs_err::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"!", 9_000).unwrap();
+    file.set_modified(modified).unwrap();
+    let found = provisioner.verify(&"hf:org/one/a.gguf".parse().unwrap()).await.unwrap();
+    assert_eq!(found.outcome, Outcome::Fail);
+    assert!(provisioner.locate(&"hf:org/two/a.gguf".parse().unwrap()).await.unwrap().is_none());
+    provisioner.ensure_present_str("hf:org/two/a.gguf", None).await.unwrap();
+    assert_eq!(fs_err::read(other).unwrap(), bytes(10_000, 1));
+}
+
+#[tokio::test]
+async fn a_cache_is_the_same_by_whatever_name() {
+    let (bench, provisioner, root) = bench().await;
+    let (cache, link) = (bench.cache(), bench.path("by-link"));
+    std::os::unix::fs::symlink(&cache, &link).unwrap();
+    bench.hub.reset_counts();
+    let by_link = builder_at(&link, &bench.hub.endpoint()).build().unwrap();
+    let (present, lease) = by_link.ensure_leased(&reference(), &Expectation::none()).await.unwrap();
+    assert!(present.cached && present.local_path.starts_with(&link), "{present:?}");
+    // Who uses it is known by either name, and nobody takes it away.
+    assert_eq!(provisioner.holders(&reference()).await.unwrap().len(), 1);
+    let everything = EvictionLimits { max_size_bytes: Some(0), grace: Duration::ZERO };
+    for one in [&provisioner, &by_link] {
+        let plan = one.plan_eviction(&everything).await.unwrap();
+        assert!(plan.evicted.is_empty() && plan.kept.len() == 1, "{plan:?}");
+        assert_eq!(one.remove(&reference()).await.unwrap_err().code().as_str(), "busy");
+    }
+    drop(lease);
+    // A cache that was moved has what it had.
+    let moved = bench.path("moved");
+    fs_err::rename(&cache, &moved).unwrap();
+    let moved = builder_at(&moved, &bench.hub.endpoint()).build().unwrap();
+    let present = moved.locate(&reference()).await.unwrap().unwrap();
+    assert!(present.local_path.starts_with(moved.cache_dir()) && !root.exists());
+    assert_eq!(bench.hub.requests().len(), 0);
+    moved.remove(&reference()).await.unwrap();
+    assert!(!present.local_path.exists());
 }

@@ -9,6 +9,7 @@ use std::{
 use provisioner_core::{
     CatalogRecord, ModelRef, Placement, RecordedFile, RelativePath, Stamp, Timestamp, VerifiedModel,
 };
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use serde::{Deserialize, Serialize};
 
 use crate::{Blob, Error, Result, Store, gate::GATE_PATIENCE, partial::is_linked, shared::stamp_again};
@@ -148,6 +149,21 @@ impl Store {
         Ok(found)
     }
 
+    /// A record whose files lie in this store, whatever the store was called when it was written: it may have been moved, or
+    /// be seen through another mount or a symlink. One of files that are not the store's is left as it is.
+    #[must_use]
+    pub fn at_home(&self, record: CatalogRecord) -> CatalogRecord {
+        if self.holds(record.root()) {
+            return record;
+        }
+        let home = match record.id.parse() {
+            Ok(ModelRef::Local(_)) | Err(_) => None,
+            Ok(fetched) => fetched.view_path(record.revision.as_deref()).ok(),
+        };
+        let Some(root) = home.map(|home| self.view(&home)) else { return record };
+        CatalogRecord { local_path: in_view(&record, &root), ..record }
+    }
+
     /// Whether a path lies below the folder of all views.
     pub fn holds(&self, path: &Path) -> bool {
         path.starts_with(self.models())
@@ -164,9 +180,12 @@ impl Store {
         }
         for file in read_seal(root).into_iter().flat_map(|record| record.files) {
             if let Some(sha256) = &file.sha256 {
+                let is_shared = self.is_shared(sha256);
                 self.distrust(sha256);
                 // One that is wrong loses its name, for a name means verified.
-                self.blob(sha256)?;
+                if self.blob(sha256)?.is_none() && !is_shared {
+                    distrust_links(&root.join(&file.path));
+                }
             }
         }
         self.quarantine(root)?;
@@ -195,6 +214,16 @@ impl Store {
         write_seal(record.root(), record)?;
         let _ = fs_err::remove_file(record.root().join(REMOVED));
         Ok(())
+    }
+}
+
+/// Gives a file of ours another time: all views that have a link to it are to look at its bytes before they are used.
+fn distrust_links(path: &Path) {
+    let of = |nanoseconds| Timespec { tv_sec: 0, tv_nsec: nanoseconds };
+    let now = Timestamps { last_access: of(UTIME_OMIT), last_modification: of(UTIME_NOW) };
+    let touched = fs_err::File::open(path).and_then(|file| Ok(rustix::fs::futimens(file, &now)?));
+    if let Err(error) = touched {
+        tracing::warn!("what else has the bytes of `{}` is not warned: {error}", path.display());
     }
 }
 
@@ -259,8 +288,13 @@ pub(crate) fn read_seal(root: &Path) -> Option<CatalogRecord> {
 fn at_home(record: CatalogRecord, root: &Path) -> Option<CatalogRecord> {
     let reference: ModelRef = record.id.parse().ok()?;
     let home = reference.view_path(record.revision.as_deref()).ok()?;
-    let local_path = record.entry.as_ref().map_or_else(|| root.to_owned(), |entry| root.join(entry));
+    let local_path = in_view(&record, root);
     root.ends_with(home).then_some(CatalogRecord { local_path, ..record })
+}
+
+/// What is handed out of a view.
+fn in_view(record: &CatalogRecord, root: &Path) -> PathBuf {
+    record.entry.as_ref().map_or_else(|| root.to_owned(), |entry| root.join(entry))
 }
 
 /// What a view was whose removal was begun.

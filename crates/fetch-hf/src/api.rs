@@ -12,7 +12,10 @@ use serde::{
     de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
 };
 
-use crate::http::{Http, broken, invalid, shorten, shown};
+use crate::{
+    http::{Http, broken, invalid, shorten, shown},
+    link::next_page,
+};
 
 /// No answer of the API is larger.
 const MAX_BODY_BYTES: usize = 64 << 20;
@@ -213,7 +216,8 @@ impl Http {
     async fn document<T: DeserializeOwned>(&self, url: Url) -> Result<(T, Option<Url>), FetchError> {
         let answer = self.get(url, ByteRange::ALL).await?;
         let url = answer.url;
-        let next = answer.response.headers().get(LINK).and_then(|link| next_page(link.to_str().ok()?));
+        let links = answer.response.headers().get_all(LINK).iter().map(|link| link.to_str().ok());
+        let next = next_page(links).ok_or_else(|| invalid(&url, "its links make no sense"))?;
         let next = match next {
             Some(next) => {
                 let next = url.join(&next).map_err(|_| invalid(&url, "its next page is no address"))?;
@@ -248,14 +252,6 @@ fn listed(path: RelativePath, entry: Entry) -> Result<TreeFile, String> {
     // What is no hash is none: the file is to be had without.
     let is_hash = |hash: &String| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
     Ok(TreeFile { path, size, digest, xet_hash: entry.xet_hash.filter(is_hash) })
-}
-
-/// The address in `Link: <…>; rel="next"` (RFC 8288).
-fn next_page(link: &str) -> Option<String> {
-    link.split(',').find_map(|part| {
-        let (address, parameters) = part.trim().strip_prefix('<')?.split_once('>')?;
-        parameters.contains("rel=\"next\"").then(|| address.to_owned())
-    })
 }
 
 /// A failure that names the choices that there are.
@@ -301,15 +297,5 @@ mod tests {
         assert_eq!(page(MAX_ENTRIES).unwrap().0.len(), MAX_ENTRIES);
         let error = page(MAX_ENTRIES + 1).map(|page| page.0.len()).unwrap_err().to_string();
         assert!(error.starts_with("the listing does not end"), "{error}");
-    }
-
-    #[test]
-    fn finds_the_next_page() {
-        assert_eq!(
-            next_page("<https://h/a?cursor=x>; rel=\"next\"").as_deref(),
-            Some("https://h/a?cursor=x")
-        );
-        assert_eq!(next_page("<a>; rel=\"prev\", <b>; rel=\"next\"").as_deref(), Some("b"));
-        assert_eq!(next_page("nonsense"), None);
     }
 }

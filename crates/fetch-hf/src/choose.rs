@@ -336,7 +336,10 @@ mod tests {
     fn weights_in_folders_alone_are_named() {
         let pipeline = ["model_index.json", "tokenizer_config.json", "unet/model.safetensors"];
         let refused = taken("hf:o/r", &pipeline);
-        assert!(refused.starts_with("NotFound: `o/r` has no weights that are taken by themselves"), "{refused}");
+        assert!(
+            refused.starts_with("NotFound: `o/r` has no weights that are taken by themselves"),
+            "{refused}"
+        );
         assert!(refused.contains("`--include`"), "{refused}");
         assert_eq!(taken("hf:o/r", &[&pipeline[..], &["x.gguf"]].concat()), "folder: x.gguf");
         let adapter = ["adapter_config.json", "adapter_model.safetensors"];

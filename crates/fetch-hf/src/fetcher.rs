@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -22,12 +22,15 @@ use crate::{
     http::{Answer, Http, broken, invalid},
 };
 
+/// Addresses by the hub's own.
+type Places = Mutex<HashMap<String, Url>>;
+
 /// Answers for `hf:` references.
 #[derive(Debug)]
 pub struct HubFetcher {
     http: Http,
-    /// Where the hub sent us for a file: the next range is asked for there, until that address is refused.
-    sent_to: Mutex<HashMap<String, Url>>,
+    /// Where the hub sent us for a file: the next range is asked for there, until something goes wrong with that address.
+    sent_to: Arc<Places>,
     /// The other road to large files, where it may be taken.
     #[cfg(feature = "xet")]
     xet: Option<crate::xet::Xet>,
@@ -40,7 +43,7 @@ impl HubFetcher {
             #[cfg(feature = "xet")]
             xet: settings.xet.then(|| crate::xet::Xet::new(&settings)),
             http: Http::new(settings),
-            sent_to: Mutex::default(),
+            sent_to: Arc::default(),
         }
     }
 
@@ -56,13 +59,12 @@ impl HubFetcher {
         };
     }
 
-    /// Asks where the hub sent us last, and the hub itself when that does not answer any more: such addresses expire.
+    /// Asks where the hub sent us last, and the hub itself when that fails: such addresses expire, and nodes die.
     async fn ask(&self, address: &str, range: ByteRange) -> Result<Answer, FetchError> {
         if let Some(place) = self.known_place(address) {
             match self.http.get(place, range).await {
-                Err(error)
-                    if matches!(error.kind, FetchErrorKind::Unauthorized | FetchErrorKind::NotFound) =>
-                {
+                Err(error) => {
+                    tracing::debug!("the hub is asked anew: {error}");
                     self.remember_place(address, None);
                 }
                 answered => return answered,
@@ -157,7 +159,11 @@ impl ModelFetcher for HubFetcher {
             (ByteRange { start: 0, end: length }, length)
         };
         let validator = text(headers, &ETAG).filter(|etag| !etag.starts_with("W/")).map(str::to_owned);
-        let stream = response.bytes_stream().map_err(move |error| broken(&url, &error));
+        let (places, address) = (Arc::clone(&self.sent_to), address.clone());
+        let stream = response.bytes_stream().map_err(move |error| {
+            places.lock().unwrap_or_else(PoisonError::into_inner).remove(&address);
+            broken(&url, &error)
+        });
         Ok(Opened { range, total_size, validator, stream: Box::pin(stream) })
     }
 }

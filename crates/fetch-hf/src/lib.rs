@@ -13,6 +13,7 @@ mod api;
 mod choose;
 mod fetcher;
 mod http;
+mod link;
 mod settings;
 #[cfg(feature = "xet")]
 mod xet;

@@ -295,6 +295,18 @@ async fn one_request_a_file_and_no_heads() {
     hub.fault(Fault::on("*").at(Origin::Cdn).once().kind(FaultKind::ExpireSignatures));
     fetcher.open(file, ByteRange { start: 300, end: Some(400) }).await.unwrap();
     assert_eq!(hub.count(|seen| seen.origin == Origin::Hub), 2, "and asked for again when it has expired");
+    // Not every storage says so in the same words, and a node may be gone.
+    let gone = [FaultKind::Refuse(Refusal::status(400)), FaultKind::Cut(At::BeforeHead)];
+    for (asked, kind) in (3..).zip(gone) {
+        hub.fault(Fault::on("*").at(Origin::Cdn).once().kind(kind));
+        fetcher.open(file, ByteRange { start: 300, end: Some(400) }).await.unwrap();
+        assert_eq!(hub.count(|seen| seen.origin == Origin::Hub), asked);
+    }
+    hub.fault(Fault::on("*").at(Origin::Cdn).once().kind(FaultKind::Reset(At::Half)));
+    let opened = fetcher.open(file, ByteRange { start: 0, end: Some(1000) }).await.unwrap();
+    assert!(opened.stream.try_collect::<Vec<_>>().await.is_err());
+    fetcher.open(file, ByteRange { start: 0, end: Some(100) }).await.unwrap();
+    assert_eq!(hub.count(|seen| seen.origin == Origin::Hub), 5, "a place that breaks off is forgotten");
 }
 
 #[tokio::test]

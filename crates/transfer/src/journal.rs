@@ -5,8 +5,9 @@
 //! appended to. A line that was cut off ends the reading. `validator <text>` names the state of the file, once it is known.
 
 use std::{
+    fmt::Write as _,
     fs::File,
-    io::{Seek, Write},
+    io::{self, Seek, SeekFrom, Write},
     ops::Range,
     path::Path,
 };
@@ -73,29 +74,44 @@ impl Entries {
     /// The bytes that are surely there: all that were written in this boot, or those that were synced in another.
     pub(crate) fn ranges(&self, boot: &str) -> Ranges {
         let same_boot = self.subject.as_ref().is_some_and(|subject| subject.boot == boot);
-        let count = if same_boot { self.done.len() } else { self.synced.min(self.done.len()) };
+        if same_boot { self.of_lines(self.done.len()) } else { self.synced() }
+    }
+
+    /// The bytes that had reached the disk.
+    pub(crate) fn synced(&self) -> Ranges {
+        self.of_lines(self.synced)
+    }
+
+    fn of_lines(&self, count: usize) -> Ranges {
         let mut ranges = Ranges::default();
-        for range in &self.done[..count] {
-            ranges.add(range.clone());
-        }
+        self.done.iter().take(count).for_each(|range| ranges.add(range.clone()));
         ranges
     }
 }
 
 impl Journal {
-    /// Begins a journal anew, with the bytes that are there already.
-    pub(crate) fn begin(path: &Path, subject: &Subject, have: &Ranges) -> Result<Self> {
-        let file = durable_fs::open_own(path).map_err(std::io::Error::from)?;
-        file.set_len(0)?;
-        let mut journal = Self { file, lines: 0 };
-        let mut text = serde_json::to_string(subject).map_err(std::io::Error::from)?;
-        text.push('\n');
-        for range in have.iter() {
-            text.push_str(&line(&range));
-            journal.lines += 1;
+    /// Begins a journal anew, with the bytes that are there already, of which some have reached the disk. Where there are any,
+    /// the old one is there until the new one is whole.
+    pub(crate) fn begin(path: &Path, subject: &Subject, have: &Ranges, synced: &Ranges) -> Result<Self> {
+        let mut text = first_line(subject)?;
+        let (durable, all): (Vec<_>, Vec<_>) = (synced.iter().collect(), have.iter().collect());
+        text.extend(durable.iter().map(line));
+        if !durable.is_empty() {
+            let _ = writeln!(text, "synced {}", durable.len());
         }
-        journal.file.write_all(text.as_bytes())?;
-        Ok(journal)
+        text.extend(all.iter().map(line));
+        let lines = durable.len() + all.len();
+        if lines > 0 {
+            durable_fs::replace(path, text.as_bytes()).map_err(io::Error::from)?;
+        }
+        let mut file = durable_fs::open_own(path).map_err(io::Error::from)?;
+        if lines > 0 {
+            file.seek(SeekFrom::End(0))?;
+        } else {
+            file.set_len(0)?;
+            file.write_all(text.as_bytes())?;
+        }
+        Ok(Self { file, lines })
     }
 
     /// Notes that bytes were written.
@@ -128,12 +144,16 @@ impl Journal {
     pub(crate) fn reset(&mut self, subject: &Subject) -> Result<()> {
         self.file.set_len(0)?;
         self.file.rewind()?;
-        let mut text = serde_json::to_string(subject).map_err(std::io::Error::from)?;
-        text.push('\n');
-        self.file.write_all(text.as_bytes())?;
+        self.file.write_all(first_line(subject)?.as_bytes())?;
         self.lines = 0;
         Ok(())
     }
+}
+
+fn first_line(subject: &Subject) -> Result<String> {
+    let mut text = serde_json::to_string(subject).map_err(io::Error::from)?;
+    text.push('\n');
+    Ok(text)
 }
 
 fn line(range: &Range<u64>) -> String {
@@ -151,7 +171,7 @@ mod tests {
         let subject = Subject { size: 100, digest: None, validator: Some("v".into()), boot: "one".into() };
         let mut have = Ranges::default();
         have.add(10..20);
-        let mut journal = Journal::begin(&path, &subject, &have).unwrap();
+        let mut journal = Journal::begin(&path, &subject, &have, &Ranges::default()).unwrap();
         journal.done(&(0..10)).unwrap();
         journal.synced(journal.lines()).unwrap();
         journal.done(&(20..30)).unwrap();
@@ -159,6 +179,20 @@ mod tests {
         let entries = Entries::read(&path);
         assert_eq!(entries.subject, Some(subject.clone()));
         assert_eq!((entries.ranges("one").frontier(), entries.ranges("two").frontier()), (30, 20));
+        // One that is begun anew knows what had reached the disk, and what had not.
+        let begun = |path: &Path| {
+            let known = Entries::read(path);
+            Journal::begin(path, &subject, &known.ranges("one"), &known.synced()).unwrap()
+        };
+        for _ in 0..2 {
+            let mut journal = begun(&path);
+            journal.done(&(30..40)).unwrap();
+            let entries = Entries::read(&path);
+            assert_eq!((entries.ranges("one").frontier(), entries.ranges("two").frontier()), (40, 20));
+        }
+        let mut journal = begun(&path);
+        journal.synced(journal.lines()).unwrap();
+        assert_eq!(Entries::read(&path).ranges("two").frontier(), 40);
         journal.reset(&subject).unwrap();
         assert_eq!(Entries::read(&path).ranges("one").len(), 0);
     }

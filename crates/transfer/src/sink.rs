@@ -61,23 +61,20 @@ impl Sink {
         // What lies behind the file's end is not of the file.
         let length = file.metadata()?.len().min(subject.size);
         file.set_len(length)?;
-        let (subject, ranges) = match &entries.subject {
-            Some(found) if found.size == subject.size && found.digest == subject.digest => {
-                let ranges = entries.ranges(boot);
-                // A journal that knows more than the file has is of another file.
-                let fits = ranges.iter().all(|range| range.end <= length);
-                let ranges = if fits { ranges } else { Ranges::default() };
-                (
-                    Subject { validator: found.validator.clone(), boot: boot.to_owned(), ..subject.clone() },
-                    ranges,
-                )
+        let mut subject = Subject { boot: boot.to_owned(), ..subject.clone() };
+        let (mut ranges, mut synced) = (Ranges::default(), Ranges::default());
+        let about = |found: &Subject| found.size == subject.size && found.digest == subject.digest;
+        if let Some(found) = entries.subject.as_ref().filter(|found| about(found)) {
+            subject.validator.clone_from(&found.validator);
+            // A journal that knows more than the file has is of another file.
+            if entries.ranges(boot).iter().all(|range| range.end <= length) {
+                (ranges, synced) = (entries.ranges(boot), entries.synced());
             }
-            _ => (Subject { boot: boot.to_owned(), ..subject.clone() }, Ranges::default()),
-        };
+        }
         if ranges.len() == 0 {
             file.set_len(0)?;
         }
-        let journal = Journal::begin(journal, &subject, &ranges)?;
+        let journal = Journal::begin(journal, &subject, &ranges, &synced)?;
         let sink = Self {
             epoch: Mutex::new(1),
             data: file,

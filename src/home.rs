@@ -1,0 +1,54 @@
+//! The catalog, as the store sees it that it tells of.
+//!
+//! A record names the place of its files, and a cache may be moved, mounted elsewhere, or reached through a symlink. Whoever
+//! asks is told where they are from here: two names of one cache mean the same models, and the same leases.
+
+use std::{path::PathBuf, sync::Arc};
+
+use artifact_store::Store;
+use async_trait::async_trait;
+use provisioner_core::{
+    CatalogError, CatalogRecord, CatalogStore, DamagedRecord, Expected, Listing, Version, Versioned,
+};
+
+/// A catalog whose records of fetched models are of one store.
+#[derive(Debug)]
+pub(crate) struct AtHome {
+    catalog: Arc<dyn CatalogStore>,
+    store: Store,
+}
+
+impl AtHome {
+    pub(crate) fn new(catalog: Arc<dyn CatalogStore>, store: Store) -> Self {
+        Self { catalog, store }
+    }
+
+    fn here(&self, found: Versioned) -> Versioned {
+        Versioned { record: self.store.at_home(found.record), ..found }
+    }
+}
+
+#[async_trait]
+impl CatalogStore for AtHome {
+    async fn get(&self, id: &str) -> Result<Option<Versioned>, CatalogError> {
+        Ok(self.catalog.get(id).await?.map(|found| self.here(found)))
+    }
+
+    async fn put(&self, record: &CatalogRecord, expected: Expected) -> Result<Version, CatalogError> {
+        self.catalog.put(record, expected).await
+    }
+
+    async fn remove(&self, id: &str, expected: Version) -> Result<(), CatalogError> {
+        self.catalog.remove(id, expected).await
+    }
+
+    async fn list(&self) -> Result<Listing, CatalogError> {
+        let mut listing = self.catalog.list().await?;
+        listing.records = listing.records.into_iter().map(|found| self.here(found)).collect();
+        Ok(listing)
+    }
+
+    async fn set_aside(&self, damaged: &DamagedRecord) -> Result<PathBuf, CatalogError> {
+        self.catalog.set_aside(damaged).await
+    }
+}
