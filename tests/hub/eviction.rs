@@ -164,7 +164,7 @@ async fn what_was_used_since_the_plan_stays() {
     assert_eq!(ids(&done), [plan.evicted[2].ids[0].as_str()], "{done:?}");
     assert!(leased.root.exists() && plan.evicted[1].root.exists());
     assert!(done.kept.iter().any(|kept| kept.reason.starts_with("in use by process ")), "{done:?}");
-    assert_eq!(code(provisioner.remove(&reference(&leased.ids[0])).await), "busy");
+    assert_eq!(code(provisioner.remove(&reference(&leased.ids[0])).await), "in-use");
     assert!(provisioner.locate(&reference(&leased.ids[0])).await.unwrap().is_some(), "nothing was begun");
     drop(lease);
     provisioner.remove(&reference(&leased.ids[0])).await.unwrap();

@@ -278,6 +278,10 @@ fn create(path: &Path, flags: OFlags) -> Result<File> {
 }
 
 fn at(path: &Path, verb: &str, error: &io::Error) -> Error {
+    // That too many files are open is no matter of the path, and only its number says it: it has no kind.
+    if let Some(error) = Errno::from_io_error(error).filter(|&no| no == Errno::MFILE || no == Errno::NFILE) {
+        return Error::Io(error.into());
+    }
     Error::Io(io::Error::new(error.kind(), format!("failed to {verb} `{}`: {error}", path.display())))
 }
 

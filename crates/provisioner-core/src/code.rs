@@ -1,7 +1,7 @@
 //! The one table of causes: stable code, category (from which the command takes its exit status), whether
 //! trying again may help, and the next step. `docs/error-codes.md` is generated from it.
 
-use std::fmt;
+use std::{error::Error as _, fmt, io};
 
 use serde::{Serialize, Serializer};
 
@@ -103,12 +103,13 @@ codes! {
     ChangedWhileRead "changed-while-read" Verification true "a file changed while it was being read" "wait until the writer has finished, then try again";
     PolicyDenied "policy-denied" Denied false "the policy does not allow it" "";
     Offline "offline" Denied false "the network is off limits, and the model is not on this machine" "";
-    RefusedFormat "refused-format" Denied false "the format can run code when it is loaded" "use the model's safetensors or GGUF files";
+    RefusedFormat "refused-format" Denied false "the format can run code when it is loaded" "use the model's safetensors or GGUF files; or, where you trust it, allow it in a config: `policy: { formats: [pickle, safetensors, gguf, other] }`";
     Retired "retired" Denied false "the model is retired" "";
     SourceUnavailable "source-unavailable" Unavailable true "the source cannot be reached" "check the network, then try again";
     SourceInvalid "source-invalid" Unavailable false "the source's answer makes no sense" "";
     Unauthorized "unauthorized" Authentication false "the source refuses these credentials" "";
     Gated "gated" Authentication false "the source wants its terms to be accepted first" "accept the licence on the model's page";
+    TooManyFiles "too-many-files" Storage false "this process, or the system, may open no more files" "raise the limit: `ulimit -n` of the shell, `LimitNOFILE=` of a systemd unit";
     StorageFailed "storage-failed" Storage false "the disk refused a read or a write" "";
     PermissionDenied "permission-denied" Storage false "a file or folder may not be read or written" "check its owner and mode";
     ReadOnly "read-only" Storage false "the file system is read-only" "give a writable folder with `--cache-dir`";
@@ -118,6 +119,7 @@ codes! {
     DamagedRecord "damaged-record" Storage false "a catalog record cannot be read" "`doctor --fix` sets it aside";
     NewerRecord "newer-record" Storage false "a catalog record was written by a newer release" "use that release, or another cache";
     Busy "busy" Busy true "another process holds it" "try again, or wait longer with `--wait`";
+    InUse "in-use" Busy true "live processes have a lease on the model" "stop what uses it, then try again; `--wait` does not wait for that";
     ProgramNotExecutable "program-not-executable" NotExecutable false "the program cannot be executed" "check that it is a program, and its mode";
     ProgramNotFound "program-not-found" NoProgram false "the program does not exist" "name it by its path, or put its folder into PATH";
     Interrupted "interrupted" Interrupted true "the user stopped it" "";
@@ -135,18 +137,29 @@ impl Serialize for ErrorCode {
     }
 }
 
+/// Too many open files, of the system and of a process: Linux and macOS have the same numbers, and std has no name for them.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
 impl ErrorCode {
     /// The code of what the operating system said about a file.
-    pub fn of_io(error: &std::io::Error) -> Self {
-        use std::io::ErrorKind;
+    pub fn of_io(error: &io::Error) -> Self {
+        use io::ErrorKind;
         match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => Self::NotFound,
             ErrorKind::PermissionDenied => Self::PermissionDenied,
             ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::NoSpace,
+            _ if matches!(number_of(error), Some(ENFILE | EMFILE)) => Self::TooManyFiles,
             _ => Self::StorageFailed,
         }
     }
+}
+
+/// The operating system's number for an error, also where a path was added to it.
+fn number_of(error: &io::Error) -> Option<i32> {
+    let within = || number_of(error.source()?.downcast_ref()?);
+    error.raw_os_error().or_else(within)
 }
 
 #[cfg(test)]
@@ -163,6 +176,20 @@ mod tests {
                 .iter()
                 .all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'))
         );
+    }
+
+    #[test]
+    fn what_the_system_says_has_a_code() {
+        let check = |number, expected| {
+            assert_eq!(ErrorCode::of_io(&io::Error::from_raw_os_error(number)), expected, "{number}");
+        };
+        check(2, ErrorCode::NotFound);
+        check(13, ErrorCode::PermissionDenied);
+        check(23, ErrorCode::TooManyFiles);
+        check(24, ErrorCode::TooManyFiles);
+        check(28, ErrorCode::NoSpace);
+        check(30, ErrorCode::ReadOnly);
+        check(5, ErrorCode::StorageFailed);
     }
 
     #[test]

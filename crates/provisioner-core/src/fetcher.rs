@@ -202,7 +202,10 @@ impl FetchError {
             FetchErrorKind::Gated => ErrorCode::Gated,
             FetchErrorKind::Denied => ErrorCode::PolicyDenied,
             FetchErrorKind::Permission => ErrorCode::PermissionDenied,
-            FetchErrorKind::Storage => ErrorCode::StorageFailed,
+            FetchErrorKind::Storage => match self.source.as_ref().and_then(|cause| cause.downcast_ref()) {
+                Some(cause) if ErrorCode::of_io(cause) == ErrorCode::TooManyFiles => ErrorCode::TooManyFiles,
+                _ => ErrorCode::StorageFailed,
+            },
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Each cause, its exit status and its code.
 
-use std::os::unix::{ffi::OsStrExt, fs::PermissionsExt};
+use std::{
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+    process::Command,
+};
 use testkit::{FakeModel, TINY_GGUF};
 
 use crate::workbench::{Finished, Workbench, finish};
@@ -226,6 +229,26 @@ fn a_read_only_cache_serves_what_it_has() {
         folders.extend(
             fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()),
         );
+    }
+}
+
+#[test]
+fn too_few_files_may_be_open() {
+    let bench = Workbench::new();
+    bench.file("a.gguf", TINY_GGUF);
+    let run = |limit: u8| {
+        let script = format!("ulimit -n {limit}; exec \"$0\" ensure a.gguf -q --json");
+        let program = env!("CARGO_BIN_EXE_model-provisioner");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, program]).current_dir(bench.path(""));
+        finish(shell.env("MODEL_PROVISIONER_CACHE_DIR", bench.cache()))
+    };
+    // Where it fails depends on how many the runtime itself has.
+    let failed: Vec<_> = (8..40).map(run).take_while(|done| done.status != 0).collect();
+    assert!(!failed.is_empty());
+    for done in failed {
+        assert!(done.status == 8 && done.stdout.contains("too-many-files"), "{}{}", done.stdout, done.stderr);
+        assert!(done.stdout.contains("ulimit -n"), "{}", done.stdout);
     }
 }
 
