@@ -113,20 +113,32 @@ impl ModelProvisioner {
             Some(manifest) => manifest,
             None => self.resolve(reference, revision).await?,
         };
-        self.parts.policy.check_size(&id, manifest.size_bytes())?;
-        // A name can say that it is a pickle; what else it is, only its bytes say.
-        let named =
-            manifest.files().iter().filter(|file| Format::of(file.path.file_name(), &[]) == Format::Pickle);
-        for file in named {
-            self.parts.policy.check_format(file.path.as_str(), Format::Pickle)?;
+        self.check_listing(&manifest)?;
+        if let Err(error) = manifest.check(expectation) {
+            let error = error.into();
+            self.note_refusal(&id, &error).await?;
+            return Err(error);
         }
         let (files, bytes) = (manifest.files().len(), manifest.size_bytes());
-        tracing::debug!("`{id}` has {files} files of {bytes} bytes");
+        tracing::debug!("`{id}`: files {files}, bytes {bytes}");
         if manifest.is_in_place() {
             self.stage(manifest, expectation, expectation.needs_hashes(), previous.cloned()).await
         } else {
             self.obtain(reference, manifest, lock).await
         }
+    }
+
+    /// What the policy says of a model, as far as its source's listing tells.
+    pub(crate) fn check_listing(&self, manifest: &Manifest) -> Result<()> {
+        let policy = &self.parts.policy;
+        policy.check_size(&manifest.reference().id(), manifest.size_bytes())?;
+        // A name can say that it is a pickle; what else it is, only its bytes say.
+        let named =
+            manifest.files().iter().filter(|file| Format::of(file.path.file_name(), &[]) == Format::Pickle);
+        for file in named {
+            policy.check_format(file.path.as_str(), Format::Pickle)?;
+        }
+        Ok(())
     }
 
     /// A model that was fetched before, staged from where it lies: as it is recorded, or, where its stamps differ, with the

@@ -88,7 +88,7 @@ impl ModelProvisioner {
             return Ok(present);
         }
         let manifest = self.resolve(&reference, None).await?;
-        self.parts.policy.check_size(&reference.id(), manifest.size_bytes())?;
+        self.check_listing(&manifest)?;
         let parts = Arc::clone(&self.parts);
         blocking(move || {
             let left = parts.store.left()?;

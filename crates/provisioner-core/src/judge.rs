@@ -3,9 +3,11 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    Basis, Digest, DigestAlgorithm, ErrorCode, Expectation, ModelFacts, ModelRef, Outcome, RelativePath,
+    Basis, Digest, DigestAlgorithm, ErrorCode, Expectation, MOST_TOLD, ModelFacts, Outcome, RelativePath,
     StagedModel, Timestamp, Verification,
 };
+
+mod listing;
 
 /// Judges a staged model.
 ///
@@ -83,12 +85,21 @@ pub enum Rejection {
         /// The digest of the bytes, ready to be pinned.
         actual: Digest,
     },
+    /// The source lists another digest than is demanded: to fetch the bytes would be in vain.
+    Contradicted {
+        /// The digest that was demanded.
+        expected: Digest,
+        /// The digest that the source lists.
+        listed: Digest,
+        /// How the demanded digest was known.
+        basis: Basis,
+    },
     /// A digest of one file was demanded of a set.
     NotOneFile {
-        /// The digest of the set.
-        tree: Digest,
-        /// The digest of each file.
-        files: Vec<(Digest, RelativePath)>,
+        /// The digest of the set, where it is known.
+        tree: Option<Digest>,
+        /// The SHA-256 of each file, where it is known.
+        files: Vec<(Option<Digest>, RelativePath)>,
     },
     /// The bytes were not hashed, though the expectation needs it.
     NotHashed,
@@ -112,7 +123,7 @@ impl Rejection {
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Mismatch { .. } => ErrorCode::DigestMismatch,
+            Self::Mismatch { .. } | Self::Contradicted { .. } => ErrorCode::DigestMismatch,
             Self::Unproven { .. } | Self::NotHashed => ErrorCode::Unproven,
             Self::NotOneFile { .. } => ErrorCode::DigestNeedsOneFile,
             Self::Unsound { .. } => ErrorCode::Rejected,
@@ -123,7 +134,7 @@ impl Rejection {
     /// The next step, where there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Mismatch { path: None, actual, .. } => {
+            Self::Mismatch { path: None, actual, .. } | Self::Contradicted { listed: actual, .. } => {
                 Some(format!("if these bytes are meant, pin them: `{}`", option(actual)))
             }
             Self::Unproven { actual } => {
@@ -134,7 +145,14 @@ impl Rejection {
                     option(actual)
                 ))
             }
-            Self::NotOneFile { tree, .. } => Some(format!("pin the whole set: `--digest {tree}`")),
+            Self::NotOneFile { tree: Some(tree), .. } => {
+                Some(format!("pin the whole set: `--digest {tree}`"))
+            }
+            Self::NotOneFile { tree: None, .. } => Some(
+                "ensure it without a digest, against those that its source lists; then \
+                 `model-provisioner show` tells the digest of the whole set"
+                    .to_owned(),
+            ),
             Self::Mismatch { .. } | Self::NotHashed | Self::Unsound { .. } | Self::Incomplete { .. } => None,
         }
     }
@@ -155,15 +173,33 @@ impl fmt::Display for Rejection {
                     "strict verification needs a digest from elsewhere, and there is none; the bytes have {actual}"
                 )
             }
+            Self::Contradicted { expected, listed, basis } => {
+                let basis = basis.as_str();
+                write!(f, "digest mismatch: expected {expected} ({basis}), but its source lists {listed}")
+            }
             Self::NotOneFile { tree, files } => {
-                write!(f, "a digest of one file was given for a set of {}, which has {tree}", files.len())?;
-                files.iter().try_for_each(|(digest, path)| write!(f, "\n  {}  {path}", digest.hex()))
+                write!(f, "a digest of one file was given for a set of {}", files.len())?;
+                if let Some(tree) = tree {
+                    write!(f, ", which has {tree}")?;
+                }
+                write_table(f, files)
             }
             Self::NotHashed => write!(f, "its bytes were not hashed"),
             Self::Unsound { verifier, reason } | Self::Incomplete { verifier, reason } => {
                 write!(f, "{verifier}: {reason}")
             }
         }
+    }
+}
+
+/// Writes the files of a set, each with its digest; not all of very many, for it may be a stranger who lists them.
+fn write_table(f: &mut fmt::Formatter<'_>, files: &[(Option<Digest>, RelativePath)]) -> fmt::Result {
+    for (digest, path) in files.iter().take(MOST_TOLD) {
+        write!(f, "\n  {:64}  {path}", digest.as_ref().map_or("(its SHA-256 is not listed)", Digest::hex))?;
+    }
+    match files.len().saturating_sub(MOST_TOLD) {
+        0 => Ok(()),
+        more => write!(f, "\n  and {more} more"),
     }
 }
 
@@ -240,15 +276,11 @@ fn compare_with_source(model: &StagedModel) -> Result<bool, Rejection> {
 fn computed(model: &StagedModel, algorithm: DigestAlgorithm) -> Result<Digest, Rejection> {
     let tree = || model.tree().ok_or(Rejection::NotHashed);
     let of_single = |digest: fn(&crate::StagedFile) -> &Option<Digest>| {
-        // Where a repository comes as a folder of one file, it is that file's digest that people know.
-        let is_hub = matches!(model.manifest().reference(), ModelRef::Hub(_));
-        let only = model.files().first().filter(|_| is_hub && model.files().len() == 1);
-        if let Some(file) = model.single().or(only) {
+        if let Some(file) = model.manifest().known_by_one().and_then(|only| model.file(&only.path)) {
             digest(file).clone().ok_or(Rejection::NotHashed)
         } else {
-            let files =
-                model.files().iter().filter_map(|file| Some((file.sha256.clone()?, file.path.clone())));
-            Err(Rejection::NotOneFile { tree: tree()?, files: files.collect() })
+            let files = model.files().iter().map(|file| (file.sha256.clone(), file.path.clone()));
+            Err(Rejection::NotOneFile { tree: Some(tree()?), files: files.collect() })
         }
     };
     match algorithm {

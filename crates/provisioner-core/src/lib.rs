@@ -30,6 +30,7 @@ mod record;
 mod resolved;
 
 mod adopt;
+mod message;
 mod policy;
 mod progress;
 mod size;
@@ -47,6 +48,7 @@ pub use fetcher::{ByteRange, ByteStream, FetchError, FetchErrorKind, ModelFetche
 pub use format::Format;
 pub use judge::{DigestVerifier, Finding, Rejection, Verdict, Verifier};
 pub use manifest::{Entry, Locator, Manifest, ManifestFile};
+pub use message::{MOST_TOLD, shell_word, told};
 pub use path::RelativePath;
 pub use policy::{Network, Policy};
 pub use progress::{NoProgress, ProgressEvent, ProgressSink};

@@ -130,6 +130,21 @@ impl Manifest {
         &self.entry
     }
 
+    /// The only file of a model that is one file, leaving out its projector.
+    pub fn single(&self) -> Option<&ManifestFile> {
+        let Entry::File(entry) = &self.entry else { return None };
+        let goes_along = |path: &RelativePath| Some(path) == self.projector.as_ref() || path == entry;
+        let is_alone = self.files.iter().all(|file| goes_along(&file.path));
+        self.files.iter().find(|file| is_alone && file.path == *entry)
+    }
+
+    /// The file whose digest people know as the model's: the only one; also where a repository comes as a folder of one file.
+    pub(crate) fn known_by_one(&self) -> Option<&ManifestFile> {
+        let is_hub = matches!(self.reference, ModelRef::Hub(_));
+        let only = self.files.first().filter(|_| is_hub && self.files.len() == 1);
+        self.single().or(only)
+    }
+
     /// The multimodal projector among the files.
     pub fn projector(&self) -> Option<&RelativePath> {
         self.projector.as_ref()

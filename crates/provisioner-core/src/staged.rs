@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    Digest, Entry, Error, Expectation, Format, Manifest, ModelFacts, RelativePath, Result, Stamp, Timestamp,
+    Digest, Error, Expectation, Format, Manifest, ModelFacts, RelativePath, Result, Stamp, Timestamp,
     Verification, Verifier, judge, sha256_tree,
 };
 
@@ -66,12 +66,11 @@ impl StagedModel {
 
     /// The only file of a model that is one file, leaving out its projector.
     pub fn single(&self) -> Option<&StagedFile> {
-        let Entry::File(entry) = self.manifest.entry() else { return None };
-        let mut others = self
-            .files
-            .iter()
-            .filter(|file| Some(&file.path) != self.manifest.projector() && file.path != *entry);
-        if others.next().is_some() { None } else { self.files.iter().find(|file| file.path == *entry) }
+        self.manifest.single().and_then(|only| self.file(&only.path))
+    }
+
+    pub(crate) fn file(&self, path: &RelativePath) -> Option<&StagedFile> {
+        self.files.iter().find(|file| file.path == *path)
     }
 
     /// The model's own digest: the file's SHA-256, or the tree of a set. `None` where a file was not hashed.

@@ -8,6 +8,7 @@ mod digests;
 mod engine;
 mod exchange;
 mod exit_codes;
+mod foresight;
 mod gc;
 mod hub;
 mod hub_failures;

@@ -1,0 +1,104 @@
+//! What a listing tells before the first byte is fetched: a digest that cannot match, and what policy says.
+
+use std::process::Command;
+
+use serde_json::Value;
+use testkit::{Hub, gguf, gguf_of, safetensors};
+
+use crate::{
+    hub::{is_clean, run},
+    workbench::{Finished, Workbench},
+};
+
+const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// A hub with a model of one file, a set of shards, a repository whose small files have no SHA-256, and a pickle.
+fn hub() -> Hub {
+    let hub = Hub::start();
+    hub.repo("org/one").lfs("a.gguf", gguf_of(100_000, 7)).publish();
+    hub.repo("org/set")
+        .lfs("a.safetensors", safetensors("a"))
+        .lfs("b.safetensors", safetensors("b"))
+        .publish();
+    hub.repo("org/mixed").lfs("a.safetensors", safetensors("a")).file("config.json", "{}").publish();
+    hub.repo("org/small").file("a.gguf", gguf(vec![7; 300_000])).publish();
+    hub.repo("org/other").file("a.gguf", gguf(vec![8; 300_000])).publish();
+    hub.repo("org/pickle").lfs("pytorch_model.bin", "x").file("config.json", "{}").publish();
+    hub
+}
+
+fn moved_nothing(hub: &Hub) -> bool {
+    hub.count(|seen| seen.file.is_some()) == 0
+}
+
+fn error(done: &Finished) -> Value {
+    serde_json::from_str::<Value>(&done.stdout).unwrap_or_else(|_| panic!("{}", done.stderr))["error"].take()
+}
+
+#[test]
+fn a_digest_that_the_listing_contradicts_costs_no_download() {
+    let (bench, hub) = (Workbench::new(), hub());
+    let done = run(&bench, &hub, &["ensure", "hf:org/one/a.gguf", "--sha256", ZEROS, "--json"]);
+    assert_eq!((done.status, &error(&done)["code"]), (4, &"digest-mismatch".into()), "{}", done.stdout);
+    let message = error(&done)["message"].as_str().unwrap().to_owned();
+    assert!(message.contains(&format!("expected sha256:{ZEROS} (pinned)")), "{message}");
+    let (_, listed) = message.rsplit_once("lists sha256:").unwrap();
+    assert!(error(&done)["hint"].as_str().unwrap().ends_with(&format!("`--sha256 {listed}`")), "{message}");
+    assert!(moved_nothing(&hub));
+    is_clean(&bench);
+    let pinned = run(&bench, &hub, &["ensure", "hf:org/one/a.gguf", "--sha256", listed, "--strict"]);
+    assert_eq!(pinned.status, 0, "what it lists can be pinned: {}", pinned.stderr);
+}
+
+#[test]
+fn a_digest_of_one_file_is_refused_for_a_set_before_it_is_fetched() {
+    let (bench, hub) = (Workbench::new(), hub());
+    let done = run(&bench, &hub, &["ensure", "hf:org/set", "--sha256", ZEROS]);
+    assert_eq!(done.status, 2, "{}", done.stderr);
+    assert!(done.stderr.contains("set of 2, which has sha256-tree:"), "{}", done.stderr);
+    assert!(done.stderr.contains("  a.safetensors\n") && moved_nothing(&hub), "{}", done.stderr);
+    let (_, tree) = done.stderr.split_once("`--digest ").unwrap();
+    let tree = tree.split_once('`').unwrap().0;
+    let wrong = format!("sha256-tree:{ZEROS}");
+    assert_eq!(run(&bench, &hub, &["ensure", "hf:org/set", "--digest", &wrong]).status, 4);
+    assert!(moved_nothing(&hub));
+    assert_eq!(run(&bench, &hub, &["ensure", "hf:org/set", "--digest", tree]).status, 0);
+    let mixed = run(&bench, &hub, &["ensure", "hf:org/mixed", "--sha256", ZEROS]);
+    assert_eq!(mixed.status, 2);
+    assert!(mixed.stderr.contains("  config.json\n") && mixed.stderr.contains("`model-provisioner show`"));
+    assert_eq!(hub.count(|seen| seen.file.as_deref() == Some("config.json")), 0);
+}
+
+#[test]
+fn bytes_that_failed_an_expectation_are_counted_and_can_be_used() {
+    let (bench, hub) = (Workbench::new(), hub());
+    let ensure = |digest: &str| run(&bench, &hub, &["ensure", "hf:org/small/a.gguf", "--sha256", digest]);
+    let failed = ensure(ZEROS);
+    assert_eq!(failed.status, 4, "the listing has only the id that git gave it: {}", failed.stderr);
+    let used = bench.json(&["doctor"])["used_bytes"].as_u64().unwrap();
+    assert!(used > 300_000, "{used}");
+    let (_, actual) = failed.stderr.rsplit_once("--sha256 ").unwrap();
+    hub.reset_counts();
+    assert_eq!(ensure(actual.trim_end().trim_end_matches('`')).status, 0);
+    assert!(moved_nothing(&hub), "they were kept for the digest that they have");
+    is_clean(&bench);
+    assert_eq!(run(&bench, &hub, &["ensure", "hf:org/other/a.gguf", "--sha256", ZEROS]).status, 4);
+    let (partial, long_ago) = (bench.cache().join("store-v1/partial"), "8 days ago");
+    let aged = Command::new("find").arg(partial).args(["-exec", "touch", "-d", long_ago, "{}", "+"]).status();
+    assert!(aged.unwrap().success());
+    let freed = bench.json(&["gc"])["freed_bytes"].as_u64().unwrap();
+    assert!(freed > 300_000, "after a week, nobody comes back for them: {freed}");
+    is_clean(&bench);
+}
+
+#[test]
+fn a_plan_says_what_policy_says() {
+    let (bench, hub) = (Workbench::new(), hub());
+    for command in ["plan", "ensure"] {
+        let done = run(&bench, &hub, &[command, "hf:org/pickle", "--include", "*", "--json"]);
+        assert_eq!((done.status, &error(&done)["code"]), (5, &"refused-format".into()), "{command}");
+        let hint = error(&done)["hint"].as_str().unwrap().to_owned();
+        assert!(hint.contains("policy: { formats: [pickle, "), "{hint}");
+    }
+    assert!(moved_nothing(&hub));
+}

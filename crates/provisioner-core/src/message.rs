@@ -1,0 +1,47 @@
+//! How messages show lists and commands.
+
+use std::{borrow::Cow, fmt::Display};
+
+/// The most entries of a list that a message shows. It may be a stranger who makes it long.
+pub const MOST_TOLD: usize = 50;
+
+/// A list as a message shows it: its first entries, and how many more there are.
+pub fn told<T: Display>(entries: impl ExactSizeIterator<Item = T>) -> String {
+    let more = entries.len().saturating_sub(MOST_TOLD);
+    let shown: Vec<_> = entries.take(MOST_TOLD).map(|entry| entry.to_string()).collect();
+    match more {
+        0 => shown.join(", "),
+        more => format!("{}, and {more} more", shown.join(", ")),
+    }
+}
+
+/// An argument as a shell must be given it: in single quotes, where something in it would mean more to the shell.
+pub fn shell_word(argument: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:@%+,=".contains(c);
+    if !argument.is_empty() && argument.chars().all(is_plain) {
+        return Cow::Borrowed(argument);
+    }
+    Cow::Owned(format!("'{}'", argument.replace('\'', r"'\''")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_gives_every_word_back() {
+        let check = |argument: &str, expected: &str| assert_eq!(shell_word(argument), expected);
+        check("hf:org/repo@v1:Q4_K_M", "hf:org/repo@v1:Q4_K_M");
+        check("hf:org/weird/[x]*é.gguf", "'hf:org/weird/[x]*é.gguf'");
+        check("hf:o/r?include=a&exclude=b", "'hf:o/r?include=a&exclude=b'");
+        check("it's", r"'it'\''s'");
+        check("", "''");
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        assert_eq!(told(["a", "b"].iter()), "a, b");
+        assert!(told(0..50).ends_with(", 49"));
+        assert!(told(0..200_000).ends_with(", 49, and 199950 more"));
+    }
+}
