@@ -2,7 +2,9 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
-use provisioner_core::{CatalogError, CatalogErrorKind, ErrorCode, FetchError, reference::did_you_mean};
+use provisioner_core::{
+    CatalogError, CatalogErrorKind, ErrorCode, FetchError, reference::did_you_mean, shell_word,
+};
 
 /// A result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -145,7 +147,7 @@ impl Error {
     #[must_use]
     pub fn guessing(self, written: &str) -> Self {
         let guess = match did_you_mean(written) {
-            Some(hub) => format!("did you mean `{hub}`?"),
+            Some(hub) => format!("did you mean `{}`?", shell_word(&hub)),
             None if written.starts_with('~') => "`~` is the shell's; write the whole path".to_owned(),
             None => return self,
         };
@@ -185,7 +187,9 @@ impl Error {
             Self::Transfer(error) => error.hint(),
             Self::Config { hint, .. } => hint.clone(),
             Self::UnsupportedScheme { hint, .. } | Self::NeedsId { hint, .. } => Some(hint.clone()),
-            Self::Retired { id } => Some(format!("`activate {id}` makes it usable again")),
+            Self::Retired { id } => {
+                Some(format!("`model-provisioner activate {}` makes it usable again", shell_word(id)))
+            }
             _ => None,
         };
         own.or_else(|| self.code().hint().map(str::to_owned))

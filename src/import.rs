@@ -13,6 +13,7 @@ use provisioner_core::{
     AdoptMode, Basis, CatalogRecord, Digest, Entry, ErrorCode, Expectation, Lifecycle, Locator, Manifest,
     ManifestFile, ModelRef, RelativePath, ResolvedModel, StagedModel,
     reference::{HubTarget, is_commit},
+    shell_word,
 };
 
 use crate::{
@@ -307,6 +308,7 @@ fn needs_id(path: &Path, what: String) -> Error {
     let stem = plain(name.split('.').next().unwrap_or_default());
     let stem = if stem.is_empty() { "model".to_owned() } else { stem };
     let id = if path.is_dir() { format!("hf:local/{stem}") } else { format!("hf:local/{stem}/{name}") };
-    let hint = format!("give it one: `model-provisioner import '{}' --id '{id}'`", path.display());
+    let (path, id) = (path.to_string_lossy(), shell_word(&id));
+    let hint = format!("give it one: `model-provisioner import {} --id {id}`", shell_word(&path));
     Error::NeedsId { what, hint }
 }

@@ -6,7 +6,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use provisioner_core::{
     CatalogErrorKind, CatalogRecord, DamagedRecord, Entry, ErrorCode, Expectation, Lifecycle, Locator,
     Manifest, ManifestFile, ModelRef, Outcome, ProgressEvent, RecordedFile, Timestamp, Verification,
-    Versioned,
+    Versioned, shell_word,
 };
 
 use crate::{
@@ -153,11 +153,13 @@ impl ModelProvisioner {
 
     /// What to do about wrong bytes.
     fn what_helps(&self, record: &CatalogRecord) -> String {
-        let id = &record.id;
+        let id = shell_word(&record.id);
         if self.parts.store.holds(record.root()) {
-            format!("`ensure {id}` fetches it again; what was wrong is in the quarantine")
+            format!("`model-provisioner ensure {id}` fetches it again; what was wrong is in the quarantine")
         } else {
-            format!("its files are yours, and were left alone: bring the right ones back, or `remove {id}`")
+            format!(
+                "its files are yours, and were left alone: bring the right ones back, or `model-provisioner remove {id}`"
+            )
         }
     }
 

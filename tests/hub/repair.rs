@@ -155,7 +155,14 @@ async fn wrong_bytes_of_several_are_told_and_the_next_ensure_fetches_them() {
     let told: Vec<_> = told.into_iter().map(|report| report.unwrap()).collect();
     assert!(told.iter().all(|report| report.outcome == Outcome::Fail), "{told:?}");
     assert!(told[0].hint.as_ref().unwrap().contains("are yours, and were left alone"), "{told:?}");
-    assert!(told[1].hint.as_ref().unwrap().contains(&format!("`ensure {ID}` fetches it again")), "{told:?}");
+    assert!(
+        told[1]
+            .hint
+            .as_ref()
+            .unwrap()
+            .contains(&format!("`model-provisioner ensure '{ID}'` fetches it again")),
+        "{told:?}"
+    );
     assert_eq!(fs_err::read(&file).unwrap().len(), 24, "what is yours is where it was");
     assert!(!root.exists(), "what was wrong is in the quarantine");
     let again = provisioner.ensure_present_str(ID, None).await.unwrap();

@@ -12,7 +12,8 @@ use etcetera::BaseStrategy;
 use model_provisioner::{
     Adoption, DEFAULT_LLAMACPP_HANDOFF_PATH, Digest, DigestAlgorithm, Error, EvictionLimits, Expectation,
     Lifecycle, ModelProvisioner, ModelProvisionerConfig, ModelRef, Network, Outcome, Policy,
-    ProvisionerBuilder, ResolvedModel, TransferSettings, provisioner_core,
+    ProvisionerBuilder, ResolvedModel, TransferSettings,
+    provisioner_core::{self, shell_word},
 };
 
 use crate::{
@@ -180,8 +181,11 @@ pub(crate) fn warn(model: &ResolvedModel, output: Output) {
     if model.verification.outcome == Outcome::Warn {
         let Some(_) = &model.digest else {
             output.warning(format_args!("`{}` is unverified: {}", model.id, model.verification.reason));
+            let id = shell_word(&model.id);
             let option = if model.files.len() == 1 { "--sha256" } else { "--digest" };
-            output.hint(format_args!("give its digest with `{option}`, or let `verify` compute one"));
+            output.hint(format_args!(
+                "give its digest with `{option}`, or let `model-provisioner verify {id}` compute one"
+            ));
             return;
         };
         output.warning(format_args!("`{}`: {}", model.id, model.verification.reason));
@@ -216,7 +220,7 @@ async fn list(common: &Common, output: Output) -> Done {
         output.warning(&damaged.reason);
     }
     if inventory.damaged.iter().any(|damaged| !damaged.is_newer) {
-        output.hint("`doctor --fix` sets damaged records aside");
+        output.hint("`model-provisioner doctor --fix` sets damaged records aside");
     }
     let models: Vec<_> = inventory.models.into_iter().map(Listed::from).collect();
     if models.is_empty() {
@@ -236,7 +240,9 @@ async fn show(common: &Common, id: &OsStr, output: Output) -> Done {
     let shown = Model::new(&model, None).used_by(holders).changed(change);
     output.result(&shown, shown.card(entry.last_used_at))?;
     if is_changed {
-        output.hint(format_args!("`verify {0}` or `ensure {0}` judges what is there now", model.id));
+        let id = shell_word(&model.id);
+        output
+            .hint(format_args!("`model-provisioner verify {id}` or `ensure {id}` judges what is there now"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,6 +9,8 @@ use indicatif::HumanBytes;
 use model_provisioner::{Finding, Overview};
 use serde::Serialize;
 
+use crate::document::counted;
+
 /// How the cache is, and what is wrong with it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Health {
@@ -141,7 +143,7 @@ impl Health {
         let Models { active, retired, in_place, damaged } = self.models;
         let mut models = format!("{active} active, {retired} retired; {in_place} of them used in place");
         if damaged > 0 {
-            let _ = write!(models, "; {damaged} records cannot be read");
+            let _ = write!(models, "; {} cannot be read", counted(damaged as u64, "record"));
         }
         let locks = match &self.locks.reason {
             Some(reason) => format!("not to be trusted: {reason}; nothing is evicted here"),

@@ -4,7 +4,8 @@ use std::{collections::HashSet, fmt, mem};
 
 use provisioner_core::{
     ByteRange, Digest, DigestAlgorithm, FetchError, FetchErrorKind, RelativePath,
-    reference::{HubRef, is_commit},
+    reference::{HubRef, HubTarget, is_commit},
+    shell_word, told,
 };
 use reqwest::{Url, header::LINK};
 use serde::{
@@ -129,7 +130,7 @@ impl Http {
     pub(crate) async fn commit_of(&self, hub: &HubRef, revision: Option<&str>) -> Result<String, FetchError> {
         let revision = revision.or(hub.revision()).unwrap_or("main");
         let url = self.address(&["api", "models"], hub.repo(), &["revision", revision]);
-        let found: Revision = self.json(url.clone()).await?.0;
+        let found: Revision = self.json(url.clone()).await.map_err(|error| with_slash(hub, error))?.0;
         if !is_commit(&found.sha) {
             return Err(invalid(&url, "it names no commit"));
         }
@@ -254,12 +255,33 @@ fn listed(path: RelativePath, entry: Entry) -> Result<TreeFile, String> {
     Ok(TreeFile { path, size, digest, xet_hash: entry.xet_hash.filter(is_hash) })
 }
 
+/// The failure of a revision, with how it is written where a slash of its own may have ended it too soon: what follows the
+/// slash was taken for a path, as in a page's address.
+fn with_slash(hub: &HubRef, error: FetchError) -> FetchError {
+    let rest = match hub.target() {
+        HubTarget::File(path) => Some(path.as_str()),
+        HubTarget::Repository(selection) => {
+            selection.include.first().and_then(|pattern| pattern.strip_suffix("/*"))
+        }
+        HubTarget::Quantization(_) => None,
+    };
+    let (Some(revision), Some(rest), FetchErrorKind::NotFound) = (hub.revision(), rest, error.kind) else {
+        return error;
+    };
+    let branch = format!("{revision}/{}", rest.split('/').next().unwrap_or_default());
+    let whole = hub.clone().whole().at(&branch).to_string();
+    let own = error.hint.as_deref().map(|own| format!("{own}; ")).unwrap_or_default();
+    let (repo, whole, option) = (hub.repo(), shell_word(&whole), shell_word(&branch));
+    let hint = format!("{own}if `{branch}` is a branch, write `{whole}`, or `hf:{repo} --revision {option}`");
+    error.with_hint(hint)
+}
+
 /// A failure that names the choices that there are.
 pub(crate) fn unknown(what: String, choices: &[String]) -> FetchError {
     let hint = if choices.is_empty() {
-        "the repository has no such files".to_owned()
+        "the repository is empty".to_owned()
     } else {
-        format!("there are: {}", choices.join(", "))
+        format!("there are: {}", told(choices.iter()))
     };
     FetchError::new(FetchErrorKind::NotFound, what).with_hint(hint)
 }

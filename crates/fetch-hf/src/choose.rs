@@ -17,7 +17,8 @@ use std::collections::{BTreeMap, HashMap};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use provisioner_core::{
     Entry, FetchError, FetchErrorKind, RelativePath, readable_size,
-    reference::{HubTarget, Selection, ShardName, is_companion},
+    reference::{HubRef, HubTarget, Selection, ShardName, is_companion},
+    shell_word, told,
 };
 
 use crate::api::{TreeFile, unknown};
@@ -56,17 +57,27 @@ const SIDE_FILES: [&str; 22] = [
     "normalizer.json",
 ];
 
-/// Chooses the files of a target. `repo` is for messages.
-pub(crate) fn choose(repo: &str, target: &HubTarget, tree: Vec<TreeFile>) -> Result<Choice, FetchError> {
-    match target {
-        HubTarget::File(path) => one_file(path, &tree),
-        HubTarget::Quantization(quantization) => one_quantization(repo, quantization, &tree),
-        HubTarget::Repository(selection) if selection.is_empty() => whole(repo, tree),
+/// Looks at what of a reference is wrong whatever the repository holds.
+pub(crate) fn check(hub: &HubRef) -> Result<(), FetchError> {
+    match hub.target() {
+        HubTarget::Repository(selection) => {
+            patterns(selection.include.iter().chain(&selection.exclude)).map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Chooses the files of a reference.
+pub(crate) fn choose(hub: &HubRef, tree: Vec<TreeFile>) -> Result<Choice, FetchError> {
+    match hub.target() {
+        HubTarget::File(path) => one_file(hub, path, &tree),
+        HubTarget::Quantization(quantization) => one_quantization(hub, quantization, &tree),
+        HubTarget::Repository(selection) if selection.is_empty() => whole(hub, tree),
         HubTarget::Repository(selection) => selected(selection, tree),
     }
 }
 
-fn one_file(path: &RelativePath, tree: &[TreeFile]) -> Result<Choice, FetchError> {
+fn one_file(hub: &HubRef, path: &RelativePath, tree: &[TreeFile]) -> Result<Choice, FetchError> {
     if let Some(set) = ShardName::parse(path.file_name()) {
         let above = path.as_str().strip_suffix(path.file_name()).unwrap_or_default();
         let wanted = (1..=set.count()).map(|number| format!("{above}{}", set.sibling(number)));
@@ -87,17 +98,38 @@ fn one_file(path: &RelativePath, tree: &[TreeFile]) -> Result<Choice, FetchError
             return Ok(gguf(files, path.clone(), tree));
         }
     }
-    let Some(file) = tree.iter().find(|file| file.path == *path) else {
-        let ending = path.as_str().rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
-        let alike = tree.iter().filter(|file| !ending.is_empty() && file.path.as_str().ends_with(ending));
-        let alike: Vec<_> = alike.map(|file| format!("`{}`", file.path)).take(20).collect();
-        return Err(unknown(format!("the repository has no file `{path}`"), &alike));
-    };
-    Ok(gguf(vec![file.clone()], path.clone(), tree))
+    match tree.iter().find(|file| file.path == *path) {
+        Some(file) => Ok(gguf(vec![file.clone()], path.clone(), tree)),
+        None => Err(no_file(hub, path, tree)),
+    }
 }
 
-fn one_quantization(repo: &str, quantization: &str, tree: &[TreeFile]) -> Result<Choice, FetchError> {
-    let models = models(tree);
+/// That a repository has no such file: what it has instead.
+fn no_file(hub: &HubRef, path: &RelativePath, tree: &[TreeFile]) -> FetchError {
+    let is_below = |file: &TreeFile| {
+        file.path.as_str().strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    };
+    if tree.iter().any(is_below) {
+        let (whole, pattern) =
+            (hub.clone().whole().to_string(), format!("{}/*", globset::escape(path.as_str())));
+        let (whole, pattern) = (shell_word(&whole), shell_word(&pattern));
+        let message = format!("`{path}` is a folder of the repository, and no file");
+        return FetchError::new(FetchErrorKind::NotFound, message)
+            .with_hint(format!("`model-provisioner ensure {whole} --include {pattern}` takes its files"));
+    }
+    let ending = path.as_str().rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
+    let is_alike = |file: &&TreeFile| !ending.is_empty() && file.path.as_str().ends_with(ending);
+    let alike: Vec<_> = tree.iter().filter(is_alike).collect();
+    let shown = if alike.is_empty() { tree.iter().collect() } else { alike };
+    unknown(format!("the repository has no file `{path}`"), &names(&shown))
+}
+
+fn names(files: &[&TreeFile]) -> Vec<String> {
+    files.iter().map(|file| format!("`{}`", file.path)).collect()
+}
+
+fn one_quantization(hub: &HubRef, quantization: &str, tree: &[TreeFile]) -> Result<Choice, FetchError> {
+    let (repo, models) = (hub.repo(), models(tree));
     let matching: Vec<_> = models.iter().filter(|(name, _)| has_words(name, quantization)).collect();
     match matching.as_slice() {
         [(first, files)] => {
@@ -105,17 +137,27 @@ fn one_quantization(repo: &str, quantization: &str, tree: &[TreeFile]) -> Result
             let entry = entry.ok_or_else(|| unknown(format!("`{first}` has no files"), &[]))?;
             Ok(gguf((*files).clone(), entry, tree))
         }
-        [] => Err(unknown(format!("`{repo}` has no quantization `{quantization}`"), &list(&models))),
+        [] if models.is_empty() => {
+            let whole = hub.clone().whole();
+            let message =
+                format!("`{repo}` has no quantization `{quantization}`, for it has no GGUF files at all");
+            Err(FetchError::new(FetchErrorKind::NotFound, message)
+                .with_hint(format!("`{whole}` is what an engine loads of it")))
+        }
+        [] => {
+            let choices: Vec<_> = models.values().map(|files| described(hub, files)).collect();
+            Err(unknown(format!("`{repo}` has no quantization `{quantization}`"), &choices))
+        }
         several => {
-            let choices =
-                several.iter().map(|(name, files)| described(name, files)).collect::<Vec<_>>().join(", ");
+            let choices = told(several.iter().map(|(_, files)| described(hub, files)));
             let message = format!("`{quantization}` fits several models of `{repo}`: {choices}");
             Err(FetchError::new(FetchErrorKind::Ambiguous, message))
         }
     }
 }
 
-fn whole(repo: &str, tree: Vec<TreeFile>) -> Result<Choice, FetchError> {
+fn whole(hub: &HubRef, tree: Vec<TreeFile>) -> Result<Choice, FetchError> {
+    let repo = hub.repo();
     let loaded: Vec<_> = tree.iter().filter(|file| is_loaded(file.path.as_str())).cloned().collect();
     if loaded.iter().any(|file| file.path.as_str().ends_with(".safetensors")) {
         return Ok(Choice { files: loaded, entry: Entry::Folder, projector: None });
@@ -137,9 +179,9 @@ fn whole(repo: &str, tree: Vec<TreeFile>) -> Result<Choice, FetchError> {
             Ok(Choice { entry: Entry::Folder, ..choice })
         }
         _ => {
-            let choices = list(&models).join(", ");
+            let choices = told(models.values().map(|files| described(hub, files)));
             let message = format!("`{repo}` has several models: {choices}");
-            let hint = format!("name one: `hf:{repo}:QUANTIZATION` or `hf:{repo}/FILE`");
+            let hint = format!("name one of them, or a quantization as in `{}:Q4_K_M`", hub.clone().whole());
             Err(FetchError::new(FetchErrorKind::Ambiguous, message).with_hint(hint))
         }
     }
@@ -152,10 +194,10 @@ fn selected(selection: &Selection, tree: Vec<TreeFile>) -> Result<Choice, FetchE
         let path = file.path.as_str();
         (selection.include.is_empty() || include.is_match(path)) && !exclude.is_match(path)
     };
-    let files: Vec<_> = tree.into_iter().filter(taken).collect();
+    let (files, others): (Vec<_>, Vec<_>) = tree.into_iter().partition(taken);
     if files.is_empty() {
-        return Err(FetchError::new(FetchErrorKind::NotFound, "the patterns take no file of the repository")
-            .with_hint("`plan` without patterns shows what there is"));
+        let others = names(&others.iter().collect::<Vec<_>>());
+        return Err(unknown("the patterns take no file of the repository".to_owned(), &others));
     }
     Ok(Choice { files, entry: Entry::Folder, projector: None })
 }
@@ -163,7 +205,10 @@ fn selected(selection: &Selection, tree: Vec<TreeFile>) -> Result<Choice, FetchE
 /// Patterns as the field's tools read them: `*` crosses slashes.
 fn patterns<'a>(texts: impl Iterator<Item = &'a String>) -> Result<GlobSet, FetchError> {
     let invalid = |error: globset::Error| {
-        FetchError::new(FetchErrorKind::NotFound, format!("a pattern is none: {error}"))
+        let (pattern, reason) = (error.glob().unwrap_or_default(), error.kind());
+        FetchError::new(FetchErrorKind::InvalidPattern, format!("`{pattern}` is no pattern: {reason}")).with_hint(
+            "in a pattern, `*`, `?`, `[…]` and `{…}` stand for others; in brackets, as `[[]`, they stand for themselves",
+        )
     };
     let mut set = GlobSetBuilder::new();
     for text in texts {
@@ -247,13 +292,12 @@ fn gguf(mut files: Vec<TreeFile>, entry: RelativePath, tree: &[TreeFile]) -> Cho
     Choice { files, entry: Entry::File(entry), projector }
 }
 
-fn list(models: &BTreeMap<String, Vec<TreeFile>>) -> Vec<String> {
-    models.iter().map(|(name, files)| described(name, files)).collect()
-}
-
-fn described(name: &str, files: &[TreeFile]) -> String {
+/// A model as the reference that means it alone, ready for a shell, and its size.
+fn described(hub: &HubRef, files: &[TreeFile]) -> String {
     let bytes: u64 = files.iter().fold(0, |sum, file| sum.saturating_add(file.size));
-    format!("`{name}` ({})", readable_size(bytes))
+    let first = files.first().and_then(|file| hub.clone().file(&file.path).ok());
+    let reference = first.unwrap_or_else(|| hub.clone()).to_string();
+    format!("`{}` ({})", shell_word(&reference), readable_size(bytes))
 }
 
 #[cfg(test)]
@@ -275,7 +319,7 @@ mod tests {
     /// What a reference takes of a repository, or the error.
     fn taken(reference: &str, paths: &[&str]) -> String {
         let ModelRef::Hub(hub) = reference.parse().unwrap() else { panic!() };
-        match choose(hub.repo(), hub.target(), tree(paths)) {
+        match check(&hub).and_then(|()| choose(&hub, tree(paths))) {
             Ok(choice) => {
                 let entry = match choice.entry {
                     Entry::File(path) => path.to_string(),
@@ -311,6 +355,13 @@ mod tests {
                 .starts_with("NotFound: the repository has no file `b.gguf`; there are: `a.gguf`")
         );
         assert_eq!(taken("hf:o/r/mmproj-F16.gguf", &repo), "mmproj-F16.gguf: mmproj-F16.gguf");
+        let other = taken("hf:o/r/b.bin", &repo);
+        assert!(other.contains("there are: `a.gguf`, `d/x-"), "there is no other such file: {other}");
+        assert_eq!(
+            taken("hf:o/r@v1/sub [d]ir", &["sub [d]ir/x.json"]),
+            "NotFound: `sub [d]ir` is a folder of the repository, and no file; \
+             `model-provisioner ensure hf:o/r@v1 --include 'sub [[]d[]]ir/*'` takes its files"
+        );
     }
 
     #[test]
@@ -364,15 +415,38 @@ mod tests {
         let unknown = taken("hf:o/r:Q2_K", &repo);
         assert!(
             unknown.starts_with("NotFound")
-                && unknown.contains("`m-Q4_K_M` (19 KiB)")
+                && unknown.contains("`hf:o/r/m-Q4_K_M.gguf` (19 KiB)")
                 && !unknown.contains("imatrix"),
             "{unknown}"
         );
         let two = taken("hf:o/r:Q4_0", &["a-Q4_0.gguf", "b-Q4_0.gguf"]);
         assert!(
-            two.starts_with("Ambiguous") && two.contains("`a-Q4_0`") && two.contains("`b-Q4_0`"),
+            two.starts_with("Ambiguous") && two.contains("`hf:o/r/a-Q4_0.gguf`") && two.contains("b-Q4_0"),
             "{two}"
         );
+        let odd = taken(
+            "hf:o/r@v1:Q4_0",
+            &["a b-Q4_0.gguf", "c-Q4_0-00001-of-00002.gguf", "c-Q4_0-00002-of-00002.gguf"],
+        );
+        assert!(odd.contains("`'hf:o/r@v1/a b-Q4_0.gguf'` (19 KiB)"), "{odd}");
+        assert!(odd.contains("`hf:o/r@v1/c-Q4_0-00001-of-00002.gguf` (39 KiB)"), "{odd}");
+        let none = taken("hf:o/r:Q4_0", &["model.safetensors"]);
+        assert_eq!(
+            none,
+            "NotFound: `o/r` has no quantization `Q4_0`, for it has no GGUF files at all; \
+             `hf:o/r` is what an engine loads of it"
+        );
+    }
+
+    #[test]
+    fn a_long_listing_makes_no_long_message() {
+        let names: Vec<_> = (0..20_000).map(|number| format!("{number}-Q8_0.gguf")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        for reference in ["hf:o/r", "hf:o/r:Q8_0", "hf:o/r:Q2_K", "hf:o/r/x.gguf", "hf:o/r?include=x"] {
+            let message = taken(reference, &names);
+            assert!(message.len() < 5000, "{reference}: {} bytes", message.len());
+            assert!(message.contains(", and 19950 more"), "{reference}: {message}");
+        }
     }
 
     #[test]
@@ -403,6 +477,14 @@ mod tests {
         assert_eq!(taken("hf:o/r?include=*.json", &repo), "folder: a.json d/b.json [x].json");
         assert_eq!(taken("hf:o/r?include=*.json&exclude=d%2F*", &repo), "folder: a.json [x].json");
         assert_eq!(taken("hf:o/r?exclude=*.json", &repo), "folder: c.txt");
-        assert!(taken("hf:o/r?include=*.gguf", &repo).starts_with("NotFound"));
+        let none = taken("hf:o/r?include=*.gguf", &repo);
+        assert!(none.starts_with("NotFound") && none.contains("there are: `a.json`, `d/b.json`"), "{none}");
+        for bad in ["hf:o/r?include=[[", "hf:o/r?exclude=[["] {
+            let message = taken(bad, &repo);
+            assert!(
+                message.starts_with("InvalidPattern: `[[` is no pattern: unclosed character class"),
+                "{message}"
+            );
+        }
     }
 }

@@ -18,7 +18,7 @@ use reqwest::{
 
 use crate::{
     HubSettings,
-    choose::choose,
+    choose::{check, choose},
     http::{Answer, Http, broken, invalid},
 };
 
@@ -100,9 +100,10 @@ impl ModelFetcher for HubFetcher {
             let message = format!("`{}` is no reference to the hub", request.reference);
             return Err(FetchError::new(FetchErrorKind::Unsupported, message));
         };
+        check(hub)?;
         let commit = self.http.commit_of(hub, request.revision.as_deref()).await?;
         let tree = self.http.tree_of(hub, &commit).await?;
-        let choice = choose(hub.repo(), hub.target(), tree)?;
+        let choice = choose(hub, tree)?;
         let files = choice.files.into_iter().map(|file| {
             let address = String::from(self.http.file_address(hub.repo(), &commit, file.path.as_str()));
             #[cfg(feature = "xet")]

@@ -90,7 +90,7 @@ impl Http {
             let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
             if let Some(token) = self.settings.token.as_ref().filter(|_| at_home) {
                 let mut value = reqwest::header::HeaderValue::try_from(format!("Bearer {}", token.reveal()))
-                    .map_err(|_| FetchError::new(FetchErrorKind::Unauthorized, "the token is not one"))?;
+                    .map_err(|_| not_a_token())?;
                 value.set_sensitive(true);
                 request = request.header(AUTHORIZATION, value);
             }
@@ -146,7 +146,8 @@ impl Http {
         let said = header("x-error-message").map(|said| format!(": {}", shorten(said))).unwrap_or_default();
         let message = format!("`{}` answered {}{said}", shown(url), status.as_u16());
         let token_hint = match &self.settings.token {
-            None => "set HF_TOKEN to a token that may read it",
+            // A hub does not tell a missing repository from a private one.
+            None => "check the repository's name; if it is right, set HF_TOKEN to a token that may read it",
             Some(_) => "the token that was given may not read it",
         };
         let retry_after = header("retry-after").and_then(wait_of);
@@ -177,6 +178,12 @@ impl Http {
         };
         FetchError { retry_after, ..FetchError::new(kind, message) }
     }
+}
+
+fn not_a_token() -> FetchError {
+    let message = "the token has characters that no token has, such as a line break in the middle";
+    FetchError::new(FetchErrorKind::Unauthorized, message)
+        .with_hint("set HF_TOKEN, or write the file that HF_TOKEN_PATH names, to the token and nothing else")
 }
 
 /// The range as a header; none for a whole file.

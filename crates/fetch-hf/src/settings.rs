@@ -51,14 +51,10 @@ impl HubSettings {
     /// The hub at an endpoint, such as `https://huggingface.co`; `None` is that one.
     ///
     /// # Errors
-    /// [`Error::InvalidReference`] for what is no `http:` or `https:` address, or one with credentials in it.
+    /// [`Error::InvalidEndpoint`] for what is no `http:` or `https:` address, or one with credentials in it.
     pub fn new(endpoint: Option<&str>) -> Result<Self> {
         let text = endpoint.unwrap_or(DEFAULT_ENDPOINT).trim_end_matches('/');
-        let invalid = |reason: &str| Error::InvalidReference {
-            text: "the hub's endpoint".to_owned(),
-            reason: reason.to_owned(),
-            hint: Some("set HF_ENDPOINT to an address such as `https://huggingface.co`".to_owned()),
-        };
+        let invalid = |reason: &str| Error::InvalidEndpoint { reason: reason.to_owned() };
         let endpoint = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
         if !matches!(endpoint.scheme(), "http" | "https") || !endpoint.has_host() {
             return Err(invalid("it is no http: or https: address"));

@@ -96,7 +96,7 @@ codes! {
     NotFound "not-found" NotFound false "a file or folder does not exist" "check the path; a relative one is taken from the working directory, or from the config's folder";
     EmptyFolder "empty-folder" NotFound false "a folder holds no file of a model" "folders leave out `.git`, `.cache` and names that begin with a dot";
     MissingShard "missing-shard" NotFound false "a shard of the set is not there" "put the named file beside the other shards";
-    NotInCatalog "not-in-catalog" NotFound false "the catalog has no record of that id" "`list` shows what there is";
+    NotInCatalog "not-in-catalog" NotFound false "the catalog has no record of that id" "`model-provisioner list` shows what there is";
     DigestMismatch "digest-mismatch" Verification false "the bytes do not have the expected digest" "";
     Unproven "unproven" Verification false "strict verification without anything to compare with" "";
     Rejected "rejected" Verification false "a verifier found the model unsound" "";
@@ -116,7 +116,7 @@ codes! {
     NoSpace "no-space" Storage false "the disk is full" "free some space, then try again";
     UnsafeCache "unsafe-cache" Storage false "the cache, or something in it, is not ours to trust" "give a folder of your own with `--cache-dir`";
     UntrustedLocks "untrusted-locks" Storage false "locks are not to be trusted on this file system, so nobody knows what is in use" "put the cache on a local file system, or stop all engines and remove models by hand";
-    DamagedRecord "damaged-record" Storage false "a catalog record cannot be read" "`doctor --fix` sets it aside";
+    DamagedRecord "damaged-record" Storage false "a catalog record cannot be read" "`model-provisioner doctor --fix` sets it aside";
     NewerRecord "newer-record" Storage false "a catalog record was written by a newer release" "use that release, or another cache";
     Busy "busy" Busy true "another process holds it" "try again, or wait longer with `--wait`";
     InUse "in-use" Busy true "live processes have a lease on the model" "stop what uses it, then try again; `--wait` does not wait for that";

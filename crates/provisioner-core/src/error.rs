@@ -1,6 +1,6 @@
 //! What can be wrong with names, digests and what policy says of them.
 
-use crate::{ErrorCode, Rejection};
+use crate::{ErrorCode, Rejection, shell_word};
 
 /// A result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -18,6 +18,12 @@ pub enum Error {
         reason: String,
         /// What to write instead.
         hint: Option<String>,
+    },
+    /// The address of a hub is not one. It is not shown, for it may carry a password.
+    #[error("the hub's address is not one: {reason}")]
+    InvalidEndpoint {
+        /// What is wrong with it.
+        reason: String,
     },
     /// A path is not valid UTF-8.
     #[error("path `{path}` is not valid UTF-8")]
@@ -96,6 +102,7 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::InvalidReference { .. } => ErrorCode::InvalidReference,
+            Self::InvalidEndpoint { .. } => ErrorCode::InvalidUsage,
             Self::PathNotUtf8 { .. } => ErrorCode::PathNotUtf8,
             Self::UnsafePath { .. } => ErrorCode::UnsafePath,
             Self::InvalidDigest { .. } => ErrorCode::InvalidDigest,
@@ -112,9 +119,12 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::InvalidReference { hint, .. } => hint.clone(),
+            Self::InvalidEndpoint { .. } => {
+                Some("set HF_ENDPOINT to an address such as `https://huggingface.co`".to_owned())
+            }
             Self::PolicyDenied { hint, .. } => Some(hint.clone()),
             Self::Offline { id } => {
-                Some(format!("with a network, `model-provisioner ensure '{id}'` fetches it"))
+                Some(format!("with a network, `model-provisioner ensure {}` fetches it", shell_word(id)))
             }
             Self::OfflineRefresh { .. } => Some("without `--refresh`, what is here is used".to_owned()),
             Self::Rejected { rejection, .. } => rejection.hint(),

@@ -144,6 +144,8 @@ pub enum FetchErrorKind {
     UnsafePath,
     /// The reference is of a form that this fetcher does not take.
     Unsupported,
+    /// A pattern of the selection is none.
+    InvalidPattern,
     /// The file changed since it was listed.
     Changed,
     /// No connection to the source can be made.
@@ -195,6 +197,7 @@ impl FetchError {
             FetchErrorKind::NotUtf8 => ErrorCode::PathNotUtf8,
             FetchErrorKind::UnsafePath => ErrorCode::UnsafePath,
             FetchErrorKind::Unsupported => ErrorCode::UnsupportedScheme,
+            FetchErrorKind::InvalidPattern => ErrorCode::InvalidReference,
             FetchErrorKind::Changed => ErrorCode::ChangedWhileRead,
             FetchErrorKind::Unreachable | FetchErrorKind::Unavailable => ErrorCode::SourceUnavailable,
             FetchErrorKind::Invalid => ErrorCode::SourceInvalid,

@@ -213,7 +213,7 @@ fn an_export_is_whole_or_nothing() {
     let seal = fs_err::read_to_string(bench.path("out/.model.json")).unwrap();
     assert!(!seal.contains(&format!("\"local_path\": \"{}", bench.path("").display())), "{seal}");
     // Its id is a path, which means nothing elsewhere.
-    fails(&bench.run(&["import", "out"]), 2, &["another machine alone", "--id 'hf:local/out'"]);
+    fails(&bench.run(&["import", "out"]), 2, &["another machine alone", "--id hf:local/out"]);
     let imported = bench.json(&["import", "out", "--id", "hf:org/a/a.gguf"]);
     assert_eq!(imported["verification"]["basis"], "first-use");
     assert_eq!(bench.run(&["verify", "a.gguf"]).status, 0);

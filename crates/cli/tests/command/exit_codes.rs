@@ -122,7 +122,11 @@ fn verification() {
     assert!(report.stderr.contains("hint: its files are yours"), "{}", report.stderr);
     fs_err::remove_file(bench.path("a.gguf")).unwrap();
     let absent = bench.run(&["verify", "--all"]);
-    assert!(absent.status == 3 && absent.stderr.contains("`remove local:/"), "{}", absent.stderr);
+    assert!(
+        absent.status == 3 && absent.stderr.contains("`model-provisioner remove local:/"),
+        "{}",
+        absent.stderr
+    );
     let unknown = bench.run(&["verify", "never.gguf"]);
     assert!(unknown.status == 3 && unknown.stderr.contains("hint: "), "{}", unknown.stderr);
     bench.file("a.gguf", "GGUX");
@@ -143,7 +147,7 @@ fn denied() {
     check(&bench, &["ensure", "a.gguf"], 5, "retired");
     check(&bench, &["ensure", "m.pkl"], 5, "refused-format");
     let offline = check(&bench, &["ensure", "hf:org/repo/a.gguf", "--offline"], 5, "offline");
-    assert!(offline.stderr.contains("ensure 'hf:org/repo/a.gguf'"), "{}", offline.stderr);
+    assert!(offline.stderr.contains("`model-provisioner ensure hf:org/repo/a.gguf`"), "{}", offline.stderr);
     bench.file("model.yaml", "model_ref: a.gguf\npolicy: { schemes: [hf] }\n");
     check(&bench, &["provision", "--config", "model.yaml"], 5, "policy-denied");
 }

@@ -136,7 +136,7 @@ fn doctor_fits_on_a_screen_and_verify_says_what_helps() {
     assert_eq!(report.status, 4, "{}", report.stderr);
     assert!(report.stdout.contains("FAIL  hf:org/a") && report.stdout.contains("pass  hf:org/b"));
     assert!(
-        report.stderr.contains("hint: `ensure hf:org/a?include=*` fetches it again"),
+        report.stderr.contains("hint: `model-provisioner ensure 'hf:org/a?include=*'` fetches it again"),
         "{}",
         report.stderr
     );

@@ -75,7 +75,7 @@ fn people_and_programs_see_what_was_fetched() {
     let ambiguous = run(&bench, &hub, &["ensure", "hf:org/repo"]);
     assert_eq!(ambiguous.status, 2);
     assert!(
-        ambiguous.stderr.contains("`a-Q4_0`") && ambiguous.stderr.contains("hint: "),
+        ambiguous.stderr.contains("`hf:org/repo/a-Q4_0.gguf`") && ambiguous.stderr.contains("hint: "),
         "{}",
         ambiguous.stderr
     );

@@ -17,6 +17,7 @@ mod hub_space;
 mod inspect;
 mod isolation;
 mod kills;
+mod next_steps;
 mod output;
 mod processes;
 mod readme;

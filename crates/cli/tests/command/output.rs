@@ -29,7 +29,7 @@ fn a_person_sees_paths_cards_and_tables() {
     assert_eq!((status, stdout.trim()), (0, bench.path("a.gguf").to_str().unwrap()));
     insta::assert_snapshot!(steady(&bench, &stderr), @r"
     warning: `local:[DIR]/a.gguf` is unverified: no digest was given, and its bytes were not read; its structure is sound (gguf)
-    hint: give its digest with `--sha256`, or let `verify` compute one
+    hint: give its digest with `--sha256`, or let `model-provisioner verify local:[DIR]/a.gguf` compute one
     ");
     assert_eq!(bench.run(&["ensure", "a.gguf", "-q"]).stderr, "");
     let verified = bench.run(&["verify", "--all"]);
@@ -113,7 +113,12 @@ fn what_changed_since_it_was_judged_is_shown() {
         let done = bench.run(&["show", "a.gguf"]);
         assert_eq!(done.status, 0);
         let row = done.stdout.lines().find(|line| line.starts_with("on disk")).map(str::to_owned);
-        assert_eq!(done.stderr.contains("hint: `verify local:/"), row.is_some(), "{}", done.stderr);
+        assert_eq!(
+            done.stderr.contains("hint: `model-provisioner verify local:/"),
+            row.is_some(),
+            "{}",
+            done.stderr
+        );
         assert_eq!(bench.json(&["show", "a.gguf"])["changed"].is_string(), row.is_some());
         row.map(|row| steady(&bench, &row))
     };

@@ -128,6 +128,13 @@ impl HubRef {
         self
     }
 
+    /// The reference to the whole of the same repository.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.target = HubTarget::Repository(Selection::default());
+        self
+    }
+
     /// The reference to one file of the same repository, or to the set of shards that it belongs to.
     ///
     /// # Errors
@@ -137,10 +144,10 @@ impl HubRef {
         Ok(self)
     }
 
-    /// The reference at another revision, and with these patterns instead of what it took of the repository.
+    /// The reference at a revision, where it has none yet, and with these patterns instead of what it took of the repository.
     ///
     /// # Errors
-    /// [`Error::InvalidReference`] for what is no revision, and for patterns where the reference names a file or a
+    /// [`Error::InvalidReference`] for what is no revision, or another one than it has, and for patterns where the reference names a file or a
     /// quantization.
     pub fn select(
         mut self,
@@ -151,7 +158,11 @@ impl HubRef {
         let text = self.to_string();
         let fail = |reason: &str| invalid(&text, reason);
         if let Some(revision) = revision {
-            self.revision = Some(check_revision(revision, fail)?);
+            let revision = check_revision(revision, fail)?;
+            if self.revision.as_ref().is_some_and(|own| *own != revision) {
+                return Err(fail(&format!("it names another revision than `{revision}`")));
+            }
+            self.revision = Some(revision);
         }
         let more =
             Selection { include: include.into_iter().collect(), exclude: exclude.into_iter().collect() };
