@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use provisioner_core::{Digest, DigestAlgorithm, Lifecycle, Locator, ManifestFile, ModelRef, RelativePath};
+use provisioner_core::{
+    Digest, DigestAlgorithm, Lifecycle, Locator, ManifestFile, ModelRef, RelativePath, Versioned,
+};
 
 use crate::{Error, ModelProvisioner, Result, adopt::Lead, obtain::to_fetch, provisioner::blocking};
 
@@ -117,14 +119,15 @@ impl ModelProvisioner {
 }
 
 impl ModelProvisioner {
-    /// The plan of a model that is present: nothing. A retired one is refused, as `ensure` would.
+    /// The plan of a model that is present: nothing. A retired one, and one that the policy does not allow, are refused, as by
+    /// `ensure`.
     async fn present_plan(&self, reference: &ModelRef) -> Result<Option<Plan>> {
         let id = reference.id();
-        let retired =
-            self.parts.catalog.get(&id).await?.filter(|found| found.record.lifecycle == Lifecycle::Retired);
-        if retired.is_some() {
+        let Some(Versioned { record, .. }) = self.parts.catalog.get(&id).await? else { return Ok(None) };
+        if record.lifecycle == Lifecycle::Retired {
             return Err(Error::Retired { id });
         }
+        self.parts.check_policy(&record)?;
         let Some(model) = self.locate(reference).await? else { return Ok(None) };
         let files = model.files.into_iter().map(|file| PlannedFile {
             path: file.path,

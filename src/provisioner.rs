@@ -267,10 +267,7 @@ impl ModelProvisioner {
         if record.lifecycle == Lifecycle::Retired {
             return Err(Error::Retired { id: id.to_owned() });
         }
-        self.parts.policy.check_size(id, record.size_bytes)?;
-        for file in &record.files {
-            self.parts.policy.check_format(&record.location(&file.path).to_string_lossy(), file.format)?;
-        }
+        self.parts.check_policy(&record)?;
         if !record.satisfies(expectation) {
             return Ok(None);
         }
@@ -297,6 +294,15 @@ impl ModelProvisioner {
 impl Parts {
     pub(crate) fn provenance(&self) -> ProvenanceLog {
         ProvenanceLog::new(self.cache.provenance())
+    }
+
+    /// What the policy says of a model that is recorded.
+    pub(crate) fn check_policy(&self, record: &CatalogRecord) -> Result<()> {
+        self.policy.check_size(&record.id, record.size_bytes)?;
+        for file in &record.files {
+            self.policy.check_format(&record.location(&file.path).to_string_lossy(), file.format)?;
+        }
+        Ok(())
     }
 
     /// Whether nobody has begun to take a model out of the store.

@@ -40,7 +40,8 @@ Examples:
       prints the path, and keeps the model until its standard input closes
 
 In the program and its arguments, {path}, {id}, {handoff} and {mmproj} are filled in; a model without a projector has no
-{mmproj}. Without --handoff, the handoff goes to .runtime/engines/llamacpp.json in the working directory.
+{mmproj}. Without --handoff, {handoff} is a file of that model's own below .runtime/engines in the working directory; where
+it is not used, the handoff goes to .runtime/engines/llamacpp.json there, if that can be written.
 
 Exit status:
   that of the program; 126 where it cannot be executed, 127 where it does not exist";

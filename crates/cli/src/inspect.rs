@@ -178,8 +178,8 @@ impl OneOf {
         };
         let beyond = fit.ctx_max.filter(|_| fit.exceeds_ctx_max);
         let beyond = beyond.map(|most| format!("; its own maximum is {}", counted(most, "token")));
-        let limit = if fit.fits == Some(false) { up_to(fit).or(beyond) } else { beyond };
-        format!("{needs}{}", limit.unwrap_or_default())
+        let more = up_to(fit).filter(|_| fit.fits == Some(false) || fit.largest_ctx > fit.ctx);
+        format!("{needs}{}", more.or(beyond).unwrap_or_default())
     }
 }
 

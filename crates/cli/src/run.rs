@@ -8,12 +8,14 @@ use std::{
         ffi::{OsStrExt, OsStringExt},
         process::{CommandExt, ExitStatusExt},
     },
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, ExitCode, ExitStatus},
     task::Poll,
 };
 
-use model_provisioner::{DEFAULT_LLAMACPP_HANDOFF_PATH, ErrorCode, Lease, ResolvedModel};
+use model_provisioner::{
+    DEFAULT_LLAMACPP_HANDOFF_PATH, ErrorCode, Lease, ModelProvisioner, ResolvedModel, key_of,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -28,6 +30,9 @@ use crate::{
 /// What a supervisor hands on. An interrupt from a terminal reaches the engine by itself.
 const HANDED_ON: [Signal; 6] =
     [Signal::TERM, Signal::HUP, Signal::USR1, Signal::USR2, Signal::INT, Signal::QUIT];
+
+/// What stands for the handoff's path among the program's arguments.
+const HANDOFF: &[u8] = b"{handoff}";
 
 /// A program that is to be run, on a model that is leased.
 #[derive(Debug)]
@@ -51,17 +56,48 @@ pub(crate) async fn prepare(common: &Common, args: Run, output: Output) -> Resul
     let leased = provisioner.ensure_leased(&reference, &expectation).await;
     let (model, lease) = leased.map_err(|error| error.guessing(&written))?;
     warn(&model, output);
-    let handoff = how.handoff.as_deref().unwrap_or(Path::new(DEFAULT_LLAMACPP_HANDOFF_PATH));
-    let handoff = provisioner.hand_off(&model, handoff).await?;
+    let asked = match how.handoff {
+        None if program.iter().any(|text| find(text.as_bytes(), HANDOFF).is_some()) => {
+            Some(own_handoff(&model))
+        }
+        asked => asked,
+    };
+    let handoff = match asked {
+        Some(dest) => Some(provisioner.hand_off(&model, &dest).await?),
+        None => hand_off_by_default(&provisioner, &model, output).await,
+    };
     let Some((name, rest)) = program.split_first() else {
-        output.paths(&Model::new(&model, Some(handoff)), model.local_path.display())?;
+        output.paths(&Model::new(&model, handoff), model.local_path.display())?;
         until_input_closes(lease).await;
         return Ok(Next::End(ExitCode::SUCCESS));
     };
-    let fill = |text: &OsString| filled(text, &model, &handoff);
+    let fill = |text: &OsString| filled(text, &model, handoff.as_deref());
     let mut command = Command::new(fill(name)?);
     command.args(rest.iter().map(fill).collect::<Result<Vec<_>, _>>()?);
     Ok(Next::Engine(Box::new(Engine { lease, command, is_supervised: supervise })))
+}
+
+/// The handoff of an engine that is told where it is: named by the model, so that engines which are started in one folder do
+/// not read each other's, and one that is started again leaves no further file.
+fn own_handoff(model: &ResolvedModel) -> PathBuf {
+    let key = key_of(&format!("{}\n{}", model.id, model.local_path.display()));
+    Path::new(DEFAULT_LLAMACPP_HANDOFF_PATH).with_extension(format!("{}.json", &key[..16]))
+}
+
+/// Writes the handoff where everybody looks for it. Nobody asked for it: a folder that cannot be written stops no engine.
+async fn hand_off_by_default(
+    provisioner: &ModelProvisioner,
+    model: &ResolvedModel,
+    output: Output,
+) -> Option<PathBuf> {
+    match provisioner.hand_off(model, Path::new(DEFAULT_LLAMACPP_HANDOFF_PATH)).await {
+        Ok(handoff) => Some(handoff),
+        Err(error) => {
+            output.warning(format_args!("the handoff is not written: {}", Failure::from(error).message));
+            output.hint("if the engine reads it, say where it goes with `--handoff`");
+            None
+        }
+    }
 }
 
 /// Keeps the lease for as long as somebody keeps our standard input open.
@@ -132,7 +168,7 @@ fn not_run(program: &OsStr, error: &io::Error) -> Failure {
 }
 
 /// An argument with what stands for the model's own filled in.
-fn filled(text: &OsString, model: &ResolvedModel, handoff: &Path) -> Result<OsString, Failure> {
+fn filled(text: &OsString, model: &ResolvedModel, handoff: Option<&Path>) -> Result<OsString, Failure> {
     let mut bytes = text.as_bytes().to_vec();
     let projector = model.mmproj.as_deref().map(Path::as_os_str);
     if projector.is_none() && find(&bytes, b"{mmproj}").is_some() {
@@ -141,7 +177,7 @@ fn filled(text: &OsString, model: &ResolvedModel, handoff: &Path) -> Result<OsSt
     let values = [
         ("{path}", model.local_path.as_os_str()),
         ("{id}", OsStr::new(&model.id)),
-        ("{handoff}", handoff.as_os_str()),
+        ("{handoff}", handoff.map(Path::as_os_str).unwrap_or_default()),
         ("{mmproj}", projector.unwrap_or_default()),
     ];
     // From left to right, so that nothing is filled into what was filled in.

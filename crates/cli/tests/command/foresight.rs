@@ -102,3 +102,15 @@ fn a_plan_says_what_policy_says() {
     }
     assert!(moved_nothing(&hub));
 }
+
+#[test]
+fn a_plan_of_a_present_model_says_what_policy_says() {
+    let bench = Workbench::new();
+    bench.file("m.pkl", "x");
+    bench.file("model.yaml", "model_ref: m.pkl\npolicy: { formats: [pickle, other] }\n");
+    assert_eq!(bench.run(&["plan", "m.pkl"]).status, 5);
+    assert_eq!(bench.run(&["provision", "--config", "model.yaml", "-q"]).status, 0);
+    for command in ["plan", "ensure"] {
+        assert_eq!(bench.run(&[command, "m.pkl"]).status, 5, "{command}: no config allows it here");
+    }
+}

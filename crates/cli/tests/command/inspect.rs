@@ -115,6 +115,8 @@ fn a_plan_says_which_quantizations_fit() {
     fits            71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 78.62 KiB for 256 tokens
     does not fit     1.91 MiB  hf:org/repo/large-Q8_0.gguf: its weights alone need 1.91 MiB
     ");
+    let some = run(&["--vram", "1M", "--ctx", "100"]).stdout;
+    insta::assert_snapshot!(some.lines().nth(1).unwrap(), @"fits            71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 78.62 KiB for 100 tokens; up to 256 tokens would");
     let first = |more: &[&str]| run(more).stdout.lines().nth(1).unwrap().to_owned();
     insta::assert_snapshot!(first(&["--ctx", "512"]), @"-               71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 94.62 KiB for 512 tokens; its own maximum is 256 tokens");
     insta::assert_snapshot!(first(&["--vram", "78KiB", "--parallel", "2", "--ctx", "256"]), @"does not fit    71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 94.62 KiB for 256 tokens");

@@ -147,6 +147,39 @@ fn without_a_program_the_lease_lasts_as_long_as_the_input() {
 }
 
 #[test]
+fn a_handoff_that_nobody_asked_for_stops_no_engine() {
+    let bench = bench();
+    bench.file(".runtime", "in the way");
+    let ran = bench.run(&["run", "a.gguf", "--", "echo", "started"]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (0, "started\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("warning: the handoff is not written: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: ") && ran.stderr.contains("`--handoff`"), "{}", ran.stderr);
+    let named = bench.run(&["run", "a.gguf", "-q", "--", "echo", "{handoff}"]);
+    assert_eq!((named.status, named.stdout.as_str()), (8, ""), "{}", named.stderr);
+    let asked = bench.run(&["run", "a.gguf", "-q", "--handoff", ".runtime/engine.json", "--", "echo"]);
+    assert_eq!(asked.status, 8, "{}", asked.stderr);
+}
+
+#[test]
+fn engines_of_one_folder_read_their_own_handoffs() {
+    let bench = bench();
+    bench.file("b.gguf", TINY_GGUF);
+    let handoff = |model| {
+        let ran = bench.run(&["run", model, "-q", "--", "echo", "{handoff}"]);
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        std::path::PathBuf::from(ran.stdout.trim())
+    };
+    let (first, second) = (handoff("a.gguf"), handoff("b.gguf"));
+    for (handoff, model) in [(&first, "a.gguf"), (&second, "b.gguf")] {
+        let written: serde_json::Value = serde_json::from_slice(&fs_err::read(handoff).unwrap()).unwrap();
+        assert_eq!(written["model"]["path"], bench.path(model).to_str().unwrap());
+        assert_eq!(handoff.parent().unwrap(), bench.path(".runtime/engines"));
+    }
+    assert_eq!(handoff("a.gguf"), first, "an engine that is started again leaves no further file");
+    assert_eq!(fs_err::read_dir(bench.path(".runtime/engines")).unwrap().count(), 2);
+}
+
+#[test]
 fn a_model_that_fails_is_never_run() {
     let bench = bench();
     let ran = bench.run(&["run", "a.gguf", "--sha256", &"0".repeat(64), "--", "touch", "ran"]);
