@@ -93,8 +93,10 @@ async fn hand_off_by_default(
     match provisioner.hand_off(model, Path::new(DEFAULT_LLAMACPP_HANDOFF_PATH)).await {
         Ok(handoff) => Some(handoff),
         Err(error) => {
-            output.warning(format_args!("the handoff is not written: {}", Failure::from(error).message));
-            output.hint("if the engine reads it, say where it goes with `--handoff`");
+            output.warning(Failure::from(error).message);
+            output.hint(
+                "no place was named for it, so this stops nothing; if it is read, name one with `--handoff`",
+            );
             None
         }
     }

@@ -8,7 +8,7 @@ use crate::{
 impl Manifest {
     /// What a source's listing alone says against a model, before a byte of it is fetched: another digest than is demanded, or
     /// several files where the digest is of one. It says nothing of files that lie on this machine, nor where it lists
-    /// digests of another algorithm; the verdict on the bytes is [`StagedModel::judge`]'s all the same.
+    /// digests of another algorithm; the verdict on the bytes is [`StagedModel::judge`](crate::StagedModel::judge)'s all the same.
     ///
     /// # Errors
     /// [`Error::Rejected`].
@@ -47,5 +47,54 @@ impl Manifest {
                 Err(Rejection::NotOneFile { tree: tree(&files), files })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Entry, ErrorCode, Locator};
+
+    /// What a listing of these files says against a demand.
+    fn said(files: &[(&str, Digest)], entry: Entry, demanded: &Digest) -> Option<Error> {
+        let listed = files.iter().map(|(path, digest)| ManifestFile {
+            path: path.parse().unwrap(),
+            size: 1,
+            digest: Some(digest.clone()),
+            locator: Locator::Streamed(String::new()),
+        });
+        let manifest = Manifest::new("hf:o/r".parse().unwrap(), listed.collect(), entry).unwrap();
+        manifest.check(&Expectation::pinned(demanded.clone())).err()
+    }
+
+    #[test]
+    fn only_a_digest_of_the_same_algorithm_contradicts() {
+        let (a, b) = (Digest::sha256([1; 32]), Digest::sha256([2; 32]));
+        let (git, other) = (Digest::git_sha1([1; 20]), Digest::git_sha1([2; 20]));
+        let code = |listed: &Digest, demanded: &Digest| {
+            said(&[("m", listed.clone())], Entry::Folder, demanded).map(|error| error.code())
+        };
+        assert_eq!(code(&a, &a), None);
+        assert_eq!(code(&a, &b), Some(ErrorCode::DigestMismatch));
+        assert_eq!(code(&git, &other), Some(ErrorCode::DigestMismatch));
+        assert_eq!((code(&git, &git), code(&git, &a), code(&a, &git)), (None, None, None));
+    }
+
+    #[test]
+    fn a_set_is_told_of_and_not_at_any_length() {
+        let (a, git) = (Digest::sha256([1; 32]), Digest::git_sha1([1; 20]));
+        let tree = sha256_tree([(&"m".parse().unwrap(), &a), (&"n".parse().unwrap(), &a)]);
+        let two = |second: &Digest| [("m", a.clone()), ("n", second.clone())];
+        assert!(said(&two(&a), Entry::Folder, &tree).is_none());
+        let message = |files: &[(&str, Digest)]| said(files, Entry::Folder, &a).unwrap().to_string();
+        assert!(message(&two(&a)).contains(&format!("a set of 2, which has {tree}\n")));
+        let mixed = message(&two(&git));
+        assert!(
+            mixed.contains("a set of 2\n") && mixed.contains("\n  (its SHA-256 is not listed) "),
+            "{mixed}"
+        );
+        let many: Vec<_> = (0..1000).map(|number| format!("f{number}")).collect();
+        let many: Vec<_> = many.iter().map(|name| (name.as_str(), a.clone())).collect();
+        assert!(message(&many).ends_with("\n  and 950 more"));
     }
 }
