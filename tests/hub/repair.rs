@@ -205,7 +205,7 @@ async fn a_cache_is_the_same_by_whatever_name() {
     for one in [&provisioner, &by_link] {
         let plan = one.plan_eviction(&everything).await.unwrap();
         assert!(plan.evicted.is_empty() && plan.kept.len() == 1, "{plan:?}");
-        assert_eq!(one.remove(&reference()).await.unwrap_err().code().as_str(), "busy");
+        assert_eq!(one.remove(&reference()).await.unwrap_err().code().as_str(), "in-use");
     }
     drop(lease);
     // A cache that was moved has what it had.

@@ -218,7 +218,7 @@ impl Http {
         let answer = self.get(url, ByteRange::ALL).await?;
         let url = answer.url;
         let links = answer.response.headers().get_all(LINK).iter().map(|link| link.to_str().ok());
-        let next = next_page(links).ok_or_else(|| invalid(&url, "its links make no sense"))?;
+        let next = next_page(links).map_err(|_| invalid(&url, "its links make no sense"))?;
         let next = match next {
             Some(next) => {
                 let next = url.join(&next).map_err(|_| invalid(&url, "its next page is no address"))?;

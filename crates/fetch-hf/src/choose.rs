@@ -72,7 +72,7 @@ pub(crate) fn choose(hub: &HubRef, tree: Vec<TreeFile>) -> Result<Choice, FetchE
     match hub.target() {
         HubTarget::File(path) => one_file(hub, path, &tree),
         HubTarget::Quantization(quantization) => one_quantization(hub, quantization, &tree),
-        HubTarget::Repository(selection) if selection.is_empty() => whole(hub, tree),
+        HubTarget::Repository(selection) if selection.is_empty() => whole(hub, &tree),
         HubTarget::Repository(selection) => selected(selection, tree),
     }
 }
@@ -156,13 +156,13 @@ fn one_quantization(hub: &HubRef, quantization: &str, tree: &[TreeFile]) -> Resu
     }
 }
 
-fn whole(hub: &HubRef, tree: Vec<TreeFile>) -> Result<Choice, FetchError> {
+fn whole(hub: &HubRef, tree: &[TreeFile]) -> Result<Choice, FetchError> {
     let repo = hub.repo();
     let loaded: Vec<_> = tree.iter().filter(|file| is_loaded(file.path.as_str())).cloned().collect();
     if loaded.iter().any(|file| file.path.as_str().ends_with(".safetensors")) {
         return Ok(Choice { files: loaded, entry: Entry::Folder, projector: None });
     }
-    let models = models(&tree);
+    let models = models(tree);
     match models.len() {
         0 => {
             let message = format!(
@@ -174,7 +174,7 @@ fn whole(hub: &HubRef, tree: Vec<TreeFile>) -> Result<Choice, FetchError> {
             let (_, files) = models.into_iter().next().unwrap_or_default();
             let entry = files.first().map(|file| file.path.clone());
             let choice = entry
-                .map(|entry| gguf(files, entry, &tree))
+                .map(|entry| gguf(files, entry, tree))
                 .ok_or_else(|| unknown(format!("`{repo}` is empty"), &[]))?;
             Ok(Choice { entry: Entry::Folder, ..choice })
         }

@@ -1,20 +1,25 @@
 //! The header that says where the next page is (RFC 8288, section 3).
 
-/// The address of the first link with the relation `next`, of all headers; `Some(None)` where there is none, and `None` where
-/// one of them is no list of links: the end of a listing must not be guessed.
-pub(crate) fn next_page<'a>(headers: impl Iterator<Item = Option<&'a str>>) -> Option<Option<String>> {
+/// A header that is no list of links: whether there is a next page must not be guessed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NoLinks;
+
+/// The address of the first link with the relation `next`, of all headers; `None` where there is none.
+pub(crate) fn next_page<'a>(
+    headers: impl Iterator<Item = Option<&'a str>>,
+) -> Result<Option<String>, NoLinks> {
     let mut found = None;
     for header in headers {
-        let mut rest = header?.trim_start_matches(is_between);
+        let mut rest = header.ok_or(NoLinks)?.trim_start_matches(is_between);
         while !rest.is_empty() {
-            let (link, after) = Link::read(rest)?;
+            let (link, after) = Link::read(rest).ok_or(NoLinks)?;
             if link.is_next && found.is_none() {
                 found = Some(link.address.to_owned());
             }
             rest = after.trim_start_matches(is_between);
         }
     }
-    Some(found)
+    Ok(found)
 }
 
 fn is_between(c: char) -> bool {
@@ -86,23 +91,27 @@ mod tests {
 
     #[test]
     fn the_next_page_is_found_however_it_is_written() {
-        let check = |headers: &[&str], expected: Option<Option<&str>>| {
+        let check = |headers: &[&str], expected: Result<Option<&str>, NoLinks>| {
             let found = next_page(headers.iter().map(|header| Some(*header)));
-            assert_eq!(found.as_ref().map(Option::as_deref), expected, "{headers:?}");
+            assert_eq!(
+                found.as_ref().map(Option::as_deref),
+                expected.as_ref().map(|found| *found),
+                "{headers:?}"
+            );
         };
-        check(&[], Some(None));
-        check(&["<https://h/x?cursor=1>; rel=\"next\""], Some(Some("https://h/x?cursor=1")));
-        check(&["</a>; rel=\"prev\"", "</b>; rel=\"next\""], Some(Some("/b")));
-        check(&["</a>;rel=next"], Some(Some("/a")));
-        check(&["</a>; REL = \"next\""], Some(Some("/a")));
-        check(&["</a?x=1,2>; rel=\"next\""], Some(Some("/a?x=1,2")));
-        check(&["</a>; title=\"a, \\\"b\"; rel=\"last next\""], Some(Some("/a")));
-        check(&["</a>; rel=prev , </b>; crossorigin; rel=next"], Some(Some("/b")));
-        check(&["</a>; rel=prev; rel=next"], Some(None));
-        check(&["</next>; rel=\"nextpage\""], Some(None));
+        check(&[], Ok(None));
+        check(&["<https://h/x?cursor=1>; rel=\"next\""], Ok(Some("https://h/x?cursor=1")));
+        check(&["</a>; rel=\"prev\"", "</b>; rel=\"next\""], Ok(Some("/b")));
+        check(&["</a>;rel=next"], Ok(Some("/a")));
+        check(&["</a>; REL = \"next\""], Ok(Some("/a")));
+        check(&["</a?x=1,2>; rel=\"next\""], Ok(Some("/a?x=1,2")));
+        check(&["</a>; title=\"a, \\\"b\"; rel=\"last next\""], Ok(Some("/a")));
+        check(&["</a>; rel=prev , </b>; crossorigin; rel=next"], Ok(Some("/b")));
+        check(&["</a>; rel=prev; rel=next"], Ok(None));
+        check(&["</next>; rel=\"nextpage\""], Ok(None));
         for nonsense in ["/a; rel=next", "</a; rel=next", "</a> rel=next", "</a>; rel=\"next"] {
-            check(&[nonsense], None);
+            check(&[nonsense], Err(NoLinks));
         }
-        assert_eq!(next_page([None].into_iter()), None);
+        assert_eq!(next_page([None].into_iter()), Err(NoLinks));
     }
 }
