@@ -214,9 +214,9 @@ impl Config {
     fn quantizer(&self) -> Option<Quantizer> {
         let config = self.get("quantization_config").or_else(|| self.get("compression_config"));
         // MLX has its own key, and names no method.
-        let (config, unnamed) = config
-            .map(|config| (config, "unknown"))
-            .or(self.get("quantization").map(|config| (config, "mlx")))?;
+        let own = self.get("quantization");
+        let unnamed = if own.is_some() { "mlx" } else { "unknown" };
+        let config = config.or(own)?;
         let method = config.get("quant_method").and_then(Value::as_str).unwrap_or(unnamed).to_owned();
         let is = |key: &str| config.get(key).and_then(Value::as_bool) == Some(true);
         let bits = config.get("bits").or_else(|| config.get("w_bit")).and_then(Value::as_u64);
@@ -258,7 +258,8 @@ impl Config {
         if let Some((_, reason)) = OTHER_CACHES.iter().find(|(key, _)| self.get(key).is_some()) {
             return Err((*reason).to_owned());
         }
-        if RECURRENT.iter().any(|part| self.model_type().contains(part)) {
+        let kinds = self.architectures().chain([self.model_type()]).map(str::to_lowercase);
+        if kinds.into_iter().any(|kind| RECURRENT.iter().any(|part| kind.contains(part))) {
             return Err("it has recurrent layers".to_owned());
         }
         let writes_on = |name: &str| {

@@ -440,6 +440,7 @@ fn layers_that_differ_in_ways_of_their_own() {
     let unknown =
         |changes: Value| found(&with(changes)).memory.kv_unknown().map(str::to_owned).unwrap_or_default();
     assert!(unknown(json!({ "model_type": "rwkv7" })).contains("recurrent"));
+    assert!(unknown(json!({ "architectures": ["RetNetForCausalLM"] })).contains("recurrent"));
     // The width of a head is that of the class.
     assert!(unknown(json!({ "model_type": "gemma2" })).contains("width of a head"));
     let bytes = |changes: Value| found(&with(changes)).memory.kv_bytes_per_token(CacheType::F16);
