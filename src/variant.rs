@@ -6,7 +6,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use model_inspect::{Demand, Fit, Inspection};
 use provisioner_core::{
     Entry, FetchErrorKind, Manifest, ManifestFile, ModelRef, RelativePath,
-    reference::{HubRef, HubTarget, ShardName, is_companion},
+    reference::{HubRef, HubTarget, is_companion, set_of},
 };
 
 use crate::{Error, ModelProvisioner, Result};
@@ -66,7 +66,11 @@ impl ModelProvisioner {
         let mut models: BTreeMap<RelativePath, Vec<ManifestFile>> = BTreeMap::new();
         let files = manifest.files().iter().filter(|file| !is_companion(file.path.file_name()));
         for file in files {
-            models.entry(first_shard(file)?).or_default().push(file.clone());
+            let entry = match set_of(file.path.as_str()) {
+                Some(first) => RelativePath::new(first)?,
+                None => file.path.clone(),
+            };
+            models.entry(entry).or_default().push(file.clone());
         }
         let mut looks = Vec::new();
         for (entry, files) in models {
@@ -106,12 +110,4 @@ impl ModelProvisioner {
 /// Whether a reference leaves the choice to the repository.
 fn is_whole(hub: &HubRef) -> bool {
     matches!(hub.target(), HubTarget::Repository(selection) if selection.is_empty())
-}
-
-/// What the shards of a set have in common, and no other file has: the path of the first one.
-fn first_shard(file: &ManifestFile) -> Result<RelativePath> {
-    let (path, name) = (file.path.as_str(), file.path.file_name());
-    let Some(shard) = ShardName::parse(name) else { return Ok(file.path.clone()) };
-    let folder = path.strip_suffix(name).unwrap_or_default();
-    Ok(RelativePath::new(format!("{folder}{}", shard.sibling(1)))?)
 }

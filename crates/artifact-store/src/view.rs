@@ -156,11 +156,7 @@ impl Store {
         if self.holds(record.root()) {
             return record;
         }
-        let home = match record.id.parse() {
-            Ok(ModelRef::Local(_)) | Err(_) => None,
-            Ok(fetched) => fetched.view_path(record.revision.as_deref()).ok(),
-        };
-        let Some(root) = home.map(|home| self.view(&home)) else { return record };
+        let Some(root) = home_of(&record).map(|home| self.view(&home)) else { return record };
         CatalogRecord { local_path: in_view(&record, &root), ..record }
     }
 
@@ -286,10 +282,16 @@ pub(crate) fn read_seal(root: &Path) -> Option<CatalogRecord> {
 
 /// A record of this view, whose files are here: the store may have been moved, or copied from elsewhere.
 fn at_home(record: CatalogRecord, root: &Path) -> Option<CatalogRecord> {
-    let reference: ModelRef = record.id.parse().ok()?;
-    let home = reference.view_path(record.revision.as_deref()).ok()?;
     let local_path = in_view(&record, root);
-    root.ends_with(home).then_some(CatalogRecord { local_path, ..record })
+    root.ends_with(home_of(&record)?).then_some(CatalogRecord { local_path, ..record })
+}
+
+/// Where the view of a record belongs, below the folder of all views. `None` for what is in no store.
+fn home_of(record: &CatalogRecord) -> Option<RelativePath> {
+    match record.id.parse().ok()? {
+        ModelRef::Local(_) => None,
+        fetched => fetched.view_path(record.revision.as_deref()).ok(),
+    }
 }
 
 /// What is handed out of a view.

@@ -102,27 +102,21 @@ fn list_folder(reference: ModelRef, folder: &Path) -> Result<Manifest, FetchErro
 fn check_shards(folder: &Path, names: &[(RelativePath, u64)]) -> Result<(), FetchError> {
     let present: HashSet<_> = names.iter().map(|(path, _)| path.as_str()).collect();
     let is_index = |path: &&RelativePath| path.as_str().ends_with(".safetensors.index.json");
-    let indexed: HashSet<_> = names.iter().map(|(path, _)| path).filter(is_index).map(above).collect();
+    let indexed: HashSet<_> =
+        names.iter().map(|(path, _)| path).filter(is_index).map(RelativePath::folder).collect();
     for (path, _) in names {
         let Some(shard) = ShardName::parse(path.file_name()) else { continue };
-        let above = above(path);
+        let above = path.folder();
         if path.as_str().ends_with(".safetensors") && indexed.contains(above) {
             continue;
         }
-        // The first answers for all, and each other one for the first.
-        let looked_for = if shard.number() == 1 { shard.count() } else { 1 };
-        let mut siblings = (1..=looked_for).map(|number| format!("{above}{}", shard.sibling(number)));
+        let mut siblings = shard.needs().map(|number| format!("{above}{}", shard.sibling(number)));
         if let Some(missing) = siblings.find(|sibling| !present.contains(sibling.as_str())) {
             let message = format!("missing shard `{}`, of {}", folder.join(missing).display(), shard.count());
             return Err(FetchError::new(FetchErrorKind::MissingShard, message));
         }
     }
     Ok(())
-}
-
-/// The folder of a path, with its slash.
-fn above(path: &RelativePath) -> &str {
-    path.as_str().strip_suffix(path.file_name()).unwrap_or_default()
 }
 
 /// A multimodal projector, as llama.cpp's converter names it.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -22,15 +22,34 @@ use crate::{
     http::{Answer, Http, broken, invalid},
 };
 
-/// Addresses by the hub's own.
-type Places = Mutex<HashMap<String, Url>>;
+/// Where the hub sent us, by its own address of a file. Clones share what they know.
+#[derive(Clone, Debug, Default)]
+struct Places(Arc<Mutex<HashMap<String, Url>>>);
+
+impl Places {
+    fn known(&self, address: &str) -> Option<Url> {
+        self.lock().get(address).cloned()
+    }
+
+    /// Keeps a place, or forgets the one that was known.
+    fn remember(&self, address: &str, place: Option<Url>) {
+        match place {
+            Some(place) => self.lock().insert(address.to_owned(), place),
+            None => self.lock().remove(address),
+        };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Url>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Answers for `hf:` references.
 #[derive(Debug)]
 pub struct HubFetcher {
     http: Http,
     /// Where the hub sent us for a file: the next range is asked for there, until something goes wrong with that address.
-    sent_to: Arc<Places>,
+    sent_to: Places,
     /// The other road to large files, where it may be taken.
     #[cfg(feature = "xet")]
     xet: Option<crate::xet::Xet>,
@@ -43,29 +62,17 @@ impl HubFetcher {
             #[cfg(feature = "xet")]
             xet: settings.xet.then(|| crate::xet::Xet::new(&settings)),
             http: Http::new(settings),
-            sent_to: Arc::default(),
+            sent_to: Places::default(),
         }
-    }
-
-    fn known_place(&self, address: &str) -> Option<Url> {
-        self.sent_to.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
-    }
-
-    fn remember_place(&self, address: &str, place: Option<Url>) {
-        let mut sent_to = self.sent_to.lock().unwrap_or_else(PoisonError::into_inner);
-        match place {
-            Some(place) => sent_to.insert(address.to_owned(), place),
-            None => sent_to.remove(address),
-        };
     }
 
     /// Asks where the hub sent us last, and the hub itself when that fails: such addresses expire, and nodes die.
     async fn ask(&self, address: &str, range: ByteRange) -> Result<Answer, FetchError> {
-        if let Some(place) = self.known_place(address) {
+        if let Some(place) = self.sent_to.known(address) {
             match self.http.get(place, range).await {
                 Err(error) => {
                     tracing::debug!("the hub is asked anew: {error}");
-                    self.remember_place(address, None);
+                    self.sent_to.remember(address, None);
                 }
                 answered => return answered,
             }
@@ -74,7 +81,7 @@ impl HubFetcher {
             .map_err(|_| FetchError::new(FetchErrorKind::Invalid, "a file's address is none"))?;
         let answer = self.http.get(url, range).await?;
         let is_elsewhere = !self.http.is_hub(&answer.url);
-        self.remember_place(address, is_elsewhere.then(|| answer.url.clone()));
+        self.sent_to.remember(address, is_elsewhere.then(|| answer.url.clone()));
         Ok(answer)
     }
 }
@@ -160,9 +167,9 @@ impl ModelFetcher for HubFetcher {
             (ByteRange { start: 0, end: length }, length)
         };
         let validator = text(headers, &ETAG).filter(|etag| !etag.starts_with("W/")).map(str::to_owned);
-        let (places, address) = (Arc::clone(&self.sent_to), address.clone());
+        let (places, address) = (self.sent_to.clone(), address.clone());
         let stream = response.bytes_stream().map_err(move |error| {
-            places.lock().unwrap_or_else(PoisonError::into_inner).remove(&address);
+            places.remember(&address, None);
             broken(&url, &error)
         });
         Ok(Opened { range, total_size, validator, stream: Box::pin(stream) })

@@ -1,6 +1,6 @@
 //! A whole model: which of its files are weights, whether they fit together, and what they tell.
 
-use std::path::Path;
+use std::{ops::RangeInclusive, path::Path};
 
 use provisioner_core::{
     Format, RelativePath,
@@ -132,7 +132,6 @@ pub(crate) fn complete_set(
     path: &RelativePath,
     shard: &ShardName,
 ) -> Result<Vec<RelativePath>> {
-    let looked_for = if shard.number() == 1 { usize::MAX } else { 1 };
     let present = |path: RelativePath| {
         if find(model, path.as_str()).is_some() {
             return Ok(path);
@@ -140,7 +139,7 @@ pub(crate) fn complete_set(
         let reason = format!("missing shard, of {}", shard.count());
         Err(Error::Incomplete { file: Some(path.to_string()), reason })
     };
-    siblings(path, shard).take(looked_for).map(|path| present(path?)).collect()
+    siblings(path, shard, shard.needs()).map(|path| present(path?)).collect()
 }
 
 /// A file by its path.
@@ -150,10 +149,14 @@ pub(crate) fn find<'a>(model: &'a dyn ModelSource, path: &str) -> Option<&'a Lis
     files.get(found)
 }
 
-/// All files of a shard's set, in order.
-pub(crate) fn siblings(path: &RelativePath, shard: &ShardName) -> impl Iterator<Item = Result<RelativePath>> {
-    let folder = path.as_str().strip_suffix(path.file_name()).unwrap_or_default();
-    (1..=shard.count()).map(move |number| {
+/// The files of a shard's set that have these numbers, in order.
+pub(crate) fn siblings(
+    path: &RelativePath,
+    shard: &ShardName,
+    numbers: RangeInclusive<u32>,
+) -> impl Iterator<Item = Result<RelativePath>> {
+    let folder = path.folder();
+    numbers.map(move |number| {
         RelativePath::new(format!("{folder}{}", shard.sibling(number)))
             .map_err(|error| Error::unsound(error.to_string()))
     })

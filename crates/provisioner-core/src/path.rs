@@ -38,6 +38,19 @@ impl RelativePath {
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
+
+    /// What stands before the last component: empty, or the folder with a slash behind it.
+    ///
+    /// ```
+    /// use provisioner_core::RelativePath;
+    ///
+    /// let path = RelativePath::new("a/b/c.gguf")?;
+    /// assert_eq!((path.folder(), path.file_name()), ("a/b/", "c.gguf"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn folder(&self) -> &str {
+        self.0.strip_suffix(self.file_name()).unwrap_or_default()
+    }
 }
 
 impl AsRef<Path> for RelativePath {

@@ -67,8 +67,9 @@ impl Sink {
         if let Some(found) = entries.subject.as_ref().filter(|found| about(found)) {
             subject.validator.clone_from(&found.validator);
             // A journal that knows more than the file has is of another file.
-            if entries.ranges(boot).iter().all(|range| range.end <= length) {
-                (ranges, synced) = (entries.ranges(boot), entries.synced());
+            let known = entries.ranges(boot);
+            if known.iter().all(|range| range.end <= length) {
+                (ranges, synced) = (known, entries.synced());
             }
         }
         if ranges.len() == 0 {

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use provisioner_core::{Format, RelativePath, reference::ShardName};
+use provisioner_core::{
+    Format, RelativePath,
+    reference::{ShardName, set_of},
+};
 
 use super::{Config, Header, Index};
 use crate::{
@@ -47,14 +50,14 @@ pub(crate) fn inspect_repository(model: &dyn ModelSource) -> Result<Option<Inspe
     for file in model.files().iter().filter(|file| file.path.as_str().ends_with(INDEX_ENDING)) {
         let path = file.path.as_str();
         let index = read_index(model, &file.path)?;
-        if is_passed_over(path, &index, &headers) {
+        if is_passed_over(&file.path, &index, &headers) {
             notes.push(format!(
                 "{} names none of the files that are there, and is left out, as engines do",
                 quoted(path)
             ));
             continue;
         }
-        let files = check_index(model, path, &index, &headers).map_err(|error| error.in_file(path))?;
+        let files = check_index(model, &file.path, &index, &headers).map_err(|error| error.in_file(path))?;
         indexed.extend(files.iter().filter_map(|path| set_of(path)));
         if path == "model.safetensors.index.json" {
             main = Some(files);
@@ -94,10 +97,10 @@ fn read_index(model: &dyn ModelSource, path: &RelativePath) -> Result<Index> {
 }
 
 /// Whether an index is of other weights than those that are there: engines look for one file first, and take it.
-fn is_passed_over(path: &str, index: &Index, headers: &Headers<'_>) -> bool {
-    let folder = folder_of(path);
+fn is_passed_over(path: &RelativePath, index: &Index, headers: &Headers<'_>) -> bool {
+    let folder = path.folder();
     let is_there = |name: &str| headers.contains_key(format!("{folder}{name}").as_str());
-    let whole = path.strip_suffix(".index.json").unwrap_or_default();
+    let whole = path.as_str().strip_suffix(".index.json").unwrap_or_default();
     headers.contains_key(whole) && !index.files().into_iter().any(is_there)
 }
 
@@ -118,11 +121,11 @@ fn check_sets(model: &dyn ModelSource, headers: &Headers<'_>, indexed: &BTreeSet
 /// Checks an index against the files beside it, and returns these.
 fn check_index(
     model: &dyn ModelSource,
-    path: &str,
+    path: &RelativePath,
     index: &Index,
     headers: &Headers<'_>,
 ) -> Result<BTreeSet<String>> {
-    let folder = folder_of(path);
+    let folder = path.folder();
     let mut named = BTreeMap::new();
     let mut files = BTreeSet::new();
     for name in index.files() {
@@ -183,18 +186,6 @@ fn check_shards(headers: &Headers<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The folder of a path, with its slash.
-fn folder_of(path: &str) -> &str {
-    path.rfind('/').map_or("", |slash| path.split_at(slash + 1).0)
-}
-
-/// The set that a file is a shard of: the path of its first shard.
-fn set_of(path: &str) -> Option<String> {
-    let name = path.rsplit('/').next()?;
-    let shard = ShardName::parse(name)?;
-    Some(format!("{}{}", path.strip_suffix(name)?, shard.sibling(1)))
-}
-
 /// The weights of a repository without an index. `None` where there are several.
 fn main_weights(model: &dyn ModelSource, headers: &Headers<'_>) -> Option<BTreeSet<String>> {
     let of = |path: &str| headers.contains_key(path).then(|| BTreeSet::from([path.to_owned()]));
@@ -213,7 +204,9 @@ fn main_weights(model: &dyn ModelSource, headers: &Headers<'_>) -> Option<BTreeS
 /// The file, with the other shards of its set.
 fn entry_weights(path: &RelativePath) -> Option<BTreeSet<String>> {
     match ShardName::parse(path.file_name()) {
-        Some(shard) => siblings(path, &shard).map(|path| Some(path.ok()?.to_string())).collect(),
+        Some(shard) => {
+            siblings(path, &shard, 1..=shard.count()).map(|path| Some(path.ok()?.to_string())).collect()
+        }
         None => Some(BTreeSet::from([path.to_string()])),
     }
 }

@@ -18,4 +18,4 @@ mod shard;
 pub use hub::{HubRef, HubTarget, Selection, is_commit};
 pub use local::LocalRef;
 pub use parse::{ModelRef, OtherRef, did_you_mean};
-pub use shard::{ShardName, is_companion};
+pub use shard::{ShardName, is_companion, set_of};

@@ -1,5 +1,7 @@
 //! The names of shards, such as `model-00002-of-00003.gguf`.
 
+use std::ops::RangeInclusive;
+
 /// The name of one file of a set, as `llama-gguf-split` and Transformers write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardName {
@@ -38,6 +40,12 @@ impl ShardName {
         self.count
     }
 
+    /// The shards that must be there for this one: all for the first, and the first for any other, so that a set is looked
+    /// for once, and not once for each of its shards.
+    pub fn needs(&self) -> RangeInclusive<u32> {
+        1..=if self.number == 1 { self.count } else { 1 }
+    }
+
     /// The file name of another shard of the set.
     pub fn sibling(&self, number: u32) -> String {
         format!("{}-{number:05}-of-{:05}{}", self.stem, self.count, self.ending)
@@ -48,16 +56,18 @@ fn five_digits(text: &str) -> Option<u32> {
     (text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
 }
 
-/// The same path, with the first shard's name where it ends in any shard's.
-pub(super) fn at_first_shard(path: &str) -> String {
+/// What the shards of one set have in common, and no other file has: the path of the first. `None` for what is no shard.
+pub fn set_of(path: &str) -> Option<String> {
     let (folder, name) = match path.rfind('/') {
         Some(slash) => path.split_at(slash + 1),
         None => ("", path),
     };
-    match ShardName::parse(name) {
-        Some(shard) => format!("{folder}{}", shard.sibling(1)),
-        None => path.to_owned(),
-    }
+    ShardName::parse(name).map(|shard| format!("{folder}{}", shard.sibling(1)))
+}
+
+/// The same path, with the first shard's name where it ends in any shard's.
+pub(super) fn at_first_shard(path: &str) -> String {
+    set_of(path).unwrap_or_else(|| path.to_owned())
 }
 
 /// Whether a GGUF file goes along with a model and is none, by its name: a projector, or an importance matrix.
