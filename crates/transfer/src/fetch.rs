@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream::FuturesUnordered};
 use provisioner_core::{
     ByteRange, ByteStream, Digest, DigestAlgorithm, ManifestFile, ModelFetcher, Opened, ProgressEvent,
@@ -20,7 +19,6 @@ use provisioner_core::{
 };
 use tokio::{
     sync::{Semaphore, oneshot, watch},
-    task::JoinHandle,
     time::timeout,
 };
 
@@ -31,10 +29,8 @@ use crate::{
     rate::Rate,
     retry::Patience,
     sink::{Epoch, Sink},
+    writer::{WRITE_BYTES, Writer},
 };
-
-/// How many bytes are gathered for one write.
-const WRITE_BYTES: usize = 1 << 20;
 
 /// Brings files. Clones share the connections and the rate.
 #[derive(Clone, Debug)]
@@ -362,62 +358,6 @@ impl<'a> Follower<'a> {
 impl Drop for Follower<'_> {
     fn drop(&mut self) {
         self.sink.give_up(self.epoch);
-    }
-}
-
-/// Gathers pieces, and writes them on a blocking thread while the next ones arrive.
-struct Writer<'a> {
-    sink: &'a Arc<Sink>,
-    epoch: Epoch,
-    /// Where the gathered pieces begin.
-    at: u64,
-    pieces: Vec<Bytes>,
-    bytes: usize,
-    running: Option<JoinHandle<Result<()>>>,
-}
-
-impl<'a> Writer<'a> {
-    fn new(sink: &'a Arc<Sink>, at: u64) -> Self {
-        Self { sink, epoch: sink.epoch(), at, pieces: Vec::new(), bytes: 0, running: None }
-    }
-
-    /// Up to where bytes were taken in.
-    fn end(&self) -> u64 {
-        self.at + self.bytes as u64
-    }
-
-    /// Takes a piece in, and says whether a write began.
-    async fn push(&mut self, piece: Bytes) -> Result<bool> {
-        self.bytes += piece.len();
-        self.pieces.push(piece);
-        let is_enough = self.bytes >= WRITE_BYTES;
-        if is_enough {
-            self.start().await?;
-        }
-        Ok(is_enough)
-    }
-
-    async fn start(&mut self) -> Result<()> {
-        self.wait().await?;
-        if self.bytes > 0 {
-            let (sink, epoch, at) = (Arc::clone(self.sink), self.epoch, self.at);
-            let pieces = std::mem::take(&mut self.pieces);
-            self.at += std::mem::take(&mut self.bytes) as u64;
-            self.running = Some(tokio::task::spawn_blocking(move || sink.write(epoch, at, &pieces)));
-        }
-        Ok(())
-    }
-
-    async fn flush(&mut self) -> Result<()> {
-        self.start().await?;
-        self.wait().await
-    }
-
-    async fn wait(&mut self) -> Result<()> {
-        match self.running.take() {
-            Some(running) => running.await.map_err(std::io::Error::from)?,
-            None => Ok(()),
-        }
     }
 }
 

@@ -37,6 +37,7 @@ mod read;
 mod retry;
 mod settings;
 mod sink;
+mod writer;
 
 pub use error::{Error, Result};
 pub use fetch::{Fetched, Place, Transfer};

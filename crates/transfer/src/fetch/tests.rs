@@ -1,6 +1,7 @@
 use std::{path::Path, sync::atomic::AtomicUsize};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::stream;
 use provisioner_core::{FetchError, FetchErrorKind, Locator, Manifest, NoProgress, ResolveRequest};
 use sha2::{Digest as _, Sha256};

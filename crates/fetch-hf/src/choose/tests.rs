@@ -1,0 +1,182 @@
+use provisioner_core::{Digest, ModelRef};
+
+use super::*;
+
+fn tree(paths: &[&str]) -> Vec<TreeFile> {
+    let file = |path: &&str| TreeFile {
+        xet_hash: None,
+        path: path.parse().unwrap(),
+        size: 20_000,
+        digest: Digest::sha256([1; 32]),
+    };
+    paths.iter().map(file).collect()
+}
+
+/// What a reference takes of a repository, or the error.
+fn taken(reference: &str, paths: &[&str]) -> String {
+    let ModelRef::Hub(hub) = reference.parse().unwrap() else { panic!() };
+    match check(&hub).and_then(|()| choose(&hub, tree(paths))) {
+        Ok(choice) => {
+            let entry = match choice.entry {
+                Entry::File(path) => path.to_string(),
+                Entry::Folder => "folder".to_owned(),
+            };
+            let files: Vec<_> = choice.files.iter().map(|file| file.path.to_string()).collect();
+            format!("{entry}: {}", files.join(" "))
+        }
+        Err(error) => format!("{:?}: {error}; {}", error.kind, error.hint.clone().unwrap_or_default()),
+    }
+}
+
+#[test]
+fn files_and_shards() {
+    let repo = [
+        "a.gguf",
+        "d/x-00001-of-00002.gguf",
+        "d/x-00002-of-00002.gguf",
+        "mmproj-BF16.gguf",
+        "mmproj-F16.gguf",
+    ];
+    assert_eq!(taken("hf:o/r/a.gguf", &repo), "a.gguf: a.gguf mmproj-F16.gguf");
+    assert_eq!(
+        taken("hf:o/r/d/x-00002-of-00002.gguf", &repo[..3]),
+        "d/x-00001-of-00002.gguf: d/x-00001-of-00002.gguf d/x-00002-of-00002.gguf"
+    );
+    assert!(
+        taken("hf:o/r/d/x-00001-of-00002.gguf", &repo[..2])
+            .starts_with("MissingShard: missing shard `d/x-00002-of-00002.gguf`")
+    );
+    assert!(
+        taken("hf:o/r/b.gguf", &repo)
+            .starts_with("NotFound: the repository has no file `b.gguf`; there are: `a.gguf`")
+    );
+    assert_eq!(taken("hf:o/r/mmproj-F16.gguf", &repo), "mmproj-F16.gguf: mmproj-F16.gguf");
+    let other = taken("hf:o/r/b.bin", &repo);
+    assert!(other.contains("there are: `a.gguf`, `d/x-"), "there is no other such file: {other}");
+    assert_eq!(
+        taken("hf:o/r@v1/sub [d]ir", &["sub [d]ir/x.json"]),
+        "NotFound: `sub [d]ir` is a folder of the repository, and no file; \
+         `model-provisioner ensure hf:o/r@v1 --include 'sub [[]d[]]ir/*'` takes its files"
+    );
+}
+
+#[test]
+fn a_set_of_very_many_shards_is_found_soon() {
+    let name = |number: u32| format!("x-{number:05}-of-99999.gguf");
+    let names: Vec<_> = (1..=99_999).map(name).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let begin = std::time::Instant::now();
+    let found = taken("hf:o/r/x-00001-of-99999.gguf", &names);
+    assert!(found.ends_with(" x-99999-of-99999.gguf"));
+    assert!(
+        taken("hf:o/r/x-00001-of-99999.gguf", &names[1..])
+            .starts_with("NotFound: the repository has no file `x-00001-of-99999.gguf`")
+    );
+    assert!(
+        taken("hf:o/r/x-00001-of-99999.gguf", &names[..99_998])
+            .starts_with("MissingShard: missing shard `x-99999-of-99999.gguf`, of 99999")
+    );
+    assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn weights_in_folders_alone_are_named() {
+    let pipeline = ["model_index.json", "tokenizer_config.json", "unet/model.safetensors"];
+    let refused = taken("hf:o/r", &pipeline);
+    assert!(refused.starts_with("NotFound: `o/r` has no weights that are taken by themselves"), "{refused}");
+    assert!(refused.contains("`--include`"), "{refused}");
+    assert_eq!(taken("hf:o/r", &[&pipeline[..], &["x.gguf"]].concat()), "folder: x.gguf");
+    let adapter = ["adapter_config.json", "adapter_model.safetensors"];
+    assert_eq!(taken("hf:o/r", &adapter), "folder: adapter_config.json adapter_model.safetensors");
+}
+
+#[test]
+fn quantizations_are_whole_words() {
+    let repo = [
+        "m-Q4_K_M.gguf",
+        "m-UD-Q4_K_M.gguf",
+        "m.Q4_K.gguf",
+        "m-IQ4_K_M.gguf",
+        "imatrix-Q4_K_M.gguf",
+        "mmproj-Q8_0.gguf",
+        "Q8_0/m-Q8_0-00001-of-00001.gguf",
+    ];
+    assert!(taken("hf:o/r:q4_k_m", &repo).starts_with("m-Q4_K_M.gguf: m-Q4_K_M.gguf"));
+    assert!(taken("hf:o/r:UD-Q4_K_M", &repo).starts_with("m-UD-Q4_K_M.gguf: "));
+    assert!(taken("hf:o/r:Q4_K", &repo).starts_with("m.Q4_K.gguf: "));
+    assert!(taken("hf:o/r:Q8_0", &repo).starts_with("Q8_0/m-Q8_0-00001-of-00001.gguf: "));
+    let unknown = taken("hf:o/r:Q2_K", &repo);
+    assert!(
+        unknown.starts_with("NotFound")
+            && unknown.contains("`hf:o/r/m-Q4_K_M.gguf` (19 KiB)")
+            && !unknown.contains("imatrix"),
+        "{unknown}"
+    );
+    let two = taken("hf:o/r:Q4_0", &["a-Q4_0.gguf", "b-Q4_0.gguf"]);
+    assert!(
+        two.starts_with("Ambiguous") && two.contains("`hf:o/r/a-Q4_0.gguf`") && two.contains("b-Q4_0"),
+        "{two}"
+    );
+    let odd = taken(
+        "hf:o/r@v1:Q4_0",
+        &["a b-Q4_0.gguf", "c-Q4_0-00001-of-00002.gguf", "c-Q4_0-00002-of-00002.gguf"],
+    );
+    assert!(odd.contains("`'hf:o/r@v1/a b-Q4_0.gguf'` (19 KiB)"), "{odd}");
+    assert!(odd.contains("`hf:o/r@v1/c-Q4_0-00001-of-00002.gguf` (39 KiB)"), "{odd}");
+    let none = taken("hf:o/r:Q4_0", &["model.safetensors"]);
+    assert_eq!(
+        none,
+        "NotFound: `o/r` has no quantization `Q4_0`, for it has no GGUF files at all; \
+         `hf:o/r` is what an engine loads of it"
+    );
+}
+
+#[test]
+fn a_long_listing_makes_no_long_message() {
+    let names: Vec<_> = (0..20_000).map(|number| format!("{number}-Q8_0.gguf")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    for reference in ["hf:o/r", "hf:o/r:Q8_0", "hf:o/r:Q2_K", "hf:o/r/x.gguf", "hf:o/r?include=x"] {
+        let message = taken(reference, &names);
+        assert!(message.len() < 5000, "{reference}: {} bytes", message.len());
+        assert!(message.contains(", and 19950 more"), "{reference}: {message}");
+    }
+}
+
+#[test]
+fn whole_repositories() {
+    let repo = [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "pytorch_model.bin",
+        "tokenizer.json",
+        "onnx/model.onnx",
+        "original/consolidated.pth",
+        "consolidated.safetensors",
+        "chat_template.jinja",
+    ];
+    assert_eq!(
+        taken("hf:o/r", &repo),
+        "folder: config.json model.safetensors tokenizer.json chat_template.jinja"
+    );
+    assert_eq!(taken("hf:o/r", &["README.md", "m-Q4_0.gguf"]), "folder: m-Q4_0.gguf");
+    assert!(taken("hf:o/r", &["a-Q4_0.gguf", "a-Q8_0.gguf"]).starts_with("Ambiguous"));
+    assert!(taken("hf:o/r", &["README.md", "pytorch_model.bin"]).starts_with("NotFound"));
+}
+
+#[test]
+fn patterns() {
+    let repo = ["a.json", "d/b.json", "c.txt", "[x].json"];
+    assert_eq!(taken("hf:o/r?include=*.json", &repo), "folder: a.json d/b.json [x].json");
+    assert_eq!(taken("hf:o/r?include=*.json&exclude=d%2F*", &repo), "folder: a.json [x].json");
+    assert_eq!(taken("hf:o/r?exclude=*.json", &repo), "folder: c.txt");
+    let none = taken("hf:o/r?include=*.gguf", &repo);
+    assert!(none.starts_with("NotFound") && none.contains("there are: `a.json`, `d/b.json`"), "{none}");
+    for bad in ["hf:o/r?include=[[", "hf:o/r?exclude=[["] {
+        let message = taken(bad, &repo);
+        assert!(
+            message.starts_with("InvalidPattern: `[[` is no pattern: unclosed character class"),
+            "{message}"
+        );
+    }
+}
