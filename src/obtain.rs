@@ -193,16 +193,10 @@ impl ModelProvisioner {
 
     /// What the store has already, of each file.
     async fn blobs(&self, manifest: &Manifest) -> Result<Vec<Option<Blob>>> {
-        let digests: Vec<_> = manifest.files().iter().map(|file| file.digest.clone()).collect();
-        let parts = Arc::clone(&self.parts);
+        let (parts, manifest) = (Arc::clone(&self.parts), manifest.clone());
         blocking(move || {
-            let find = |digest: Option<Digest>| match digest {
-                Some(digest) if digest.algorithm() == DigestAlgorithm::Sha256 => {
-                    Ok(parts.store.blob(&digest)?)
-                }
-                _ => Ok(None),
-            };
-            digests.into_iter().map(find).collect()
+            let known = parts.store.known(&manifest.view_path()?)?;
+            manifest.files().iter().map(|file| Ok(known.blob(file)?)).collect()
         })
         .await
     }
@@ -221,7 +215,7 @@ impl ModelProvisioner {
             for file in files {
                 let blob = file.sha256.map(|sha256| parts.store.blob(&sha256)).transpose()?.flatten();
                 let Some(blob) = blob else { return Ok(None) };
-                let found = stage_blob(file.path, blob, began)?;
+                let found = stage_blob(file.path, blob, None, began)?;
                 parts.policy.check_format(found.path.as_str(), found.format)?;
                 staged.push(found);
             }
@@ -304,14 +298,21 @@ pub(crate) fn to_fetch(reference: &ModelRef, file: &ManifestFile, left: &LeftPar
     file.size.saturating_sub(left.bytes_of(&identity(reference, file)).unwrap_or(0))
 }
 
+/// A blob that the store found by what is listed of a file.
 async fn from_blob(file: &ManifestFile, blob: Blob, began: Timestamp) -> Result<StagedFile> {
-    let path = file.path.clone();
-    blocking(move || stage_blob(path, blob, began)).await
+    let is_git_id = |digest: &&Digest| digest.algorithm() == DigestAlgorithm::GitSha1;
+    let (path, git_sha1) = (file.path.clone(), file.digest.as_ref().filter(is_git_id).cloned());
+    blocking(move || stage_blob(path, blob, git_sha1, began)).await
 }
 
-fn stage_blob(path: RelativePath, blob: Blob, began: Timestamp) -> Result<StagedFile> {
+fn stage_blob(
+    path: RelativePath,
+    blob: Blob,
+    git_sha1: Option<Digest>,
+    began: Timestamp,
+) -> Result<StagedFile> {
     let is_shared = blob.is_shared();
-    let fetched = Fetched { sha256: blob.sha256, git_sha1: None };
+    let fetched = Fetched { sha256: blob.sha256, git_sha1 };
     if !blob.path.exists() {
         return Err(artifact_store::Error::Vanished { path: blob.path }.into());
     }

@@ -2,9 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use provisioner_core::{
-    Digest, DigestAlgorithm, Lifecycle, Locator, ManifestFile, ModelRef, RelativePath, Versioned,
-};
+use provisioner_core::{Digest, Lifecycle, Locator, ManifestFile, ModelRef, RelativePath, Versioned};
 
 use crate::{Error, ModelProvisioner, Result, adopt::Lead, obtain::to_fetch, provisioner::blocking};
 
@@ -95,12 +93,13 @@ impl ModelProvisioner {
         blocking(move || {
             let left = parts.store.left()?;
             let foreign = parts.store.foreign(&parts.adoption);
+            let known = parts.store.known(&manifest.view_path()?)?;
             let mut files = Vec::new();
             for file in manifest.files() {
                 let fetch = |state| (state, None, to_fetch(&reference, file, &left));
-                let (state, from, space_needed_bytes) = match (&file.locator, &file.digest) {
-                    (Locator::InPlace(_), _) => (FileState::Present, None, 0),
-                    (_, Some(digest)) if is_blob(&parts.store, digest)? => (FileState::Present, None, 0),
+                let (state, from, space_needed_bytes) = match &file.locator {
+                    Locator::InPlace(_) => (FileState::Present, None, 0),
+                    _ if known.blob(file)?.is_some() => (FileState::Present, None, 0),
                     _ => match Lead::of(file, &foreign) {
                         Some(lead) => (FileState::Adopt, lead.from(), lead.space_bytes()),
                         None if left.bytes_of(&identity(&reference, file)).is_some() => {
@@ -139,10 +138,6 @@ impl ModelProvisioner {
         });
         Ok(Some(Plan { id, revision: model.revision, files: files.collect() }))
     }
-}
-
-fn is_blob(store: &artifact_store::Store, digest: &Digest) -> Result<bool> {
-    Ok(digest.algorithm() == DigestAlgorithm::Sha256 && store.blob(digest)?.is_some())
 }
 
 /// What identifies the content of a file that is fetched: its digest, or else its place.

@@ -195,24 +195,26 @@ async fn the_policy_is_asked_first() {
 #[tokio::test]
 async fn refreshing_follows_a_branch_that_moved() {
     let bench = Workbench::new();
-    let old = bench.hub.repo("org/repo").lfs("a.gguf", gguf("old")).lfs("same.gguf", gguf("same")).publish();
+    let publish = |weights: &str, config: &'static str| {
+        let repo = bench.hub.repo("org/repo").lfs("a.gguf", gguf(weights)).file("config.json", config);
+        repo.lfs("same.gguf", gguf("same")).file("same.json", "{}").publish()
+    };
+    let old = publish("old", "{ }");
     let provisioner = bench.provisioner();
     let id = "hf:org/repo?include=*".parse().unwrap();
     let none = model_provisioner::Expectation::none();
     let first = provisioner.ensure(&id, &none).await.unwrap();
     assert_eq!(provisioner.refresh(&id, &none).await.unwrap().local_path, first.local_path, "nothing moved");
-    let new = bench.hub.repo("org/repo").lfs("a.gguf", gguf("new")).lfs("same.gguf", gguf("same")).publish();
+    let new = publish("new", "{1}");
     assert_eq!(provisioner.ensure(&id, &none).await.unwrap().revision.as_deref(), Some(old.as_str()));
     bench.hub.reset_counts();
     let moved = provisioner.refresh(&id, &none).await.unwrap();
     assert_eq!((moved.revision.as_deref(), moved.cached), (Some(new.as_str()), false));
     assert_eq!(bench.hub.count(|seen| seen.path.contains("/tree/")), 1, "it is listed once");
     assert_eq!(fs_err::read(moved.local_path.join("a.gguf")).unwrap(), gguf("new"));
-    assert_eq!(
-        bench.hub.count(|seen| seen.file.as_deref() == Some("same.gguf")),
-        0,
-        "what is the same is held once"
-    );
+    assert_eq!(fs_err::read(moved.local_path.join("config.json")).unwrap(), b"{1}");
+    let is_same = |file: &String| file.starts_with("same");
+    assert_eq!(bench.hub.count(|seen| seen.file.as_ref().is_some_and(is_same)), 0, "it is held once");
     let models = provisioner.list().await.unwrap().models;
     let states: Vec<_> =
         models.iter().map(|model| (model.record.id.clone(), model.record.lifecycle.as_str())).collect();

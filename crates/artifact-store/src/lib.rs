@@ -4,8 +4,8 @@
 //! store-v1/
 //!   blobs/sha256/ab/cdef…           verified bytes, read-only; the name is the content
 //!   blobs/sha256/ab/cdef….stamp     what `stat` said of them when they were verified
-//!   partial/<key>.<owner>/          an unfinished transfer: `data`, `journal`, `about`, `lock`; or an unfinished `view`;
-//!                                   or a file of another tool that is being taken in: `linked`
+//!   partial/<key>.<owner>/          an unfinished transfer: `data`, `journal`, `about`, `lock`; or an unfinished `view`
+//!                                   with the draft of its seal; or a file of another tool that is being taken in: `linked`
 //!   models/<scheme>/<name>/<revision>/<selection>/
 //!                                   a view: hard links to blobs under the names that an engine expects,
 //!                                   sealed with `.model.json`, or, while it is removed, marked with `.removed.json`
@@ -18,16 +18,16 @@
 //! ```
 //!
 //! # Order
-//! A final name means verified. Bytes arrive in `partial`; a verdict comes before anything else; then the data is
-//! synced, made read-only and renamed to its blob, and the blob's folder is synced; then a view is built aside, from
-//! links, sealed, synced, and renamed into place whole; then its folder is synced. Only then does anybody write to a
-//! catalog.
+//! A final name means verified. Bytes arrive in `partial`; a verdict comes before anything else; then the seal is drafted,
+//! aside; then the data is synced, made read-only and renamed to its blob, and the blob's folder is synced; then a view is
+//! built around the draft, from links, sealed, synced, and renamed into place whole; then its folder is synced. Only then
+//! does anybody write to a catalog.
 //!
 //! # Crash safety
 //! Before the rename of a blob there is a partial, which the next transfer adopts. Between blob and view there is a blob
-//! that no view names, which the next commit reuses. Before the rename of a view there is a folder in `partial`, which the
-//! next transfer sweeps away. After it, the model is here, and a catalog that does not know it can be told by the
-//! seal.
+//! that no view names, which the next transfer finds, by its digest or by the draft, and the next commit reuses. Before the
+//! rename of a view there is a folder in `partial`, which the next commit of that view takes over. After it, the model is
+//! here, and a catalog that does not know it can be told by the seal.
 //!
 //! # Trust
 //! A blob's name is a claim. It is believed while the blob has the stamp that was recorded when it was verified; else
@@ -48,6 +48,7 @@ pub mod eviction;
 mod export;
 mod foreign;
 mod gate;
+mod known;
 mod lease;
 mod owner;
 mod partial;
@@ -68,6 +69,7 @@ pub use eviction::{Claim, Evicted, Kept, LeftoverKind, Plan, Stock, Swept, Terms
 pub use export::{SUMS, export, exported};
 pub use foreign::{Adoption, Candidate, Foreign};
 pub use gate::{GATE_PATIENCE, Gate};
+pub use known::Known;
 pub use lease::{Exclusion, Holder, Lease};
 pub use owner::Owner;
 pub use partial::{LeftPartials, Partial};

@@ -9,6 +9,10 @@
 //! up; where locks are not to be trusted, the owner must be known to be dead, or the partial must have been left alone
 //! for ten minutes. It is taken by renaming it, which only one of several adopters can do.
 //!
+//! # Views
+//! A folder in which a view is built is a partial too, of that view. The seal of the unfinished view is a draft, by which
+//! the blobs are found that it was to have; the next commit of the view takes the folder over.
+//!
 //! # Somebody else's file
 //! A hard link to a file of another tool has the name `linked`, and never `data`: that name alone says that nothing may be
 //! written there, whatever happens to the process that made it.
@@ -24,7 +28,7 @@ use std::{
 use provisioner_core::key_of;
 use serde::{Deserialize, Serialize};
 
-use crate::{Owner, Result, Store, space::allocated_bytes};
+use crate::{Owner, Result, Store, census::entries, space::allocated_bytes, view::SEAL};
 
 /// How long a partial whose owner is on another machine must have been left alone before it is taken for abandoned.
 const QUIET: Duration = Duration::from_secs(600);
@@ -86,10 +90,27 @@ impl Store {
         Ok(partial)
     }
 
-    /// A folder of our own, in which a view is built. When we die, the next sweep removes it, and with it the links that
-    /// would keep its blobs from being freed.
+    /// A folder of our own, in which a view is built: a new one, or one that a dead process left, with nothing in it but
+    /// the draft of a seal.
     pub(crate) fn scaffold(&self, root: &Path) -> Result<Partial> {
-        self.partial(&root.to_string_lossy(), 0, "", &LeftPartials::default())
+        let scaffold = self.partial(&self.name_of_view(root), 0, "", &self.left()?)?;
+        let view = scaffold.view();
+        fs_err::create_dir_all(&view)?;
+        for built in entries(&view)?.into_iter().filter(|path| !path.ends_with(SEAL)) {
+            if fs_err::symlink_metadata(&built)?.is_dir() {
+                fs_err::remove_dir_all(built)?;
+            } else {
+                fs_err::remove_file(built)?;
+            }
+        }
+        Ok(scaffold)
+    }
+
+    /// What a view is being built as, or was when somebody died: folders that are not whole.
+    pub(crate) fn unfinished(&self, root: &Path) -> Result<Vec<PathBuf>> {
+        let key = key_of_partial(&self.name_of_view(root));
+        let folders = self.partial_folders()?.into_iter();
+        Ok(folders.filter(|folder| has_prefix(folder, &key)).map(|folder| folder.join(VIEW)).collect())
     }
 
     /// A new file that is to be renamed into its place. When we die before, the next sweep removes it.
@@ -170,8 +191,7 @@ impl Store {
     }
 
     /// Removes what dying processes left: partials that were never finished making, that were being removed, and those
-    /// that no transfer can go on from, for their data is a blob already, or somebody else's file; and views that were being
-    /// built.
+    /// that nobody can go on from, for their data is a blob already, or somebody else's file.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
@@ -219,14 +239,15 @@ impl Store {
     }
 }
 
-/// Whether a transfer could go on from a partial.
+/// Whether a transfer, or a commit, could go on from a partial.
 pub(crate) fn can_go_on(folder: &Path) -> bool {
     // What is no file, or has another name too, was not made by a transfer.
     let is_own_file = |name: &str| {
         fs_err::symlink_metadata(folder.join(name))
             .is_ok_and(|metadata| metadata.is_file() && metadata.nlink() == 1)
     };
-    ["data", "journal", "about"].into_iter().all(is_own_file)
+    let is_draft = || is_own_file(&format!("{VIEW}/{SEAL}"));
+    is_own_file("about") && (is_draft() || ["data", "journal"].into_iter().all(is_own_file))
 }
 
 /// Removes a partial. It is renamed first, so that half of one is never taken for a whole.

@@ -1,13 +1,16 @@
 //! Folders with the names that an engine expects.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    thread,
 };
 
 use provisioner_core::{
-    CatalogRecord, ModelRef, Placement, RecordedFile, RelativePath, Stamp, Timestamp, VerifiedModel,
+    CatalogRecord, ModelRef, Placement, RecordedFile, RelativePath, StagedFile, Stamp, Timestamp,
+    VerifiedModel,
 };
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use serde::{Deserialize, Serialize};
@@ -20,6 +23,9 @@ pub(crate) const SEAL_SCHEMA: u64 = 1;
 /// The name that a seal gets when the removal of its view begins.
 pub(crate) const REMOVED: &str = ".removed.json";
 const MAX_SEAL_BYTES: u64 = 64 << 20;
+
+/// How many files are made blobs at once.
+const PUT_IN_AT_ONCE: usize = 8;
 
 /// A view that is whole.
 #[derive(Clone, Debug)]
@@ -47,27 +53,56 @@ impl Store {
         let _gate = self.share_gate(GATE_PATIENCE)?;
         let staged = model.staged();
         let root = self.view(&staged.manifest().view_path()?);
-        let mut blobs = Vec::new();
-        for file in staged.files() {
-            let sha256 = file.sha256.as_ref().ok_or_else(|| unhashed(&file.path))?;
-            let blob = if is_linked(&file.location) {
-                self.insert_shared(&file.location, sha256, &file.stamp)?
-            } else {
-                self.insert(&file.location, sha256)?
-            };
-            blobs.push((&file.path, blob));
-        }
-        let folders: BTreeSet<_> = blobs.iter().filter_map(|(_, blob)| blob.path.parent()).collect();
-        folders.into_iter().try_for_each(durable_fs::sync_folder)?;
         // The seal may be of another id, which has the same files at the same revision.
         let of_this_id = |stamps| CatalogRecord::new(model, &Placement::in_store(root.clone(), stamps), now);
-        if let Some(stamps) = self.sealed_with(&root, model)? {
-            return Ok(of_this_id(stamps));
-        }
         let scaffold = self.scaffold(&root)?;
-        let placed = self.place(&root, &scaffold.view(), &blobs, model, of_this_id);
+        let stamps = staged.files().iter().map(|file| file.stamp).collect();
+        write_seal(&scaffold.view(), &of_this_id(stamps))?;
+        let blobs = self.put_in(staged.files())?;
+        let folders: BTreeSet<_> = blobs.iter().filter_map(|(_, blob)| blob.path.parent()).collect();
+        folders.into_iter().try_for_each(durable_fs::sync_folder)?;
+        let record = match self.sealed_with(&root, model)? {
+            Some(stamps) => of_this_id(stamps),
+            None => self.place(&root, &scaffold.view(), &blobs, model, of_this_id)?,
+        };
         scaffold.discard()?;
-        placed
+        Ok(record)
+    }
+
+    /// Makes staged files blobs, several at once: a disk makes many files durable in the time of one.
+    fn put_in<'a>(&self, files: &'a [StagedFile]) -> Result<Vec<(&'a RelativePath, Blob)>> {
+        // The same bytes under several names are put in one after the other.
+        let mut alike: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (index, file) in files.iter().enumerate() {
+            alike.entry(file.sha256.as_ref().ok_or_else(|| unhashed(&file.path))?).or_default().push(index);
+        }
+        let threads = alike.len().min(PUT_IN_AT_ONCE);
+        let queue = Mutex::new(alike.into_iter());
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || {
+            let mut done = Vec::new();
+            while let Some((sha256, indices)) = next() {
+                for index in indices {
+                    let file = &files[index];
+                    let blob = if is_linked(&file.location) {
+                        self.insert_shared(&file.location, sha256, &file.stamp)?
+                    } else {
+                        self.insert(&file.location, sha256)?
+                    };
+                    done.push((index, blob));
+                }
+            }
+            Ok(done)
+        };
+        let done: Result<Vec<_>> = thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let own = work();
+            let panicked = |_| Err(io::Error::other("putting in a file ended early").into());
+            others.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).chain([own]).collect()
+        });
+        let mut blobs: Vec<_> = done?.into_iter().flatten().collect();
+        blobs.sort_unstable_by_key(|(index, _)| *index);
+        Ok(blobs.into_iter().map(|(index, blob)| (&files[index].path, blob)).collect())
     }
 
     /// Builds a view aside, seals it, and renames it into place.
@@ -79,7 +114,6 @@ impl Store {
         model: &VerifiedModel,
         record_of: impl Fn(Vec<Stamp>) -> CatalogRecord,
     ) -> Result<CatalogRecord> {
-        fs_err::create_dir(aside)?;
         build(aside, blobs)?;
         let record = record_of(self.stamps(aside, blobs)?);
         write_seal(aside, &record)?;
@@ -302,6 +336,11 @@ fn in_view(record: &CatalogRecord, root: &Path) -> PathBuf {
 /// What a view was whose removal was begun.
 pub(crate) fn read_mark(root: &Path) -> Option<CatalogRecord> {
     at_home(read(&root.join(REMOVED))?, root)
+}
+
+/// What a view is to be that is not whole, and not in its place.
+pub(crate) fn read_draft(aside: &Path) -> Option<CatalogRecord> {
+    read(&aside.join(SEAL))
 }
 
 fn read(seal: &Path) -> Option<CatalogRecord> {

@@ -42,15 +42,21 @@ fn killed_after(weights: &[u8], percent: usize) -> (Workbench, Hub) {
     (bench, hub)
 }
 
-/// The next run, which has to end well; and how much of the weights it fetched.
+/// The next run, which has to end well; and how many bytes it fetched.
 #[track_caller]
-fn next_run(bench: &Workbench, hub: &Hub, weights: &[u8]) -> u64 {
+fn next_run(bench: &Workbench, hub: &Hub, id: &str, weights: &[u8]) -> u64 {
     hub.reset_counts();
-    let done = run(bench, hub, &["ensure", ID]);
+    let done = run(bench, hub, &["ensure", id]);
     assert_eq!(done.status, 0, "{}", done.stderr);
-    assert!(fs_err::read(done.stdout.trim()).unwrap() == weights, "the bytes are others");
+    let path = Path::new(done.stdout.trim());
+    let path = if path.is_dir() { path.join("a.gguf") } else { path.to_owned() };
+    assert!(fs_err::read(path).unwrap() == weights, "the bytes are others");
     is_clean(bench);
-    hub.bytes_sent("a.gguf")
+    all_sent(hub)
+}
+
+fn all_sent(hub: &Hub) -> u64 {
+    ["a.gguf", "config.json"].iter().map(|path| hub.bytes_sent(path)).sum()
 }
 
 #[test]
@@ -59,7 +65,7 @@ fn a_kill_costs_no_more_than_what_was_in_flight() {
     for percent in [10, 50, 99, 100] {
         let (bench, hub) = killed_after(&weights, percent);
         let before = hub.bytes_sent("a.gguf");
-        let again = before + next_run(&bench, &hub, &weights);
+        let again = before + next_run(&bench, &hub, ID, &weights);
         assert!(again <= SIZE as u64 + IN_FLIGHT, "{percent} %: {again} bytes in all");
     }
 }
@@ -93,7 +99,7 @@ fn after_another_boot_only_what_was_synced_counts() {
         fs_err::write(journal.with_file_name("data"), data).unwrap();
         let other = text.replace(boot.trim(), "00000000-0000-0000-0000-000000000000");
         fs_err::write(&journal, format!("{other}synced {synced}\n")).unwrap();
-        assert_eq!(next_run(&bench, &hub, &weights), (SIZE - kept) as u64, "{synced} synced");
+        assert_eq!(next_run(&bench, &hub, ID, &weights), (SIZE - kept) as u64, "{synced} synced");
     }
 }
 
@@ -132,10 +138,12 @@ fn places(bench: &Workbench) -> BTreeSet<PathBuf> {
 #[test]
 #[ignore = "needs strace; .ci/run installs it"]
 fn nothing_comes_again_once_the_last_byte_has_arrived() {
-    let (hub, weights) = (Hub::start(), gguf_of(3 << 20, 7));
-    hub.repo("org/repo").lfs("a.gguf", weights.clone()).publish();
-    let whole = Workbench::new();
-    next_run(&whole, &hub, &weights);
+    let (hub, weights, config) = (Hub::start(), gguf_of(3 << 20, 7), " {}\n".repeat(1000));
+    let size = (weights.len() + config.len()) as u64;
+    // The hub lists the one by its SHA-256, and the other by git's id.
+    hub.repo("org/repo").lfs("a.gguf", weights.clone()).file("config.json", config).publish();
+    let (whole, id) = (Workbench::new(), "hf:org/repo?include=*");
+    assert_eq!(next_run(&whole, &hub, id, &weights), size);
     let places = places(&whole);
     let calls = "rename,renameat,renameat2,link,linkat,fsync,fdatasync,utimensat,chmod,fchmod,fchmodat,mkdir,\
                  write,pwrite64,openat,flock,ftruncate,unlink,unlinkat";
@@ -144,12 +152,12 @@ fn nothing_comes_again_once_the_last_byte_has_arrived() {
         for count in 1..MOST {
             let (bench, what) = (Workbench::new(), format!("{} {count}", place.display()));
             hub.reset_counts();
-            let is_killed = killed_at(&bench, &hub, ID, calls, Some(place), count);
-            let had_all = hub.bytes_sent("a.gguf") == weights.len() as u64;
+            let is_killed = killed_at(&bench, &hub, id, calls, Some(place), count);
+            let had_all = all_sent(&hub) == size;
             let is_committed = bench.cache().join(place_of_view(&places)).exists();
-            let is_catalogued = run(&bench, &hub, &["show", ID]).status == 0;
+            let is_catalogued = run(&bench, &hub, &["show", id]).status == 0;
             assert!(is_committed || !is_catalogued, "{what}: in the catalog before it is there");
-            let again = next_run(&bench, &hub, &weights);
+            let again = next_run(&bench, &hub, id, &weights);
             if !is_killed {
                 break;
             }
