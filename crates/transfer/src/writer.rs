@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How many bytes are gathered for one write.
-pub(crate) const WRITE_BYTES: usize = 1 << 20;
+pub(crate) const WRITE_BYTES: usize = 512 << 10;
 
 /// Gathers pieces, and writes them on a blocking thread while the next ones arrive.
 pub(crate) struct Writer<'a> {
