@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::{
     ModelProvisioner, Result,
     bring::ModelLock,
+    held::{Wish, place},
     measure::Reading,
     obtain::FILES_AT_ONCE,
     plan::identity,
@@ -114,28 +115,32 @@ struct Job {
 impl Job {
     fn run(&self, parts: &Parts, watch: &mut dyn FnMut(u64) -> bool) -> Result<Option<Adopted>> {
         let wanted = Wanted { size_bytes: self.lead.file.size, digest: Some(self.lead.digest.clone()) };
-        for candidate in &self.lead.candidates {
+        let mut wish = Wish {
             // Not the partial that a transfer of the same bytes would go on from.
-            let own = format!("adopt {}", self.identity);
-            let partial = parts.store.partial(&own, 0, &self.id, &self.left)?;
-            match parts.store.take(&partial, &wanted, &candidate.path, parts.adoption.mode, watch) {
-                Ok(Some(adopted)) => {
-                    if let Some(held) = &self.lock {
-                        held.keep(partial);
-                    }
-                    parts.store.forget_left(&self.identity, &self.left)?;
-                    return Ok(Some(adopted));
-                }
-                Ok(None) => partial.discard()?,
+            identity: format!("adopt {}", self.identity),
+            path: &self.lead.file.path,
+            size: self.lead.file.size,
+            promised: 0,
+            model: &self.id,
+            left: &self.left,
+        };
+        for candidate in &self.lead.candidates {
+            wish.promised = if candidate.is_linkable { 0 } else { wish.size };
+            let slot = place(&parts.store, self.lock.as_deref(), &wish)?;
+            let taken = parts.store.take(&slot, &wanted, &candidate.path, parts.adoption.mode, watch);
+            if let Ok(Some(adopted)) = taken {
+                parts.store.forget_left(&self.identity, &self.left)?;
+                return Ok(Some(adopted));
+            }
+            if let Some(held) = &self.lock {
+                held.give_up(&slot)?;
+            }
+            match taken {
                 // What cannot be read there can still be fetched.
                 Err(artifact_store::Error::Io(error)) => {
                     tracing::debug!("`{}` is not adopted: {error}", candidate.path.display());
-                    partial.discard()?;
                 }
-                Err(error) => {
-                    partial.discard()?;
-                    return Err(error.into());
-                }
+                other => drop(other?),
             }
         }
         Ok(None)

@@ -11,9 +11,9 @@ use provisioner_core::{
 
 use crate::{
     Error, ModelProvisioner, Result,
+    held::Held,
     lifecycle::recorded_manifest,
     measure::Measure,
-    obtain::Held,
     presence::{Survey, survey},
     provenance::{Action, Line},
     provisioner::{MAX_CONFLICTS, blocking},
@@ -124,7 +124,7 @@ impl ModelProvisioner {
         if manifest.is_in_place() {
             self.stage(manifest, expectation, expectation.needs_hashes(), previous.cloned()).await
         } else {
-            self.obtain(reference, manifest, lock).await
+            Box::pin(self.obtain(reference, manifest, lock)).await
         }
     }
 

@@ -20,6 +20,7 @@ use crate::{
     Error, ModelProvisioner, Result,
     adopt::{Adoptee, staged, tell_of_copies},
     bring::ModelLock,
+    held::{Wish, place},
     measure::Reading,
     provenance::Action,
     provisioner::{GivenUp, MAX_CONFLICTS, blocking},
@@ -148,22 +149,31 @@ impl ModelProvisioner {
             let id = found.manifest.reference().id();
             let sizes: Vec<_> = found.manifest.files().iter().map(|file| file.size).collect();
             let reading = Reading::start(&parts.progress, &id, &sizes);
-            let (mut files, mut all) = (Vec::new(), Vec::<Adopted>::new());
+            let (mut files, mut all, left) = (Vec::new(), Vec::<Adopted>::new(), LeftPartials::default());
+            if let Some(held) = &lock {
+                held.share_small(&parts.store, &id, &sizes, &left)?;
+            }
             for (file, location) in found.manifest.files().iter().zip(&found.locations) {
-                let own = format!("import {id}/{}", file.path);
-                let partial = parts.store.partial(&own, 0, &id, &LeftPartials::default())?;
+                let wish = Wish {
+                    identity: format!("import {id}/{}", file.path),
+                    path: &file.path,
+                    size: file.size,
+                    promised: if mode == AdoptMode::Copy { file.size } else { 0 },
+                    model: &id,
+                    left: &left,
+                };
+                let slot = place(&parts.store, lock.as_deref(), &wish)?;
                 let wanted = Wanted { size_bytes: file.size, digest: None };
                 let mut watch = |bytes| {
                     reading.add(bytes);
                     !is_given_up()
                 };
-                let taken = parts.store.take(&partial, &wanted, location, mode, &mut watch)?;
+                let taken = parts.store.take(&slot, &wanted, location, mode, &mut watch)?;
                 let adopted = taken.ok_or_else(|| Error::ChangedWhileRead { path: location.clone() })?;
                 let staged = staged(file, &adopted, began);
                 parts.policy.check_format(file.path.as_str(), staged.format)?;
                 files.push(staged);
                 if let Some(held) = &lock {
-                    held.keep(partial);
                     held.note(Adoptee::new(file, &adopted));
                 }
                 all.push(adopted);

@@ -45,6 +45,7 @@ mod adopt;
 mod bring;
 mod cache;
 mod flight;
+mod held;
 mod home;
 mod inspect;
 mod measure;

@@ -2,15 +2,11 @@
 //! this machine; or over a transfer.
 
 use std::{
-    path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use artifact_store::{Blob, LeftPartials, Partial, Turn, Waiting};
+use artifact_store::{Blob, LeftPartials, Waiting};
 use fs_err::File;
 use futures_util::{
     FutureExt, StreamExt, TryStreamExt,
@@ -27,63 +23,11 @@ use crate::{
     ModelProvisioner, Result,
     adopt::{self, Adoptee, Lead},
     bring::ModelLock,
+    held::{Held, Wish, place},
     lifecycle::recorded_at,
     plan::identity,
     provisioner::{GivenUp, Parts, blocking},
 };
-
-/// The turn to bring a model, and the partials of its files, until they are blobs.
-#[derive(Debug)]
-pub(crate) struct Held {
-    _turn: Turn,
-    partials: Mutex<Vec<Partial>>,
-    /// Whether a byte was fetched.
-    has_fetched: AtomicBool,
-    adopted: Mutex<Vec<Adoptee>>,
-}
-
-impl Held {
-    fn new(turn: Turn) -> Self {
-        Self {
-            _turn: turn,
-            partials: Mutex::default(),
-            has_fetched: AtomicBool::new(false),
-            adopted: Mutex::default(),
-        }
-    }
-
-    /// Whether a byte was fetched.
-    pub(crate) fn has_fetched(&self) -> bool {
-        self.has_fetched.load(Ordering::Relaxed)
-    }
-
-    /// What was adopted, for the log.
-    pub(crate) fn take_adopted(&self) -> Vec<Adoptee> {
-        std::mem::take(&mut self.adopted.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Keeps a partial until its model is committed.
-    pub(crate) fn keep(&self, partial: Partial) {
-        self.partials.lock().unwrap_or_else(PoisonError::into_inner).push(partial);
-    }
-
-    pub(crate) fn note(&self, adoptee: Adoptee) {
-        self.adopted.lock().unwrap_or_else(PoisonError::into_inner).push(adoptee);
-    }
-
-    /// Discards all partials.
-    pub(crate) fn let_go(&self) -> artifact_store::Result<()> {
-        let partials = std::mem::take(&mut *self.partials.lock().unwrap_or_else(PoisonError::into_inner));
-        partials.into_iter().try_for_each(Partial::discard)
-    }
-
-    /// Gives a partial back.
-    fn release(&self, folder: &Path) -> Option<Partial> {
-        let mut partials = self.partials.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = partials.iter().position(|partial| partial.folder() == folder)?;
-        Some(partials.swap_remove(index))
-    }
-}
 
 /// How many files are brought at once. The connections are shared among them.
 pub(crate) const FILES_AT_ONCE: usize = 8;
@@ -125,7 +69,7 @@ impl ModelProvisioner {
         let missing = manifest.files().iter().zip(&blobs).filter(|(_, blob)| blob.is_none());
         let missing: Vec<_> = missing.map(|(file, _)| file.clone()).collect();
         let found: Vec<_> = blobs.iter().flatten().map(|blob| blob.sha256.clone()).collect();
-        let (leads, left, needed_bytes) = self.leads(reference, missing.clone()).await?;
+        let (leads, left, needed_bytes) = self.leads(reference, missing.clone(), lock.clone()).await?;
         self.find_space(needed_bytes, &found).await?;
         let has_leads = !leads.is_empty();
         let adopted = self.adopt(reference, leads, &lock, &left).await?;
@@ -136,6 +80,8 @@ impl ModelProvisioner {
             let sizes = missing.map(|file| to_fetch(reference, file, &left));
             self.find_space(sizes.fold(0, u64::saturating_add), &found).await?;
         }
+        let small = missing.iter().filter(|file| of(file).is_none()).map(|file| file.size);
+        self.promise_small(&lock, small.collect()).await?;
         let mut files: Vec<BoxFuture<'_, Result<StagedFile>>> = Vec::new();
         for (file, blob) in manifest.files().iter().zip(blobs) {
             files.push(match (blob, of(file)) {
@@ -157,11 +103,12 @@ impl ModelProvisioner {
     }
 
     /// What there may be of missing files elsewhere on this machine, what unfinished transfers left, and how many bytes the
-    /// disk must have for the rest.
+    /// disk must have for the rest. From here on small files have a place.
     async fn leads(
         &self,
         reference: &ModelRef,
         missing: Vec<ManifestFile>,
+        lock: ModelLock,
     ) -> Result<(Vec<Lead>, Arc<LeftPartials>, u64)> {
         let (parts, reference) = (Arc::clone(&self.parts), reference.clone());
         blocking(move || {
@@ -169,6 +116,10 @@ impl ModelProvisioner {
             let left = parts.store.left()?;
             if missing.is_empty() {
                 return Ok((Vec::new(), Arc::new(left), 0));
+            }
+            if let Some(held) = lock {
+                let sizes: Vec<_> = missing.iter().map(|file| file.size).collect();
+                held.share_small(&parts.store, &reference.id(), &sizes, &left)?;
             }
             let foreign = parts.store.foreign(&parts.adoption);
             let (mut leads, mut needed_bytes) = (Vec::new(), 0u64);
@@ -182,6 +133,12 @@ impl ModelProvisioner {
             Ok((leads, Arc::new(left), needed_bytes))
         })
         .await
+    }
+
+    /// Says how much the small ones among files will take, which are about to be fetched.
+    async fn promise_small(&self, lock: &ModelLock, sizes: Vec<u64>) -> Result<()> {
+        let Some(held) = lock.clone() else { return Ok(()) };
+        blocking(move || held.promise_small(&sizes)).await
     }
 
     /// Makes sure that there is space for so many bytes, beside the blobs that were found.
@@ -234,22 +191,24 @@ impl ModelProvisioner {
     ) -> Result<StagedFile> {
         let id = reference.id();
         let identity = identity(reference, file);
-        let (parts, size, model) = (Arc::clone(&self.parts), file.size, id.clone());
-        let partial = blocking(move || Ok(parts.store.partial(&identity, size, &model, &left)?)).await?;
-        let (folder, data, journal) = (partial.folder().to_owned(), partial.data(), partial.journal());
-        if let Some(held) = &lock {
-            held.keep(partial);
-        }
+        let (parts, held, model) = (Arc::clone(&self.parts), lock.clone(), id.clone());
+        let (path, size) = (file.path.clone(), file.size);
+        let slot = blocking(move || {
+            let wish = Wish { identity, path: &path, size, promised: size, model: &model, left: &left };
+            place(&parts.store, held.as_deref(), &wish)
+        })
+        .await?;
+        let (data, journal) = (slot.data.clone(), slot.journal.clone());
         let place = Place { data: data.clone(), journal, guard: Arc::new(lock.clone()) };
         let source = self.parts.registry.find(reference)?;
         if let Some(held) = lock.as_ref().filter(|_| size > 0) {
-            held.has_fetched.store(true, Ordering::Relaxed);
+            held.note_fetched();
         }
         let fetched = self.parts.transfer.fetch(source, &id, file, place, self.parts.progress.as_ref()).await;
         if let Err(transfer::Error::Mismatch { .. } | transfer::Error::Changed { .. }) = &fetched {
             // What is wrong is not kept for another time.
-            if let Some(wrong) = lock.and_then(|held| held.release(&folder)) {
-                blocking(move || Ok(wrong.discard()?)).await?;
+            if let Some(held) = lock {
+                blocking(move || Ok(held.give_up(&slot)?)).await?;
             }
         }
         let fetched = fetched?;
@@ -270,9 +229,11 @@ impl ModelProvisioner {
     pub(crate) async fn place(&self, verified: VerifiedModel, lock: ModelLock) -> Result<CatalogRecord> {
         let parts = Arc::clone(&self.parts);
         blocking(move || {
-            let record = parts.store.commit(&verified, parts.clock.now());
-            drop(lock);
-            Ok(record?)
+            let record = parts.store.commit(&verified, parts.clock.now())?;
+            if let Some(Err(error)) = lock.map(|held| held.let_go()) {
+                tracing::debug!("a partial is left: {error}");
+            }
+            Ok(record)
         })
         .await
     }
@@ -293,9 +254,14 @@ impl Parts {
     }
 }
 
+/// How many bytes of a file are on the disk already; `None` where no transfer of it left anything.
+pub(crate) fn left_of(reference: &ModelRef, file: &ManifestFile, left: &LeftPartials) -> Option<u64> {
+    left.bytes_of(&reference.id(), &identity(reference, file), &file.path)
+}
+
 /// How many bytes of a file are still to be fetched.
 pub(crate) fn to_fetch(reference: &ModelRef, file: &ManifestFile, left: &LeftPartials) -> u64 {
-    file.size.saturating_sub(left.bytes_of(&identity(reference, file)).unwrap_or(0))
+    file.size.saturating_sub(left_of(reference, file, left).unwrap_or(0))
 }
 
 /// A blob that the store found by what is listed of a file.

@@ -4,7 +4,12 @@ use std::{path::PathBuf, sync::Arc};
 
 use provisioner_core::{Digest, Lifecycle, Locator, ManifestFile, ModelRef, RelativePath, Versioned};
 
-use crate::{Error, ModelProvisioner, Result, adopt::Lead, obtain::to_fetch, provisioner::blocking};
+use crate::{
+    Error, ModelProvisioner, Result,
+    adopt::Lead,
+    obtain::{left_of, to_fetch},
+    provisioner::blocking,
+};
 
 /// What ensuring a model would fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,9 +107,7 @@ impl ModelProvisioner {
                     _ if known.blob(file)?.is_some() => (FileState::Present, None, 0),
                     _ => match Lead::of(file, &foreign) {
                         Some(lead) => (FileState::Adopt, lead.from(), lead.space_bytes()),
-                        None if left.bytes_of(&identity(&reference, file)).is_some() => {
-                            fetch(FileState::Partial)
-                        }
+                        None if left_of(&reference, file, &left).is_some() => fetch(FileState::Partial),
                         None => fetch(FileState::Fetch),
                     },
                 };

@@ -8,6 +8,7 @@ mod faults;
 mod inspection;
 mod journeys;
 mod repair;
+mod small;
 mod workbench;
 mod xet;
 mod xet_server;

@@ -18,7 +18,7 @@ use std::{
 use provisioner_core::{AdoptMode, Digest, DigestAlgorithm, Stamp};
 
 use crate::{
-    Error, Partial, Result, Store,
+    Error, Result, Slot, Store,
     reading::{self, Reading, Watch},
     shared::settle,
     space,
@@ -70,14 +70,14 @@ impl Wanted {
 }
 
 impl Store {
-    /// Takes a file in, into a partial that holds nothing else. `None` where it is not what is wanted, or no file that can
+    /// Takes a file in, into a place that holds nothing else. `None` where it is not what is wanted, or no file that can
     /// be read. `watch` is told how many bytes more were read, and says whether to go on.
     ///
     /// # Errors
     /// What our own disk says; [`Error::NoSpace`] for a copy; [`Error::GivenUp`].
     pub fn take(
         &self,
-        partial: &Partial,
+        slot: &Slot,
         wanted: &Wanted,
         from: &Path,
         mode: AdoptMode,
@@ -87,29 +87,28 @@ impl Store {
         let not_linked = match mode {
             AdoptMode::Off => return Ok(None),
             AdoptMode::Copy => None,
-            AdoptMode::Link => match link(partial, wanted, from, watch)? {
+            AdoptMode::Link => match link(&slot.linked, wanted, from, watch)? {
                 Linked::Done(found) => {
-                    return Ok(Some(adopted(partial.linked(), from, found, true, None)));
+                    return Ok(Some(adopted(slot.linked.clone(), from, found, true, None)));
                 }
                 Linked::Wrong => return Ok(None),
                 Linked::Impossible(reason) => Some(reason),
             },
         };
-        partial.promise(wanted.size_bytes)?;
-        let found = self.copy(partial, wanted, file, watch)?;
-        Ok(found.map(|found| adopted(partial.data(), from, found, false, not_linked)))
+        let found = self.copy(&slot.data, wanted, file, watch)?;
+        Ok(found.map(|found| adopted(slot.data.clone(), from, found, false, not_linked)))
     }
 
     /// Copies a file, and hashes what it writes.
     fn copy(
         &self,
-        partial: &Partial,
+        place: &Path,
         wanted: &Wanted,
         mut from: File,
         watch: &mut Watch<'_>,
     ) -> Result<Option<Reading>> {
         let mut options = File::options();
-        let mut data = options.create(true).truncate(true).read(true).write(true).open(partial.data())?;
+        let mut data = options.create(true).truncate(true).read(true).write(true).open(place)?;
         let mut found = if share_blocks(&data, &from) {
             reading::read(&mut data, wanted.needs_git_id(), None, watch)?
         } else {
@@ -161,14 +160,13 @@ enum Linked {
     Impossible(String),
 }
 
-fn link(partial: &Partial, wanted: &Wanted, from: &Path, watch: &mut Watch<'_>) -> Result<Linked> {
-    let linked = partial.linked();
-    unlink(&linked)?;
-    if let Err(error) = std::fs::hard_link(from, &linked) {
+fn link(linked: &Path, wanted: &Wanted, from: &Path, watch: &mut Watch<'_>) -> Result<Linked> {
+    unlink(linked)?;
+    if let Err(error) = std::fs::hard_link(from, linked) {
         return Ok(Linked::Impossible(error.to_string()));
     }
-    let Some(mut file) = reading::open(&linked)? else {
-        unlink(&linked)?;
+    let Some(mut file) = reading::open(linked)? else {
+        unlink(linked)?;
         return Ok(Linked::Wrong);
     };
     for _ in 0..MAX_READINGS {
@@ -179,11 +177,11 @@ fn link(partial: &Partial, wanted: &Wanted, from: &Path, watch: &mut Watch<'_>) 
                 return Ok(Linked::Done(found));
             }
             tracing::debug!("`{}` is not adopted: it has {}", from.display(), found.sha256);
-            unlink(&linked)?;
+            unlink(linked)?;
             return Ok(Linked::Wrong);
         }
     }
-    unlink(&linked)?;
+    unlink(linked)?;
     Ok(Linked::Impossible("others change it, or link it, all the time".to_owned()))
 }
 

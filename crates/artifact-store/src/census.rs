@@ -16,7 +16,7 @@ use crate::{
     Result, Store,
     eviction::{Claim, Leftover, LeftoverKind, Piece, Stock, Unit},
     partial::{DISCARDED, NEW, can_go_on},
-    space::is_held,
+    space::{allocated, is_held},
     used::modified,
     view::{REMOVED, SEAL, read_mark, read_seal},
 };
@@ -79,7 +79,7 @@ impl<'a> Census<'a> {
         let next = self.stock.pieces.len();
         let place = *self.places.entry((metadata.dev(), metadata.ino())).or_insert(next);
         if place == next {
-            let bytes = metadata.blocks() * 512;
+            let bytes = allocated(metadata);
             self.stock.pieces.push(Piece { bytes, is_ours: true, blob: None });
             // A folder's links are its own.
             self.links.push((0, if metadata.is_dir() { 0 } else { metadata.nlink() }));

@@ -4,8 +4,9 @@
 //! store-v1/
 //!   blobs/sha256/ab/cdef…           verified bytes, read-only; the name is the content
 //!   blobs/sha256/ab/cdef….stamp     what `stat` said of them when they were verified
-//!   partial/<key>.<owner>/          an unfinished transfer: `data`, `journal`, `about`, `lock`; or an unfinished `view`
-//!                                   with the draft of its seal; or a file of another tool that is being taken in: `linked`
+//!   partial/<key>.<owner>/          an unfinished transfer: `data`, `journal`, `about`, `lock`; or those of many `small`
+//!                                   files; or an unfinished `view` with the draft of its seal; or a file of another tool
+//!                                   that is being taken in: `linked`
 //!   models/<scheme>/<name>/<revision>/<selection>/
 //!                                   a view: hard links to blobs under the names that an engine expects,
 //!                                   sealed with `.model.json`, or, while it is removed, marked with `.removed.json`
@@ -55,6 +56,7 @@ mod partial;
 mod reading;
 mod removal;
 mod shared;
+mod slot;
 mod space;
 mod store;
 mod turn;
@@ -75,6 +77,7 @@ pub use owner::Owner;
 pub use partial::{LeftPartials, Partial};
 pub use reading::Watch;
 pub use removal::{Removal, Removals, USED_SINCE};
+pub use slot::Slot;
 pub use space::free_bytes;
 pub use store::Store;
 pub use turn::{Turn, TurnWait, Waiting};

@@ -9,26 +9,35 @@
 //! up; where locks are not to be trusted, the owner must be known to be dead, or the partial must have been left alone
 //! for ten minutes. It is taken by renaming it, which only one of several adopters can do.
 //!
+//! # Small files
+//! What a model has of many small files shares one partial, in which each has a place in `small`: a folder, a lock and an
+//! open descriptor for each would cost more than its bytes. It is adopted for the same model only.
+//!
 //! # Views
 //! A folder in which a view is built is a partial too, of that view. The seal of the unfinished view is a draft, by which
 //! the blobs are found that it was to have; the next commit of the view takes the folder over.
 //!
 //! # Somebody else's file
-//! A hard link to a file of another tool has the name `linked`, and never `data`: that name alone says that nothing may be
-//! written there, whatever happens to the process that made it.
+//! A hard link to a file of another tool is called `linked`, or ends with it, and is never the data of a transfer: that name
+//! alone says that nothing may be written there, whatever happens to the process that made it.
 
 use std::{
     collections::HashMap,
     io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use provisioner_core::key_of;
+use provisioner_core::{RelativePath, key_of};
 use serde::{Deserialize, Serialize};
 
-use crate::{Owner, Result, Store, census::entries, space::allocated_bytes, view::SEAL};
+use crate::{
+    Owner, Result, Store,
+    census::entries,
+    slot::{DATA, JOURNAL, SMALL, Slot, has_small, is_own_file},
+    space::allocated_bytes,
+    view::SEAL,
+};
 
 /// How long a partial whose owner is on another machine must have been left alone before it is taken for abandoned.
 const QUIET: Duration = Duration::from_secs(600);
@@ -50,10 +59,14 @@ impl About {
         let bytes = durable_fs::read(&partial.join("about"), MAX_ABOUT_BYTES).ok()??;
         serde_json::from_slice(&bytes).ok()
     }
+
+    fn write(&self, partial: &Path) -> Result<()> {
+        Ok(fs_err::write(partial.join("about"), serde_json::to_vec(self).map_err(io::Error::from)?)?)
+    }
 }
 
-/// The folder of one file that is being transferred. It belongs to this process for as long as this value lives; what is
-/// in it outlives the process, for the next one to adopt.
+/// The folder of a file that is being transferred, or of a model's small ones. It belongs to this process for as long as this
+/// value lives; what is in it outlives the process, for the next one to adopt.
 #[derive(Debug)]
 pub struct Partial {
     folder: PathBuf,
@@ -86,7 +99,17 @@ impl Store {
         }
         let partial = made?;
         let about = About { model: key_of(model), size_bytes, owner: Owner::this() };
-        fs_err::write(partial.folder.join("about"), serde_json::to_vec(&about).map_err(io::Error::from)?)?;
+        about.write(&partial.folder)?;
+        Ok(partial)
+    }
+
+    /// The partial of the small files of a model.
+    ///
+    /// # Errors
+    /// As [`partial`](Self::partial).
+    pub fn partial_of_small(&self, model: &str, left: &LeftPartials) -> Result<Partial> {
+        let partial = self.partial(&identity_of_small(model), 0, model, left)?;
+        fs_err::create_dir_all(partial.folder.join(SMALL))?;
         Ok(partial)
     }
 
@@ -96,13 +119,8 @@ impl Store {
         let scaffold = self.partial(&self.name_of_view(root), 0, "", &self.left()?)?;
         let view = scaffold.view();
         fs_err::create_dir_all(&view)?;
-        for built in entries(&view)?.into_iter().filter(|path| !path.ends_with(SEAL)) {
-            if fs_err::symlink_metadata(&built)?.is_dir() {
-                fs_err::remove_dir_all(built)?;
-            } else {
-                fs_err::remove_file(built)?;
-            }
-        }
+        let mut built = entries(&view)?.into_iter().filter(|path| !path.ends_with(SEAL));
+        built.try_for_each(|path| remove(&path))?;
         Ok(scaffold)
     }
 
@@ -159,7 +177,7 @@ impl Store {
         let modified = |path: &Path| fs_err::metadata(path).and_then(|metadata| metadata.modified()).ok();
         let clock = self.locks().join("clock");
         let Some(now) = durable_fs::touch(&clock).ok().and_then(|()| modified(&clock)) else { return false };
-        let last = [folder.to_owned(), folder.join("data"), folder.join("journal")];
+        let last = [folder.to_owned(), folder.join(DATA), folder.join(JOURNAL), folder.join(SMALL)];
         let last = last.iter().filter_map(|path| modified(path)).max().unwrap_or(SystemTime::UNIX_EPOCH);
         now.duration_since(last).is_ok_and(|quiet| quiet >= QUIET)
     }
@@ -241,13 +259,8 @@ impl Store {
 
 /// Whether a transfer, or a commit, could go on from a partial.
 pub(crate) fn can_go_on(folder: &Path) -> bool {
-    // What is no file, or has another name too, was not made by a transfer.
-    let is_own_file = |name: &str| {
-        fs_err::symlink_metadata(folder.join(name))
-            .is_ok_and(|metadata| metadata.is_file() && metadata.nlink() == 1)
-    };
-    let is_draft = || is_own_file(&format!("{VIEW}/{SEAL}"));
-    is_own_file("about") && (is_draft() || ["data", "journal"].into_iter().all(is_own_file))
+    let has = |name: &str| is_own_file(&folder.join(name));
+    has("about") && (has(DATA) && has(JOURNAL) || has(&format!("{VIEW}/{SEAL}")) || has_small(folder))
 }
 
 /// Removes a partial. It is renamed first, so that half of one is never taken for a whole.
@@ -255,10 +268,7 @@ pub(crate) fn discard(folder: &Path) -> Result<()> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let gone = folder.with_file_name(format!("{DISCARDED}{}", name.trim_start_matches(DISCARDED)));
     let renamed = if gone == folder { Ok(()) } else { fs_err::rename(folder, &gone) };
-    let removed = renamed.and_then(|()| {
-        if gone.is_dir() { fs_err::remove_dir_all(&gone) } else { fs_err::remove_file(&gone) }
-    });
-    match removed {
+    match renamed.and_then(|()| remove(&gone)) {
         // Somebody else removes it too.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         // Where an open file cannot go (NFS, FUSE), its lock stays under another name; the next sweep removes the rest.
@@ -267,11 +277,16 @@ pub(crate) fn discard(folder: &Path) -> Result<()> {
     }
 }
 
+/// Removes a file, or a folder and all in it.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    if path.is_dir() { fs_err::remove_dir_all(path) } else { fs_err::remove_file(path) }
+}
+
 fn has_prefix(folder: &Path, prefix: &str) -> bool {
     folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))
 }
 
-fn key_of_partial(identity: &str) -> String {
+pub(crate) fn key_of_partial(identity: &str) -> String {
     key_of(identity)[..32].to_owned()
 }
 
@@ -279,15 +294,12 @@ fn key_of_partial(identity: &str) -> String {
 pub(crate) const DISCARDED: &str = ".gone.";
 pub(crate) const NEW: &str = ".new.";
 
+fn identity_of_small(model: &str) -> String {
+    format!("small files of {model}")
+}
+
 /// The folder of a view that is being built.
 const VIEW: &str = "view";
-/// The name of a link to a file that is somebody else's too.
-const LINKED: &str = "linked";
-
-/// Whether a staged file is somebody else's too.
-pub(crate) fn is_linked(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == LINKED)
-}
 
 /// How often a new partial is made before the reason counts why it cannot be.
 const MAX_TRIES: usize = 8;
@@ -300,11 +312,13 @@ pub struct LeftPartials {
 }
 
 impl LeftPartials {
-    /// How many bytes of a file are on the disk already, for the next transfer to go on from; `None` where no transfer of
-    /// it left anything.
-    pub fn bytes_of(&self, identity: &str) -> Option<u64> {
-        let folders = self.folders.get(&key_of_partial(identity))?;
-        folders.iter().map(|folder| allocated_bytes(&folder.join("data"))).max()
+    /// How many bytes of a file of a model are on the disk already, for the next transfer to go on from; `None` where no
+    /// transfer of it left anything.
+    pub fn bytes_of(&self, model: &str, identity: &str, path: &RelativePath) -> Option<u64> {
+        let of = |identity: &str| self.folders.get(&key_of_partial(identity)).into_iter().flatten();
+        let own = of(identity).map(|folder| Slot::of(folder).data);
+        let small = of(&identity_of_small(model)).map(|folder| Slot::small(folder, identity, path).data);
+        own.chain(small.filter(|data| data.exists())).map(|data| allocated_bytes(&data)).max()
     }
 }
 
@@ -319,31 +333,34 @@ impl Partial {
         &self.folder
     }
 
-    /// Where the bytes go.
-    pub fn data(&self) -> PathBuf {
-        self.folder.join("data")
+    /// Says how much it will take of the disk in all.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn promise(&self, size_bytes: u64) -> Result<()> {
+        let Some(about) = About::read(&self.folder) else { return Ok(()) };
+        About { size_bytes, ..about }.write(&self.folder)
+    }
+
+    /// The place of its only file.
+    pub fn slot(&self) -> Slot {
+        Slot::of(&self.folder)
+    }
+
+    /// The place of one of its small files, by what identifies its content and by its path. What no transfer can have made
+    /// there is removed.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn small_slot(&self, identity: &str, path: &RelativePath) -> Result<Slot> {
+        let slot = Slot::small(&self.folder, identity, path);
+        slot.clear_foreign()?;
+        Ok(slot)
     }
 
     /// Where a view is built.
     pub(crate) fn view(&self) -> PathBuf {
         self.folder.join(VIEW)
-    }
-
-    /// Where a link to somebody else's file goes.
-    pub(crate) fn linked(&self) -> PathBuf {
-        self.folder.join(LINKED)
-    }
-
-    /// Says how large it will be.
-    pub(crate) fn promise(&self, size_bytes: u64) -> Result<()> {
-        let Some(about) = About::read(&self.folder) else { return Ok(()) };
-        let about = About { size_bytes, ..about };
-        Ok(fs_err::write(self.folder.join("about"), serde_json::to_vec(&about).map_err(io::Error::from)?)?)
-    }
-
-    /// Where it is noted which bytes are there.
-    pub fn journal(&self) -> PathBuf {
-        self.folder.join("journal")
     }
 
     /// Removes the folder and all in it.
@@ -364,18 +381,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().to_owned());
         let first = store.partial("a", 10, "model", &store.left().unwrap()).unwrap();
-        fs_err::write(first.data(), "bytes").unwrap();
-        fs_err::write(first.journal(), "").unwrap();
+        fs_err::write(first.slot().data, "bytes").unwrap();
+        fs_err::write(first.slot().journal, "").unwrap();
         let beside = store.partial("a", 10, "model", &store.left().unwrap()).unwrap();
-        assert!(!beside.data().exists(), "the first one lives");
+        assert!(!beside.slot().data.exists(), "the first one lives");
         beside.discard().unwrap();
         drop(first);
         assert!(
-            !store.partial("b", 10, "model", &store.left().unwrap()).unwrap().data().exists(),
+            !store.partial("b", 10, "model", &store.left().unwrap()).unwrap().slot().data.exists(),
             "another file"
         );
         let adopted = store.partial("a", 10, "model", &store.left().unwrap()).unwrap();
-        assert_eq!(fs_err::read(adopted.data()).unwrap(), b"bytes");
+        assert_eq!(fs_err::read(adopted.slot().data).unwrap(), b"bytes");
         adopted.discard().unwrap();
     }
 

@@ -20,7 +20,7 @@ use provisioner_core::Digest;
 use crate::{
     Error, Exclusion, Gate, LeftoverKind, Result, Stock, Store,
     eviction::{Ledger, Leftover, Plan, Swept, Terms, Unit, freed},
-    partial::{DISCARDED, discard},
+    partial::{DISCARDED, discard, remove},
     view::{REMOVED, SEAL, read_mark},
 };
 
@@ -164,8 +164,7 @@ impl Store {
         }
         match leftover.kind {
             LeftoverKind::Blob => Self::remove_blob(path)?,
-            _ if path.is_dir() => fs_err::remove_dir_all(path)?,
-            _ => fs_err::remove_file(path)?,
+            _ => remove(path)?,
         }
         if self.holds(path) {
             self.prune(path);

@@ -1,8 +1,8 @@
 //! Space, before it is used.
 
-use std::{io, os::unix::fs::MetadataExt, path::Path, time::Duration};
+use std::{fs::Metadata, io, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
-use crate::{Error, Result, Store, partial::About};
+use crate::{Error, Result, Store, partial::About, slot::arrived_bytes};
 
 impl Store {
     /// Makes sure that so many bytes fit beside what other transfers in progress will still take.
@@ -45,12 +45,16 @@ pub(crate) fn is_held(lock: &Path) -> bool {
 
 /// What a file takes on the disk; nothing where there is none.
 pub(crate) fn allocated_bytes(path: &Path) -> u64 {
-    fs_err::symlink_metadata(path).map_or(0, |metadata| metadata.blocks() * 512)
+    fs_err::symlink_metadata(path).map_or(0, |metadata| allocated(&metadata))
+}
+
+pub(crate) fn allocated(metadata: &Metadata) -> u64 {
+    metadata.blocks() * 512
 }
 
 /// The size that a partial will have, less the blocks that it has.
 fn outstanding(folder: &Path) -> Option<u64> {
-    Some(About::read(folder)?.size_bytes.saturating_sub(allocated_bytes(&folder.join("data"))))
+    Some(About::read(folder)?.size_bytes.saturating_sub(arrived_bytes(folder)))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::{
 
 use provisioner_core::{Timestamp, key_of};
 
-use crate::{Claim, Error, Owner, Result, Store, partial::About, space::allocated_bytes, space::is_held};
+use crate::{Claim, Error, Owner, Result, Store, partial::About, slot::arrived_bytes, space::is_held};
 
 /// How often a waiter looks how far the owner is.
 const LOOK: Duration = Duration::from_millis(250);
@@ -115,7 +115,7 @@ impl Store {
         let partials = self.partial_folders().unwrap_or_default();
         let theirs = partials.iter().filter_map(|folder| {
             let about = About::read(folder).filter(|about| about.model == key)?;
-            Some((allocated_bytes(&folder.join("data")).min(about.size_bytes), about.size_bytes))
+            Some((arrived_bytes(folder).min(about.size_bytes), about.size_bytes))
         });
         let (done_bytes, size_bytes) = theirs
             .fold((0, 0), |sum: (u64, u64), one| (sum.0.saturating_add(one.0), sum.1.saturating_add(one.1)));
@@ -153,7 +153,7 @@ mod tests {
         let first = store.turn("hf:org/repo", PATIENT, &mut |_| true).unwrap();
         let partial = store.partial("file", 10_000, "hf:org/repo", &LeftPartials::default()).unwrap();
         let _other = store.partial("file", 10_000, "hf:org/other", &LeftPartials::default()).unwrap();
-        fs_err::write(partial.data(), [7; 5000]).unwrap();
+        fs_err::write(partial.slot().data, [7; 5000]).unwrap();
         let (mut first, mut looks) = (Some(first), Vec::new());
         let mut watch = |waiting: &Waiting| {
             looks.push(waiting.clone());

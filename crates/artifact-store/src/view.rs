@@ -15,7 +15,7 @@ use provisioner_core::{
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use serde::{Deserialize, Serialize};
 
-use crate::{Blob, Error, Result, Store, gate::GATE_PATIENCE, partial::is_linked, shared::stamp_again};
+use crate::{Blob, Error, Result, Store, gate::GATE_PATIENCE, shared::stamp_again, slot::is_linked};
 
 pub(crate) const SEAL: &str = ".model.json";
 pub(crate) const SEAL_SCHEMA: u64 = 1;

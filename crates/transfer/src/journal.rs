@@ -14,7 +14,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, ranges::Ranges};
+use crate::{Result, ranges::Ranges, sink::cut};
 
 /// A journal of this size is no longer worth reading.
 const MAX_BYTES: u64 = 64 << 20;
@@ -108,7 +108,7 @@ impl Journal {
         if lines > 0 {
             file.seek(SeekFrom::End(0))?;
         } else {
-            file.set_len(0)?;
+            cut(&file, 0)?;
             file.write_all(text.as_bytes())?;
         }
         Ok(Self { file, lines })

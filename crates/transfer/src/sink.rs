@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     fs::File,
+    io,
     ops::Range,
     os::unix::fs::FileExt,
     path::Path,
@@ -59,8 +60,7 @@ impl Sink {
         let boot = durable_fs::boot_id();
         let file = durable_fs::open_own(data).map_err(std::io::Error::from)?;
         // What lies behind the file's end is not of the file.
-        let length = file.metadata()?.len().min(subject.size);
-        file.set_len(length)?;
+        let length = cut(&file, subject.size)?;
         let mut subject = Subject { boot: boot.to_owned(), ..subject.clone() };
         let (mut ranges, mut synced) = (Ranges::default(), Ranges::default());
         let about = |found: &Subject| found.size == subject.size && found.digest == subject.digest;
@@ -73,7 +73,7 @@ impl Sink {
             }
         }
         if ranges.len() == 0 {
-            file.set_len(0)?;
+            cut(&file, 0)?;
         }
         let journal = Journal::begin(journal, &subject, &ranges, &synced)?;
         let sink = Self {
@@ -181,6 +181,16 @@ impl Sink {
     pub(crate) fn read(&self, buffer: &mut [u8], at: u64) -> Result<()> {
         Ok(self.data.read_exact_at(buffer, at)?)
     }
+}
+
+/// Cuts off what a file has beyond a length, and returns its length. One that is no longer is left alone: a file system may
+/// take cutting for the beginning of a replacement, and write it to the disk as soon as it is closed (ext4 does).
+pub(crate) fn cut(file: &File, limit: u64) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    if length > limit {
+        file.set_len(limit)?;
+    }
+    Ok(length.min(limit))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,7 +1,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::*;
-use crate::{LeftPartials, blob::tests::sha256};
+use crate::{LeftPartials, Partial, blob::tests::sha256};
 
 const BYTES: &[u8] = b"the bytes";
 
@@ -29,7 +29,7 @@ impl Bench {
 
     fn take(&self, partial: &Partial, size_bytes: u64, mode: AdoptMode) -> Option<Adopted> {
         let wanted = Wanted { size_bytes, digest: Some(sha256(BYTES)) };
-        self.store.take(partial, &wanted, &self.theirs(), mode, &mut |_| true).unwrap()
+        self.store.take(&partial.slot(), &wanted, &self.theirs(), mode, &mut |_| true).unwrap()
     }
 
     /// A shared blob.
@@ -77,7 +77,8 @@ fn what_is_not_wanted_is_let_go() {
     assert_eq!(bench.take(&partial, 9, AdoptMode::Off), None);
     assert_eq!(fs_err::metadata(bench.theirs()).unwrap().nlink(), 1);
     let wanted = Wanted { size_bytes: 9, digest: None };
-    let given_up = bench.store.take(&partial, &wanted, &bench.theirs(), AdoptMode::Link, &mut |_| false);
+    let given_up =
+        bench.store.take(&partial.slot(), &wanted, &bench.theirs(), AdoptMode::Link, &mut |_| false);
     assert!(matches!(given_up, Err(Error::GivenUp)), "{given_up:?}");
 }
 

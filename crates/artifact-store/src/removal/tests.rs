@@ -120,8 +120,8 @@ fn leftovers_go_and_what_lives_stays() {
     let kept = bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "kept")]));
     let orphan = crate::blob::tests::insert(store, b"orphan");
     let dead = store.partial("dead", 10, "model", &LeftPartials::default()).unwrap();
-    fs_err::write(dead.data(), [7; 5000]).unwrap();
-    fs_err::write(dead.journal(), "").unwrap();
+    fs_err::write(dead.slot().data, [7; 5000]).unwrap();
+    fs_err::write(dead.slot().journal, "").unwrap();
     let dead_folder = dead.folder().to_owned();
     drop(dead);
     // Another test that is starting a program just now has a copy of every descriptor for a moment.

@@ -55,6 +55,30 @@ pub(crate) fn is_clean(bench: &Workbench) {
 }
 
 #[test]
+fn a_model_may_have_more_files_than_may_be_open() {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    let repo = (0..300).fold(hub.repo("org/repo"), |repo, n| repo.file(&format!("{n}.json"), n.to_string()));
+    repo.publish();
+    let run = |args: &[&str]| {
+        let plain = command(&bench, &hub.endpoint(), args);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", "ulimit -n 150; exec \"$@\"", "sh"])
+            .arg(plain.get_program())
+            .args(plain.get_args());
+        shell.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let done = finish(shell.current_dir(bench.path("")));
+        assert_eq!(done.status, 0, "{}", done.stderr);
+        done.stdout
+    };
+    let path = run(&["ensure", "hf:org/repo?include=*"]);
+    assert_eq!(fs_err::read(Path::new(path.trim()).join("299.json")).unwrap(), b"299");
+    run(&["export", "hf:org/repo?include=*", "carried"]);
+    run(&["import", "carried", "--id", "hf:org/other"]);
+    is_clean(&bench);
+}
+
+#[test]
 fn people_and_programs_see_what_was_fetched() {
     let (bench, hub) = (Workbench::new(), Hub::start());
     let commit = hub

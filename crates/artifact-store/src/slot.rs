@@ -1,0 +1,107 @@
+//! Where the files of a partial lie.
+//!
+//! A partial of one file has `data` and `journal`, or, of somebody else's, `linked`; one of small files has `small/<key>`,
+//! `small/<key>.journal`, `small/<key>.linked` of each.
+
+use std::{
+    fs::Metadata,
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use provisioner_core::RelativePath;
+
+use crate::{
+    Result,
+    census::entries,
+    partial::{key_of_partial, remove},
+    space::{allocated, allocated_bytes},
+};
+
+pub(crate) const DATA: &str = "data";
+pub(crate) const JOURNAL: &str = "journal";
+/// The folder of small files.
+pub(crate) const SMALL: &str = "small";
+/// The name of a link to a file that is somebody else's too, or the end of one.
+const LINKED: &str = "linked";
+
+/// The place of one file in a partial.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// Where the bytes go.
+    pub data: PathBuf,
+    /// Where it is noted which bytes are there.
+    pub journal: PathBuf,
+    /// Where a link to somebody else's file goes.
+    pub(crate) linked: PathBuf,
+}
+
+impl Slot {
+    /// The place of a partial's only file.
+    pub(crate) fn of(folder: &Path) -> Self {
+        Self { data: folder.join(DATA), journal: folder.join(JOURNAL), linked: folder.join(LINKED) }
+    }
+
+    /// The place of one of its small files. The same bytes may be wanted in several places, and arrive there at once.
+    pub(crate) fn small(folder: &Path, identity: &str, path: &RelativePath) -> Self {
+        let data = folder.join(SMALL).join(key_of_partial(&format!("{identity} {path}")));
+        Self { journal: data.with_extension(JOURNAL), linked: data.with_extension(LINKED), data }
+    }
+
+    /// Removes what no transfer can have made there.
+    pub(crate) fn clear_foreign(&self) -> Result<()> {
+        for path in [&self.data, &self.journal] {
+            if fs_err::symlink_metadata(path).is_ok() && !is_own_file(path) {
+                remove(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what is there.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn clear(&self) -> Result<()> {
+        for path in [&self.data, &self.journal, &self.linked] {
+            match fs_err::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a staged file is somebody else's too.
+pub(crate) fn is_linked(path: &Path) -> bool {
+    [path.file_name(), path.extension()].into_iter().flatten().any(|name| name == LINKED)
+}
+
+/// Whether a partial has anything of a small file.
+pub(crate) fn has_small(folder: &Path) -> bool {
+    small_files(folder).iter().any(|file| file.len() > 0)
+}
+
+/// What `stat` says of a partial's small files.
+fn small_files(folder: &Path) -> Vec<Metadata> {
+    let small = folder.join(SMALL);
+    if !fs_err::symlink_metadata(&small).is_ok_and(|metadata| metadata.is_dir()) {
+        return Vec::new();
+    }
+    let paths = entries(&small).unwrap_or_default();
+    let data = paths.iter().filter(|path| path.extension().is_none());
+    data.filter_map(|path| fs_err::symlink_metadata(path).ok()).collect()
+}
+
+/// Whether there is a file that a transfer may have made: what is no file, or has another name too, it did not.
+pub(crate) fn is_own_file(path: &Path) -> bool {
+    fs_err::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.nlink() == 1)
+}
+
+/// How much of a partial's files is on the disk.
+pub(crate) fn arrived_bytes(folder: &Path) -> u64 {
+    let own = allocated_bytes(&folder.join(DATA));
+    small_files(folder).iter().fold(own, |sum, file| sum.saturating_add(allocated(file)))
+}
