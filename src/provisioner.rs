@@ -21,8 +21,8 @@ use std::{
 use artifact_store::{Adoption, Store, TurnWait};
 
 use provisioner_core::{
-    CatalogErrorKind, CatalogRecord, CatalogStore, Clock, Digest, Expectation, Lifecycle, ModelRef, Outcome,
-    Policy, ProgressEvent, ProgressSink, ResolvedModel, Verifier, Versioned,
+    Basis, CatalogErrorKind, CatalogRecord, CatalogStore, Clock, Digest, Expectation, Lifecycle, ModelRef,
+    Outcome, Policy, ProgressEvent, ProgressSink, ResolvedModel, Verifier, Versioned,
 };
 
 use transfer::Transfer;
@@ -185,6 +185,10 @@ impl ModelProvisioner {
                     Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => {}
                     put => drop(put?),
                 }
+            }
+            let was_pinned = old.verification.basis == Some(Basis::Pinned);
+            if was_pinned && expectation.digest().is_none() {
+                tracing::warn!("`{id}` was pinned by a digest, which is not that of its new revision");
             }
             return Ok(moved);
         }

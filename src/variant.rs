@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use model_inspect::{Demand, Fit, Inspection};
 use provisioner_core::{
-    Entry, FetchErrorKind, Manifest, ManifestFile, ModelRef, RelativePath,
+    Entry, ErrorCode, FetchErrorKind, Manifest, ManifestFile, ModelRef, RelativePath,
     reference::{HubRef, HubTarget, is_companion, set_of},
 };
 
@@ -64,7 +64,8 @@ impl ModelProvisioner {
         let every = hub.clone().select(None, ["*.gguf".to_owned()], [])?;
         let manifest = self.resolve(&ModelRef::Hub(every), None).await?;
         let mut models: BTreeMap<RelativePath, Vec<ManifestFile>> = BTreeMap::new();
-        let files = manifest.files().iter().filter(|file| !is_companion(file.path.file_name()));
+        let (companions, files): (Vec<_>, Vec<_>) =
+            manifest.files().iter().partition(|file| is_companion(file.path.file_name()));
         for file in files {
             let entry = match set_of(file.path.as_str()) {
                 Some(first) => RelativePath::new(first)?,
@@ -75,34 +76,46 @@ impl ModelProvisioner {
         let mut looks = Vec::new();
         for (entry, files) in models {
             let reference = ModelRef::Hub(hub.clone().file(&entry)?);
-            looks.push(self.one_of(reference, entry, files, demand).boxed());
+            // Which projector goes along, its source knows.
+            let revision = manifest.revision().filter(|_| !companions.is_empty()).map(str::to_owned);
+            looks.push(self.one_of(reference, entry, files, revision, demand).boxed());
         }
         let mut variants: Vec<_> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
         variants.sort_by_key(|variant: &Variant| variant.size_bytes);
         Ok(variants)
     }
 
-    /// Looks into one of several.
+    /// Looks into one of several: into these files, or into all that its source lists of it at a revision.
     async fn one_of(
         &self,
         reference: ModelRef,
         entry: RelativePath,
         files: Vec<ManifestFile>,
+        revision: Option<String>,
         demand: &Demand,
     ) -> Result<Variant> {
         let id = reference.id();
         let size_bytes = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));
+        let of_unsound = |problem: String| {
+            let (id, fit) = (id.clone(), Fit::default());
+            Ok(Variant { id, quantization: None, size_bytes, fit, problem: Some(problem) })
+        };
         if !files.iter().any(|file| file.path == entry) {
-            let problem = Some(format!("`{entry}`: missing shard"));
-            return Ok(Variant { id, quantization: None, size_bytes, fit: Fit::default(), problem });
+            return of_unsound(format!("`{entry}`: missing shard"));
         }
-        let manifest = Manifest::new(reference, files, Entry::File(entry))?;
-        match self.read_headers(manifest).await {
-            Err(Error::Inspect(error)) => {
-                let (fit, problem) = (Fit::default(), Some(error.to_string()));
-                Ok(Variant { id, quantization: None, size_bytes, fit, problem })
+        let manifest = match revision {
+            Some(revision) => self.resolve(&reference, Some(revision)).await,
+            None => Ok(Manifest::new(reference, files, Entry::File(entry))?),
+        };
+        let found = match manifest {
+            Ok(manifest) => self.read_headers(manifest).await,
+            Err(error) => Err(error),
+        };
+        match found {
+            Err(error) if matches!(error, Error::Inspect(_)) || error.code() == ErrorCode::MissingShard => {
+                of_unsound(error.to_string())
             }
-            found => Ok(Variant::new(id, found?, demand)),
+            found => Ok(Variant::new(id.clone(), found?, demand)),
         }
     }
 }

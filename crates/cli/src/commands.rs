@@ -301,8 +301,11 @@ async fn move_to(common: &Common, id: &OsStr, lifecycle: Lifecycle, output: Outp
 async fn remove(common: &Common, id: &OsStr, output: Output) -> Done {
     let provisioner = local(common)?;
     let record = provisioner.remove(&reference(&provisioner, id).await?).await?;
-    let what =
-        if record.id.starts_with("local:") { "its files are yours, and stay" } else { "its files are freed" };
+    let what = if record.id.starts_with("local:") {
+        "its files are yours, and stay"
+    } else {
+        "so are its files that no other model has"
+    };
     let text = format!("{} is removed from the catalog; {what}", record.id);
     output.result(&Changed { id: record.id, local_path: record.local_path, lifecycle: None }, text)?;
     Ok(ExitCode::SUCCESS)

@@ -181,7 +181,14 @@ fn whole(hub: &HubRef, tree: &[TreeFile]) -> Result<Choice, FetchError> {
         _ => {
             let choices = told(models.values().map(|files| described(hub, files)));
             let message = format!("`{repo}` has several models: {choices}");
-            let hint = format!("name one of them, or a quantization as in `{}:Q4_K_M`", hub.clone().whole());
+            let repo = hub.clone().whole();
+            let one = models.values().flatten().next().map(|file| file.path.as_str()).unwrap_or_default();
+            let one = shell_word(&format!("{repo}/{one}")).into_owned();
+            let hint = format!(
+                "name one of them, as in `{one}`, or its quantization behind a colon; \
+                 `model-provisioner plan {} --vram 24GiB` says which fit",
+                shell_word(&repo.to_string())
+            );
             Err(FetchError::new(FetchErrorKind::Ambiguous, message).with_hint(hint))
         }
     }

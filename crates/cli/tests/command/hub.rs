@@ -244,6 +244,21 @@ fn one_file_in_a_repository_is_pinned_by_its_own_digest() {
 }
 
 #[test]
+fn a_refresh_that_leaves_a_pin_behind_says_so() {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    hub.repo("org/repo").lfs("a.gguf", gguf("old")).publish();
+    let id = "hf:org/repo/a.gguf";
+    let found = run(&bench, &hub, &["ensure", id, "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&found.stdout).unwrap();
+    let pin = found["digest"]["value"].as_str().unwrap();
+    assert_eq!(run(&bench, &hub, &["ensure", id, "--sha256", pin]).status, 0);
+    hub.repo("org/repo").lfs("a.gguf", gguf("new")).publish();
+    assert_eq!(run(&bench, &hub, &["ensure", id, "--refresh", "--sha256", pin]).status, 4);
+    let moved = run(&bench, &hub, &["ensure", id, "--refresh"]);
+    assert!(moved.status == 0 && moved.stderr.contains("was pinned by a digest"), "{}", moved.stderr);
+}
+
+#[test]
 fn a_refresh_without_a_network_is_told_from_a_model_that_is_not_here() {
     let (bench, hub) = (Workbench::new(), Hub::start());
     hub.repo("org/repo").lfs("a.gguf", testkit::TINY_GGUF).publish();

@@ -128,6 +128,22 @@ fn a_plan_says_which_quantizations_fit() {
 }
 
 #[test]
+fn the_projector_that_goes_along_is_counted() {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    let repo = hub.repo("org/repo").lfs("tiny-F16.gguf", FakeModel::gguf().to_bytes());
+    repo.lfs("large-Q8_0.gguf", gguf(vec![7; 2_000_000])).lfs("mmproj-F16.gguf", gguf("projector")).publish();
+    let run = |args: &[&str]| -> serde_json::Value {
+        let mut command = bench.command();
+        command.env("HF_ENDPOINT", hub.endpoint()).env("HF_HOME", bench.path("hf")).env_remove("HF_TOKEN");
+        serde_json::from_str(&finish(command.args(args)).stdout).unwrap()
+    };
+    let all = run(&["plan", "hf:org/repo", "--vram", "1M", "--json"]);
+    let one = run(&["plan", "hf:org/repo:F16", "--json"]);
+    assert_eq!(one["files"].as_array().unwrap().len(), 2);
+    assert_eq!(all["models"][0]["size_bytes"], one["download_bytes"]);
+}
+
+#[test]
 fn a_context_beyond_the_models_own_is_said_plainly() {
     let bench = Workbench::new();
     tiny(&bench);
