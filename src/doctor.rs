@@ -9,12 +9,13 @@ use std::{
 use artifact_store::{Ailment, AilmentKind, Plan, eviction::UNFINISHED_LIMIT};
 use provisioner_core::{
     CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected, Lifecycle, ModelRef, Outcome,
-    Timestamp,
+    RecordedFile, Timestamp,
 };
 use rustix::fs::{Access, access};
 
 use crate::{
     EvictionLimits, ModelProvisioner, Result,
+    presence::change,
     provisioner::{Parts, blocking},
 };
 
@@ -260,9 +261,16 @@ fn of_record(parts: &Parts, record: &CatalogRecord) -> Option<Finding> {
     if let Some(path) = is_missing(record) {
         return Some(Finding::new(format!("`{id}`: `{}` is gone", path.display()), hint));
     }
-    let reason = &record.verification.reason;
-    (record.verification.outcome == Outcome::Fail)
-        .then(|| Finding::new(format!("`{id}` failed when it was last verified: {reason}"), hint))
+    if record.verification.outcome == Outcome::Fail {
+        let reason = &record.verification.reason;
+        return Some(Finding::new(format!("`{id}` failed when it was last verified: {reason}"), hint));
+    }
+    // Your own files are yours to change. A link that another store makes is no change of a file.
+    let change = record.files.iter().filter(|_| is_fetched).find_map(|file| {
+        let file = RecordedFile { stamp: file.stamp.without_ctime(), ..file.clone() };
+        change(&file, &record.location(&file.path))
+    });
+    change.map(|change| Finding::new(format!("`{id}` changed since it was judged: {change}"), hint))
 }
 
 /// The first of a model's files that is not there any more.

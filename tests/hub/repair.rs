@@ -108,6 +108,23 @@ async fn a_whole_model_without_a_record_gets_one() {
 }
 
 #[tokio::test]
+async fn what_was_written_to_is_found_and_only_the_same_bytes_are_mended() {
+    let (_bench, provisioner, root) = bench().await;
+    let (file, text) = (root.join("config.json"), "changed since it was judged");
+    fs_err::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    fs_err::write(&file, "{}").unwrap();
+    is_mended(&provisioner, text).await;
+    fs_err::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    fs_err::write(&file, "{1}").unwrap();
+    let found = provisioner.doctor(true).await.unwrap();
+    assert!(found.iter().any(|one| one.problem.contains(text) && one.mended.is_none()), "{found:?}");
+    assert!(provisioner.doctor(false).await.unwrap().iter().any(|one| one.problem.contains(text)));
+    provisioner.ensure_present_str(ID, None).await.unwrap();
+    assert_eq!(fs_err::read(root.join("config.json")).unwrap(), b"{}");
+    assert_eq!(provisioner.doctor(false).await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn what_lives_is_not_mended() {
     let (bench, provisioner, root) = bench().await;
     let store = Store::new(bench.cache().join("store-v1"));
