@@ -5,8 +5,8 @@ use std::sync::Arc;
 use artifact_store::Gate;
 use provisioner_core::{
     CatalogRecord, Digest, DigestAlgorithm, ErrorCode, Expectation, Expected, Format, Lifecycle, Manifest,
-    ModelRef, Outcome, Placement, ProgressEvent, ResolveRequest, ResolvedModel, StagedModel, VerifiedModel,
-    Versioned,
+    ModelRef, Outcome, Placement, ProgressEvent, ResolveRequest, ResolvedModel, StagedFile, StagedModel,
+    VerifiedModel, Versioned,
 };
 
 use crate::{
@@ -132,11 +132,11 @@ impl ModelProvisioner {
     pub(crate) fn check_listing(&self, manifest: &Manifest) -> Result<()> {
         let policy = &self.parts.policy;
         policy.check_size(&manifest.reference().id(), manifest.size_bytes())?;
-        // A name can say that it is a pickle; what else it is, only its bytes say.
-        let named =
-            manifest.files().iter().filter(|file| Format::of(file.path.file_name(), &[]) == Format::Pickle);
-        for file in named {
-            policy.check_format(file.path.as_str(), Format::Pickle)?;
+        // What a name does not say, its bytes will.
+        for file in manifest.files() {
+            if let Some(format) = Format::named(file.path.file_name()) {
+                policy.check_format(file.path.as_str(), format)?;
+            }
         }
         Ok(())
     }
@@ -200,8 +200,7 @@ impl ModelProvisioner {
         hashes: bool,
         known: Option<CatalogRecord>,
     ) -> Result<StagedModel> {
-        let git_ids =
-            expectation.digest().is_some_and(|(digest, _)| digest.algorithm() == DigestAlgorithm::GitSha1);
+        let git_ids = wants_git_id(expectation);
         let (clock, progress) = (Arc::clone(&self.parts.clock), Arc::clone(&self.parts.progress));
         let staged = Measure { hashes, git_ids, known, clock, progress }.stage(manifest).await?;
         for file in staged.files() {
@@ -216,6 +215,7 @@ impl ModelProvisioner {
             let locations = staged.files().iter().map(|file| file.location.clone());
             let stored: Vec<_> =
                 locations.filter(|location| location.starts_with(parts.store.root())).collect();
+            let staged = with_git_ids(staged, &expectation)?;
             staged.judge(&expectation, &parts.verifiers, parts.clock.now()).map_err(|error| {
                 // What was taken out of the store after it was found is no fault of the model.
                 match stored.into_iter().find(|location| !location.exists()) {
@@ -360,6 +360,23 @@ impl ModelProvisioner {
         })
         .await
     }
+}
+
+fn wants_git_id(expectation: &Expectation) -> bool {
+    expectation.digest().is_some_and(|(digest, _)| digest.algorithm() == DigestAlgorithm::GitSha1)
+}
+
+/// A staged model with git's ids, where they are expected: what was fetched or lay in the store was read for its SHA-256.
+fn with_git_ids(staged: StagedModel, expectation: &Expectation) -> Result<StagedModel> {
+    let lacks = |file: &StagedFile| file.git_sha1.is_none() && file.sha256.is_some();
+    if !wants_git_id(expectation) || !staged.files().iter().any(lacks) {
+        return Ok(staged);
+    }
+    let mut files = staged.files().to_vec();
+    for file in files.iter_mut().filter(|file| lacks(file)) {
+        file.git_sha1 = artifact_store::git_id(&file.location, file.sha256.as_ref())?;
+    }
+    Ok(StagedModel::new(staged.manifest().clone(), files)?)
 }
 
 pub(crate) fn is_unwritable(error: &Error) -> bool {

@@ -52,7 +52,7 @@ impl Held {
         locked(&self.adopted).push(adoptee);
     }
 
-    /// Lets the small ones of files of these sizes share a partial, where there are many.
+    /// Lets the small ones of files of these sizes share a partial, where there are many, or were when somebody died.
     pub(crate) fn share_small(
         &self,
         store: &Store,
@@ -60,7 +60,7 @@ impl Held {
         sizes: &[u64],
         left: &LeftPartials,
     ) -> Result<()> {
-        if sizes.iter().filter(|size| is_small(**size)).count() >= MANY {
+        if left.has_small(model) || sizes.iter().filter(|size| is_small(**size)).count() >= MANY {
             *locked(&self.small) = Some(store.partial_of_small(model, left)?);
         }
         Ok(())

@@ -230,7 +230,8 @@ impl ModelProvisioner {
         let parts = Arc::clone(&self.parts);
         blocking(move || {
             let record = parts.store.commit(&verified, parts.clock.now())?;
-            if let Some(Err(error)) = lock.map(|held| held.let_go()) {
+            let is_tidy = lock.map_or(Ok(()), |held| held.let_go());
+            if let Err(error) = is_tidy.and_then(|()| parts.store.forget_left_of(&record.id)) {
                 tracing::debug!("a partial is left: {error}");
             }
             Ok(record)

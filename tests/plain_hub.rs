@@ -285,6 +285,10 @@ async fn refusals_have_their_codes_and_hints() {
     assert_eq!(code, "not-found");
     assert!(message.contains("Invalid rev id"), "{message}");
 
+    let echo = refusal(401, "RepoNotFound", "Invalid token hf_secret");
+    let (_, message, _) = answered(echo, Some("hf_secret")).await;
+    assert!(message.contains("Invalid token ***"), "{message}");
+
     let plain = Plain::empty().await;
     plain.revision("org/tiny").await;
     plain.tree("org/tiny", &[WEIGHTS_ENTRY]).await;

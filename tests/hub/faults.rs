@@ -51,6 +51,8 @@ async fn what_passes_is_survived() {
     .await;
     arrives_despite(Fault::on("/api/").times(3).kind(FaultKind::Refuse(Refusal::status(503)))).await;
     arrives_despite(on().times(1).after(1).kind(FaultKind::ExpireSignatures)).await;
+    // An address that was over before its first use.
+    arrives_despite(on().once().kind(FaultKind::Refuse(Refusal::status(403)))).await;
 }
 
 #[tokio::test]
@@ -58,6 +60,8 @@ async fn what_does_not_pass_fails_cleanly() {
     let on = || Fault::on("a.gguf").at(Origin::Cdn);
     fails_with(on().kind(FaultKind::Flip(1000)), "digest-mismatch").await;
     fails_with(on().kind(FaultKind::ShiftRange(1)), "source-invalid").await;
+    // A byte at a time is no progress.
+    fails_with(on().kind(FaultKind::Cut(At::Byte(1))), "source-unavailable").await;
     fails_with(on().kind(FaultKind::HtmlPage), "source-invalid").await;
     // After a first range that was well.
     fails_with(on().after(1).kind(FaultKind::HtmlPage), "source-invalid").await;
@@ -146,6 +150,20 @@ async fn a_partial_that_was_tampered_with_harms_nobody() {
         bench.provisioner().remove(&ID.parse().unwrap()).await.unwrap();
         assert!(bench.partials().is_empty(), "{tamper}");
     }
+}
+
+#[tokio::test]
+async fn what_is_left_of_an_old_commit_goes_with_the_new_one() {
+    let (bench, _) = bench();
+    bench
+        .hub
+        .fault(Fault::on("a.gguf").at(Origin::Cdn).after(2).kind(FaultKind::Refuse(Refusal::status(404))));
+    assert!(bench.provisioner().ensure_present_str(ID, None).await.is_err());
+    assert_eq!(bench.partials().len(), 1);
+    bench.hub.clear_faults();
+    bench.hub.repo("org/repo").lfs("a.gguf", gguf("new")).publish();
+    bench.provisioner().ensure_present_str(ID, None).await.unwrap();
+    assert!(bench.partials().is_empty());
 }
 
 #[tokio::test]

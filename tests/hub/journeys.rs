@@ -5,8 +5,9 @@ use testkit::{gguf, safetensors, safetensors_of};
 
 use futures_util::future::join_all;
 use model_provisioner::{
-    Basis, DigestAlgorithm, HubFetcher, HubSettings, Network, Outcome, Policy, blocking,
+    Basis, Digest, DigestAlgorithm, Format, HubFetcher, HubSettings, Network, Outcome, Policy, blocking,
 };
+use sha1::{Digest as _, Sha1};
 use testkit::{FakeModel, hub::Origin};
 
 use crate::workbench::{Workbench, bytes, code};
@@ -387,4 +388,36 @@ async fn a_plan_of_a_present_model_asks_nobody() {
     assert_eq!(bench.hub.requests().len(), 0);
     provisioner.retire(&id).await.unwrap();
     assert_eq!(code(provisioner.plan(&id).await), "retired");
+}
+
+#[tokio::test]
+async fn a_pin_may_be_gits_id() {
+    let bench = Workbench::new();
+    let bytes = gguf("weights");
+    bench.hub.repo("org/repo").file("config.json", "{}").lfs("a.gguf", bytes.clone()).publish();
+    let id_of = |bytes: &[u8]| {
+        let head = format!("blob {}\0", bytes.len());
+        Digest::git_sha1(Sha1::new().chain_update(head).chain_update(bytes).finalize().into())
+    };
+    let ensure = async |path: &str, pin: Digest| {
+        bench.provisioner().ensure_present_str(&format!("hf:org/repo/{path}"), Some(pin)).await
+    };
+    for (path, bytes) in [("config.json", &b"{}"[..]), ("a.gguf", &bytes)] {
+        for _ in 0..3 {
+            let model = ensure(path, id_of(bytes)).await.unwrap();
+            assert_eq!(model.verification.basis, Some(Basis::Pinned));
+        }
+        assert_eq!(code(ensure(path, id_of(b"other")).await), "digest-mismatch", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_format_that_is_refused_is_not_fetched() {
+    let bench = Workbench::new();
+    bench.hub.repo("org/repo").lfs("a.gguf", gguf("weights")).publish();
+    let policy =
+        Policy { formats: Some(vec![Format::Safetensors]), network: Network::Allow, ..Policy::default() };
+    let provisioner = bench.builder().policy(policy).build().unwrap();
+    assert_eq!(code(provisioner.ensure_present_str("hf:org/repo/a.gguf", None).await), "policy-denied");
+    assert_eq!(bench.hub.count(|seen| seen.file.is_some()), 0);
 }

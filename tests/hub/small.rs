@@ -144,3 +144,28 @@ async fn the_same_bytes_may_be_in_many_places() {
     }
     assert!(bench.partials().is_empty());
 }
+
+#[tokio::test]
+async fn what_is_left_of_many_is_taken_up_by_a_few() {
+    let bench = Workbench::new();
+    (0..MANY).fold(bench.hub.repo("org/repo"), |repo, n| repo.lfs(&name(n), text(n))).publish();
+    let first = cut_off(&bench).await;
+    let most = "hf:org/repo?include=00*&include=01*&include=02*&include=03*&include=04*";
+    bench.provisioner().ensure_present_str(most, None).await.unwrap();
+    bench.hub.reset_counts();
+    arrives(&bench).await;
+    // Each is asked for at the hub and at its CDN.
+    assert!(asked(&bench) <= 2 * (MANY + 16) - first, "{first}, and {} more", asked(&bench));
+}
+
+#[tokio::test]
+async fn the_disk_is_asked_for_them_once() {
+    let bench = Workbench::new();
+    let repo = (0..MANY).fold(bench.hub.repo("org/repo"), |repo, n| repo.file(&name(n), vec![7; 10_000 + n]));
+    repo.publish();
+    let needed = (0..MANY as u64).map(|n| 10_000 + n).sum::<u64>();
+    let plan = bench.provisioner().plan(&ID.parse().unwrap()).await.unwrap();
+    assert_eq!(plan.space_needed_bytes(), needed);
+    let narrow = bench.builder().max_size(needed + needed / 2).build().unwrap();
+    narrow.ensure_present_str(ID, None).await.unwrap();
+}

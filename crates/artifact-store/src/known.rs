@@ -13,7 +13,7 @@ use provisioner_core::{Digest, DigestAlgorithm, ManifestFile, RelativePath};
 use crate::{
     Blob, Result, Store,
     census::entries,
-    reading,
+    git_id,
     view::{read_draft, read_seal},
 };
 
@@ -64,9 +64,7 @@ impl Known<'_> {
     fn with_git_id(&self, file: &ManifestFile, id: &Digest) -> Result<Option<Blob>> {
         for sha256 in self.files.get(&(file.path.clone(), file.size)).into_iter().flatten() {
             let Some(blob) = self.store.blob(sha256)? else { continue };
-            let Some(mut bytes) = reading::open(&blob.path)? else { continue };
-            let found = reading::read(&mut bytes, true, None, &mut |_| true)?;
-            if found.sha256 == *sha256 && found.git_sha1.as_ref() == Some(id) {
+            if git_id(&blob.path, Some(sha256))?.as_ref() == Some(id) {
                 return Ok(Some(blob));
             }
         }

@@ -75,7 +75,7 @@ pub use known::Known;
 pub use lease::{Exclusion, Holder, Lease};
 pub use owner::Owner;
 pub use partial::{LeftPartials, Partial};
-pub use reading::Watch;
+pub use reading::{Watch, git_id};
 pub use removal::{Removal, Removals, USED_SINCE};
 pub use slot::Slot;
 pub use space::free_bytes;

@@ -242,6 +242,20 @@ impl Store {
         Ok(())
     }
 
+    /// Removes what unfinished transfers left for a model that is whole now: of another revision, or of files that came by
+    /// another way.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn forget_left_of(&self, model: &str) -> Result<()> {
+        let mut folders = self.partial_folders()?;
+        let model = key_of(model);
+        folders.retain(|folder| About::read(folder).is_some_and(|about| about.model == model));
+        let trusts_locks = !folders.is_empty() && self.trusts_locks();
+        let left = folders.iter().filter(|folder| self.own_again(folder, trusts_locks).is_some());
+        left.map(PathBuf::as_path).try_for_each(discard)
+    }
+
     pub(crate) fn partial_folders(&self) -> Result<Vec<PathBuf>> {
         Ok(self.all_partial_folders()?.into_iter().filter(|folder| !has_prefix(folder, ".")).collect())
     }
@@ -312,6 +326,11 @@ pub struct LeftPartials {
 }
 
 impl LeftPartials {
+    /// Whether transfers left small files of a model.
+    pub fn has_small(&self, model: &str) -> bool {
+        self.folders.contains_key(&key_of_partial(&identity_of_small(model)))
+    }
+
     /// How many bytes of a file of a model are on the disk already, for the next transfer to go on from; `None` where no
     /// transfer of it left anything.
     pub fn bytes_of(&self, model: &str, identity: &str, path: &RelativePath) -> Option<u64> {

@@ -46,6 +46,16 @@ pub(crate) fn open(path: &Path) -> Result<Option<File>> {
     Ok(file.metadata()?.is_file().then_some(file))
 }
 
+/// Git's id of a file's bytes; `None` where there is none, or its bytes have another SHA-256. It may block for long.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io).
+pub fn git_id(path: &Path, sha256: Option<&Digest>) -> Result<Option<Digest>> {
+    let Some(mut file) = open(path)? else { return Ok(None) };
+    let found = read(&mut file, true, None, &mut |_| true)?;
+    Ok(found.git_sha1.filter(|_| sha256 == Some(&found.sha256)))
+}
+
 /// Reads a file from its beginning, and writes what it reads to `copy` where there is one.
 pub(crate) fn read(
     file: &mut File,

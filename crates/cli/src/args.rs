@@ -70,7 +70,6 @@ pub(crate) struct Args {
 
 /// What every command takes.
 #[derive(Debug, ClapArgs)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Common {
     /// The cache folder [default: ~/.cache/models]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR", env = "MODEL_PROVISIONER_CACHE_DIR")]
@@ -91,8 +90,8 @@ pub(crate) struct Common {
     #[arg(short, long, global = true, help_heading = GLOBAL, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// Say what is being done
-    #[arg(short, long, global = true, help_heading = GLOBAL)]
-    pub(crate) verbose: bool,
+    #[arg(short, long, global = true, help_heading = GLOBAL, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
 }
 
 /// How progress is shown.

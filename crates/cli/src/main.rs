@@ -109,9 +109,9 @@ fn refuse(error: &clap::Error) -> ExitCode {
 /// that are signed, and what it warns of is tried again or fetched by plain HTTP.
 fn start_log(args: &Args) {
     let level = match (args.common.verbose, args.common.quiet) {
-        (true, _) => tracing::Level::DEBUG,
-        (false, true) => tracing::Level::ERROR,
-        (false, false) => tracing::Level::WARN,
+        (1.., _) => tracing::Level::DEBUG,
+        (0, true) => tracing::Level::ERROR,
+        (0, false) => tracing::Level::WARN,
     };
     let is_coloured = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false);

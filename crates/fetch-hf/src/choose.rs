@@ -89,7 +89,9 @@ fn one_file(hub: &HubRef, path: &RelativePath, tree: &[TreeFile]) -> Result<Choi
                 Some(file) => files.push((*file).clone()),
                 None if by_path.contains_key(path.as_str()) || !files.is_empty() => {
                     let message = format!("missing shard `{shard}`, of {}", set.count());
-                    return Err(FetchError::new(FetchErrorKind::MissingShard, message));
+                    return Err(FetchError::new(FetchErrorKind::MissingShard, message).with_hint(
+                        "the repository does not have it at this revision; try another, or another model",
+                    ));
                 }
                 None => break,
             }
@@ -135,7 +137,7 @@ fn one_quantization(hub: &HubRef, quantization: &str, tree: &[TreeFile]) -> Resu
         [(first, files)] => {
             let entry = files.first().map(|file| file.path.clone());
             let entry = entry.ok_or_else(|| unknown(format!("`{first}` has no files"), &[]))?;
-            Ok(gguf((*files).clone(), entry, tree))
+            one_file(hub, &entry, tree)
         }
         [] if models.is_empty() => {
             let whole = hub.clone().whole();
@@ -171,11 +173,9 @@ fn whole(hub: &HubRef, tree: &[TreeFile]) -> Result<Choice, FetchError> {
             Err(FetchError::new(FetchErrorKind::NotFound, message).with_hint("name files with `--include`"))
         }
         1 => {
-            let (_, files) = models.into_iter().next().unwrap_or_default();
-            let entry = files.first().map(|file| file.path.clone());
-            let choice = entry
-                .map(|entry| gguf(files, entry, tree))
-                .ok_or_else(|| unknown(format!("`{repo}` is empty"), &[]))?;
+            let entry = models.values().flatten().next().map(|file| file.path.clone());
+            let entry = entry.ok_or_else(|| unknown(format!("`{repo}` is empty"), &[]))?;
+            let choice = one_file(hub, &entry, tree)?;
             Ok(Choice { entry: Entry::Folder, ..choice })
         }
         _ => {
@@ -227,8 +227,13 @@ fn patterns<'a>(texts: impl Iterator<Item = &'a String>) -> Result<GlobSet, Fetc
 /// Whether an engine loads a file of a Transformers repository. Weights in other formats are the same again.
 fn is_loaded(path: &str) -> bool {
     let is_weight = path.ends_with(".safetensors") || path.ends_with(".safetensors.index.json");
-    let is_top = !path.contains('/');
-    let is_side = SIDE_FILES.contains(&path) || path.ends_with(".jinja") || path.ends_with(".tiktoken");
+    let is_template = path.ends_with(".jinja");
+    let is_side = SIDE_FILES.contains(&path) || is_template || path.ends_with(".tiktoken");
+    // Transformers keeps chat templates beside the main one in a folder.
+    let is_top = !path.contains('/')
+        || path
+            .strip_prefix("additional_chat_templates/")
+            .is_some_and(|name| is_template && !name.contains('/'));
     is_top && ((is_weight && !path.starts_with("consolidated")) || is_side)
 }
 

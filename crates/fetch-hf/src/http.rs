@@ -82,7 +82,8 @@ impl Http {
     /// Gets an address, following redirects, and returns the first answer that is a success.
     pub(crate) async fn get(&self, url: Url, range: ByteRange) -> Result<Answer, FetchError> {
         let client = self.client()?;
-        let mut url = url;
+        let home = Some(url.clone()).filter(|url| self.is_hub(url));
+        let (mut url, mut way_back) = (url, home);
         let mut at_home = true;
         for _ in 0..=MAX_REDIRECTS {
             self.check_host(&url)?;
@@ -103,7 +104,13 @@ impl Http {
                 return Ok(Answer { response, url });
             }
             if !status.is_redirection() {
-                return Err(self.refusal(&url, &response));
+                // Where the hub sends us is good for a while: it may have been over before we came.
+                let may_be_over = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
+                match way_back.take_if(|_| may_be_over && !self.is_hub(&url)) {
+                    Some(home) => (url, at_home) = (home, true),
+                    None => return Err(self.refusal(&url, &response)),
+                }
+                continue;
             }
             url = self.next(&url, response.headers())?;
         }
@@ -139,11 +146,20 @@ impl Http {
         })
     }
 
+    /// A text of a server's, which knows our token. What is shorter than any token stays.
+    fn without_token(&self, text: &str) -> String {
+        match &self.settings.token {
+            Some(token) if token.reveal().len() >= 8 => text.replace(token.reveal(), "***"),
+            _ => text.to_owned(),
+        }
+    }
+
     /// What a status that is no success means.
     fn refusal(&self, url: &Url, response: &Response) -> FetchError {
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let status = response.status();
-        let said = header("x-error-message").map(|said| format!(": {}", shorten(said))).unwrap_or_default();
+        let said = header("x-error-message").map(|said| self.without_token(&shorten(said)));
+        let said = said.map(|said| format!(": {said}")).unwrap_or_default();
         let message = format!("`{}` answered {}{said}", shown(url), status.as_u16());
         let token_hint = match &self.settings.token {
             // A hub does not tell a missing repository from a private one.
@@ -156,6 +172,10 @@ impl Http {
                 let hint =
                     "accept the licence on the model's page, then set HF_TOKEN to a token of that account";
                 return FetchError::new(FetchErrorKind::Gated, message).with_hint(hint);
+            }
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) if !self.is_hub(url) => {
+                let hint = "the hub sent us there, and does so again for another try: try later";
+                return FetchError::new(FetchErrorKind::Unauthorized, message).with_hint(hint);
             }
             (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
                 return FetchError::new(FetchErrorKind::Unauthorized, message).with_hint(token_hint);

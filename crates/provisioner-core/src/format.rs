@@ -50,6 +50,16 @@ impl Format {
         }
     }
 
+    /// The format that a file's name says it has; `None` where it says nothing.
+    pub fn named(file_name: &str) -> Option<Self> {
+        match ending(file_name).as_str() {
+            _ if is_pickle(file_name, &[]) => Some(Self::Pickle),
+            "gguf" => Some(Self::Gguf),
+            "safetensors" => Some(Self::Safetensors),
+            _ => None,
+        }
+    }
+
     /// The format of a model, from the formats of its files: its weights' format, where it has weights.
     pub fn of_model(files: impl IntoIterator<Item = Self>) -> Self {
         let rank = |format: &Self| match format {

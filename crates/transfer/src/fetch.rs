@@ -32,6 +32,10 @@ use crate::{
     writer::{WRITE_BYTES, Writer},
 };
 
+/// Which part of a chunk a connection must bring to be worth another full budget of retries: 64 KiB of 16 MiB. A source
+/// that gives a byte at a time would be asked for ever.
+const WORTH_PATIENCE: u64 = 256;
+
 /// Brings files. Clones share the connections and the rate.
 #[derive(Clone, Debug)]
 pub struct Transfer {
@@ -203,10 +207,11 @@ impl Fetch<'_> {
     /// file.
     async fn bring(&self, chunk: Range<u64>, is_first: bool, is_only: bool) -> Result<()> {
         let (mut at, mut patience) = (chunk.start, Patience::new(&self.transfer.settings));
+        let worth = (self.transfer.settings.chunk_bytes / WORTH_PATIENCE).max(1);
         loop {
             let before = at;
             let Err(error) = self.stream(&chunk, &mut at, is_first, is_only).await else { return Ok(()) };
-            if at > before {
+            if at - before >= worth {
                 patience.renew();
             }
             patience.outlast(error).await?;

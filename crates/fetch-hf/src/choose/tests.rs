@@ -46,6 +46,10 @@ fn files_and_shards() {
         taken("hf:o/r/d/x-00001-of-00002.gguf", &repo[..2])
             .starts_with("MissingShard: missing shard `d/x-00002-of-00002.gguf`")
     );
+    let incomplete = ["x-Q4_0-00001-of-00003.gguf", "x-Q4_0-00003-of-00003.gguf"];
+    for reference in ["hf:o/r", "hf:o/r:Q4_0"] {
+        assert!(taken(reference, &incomplete).starts_with("MissingShard: missing shard `x-Q4_0-00002"));
+    }
     assert!(
         taken("hf:o/r/b.gguf", &repo)
             .starts_with("NotFound: the repository has no file `b.gguf`; there are: `a.gguf`")
