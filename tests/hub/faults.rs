@@ -23,6 +23,15 @@ async fn arrives_despite(fault: Fault) {
     assert!(bench.partials().is_empty(), "{told}");
 }
 
+/// An attempt that ends after a part, and leaves it.
+async fn cut_off(bench: &Workbench) {
+    let refused = FaultKind::Refuse(Refusal::status(404));
+    bench.hub.fault(Fault::on("a.gguf").at(Origin::Cdn).after(2).kind(refused));
+    assert!(bench.provisioner().ensure_present_str(ID, None).await.is_err());
+    assert_eq!(bench.partials().len(), 1);
+    bench.hub.clear_faults();
+}
+
 async fn fails_with(fault: Fault, expected: &str) {
     let (bench, _) = bench();
     let told = format!("{fault:?}");
@@ -119,13 +128,10 @@ async fn a_commit_that_moves_during_the_download_is_not_mixed_in() {
 #[tokio::test]
 async fn a_partial_that_was_tampered_with_harms_nobody() {
     let (bench, weights) = bench();
-    let cut = || Fault::on("a.gguf").at(Origin::Cdn).after(2).kind(FaultKind::Refuse(Refusal::status(404)));
     let precious = bench.cache().with_extension("precious");
     fs_err::write(&precious, "precious").unwrap();
     for tamper in ["longer", "symlink", "pipe"] {
-        bench.hub.clear_faults();
-        bench.hub.fault(cut());
-        assert!(bench.provisioner().ensure_present_str(ID, None).await.is_err(), "{tamper}");
+        cut_off(&bench).await;
         let partial = bench.partials().pop().unwrap();
         let data = partial.join("data");
         match tamper {
@@ -143,7 +149,6 @@ async fn a_partial_that_was_tampered_with_harms_nobody() {
                 assert!(made.success());
             }
         }
-        bench.hub.clear_faults();
         let model = bench.provisioner().ensure_present_str(ID, None).await.unwrap();
         assert!(fs_err::read(&model.local_path).unwrap() == weights, "{tamper}");
         assert_eq!(fs_err::read_to_string(&precious).unwrap(), "precious", "{tamper}");
@@ -155,12 +160,7 @@ async fn a_partial_that_was_tampered_with_harms_nobody() {
 #[tokio::test]
 async fn what_is_left_of_an_old_commit_goes_with_the_new_one() {
     let (bench, _) = bench();
-    bench
-        .hub
-        .fault(Fault::on("a.gguf").at(Origin::Cdn).after(2).kind(FaultKind::Refuse(Refusal::status(404))));
-    assert!(bench.provisioner().ensure_present_str(ID, None).await.is_err());
-    assert_eq!(bench.partials().len(), 1);
-    bench.hub.clear_faults();
+    cut_off(&bench).await;
     bench.hub.repo("org/repo").lfs("a.gguf", gguf("new")).publish();
     bench.provisioner().ensure_present_str(ID, None).await.unwrap();
     assert!(bench.partials().is_empty());
@@ -169,12 +169,7 @@ async fn what_is_left_of_an_old_commit_goes_with_the_new_one() {
 #[tokio::test]
 async fn what_was_cut_off_is_resumed() {
     let (bench, weights) = bench();
-    bench
-        .hub
-        .fault(Fault::on("a.gguf").at(Origin::Cdn).after(2).kind(FaultKind::Refuse(Refusal::status(404))));
-    assert!(bench.provisioner().ensure_present_str(ID, None).await.is_err());
-    assert_eq!(bench.partials().len(), 1);
-    bench.hub.clear_faults();
+    cut_off(&bench).await;
     let plan = bench.provisioner().plan(&ID.parse().unwrap()).await.unwrap();
     assert!(
         plan.download_bytes() <= 2 << 20 && plan.space_needed_bytes() == plan.download_bytes(),
