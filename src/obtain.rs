@@ -29,6 +29,19 @@ use crate::{
     provisioner::{GivenUp, Parts, blocking},
 };
 
+/// What is to be expected of missing files.
+#[derive(Default)]
+struct Outlook {
+    /// What there may be of them elsewhere on this machine.
+    leads: Vec<Lead>,
+    /// What unfinished transfers left.
+    left: Arc<LeftPartials>,
+    /// How many bytes of each would still have to be fetched.
+    to_fetch: Vec<u64>,
+    /// How many bytes the disk must have.
+    needed_bytes: u64,
+}
+
 /// How many files are brought at once. The connections are shared among them.
 pub(crate) const FILES_AT_ONCE: usize = 8;
 
@@ -69,15 +82,16 @@ impl ModelProvisioner {
         let missing = manifest.files().iter().zip(&blobs).filter(|(_, blob)| blob.is_none());
         let missing: Vec<_> = missing.map(|(file, _)| file.clone()).collect();
         let found: Vec<_> = blobs.iter().flatten().map(|blob| blob.sha256.clone()).collect();
-        let (leads, left, needed_bytes) = self.leads(reference, missing.clone(), lock.clone()).await?;
+        let Outlook { leads, left, to_fetch, needed_bytes } =
+            self.look_out(reference, missing.clone(), lock.clone()).await?;
         self.find_space(needed_bytes, &found).await?;
         let has_leads = !leads.is_empty();
         let adopted = self.adopt(reference, leads, &lock, &left).await?;
         let of = |file: &ManifestFile| adopted.get(file.digest.as_ref()?);
         if has_leads {
             // What was found may have been something else.
-            let missing = missing.iter().filter(|file| of(file).is_none());
-            let sizes = missing.map(|file| to_fetch(reference, file, &left));
+            let missing = missing.iter().zip(&to_fetch).filter(|(file, _)| of(file).is_none());
+            let sizes = missing.map(|(_, to_fetch)| *to_fetch);
             self.find_space(sizes.fold(0, u64::saturating_add), &found).await?;
         }
         let small = missing.iter().filter(|file| of(file).is_none()).map(|file| file.size);
@@ -102,35 +116,35 @@ impl ModelProvisioner {
         Ok(StagedModel::new(manifest, staged)?)
     }
 
-    /// What there may be of missing files elsewhere on this machine, what unfinished transfers left, and how many bytes the
-    /// disk must have for the rest. From here on small files have a place.
-    async fn leads(
+    /// Looks for what there is of missing files. From here on small ones have a place.
+    async fn look_out(
         &self,
         reference: &ModelRef,
         missing: Vec<ManifestFile>,
         lock: ModelLock,
-    ) -> Result<(Vec<Lead>, Arc<LeftPartials>, u64)> {
+    ) -> Result<Outlook> {
         let (parts, reference) = (Arc::clone(&self.parts), reference.clone());
         blocking(move || {
             parts.store.sweep()?;
             let left = parts.store.left()?;
             if missing.is_empty() {
-                return Ok((Vec::new(), Arc::new(left), 0));
+                return Ok(Outlook { left: Arc::new(left), ..Outlook::default() });
             }
+            let foreign = parts.store.foreign(&parts.adoption);
+            let (mut leads, mut needed_bytes) = (Vec::new(), 0u64);
+            let to_fetch: Vec<_> = missing.iter().map(|file| to_fetch(&reference, file, &left)).collect();
+            for (file, to_fetch) in missing.iter().zip(&to_fetch) {
+                let lead = Lead::of(file, &foreign);
+                needed_bytes =
+                    needed_bytes.saturating_add(lead.as_ref().map_or(*to_fetch, Lead::space_bytes));
+                leads.extend(lead);
+            }
+            // What is left of them has another name from here on.
             if let Some(held) = lock {
                 let sizes: Vec<_> = missing.iter().map(|file| file.size).collect();
                 held.share_small(&parts.store, &reference.id(), &sizes, &left)?;
             }
-            let foreign = parts.store.foreign(&parts.adoption);
-            let (mut leads, mut needed_bytes) = (Vec::new(), 0u64);
-            for file in &missing {
-                let lead = Lead::of(file, &foreign);
-                let to_fetch = || to_fetch(&reference, file, &left);
-                needed_bytes =
-                    needed_bytes.saturating_add(lead.as_ref().map_or_else(to_fetch, Lead::space_bytes));
-                leads.extend(lead);
-            }
-            Ok((leads, Arc::new(left), needed_bytes))
+            Ok(Outlook { leads, left: Arc::new(left), to_fetch, needed_bytes })
         })
         .await
     }

@@ -96,10 +96,11 @@ impl Store {
         };
         let metadata = file.metadata()?;
         file.set_modified(metadata.modified()? - AGE)?;
-        fs_err::set_permissions(data, PermissionsExt::from_mode(0o444))?;
         file.sync_all()?;
         durable_fs::create_folders(path.parent().unwrap_or(&path))?;
         fs_err::rename(data, &path)?;
+        // Not before: whoever dies in between leaves a partial that the next transfer can open.
+        file.set_permissions(PermissionsExt::from_mode(0o444))?;
         let stamp = Stamp::of(&file.metadata()?).without_ctime();
         self.record_stamp(&path, stamp)?;
         self.clear_partial(data)?;
@@ -203,6 +204,20 @@ pub(crate) mod tests {
         assert_eq!(store.blob(&sha256(b"bytes")).unwrap(), Some(blob.clone()));
         assert_eq!(fs_err::metadata(&blob.path).unwrap().permissions().mode() & 0o777, 0o444);
         assert_eq!(insert(&store, b"bytes"), blob, "it is held once");
+    }
+
+    #[test]
+    fn what_a_commit_that_fails_leaves_can_be_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().to_owned());
+        let (data, obstacle) = (dir.path().join("data"), dir.path().join("blobs"));
+        fs_err::write(&data, "bytes").unwrap();
+        fs_err::write(&obstacle, "").unwrap();
+        store.insert(&data, &sha256(b"bytes")).unwrap_err();
+        let mode = fs_err::metadata(&data).unwrap().permissions().mode();
+        assert_eq!(mode & 0o200, 0o200, "{mode:o}");
+        fs_err::remove_file(&obstacle).unwrap();
+        store.insert(&data, &sha256(b"bytes")).unwrap();
     }
 
     #[test]

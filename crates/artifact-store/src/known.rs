@@ -56,19 +56,28 @@ impl Known<'_> {
         let Some(digest) = &file.digest else { return Ok(None) };
         match digest.algorithm() {
             DigestAlgorithm::Sha256 => self.store.blob(digest),
-            DigestAlgorithm::GitSha1 => self.with_git_id(file, digest),
+            DigestAlgorithm::GitSha1 => Ok(self.with_git_id(file, digest)),
             DigestAlgorithm::Sha256Tree => Ok(None),
         }
     }
 
-    fn with_git_id(&self, file: &ManifestFile, id: &Digest) -> Result<Option<Blob>> {
-        for sha256 in self.files.get(&(file.path.clone(), file.size)).into_iter().flatten() {
-            let Some(blob) = self.store.blob(sha256)? else { continue };
-            if git_id(&blob.path, Some(sha256))?.as_ref() == Some(id) {
-                return Ok(Some(blob));
-            }
-        }
-        Ok(None)
+    fn with_git_id(&self, file: &ManifestFile, id: &Digest) -> Option<Blob> {
+        let candidates = self.files.get(&(file.path.clone(), file.size))?;
+        candidates.iter().find_map(|sha256| {
+            // What cannot be read is no hint, and the file can be fetched.
+            self.proven(sha256, file.size, id).unwrap_or_else(|error| {
+                tracing::debug!("a blob of `{}` is passed over: {error}", file.path);
+                None
+            })
+        })
+    }
+
+    /// A blob whose bytes have git's id.
+    fn proven(&self, sha256: &Digest, size: u64, id: &Digest) -> Result<Option<Blob>> {
+        let blob = self.store.blob(sha256)?.filter(|blob| blob.stamp.size == size);
+        let Some(blob) = blob else { return Ok(None) };
+        let is_it = git_id(&blob.path, Some(sha256))?.as_ref() == Some(id);
+        Ok(is_it.then_some(blob))
     }
 }
 
@@ -114,6 +123,9 @@ mod tests {
         fs_err::remove_file(&blob).unwrap();
         fs_err::write(&blob, "two").unwrap();
         assert!(!finds(&bench, "a.json", "two"), "nor is the seal more than that");
+        fs_err::create_dir_all(blob.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", &blob).unwrap();
+        assert!(!finds(&bench, "a.json", "one"), "what is refused is passed over");
     }
 
     #[test]
@@ -127,6 +139,9 @@ mod tests {
         bench.store.sweep().unwrap();
         assert!(finds(&bench, "a.json", "one") && finds(&bench, "b.json", "two"));
         assert_eq!(partials(&bench), 1);
+        let built = bench.store.unfinished(&obstacle.join("all")).unwrap();
+        let left = crate::census::entries(&built[0]).unwrap();
+        assert!(left.len() == 1 && left[0].ends_with(".model.json"), "nothing holds the blobs: {left:?}");
         fs_err::remove_file(&obstacle).unwrap();
         bench.commit(&model());
         assert_eq!(partials(&bench), 0, "the next commit takes it over");

@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Owner, Result, Store,
     census::entries,
-    slot::{DATA, JOURNAL, SMALL, Slot, has_small, is_own_file},
+    slot::{DATA, JOURNAL, SMALL, Slot, has_small, is_folder, is_own_file},
     space::allocated_bytes,
     view::SEAL,
 };
@@ -87,10 +87,21 @@ impl Store {
         model: &str,
         left: &LeftPartials,
     ) -> Result<Partial> {
+        self.partial_for(Kind::File, identity, size_bytes, model, left)
+    }
+
+    fn partial_for(
+        &self,
+        kind: Kind,
+        identity: &str,
+        size_bytes: u64,
+        model: &str,
+        left: &LeftPartials,
+    ) -> Result<Partial> {
         let partials = self.partials();
         durable_fs::create_folders(&partials)?;
         let key = key_of_partial(identity);
-        let mut made = self.adopt(key.as_str(), left).map_or_else(|| self.make(&key), Ok);
+        let mut made = self.adopt(kind, key.as_str(), left).map_or_else(|| self.make(&key), Ok);
         // A sweep may have taken the new folder for a dead one, in the moment before it was locked.
         for _ in 0..MAX_TRIES {
             if made.is_err() {
@@ -108,7 +119,7 @@ impl Store {
     /// # Errors
     /// As [`partial`](Self::partial).
     pub fn partial_of_small(&self, model: &str, left: &LeftPartials) -> Result<Partial> {
-        let partial = self.partial(&identity_of_small(model), 0, model, left)?;
+        let partial = self.partial_for(Kind::Small, &identity_of_small(model), 0, model, left)?;
         fs_err::create_dir_all(partial.folder.join(SMALL))?;
         Ok(partial)
     }
@@ -116,11 +127,10 @@ impl Store {
     /// A folder of our own, in which a view is built: a new one, or one that a dead process left, with nothing in it but
     /// the draft of a seal.
     pub(crate) fn scaffold(&self, root: &Path) -> Result<Partial> {
-        let scaffold = self.partial(&self.name_of_view(root), 0, "", &self.left()?)?;
+        let scaffold = self.partial_for(Kind::View, &self.name_of_view(root), 0, "", &self.left()?)?;
         let view = scaffold.view();
         fs_err::create_dir_all(&view)?;
-        let mut built = entries(&view)?.into_iter().filter(|path| !path.ends_with(SEAL));
-        built.try_for_each(|path| remove(&path))?;
+        strip(&view)?;
         Ok(scaffold)
     }
 
@@ -148,9 +158,9 @@ impl Store {
 
     /// A partial of this key that nobody holds, renamed so that it is ours: only one of several adopters finds the old
     /// name. Whoever loses goes without.
-    fn adopt(&self, key: &str, left: &LeftPartials) -> Option<Partial> {
+    fn adopt(&self, kind: Kind, key: &str, left: &LeftPartials) -> Option<Partial> {
         left.folders.get(key)?.iter().find_map(|folder| {
-            let partial = self.own_again(folder, left.trusts_locks).filter(|_| can_go_on(folder))?;
+            let partial = self.own_again(folder, left.trusts_locks).filter(|_| kind.is_at(folder))?;
             let ours = self.name_of(key, folder);
             fs_err::rename(folder, &ours).ok()?;
             Some(Partial { folder: ours, ..partial })
@@ -209,7 +219,8 @@ impl Store {
     }
 
     /// Removes what dying processes left: partials that were never finished making, that were being removed, and those
-    /// that nobody can go on from, for their data is a blob already, or somebody else's file.
+    /// that nobody can go on from, for their data is a blob already, or somebody else's file. Of a view that was being built
+    /// the draft of its seal is left, and nothing that would keep its blobs from being freed.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
@@ -224,6 +235,10 @@ impl Store {
             let is_rest = || !can_go_on(&folder) && self.own_again(&folder, trusts_locks).is_some();
             if is_gone() || is_unfinished() || is_rest() {
                 discard(&folder)?;
+            } else if Kind::View.is_at(&folder)
+                && let Some(scaffold) = self.own_again(&folder, trusts_locks)
+            {
+                strip(&scaffold.view())?;
             }
         }
         Ok(())
@@ -271,10 +286,40 @@ impl Store {
     }
 }
 
+/// What a partial is for.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// One file.
+    File,
+    /// The small files of a model.
+    Small,
+    /// A view.
+    View,
+}
+
+impl Kind {
+    /// Whether a folder is one from which that can go on.
+    fn is_at(self, folder: &Path) -> bool {
+        let has = |name: &str| is_own_file(&folder.join(name));
+        let is_folder = |name: &str| is_folder(&folder.join(name));
+        has("about")
+            && match self {
+                Self::File => has(DATA) && has(JOURNAL),
+                Self::Small => has_small(folder),
+                Self::View => is_folder(VIEW) && has(&format!("{VIEW}/{SEAL}")),
+            }
+    }
+}
+
 /// Whether a transfer, or a commit, could go on from a partial.
 pub(crate) fn can_go_on(folder: &Path) -> bool {
-    let has = |name: &str| is_own_file(&folder.join(name));
-    has("about") && (has(DATA) && has(JOURNAL) || has(&format!("{VIEW}/{SEAL}")) || has_small(folder))
+    [Kind::File, Kind::Small, Kind::View].into_iter().any(|kind| kind.is_at(folder))
+}
+
+/// Removes what was built of a view, but for the draft of its seal.
+fn strip(view: &Path) -> Result<()> {
+    let mut built = entries(view)?.into_iter().filter(|path| !path.ends_with(SEAL));
+    Ok(built.try_for_each(|path| remove(&path))?)
 }
 
 /// Removes a partial. It is renamed first, so that half of one is never taken for a whole.
@@ -372,6 +417,8 @@ impl Partial {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn small_slot(&self, identity: &str, path: &RelativePath) -> Result<Slot> {
+        // Where locks lie, somebody may have taken it for a dead one's.
+        fs_err::create_dir_all(self.folder.join(SMALL))?;
         let slot = Slot::small(&self.folder, identity, path);
         slot.clear_foreign()?;
         Ok(slot)
@@ -413,6 +460,41 @@ mod tests {
         let adopted = store.partial("a", 10, "model", &store.left().unwrap()).unwrap();
         assert_eq!(fs_err::read(adopted.slot().data).unwrap(), b"bytes");
         adopted.discard().unwrap();
+    }
+
+    /// What becomes of a partial of each kind whose folder was made to look like one of another kind.
+    #[test]
+    fn one_kind_is_never_taken_for_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().to_owned());
+        let precious = dir.path().join("precious");
+        fs_err::create_dir(&precious).unwrap();
+        for name in ["data", ".model.json"] {
+            fs_err::write(precious.join(name), "precious").unwrap();
+        }
+        let root = store.models().join("hf/org/repo/abc/all");
+        let makers: [&dyn Fn() -> Partial; 3] = [
+            &|| store.partial("a", 10, "model", &store.left().unwrap()).unwrap(),
+            &|| store.partial_of_small("model", &store.left().unwrap()).unwrap(),
+            &|| store.scaffold(&root).unwrap(),
+        ];
+        for make in makers {
+            let folder = make().folder().to_owned();
+            let _ = fs_err::remove_dir_all(folder.join("small"));
+            let _ = fs_err::remove_dir_all(folder.join("view"));
+            std::os::unix::fs::symlink(&precious, folder.join("view")).unwrap();
+            std::os::unix::fs::symlink(&precious, folder.join("small")).unwrap();
+            fs_err::hard_link(precious.join("data"), folder.join("data")).unwrap();
+            fs_err::write(folder.join("journal"), "").unwrap();
+            assert_ne!(make().folder().file_name().unwrap().to_str().unwrap().rsplit('-').next(), {
+                folder.file_name().unwrap().to_str().unwrap().rsplit('-').next()
+            });
+            store.sweep().unwrap();
+            assert!(!folder.exists(), "nobody can go on from it");
+        }
+        for name in ["data", ".model.json"] {
+            assert_eq!(fs_err::read_to_string(precious.join(name)).unwrap(), "precious");
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Slot {
                 remove(path)?;
             }
         }
-        Ok(())
+        if is_folder(&self.linked) { Ok(remove(&self.linked)?) } else { Ok(()) }
     }
 
     /// Removes what is there.
@@ -79,20 +79,27 @@ pub(crate) fn is_linked(path: &Path) -> bool {
     [path.file_name(), path.extension()].into_iter().flatten().any(|name| name == LINKED)
 }
 
-/// Whether a partial has anything of a small file.
+/// Whether a partial has anything of a small file that a transfer could go on from: a copy of somebody's has no journal.
 pub(crate) fn has_small(folder: &Path) -> bool {
-    small_files(folder).iter().any(|file| file.len() > 0)
+    let is_begun =
+        |(path, file): &(PathBuf, Metadata)| file.len() > 0 && path.with_extension(JOURNAL).exists();
+    small_files(folder).iter().any(is_begun)
 }
 
-/// What `stat` says of a partial's small files.
-fn small_files(folder: &Path) -> Vec<Metadata> {
+/// A partial's small files, and what `stat` says of them.
+fn small_files(folder: &Path) -> Vec<(PathBuf, Metadata)> {
     let small = folder.join(SMALL);
-    if !fs_err::symlink_metadata(&small).is_ok_and(|metadata| metadata.is_dir()) {
+    if !is_folder(&small) {
         return Vec::new();
     }
     let paths = entries(&small).unwrap_or_default();
-    let data = paths.iter().filter(|path| path.extension().is_none());
-    data.filter_map(|path| fs_err::symlink_metadata(path).ok()).collect()
+    let data = paths.into_iter().filter(|path| path.extension().is_none());
+    data.filter_map(|path| fs_err::symlink_metadata(&path).ok().map(|metadata| (path, metadata))).collect()
+}
+
+/// Whether there is a folder, and no symlink to one.
+pub(crate) fn is_folder(path: &Path) -> bool {
+    fs_err::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 
 /// Whether there is a file that a transfer may have made: what is no file, or has another name too, it did not.
@@ -100,8 +107,9 @@ pub(crate) fn is_own_file(path: &Path) -> bool {
     fs_err::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.nlink() == 1)
 }
 
-/// How much of a partial's files is on the disk.
+/// How much of a partial's files is on the disk. Of small ones the blocks would say more than there is to come.
 pub(crate) fn arrived_bytes(folder: &Path) -> u64 {
     let own = allocated_bytes(&folder.join(DATA));
-    small_files(folder).iter().fold(own, |sum, file| sum.saturating_add(allocated(file)))
+    let small = small_files(folder);
+    small.iter().fold(own, |sum, (_, file)| sum.saturating_add(allocated(file).min(file.len())))
 }

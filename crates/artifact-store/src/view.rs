@@ -95,7 +95,9 @@ impl Store {
             Ok(done)
         };
         let done: Result<Vec<_>> = thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            // Where there can be no more threads, this one does it all.
+            let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+            let others: Vec<_> = (1..threads).filter_map(spawn).collect();
             let own = work();
             let panicked = |_| Err(io::Error::other("putting in a file ended early").into());
             others.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).chain([own]).collect()
