@@ -212,7 +212,7 @@ pub(crate) mod tests {
         let store = Store::new(dir.path().to_owned());
         let (data, obstacle) = (dir.path().join("data"), dir.path().join("blobs"));
         fs_err::write(&data, "bytes").unwrap();
-        fs_err::write(&obstacle, "").unwrap();
+        std::os::unix::fs::symlink("nowhere", &obstacle).unwrap();
         store.insert(&data, &sha256(b"bytes")).unwrap_err();
         let mode = fs_err::metadata(&data).unwrap().permissions().mode();
         assert_eq!(mode & 0o200, 0o200, "{mode:o}");

@@ -486,12 +486,18 @@ mod tests {
             std::os::unix::fs::symlink(&precious, folder.join("small")).unwrap();
             fs_err::hard_link(precious.join("data"), folder.join("data")).unwrap();
             fs_err::write(folder.join("journal"), "").unwrap();
-            assert_ne!(make().folder().file_name().unwrap().to_str().unwrap().rsplit('-').next(), {
-                folder.file_name().unwrap().to_str().unwrap().rsplit('-').next()
-            });
+            assert_ne!(make().folder(), folder, "it is not taken over");
             store.sweep().unwrap();
             assert!(!folder.exists(), "nobody can go on from it");
         }
+        // What looks like two kinds is taken for the one that is whole.
+        let folder = makers[0]().folder().to_owned();
+        fs_err::hard_link(precious.join("data"), folder.join("data")).unwrap();
+        fs_err::write(folder.join("journal"), "").unwrap();
+        fs_err::create_dir(folder.join("view")).unwrap();
+        fs_err::write(folder.join("view/.model.json"), "{}").unwrap();
+        assert!(can_go_on(&folder));
+        assert_ne!(makers[0]().folder(), folder, "it is not taken over");
         for name in ["data", ".model.json"] {
             assert_eq!(fs_err::read_to_string(precious.join(name)).unwrap(), "precious");
         }
