@@ -11,7 +11,6 @@
 
 use std::{
     fs::File,
-    io,
     path::{Path, PathBuf},
 };
 
@@ -19,6 +18,7 @@ use provisioner_core::{AdoptMode, Digest, DigestAlgorithm, Stamp};
 
 use crate::{
     Error, Result, Slot, Store,
+    partial::unlink,
     reading::{self, Reading, Watch},
     shared::settle,
     space,
@@ -183,13 +183,6 @@ fn link(linked: &Path, wanted: &Wanted, from: &Path, watch: &mut Watch<'_>) -> R
     }
     unlink(linked)?;
     Ok(Linked::Impossible("others change it, or link it, all the time".to_owned()))
-}
-
-fn unlink(path: &Path) -> Result<()> {
-    match fs_err::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => Ok(removed?),
-    }
 }
 
 /// Makes a file have the bytes of another one without writing them, where the file system can.

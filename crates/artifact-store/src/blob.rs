@@ -12,7 +12,7 @@ use provisioner_core::{Digest, Stamp};
 
 use crate::{
     Result, Store,
-    partial::discard,
+    partial::{discard, unlink},
     reading::{self, Reading},
 };
 
@@ -127,13 +127,8 @@ impl Store {
 
     /// Removes a blob and its stamp. The gate must be closed.
     pub(crate) fn remove_blob(blob: &Path) -> Result<()> {
-        for path in [blob.to_owned(), stamp_path(blob)] {
-            match fs_err::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
-            }
-        }
-        Ok(())
+        unlink(blob)?;
+        unlink(&stamp_path(blob))
     }
 
     /// Put in place whole, and not synced: a stamp that is lost costs one reading.

@@ -119,9 +119,7 @@ impl Store {
     /// # Errors
     /// As [`partial`](Self::partial).
     pub fn partial_of_small(&self, model: &str, left: &LeftPartials) -> Result<Partial> {
-        let partial = self.partial_for(Kind::Small, &identity_of_small(model), 0, model, left)?;
-        fs_err::create_dir_all(partial.folder.join(SMALL))?;
-        Ok(partial)
+        self.partial_for(Kind::Small, &identity_of_small(model), 0, model, left)
     }
 
     /// A folder of our own, in which a view is built: a new one, or one that a dead process left, with nothing in it but
@@ -336,6 +334,14 @@ pub(crate) fn discard(folder: &Path) -> Result<()> {
     }
 }
 
+/// Removes a file, if it is there.
+pub(crate) fn unlink(path: &Path) -> Result<()> {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => Ok(removed?),
+    }
+}
+
 /// Removes a file, or a folder and all in it.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     if path.is_dir() { fs_err::remove_dir_all(path) } else { fs_err::remove_file(path) }
@@ -417,7 +423,7 @@ impl Partial {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn small_slot(&self, identity: &str, path: &RelativePath) -> Result<Slot> {
-        // Where locks lie, somebody may have taken it for a dead one's.
+        // For each anew: where locks lie, somebody may have taken the folder for a dead one's.
         fs_err::create_dir_all(self.folder.join(SMALL))?;
         let slot = Slot::small(&self.folder, identity, path);
         slot.clear_foreign()?;

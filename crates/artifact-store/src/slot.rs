@@ -5,7 +5,6 @@
 
 use std::{
     fs::Metadata,
-    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -15,7 +14,7 @@ use provisioner_core::RelativePath;
 use crate::{
     Result,
     census::entries,
-    partial::{key_of_partial, remove},
+    partial::{key_of_partial, remove, unlink},
     space::{allocated, allocated_bytes},
 };
 
@@ -64,13 +63,7 @@ impl Slot {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn clear(&self) -> Result<()> {
-        for path in [&self.data, &self.journal, &self.linked] {
-            match fs_err::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
-            }
-        }
-        Ok(())
+        [&self.data, &self.journal, &self.linked].into_iter().try_for_each(|path| unlink(path))
     }
 }
 
