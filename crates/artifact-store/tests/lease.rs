@@ -8,6 +8,7 @@
 use std::{
     path::PathBuf,
     process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -44,6 +45,13 @@ impl Bench {
     }
 }
 
+/// A program that is being started has a copy of every descriptor of this process for a moment, and so of the other test's lease.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn sleep() -> Command {
     let mut command = Command::new("sleep");
     command.arg("60");
@@ -52,6 +60,7 @@ fn sleep() -> Command {
 
 #[test]
 fn strangers_that_are_started_meanwhile_get_no_lease() {
+    let _alone = alone();
     let bench = Bench::new();
     let strangers =
         thread::spawn(|| std::iter::repeat_with(|| sleep().spawn().unwrap()).take(60).collect::<Vec<_>>());
@@ -72,6 +81,7 @@ fn strangers_that_are_started_meanwhile_get_no_lease() {
 
 #[test]
 fn a_child_carries_a_lease_on_and_ends_it() {
+    let _alone = alone();
     let bench = Bench::new();
     let mut lease = bench.lease();
     let mut child = lease.spawn(sleep()).unwrap();
