@@ -4,7 +4,7 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -22,17 +22,12 @@ pub(crate) struct Workbench {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hashing {
     bytes: Arc<AtomicU64>,
-    events: Arc<Mutex<Vec<ProgressEvent>>>,
 }
 
 impl Hashing {
     /// How many bytes were to be hashed since the last time this was asked.
     pub(crate) fn take(&self) -> u64 {
         self.bytes.swap(0, Ordering::SeqCst)
-    }
-
-    pub(crate) fn events(&self) -> Vec<ProgressEvent> {
-        self.events.lock().unwrap().clone()
     }
 }
 
@@ -41,7 +36,6 @@ impl ProgressSink for Hashing {
         if let ProgressEvent::HashStarted { total_bytes, .. } = event {
             self.bytes.fetch_add(*total_bytes, Ordering::SeqCst);
         }
-        self.events.lock().unwrap().push(event.clone());
     }
 }
 

@@ -4,6 +4,7 @@
 //! a fault.
 
 use std::{
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -43,10 +44,10 @@ fn ensure(bench: &Workbench, hub: &Hub) -> Command {
     command
 }
 
-/// The same command, with its locks tampered with.
-fn tampered(command: &Command, inject: &str) -> Command {
+/// The same command, with its locks tampered with, and what was traced of that in a file.
+fn tampered(command: &Command, inject: &str, trace: &Path) -> Command {
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e", inject]);
+    strace.args(["-f", "-qq", "-e", "trace=flock", "-e", inject, "-o"]).arg(trace);
     strace.arg(command.get_program()).args(command.get_args());
     strace.current_dir(command.get_current_dir().unwrap());
     strace.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -83,8 +84,13 @@ fn locks_that_lie_or_fail_cost_downloads_and_nothing_else() {
     for inject in ["inject=flock:retval=0", "inject=flock:error=ENOLCK"] {
         let (bench, hub) = bench();
         let count = tier(8, 32);
-        let children = (0..count).map(|_| start(tampered(&ensure(&bench, &hub), inject))).collect();
+        let traces: Vec<_> = (0..count).map(|n| bench.path(&format!("trace-{n}"))).collect();
+        let children =
+            traces.iter().map(|trace| start(tampered(&ensure(&bench, &hub), inject, trace))).collect();
         all_end_verified(&bench, children);
+        for trace in traces {
+            assert!(fs_err::read_to_string(trace).unwrap().contains("(INJECTED)"), "{inject}");
+        }
         let downloads = hub.bytes_sent("a.gguf").div_ceil(SIZE as u64);
         assert!((1..=count as u64).contains(&downloads), "{inject}: {downloads} downloads");
     }

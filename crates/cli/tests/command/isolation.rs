@@ -65,6 +65,13 @@ fn a_present_model_of_the_hub_opens_no_socket() {
         let calls = trace(&bench, "network", &["ensure", id]);
         assert!(!calls.contains("socket(") && !calls.contains("connect("), "{id}: {calls}");
     }
+    // One that is not present does, and is seen to.
+    let log = bench.path("absent.log");
+    let absent = hub::command(&bench, "http://127.0.0.1:1", &["ensure", "hf:org/other"]);
+    let strace = ["strace", "-f", "-qq", "-e", "trace=network", "-o", log.to_str().unwrap()];
+    assert_eq!(under(&strace, &bench, &absent).status, 6);
+    let calls = fs_err::read_to_string(log).unwrap();
+    assert!(calls.contains("socket(AF_INET") && calls.contains("connect("), "{calls}");
 }
 
 #[test]

@@ -12,12 +12,16 @@ use super::{
 
 /// A fault, and when it strikes.
 ///
+/// A test that asks for a fault is about what happens then: a hub whose fault never struck panics when it is dropped, and when
+/// its faults are cleared, unless the fault [may miss](When::may_miss).
+///
 /// ```
 /// use testkit::hub::{At, Fault, FaultKind, Hub};
 ///
 /// let hub = Hub::start();
 /// // The second and the third answer with the bytes of `model.gguf` end in the middle.
-/// hub.fault(Fault::on("model.gguf").after(1).times(2).kind(FaultKind::Cut(At::Half)));
+/// let cut = Fault::on("model.gguf").after(1).times(2).may_miss().kind(FaultKind::Cut(At::Half));
+/// hub.fault(cut);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -29,7 +33,20 @@ impl Fault {
     /// Begins a fault for a file's path in its repo, or for a request's decoded path. One that ends in `/` stands for
     /// all below it, `*` for everything. It strikes for ever, unless told otherwise.
     pub fn on(pattern: &str) -> When {
-        When { pattern: pattern.to_owned(), origin: None, method: None, skip: 0, left: None }
+        When {
+            pattern: pattern.to_owned(),
+            origin: None,
+            method: None,
+            skip: 0,
+            left: None,
+            may_miss: false,
+            has_struck: false,
+        }
+    }
+
+    /// Whether the fault never struck although it had to.
+    pub(super) fn has_missed(&self) -> bool {
+        !self.when.has_struck && !self.when.may_miss
     }
 }
 
@@ -42,6 +59,8 @@ pub struct When {
     method: Option<String>,
     skip: u64,
     left: Option<u64>,
+    may_miss: bool,
+    has_struck: bool,
 }
 
 impl When {
@@ -74,6 +93,12 @@ impl When {
         self.times(1)
     }
 
+    /// The fault need not strike: the test is right either way, or expects that the client never asks.
+    pub fn may_miss(mut self) -> Self {
+        self.may_miss = true;
+        self
+    }
+
     /// What happens then.
     pub fn kind(self, kind: FaultKind) -> Fault {
         Fault { when: self, kind }
@@ -96,14 +121,16 @@ impl When {
             self.skip -= 1;
             return false;
         }
-        match &mut self.left {
+        let strikes = match &mut self.left {
             None => true,
             Some(0) => false,
             Some(left) => {
                 *left -= 1;
                 true
             }
-        }
+        };
+        self.has_struck |= strikes;
+        strikes
     }
 }
 

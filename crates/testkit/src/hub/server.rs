@@ -190,8 +190,13 @@ impl Hub {
     }
 
     /// Takes all faults away. What they did stays done.
+    ///
+    /// # Panics
+    /// Where a fault never struck that must: the test did not see what it is about.
     pub fn clear_faults(&self) {
-        self.shared.state().faults.clear();
+        let faults = std::mem::take(&mut self.shared.state().faults);
+        let missed: Vec<_> = faults.iter().filter(|fault| fault.has_missed()).collect();
+        assert!(missed.is_empty(), "faults that never struck: {missed:?}");
     }
 
     /// The requests since the start or the last reset, in the order in which they came.
@@ -246,6 +251,9 @@ impl Drop for Hub {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
+        }
+        if !std::thread::panicking() {
+            self.clear_faults();
         }
     }
 }
