@@ -5,6 +5,7 @@
 mod adoption;
 mod contention;
 mod digests;
+mod durability;
 mod engine;
 mod exchange;
 mod exit_codes;
