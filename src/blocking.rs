@@ -13,7 +13,8 @@ use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedMod
 
 use crate::{
     Demand, Error, EvictionLimits, EvictionPlan, Finding, Holder, ImportRequest, Inspection, Inventory,
-    InventoryEntry, Lease, ModelProvisionerConfig, Overview, Provisioned, Result, Variant, VerifyReport,
+    InventoryEntry, Lease, ModelProvisionerConfig, Overview, Provisioned, Removed, Result, Variant,
+    VerifyReport,
 };
 
 /// Makes models present, and blocks until they are. See [`crate::ModelProvisioner`]; one that was put together by its
@@ -224,6 +225,14 @@ impl ModelProvisioner {
     /// As the mirrored call.
     pub fn remove(&self, reference: &ModelRef) -> Result<CatalogRecord> {
         run(self.inner.remove(reference))?
+    }
+
+    /// See [`crate::ModelProvisioner::purge`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn purge(&self, reference: &ModelRef) -> Result<Removed> {
+        run(self.inner.purge(reference))?
     }
 
     /// See [`crate::ModelProvisioner::import`].

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use artifact_store::{Ailment, AilmentKind, Plan, eviction::UNFINISHED_LIMIT};
+use artifact_store::{Ailment, AilmentKind, LeftoverEntry, Plan, eviction::UNFINISHED_LIMIT};
 use provisioner_core::{
     CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected, Lifecycle, ModelRef, Outcome,
     RecordedFile, Timestamp,
@@ -55,6 +55,8 @@ pub struct Overview {
     pub damaged: usize,
     /// Why locks are not to be trusted; `None` where they are.
     pub lock_doubt: Option<String>,
+    /// The unfinished transfers, and what was found to be wrong.
+    pub leftovers: Vec<LeftoverEntry>,
 }
 
 impl Finding {
@@ -104,6 +106,7 @@ impl ModelProvisioner {
                 in_place: records.iter().filter(|record| !parts.store.holds(record.root())).count(),
                 damaged,
                 lock_doubt,
+                leftovers: parts.store.leftovers()?,
             })
         })
         .await
@@ -185,8 +188,7 @@ impl ModelProvisioner {
                 AilmentKind::SealLost(_) if fix => "`verify` it, and then `doctor --fix` seals it again",
                 _ => FIX,
             };
-            let is_harmless = ailment.kind == AilmentKind::LeaseNote;
-            let finding = Finding { is_harmless, ..Finding::new(ailment.told(), hint) };
+            let finding = Finding::new(ailment.told(), hint);
             let mended = if fix { self.mend(ailment).await } else { Ok(None) };
             findings.push(finding.after(mended.map_err(|error| error.to_string())));
         }

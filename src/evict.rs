@@ -6,7 +6,7 @@
 //! leaves a model that does not come back when the catalog is lost, and that the next `gc` finishes.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -50,7 +50,12 @@ impl ModelProvisioner {
     /// wrong with the catalog or the disk.
     pub async fn plan_eviction(&self, limits: &EvictionLimits) -> Result<Plan> {
         let parts = Arc::clone(&self.parts);
-        blocking(move || Ok(parts.store.check_locks()?)).await?;
+        blocking(move || {
+            parts.store.check_locks()?;
+            parts.store.sweep_leases();
+            Ok(())
+        })
+        .await?;
         let terms = self.terms(limits, 0);
         let records = self.records().await?;
         let parts = Arc::clone(&self.parts);
@@ -69,8 +74,13 @@ impl ModelProvisioner {
     }
 
     /// Makes sure that what is about to be fetched fits into the limit of size, where there is one. `found` are the blobs that
-    /// it needs and that are here.
-    pub(crate) async fn make_room(&self, needed_bytes: u64, found: Vec<Digest>) -> Result<()> {
+    /// it needs and that are here, `transfers` the partials that it may go on with.
+    pub(crate) async fn make_room(
+        &self,
+        needed_bytes: u64,
+        found: Vec<Digest>,
+        transfers: Arc<[PathBuf]>,
+    ) -> Result<()> {
         let limits = self.parts.limits;
         let Some(limit_bytes) = limits.max_size_bytes else { return Ok(()) };
         let terms = self.terms(&limits, needed_bytes);
@@ -82,16 +92,16 @@ impl ModelProvisioner {
             }
         };
         let (parts, records, pinned) = (Arc::clone(&self.parts), self.records().await?, found.clone());
-        let plan = blocking(move || {
-            Ok(Plan::new(&parts.store.stock(&records, &pinned)?.without_partials(), &terms))
-        })
-        .await?;
+        let wanted = Arc::clone(&transfers);
+        let plan =
+            blocking(move || Ok(Plan::new(&parts.store.stock(&records, &pinned)?.keeping(&wanted), &terms)))
+                .await?;
         check(&plan)?;
         if plan.size_bytes.saturating_add(needed_bytes) <= limit_bytes {
             return Ok(());
         }
         let removals = self.removals(found).await?;
-        let plan = Plan::new(&lock(&removals).stock().clone().without_partials(), &terms);
+        let plan = Plan::new(&lock(&removals).stock().clone().keeping(&transfers), &terms);
         check(&plan)?;
         Ok(check(&self.carry_out(&removals, plan).await?)?)
     }
@@ -158,7 +168,7 @@ impl ModelProvisioner {
         done.leftovers = behind(removals, move |removals| {
             let mut gone = Vec::new();
             for mut swept in planned {
-                if let Some(bytes) = removals.sweep(&swept, &terms)? {
+                if let Some(bytes) = removals.sweep(&swept)? {
                     swept.bytes = bytes;
                     gone.push(swept);
                 }

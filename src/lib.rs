@@ -61,7 +61,7 @@ mod error;
 mod provision;
 
 pub use artifact_store::{
-    Adoption, Evicted, Holder, Kept, Lease, LeftoverKind, Owner, Plan as EvictionPlan, Swept,
+    Adoption, Evicted, Holder, Kept, Lease, LeftoverEntry, LeftoverKind, Owner, Plan as EvictionPlan, Swept,
     Terms as EvictionTerms, eviction::DEFAULT_GRACE,
 };
 pub use builder::ProvisionerBuilder;
@@ -75,7 +75,7 @@ pub use fetch_file::FileFetcher;
 pub use fetch_hf::{HubFetcher, HubSettings, Token};
 pub use handoff::{self, Handoff};
 pub use import::ImportRequest;
-pub use lifecycle::{Inventory, InventoryEntry, VerifyReport};
+pub use lifecycle::{Inventory, InventoryEntry, Removed, VerifyReport};
 pub use model_inspect::{CacheType, Demand, Fit, Inspection, MemoryEstimate, ModelInfo, StructureVerifier};
 pub use plan::{FileState, Plan, PlannedFile};
 pub use provision::{

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use artifact_store::LeftoverEntry;
 use futures_util::{FutureExt, StreamExt, stream};
 use provisioner_core::{
     CatalogErrorKind, CatalogRecord, DamagedRecord, Entry, ErrorCode, Expectation, Lifecycle, Locator,
@@ -25,6 +26,18 @@ pub struct Inventory {
     pub models: Vec<InventoryEntry>,
     /// The records that cannot be read.
     pub damaged: Vec<DamagedRecord>,
+    /// What the store has besides: unfinished transfers, and what was found to be wrong.
+    pub leftovers: Vec<LeftoverEntry>,
+}
+
+/// What was removed of a model.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Removed {
+    /// The record, where there was one.
+    pub record: Option<CatalogRecord>,
+    /// The unfinished transfers that went.
+    pub transfers: Vec<LeftoverEntry>,
 }
 
 /// One model of an inventory.
@@ -66,7 +79,11 @@ impl ModelProvisioner {
                 let last_used_at = parts.store.last_used(&record.id);
                 InventoryEntry { record, last_used_at }
             });
-            Ok(Inventory { models: models.collect(), damaged: listing.damaged })
+            let leftovers = parts.store.leftovers().unwrap_or_else(|error| {
+                tracing::debug!("unfinished transfers cannot be listed: {error}");
+                Vec::new()
+            });
+            Ok(Inventory { models: models.collect(), damaged: listing.damaged, leftovers })
         })
         .await
     }
@@ -215,19 +232,38 @@ impl ModelProvisioner {
     }
 
     /// Removes a model's record, and frees what nothing else uses of its fetched files. The files of a local model are the
-    /// user's, and stay.
+    /// user's, and stay. Its unfinished transfers go too.
     ///
     /// # Errors
     /// [`Error::NotInCatalog`], what is wrong with the catalog, and `busy` where a live process has a lease on the model.
     pub async fn remove(&self, reference: &ModelRef) -> Result<CatalogRecord> {
         let id = self.canonical(reference).await?.id();
+        self.record(&id).await?;
+        self.purge(reference).await?.record.ok_or(Error::NotInCatalog { id })
+    }
+
+    /// Removes all that is kept of a model: as [`remove`](Self::remove), and the unfinished transfers of a model that has no
+    /// record too.
+    ///
+    /// # Errors
+    /// As [`remove`](Self::remove); [`Error::NotInCatalog`] where there is neither a record nor a transfer.
+    pub async fn purge(&self, reference: &ModelRef) -> Result<Removed> {
+        let id = self.canonical(reference).await?.id();
         self.check_provenance().await?;
-        let record = self.record(&id).await?.record;
-        self.take_away(&record).await?;
+        let record = self.parts.catalog.get(&id).await?.map(|found| found.record);
+        if let Some(record) = &record {
+            self.take_away(record).await?;
+        }
         let parts = Arc::clone(&self.parts);
         blocking(move || {
-            parts.record_line(Action::Remove, &record);
-            Ok(record)
+            if let Some(record) = &record {
+                parts.record_line(Action::Remove, record);
+            }
+            let transfers = parts.store.discard_transfers(&id)?;
+            if record.is_some() || !transfers.is_empty() {
+                return Ok(Removed { record, transfers });
+            }
+            Err(parts.store.check_idle(&id).map_or_else(Error::from, |()| Error::NotInCatalog { id }))
         })
         .await
     }

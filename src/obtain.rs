@@ -2,6 +2,7 @@
 //! this machine; or over a transfer.
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -36,6 +37,8 @@ struct Outlook {
     leads: Vec<Lead>,
     /// What unfinished transfers left.
     left: Arc<LeftPartials>,
+    /// Those of them that the model can go on with.
+    transfers: Arc<[PathBuf]>,
     /// How many bytes of each would still have to be fetched.
     to_fetch: Vec<u64>,
     /// How many bytes the disk must have.
@@ -82,9 +85,9 @@ impl ModelProvisioner {
         let missing = manifest.files().iter().zip(&blobs).filter(|(_, blob)| blob.is_none());
         let missing: Vec<_> = missing.map(|(file, _)| file.clone()).collect();
         let found: Vec<_> = blobs.iter().flatten().map(|blob| blob.sha256.clone()).collect();
-        let Outlook { leads, left, to_fetch, needed_bytes } =
+        let Outlook { leads, left, transfers, to_fetch, needed_bytes } =
             self.look_out(reference, missing.clone(), lock.clone()).await?;
-        self.find_space(needed_bytes, &found).await?;
+        self.find_space(needed_bytes, &found, &transfers).await?;
         let has_leads = !leads.is_empty();
         let adopted = self.adopt(reference, leads, &lock, &left).await?;
         let of = |file: &ManifestFile| adopted.get(file.digest.as_ref()?);
@@ -92,7 +95,7 @@ impl ModelProvisioner {
             // What was found may have been something else.
             let missing = missing.iter().zip(&to_fetch).filter(|(file, _)| of(file).is_none());
             let sizes = missing.map(|(_, to_fetch)| *to_fetch);
-            self.find_space(sizes.fold(0, u64::saturating_add), &found).await?;
+            self.find_space(sizes.fold(0, u64::saturating_add), &found, &transfers).await?;
         }
         let small = missing.iter().filter(|file| of(file).is_none()).map(|file| file.size);
         self.promise_small(&lock, small.collect()).await?;
@@ -144,7 +147,9 @@ impl ModelProvisioner {
                 let sizes: Vec<_> = missing.iter().map(|file| file.size).collect();
                 held.share_small(&parts.store, &reference.id(), &sizes, &left)?;
             }
-            Ok(Outlook { leads, left: Arc::new(left), to_fetch, needed_bytes })
+            let of = |file: &ManifestFile| left.folders_of(&identity(&reference, file)).to_vec();
+            let transfers = missing.iter().flat_map(of).collect();
+            Ok(Outlook { leads, left: Arc::new(left), transfers, to_fetch, needed_bytes })
         })
         .await
     }
@@ -155,9 +160,14 @@ impl ModelProvisioner {
         blocking(move || held.promise_small(&sizes)).await
     }
 
-    /// Makes sure that there is space for so many bytes, beside the blobs that were found.
-    async fn find_space(&self, needed_bytes: u64, found: &[Digest]) -> Result<()> {
-        self.make_room(needed_bytes, found.to_vec()).await?;
+    /// Makes sure that there is space for so many bytes, beside the blobs and the transfers that were found.
+    async fn find_space(
+        &self,
+        needed_bytes: u64,
+        found: &[Digest],
+        transfers: &Arc<[PathBuf]>,
+    ) -> Result<()> {
+        self.make_room(needed_bytes, found.to_vec(), Arc::clone(transfers)).await?;
         let parts = Arc::clone(&self.parts);
         blocking(move || Ok(parts.store.check_space(needed_bytes)?)).await
     }

@@ -13,12 +13,13 @@ use std::{
 use provisioner_core::{CatalogRecord, Digest, Lifecycle, Timestamp};
 
 use crate::{
-    Result, Store,
-    eviction::{Claim, Leftover, LeftoverKind, Piece, Stock, Unit},
+    LeftoverEntry, LeftoverKind, Result, Store, about,
+    eviction::{Claim, Piece, Stock, Unit, freed},
+    leftover::Leftover,
     partial::{DISCARDED, NEW, can_go_on},
     space::{allocated, is_held},
     used::modified,
-    view::{REMOVED, SEAL, read_mark, read_seal},
+    view::{REMOVED, SEAL, read_mark, read_seal, sealed_id},
 };
 
 /// The name of an inode.
@@ -47,8 +48,30 @@ impl Store {
         census.count_blobs()?;
         census.visit(&self.models(), &mut Vec::new())?;
         census.count_quarantine()?;
-        census.count_partials()?;
+        census.count_partials(self.trusts_locks())?;
         census.finish(pinned)
+    }
+
+    /// The unfinished transfers, and what was found to be wrong, with what each takes. It looks at nothing else, and writes
+    /// nothing; so it takes every lock at its word.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn leftovers(&self) -> Result<Vec<LeftoverEntry>> {
+        let mut census = Census::new(self, &[]);
+        census.count_quarantine()?;
+        census.count_partials(true)?;
+        census.mark_ours();
+        let Stock { pieces, leftovers, .. } = census.stock;
+        let listed = leftovers
+            .into_iter()
+            .filter(|left| matches!(left.kind, LeftoverKind::Partial | LeftoverKind::Quarantined));
+        let entry = |left: Leftover| {
+            let bytes = freed(&left.pieces.iter().map(|&place| &pieces[place]).collect::<Vec<_>>());
+            let Leftover { path, id, kind, changed_at, is_held, .. } = left;
+            LeftoverEntry { id, kind, path, bytes, changed_at, is_held }
+        };
+        Ok(listed.map(entry).collect())
     }
 }
 
@@ -211,8 +234,13 @@ impl<'a> Census<'a> {
         let mut pieces = BTreeSet::new();
         self.tree(path, &mut pieces)?;
         let pieces = pieces.into_iter().collect();
-        let changed_at = last_change(path);
-        self.stock.leftovers.push(Leftover { path: path.to_owned(), kind, changed_at, is_held, pieces });
+        let id = match kind {
+            LeftoverKind::Partial => about::id_of(path),
+            LeftoverKind::Quarantined => entries(path)?.first().and_then(|aside| sealed_id(aside)),
+            _ => None,
+        };
+        let (path, changed_at) = (path.to_owned(), last_change(path));
+        self.stock.leftovers.push(Leftover { path, id, kind, changed_at, is_held, pieces });
         let last = self.stock.leftovers.len() - 1;
         Ok(&mut self.stock.leftovers[last].pieces)
     }
@@ -224,8 +252,7 @@ impl<'a> Census<'a> {
         Ok(())
     }
 
-    fn count_partials(&mut self) -> Result<()> {
-        let trusts_locks = self.store.trusts_locks();
+    fn count_partials(&mut self, trusts_locks: bool) -> Result<()> {
         for path in entries(&self.store.partials())? {
             let is_lost = || trusts_locks || self.store.is_abandoned(&path);
             let is_going = is_named(&path, DISCARDED);
@@ -258,6 +285,7 @@ impl<'a> Census<'a> {
         for (path, &place) in self.blobs.iter().filter(|(_, place)| !used.contains(place)) {
             self.stock.leftovers.push(Leftover {
                 path: path.clone(),
+                id: None,
                 kind: LeftoverKind::Blob,
                 changed_at: last_change(path),
                 is_held: is_needed,
@@ -271,13 +299,18 @@ impl<'a> Census<'a> {
         self.stock.units.iter_mut().for_each(|unit| with_stamps(&mut unit.pieces));
         let orphans = self.stock.leftovers.iter_mut().filter(|left| left.kind == LeftoverKind::Blob);
         orphans.for_each(|left| with_stamps(&mut left.pieces));
-        for (piece, (seen, has)) in self.stock.pieces.iter_mut().zip(&self.links) {
-            piece.is_ours = seen >= has;
-        }
+        self.mark_ours();
         self.stock.units.sort_by(|a, b| a.root.cmp(&b.root));
         self.stock.leftovers.sort_by(|a, b| a.path.cmp(&b.path));
         self.stock.promised_bytes = self.store.promised()?;
         Ok(self.stock)
+    }
+
+    /// Marks the pieces all of whose links were seen.
+    fn mark_ours(&mut self) {
+        for (piece, (seen, has)) in self.stock.pieces.iter_mut().zip(&self.links) {
+            piece.is_ours = seen >= has;
+        }
     }
 }
 

@@ -10,7 +10,6 @@ use std::{
     io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use provisioner_core::{CatalogRecord, Digest, Stamp};
@@ -49,8 +48,6 @@ pub enum AilmentKind {
     BlobLost(Digest),
     /// A blob can be written, or not be read, by somebody.
     BlobMode(u32),
-    /// A note of a process that had a lease, and is gone.
-    LeaseNote,
 }
 
 impl Store {
@@ -73,12 +70,6 @@ impl Store {
             let mode = metadata.permissions().mode() & 0o7777;
             if mode != BLOB_MODE {
                 found.push(Ailment { kind: AilmentKind::BlobMode(mode), path: blob.clone() });
-            }
-        }
-        for path in entries(&self.root().join("leases"))? {
-            let is_note = path.extension().is_some();
-            if is_note && durable_fs::lock(&path, Duration::ZERO).is_ok() {
-                found.push(Ailment { kind: AilmentKind::LeaseNote, path });
             }
         }
         Ok(found)
@@ -139,13 +130,6 @@ impl Store {
                 fs_err::set_permissions(path, PermissionsExt::from_mode(BLOB_MODE))?;
                 format!("its mode is {BLOB_MODE:04o} now")
             }
-            AilmentKind::LeaseNote => match durable_fs::lock(path, Duration::ZERO) {
-                Ok(_lock) => {
-                    fs_err::remove_file(path)?;
-                    "removed".to_owned()
-                }
-                Err(_) => return Ok(None),
-            },
             AilmentKind::Unrecorded(_) => return Ok(None),
         };
         Ok(Some(how))
@@ -169,7 +153,6 @@ impl Ailment {
             AilmentKind::BlobMode(mode) => {
                 format!("`{path}` has the mode {mode:04o}, and not {BLOB_MODE:04o}")
             }
-            AilmentKind::LeaseNote => format!("`{path}` is the note of a process that is gone"),
         }
     }
 }
@@ -230,11 +213,6 @@ mod tests {
             fs_err::set_permissions(blob, PermissionsExt::from_mode(0o666)).unwrap();
         };
         check(open, "has the mode 0666");
-        let note = |bench: &Bench, _: &Path| {
-            fs_err::create_dir_all(bench.store.root().join("leases")).unwrap();
-            fs_err::write(bench.store.root().join("leases/key.x"), "{}").unwrap();
-        };
-        check(note, "a process that is gone");
         let strange = |bench: &Bench, _: &Path| {
             let strange = bench.store.models().join("hf/org/other/x/all");
             fs_err::create_dir_all(&strange).unwrap();
@@ -266,9 +244,9 @@ mod tests {
         fs_err::hard_link(&blob, bench.dir.path().join("foreign")).unwrap();
         fs_err::set_permissions(&blob, PermissionsExt::from_mode(0o644)).unwrap();
         assert_eq!(find(&records), [], "the mode is another store's");
-        let lease = bench.store.lease(records[0].root(), "hf:org/repo", Duration::ZERO).unwrap();
-        assert_eq!(find(&records), [], "a live process's note");
-        drop(lease);
+        let leases = bench.store.root().join("leases");
+        fs_err::write(leases.join("key.x"), "{}").unwrap();
+        assert_eq!(find(&records), [], "the note of an ended lease goes by itself");
         assert!(matches!(&find(&[])[0].kind, AilmentKind::Unrecorded(record) if **record == records[0]));
         assert_eq!(bench.store.mend(&find(&[])[0]).unwrap(), None, "that is whoever keeps the catalog's");
     }

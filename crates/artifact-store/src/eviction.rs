@@ -7,8 +7,9 @@
 //! link to frees nothing. So what a plan says that it frees is what the disk gets back.
 //!
 //! # Order
-//! First what nobody needs any more: views whose removal was begun, unfinished files, orphan blobs; then, where there is a
-//! limit of size that is not kept, retired models by their last use, then active ones; ties by id.
+//! First what nobody needs any more: views whose removal was begun, unfinished files, orphan blobs. Then, where there is a
+//! limit of size that is not kept, what is quarantined, then unfinished transfers, then retired models by their last use,
+//! then active ones; ties by id. Without any grace, what is quarantined and unfinished transfers go in any case.
 //!
 //! # Never
 //! What a live process has a lease on or is bringing, what was used or recorded within the grace time, and what is not
@@ -19,16 +20,11 @@ use std::{path::PathBuf, time::Duration};
 use jiff::SignedDuration;
 use provisioner_core::Timestamp;
 
-use crate::{Holder, Owner};
-
-/// How old an unfinished transfer that nobody works on must be before it goes: a week's holiday.
-pub const PARTIAL_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// How old what was found to be wrong must be before it goes.
-pub const QUARANTINE_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// How old an unfinished file must be before it goes. Whoever writes one is done with it in moments.
-pub const UNFINISHED_LIMIT: Duration = Duration::from_secs(600);
+pub use crate::leftover::{PARTIAL_LIMIT, QUARANTINE_LIMIT, UNFINISHED_LIMIT};
+use crate::{
+    Holder, LeftoverKind, Owner,
+    leftover::{Fate, Leftover},
+};
 
 /// How long a model is left alone after its last use, unless somebody says otherwise.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(600);
@@ -78,36 +74,6 @@ pub enum Claim {
     Unsealed,
 }
 
-/// Something that nobody needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leftover {
-    /// Where it lies.
-    pub path: PathBuf,
-    /// What it is.
-    pub kind: LeftoverKind,
-    /// When it was last changed.
-    pub changed_at: Option<Timestamp>,
-    /// Whether a live process has it, or may be about to.
-    pub is_held: bool,
-    /// What it takes, each once: places in [`Stock::pieces`].
-    pub pieces: Vec<usize>,
-}
-
-/// What a leftover is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LeftoverKind {
-    /// Was being removed.
-    Gone,
-    /// Was being made, and never got its name.
-    Unfinished,
-    /// A blob that no view has.
-    Blob,
-    /// An unfinished transfer, which the next one would go on with.
-    Partial,
-    /// What was found to be wrong.
-    Quarantined,
-}
-
 /// What the store holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stock {
@@ -152,6 +118,8 @@ pub struct Plan {
     pub kept: Vec<Kept>,
     /// What else goes.
     pub leftovers: Vec<Swept>,
+    /// What else stays, and why; what each would free.
+    pub kept_leftovers: Vec<Swept>,
     /// How much that frees.
     pub freed_bytes: u64,
     /// How much the store takes before it.
@@ -186,14 +154,18 @@ pub struct Kept {
     pub reason: String,
 }
 
-/// A leftover that goes.
+/// A leftover that goes, or that stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Swept {
     /// Where it lies.
     pub path: PathBuf,
+    /// The model that it is of, where it says so.
+    pub id: Option<String>,
     /// What it is.
     pub kind: LeftoverKind,
+    /// Whether a live process has it, or may be about to. Then it stays.
+    pub is_held: bool,
     /// How much that frees.
     pub bytes: u64,
     /// Why, as a fragment.
@@ -239,10 +211,11 @@ impl Stock {
         freed(&self.pieces.iter().collect::<Vec<_>>()).saturating_add(self.promised_bytes)
     }
 
-    /// The same without unfinished transfers among what nobody needs: whoever is about to fetch may go on with one.
+    /// The same, in which some unfinished transfers stay: whoever is about to fetch may go on with them.
     #[must_use]
-    pub fn without_partials(mut self) -> Self {
-        self.leftovers.retain(|left| left.kind != LeftoverKind::Partial);
+    pub fn keeping(mut self, transfers: &[PathBuf]) -> Self {
+        let wanted = self.leftovers.iter_mut().filter(|left| transfers.contains(&left.path));
+        wanted.for_each(|left| left.is_held = true);
         self
     }
 }
@@ -250,13 +223,16 @@ impl Stock {
 impl Plan {
     /// What to take away from a stock on these terms.
     pub fn new(stock: &Stock, terms: &Terms) -> Self {
-        let mut plan = Self { terms: *terms, size_bytes: stock.size_bytes(), ..Self::default() };
-        let mut ledger = Ledger::new(stock);
+        let mut draft = Draft::new(stock, terms);
+        let mut spare = Vec::new();
         for leftover in &stock.leftovers {
-            if let Some(reason) = leftover.why_gone(terms) {
-                plan.sweep(leftover, freed(&ledger.take(stock, &leftover.pieces)), reason);
+            match leftover.fate(terms) {
+                Fate::Goes(reason) => draft.sweep(leftover, reason),
+                Fate::Spare(reason) => spare.push((leftover, reason)),
+                Fate::Stays(reason) => draft.keep_leftover(leftover, reason),
             }
         }
+        spare.sort_by_key(|(leftover, _)| leftover.worth());
         let (mut order, mut kept) = (Vec::new(), Vec::new());
         for unit in &stock.units {
             match unit.why_kept(stock, terms) {
@@ -265,52 +241,42 @@ impl Plan {
             }
         }
         order.sort_by_key(|unit| (!unit.is_going, !unit.is_retired, unit.last_touch(), &unit.ids));
-        let limit = terms.max_size_bytes;
-        let over = |plan: &Self| {
-            let taken = (plan.size_bytes - plan.freed_bytes).saturating_add(terms.needed_bytes);
-            limit.map_or(0, |limit| taken.saturating_sub(limit))
-        };
-        let is_over = |plan: &Self| over(plan) > 0;
-        let before = (plan.clone(), ledger.clone());
-        for (place, unit) in order.iter().enumerate() {
-            if !unit.is_going && !is_over(&plan) {
-                let reason = if limit.is_some() { "the limit is kept without it" } else { "no limit is set" };
-                kept.extend(order[place..].iter().map(|unit| (*unit, reason.to_owned())));
-                break;
-            }
-            plan.evict(unit, freed(&ledger.take(stock, &unit.pieces)));
+        let (going, order) = order.split_at(order.partition_point(|unit| unit.is_going));
+        for unit in going {
+            draft.evict(unit);
         }
-        if terms.needed_bytes > 0 && is_over(&plan) {
-            // No model is lost for one that does not come.
-            (plan, ledger) = before;
-            for unit in order {
-                if unit.is_going {
-                    plan.evict(unit, freed(&ledger.take(stock, &unit.pieces)));
-                } else {
-                    kept.push((unit, "what is about to come would not fit all the same".to_owned()));
-                }
+        let before = draft.clone();
+        for (leftover, reason) in &spare {
+            if draft.over_bytes() > 0 {
+                draft.sweep(leftover, reason.clone());
+            } else {
+                draft.keep_leftover(leftover, format!("{reason}: kept for a week"));
             }
         }
-        plan.over_bytes = over(&plan);
-        plan.keep(stock, kept);
-        plan
+        let is_enough =
+            if terms.max_size_bytes.is_some() { "the limit is kept without it" } else { "no limit is set" };
+        for unit in order {
+            if draft.over_bytes() > 0 {
+                draft.evict(unit);
+            } else {
+                kept.push((unit, is_enough.to_owned()));
+            }
+        }
+        if terms.needed_bytes > 0 && draft.over_bytes() > 0 {
+            // Nothing is lost for a model that does not come.
+            draft = before;
+            let reason = "what is about to come would not fit all the same";
+            for (leftover, _) in &spare {
+                draft.keep_leftover(leftover, reason.to_owned());
+            }
+            kept.extend(order.iter().map(|unit| (*unit, reason.to_owned())));
+        }
+        draft.finish(kept)
     }
 
     /// Whether nothing would be taken away.
     pub fn is_empty(&self) -> bool {
         self.evicted.is_empty() && self.leftovers.is_empty()
-    }
-
-    pub(crate) fn sweep(&mut self, leftover: &Leftover, bytes: u64, reason: String) {
-        let (path, kind) = (leftover.path.clone(), leftover.kind);
-        self.leftovers.push(Swept { path, kind, bytes, reason });
-        self.freed_bytes += bytes;
-    }
-
-    fn evict(&mut self, unit: &Unit, bytes: u64) {
-        let (ids, root, reason) = (unit.ids.clone(), unit.root.clone(), unit.why_evicted());
-        self.evicted.push(Evicted { ids, root, bytes, used_at: unit.used_at, reason });
-        self.freed_bytes += bytes;
     }
 
     fn keep(&mut self, stock: &Stock, kept: Vec<(&Unit, String)>) {
@@ -326,6 +292,62 @@ impl Plan {
         self.kept =
             local.into_iter().chain(missing).chain(stored).map(|(id, reason)| Kept { id, reason }).collect();
         self.kept.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+}
+
+/// A plan that is being made.
+#[derive(Clone)]
+struct Draft<'a> {
+    stock: &'a Stock,
+    ledger: Ledger,
+    plan: Plan,
+}
+
+impl<'a> Draft<'a> {
+    fn new(stock: &'a Stock, terms: &Terms) -> Self {
+        let plan = Plan { terms: *terms, size_bytes: stock.size_bytes(), ..Plan::default() };
+        Self { stock, ledger: Ledger::new(stock), plan }
+    }
+
+    /// By how much the limit of size is missed so far.
+    fn over_bytes(&self) -> u64 {
+        let Plan { terms, size_bytes, freed_bytes, .. } = &self.plan;
+        let taken = (size_bytes - freed_bytes).saturating_add(terms.needed_bytes);
+        terms.max_size_bytes.map_or(0, |limit| taken.saturating_sub(limit))
+    }
+
+    fn sweep(&mut self, leftover: &Leftover, reason: String) {
+        let bytes = freed(&self.ledger.take(self.stock, &leftover.pieces));
+        self.plan.leftovers.push(Swept::new(leftover, bytes, reason));
+        self.plan.freed_bytes += bytes;
+    }
+
+    fn keep_leftover(&mut self, leftover: &Leftover, reason: String) {
+        let pieces: Vec<_> = leftover.pieces.iter().map(|&place| &self.stock.pieces[place]).collect();
+        self.plan.kept_leftovers.push(Swept::new(leftover, freed(&pieces), reason));
+    }
+
+    fn evict(&mut self, unit: &Unit) {
+        let bytes = freed(&self.ledger.take(self.stock, &unit.pieces));
+        let (ids, root, reason) = (unit.ids.clone(), unit.root.clone(), unit.why_evicted());
+        self.plan.evicted.push(Evicted { ids, root, bytes, used_at: unit.used_at, reason });
+        self.plan.freed_bytes += bytes;
+    }
+
+    /// The plan, in which these units stay.
+    fn finish(self, kept: Vec<(&Unit, String)>) -> Plan {
+        let over_bytes = self.over_bytes();
+        let mut plan = Plan { over_bytes, ..self.plan };
+        plan.keep(self.stock, kept);
+        plan.kept_leftovers.sort_by(|a, b| a.path.cmp(&b.path));
+        plan
+    }
+}
+
+impl Swept {
+    fn new(leftover: &Leftover, bytes: u64, reason: String) -> Self {
+        let Leftover { path, id, kind, is_held, .. } = leftover.clone();
+        Self { path, id, kind, is_held, bytes, reason }
     }
 }
 
@@ -397,35 +419,12 @@ impl Claim {
     }
 }
 
-impl Leftover {
-    /// Why it goes; `None` where it does not.
-    pub(crate) fn why_gone(&self, terms: &Terms) -> Option<String> {
-        let is_older =
-            |limit: Duration| self.changed_at.is_some_and(|at| terms.now.duration_since(at) >= signed(limit));
-        let since = self.changed_at.map(date).unwrap_or_default();
-        let reason = match self.kind {
-            _ if self.is_held => return None,
-            LeftoverKind::Gone => "its removal was begun".to_owned(),
-            LeftoverKind::Blob => "no model has it".to_owned(),
-            LeftoverKind::Unfinished if is_older(UNFINISHED_LIMIT) => "it was never finished".to_owned(),
-            LeftoverKind::Partial if is_older(PARTIAL_LIMIT) => {
-                format!("an unfinished transfer that nobody went on with since {since}")
-            }
-            LeftoverKind::Quarantined if is_older(QUARANTINE_LIMIT) => {
-                format!("found to be wrong on {since}")
-            }
-            _ => return None,
-        };
-        Some(reason)
-    }
-}
-
-fn signed(duration: Duration) -> SignedDuration {
+pub(crate) fn signed(duration: Duration) -> SignedDuration {
     duration.try_into().unwrap_or(SignedDuration::MAX)
 }
 
 /// As `list` has it.
-fn date(at: Timestamp) -> String {
+pub(crate) fn date(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M").to_string()
 }
 

@@ -8,8 +8,9 @@
 //! Who may not write in the store, as behind a read-only mount, and finds no such file, shares a lock on the seal of the view
 //! instead; whoever takes a model away needs that one alone too.
 //!
-//! Beside it lies a note of who holds it, `leases/<key>.<random>`, under a lock of its own. It is for people: a note that
-//! nobody locks is of a dead process, and means nothing.
+//! Beside it lies a note of who holds it, `leases/<key>.<random>`, under a lock of its own. It is for people: a note without
+//! a lock is of a lease that has ended, and means nothing. A program that inherited its lease leaves its note behind; the
+//! next process that takes a lease, removes a model or collects garbage removes it.
 //!
 //! # Where locks lie
 //! A lease that others cannot see protects nothing; so nothing is evicted where [`durable_fs::lock_trust`] doubts.
@@ -29,7 +30,7 @@ use durable_fs::Lock;
 use provisioner_core::{ErrorCode, Timestamp, key_of};
 use rustix::io::FdFlags;
 
-use crate::{Error, Owner, Result, Store, space::is_held, view::SEAL};
+use crate::{Error, Owner, Result, Store, census::entries, space::is_held, view::SEAL};
 
 /// A claim on a model. As long as it lives, nobody takes the model's files away.
 #[derive(Debug)]
@@ -158,7 +159,10 @@ impl Store {
         let made = durable_fs::create_folders(&self.root().join("leases"))
             .and_then(|()| durable_fs::lock_shared(&path, wait));
         match made.map_err(Error::from) {
-            Ok(lock) => Ok(Lease { lock: Some(lock), note: self.note(&path).ok() }),
+            Ok(lock) => {
+                self.sweep_leases();
+                Ok(Lease { lock: Some(lock), note: self.note(&path).ok() })
+            }
             Err(error) if matches!(error.code(), ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
                 self.lease_without_writing(root, id, wait)
             }
@@ -178,7 +182,26 @@ impl Store {
         }
     }
 
+    /// Removes the notes of leases that have ended. What cannot be removed is left for the next time.
+    pub fn sweep_leases(&self) {
+        let notes = entries(&self.root().join("leases")).unwrap_or_default();
+        notes.iter().filter(|path| path.extension().is_some()).for_each(|path| {
+            remove_ended(path);
+        });
+    }
+
     fn note(&self, lease: &Path) -> Result<Note> {
+        let mut made = self.try_note(lease);
+        // A sweep may take a new note for an ended one, in the moment before it is locked.
+        for _ in 0..MAX_TRIES {
+            if made.is_err() {
+                made = self.try_note(lease);
+            }
+        }
+        made
+    }
+
+    fn try_note(&self, lease: &Path) -> Result<Note> {
         let prefix = format!("{}.", lease.file_name().unwrap_or_default().to_string_lossy());
         let file = tempfile::Builder::new().prefix(&prefix).tempfile_in(self.root().join("leases"))?;
         let mut lock = durable_fs::lock(file.path(), Duration::ZERO)?;
@@ -194,21 +217,15 @@ impl Store {
     pub fn holders(&self, root: &Path, id: &str) -> Result<Vec<Holder>> {
         let path = self.lease_path(root, id);
         let prefix = format!("{}.", path.file_name().unwrap_or_default().to_string_lossy());
-        let entries = match fs_err::read_dir(self.root().join("leases")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
-        };
         let mut holders = Vec::new();
-        for entry in entries {
-            let entry = entry?;
-            if !entry.file_name().to_string_lossy().starts_with(&prefix) {
+        for note in entries(&self.root().join("leases"))? {
+            let is_of = note.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix));
+            if !is_of || remove_ended(&note) {
                 continue;
             }
-            // Shared, for those who may only read.
-            if durable_fs::lock_shared(&entry.path(), Duration::ZERO).is_ok() {
-                let _ = fs_err::remove_file(entry.path());
-            } else if let Some(owner) = Owner::read(&entry.path()) {
-                let since = entry.metadata().ok().and_then(|metadata| crate::used::modified(&metadata));
+            if let Some(owner) = Owner::read(&note) {
+                let metadata = fs_err::symlink_metadata(&note).ok();
+                let since = metadata.and_then(|metadata| crate::used::modified(&metadata));
                 holders.push(Holder { owner: owner.now(), since });
             }
         }
@@ -230,6 +247,7 @@ impl Store {
         let path = self.lease_path(root, id);
         durable_fs::create_folders(&self.root().join("leases"))?;
         self.check_locks()?;
+        self.sweep_leases();
         let both = durable_fs::lock(&path, Duration::ZERO)
             .and_then(|lock| Ok((lock, durable_fs::lock_found(&root.join(SEAL), Duration::ZERO)?)));
         match both {
@@ -241,6 +259,19 @@ impl Store {
         }
     }
 }
+
+/// Removes a note of a lease that has ended, and says whether it is one.
+fn remove_ended(note: &Path) -> bool {
+    // Shared, for those who may only read.
+    let has_ended = durable_fs::lock_shared(note, Duration::ZERO).is_ok();
+    if has_ended {
+        let _ = fs_err::remove_file(note);
+    }
+    has_ended
+}
+
+/// How often a note is made anew before it is left out.
+const MAX_TRIES: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -267,6 +298,29 @@ mod tests {
         assert!(store.holders(&root, "hf:org/repo").unwrap().is_empty());
         let left: Vec<_> = fs_err::read_dir(store.root().join("leases")).unwrap().collect();
         assert_eq!(left.len(), 1, "the lock alone: {left:?}");
+    }
+
+    #[test]
+    fn the_notes_of_ended_leases_go_with_the_next_one() {
+        let (_dir, store) = store();
+        let notes = || {
+            let all = entries(&store.root().join("leases")).unwrap();
+            all.iter().filter(|path| path.extension().is_some()).count()
+        };
+        // As engines leave them that were killed: without a lock, of any model.
+        fs_err::create_dir_all(store.root().join("leases")).unwrap();
+        for name in ["a.1", "a.2", "b.1"] {
+            fs_err::write(store.root().join("leases").join(name), Owner::this().to_json()).unwrap();
+        }
+        let root = store.models().join("hf/org/repo/1/all");
+        let first = store.lease(&root, "hf:org/repo", Duration::ZERO).unwrap();
+        assert_eq!(notes(), 1);
+        let second = store.lease(&root, "hf:org/repo", Duration::ZERO).unwrap();
+        assert_eq!((notes(), store.holders(&root, "hf:org/repo").unwrap().len()), (2, 2));
+        drop((first, second));
+        fs_err::write(store.root().join("leases/a.3"), "{}").unwrap();
+        store.sweep_leases();
+        assert_eq!(notes(), 0);
     }
 
     #[test]

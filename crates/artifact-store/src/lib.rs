@@ -40,6 +40,7 @@
 //! They save work, and guard nothing that could be wrong: see the modules `turn`, `partial`, `lease` and `gate`. Where locks lie, the
 //! worst is a second download; and what must not be guessed, taking models away, is refused.
 
+mod about;
 mod adopt;
 mod blob;
 mod census;
@@ -51,6 +52,7 @@ mod foreign;
 mod gate;
 mod known;
 mod lease;
+mod leftover;
 mod owner;
 mod partial;
 mod reading;
@@ -67,12 +69,13 @@ pub use adopt::{Adopted, Wanted};
 pub use blob::Blob;
 pub use checkup::{Ailment, AilmentKind};
 pub use error::{Error, Result};
-pub use eviction::{Claim, Evicted, Kept, LeftoverKind, Plan, Stock, Swept, Terms, Unit};
+pub use eviction::{Claim, Evicted, Kept, Plan, Stock, Swept, Terms, Unit};
 pub use export::{SUMS, export, exported};
 pub use foreign::{Adoption, Candidate, Foreign};
 pub use gate::{GATE_PATIENCE, Gate};
 pub use known::Known;
 pub use lease::{Exclusion, Holder, Lease};
+pub use leftover::{LeftoverEntry, LeftoverKind};
 pub use owner::Owner;
 pub use partial::{LeftPartials, Partial};
 pub use reading::{Watch, git_id};

@@ -29,10 +29,10 @@ use std::{
 };
 
 use provisioner_core::{RelativePath, key_of};
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    Owner, Result, Store,
+    Result, Store,
+    about::About,
     census::entries,
     slot::{DATA, JOURNAL, SMALL, Slot, has_small, is_folder, is_own_file},
     space::allocated_bytes,
@@ -41,29 +41,6 @@ use crate::{
 
 /// How long a partial whose owner is on another machine must have been left alone before it is taken for abandoned.
 const QUIET: Duration = Duration::from_secs(600);
-
-const MAX_ABOUT_BYTES: u64 = 8192;
-
-/// What is known of a partial.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct About {
-    /// The key of the model that it is for.
-    pub(crate) model: String,
-    /// What the whole file will take.
-    pub(crate) size_bytes: u64,
-    pub(crate) owner: Owner,
-}
-
-impl About {
-    pub(crate) fn read(partial: &Path) -> Option<Self> {
-        let bytes = durable_fs::read(&partial.join("about"), MAX_ABOUT_BYTES).ok()??;
-        serde_json::from_slice(&bytes).ok()
-    }
-
-    fn write(&self, partial: &Path) -> Result<()> {
-        Ok(fs_err::write(partial.join("about"), serde_json::to_vec(self).map_err(io::Error::from)?)?)
-    }
-}
 
 /// The folder of a file that is being transferred, or of a model's small ones. It belongs to this process for as long as this
 /// value lives; what is in it outlives the process, for the next one to adopt.
@@ -109,8 +86,7 @@ impl Store {
             }
         }
         let partial = made?;
-        let about = About { model: key_of(model), size_bytes, owner: Owner::this() };
-        about.write(&partial.folder)?;
+        About::new(model, size_bytes).write(&partial.folder)?;
         Ok(partial)
     }
 
@@ -136,7 +112,7 @@ impl Store {
     pub(crate) fn unfinished(&self, root: &Path) -> Result<Vec<PathBuf>> {
         let key = key_of_partial(&self.name_of_view(root));
         let folders = self.partial_folders()?.into_iter();
-        Ok(folders.filter(|folder| has_prefix(folder, &key)).map(|folder| folder.join(VIEW)).collect())
+        Ok(folders.filter(|folder| has_prefix(folder, &key)).map(|folder| view_of(&folder)).collect())
     }
 
     /// A new file that is to be renamed into its place. When we die before, the next sweep removes it.
@@ -247,7 +223,7 @@ impl Store {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn forget_left(&self, identity: &str, left: &LeftPartials) -> Result<()> {
-        for folder in left.folders.get(&key_of_partial(identity)).into_iter().flatten() {
+        for folder in left.folders_of(identity) {
             if self.own_again(folder, left.trusts_locks).is_some() {
                 discard(folder)?;
             }
@@ -261,12 +237,7 @@ impl Store {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn forget_left_of(&self, model: &str) -> Result<()> {
-        let mut folders = self.partial_folders()?;
-        let model = key_of(model);
-        folders.retain(|folder| About::read(folder).is_some_and(|about| about.model == model));
-        let trusts_locks = !folders.is_empty() && self.trusts_locks();
-        let left = folders.iter().filter(|folder| self.own_again(folder, trusts_locks).is_some());
-        left.map(PathBuf::as_path).try_for_each(discard)
+        self.discard_transfers(model).map(drop)
     }
 
     pub(crate) fn partial_folders(&self) -> Result<Vec<PathBuf>> {
@@ -366,6 +337,11 @@ fn identity_of_small(model: &str) -> String {
 /// The folder of a view that is being built.
 const VIEW: &str = "view";
 
+/// Where a partial has the view that is built in it.
+pub(crate) fn view_of(partial: &Path) -> PathBuf {
+    partial.join(VIEW)
+}
+
 /// How often a new partial is made before the reason counts why it cannot be.
 const MAX_TRIES: usize = 8;
 
@@ -382,10 +358,15 @@ impl LeftPartials {
         self.folders.contains_key(&key_of_partial(&identity_of_small(model)))
     }
 
+    /// Where the unfinished transfers of a file lie, by what identifies its content.
+    pub fn folders_of(&self, identity: &str) -> &[PathBuf] {
+        self.folders.get(&key_of_partial(identity)).map_or(&[], Vec::as_slice)
+    }
+
     /// How many bytes of a file of a model are on the disk already, for the next transfer to go on from; `None` where no
     /// transfer of it left anything.
     pub fn bytes_of(&self, model: &str, identity: &str, path: &RelativePath) -> Option<u64> {
-        let of = |identity: &str| self.folders.get(&key_of_partial(identity)).into_iter().flatten();
+        let of = |identity: &str| self.folders_of(identity).iter();
         let own = of(identity).map(|folder| Slot::of(folder).data);
         let small = of(&identity_of_small(model)).map(|folder| Slot::small(folder, identity, path).data);
         own.chain(small.filter(|data| data.exists())).map(|data| allocated_bytes(&data)).max()
@@ -432,7 +413,7 @@ impl Partial {
 
     /// Where a view is built.
     pub(crate) fn view(&self) -> PathBuf {
-        self.folder.join(VIEW)
+        view_of(&self.folder)
     }
 
     /// Removes the folder and all in it.

@@ -19,7 +19,8 @@ use provisioner_core::Digest;
 
 use crate::{
     Error, Exclusion, Gate, LeftoverKind, Result, Stock, Store,
-    eviction::{Ledger, Leftover, Plan, Swept, Terms, Unit, freed},
+    eviction::{Ledger, Plan, Swept, Unit, freed},
+    leftover::Leftover,
     partial::{DISCARDED, discard, remove},
     view::{REMOVED, SEAL, read_mark},
 };
@@ -139,8 +140,8 @@ impl Removals {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn sweep(&mut self, swept: &Swept, terms: &Terms) -> Result<Option<u64>> {
-        let same = |left: &&Leftover| left.path == swept.path && left.why_gone(terms).is_some();
+    pub fn sweep(&mut self, swept: &Swept) -> Result<Option<u64>> {
+        let same = |left: &&Leftover| left.path == swept.path && !left.is_held;
         let Some(leftover) = self.stock.leftovers.iter().find(same) else { return Ok(None) };
         if !self.store.remove_leftover(leftover)? {
             return Ok(None);

@@ -2,7 +2,7 @@
 
 use std::{fs::Metadata, io, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
-use crate::{Error, Result, Store, partial::About, slot::arrived_bytes};
+use crate::{Error, Result, Store, about::About, slot::arrived_bytes};
 
 impl Store {
     /// Makes sure that so many bytes fit beside what other transfers in progress will still take.

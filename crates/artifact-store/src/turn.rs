@@ -16,7 +16,7 @@ use std::{
 
 use provisioner_core::{Timestamp, key_of};
 
-use crate::{Claim, Error, Owner, Result, Store, partial::About, slot::arrived_bytes, space::is_held};
+use crate::{Claim, Error, Owner, Result, Store, about::About, slot::arrived_bytes, space::is_held};
 
 /// How often a waiter looks how far the owner is.
 const LOOK: Duration = Duration::from_millis(250);
@@ -93,6 +93,15 @@ impl Store {
     pub(crate) fn brought(&self, id: &str) -> Option<Claim> {
         let path = self.locks().join(key_of(id));
         is_held(&path).then(|| Claim::Brought(Owner::read(&path)))
+    }
+
+    /// Makes sure that no live process is making a model present.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], with the process and how far it is.
+    pub fn check_idle(&self, id: &str) -> Result<()> {
+        let path = self.locks().join(key_of(id));
+        if is_held(&path) { Err(Error::Busy(self.waiting(&path).told(id))) } else { Ok(()) }
     }
 
     /// Whether a live process is making any model present.

@@ -316,6 +316,11 @@ pub(crate) fn read_seal(root: &Path) -> Option<CatalogRecord> {
     at_home(read(&root.join(SEAL))?, root)
 }
 
+/// The id that a seal names, wherever its folder lies now: in the quarantine, or in a partial.
+pub(crate) fn sealed_id(root: &Path) -> Option<String> {
+    read(&root.join(SEAL)).map(|record| record.id)
+}
+
 /// A record of this view, whose files are here: the store may have been moved, or copied from elsewhere.
 fn at_home(record: CatalogRecord, root: &Path) -> Option<CatalogRecord> {
     let local_path = in_view(&record, root);

@@ -1,10 +1,12 @@
 //! What `gc` prints.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::fmt::Write as _;
 
 use indicatif::HumanBytes;
-use model_provisioner::{Evicted, EvictionPlan, Kept, Swept};
+use model_provisioner::{Evicted, EvictionPlan, Kept};
 use serde::Serialize;
+
+use crate::leftovers::Leftover;
 
 /// What was taken away, or would be.
 #[derive(Debug, Serialize)]
@@ -12,7 +14,8 @@ pub(crate) struct Collected {
     freed_bytes: u64,
     evicted: Vec<Gone>,
     kept: Vec<Stays>,
-    leftovers: Vec<Rest>,
+    leftovers: Vec<Leftover>,
+    kept_leftovers: Vec<Leftover>,
     dry_run: bool,
     size_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,13 +33,6 @@ struct Gone {
 #[derive(Debug, Serialize)]
 struct Stays {
     id: String,
-    reason: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Rest {
-    path: PathBuf,
-    bytes: u64,
     reason: String,
 }
 
@@ -58,16 +54,12 @@ impl Gone {
 impl Collected {
     pub(crate) fn new(plan: &EvictionPlan, dry_run: bool) -> Self {
         let stays = |Kept { id, reason, .. }: &Kept| Stays { id: id.clone(), reason: reason.clone() };
-        let rest = |Swept { path, bytes, reason, .. }: &Swept| Rest {
-            path: path.clone(),
-            bytes: *bytes,
-            reason: reason.clone(),
-        };
         Self {
             freed_bytes: plan.freed_bytes,
             evicted: plan.evicted.iter().flat_map(Gone::each).collect(),
             kept: plan.kept.iter().map(stays).collect(),
-            leftovers: plan.leftovers.iter().map(rest).collect(),
+            leftovers: plan.leftovers.iter().map(Leftover::from).collect(),
+            kept_leftovers: plan.kept_leftovers.iter().map(Leftover::from).collect(),
             dry_run,
             size_bytes: plan.size_bytes.saturating_sub(plan.freed_bytes),
             max_size_bytes: plan.terms.max_size_bytes,
@@ -83,13 +75,16 @@ impl Collected {
             let _ = writeln!(text, "{what:8}  {bytes:>11}  {name}: {reason}");
         };
         for rest in &self.leftovers {
-            line("leftover", Some(rest.bytes), &rest.path.display().to_string(), &rest.reason);
+            line("leftover", Some(rest.bytes), &rest.name(), rest.reason.as_deref().unwrap_or_default());
         }
         for gone in &self.evicted {
             line("evict", Some(gone.bytes), &gone.id, &gone.reason);
         }
         for stays in &self.kept {
             line("keep", None, &stays.id, &stays.reason);
+        }
+        for rest in &self.kept_leftovers {
+            line("keep", Some(rest.bytes), &rest.name(), rest.reason.as_deref().unwrap_or_default());
         }
         text.trim_end().to_owned()
     }
@@ -98,6 +93,11 @@ impl Collected {
         let verb = if self.dry_run { "would free" } else { "freed" };
         let (freed, left) = (HumanBytes(self.freed_bytes), HumanBytes(self.size_bytes));
         format!("{verb} {freed}; the store {} {left}", if self.dry_run { "would have" } else { "has" })
+    }
+
+    /// Whether something stays that `--grace 0` would take away.
+    pub(crate) fn keeps_idle_leftovers(&self) -> bool {
+        self.kept_leftovers.iter().any(Leftover::is_idle)
     }
 
     /// By how much the limit is missed.

@@ -12,7 +12,7 @@ use etcetera::BaseStrategy;
 use model_provisioner::{
     Adoption, DEFAULT_LLAMACPP_HANDOFF_PATH, Digest, DigestAlgorithm, Error, EvictionLimits, Expectation,
     Lifecycle, ModelProvisioner, ModelProvisionerConfig, ModelRef, Network, Outcome, Policy,
-    ProvisionerBuilder, ResolvedModel, TransferSettings,
+    ProvisionerBuilder, Removed, ResolvedModel, TransferSettings,
     provisioner_core::{self, shell_word},
 };
 
@@ -24,6 +24,7 @@ use crate::{
     failure::Failure,
     health::{Health, Surroundings},
     inspect,
+    leftovers::{self, Leftover},
     output::Output,
     progress::Shown,
     run::{self, Engine},
@@ -226,14 +227,25 @@ async fn list(common: &Common, output: Output) -> Done {
     if models.is_empty() {
         output.say("the catalog is empty");
     }
-    output.result(&models, table(&models))?;
+    let rows = Some(table(&models)).filter(|table| !table.is_empty());
+    let lines: Vec<_> = rows.into_iter().chain(leftovers::summary(&inventory.leftovers)).collect();
+    output.result(&models, lines.join("\n"))?;
+    if inventory.leftovers.iter().any(|left| !left.is_held) {
+        output.hint(leftovers::HOW_TO_FREE);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn show(common: &Common, id: &OsStr, output: Output) -> Done {
     let provisioner = local(common)?;
     let reference = reference(&provisioner, id).await?;
-    let (entry, holders) = (provisioner.show(&reference).await?, provisioner.holders(&reference).await?);
+    let entry = match provisioner.show(&reference).await {
+        Err(error @ Error::NotInCatalog { .. }) => {
+            return Err(Failure::from(error).hinting(unfinished(&provisioner, &reference).await?));
+        }
+        entry => entry?,
+    };
+    let holders = provisioner.holders(&reference).await?;
     let change = provisioner.change(&entry.record).await?;
     let is_changed = change.is_some();
     let model = ResolvedModel::new(entry.record, true);
@@ -245,6 +257,18 @@ async fn show(common: &Common, id: &OsStr, output: Output) -> Done {
             .hint(format_args!("`model-provisioner verify {id}` or `ensure {id}` judges what is there now"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What to do about a model that has no record, and a transfer; `None` for one that has none.
+async fn unfinished(provisioner: &ModelProvisioner, reference: &ModelRef) -> Result<Option<String>, Failure> {
+    let id = reference.id();
+    let mut found = provisioner.list().await?.leftovers;
+    found.retain(|left| left.id.as_deref() == Some(&id));
+    let lines = leftovers::summary(&found);
+    let word = shell_word(&id);
+    Ok(lines.first().map(|line| {
+        format!("{line}: `model-provisioner ensure {word}` goes on with it, `remove {word}` frees it")
+    }))
 }
 
 async fn verify(common: &Common, ids: Vec<OsString>, all: bool, output: Output) -> Done {
@@ -293,21 +317,32 @@ async fn move_to(common: &Common, id: &OsStr, lifecycle: Lifecycle, output: Outp
         Lifecycle::Retired => provisioner.retire(&reference).await?,
     };
     let text = format!("{} is {}", record.id, record.lifecycle.as_str());
-    let changed = Changed { id: record.id, local_path: record.local_path, lifecycle: Some(record.lifecycle) };
+    let (local_path, lifecycle) = (Some(record.local_path), Some(record.lifecycle));
+    let changed = Changed { id: record.id, local_path, lifecycle, leftovers: Vec::new() };
     output.result(&changed, text)?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn remove(common: &Common, id: &OsStr, output: Output) -> Done {
     let provisioner = local(common)?;
-    let record = provisioner.remove(&reference(&provisioner, id).await?).await?;
-    let what = if record.id.starts_with("local:") {
-        "its files are yours, and stay"
-    } else {
-        "so are its files that no other model has"
-    };
-    let text = format!("{} is removed from the catalog; {what}", record.id);
-    output.result(&Changed { id: record.id, local_path: record.local_path, lifecycle: None }, text)?;
+    let reference = reference(&provisioner, id).await?;
+    let Removed { record, transfers, .. } = provisioner.purge(&reference).await?;
+    let (id, local_path) = (reference.id(), record.map(|record| record.local_path));
+    let mut lines = Vec::new();
+    if local_path.is_some() {
+        let what = if id.starts_with("local:") {
+            "its files are yours, and stay"
+        } else {
+            "so are its files that no other model has"
+        };
+        lines.push(format!("{id} is removed from the catalog; {what}"));
+    }
+    if !transfers.is_empty() {
+        let bytes = indicatif::HumanBytes(transfers.iter().map(|transfer| transfer.bytes).sum());
+        lines.push(format!("the unfinished transfer of {id} is removed: freed {bytes}"));
+    }
+    let leftovers = transfers.iter().map(Leftover::from).collect();
+    output.result(&Changed { id, local_path, lifecycle: None, leftovers }, lines.join("\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -320,6 +355,9 @@ async fn gc(common: &Common, limits: EvictionLimits, dry_run: bool, output: Outp
     output.result(&collected, collected.summary())?;
     if done.over_bytes > 0 {
         output.warning(collected.shortfall());
+    }
+    if collected.keeps_idle_leftovers() {
+        output.hint(leftovers::HOW_TO_FREE);
     }
     if limits.max_size_bytes.is_none() {
         output

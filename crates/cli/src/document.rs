@@ -12,7 +12,7 @@ use model_provisioner::{
 };
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, leftovers::Leftover};
 
 /// One model.
 #[derive(Debug, Serialize)]
@@ -326,9 +326,13 @@ impl Verified {
 #[derive(Debug, Serialize)]
 pub(crate) struct Changed {
     pub(crate) id: String,
-    pub(crate) local_path: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) local_path: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lifecycle: Option<Lifecycle>,
+    /// The unfinished transfers that went along.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) leftovers: Vec<Leftover>,
 }
 
 /// A model that was exported.

@@ -25,6 +25,11 @@ impl Failure {
         Self::new(ErrorCode::InvalidUsage, message)
     }
 
+    /// The same failure with another hint, where there is one.
+    pub(crate) fn hinting(self, hint: Option<String>) -> Self {
+        Self { hint: hint.or(self.hint), ..self }
+    }
+
     pub(crate) fn interrupted() -> Self {
         Self::new(ErrorCode::Interrupted, "interrupted")
     }

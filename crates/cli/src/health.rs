@@ -9,7 +9,10 @@ use indicatif::HumanBytes;
 use model_provisioner::{Finding, Overview};
 use serde::Serialize;
 
-use crate::document::counted;
+use crate::{
+    document::counted,
+    leftovers::{self, Leftover},
+};
 
 /// How the cache is, and what is wrong with it.
 #[derive(Debug, Serialize)]
@@ -25,6 +28,9 @@ pub(crate) struct Health {
     #[serde(skip_serializing_if = "Option::is_none")]
     free_bytes: Option<u64>,
     models: Models,
+    leftovers: Vec<Leftover>,
+    #[serde(skip)]
+    left: Vec<String>,
     locks: Locks,
     tools: Tools,
     hub: HubSetting,
@@ -100,6 +106,8 @@ impl Health {
             used_bytes: overview.used_bytes,
             free_bytes: overview.free_bytes,
             models: Models { active, retired, in_place, damaged },
+            leftovers: overview.leftovers.iter().map(Leftover::from).collect(),
+            left: leftovers::summary(&overview.leftovers),
             locks: Locks { trusted: overview.lock_doubt.is_none(), reason: overview.lock_doubt.clone() },
             tools: Tools { hf },
             hub: HubSetting { endpoint, offline },
@@ -151,13 +159,17 @@ impl Health {
         };
         let offline = if self.hub.offline { " (offline)" } else { "" };
         let hf = self.tools.hf.as_ref().map_or_else(|| "not found".to_owned(), |hf| hf.display().to_string());
-        vec![
+        let mut rows = vec![
             ("cache", cache),
             ("space", format!("{} in the store{free}", HumanBytes(self.used_bytes))),
             ("models", models),
+        ];
+        rows.extend(self.left.iter().map(|line| ("left", line.clone())));
+        rows.extend([
             ("locks", locks),
             ("hub", format!("{}{offline}", self.hub.endpoint)),
             ("tools", format!("hf: {hf}")),
-        ]
+        ]);
+        rows
     }
 }

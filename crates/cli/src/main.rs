@@ -12,6 +12,7 @@ mod exit;
 mod failure;
 mod health;
 mod inspect;
+mod leftovers;
 mod output;
 mod progress;
 mod run;

@@ -5,7 +5,7 @@ use provisioner_core::{CatalogRecord, Timestamp};
 
 use super::*;
 use crate::{
-    eviction::{LeftoverKind, PARTIAL_LIMIT},
+    eviction::{DEFAULT_GRACE, PARTIAL_LIMIT, Terms},
     partial::LeftPartials,
     view::tests::Bench,
 };
@@ -35,7 +35,7 @@ fn carry_out(store: &Store, records: &[CatalogRecord], terms: &Terms) -> (Plan, 
     let plan = Plan::new(removals.stock(), terms);
     let mut freed = 0;
     for swept in &plan.leftovers {
-        freed += removals.sweep(swept, terms).unwrap().unwrap();
+        freed += removals.sweep(swept).unwrap().unwrap();
     }
     for evicted in &plan.evicted {
         let removal = removals.begin(&evicted.root).unwrap();
@@ -135,7 +135,7 @@ fn leftovers_go_and_what_lives_stays() {
     fs_err::write(orphan.path.with_extension("stamp"), "{}").unwrap();
     let now = crate::used::modified(&fs_err::metadata(bench.dir.path()).unwrap()).unwrap();
     let records = [kept.clone()];
-    let at = |now: Timestamp| Terms { now, ..terms(None) };
+    let at = |now: Timestamp| Terms { now, grace: DEFAULT_GRACE, ..terms(None) };
     let kinds = |plan: &Plan| plan.leftovers.iter().map(|swept| swept.kind).collect::<Vec<_>>();
     let turn = crate::TurnWait { limit: Some(Duration::ZERO), stall: Duration::MAX };
     let turn = store.turn("hf:other/repo", turn, &mut |_| true).unwrap();
@@ -216,4 +216,64 @@ fn what_is_put_in_waits_until_the_gate_is_open() {
         drop(gate);
         assert!(commit.join().unwrap().local_path.exists());
     });
+}
+
+#[test]
+fn unfinished_transfers_and_wrong_files_go_before_any_model() {
+    let bench = Bench::new();
+    let store = &bench.store;
+    let record = bench.commit(&bench.model("hf:org/repo", "abc", &[("a", &large('a'))]));
+    let dead = store.partial("dead", 100_000, "hf:org/dead", &LeftPartials::default()).unwrap();
+    fs_err::write(dead.slot().data, large('d')).unwrap();
+    fs_err::write(dead.slot().journal, "").unwrap();
+    let dead_folder = dead.folder().to_owned();
+    drop(dead);
+    drop(durable_fs::lock(&dead_folder.join("lock"), Duration::from_secs(10)).unwrap());
+    let alive = store.partial("alive", 10, "hf:org/alive", &LeftPartials::default()).unwrap();
+    let wrong = store.quarantined().join("wrong.1/wrong");
+    fs_err::create_dir_all(&wrong).unwrap();
+    fs_err::write(wrong.join("file"), large('w')).unwrap();
+    let records = [record.clone()];
+    let now = crate::used::modified(&fs_err::metadata(&wrong).unwrap()).unwrap();
+    let an_hour_later = now + SignedDuration::from_hours(1);
+    let plan = |max_size_bytes| {
+        let terms = Terms { now: an_hour_later, max_size_bytes, needed_bytes: 0, grace: DEFAULT_GRACE };
+        Plan::new(&store.stock(&records, &[]).unwrap(), &terms)
+    };
+    let gone = |plan: &Plan| {
+        let ids = plan.leftovers.iter().map(|swept| swept.id.clone().unwrap_or("-".to_owned()));
+        ids.chain(plan.evicted.iter().flat_map(|gone| gone.ids.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!((gone(&plan(None)), plan(None).kept_leftovers.len()), (Vec::<String>::new(), 3));
+    let size = plan(None).size_bytes;
+    assert_eq!(gone(&plan(Some(size - 1))), ["-"], "what is wrong goes first");
+    assert_eq!(gone(&plan(Some(size - 120_000))), ["-", "hf:org/dead"], "no model has to go");
+    assert_eq!(gone(&plan(Some(0))), ["-", "hf:org/dead", "hf:org/repo"]);
+    let kept = plan(Some(0)).kept_leftovers;
+    assert_eq!((kept.len(), kept[0].id.as_deref()), (1, Some("hf:org/alive")));
+    assert_eq!(kept[0].reason, "a live process works on it");
+    let before = taken(store);
+    let (done, freed) = carry_out(store, &records, &terms(None));
+    assert_eq!(gone(&done), ["hf:org/dead", "-"], "without grace, and without a limit");
+    assert!(before - taken(store) > 100_000 && freed > 200_000 && record.local_path.exists());
+    assert!(!dead_folder.exists() && alive.folder().exists() && !wrong.exists());
+}
+
+#[test]
+fn what_is_about_to_come_keeps_its_own_transfer_and_no_other() {
+    let bench = Bench::new();
+    let store = &bench.store;
+    let mut folders = Vec::new();
+    for name in ["mine", "other"] {
+        let partial = store.partial(name, 100_000, name, &LeftPartials::default()).unwrap();
+        fs_err::write(partial.slot().data, large('d')).unwrap();
+        fs_err::write(partial.slot().journal, "").unwrap();
+        folders.push(partial.folder().to_owned());
+    }
+    let room = |max: u64| {
+        let stock = store.stock(&[], &[]).unwrap().keeping(&folders[..1]);
+        Plan::new(&stock, &Terms { needed_bytes: 1000, ..terms(Some(max)) })
+    };
+    let enough = room(150_000);
+    assert_eq!((enough.leftovers.len(), &enough.leftovers[0].path, enough.over_bytes), (1, &folders[1], 0));
 }

@@ -23,4 +23,5 @@ mod output;
 mod processes;
 mod readme;
 mod run;
+mod unfinished;
 mod workbench;

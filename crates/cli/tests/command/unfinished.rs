@@ -1,0 +1,137 @@
+//! Transfers that were cut off, and what was found to be wrong: that they are seen, and how they go.
+
+use std::{process::Stdio, time::Duration};
+
+use rustix::process::{Pid, Signal, kill_process};
+use testkit::{Hub, TINY_GGUF, gguf_of};
+
+use crate::{
+    hub::{command, run, start},
+    workbench::{Finished, Workbench},
+};
+
+const ID: &str = "hf:acme/big/a.gguf";
+const SIZE: usize = 8 << 20;
+
+/// A hub with a large model, and a cache in which a download of it was interrupted by its user.
+fn interrupted() -> (Workbench, Hub, Finished) {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    hub.repo("acme/big").lfs("a.gguf", gguf_of(SIZE, 0)).publish();
+    hub.limit_rate(Some(4 << 20));
+    let mut child = command(&bench, &hub.endpoint(), &["ensure", ID]);
+    let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    assert!(hub.wait_until(Duration::from_secs(60), |hub| hub.bytes_sent("a.gguf") >= 2 << 20));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let done = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let status = done.status.code().unwrap_or(-1);
+    hub.limit_rate(None);
+    (bench, hub, Finished { status, stdout: text(done.stdout), stderr: text(done.stderr) })
+}
+
+fn partials(bench: &Workbench) -> usize {
+    fs_err::read_dir(bench.cache().join("store-v1/partial")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn a_cancelled_transfer_is_seen_with_its_id_and_size() {
+    let (bench, _hub, done) = interrupted();
+    assert_eq!(done.status, 130, "{}", done.stderr);
+    let list = bench.run(&["list"]);
+    assert!(list.stdout.starts_with("1 unfinished transfer, "), "{}", list.stdout);
+    assert!(list.stdout.contains(&format!("MiB: {ID}")), "{}", list.stdout);
+    assert!(list.stderr.contains("hint: `ensure` goes on with an unfinished transfer"), "{}", list.stderr);
+    assert_eq!(bench.json(&["list"]), serde_json::json!([]), "models alone");
+    let show = bench.run(&["show", ID]);
+    assert_eq!(show.status, 3);
+    assert!(show.stderr.contains(&format!("`remove {ID}` frees it")), "{}", show.stderr);
+    let health = bench.json(&["doctor"]);
+    let left = &health["leftovers"][0];
+    assert_eq!((&left["kind"], &left["id"]), (&"transfer".into(), &ID.into()), "{health}");
+    assert!(left["bytes"].as_u64().unwrap() > 1 << 20, "{health}");
+    let screen = bench.run(&["doctor"]);
+    assert!(
+        screen.status == 0 && screen.stdout.contains("left     1 unfinished transfer"),
+        "{}",
+        screen.stdout
+    );
+    let kept = bench.json(&["gc"]);
+    assert_eq!((&kept["leftovers"], &kept["kept_leftovers"][0]["id"]), (&serde_json::json!([]), &ID.into()));
+    let text = bench.run(&["gc"]);
+    assert!(text.stdout.contains(&format!("{ID}: an unfinished transfer, last written ")), "{}", text.stdout);
+}
+
+#[test]
+fn gc_without_grace_frees_transfers_and_wrong_files_and_no_model() {
+    let (bench, hub, _) = interrupted();
+    hub.repo("acme/small").lfs("b.gguf", TINY_GGUF).publish();
+    assert_eq!(run(&bench, &hub, &["ensure", "hf:acme/small/b.gguf"]).status, 0);
+    let wrong = bench.cache().join("store-v1/quarantine/wrong.1");
+    fs_err::create_dir_all(&wrong).unwrap();
+    fs_err::write(wrong.join("wrong"), vec![7; 300_000]).unwrap();
+    let list = bench.run(&["list"]).stdout;
+    assert!(list.contains("\n1 unfinished transfer, ") && list.contains("\n1 quarantined item, "), "{list}");
+    let done = bench.json(&["gc", "--grace", "0"]);
+    let kinds: Vec<_> = done["leftovers"].as_array().unwrap().iter().map(|left| &left["kind"]).collect();
+    assert_eq!(kinds, ["transfer", "quarantined"], "{done}");
+    assert!(done["freed_bytes"].as_u64().unwrap() > 1 << 20, "{done}");
+    assert_eq!((partials(&bench), wrong.exists()), (0, false));
+    assert_eq!(bench.json(&["list"]).as_array().unwrap().len(), 1);
+    assert!(!bench.run(&["list"]).stdout.contains("unfinished"));
+}
+
+#[test]
+fn remove_frees_the_transfer_of_an_id() {
+    let (bench, hub, _) = interrupted();
+    let removed = bench.run(&["remove", ID]);
+    assert_eq!(removed.status, 0, "{}", removed.stderr);
+    assert!(removed.stdout.starts_with(&format!("the unfinished transfer of {ID} is removed: freed ")));
+    assert_eq!(partials(&bench), 0);
+    assert_eq!(bench.run(&["remove", ID]).status, 3, "there is nothing more");
+    // Of a model with a record too: here, what another process left of it.
+    assert_eq!(run(&bench, &hub, &["ensure", ID]).status, 0);
+    let (other, _hub, _) = interrupted();
+    let left =
+        fs_err::read_dir(other.cache().join("store-v1/partial")).unwrap().next().unwrap().unwrap().path();
+    fs_err::rename(&left, bench.cache().join("store-v1/partial").join(left.file_name().unwrap())).unwrap();
+    let removed = bench.json(&["remove", ID]);
+    assert!(removed["local_path"].is_string() && removed["leftovers"][0]["id"] == ID, "{removed}");
+    assert_eq!(partials(&bench), 0);
+}
+
+#[test]
+fn what_a_live_process_fetches_is_left_alone() {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    hub.repo("acme/big").lfs("a.gguf", gguf_of(SIZE, 0)).publish();
+    hub.limit_rate(Some(2 << 20));
+    let mut child = start(&bench, &hub, &["ensure", ID]);
+    assert!(hub.wait_until(Duration::from_secs(60), |hub| hub.bytes_sent("a.gguf") >= 1 << 20));
+    assert!(bench.run(&["list"]).stdout.starts_with("1 running transfer, "));
+    let done = bench.json(&["gc", "--grace", "0", "--max-size", "0"]);
+    assert_eq!(
+        (&done["leftovers"], &done["kept_leftovers"][0]["in_use"]),
+        (&serde_json::json!([]), &true.into())
+    );
+    let removed = bench.run(&["remove", ID]);
+    assert_eq!(removed.status, 9, "{}", removed.stderr);
+    hub.limit_rate(None);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn engines_that_ended_leave_no_finding() {
+    let bench = Workbench::new();
+    bench.file("a.gguf", TINY_GGUF);
+    for _ in 0..3 {
+        assert_eq!(bench.run(&["run", "a.gguf", "--", "true"]).status, 0);
+    }
+    let notes = || {
+        let all = fs_err::read_dir(bench.cache().join("store-v1/leases")).unwrap();
+        all.filter(|entry| entry.as_ref().unwrap().path().extension().is_some()).count()
+    };
+    assert_eq!(notes(), 1, "each removes that of the one before");
+    let doctor = bench.run(&["doctor"]);
+    assert!(doctor.stdout.ends_with("nothing is wrong\n"), "{}", doctor.stdout);
+    assert_eq!(bench.run(&["gc"]).status, 0);
+    assert_eq!(notes(), 0);
+}
