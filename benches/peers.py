@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Fetching models beside other clients, in one run, from a hub on loopback.
+"""Fetching models beside other clients, in one run, from a hub on loopback: over plain HTTP, and over TLS with HTTP/2 on offer.
 
     cargo build --release && cargo build --release -p testkit --example hub
-    python3 benches/peers.py target/release [--hf PATH-of-hf] [--large-mib 2048] [--dir DIR]
+    python3 benches/peers.py target/release [--hf PATH-of-hf] [--large-mib 2048] [--dir DIR] [--over http|tls]
 
 It needs curl and openssl; `hf` is left out where it is not given. Files and caches go below --dir, a tmpfs by preference;
 each client's cache is emptied before each run. Rounds go by turns. CPU is user and system time of the client and its
@@ -79,8 +79,12 @@ def write_large(path, mib, seed):
 
 
 class Hub:
-    def __init__(self, target, repos, limit=None):
+    def __init__(self, target, repos, certificate, limit=None):
         argv = [target / "examples/hub", "--port", "0"]
+        # Without a certificate it speaks plain HTTP.
+        self.certificate = certificate
+        if certificate:
+            argv += ["--tls", certificate]
         for name, folder in repos.items():
             argv += ["--repo", f"{name}={folder}"]
         if limit:
@@ -88,6 +92,11 @@ class Hub:
         self.child = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
         lines = iter(self.child.stdout.readline, "")
         self.endpoint = next(line.strip() for line in lines if line.startswith("http"))
+
+    def environment(self, hf_home):
+        """What a client of the Hub needs to know of this one."""
+        trust = {"SSL_CERT_FILE": str(self.certificate)} if self.certificate else {}
+        return {**os.environ, **trust, "HF_ENDPOINT": self.endpoint, "HF_HOME": str(hf_home)}
 
     def __enter__(self):
         return self
@@ -131,8 +140,8 @@ def main():
     parser.add_argument("--hf", type=pathlib.Path, help="the hf command")
     parser.add_argument("--large-mib", type=int, default=2048)
     parser.add_argument("--dir", default="/dev/shm" if os.path.isdir("/dev/shm") else None)
+    parser.add_argument("--over", choices=["http", "tls"], help="one of the two alone")
     args = parser.parse_args()
-    target = args.target.resolve()
     with tempfile.TemporaryDirectory(dir=args.dir) as folder:
         folder = pathlib.Path(folder)
         (folder / "large").mkdir()
@@ -142,51 +151,62 @@ def main():
             (folder / f"many/{n}.json").write_bytes(os.urandom(2000))
         for n in range(4):
             write_large(folder / f"many/model-{n + 1:05}-of-00004.safetensors", 256, n)
-        cache, out, hf_home = folder / "cache", folder / "out", folder / "hf"
+        for over in [args.over] if args.over else ["http", "tls"]:
+            measure(args, folder, over)
 
-        def empty():
-            for path in (cache, out, hf_home):
-                shutil.rmtree(path, ignore_errors=True)
-            out.mkdir()
 
-        def ours(hub, reference):
-            env = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(hf_home)}
-            return empty, [target / "model-provisioner", "--cache-dir", cache, "ensure", reference], env, False
+def measure(args, folder, over):
+    """All comparisons over one of the two."""
+    print(f"\n## {'Plain HTTP' if over == 'http' else 'TLS, with HTTP/2 on offer'}")
+    target = args.target.resolve()
+    certificate = folder / "certificate.pem" if over == "tls" else None
+    cache, out, hf_home = folder / "cache", folder / "out", folder / "hf"
 
-        def curl(hub, digest):
-            url = f"{hub.endpoint}/org/large/resolve/main/model.gguf"
-            fetch = f"curl -sfL {url} -o {out}/model.gguf"
-            return empty, f"{fetch} && openssl dgst -sha256 {out}/model.gguf" if digest else fetch, None, True
+    def empty():
+        for path in (cache, out, hf_home):
+            shutil.rmtree(path, ignore_errors=True)
+        out.mkdir()
 
-        def hf(hub, repo, *files):
-            env = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(hf_home), "HF_HUB_DISABLE_XET": "1"}
-            return empty, [args.hf, "download", repo, *files, "--format", "quiet"], env, False
+    def ours(hub, reference):
+        argv = [target / "model-provisioner", "--cache-dir", cache, "ensure", reference]
+        return empty, argv, hub.environment(hf_home), False
 
-        repos = {"org/large": folder / "large", "org/many": folder / "many"}
-        with Hub(target, repos) as hub:
-            clients = {"model-provisioner": ours(hub, "hf:org/large/model.gguf"),
-                       "curl, then openssl": curl(hub, True), "curl alone": curl(hub, False)}
-            if args.hf:
-                clients["hf download"] = hf(hub, "org/large", "model.gguf")
-            cold = compare(f"{args.large_mib} MiB, cold, in one file", clients)
-            mine = cold["model-provisioner"]
-            print(f"\nCPU: {mine[1] / cold['curl, then openssl'][1]:.2f} times curl and openssl", end="")
-            print(f"; {mine[1] / cold['hf download'][1]:.2f} times hf" if args.hf else "")
-            print(f"Wall: {mine[0] / cold['curl, then openssl'][0]:.2f} times curl and openssl")
-            ours_again = ours(hub, "hf:org/large/model.gguf")
-            ours_again[0]()
-            subprocess.run(ours_again[1], env=ours_again[2], check=True, stdout=subprocess.DEVNULL)
-            print(f"Present already, whole process: {warm(ours_again):.2f} ms, median of {WARM_ROUNDS}")
-            clients = {"model-provisioner": ours(hub, "hf:org/many?include=*")}
-            if args.hf:
-                clients["hf download"] = hf(hub, "org/many")
-            many = compare("200 small files and 4 shards of 256 MiB", clients)
-            if args.hf:
-                print(f"\nWall: {many['model-provisioner'][0] / many['hf download'][0]:.2f} times hf")
-        with Hub(target, {"org/large": folder / "large"}, limit=50_000_000) as hub:
-            clients = {"model-provisioner": ours(hub, "hf:org/large/model.gguf"), "curl alone": curl(hub, False)}
-            limited = compare("50 MB/s per connection", clients, rounds=1)
-            print(f"\nSpeed: {limited['curl alone'][0] / limited['model-provisioner'][0]:.1f} times curl")
+    def curl(hub, digest):
+        url = f"{hub.endpoint}/org/large/resolve/main/model.gguf"
+        trust = f"--cacert {hub.certificate}" if hub.certificate else ""
+        fetch = f"curl -sfL {trust} {url} -o {out}/model.gguf"
+        return empty, f"{fetch} && openssl dgst -sha256 {out}/model.gguf" if digest else fetch, None, True
+
+    def hf(hub, repo, *files):
+        env = {**hub.environment(hf_home), "HF_HUB_DISABLE_XET": "1"}
+        return empty, [args.hf, "download", repo, *files, "--format", "quiet"], env, False
+
+    repos = {"org/large": folder / "large", "org/many": folder / "many"}
+    with Hub(target, repos, certificate) as hub:
+        clients = {"model-provisioner": ours(hub, "hf:org/large/model.gguf"),
+                   "curl, then openssl": curl(hub, True), "curl alone": curl(hub, False)}
+        if args.hf:
+            clients["hf download"] = hf(hub, "org/large", "model.gguf")
+        cold = compare(f"{args.large_mib} MiB, cold, in one file", clients)
+        mine = cold["model-provisioner"]
+        print(f"\nCPU: {mine[1] / cold['curl, then openssl'][1]:.2f} times curl and openssl", end="")
+        print(f"; {mine[1] / cold['hf download'][1]:.2f} times hf" if args.hf else "")
+        print(f"Wall: {mine[0] / cold['curl, then openssl'][0]:.2f} times curl and openssl", end="")
+        print(f"; {mine[0] / cold['curl alone'][0]:.2f} times curl alone")
+        ours_again = ours(hub, "hf:org/large/model.gguf")
+        ours_again[0]()
+        subprocess.run(ours_again[1], env=ours_again[2], check=True, stdout=subprocess.DEVNULL)
+        print(f"Present already, whole process: {warm(ours_again):.2f} ms, median of {WARM_ROUNDS}")
+        clients = {"model-provisioner": ours(hub, "hf:org/many?include=*")}
+        if args.hf:
+            clients["hf download"] = hf(hub, "org/many")
+        many = compare("200 small files and 4 shards of 256 MiB", clients)
+        if args.hf:
+            print(f"\nWall: {many['model-provisioner'][0] / many['hf download'][0]:.2f} times hf")
+    with Hub(target, {"org/large": folder / "large"}, certificate, limit=50_000_000) as hub:
+        clients = {"model-provisioner": ours(hub, "hf:org/large/model.gguf"), "curl alone": curl(hub, False)}
+        limited = compare("50 MB/s per connection", clients, rounds=1)
+        print(f"\nSpeed: {limited['curl alone'][0] / limited['model-provisioner'][0]:.1f} times curl")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ mod inspection;
 mod journeys;
 mod repair;
 mod small;
+mod tls;
 mod workbench;
 mod xet;
 mod xet_server;

@@ -13,7 +13,7 @@ use model_provisioner::{
 };
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
-use testkit::{Hub, gguf_of};
+use testkit::{Hub, gguf_of, hub::Protocol};
 
 pub(crate) struct Workbench {
     dir: tempfile::TempDir,
@@ -25,12 +25,23 @@ impl Workbench {
         Self { dir: tempfile::tempdir().unwrap(), hub: Hub::start() }
     }
 
+    /// One whose hub and CDN speak TLS, with HTTP/2 on offer, as the Hub's do.
+    pub(crate) fn over_tls() -> Self {
+        let hub = Hub::start_tls(&[Protocol::Http2, Protocol::Http1]);
+        Self { dir: tempfile::tempdir().unwrap(), hub }
+    }
+
     pub(crate) fn cache(&self) -> PathBuf {
         self.dir.path().join("cache")
     }
 
     pub(crate) fn builder(&self) -> ProvisionerBuilder {
-        builder_at(&self.cache(), &self.hub.endpoint())
+        let settings = HubSettings::new(Some(&self.hub.endpoint())).unwrap();
+        let settings = match self.hub.certificate() {
+            Some(certificate) => settings.authorities(certificate.as_bytes()).unwrap(),
+            None => settings,
+        };
+        builder_of(&self.cache(), settings)
     }
 
     pub(crate) fn provisioner(&self) -> ModelProvisioner {
@@ -132,7 +143,10 @@ pub(crate) fn git_sha1(bytes: &[u8]) -> String {
 
 /// What a provisioner of a cache and a hub is made of.
 pub(crate) fn builder_at(cache: &Path, endpoint: &str) -> ProvisionerBuilder {
-    let hub = HubSettings::new(Some(endpoint)).unwrap();
+    builder_of(cache, HubSettings::new(Some(endpoint)).unwrap())
+}
+
+fn builder_of(cache: &Path, hub: HubSettings) -> ProvisionerBuilder {
     ModelProvisioner::builder(cache)
         .fetcher(HubFetcher::new(hub))
         .policy(Policy { network: Network::Allow, ..Policy::default() })

@@ -14,6 +14,7 @@ use serde::{
 };
 
 use crate::{
+    connections::Pool,
     http::{Http, broken, invalid, shorten, shown},
     link::next_page,
 };
@@ -215,7 +216,7 @@ impl Http {
     }
 
     async fn document<T: DeserializeOwned>(&self, url: Url) -> Result<(T, Option<Url>), FetchError> {
-        let answer = self.get(url, ByteRange::ALL).await?;
+        let answer = self.get(url, ByteRange::ALL, Pool::Shared).await?;
         let url = answer.url;
         let links = answer.response.headers().get_all(LINK).iter().map(|link| link.to_str().ok());
         let next = next_page(links).map_err(|_| invalid(&url, "its links make no sense"))?;

@@ -19,6 +19,7 @@ use reqwest::{
 use crate::{
     HubSettings,
     choose::{check, choose},
+    connections::Pool,
     http::{Answer, Http, broken, invalid},
 };
 
@@ -67,9 +68,9 @@ impl HubFetcher {
     }
 
     /// Asks where the hub sent us last, and the hub itself when that fails: such addresses expire, and nodes die.
-    async fn ask(&self, address: &str, range: ByteRange) -> Result<Answer, FetchError> {
+    async fn ask(&self, address: &str, range: ByteRange, pool: Pool) -> Result<Answer, FetchError> {
         if let Some(place) = self.sent_to.known(address) {
-            match self.http.get(place, range).await {
+            match self.http.get(place, range, pool).await {
                 Err(error) => {
                     tracing::debug!("the hub is asked anew: {error}");
                     self.sent_to.remember(address, None);
@@ -79,7 +80,7 @@ impl HubFetcher {
         }
         let url = Url::parse(address)
             .map_err(|_| FetchError::new(FetchErrorKind::Invalid, "a file's address is none"))?;
-        let answer = self.http.get(url, range).await?;
+        let answer = self.http.get(url, range, pool).await?;
         let is_elsewhere = !self.http.is_hub(&answer.url);
         self.sent_to.remember(address, is_elsewhere.then(|| answer.url.clone()));
         Ok(answer)
@@ -149,7 +150,7 @@ impl ModelFetcher for HubFetcher {
         {
             return Ok(opened);
         }
-        let Answer { response, url } = self.ask(address, range).await?;
+        let Answer { response, url } = self.ask(address, range, Pool::of_file(file.size)).await?;
         let headers = response.headers();
         let is_page = text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
         let is_due = file.path.as_str().to_ascii_lowercase().ends_with(".html");

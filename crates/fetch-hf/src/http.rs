@@ -8,29 +8,27 @@
 use std::{
     error::Error as StdError,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::OnceLock,
     time::Duration,
 };
 
 use jiff::fmt::rfc2822::DateTimeParser;
 use provisioner_core::{ByteRange, FetchError, FetchErrorKind, Policy};
 use reqwest::{
-    Client, Response, StatusCode, Url,
-    header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, LOCATION, RANGE},
-    redirect,
+    Response, StatusCode, Url,
+    header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RANGE},
 };
 
-use crate::HubSettings;
+use crate::{
+    HubSettings,
+    connections::{Connections, Pool},
+};
 
 const MAX_REDIRECTS: usize = 10;
-pub(crate) const CONNECT: Duration = Duration::from_secs(15);
-pub(crate) const USER_AGENT: &str = concat!("model-provisioner/", env!("CARGO_PKG_VERSION"));
 
 /// A client of one hub.
 #[derive(Debug)]
 pub(crate) struct Http {
-    /// Made when it is first needed: reading the certificates takes longer than finding a present model.
-    client: OnceLock<Client>,
+    connections: Connections,
     settings: HubSettings,
     policy: Policy,
 }
@@ -44,25 +42,11 @@ pub(crate) struct Answer {
 
 impl Http {
     pub(crate) fn new(settings: HubSettings) -> Self {
-        Self { client: OnceLock::new(), settings, policy: Policy::default() }
+        Self { connections: Connections::new(&settings), settings, policy: Policy::default() }
     }
 
     pub(crate) fn confine(&mut self, policy: &Policy) {
         self.policy.hosts.clone_from(&policy.hosts);
-    }
-
-    fn client(&self) -> Result<&Client, FetchError> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
-        let client = Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT.min(self.settings.timeout))
-            .read_timeout(self.settings.timeout)
-            .build()
-            .map_err(|error| unreachable(&self.settings.endpoint, &error))?;
-        Ok(self.client.get_or_init(|| client))
     }
 
     pub(crate) fn endpoint(&self) -> &Url {
@@ -80,25 +64,16 @@ impl Http {
     }
 
     /// Gets an address, following redirects, and returns the first answer that is a success.
-    pub(crate) async fn get(&self, url: Url, range: ByteRange) -> Result<Answer, FetchError> {
-        let client = self.client()?;
+    pub(crate) async fn get(&self, url: Url, range: ByteRange, pool: Pool) -> Result<Answer, FetchError> {
         let home = Some(url.clone()).filter(|url| self.is_hub(url));
         let (mut url, mut way_back) = (url, home);
         let mut at_home = true;
         for _ in 0..=MAX_REDIRECTS {
             self.check_host(&url)?;
             at_home &= self.is_hub(&url);
-            let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
-            if let Some(token) = self.settings.token.as_ref().filter(|_| at_home) {
-                let mut value = reqwest::header::HeaderValue::try_from(format!("Bearer {}", token.reveal()))
-                    .map_err(|_| not_a_token())?;
-                value.set_sensitive(true);
-                request = request.header(AUTHORIZATION, value);
-            }
-            if let Some(range) = header_of(range) {
-                request = request.header(RANGE, range);
-            }
-            let response = request.send().await.map_err(|error| unreachable(&url, &error))?;
+            let headers = self.headers(range, at_home)?;
+            let sent = self.connections.get(pool, &url, headers).await;
+            let response = sent.map_err(|error| unreachable(&url, &error))?;
             let status = response.status();
             if status.is_success() {
                 return Ok(Answer { response, url });
@@ -116,6 +91,20 @@ impl Http {
         }
         let hint = "check HF_ENDPOINT, and what stands between here and there";
         Err(invalid(&url, "it redirects for ever").with_hint(hint))
+    }
+
+    /// The headers of a request, with the token where it may go.
+    fn headers(&self, range: ByteRange, with_token: bool) -> Result<HeaderMap, FetchError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(token) = self.settings.token.as_ref().filter(|_| with_token) {
+            let value = HeaderValue::try_from(format!("Bearer {}", token.reveal()));
+            let mut value = value.map_err(|_| not_a_token())?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        headers.extend(header_of(range).map(|range| (RANGE, range)));
+        Ok(headers)
     }
 
     /// Where a redirect leads.
@@ -207,12 +196,13 @@ fn not_a_token() -> FetchError {
 }
 
 /// The range as a header; none for a whole file.
-fn header_of(range: ByteRange) -> Option<String> {
-    match (range.start, range.end) {
-        (0, None) => None,
-        (start, None) => Some(format!("bytes={start}-")),
-        (start, Some(end)) => Some(format!("bytes={start}-{}", end.saturating_sub(1))),
-    }
+fn header_of(range: ByteRange) -> Option<HeaderValue> {
+    let text = match (range.start, range.end) {
+        (0, None) => return None,
+        (start, None) => format!("bytes={start}-"),
+        (start, Some(end)) => format!("bytes={start}-{}", end.saturating_sub(1)),
+    };
+    HeaderValue::try_from(text).ok()
 }
 
 /// Whether an address names this machine, or one of a network around it, by its number.

@@ -11,6 +11,7 @@
 
 mod api;
 mod choose;
+mod connections;
 mod fetcher;
 mod http;
 mod link;

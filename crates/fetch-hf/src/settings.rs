@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use provisioner_core::{Error, Result};
-use reqwest::Url;
+use reqwest::{Certificate, Url};
 
 /// The Hub itself.
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
@@ -43,6 +43,7 @@ pub struct HubSettings {
     pub(crate) token: Option<Token>,
     pub(crate) timeout: Duration,
     deadline: Option<Duration>,
+    pub(crate) authorities: Vec<Certificate>,
     #[cfg(feature = "xet")]
     pub(crate) xet: bool,
 }
@@ -67,9 +68,25 @@ impl HubSettings {
             token: None,
             timeout: DEFAULT_TIMEOUT,
             deadline: None,
+            authorities: Vec::new(),
             #[cfg(feature = "xet")]
             xet: true,
         })
+    }
+
+    /// Trusts the certificates of these authorities, in PEM, beside those of the machine: for a hub with a certificate of an
+    /// organisation's own. The client of Xet asks the machine alone.
+    ///
+    /// # Errors
+    /// [`Error::InvalidEndpoint`] where there is no certificate in it.
+    pub fn authorities(mut self, pem: &[u8]) -> Result<Self> {
+        let found = Certificate::from_pem_bundle(pem).unwrap_or_default();
+        if found.is_empty() {
+            let reason = "its authority has no certificate in PEM".to_owned();
+            return Err(Error::InvalidEndpoint { reason });
+        }
+        self.authorities.extend(found);
+        Ok(self)
     }
 
     /// How long a connection may be silent before it is given up.

@@ -46,7 +46,8 @@ use xet::{
 
 use crate::{
     HubSettings,
-    http::{CONNECT, Http, USER_AGENT, invalid, is_inside},
+    connections::{CONNECT, USER_AGENT},
+    http::{Http, invalid, is_inside},
 };
 
 /// What the client below may hold of files that are on their way.

@@ -5,6 +5,9 @@
 //! $ HF_ENDPOINT=http://127.0.0.1:8080 hf download org/name
 //! ```
 //!
+//! With `--tls FILE` it speaks TLS, with HTTP/2 and HTTP/1.1 on offer, and writes its certificate into that file: clients trust
+//! it by `SSL_CERT_FILE=FILE`, curl by `--cacert FILE`.
+//!
 //! Weights and files of 1 MiB and more are large files, behind the CDN; the others are small ones.
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a tool for developers")]
 
@@ -14,19 +17,23 @@ use std::{
 };
 
 use sha2::{Digest as _, Sha256};
-use testkit::{Hub, hub::Publication};
+use testkit::{
+    Hub,
+    hub::{Protocol, Publication},
+};
 
 const LARGE: u64 = 1 << 20;
-const USAGE: &str = "--port P --repo org/name=DIR … [--limit-rate BYTES_PER_S]";
+const USAGE: &str = "--port P --repo org/name=DIR … [--limit-rate BYTES_PER_S] [--tls FILE]";
 
 fn main() {
-    let (mut port, mut rate, mut repos) = (0, None, Vec::new());
+    let (mut port, mut rate, mut tls, mut repos) = (0, None, None, Vec::new());
     let mut args = std::env::args().skip(1);
     while let Some(option) = args.next() {
         let value = args.next().expect(USAGE);
         match option.as_str() {
             "--port" => port = value.parse().expect("a port"),
             "--limit-rate" => rate = Some(value.parse().expect("bytes per second")),
+            "--tls" => tls = Some(PathBuf::from(value)),
             "--repo" => {
                 let (id, folder) = value.split_once('=').expect(USAGE);
                 repos.push((id.to_owned(), PathBuf::from(folder)));
@@ -34,7 +41,13 @@ fn main() {
             _ => panic!("{USAGE}"),
         }
     }
-    let hub = Hub::start_at(port);
+    let hub = match tls {
+        Some(_) => Hub::start_tls_at(port, &[Protocol::Http2, Protocol::Http1]),
+        None => Hub::start_at(port),
+    };
+    if let (Some(path), Some(certificate)) = (tls, hub.certificate()) {
+        fs_err::write(path, certificate).expect("a file that can be written");
+    }
     hub.limit_rate(rate);
     for (id, folder) in repos {
         let commit = add(hub.repo(&id), &folder, "").publish();

@@ -9,7 +9,7 @@ use testkit::{TINY_GGUF, gguf, gguf_of, safetensors};
 
 use testkit::{
     Hub,
-    hub::{At, Fault, FaultKind, Origin},
+    hub::{At, Fault, FaultKind, Origin, Protocol},
 };
 
 use crate::workbench::{Finished, Workbench, finish};
@@ -52,6 +52,22 @@ pub(crate) fn is_clean(bench: &Workbench) {
     let files = bench.cache_files().into_iter().filter(|path| path.starts_with(&store) && is_hidden(path));
     let hidden: Vec<_> = files.filter(|path| !path.ends_with(".model.json")).collect();
     assert_eq!(hidden, Vec::<PathBuf>::new(), "something is left in the store");
+}
+
+#[test]
+fn a_hub_over_tls_is_trusted_by_the_file_that_names_its_authority() {
+    let (bench, hub) = (Workbench::new(), Hub::start_tls(&[Protocol::Http2, Protocol::Http1]));
+    hub.repo("org/repo").lfs("a.gguf", gguf_of(3 << 20, 1)).file("config.json", "{}").publish();
+    let certificate = bench.file("certificate.pem", hub.certificate().unwrap());
+    let args = ["ensure", "hf:org/repo?include=*"];
+    let stranger = run(&bench, &hub, &args);
+    assert_eq!(stranger.status, 6, "{}", stranger.stderr);
+    assert!(stranger.stderr.contains("SSL_CERT_FILE"), "{}", stranger.stderr);
+    let done = finish(command(&bench, &hub.endpoint(), &args).env("SSL_CERT_FILE", certificate));
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    let cdn: Vec<_> = hub.requests().into_iter().filter(|seen| seen.origin == Origin::Cdn).collect();
+    assert!(!cdn.is_empty() && cdn.iter().all(|seen| seen.protocol == Protocol::Http1), "{cdn:?}");
+    assert_eq!(hub.count(|seen| seen.is_for("config.json") && seen.protocol == Protocol::Http2), 1);
 }
 
 #[test]

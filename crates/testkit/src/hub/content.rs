@@ -43,6 +43,22 @@ impl Content {
         }
     }
 
+    /// What begins at an offset, from memory or through the buffer.
+    pub(super) fn piece_at<'a>(
+        &'a self,
+        offset: u64,
+        length: usize,
+        buffer: &'a mut Vec<u8>,
+    ) -> io::Result<&'a [u8]> {
+        if let Self::Bytes(bytes) = self {
+            let start = usize::try_from(offset).map_err(io::Error::other)?;
+            return Ok(&bytes[start..start + length]);
+        }
+        buffer.resize(PIECE, 0);
+        self.read_at(offset, &mut buffer[..length])?;
+        Ok(&buffer[..length])
+    }
+
     /// Fills a buffer with what begins at an offset.
     pub(super) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         match self {

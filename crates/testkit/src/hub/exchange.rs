@@ -3,6 +3,7 @@
 use std::sync::{Arc, atomic::AtomicU64};
 
 use super::{
+    connection::Line,
     fault::{At, FaultKind},
     ledger::{Origin, Seen},
     mischief,
@@ -22,7 +23,8 @@ pub(super) struct Exchange {
 }
 
 /// Answers a request, in one step as seen from other connections.
-pub(super) fn answer(shared: &Shared, origin: Origin, request: &Request) -> Exchange {
+pub(super) fn answer(shared: &Shared, line: Line, request: &Request) -> Exchange {
+    let origin = line.origin;
     let state = &mut *shared.state();
     let mut found = routes::find(shared, state, origin, request);
     let path = match origin {
@@ -50,7 +52,7 @@ pub(super) fn answer(shared: &Shared, origin: Origin, request: &Request) -> Exch
             kind => mischief::after(shared, origin, request, &mut reply, kind),
         }
     }
-    let seen = Seen::new(origin, request, path.as_deref(), status.unwrap_or(reply.status));
+    let seen = Seen::new(line, request, path.as_deref(), status.unwrap_or(reply.status));
     let sent = seen.counter();
     state.ledger.seen.push(seen);
     for plan in &plans {

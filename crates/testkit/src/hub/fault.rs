@@ -147,7 +147,8 @@ pub enum At {
     BeforeEnd(u64),
 }
 
-/// What the header `Content-Length` says. Unless it is right, the connection is closed after the body.
+/// What the header `Content-Length` says. Unless it is right, the connection is closed after the body; over HTTP/2 the stream ends,
+/// as ever.
 #[derive(Clone, Debug)]
 pub enum ContentLength {
     /// It is not there, and the body ends with the connection.
@@ -162,7 +163,7 @@ pub enum ContentLength {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FaultKind {
-    /// The connection is closed in good order.
+    /// The connection is closed in good order. Over HTTP/2 only the stream is: one that has no head yet is reset.
     Cut(At),
     /// Nothing more comes for that long, or for as long as the client waits; then the answer goes on.
     Stall(At, Option<Duration>),

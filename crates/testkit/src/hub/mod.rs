@@ -1,13 +1,17 @@
 //! A Hugging Face Hub on loopback: it speaks the protocol from what a test publishes, counts what is asked of it, and
 //! deals the faults that real hubs and networks deal.
 //!
-//! It writes HTTP/1.1 to the socket itself, so that an answer may break the protocol too.
+//! It writes HTTP/1.1 to the socket itself, so that an answer may break the protocol too. Over TLS it speaks HTTP/2 besides, as the
+//! Hub and its CDN do; the same faults strike there, as far as that protocol can say them.
 
 mod bomb;
 mod connection;
 mod content;
+mod delivery;
 mod exchange;
 mod fault;
+mod http1;
+mod http2;
 mod ledger;
 mod listing;
 mod mischief;
@@ -17,9 +21,10 @@ mod request;
 mod routes;
 mod server;
 mod signature;
+mod tls;
 
 pub use content::Synthetic;
 pub use fault::{At, ContentLength, Fault, FaultKind, Planned, Refusal, When};
-pub use ledger::{Origin, Seen};
+pub use ledger::{Accepted, Origin, Protocol, Seen};
 pub use repo::{Commit, Publication};
 pub use server::Hub;

@@ -37,6 +37,20 @@ impl Request {
         })
     }
 
+    /// A request of HTTP/2. Its authority becomes the header `host`, as it is in HTTP/1.1.
+    pub(super) fn of_http2(head: &http::request::Parts, body: Vec<u8>) -> Self {
+        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value)));
+        let host = head.uri.authority().map(|authority| ("host".to_owned(), authority.to_string()));
+        Self {
+            method: head.method.to_string(),
+            target: head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned(),
+            headers: host.into_iter().chain(headers).collect(),
+            body,
+            is_http_1_0: false,
+        }
+    }
+
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }

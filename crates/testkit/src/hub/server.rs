@@ -16,9 +16,10 @@ use tokio::{net::TcpListener, runtime, sync::oneshot};
 use super::{
     connection,
     fault::Fault,
-    ledger::{Ledger, Origin, Seen},
+    ledger::{Accepted, Ledger, Origin, Protocol, Seen},
     repo::{Publication, Repos},
     signature::Signatures,
+    tls::Tls,
 };
 
 /// A Hugging Face Hub on loopback, with a CDN on another port. It runs on a thread of its own, with a runtime of its
@@ -45,8 +46,9 @@ pub(super) struct Shared {
     state: Mutex<State>,
     hub: SocketAddr,
     cdn: SocketAddr,
-    /// In bytes per second and connection; 0 is no limit.
-    pub(super) rate: AtomicU64,
+    /// `None` for plain HTTP.
+    pub(super) tls: Option<Tls>,
+    rate: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -86,11 +88,20 @@ impl Shared {
     }
 
     pub(super) fn endpoint(&self) -> String {
-        format!("http://{}", self.hub)
+        format!("{}://{}", self.scheme(), self.hub)
     }
 
     pub(super) fn cdn_endpoint(&self) -> String {
-        format!("http://{}", self.cdn)
+        format!("{}://{}", self.scheme(), self.cdn)
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// In bytes per second and connection; 0 is no limit.
+    pub(super) fn rate(&self) -> u64 {
+        self.rate.load(Ordering::Relaxed)
     }
 }
 
@@ -108,6 +119,27 @@ impl Hub {
     /// # Panics
     /// Where the port is taken.
     pub fn start_at(port: u16) -> Self {
+        Self::listen(port, None)
+    }
+
+    /// Starts a hub, and a CDN, that speak TLS with these protocols, in this order of preference. Clients must trust its
+    /// [certificate](Self::certificate).
+    ///
+    /// # Panics
+    /// Where the machine has no loopback, no thread or no key to give.
+    pub fn start_tls(protocols: &[Protocol]) -> Self {
+        Self::start_tls_at(0, protocols)
+    }
+
+    /// Starts one at that port; the CDN's port is any.
+    ///
+    /// # Panics
+    /// Where the port is taken.
+    pub fn start_tls_at(port: u16, protocols: &[Protocol]) -> Self {
+        Self::listen(port, Some(Tls::new(protocols)))
+    }
+
+    fn listen(port: u16, tls: Option<Tls>) -> Self {
         let listen = |port| {
             let listener = StdListener::bind(("127.0.0.1", port)).expect("the port is free");
             listener.set_nonblocking(true).expect("a socket may wait");
@@ -115,7 +147,7 @@ impl Hub {
             (listener, address)
         };
         let ((hub_listener, hub), (cdn_listener, cdn)) = (listen(port), listen(0));
-        let shared = Arc::new(Shared { state: Mutex::default(), hub, cdn, rate: AtomicU64::new(0) });
+        let shared = Arc::new(Shared { state: Mutex::default(), hub, cdn, tls, rate: AtomicU64::new(0) });
         let (stop, stopped) = oneshot::channel();
         let serving = Arc::clone(&shared);
         let serve = move || {
@@ -134,7 +166,12 @@ impl Hub {
         Self { shared, stop: Some(stop), thread: Some(thread.expect("a thread")) }
     }
 
-    /// The hub's URL, `http://127.0.0.1:<port>`.
+    /// The certificate of a hub that speaks TLS, in PEM: it is its own authority.
+    pub fn certificate(&self) -> Option<&str> {
+        self.shared.tls.as_ref().map(|tls| tls.certificate.as_str())
+    }
+
+    /// The hub's URL, `http://127.0.0.1:<port>`, or `https:` where it speaks TLS.
     pub fn endpoint(&self) -> String {
         self.shared.endpoint()
     }
@@ -179,7 +216,7 @@ impl Hub {
         self.shared.state().signatures.good_for = requests;
     }
 
-    /// Limits each connection to so many bytes of body per second. `None` is no limit, as at first.
+    /// Limits each TCP connection to so many bytes of body per second, over all its streams. `None` is no limit, as at first.
     pub fn limit_rate(&self, bytes_per_s: Option<u64>) {
         self.shared.rate.store(bytes_per_s.unwrap_or(0), Ordering::Relaxed);
     }
@@ -240,7 +277,12 @@ impl Hub {
         self.shared.state().ledger.peak()
     }
 
-    /// Forgets all requests. The peak begins at the connections that are open.
+    /// The connections that were accepted since the start or the last reset, in the order in which they came.
+    pub fn connections(&self) -> Vec<Accepted> {
+        self.shared.state().ledger.accepted()
+    }
+
+    /// Forgets all requests and connections. The peak begins at the connections that are open.
     pub fn reset_counts(&self) {
         self.shared.state().ledger.reset();
     }

@@ -1,0 +1,89 @@
+//! Journeys over TLS, with HTTP/2 on offer: what arrives, and over which connections.
+
+use std::collections::BTreeSet;
+
+use model_provisioner::{Error, ResolvedModel};
+use testkit::hub::{At, Fault, FaultKind, Origin, Protocol, Refusal, Seen};
+
+use crate::workbench::{Workbench, bytes, code};
+
+const ID: &str = "hf:org/repo/a.gguf";
+
+/// A file of so many chunks.
+fn bench(chunks: usize) -> (Workbench, Vec<u8>) {
+    let (bench, weights) = (Workbench::over_tls(), bytes(chunks << 20, 9));
+    bench.hub.repo("org/repo").lfs("a.gguf", weights.clone()).publish();
+    (bench, weights)
+}
+
+async fn ensure(bench: &Workbench) -> Result<ResolvedModel, Error> {
+    bench.provisioner().ensure_present_str(ID, None).await
+}
+
+async fn arrives(bench: &Workbench, weights: &[u8], told: &str) {
+    let model = ensure(bench).await.unwrap_or_else(|error| panic!("{told}: {error}"));
+    assert!(fs_err::read(model.local_path).unwrap() == weights, "{told}");
+    assert!(bench.partials().is_empty(), "{told}");
+}
+
+/// The connections over which some requests came.
+fn connections(bench: &Workbench, is_meant: impl Fn(&Seen) -> bool) -> BTreeSet<u64> {
+    bench.hub.requests().iter().filter(|seen| is_meant(seen)).map(|seen| seen.connection).collect()
+}
+
+#[tokio::test]
+async fn a_hub_that_limits_each_connection_does_not_limit_the_file() {
+    let (bench, weights) = bench(13);
+    bench.hub.limit_rate(Some(16 << 20));
+    arrives(&bench, &weights, "limited").await;
+    let ranges = |seen: &Seen| seen.origin == Origin::Cdn;
+    assert_eq!(bench.hub.count(|seen| ranges(seen) && seen.protocol == Protocol::Http2), 0);
+    let (requests, used) = (bench.hub.count(ranges), connections(&bench, ranges).len());
+    assert_eq!(requests, 13);
+    assert!((8..requests).contains(&used), "{used} connections, which are kept between ranges");
+}
+
+#[tokio::test]
+async fn many_small_files_share_few_connections() {
+    let bench = Workbench::over_tls();
+    let name = |n: usize| format!("{n:03}.json");
+    (0..200).fold(bench.hub.repo("org/repo"), |repo, n| repo.file(&name(n), n.to_string())).publish();
+    let model = bench.provisioner().ensure_present_str("hf:org/repo?include=*", None).await.unwrap();
+    for n in 0..200 {
+        assert_eq!(fs_err::read_to_string(model.local_path.join(name(n))).unwrap(), n.to_string());
+    }
+    assert!(bench.hub.requests().len() > 200);
+    assert_eq!(bench.hub.connections().len(), 1, "{:?}", bench.hub.connections());
+}
+
+#[tokio::test]
+async fn what_passes_is_survived() {
+    let on = || Fault::on("a.gguf").at(Origin::Cdn);
+    for fault in [
+        on().times(2).kind(FaultKind::Cut(At::BeforeHead)),
+        on().after(1).times(2).kind(FaultKind::Cut(At::Half)),
+        on().after(1).once().kind(FaultKind::Reset(At::Half)),
+        on().after(1).times(2).kind(FaultKind::Stall(At::Half, None)),
+        on().after(1).once().kind(FaultKind::ExpireSignatures),
+        on().once().kind(FaultKind::Flip(1000)),
+    ] {
+        let (bench, weights) = bench(4);
+        let told = format!("{fault:?}");
+        bench.hub.fault(fault);
+        arrives(&bench, &weights, &told).await;
+        assert!(bench.hub.count(|seen| seen.origin == Origin::Cdn) > 4, "{told}: it struck");
+    }
+}
+
+#[tokio::test]
+async fn what_was_cut_off_is_resumed() {
+    let (bench, weights) = bench(4);
+    let gone = FaultKind::Refuse(Refusal::status(404));
+    bench.hub.fault(Fault::on("a.gguf").at(Origin::Cdn).after(2).kind(gone));
+    assert_eq!(code(ensure(&bench).await), "not-found");
+    bench.hub.clear_faults();
+    bench.hub.reset_counts();
+    arrives(&bench, &weights, "resumed").await;
+    let sent = bench.hub.bytes_sent("a.gguf");
+    assert!(sent <= 3 << 20, "only what was missing: {sent}");
+}
