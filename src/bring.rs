@@ -86,9 +86,10 @@ impl ModelProvisioner {
             None => self.stage_anew(reference, moved, &expectation, previous, lock.clone()).await?,
         };
         match self.judge(staged, expectation).await {
-            Err(error) if error.is_outrun() => Err(error),
             Err(error) => {
-                self.note_refusal(&id, &error).await?;
+                if error.is_verdict() {
+                    self.note_refusal(&id, &error).await?;
+                }
                 Err(error)
             }
             Ok(verified) => {
@@ -142,21 +143,23 @@ impl ModelProvisioner {
     }
 
     /// A model that was fetched before, staged from where it lies: as it is recorded, or, where its stamps differ, with the
-    /// bytes that are recorded; or from the blobs of what its view has lost. `None` where it has to be fetched again.
+    /// bytes that are recorded; or from the blobs of what its view has lost, or of one that was condemned. `None` where it has
+    /// to be fetched again.
     async fn stage_again(&self, reference: &ModelRef, record: &CatalogRecord) -> Result<Option<StagedModel>> {
-        if record.verification.outcome == Outcome::Fail {
-            return Ok(None);
-        }
-        let manifest = recorded_manifest(reference, record)?;
-        let staged = self.stage(manifest, &Expectation::none(), true, Some(record.clone())).await;
-        let is_same = |staged: &StagedModel| {
-            let now = staged.files().iter().map(|file| &file.sha256);
-            now.eq(record.files.iter().map(|file| &file.sha256))
-        };
-        let lost = match staged {
-            Ok(staged) if is_same(&staged) => return Ok(Some(staged)),
-            Ok(_) => "its bytes are not those of its record".to_owned(),
-            Err(error) => error.to_string(),
+        let lost = if record.verification.outcome == Outcome::Fail {
+            record.verification.reason.clone()
+        } else {
+            let manifest = recorded_manifest(reference, record)?;
+            let staged = self.stage(manifest, &Expectation::none(), true, Some(record.clone())).await;
+            let is_same = |staged: &StagedModel| {
+                let now = staged.files().iter().map(|file| &file.sha256);
+                now.eq(record.files.iter().map(|file| &file.sha256))
+            };
+            match staged {
+                Ok(staged) if is_same(&staged) => return Ok(Some(staged)),
+                Ok(_) => "its bytes are not those of its record".to_owned(),
+                Err(error) => error.to_string(),
+            }
         };
         let linked = self.stage_blobs(reference, record).await?;
         let what = if linked.is_some() { "is linked again" } else { "has to be fetched again" };
@@ -164,17 +167,20 @@ impl ModelProvisioner {
         Ok(linked)
     }
 
-    /// Makes a recorded model whole again from its blobs, without its source; `None` where one of them is missing, and for what
-    /// is not to be used.
+    /// Makes a recorded model what it was, without its source: as its view has it, or else from its blobs. `None` where bytes of
+    /// it are missing, and for what is retired.
+    ///
+    /// # Errors
+    /// `busy` where another process is making it present; what a verifier says of it.
     pub(crate) async fn restore(&self, reference: &ModelRef) -> Result<Option<ResolvedModel>> {
         let id = reference.id();
-        let lock = Some(self.lock(&id).await?);
+        let lock = Some(self.lock_now(&id).await?);
         let Some(previous) = self.parts.catalog.get(&id).await? else { return Ok(None) };
         let record = &previous.record;
-        if record.lifecycle != Lifecycle::Active || record.verification.outcome == Outcome::Fail {
+        if record.lifecycle != Lifecycle::Active {
             return Ok(None);
         }
-        let Some(staged) = self.stage_blobs(reference, record).await? else { return Ok(None) };
+        let Some(staged) = self.stage_again(reference, record).await? else { return Ok(None) };
         let verified = self.judge(staged, Expectation::none().or(record.evidence())).await?;
         self.commit(verified, Some(previous), lock, Action::Ensure).await.map(Some)
     }
@@ -215,12 +221,13 @@ impl ModelProvisioner {
             let locations = staged.files().iter().map(|file| file.location.clone());
             let stored: Vec<_> =
                 locations.filter(|location| location.starts_with(parts.store.root())).collect();
-            let staged = with_git_ids(staged, &expectation)?;
-            staged.judge(&expectation, &parts.verifiers, parts.clock.now()).map_err(|error| {
+            let judged = with_git_ids(staged, &expectation)
+                .and_then(|staged| Ok(staged.judge(&expectation, &parts.verifiers, parts.clock.now())?));
+            judged.map_err(|error| {
                 // What was taken out of the store after it was found is no fault of the model.
-                match stored.into_iter().find(|location| !location.exists()) {
+                match stored.into_iter().find(|location| matches!(location.try_exists(), Ok(false))) {
                     Some(path) => artifact_store::Error::Vanished { path }.into(),
-                    None => error.into(),
+                    None => error,
                 }
             })
         })
@@ -237,7 +244,8 @@ impl ModelProvisioner {
             })?;
         let (parts, verified) = (Arc::clone(&self.parts), verified.clone());
         blocking(move || {
-            let placement = if parts.store.holds(placement.root()) {
+            let is_stored = parts.store.holds(placement.root());
+            let placement = if is_stored {
                 let files = verified.staged().files().iter();
                 let is_shared = |digest: &Digest| parts.store.is_shared(digest);
                 let are_shared: Vec<_> =
@@ -249,6 +257,10 @@ impl ModelProvisioner {
             let fresh = CatalogRecord::new(&verified, &placement, parts.clock.now());
             match survey(&fresh, &parts.store) {
                 Survey::Unchanged => Ok(fresh),
+                // Another process took it out of the store, or linked it, after it was looked at.
+                Survey::Changed(_) if is_stored => {
+                    Err(artifact_store::Error::Vanished { path: fresh.local_path }.into())
+                }
                 Survey::Changed(_) => Err(Error::ChangedWhileRead { path: fresh.local_path }),
             }
         })
@@ -271,13 +283,7 @@ impl ModelProvisioner {
         let mut fresh = if is_fetched {
             self.place(verified, lock.clone()).await?
         } else {
-            let fresh = match self.record_of(&verified).await {
-                // It was taken out of the store after it was looked at, and before the gate was ours.
-                Err(Error::ChangedWhileRead { path }) if is_stored => {
-                    return Err(artifact_store::Error::Vanished { path }.into());
-                }
-                fresh => fresh?,
-            };
+            let fresh = self.record_of(&verified).await?;
             if is_stored { self.seal_again(fresh).await? } else { fresh }
         };
         if let Some(Versioned { record, .. }) = &previous {
@@ -375,6 +381,9 @@ fn with_git_ids(staged: StagedModel, expectation: &Expectation) -> Result<Staged
     let mut files = staged.files().to_vec();
     for file in files.iter_mut().filter(|file| lacks(file)) {
         file.git_sha1 = artifact_store::git_id(&file.location, file.sha256.as_ref())?;
+        if file.git_sha1.is_none() {
+            return Err(Error::ChangedWhileRead { path: file.location.clone() });
+        }
     }
     Ok(StagedModel::new(staged.manifest().clone(), files)?)
 }

@@ -173,6 +173,11 @@ impl Error {
         }
     }
 
+    /// Whether a verifier said no, so that this is a verdict on the bytes.
+    pub(crate) fn is_verdict(&self) -> bool {
+        matches!(self, Self::Core(provisioner_core::Error::Rejected { .. }))
+    }
+
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_retriable(&self) -> bool {
         self.code().is_retriable()

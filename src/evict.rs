@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How long to wait for others who put models into the store, unless somebody says otherwise.
-const GATE_WAIT: Duration = Duration::from_secs(60);
+pub(crate) const GATE_WAIT: Duration = Duration::from_secs(60);
 
 /// What is taken away, behind the closed gate. Work that was begun holds it to its end, when its caller is dropped too.
 type Behind = Arc<Mutex<Removals>>;

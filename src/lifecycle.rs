@@ -6,13 +6,14 @@ use artifact_store::LeftoverEntry;
 use futures_util::{FutureExt, StreamExt, stream};
 use provisioner_core::{
     CatalogErrorKind, CatalogRecord, DamagedRecord, Entry, ErrorCode, Expectation, Lifecycle, Locator,
-    Manifest, ManifestFile, ModelRef, Outcome, ProgressEvent, RecordedFile, Timestamp, Verification,
-    Versioned, shell_word,
+    Manifest, ManifestFile, ModelRef, Outcome, ProgressEvent, RecordedFile, Rejection, Timestamp,
+    Verification, Versioned, shell_word,
 };
 
 use crate::{
     Error, ModelProvisioner, Result,
     bring::is_unwritable,
+    evict::GATE_WAIT,
     presence::{Survey, survey},
     provenance::Action,
     provisioner::{MAX_CONFLICTS, blocking},
@@ -127,23 +128,46 @@ impl ModelProvisioner {
         let id = reference.id();
         for _ in 0..MAX_CONFLICTS {
             let previous = self.record(&id).await?;
-            let (record, code) = self.verify_against(&reference, &previous.record).await?;
-            match self.put(record.clone(), Some(&previous), Action::Verify).await {
+            let (record, rejection) = self.verify_against(&reference, &previous.record).await?;
+            let kept = match &rejection {
+                None => self.keep_verdict(record.clone(), &previous).await,
+                Some(_) => self.condemn(record.clone(), &previous).await,
+            };
+            let is_moved = match kept {
                 // What was judged against is no longer what is recorded.
-                Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => {}
-                put => {
-                    let record = match put {
-                        // What was found is told, though it cannot be kept.
-                        Err(error) if is_unwritable(&error) => record,
-                        put => put?,
-                    };
-                    let hint = code.map(|_| self.what_helps(&record));
-                    let Verification { outcome, reason, .. } = record.verification;
-                    return Ok(VerifyReport { id, outcome, reason, code, hint });
-                }
-            }
+                Err(error) if error.is_outrun() => continue,
+                kept => kept?,
+            };
+            let code = rejection.as_ref().map(Rejection::code);
+            let hint = code.map(|_| self.what_helps(&record, is_moved));
+            let Verification { outcome, reason, .. } = record.verification;
+            return Ok(VerifyReport { id, outcome, reason, code, hint });
         }
         Err(Error::Contended { id })
+    }
+
+    /// Records what was found. It is told, though it cannot be kept. Returns that no file has moved.
+    async fn keep_verdict(&self, record: CatalogRecord, previous: &Versioned) -> Result<bool> {
+        match self.put(record, Some(previous), Action::Verify).await {
+            Err(error) if !is_unwritable(&error) => Err(error),
+            _ => Ok(false),
+        }
+    }
+
+    /// Records that a model failed, and takes its view out of use unless a live process uses it. Returns whether it did.
+    async fn condemn(&self, record: CatalogRecord, previous: &Versioned) -> Result<bool> {
+        let parts = Arc::clone(&self.parts);
+        let is_stored = parts.store.holds(record.root());
+        // Behind the gate nobody puts the view right or takes it away. Without it, the record alone keeps it from being used.
+        let gate = if is_stored {
+            blocking(move || Ok(parts.store.close_gate(GATE_WAIT).ok())).await?
+        } else {
+            None
+        };
+        self.keep_verdict(record.clone(), previous).await?;
+        let Some(gate) = gate else { return Ok(false) };
+        let parts = Arc::clone(&self.parts);
+        blocking(move || Ok(parts.store.condemn(&gate, &record)?)).await
     }
 
     /// Verifies several models, as [`verify`](Self::verify) does, as many at once as there are cores. The answers are in the
@@ -169,10 +193,14 @@ impl ModelProvisioner {
     }
 
     /// What to do about wrong bytes.
-    fn what_helps(&self, record: &CatalogRecord) -> String {
+    fn what_helps(&self, record: &CatalogRecord, is_moved: bool) -> String {
         let id = shell_word(&record.id);
-        if self.parts.store.holds(record.root()) {
+        if is_moved {
             format!("`model-provisioner ensure {id}` fetches it again; what was wrong is in the quarantine")
+        } else if self.parts.store.holds(record.root()) {
+            format!(
+                "`model-provisioner ensure {id}` puts it right; its files are where they were, as they may be in use"
+            )
         } else {
             format!(
                 "its files are yours, and were left alone: bring the right ones back, or `model-provisioner remove {id}`"
@@ -180,17 +208,17 @@ impl ModelProvisioner {
         }
     }
 
-    /// What a record becomes when all bytes are read, and the code of a failure.
+    /// What a record becomes when all bytes are read, and why they failed.
     async fn verify_against(
         &self,
         reference: &ModelRef,
         previous: &CatalogRecord,
-    ) -> Result<(CatalogRecord, Option<ErrorCode>)> {
+    ) -> Result<(CatalogRecord, Option<Rejection>)> {
         // What was fetched is verified where it lies; no source is asked.
         let manifest = match reference {
             ModelRef::Local(_) => {
                 let resolved = self.resolve(reference, None).await;
-                resolved.map_err(|error| error.where_absent(self.what_helps(previous)))?
+                resolved.map_err(|error| error.where_absent(self.what_helps(previous, false)))?
             }
             fetched => recorded_manifest(fetched, previous)?,
         };
@@ -207,9 +235,7 @@ impl ModelProvisioner {
             Err(Error::Core(provisioner_core::Error::Rejected { rejection, .. })) => {
                 let mut record = previous.clone();
                 record.fail(rejection.to_string(), self.parts.clock.now());
-                let (parts, root) = (Arc::clone(&self.parts), record.root().to_owned());
-                blocking(move || Ok(parts.store.condemn(&root)?)).await?;
-                Ok((record, Some(rejection.code())))
+                Ok((record, Some(rejection)))
             }
             Err(error) => Err(error),
         }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use artifact_store::{Blob, LeftPartials, Waiting};
+use artifact_store::{Blob, LeftPartials, TurnWait, Waiting};
 use fs_err::File;
 use futures_util::{
     FutureExt, StreamExt, TryStreamExt,
@@ -54,6 +54,16 @@ const WORTH_A_WORD: Duration = Duration::from_secs(1);
 impl ModelProvisioner {
     /// Waits for the turn to bring a model, and shows for whom.
     pub(crate) async fn lock(&self, id: &str) -> Result<Arc<Held>> {
+        self.lock_within(id, self.parts.turn_wait).await
+    }
+
+    /// Takes the turn to bring a model, where no other process has it.
+    pub(crate) async fn lock_now(&self, id: &str) -> Result<Arc<Held>> {
+        let wait = TurnWait { limit: Some(Duration::ZERO), ..self.parts.turn_wait };
+        self.lock_within(id, wait).await
+    }
+
+    async fn lock_within(&self, id: &str, wait: TurnWait) -> Result<Arc<Held>> {
         let (parts, id) = (Arc::clone(&self.parts), id.to_owned());
         let given_up = GivenUp::default();
         let is_given_up = given_up.watch();
@@ -67,7 +77,7 @@ impl ModelProvisioner {
                 }
                 !is_given_up()
             };
-            let turn = parts.store.turn(&id, parts.turn_wait, &mut watch)?;
+            let turn = parts.store.turn(&id, wait, &mut watch)?;
             Ok(Arc::new(Held::new(turn)))
         })
         .await

@@ -10,6 +10,7 @@ mod journeys;
 mod repair;
 mod small;
 mod tls;
+mod verdicts;
 mod workbench;
 mod xet;
 mod xet_server;

@@ -189,9 +189,9 @@ impl<'a> Census<'a> {
         let lone = if !records.is_empty() {
             None
         } else if is_going {
-            read_mark(root)
+            read_mark(root)?
         } else {
-            read_seal(root)
+            read_seal(root)?
         };
         let known: Vec<&CatalogRecord> = records.iter().copied().chain(&lone).collect();
         let mut unit = Unit::of(root, self.store.name_of_view(root));

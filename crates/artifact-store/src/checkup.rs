@@ -38,6 +38,8 @@ pub struct Ailment {
 pub enum AilmentKind {
     /// A view has no seal that can be read, and a record that fits it.
     SealLost(Box<CatalogRecord>),
+    /// The seal of a view cannot be read, so nothing is known of the view.
+    Unreadable(String),
     /// A view has neither a seal that can be read nor a record.
     NobodysView,
     /// A whole view has no record; this is the one of its seal.
@@ -76,7 +78,14 @@ impl Store {
     }
 
     fn of_view(&self, root: &Path, record: Option<&CatalogRecord>) -> Result<Vec<Ailment>> {
-        let kind = match (read_seal(root), record) {
+        let sealed = match read_seal(root) {
+            Err(error) => {
+                let kind = AilmentKind::Unreadable(error.to_string());
+                return Ok(vec![Ailment { kind, path: root.to_owned() }]);
+            }
+            sealed => sealed?,
+        };
+        let kind = match (sealed, record) {
             (Some(_), Some(record)) => return self.of_files(record),
             (Some(sealed), None) => AilmentKind::Unrecorded(Box::new(sealed)),
             (None, Some(record)) => AilmentKind::SealLost(Box::new(record.clone())),
@@ -130,7 +139,7 @@ impl Store {
                 fs_err::set_permissions(path, PermissionsExt::from_mode(BLOB_MODE))?;
                 format!("its mode is {BLOB_MODE:04o} now")
             }
-            AilmentKind::Unrecorded(_) => return Ok(None),
+            AilmentKind::Unrecorded(_) | AilmentKind::Unreadable(_) => return Ok(None),
         };
         Ok(Some(how))
     }
@@ -142,6 +151,7 @@ impl Ailment {
         let path = self.path.display();
         match &self.kind {
             AilmentKind::SealLost(record) => format!("`{}` has lost its seal in `{path}`", record.id),
+            AilmentKind::Unreadable(reason) => format!("the seal of `{path}` cannot be read: {reason}"),
             AilmentKind::NobodysView => {
                 format!("`{path}` has neither a seal nor a record, and is no whole model")
             }

@@ -32,12 +32,14 @@ impl Store {
     /// [`Error::Io`](crate::Error::Io).
     pub fn known(&self, view: &RelativePath) -> Result<Known<'_>> {
         let root = self.view(view);
+        // Both are hints, and one that cannot be read is none.
         let mut records: Vec<_> =
-            self.unfinished(&root)?.iter().filter_map(|aside| read_draft(aside)).collect();
+            self.unfinished(&root)?.iter().filter_map(|aside| read_draft(aside).ok()?).collect();
         // A view is called by its selection, in the folder of its revision, in the folder of its source.
         if let (Some(selection), Some(source)) = (root.file_name(), root.ancestors().nth(2)) {
             let revisions = entries(source)?;
-            records.extend(revisions.iter().filter_map(|revision| read_seal(&revision.join(selection))));
+            records
+                .extend(revisions.iter().filter_map(|revision| read_seal(&revision.join(selection)).ok()?));
         }
         let mut files: HashMap<_, BTreeSet<_>> = HashMap::new();
         for file in records.into_iter().flat_map(|record| record.files) {

@@ -119,7 +119,7 @@ impl Removals {
     /// [`Error::Io`].
     pub fn finish(&mut self, removal: Removal) -> Result<u64> {
         let Removal { unit, exclusion } = removal;
-        let files = read_mark(&unit.root).into_iter().flat_map(|record| record.files);
+        let files = read_mark(&unit.root)?.into_iter().flat_map(|record| record.files);
         let digests: Vec<Digest> = files.filter_map(|file| file.sha256).collect();
         self.store.take_down(&unit.root)?;
         // Whoever takes a lease now finds nothing.

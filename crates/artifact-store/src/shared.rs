@@ -15,7 +15,7 @@ use std::{collections::HashSet, io, os::unix::fs::MetadataExt, path::Path, threa
 
 use provisioner_core::{Digest, RelativePath, Stamp};
 
-use crate::{Blob, Error, Result, Store, blob, reading, space::allocated_bytes};
+use crate::{Blob, Error, Result, Store, reading, space::allocated_bytes};
 
 /// Two of the slowest kernel's ticks: what is written in one tick can have one time.
 const TICKS: Duration = Duration::from_millis(20);
@@ -119,19 +119,4 @@ impl Store {
         }
         Ok(freed)
     }
-}
-
-/// The stamp to record of a file that had another one, if it is shared, and only linking or the like changed it: its bytes
-/// are read again.
-pub(crate) fn stamp_again(path: &Path, recorded: &Stamp, sha256: Option<&Digest>) -> Result<Option<Stamp>> {
-    let Some(file) = reading::open(path)? else { return Ok(None) };
-    let now = Stamp::of(&file.metadata()?);
-    if recorded.difference(&now).is_none() {
-        return Ok(Some(if recorded.ctime_ns.is_some() { now } else { now.without_ctime() }));
-    }
-    if recorded.ctime_ns.is_none() || recorded.without_ctime() != now.without_ctime() {
-        return Ok(None);
-    }
-    let found = blob::hash(path)?.filter(|found| found.before == found.after);
-    Ok(found.filter(|found| Some(&found.sha256) == sha256).map(|found| found.after))
 }

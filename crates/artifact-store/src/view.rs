@@ -9,13 +9,14 @@ use std::{
 };
 
 use provisioner_core::{
-    CatalogRecord, ModelRef, Placement, RecordedFile, RelativePath, StagedFile, Stamp, Timestamp,
-    VerifiedModel,
+    CatalogRecord, ModelRef, Placement, RelativePath, StagedFile, Stamp, Timestamp, VerifiedModel,
 };
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use serde::{Deserialize, Serialize};
 
-use crate::{Blob, Error, Result, Store, gate::GATE_PATIENCE, shared::stamp_again, slot::is_linked};
+use crate::{Blob, Error, Gate, Result, Store, gate::GATE_PATIENCE, slot::is_linked};
+
+mod mend;
 
 pub(crate) const SEAL: &str = ".model.json";
 pub(crate) const SEAL_SCHEMA: u64 = 1;
@@ -45,10 +46,10 @@ pub(crate) struct Seal {
 
 impl Store {
     /// Makes a verified model's files blobs and a sealed view, and returns its record. The staged files are moved; those
-    /// that the store has already are left alone. A view that is there already is used as it is.
+    /// that the store has already are left alone. A view that is there already stays, and is mended where it lies.
     ///
     /// # Errors
-    /// What the disk says. Then no half of a view is visible, and what was staged can be committed again or is a blob.
+    /// What the disk says; [`Error::Leased`] where a live process uses a view of other files at that place. Then no half of a view is visible, and what was staged can be committed again or is a blob.
     pub fn commit(&self, model: &VerifiedModel, now: Timestamp) -> Result<CatalogRecord> {
         let _gate = self.share_gate(GATE_PATIENCE)?;
         let staged = model.staged();
@@ -61,9 +62,9 @@ impl Store {
         let blobs = self.put_in(staged.files())?;
         let folders: BTreeSet<_> = blobs.iter().filter_map(|(_, blob)| blob.path.parent()).collect();
         folders.into_iter().try_for_each(durable_fs::sync_folder)?;
-        let record = match self.sealed_with(&root, model)? {
-            Some(stamps) => of_this_id(stamps),
-            None => self.place(&root, &scaffold.view(), &blobs, model, of_this_id)?,
+        let record = match self.mend_view(&root, &scaffold.view(), &blobs, &of_this_id)? {
+            Some(record) => record,
+            None => self.place(&root, &scaffold.view(), &blobs, &of_this_id)?,
         };
         scaffold.discard()?;
         Ok(record)
@@ -113,8 +114,7 @@ impl Store {
         root: &Path,
         aside: &Path,
         blobs: &[(&RelativePath, Blob)],
-        model: &VerifiedModel,
-        record_of: impl Fn(Vec<Stamp>) -> CatalogRecord,
+        record_of: &dyn Fn(Vec<Stamp>) -> CatalogRecord,
     ) -> Result<CatalogRecord> {
         build(aside, blobs)?;
         let record = record_of(self.stamps(aside, blobs)?);
@@ -124,43 +124,19 @@ impl Store {
         durable_fs::create_folders(parent)?;
         match fs_err::rename(aside, root) {
             Ok(()) => {}
-            // Somebody else was faster; or what is there is not whole.
+            // Another process was faster.
             Err(_) if root.exists() => {
-                if let Some(theirs) = self.sealed_with(root, model)? {
-                    return Ok(record_of(theirs));
+                fs_err::remove_dir_all(aside)?;
+                if let Some(theirs) = self.mend_view(root, aside, blobs, record_of)? {
+                    return Ok(theirs);
                 }
-                fs_err::rename(aside, root)?;
+                return self.place(root, aside, blobs, record_of);
             }
             Err(error) => return Err(error.into()),
         }
         durable_fs::sync_folder(parent)?;
         self.prepare_lease(root);
         Ok(record)
-    }
-
-    /// The stamps of the view at a place, if that view is sealed, has the files of the model, and all of them unchanged.
-    fn sealed_with(&self, root: &Path, model: &VerifiedModel) -> Result<Option<Vec<Stamp>>> {
-        let Some(record) = read_seal(root) else {
-            if root.join(REMOVED).exists() {
-                // Others wanted it gone, and did not come to the end of it.
-                self.take_down(root)?;
-            } else if root.exists() {
-                self.quarantine(root)?;
-            }
-            return Ok(None);
-        };
-        let wanted = model.staged().files().iter().map(|file| (&file.path, file.sha256.as_ref()));
-        let same = record.files.iter().map(|file| (&file.path, file.sha256.as_ref())).eq(wanted);
-        if same {
-            let again =
-                |file: &RecordedFile| stamp_again(&root.join(&file.path), &file.stamp, file.sha256.as_ref());
-            let stamps: Option<Vec<_>> = record.files.iter().map(again).collect::<Result<_>>()?;
-            if stamps.is_some() {
-                return Ok(stamps);
-            }
-        }
-        self.quarantine(root)?;
-        Ok(None)
     }
 
     /// Every sealed view.
@@ -171,7 +147,7 @@ impl Store {
         let mut found = Vec::new();
         let mut folders = vec![self.models()];
         while let Some(folder) = folders.pop() {
-            if let Some(record) = read_seal(&folder) {
+            if let Some(record) = read_seal(&folder)? {
                 found.push(SealedView { root: folder, record });
                 continue;
             }
@@ -201,16 +177,17 @@ impl Store {
         path.starts_with(self.models())
     }
 
-    /// Takes a view whose bytes were found to be wrong out of use, and believes none of its blobs before they were read
-    /// again.
+    /// Takes the view of a record whose bytes were found to be wrong out of use, behind the closed gate, and believes none of
+    /// its blobs before they were read again. Returns whether it did: what a live process uses stays where it is.
     ///
     /// # Errors
     /// What the disk says.
-    pub fn condemn(&self, root: &Path) -> Result<()> {
+    pub fn condemn(&self, _gate: &Gate, record: &CatalogRecord) -> Result<bool> {
+        let root = record.root();
         if !self.holds(root) {
-            return Ok(());
+            return Ok(false);
         }
-        for file in read_seal(root).into_iter().flat_map(|record| record.files) {
+        for file in &record.files {
             if let Some(sha256) = &file.sha256 {
                 let is_shared = self.is_shared(sha256);
                 self.distrust(sha256);
@@ -220,8 +197,16 @@ impl Store {
                 }
             }
         }
-        self.quarantine(root)?;
-        Ok(())
+        match self.exclude(root, &record.id) {
+            Err(Error::Leased { .. }) => return Ok(false),
+            excluded => {
+                let _alone = excluded?;
+                if root.exists() {
+                    self.quarantine(root)?;
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Whether the view at a place is whole, as far as its seal says: not one whose removal was begun.
@@ -312,13 +297,16 @@ fn open_to_readers(folder: &Path) -> Result<()> {
 
 /// What the seal of a view says. It is believed where that very model has its view: a file that only looks like a seal says
 /// nothing.
-pub(crate) fn read_seal(root: &Path) -> Option<CatalogRecord> {
-    at_home(read(&root.join(SEAL))?, root)
+///
+/// # Errors
+/// What keeps it from being read: that is not the want of a seal.
+pub(crate) fn read_seal(root: &Path) -> Result<Option<CatalogRecord>> {
+    Ok(read(&root.join(SEAL))?.and_then(|record| at_home(record, root)))
 }
 
 /// The id that a seal names, wherever its folder lies now: in the quarantine, or in a partial.
 pub(crate) fn sealed_id(root: &Path) -> Option<String> {
-    read(&root.join(SEAL)).map(|record| record.id)
+    read(&root.join(SEAL)).ok()?.map(|record| record.id)
 }
 
 /// A record of this view, whose files are here: the store may have been moved, or copied from elsewhere.
@@ -341,19 +329,23 @@ fn in_view(record: &CatalogRecord, root: &Path) -> PathBuf {
 }
 
 /// What a view was whose removal was begun.
-pub(crate) fn read_mark(root: &Path) -> Option<CatalogRecord> {
-    at_home(read(&root.join(REMOVED))?, root)
+pub(crate) fn read_mark(root: &Path) -> Result<Option<CatalogRecord>> {
+    Ok(read(&root.join(REMOVED))?.and_then(|record| at_home(record, root)))
 }
 
 /// What a view is to be that is not whole, and not in its place.
-pub(crate) fn read_draft(aside: &Path) -> Option<CatalogRecord> {
+pub(crate) fn read_draft(aside: &Path) -> Result<Option<CatalogRecord>> {
     read(&aside.join(SEAL))
 }
 
-fn read(seal: &Path) -> Option<CatalogRecord> {
-    let bytes = durable_fs::read(seal, MAX_SEAL_BYTES).ok()??;
-    let seal: Seal = serde_json::from_slice(&bytes).ok()?;
-    (seal.schema_version <= SEAL_SCHEMA).then_some(seal.record)
+fn read(seal: &Path) -> Result<Option<CatalogRecord>> {
+    let bytes = match durable_fs::read(seal, MAX_SEAL_BYTES) {
+        // What we did not write is not a seal.
+        Err(durable_fs::Error::NotOurs { .. }) => None,
+        read => read?,
+    };
+    let seal = bytes.and_then(|bytes| serde_json::from_slice::<Seal>(&bytes).ok());
+    Ok(seal.filter(|seal| seal.schema_version <= SEAL_SCHEMA).map(|seal| seal.record))
 }
 
 /// The folders in a folder, but for hidden ones.

@@ -102,7 +102,8 @@ impl LocalFiles {
         };
         for name in &names {
             let location = folder.join(name);
-            if names.len() > 1 && !location.exists() {
+            // What cannot be looked for is not missing: opening it says why.
+            if names.len() > 1 && matches!(location.try_exists(), Ok(false)) {
                 let reason = format!("missing shard, of {}", names.len());
                 return Err(Error::Incomplete { file: Some(name.clone()), reason });
             }

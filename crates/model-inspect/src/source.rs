@@ -1,9 +1,8 @@
 //! Where bytes come from.
 
-use std::{
-    io::{self, Read, Seek, SeekFrom},
-    os::unix::fs::FileExt,
-};
+use std::io::{self, Read, Seek, SeekFrom};
+
+use fs_err::os::unix::fs::FileExt;
 
 /// The bytes of one file, wherever it is: on a disk, in memory, or behind ranged requests.
 ///
@@ -79,7 +78,7 @@ impl ByteSource for OpenFile {
     }
 
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.file().read_at(buffer, offset)
+        self.file.read_at(buffer, offset)
     }
 }
 

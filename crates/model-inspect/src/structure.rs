@@ -1,5 +1,7 @@
 //! The verdict on a model's structure.
 
+use std::io;
+
 use provisioner_core::{Basis, Expectation, Finding, Format, Rejection, StagedModel, Verdict, Verifier};
 
 use crate::{Error, Inspection, LocalFiles, inspect_model};
@@ -22,14 +24,16 @@ impl Verifier for StructureVerifier {
         "structure"
     }
 
-    fn verify(&self, model: &StagedModel, expectation: &Expectation) -> Verdict {
-        self.examine(model, expectation).verdict
+    fn verify(&self, model: &StagedModel, expectation: &Expectation) -> io::Result<Verdict> {
+        Ok(self.examine(model, expectation)?.verdict)
     }
 
-    fn examine(&self, model: &StagedModel, expectation: &Expectation) -> Finding {
+    fn examine(&self, model: &StagedModel, expectation: &Expectation) -> io::Result<Finding> {
         match inspect_model(&LocalFiles::staged(model)) {
-            Ok(found) => Finding { verdict: verdict(&found, expectation), facts: Some(found.info.facts) },
-            Err(error) => Verdict::Fail(self.rejection(&error)).into(),
+            Ok(found) => Ok(Finding { verdict: verdict(&found, expectation), facts: Some(found.info.facts) }),
+            // It names the file already.
+            Err(Error::Io { source, .. }) => Err(source),
+            Err(error) => Ok(Verdict::Fail(self.rejection(&error)).into()),
         }
     }
 }
@@ -78,4 +82,49 @@ fn one_line(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use provisioner_core::{
+        Entry, Locator, Manifest, ManifestFile, ModelRef, RelativePath, StagedFile, Stamp, Timestamp,
+    };
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_no_verdict() {
+        // It can be opened, and reading it fails.
+        let folder = std::env::temp_dir();
+        let check = |name: &str, files: &[(&str, &std::path::Path)]| {
+            let path = |name: &str| RelativePath::new(name).unwrap();
+            let listed = files.iter().map(|(name, location)| ManifestFile {
+                path: path(name),
+                size: 1,
+                digest: None,
+                locator: Locator::InPlace((*location).to_owned()),
+            });
+            let reference: ModelRef = "local:/m".parse().unwrap();
+            let manifest = Manifest::new(reference, listed.collect(), Entry::Folder).unwrap();
+            let staged = files.iter().map(|(name, location)| StagedFile {
+                path: path(name),
+                location: (*location).to_owned(),
+                stamp: Stamp { size: 1, ..Stamp::of(&fs_err::metadata("/").unwrap()) },
+                settled: true,
+                format: Format::of(name, b""),
+                sha256: None,
+                git_sha1: None,
+            });
+            let model = StagedModel::new(manifest, staged.collect()).unwrap();
+            let verifiers: [Arc<dyn Verifier>; 1] = [Arc::new(StructureVerifier)];
+            let error = model.judge(&Expectation::none(), &verifiers, Timestamp::UNIX_EPOCH).unwrap_err();
+            assert!(matches!(error, provisioner_core::Error::Unread { .. }), "{name}: {error:?}");
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(source.contains(&folder.display().to_string()), "it names the file: {source}");
+        };
+        check("GGUF", &[("a.gguf", &folder)]);
+        check("safetensors", &[("a.safetensors", &folder)]);
+    }
 }

@@ -1,5 +1,7 @@
 //! What can be wrong with names, digests and what policy says of them.
 
+use std::{io, sync::Arc};
+
 use crate::{ErrorCode, Rejection, shell_word};
 
 /// A result with this crate's error.
@@ -95,6 +97,16 @@ pub enum Error {
         /// Why.
         rejection: Rejection,
     },
+    /// A verifier cannot read the model, and so says nothing of it.
+    #[error("`{id}` cannot be read for its {verifier} to be verified")]
+    Unread {
+        /// The model.
+        id: String,
+        /// The verifier's name.
+        verifier: &'static str,
+        /// What the operating system said.
+        source: Arc<io::Error>,
+    },
 }
 
 impl Error {
@@ -112,6 +124,7 @@ impl Error {
             Self::Offline { .. } | Self::OfflineRefresh { .. } => ErrorCode::Offline,
             Self::RefusedFormat { .. } => ErrorCode::RefusedFormat,
             Self::Rejected { rejection, .. } => rejection.code(),
+            Self::Unread { source, .. } => ErrorCode::of_io(source),
         }
     }
 

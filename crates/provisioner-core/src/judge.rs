@@ -1,10 +1,10 @@
 //! The verdict: the digest verifier compares, further verifiers look closer, and strictness has the last word.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use crate::{
-    Basis, Digest, DigestAlgorithm, ErrorCode, Expectation, MOST_TOLD, ModelFacts, Outcome, RelativePath,
-    StagedModel, Timestamp, Verification,
+    Basis, Digest, DigestAlgorithm, Error, ErrorCode, Expectation, MOST_TOLD, ModelFacts, Outcome,
+    RelativePath, StagedModel, Timestamp, Verification,
 };
 
 mod listing;
@@ -14,6 +14,8 @@ mod listing;
 /// # Contract
 /// - It is called on a thread that may block, and may read the staged files; it changes nothing.
 /// - It must not panic on any bytes.
+/// - A file that it cannot read is no verdict: it returns the error, and never [`Verdict::Fail`]. The judgement ends with
+///   that error then; the model keeps its place and its record.
 /// - It is called once for each judgement, after the digest verifier has passed or warned. The first failure
 ///   ends the judgement.
 /// - A `basis` in a pass is a claim that the bytes themselves are covered (a signature over their digests, say);
@@ -22,12 +24,18 @@ pub trait Verifier: fmt::Debug + Send + Sync + 'static {
     /// Its name, for reasons and logs.
     fn name(&self) -> &'static str;
 
-    /// What it finds.
-    fn verify(&self, model: &StagedModel, expectation: &Expectation) -> Verdict;
+    /// Returns what it finds.
+    ///
+    /// # Errors
+    /// What keeps it from reading the model.
+    fn verify(&self, model: &StagedModel, expectation: &Expectation) -> io::Result<Verdict>;
 
-    /// What it finds, and what it learns of the model on the way. One that learns nothing need not say so.
-    fn examine(&self, model: &StagedModel, expectation: &Expectation) -> Finding {
-        self.verify(model, expectation).into()
+    /// Returns what it finds, and what it learns of the model on the way. One that learns nothing need not say so.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    fn examine(&self, model: &StagedModel, expectation: &Expectation) -> io::Result<Finding> {
+        Ok(self.verify(model, expectation)?.into())
     }
 }
 
@@ -221,8 +229,8 @@ impl Verifier for DigestVerifier {
         "digest"
     }
 
-    fn verify(&self, model: &StagedModel, expectation: &Expectation) -> Verdict {
-        compare(model, expectation).unwrap_or_else(Verdict::Fail)
+    fn verify(&self, model: &StagedModel, expectation: &Expectation) -> io::Result<Verdict> {
+        Ok(compare(model, expectation).unwrap_or_else(Verdict::Fail))
     }
 }
 
@@ -305,11 +313,14 @@ pub(crate) fn judge(
     expectation: &Expectation,
     verifiers: &[Arc<dyn Verifier>],
     now: Timestamp,
-) -> Result<(Verification, Option<ModelFacts>), Rejection> {
+) -> Result<(Verification, Option<ModelFacts>), Error> {
+    let id = || model.manifest().reference().id();
+    let rejected = |rejection| Error::Rejected { id: id(), rejection };
     let (mut outcome, mut basis, mut reasons, mut known) = (Outcome::Pass, None, Vec::new(), None);
     let digest_first: [&dyn Verifier; 1] = [&DigestVerifier];
     for verifier in digest_first.into_iter().chain(verifiers.iter().map(AsRef::as_ref)) {
-        let Finding { verdict, facts } = verifier.examine(model, expectation);
+        let unread = |source| Error::Unread { id: id(), verifier: verifier.name(), source: Arc::new(source) };
+        let Finding { verdict, facts } = verifier.examine(model, expectation).map_err(unread)?;
         known = known.or(facts);
         match verdict {
             Verdict::Pass { basis: found, reason } => {
@@ -320,20 +331,20 @@ pub(crate) fn judge(
                 outcome = Outcome::Warn;
                 reasons.push(reason);
             }
-            Verdict::Fail(rejection) => return Err(rejection),
+            Verdict::Fail(rejection) => return Err(rejected(rejection)),
         }
     }
     let verified_at = model.digest().map(|_| now);
     let verification = Verification { outcome, basis, reason: reasons.join("; "), verified_at };
     if expectation.is_strict() && !verification.is_strict_pass() {
-        return Err(match model.digest() {
+        return Err(rejected(match model.digest() {
             // The digest is not what is missing.
             Some(_) if basis.is_some_and(Basis::is_strict) => {
                 Rejection::Unsound { verifier: "strict", reason: verification.reason }
             }
             Some(actual) => Rejection::Unproven { actual },
             None => Rejection::NotHashed,
-        });
+        }));
     }
     Ok((verification, known))
 }

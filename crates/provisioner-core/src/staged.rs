@@ -91,17 +91,15 @@ impl StagedModel {
     /// Judges the model: the digest verifier first, then the others in their order.
     ///
     /// # Errors
-    /// [`Error::Rejected`] with the reason of the first that fails.
+    /// [`Error::Rejected`] with the reason of the first that fails; [`Error::Unread`] where one cannot read the model.
     pub fn judge(
         self,
         expectation: &Expectation,
         verifiers: &[std::sync::Arc<dyn Verifier>],
         now: Timestamp,
     ) -> Result<VerifiedModel> {
-        match judge::judge(&self, expectation, verifiers, now) {
-            Ok((verification, facts)) => Ok(VerifiedModel { staged: self, verification, facts }),
-            Err(rejection) => Err(Error::Rejected { id: self.manifest.reference().id(), rejection }),
-        }
+        let (verification, facts) = judge::judge(&self, expectation, verifiers, now)?;
+        Ok(VerifiedModel { staged: self, verification, facts })
     }
 }
 

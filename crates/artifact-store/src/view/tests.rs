@@ -104,6 +104,61 @@ fn a_view_without_a_seal_is_no_view() {
 }
 
 #[test]
+fn a_view_in_use_is_mended_where_it_lies() {
+    let bench = Bench::new();
+    let files = [("a", "one"), ("sub/b", "two")];
+    let record = bench.commit(&bench.model("hf:org/repo", "abc", &files));
+    let root = &record.local_path;
+    let lease = bench.store.lease(root, "hf:org/repo", std::time::Duration::ZERO).unwrap();
+    let before = [root.clone(), root.join("a"), root.join("sub")].map(|path| inode(&path));
+    let harms: [&dyn Fn(); 5] = [
+        &|| {
+            let file = fs_err::File::open(root.join("a")).unwrap();
+            file.file().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        },
+        &|| fs_err::remove_file(root.join(SEAL)).unwrap(),
+        &|| fs_err::rename(root.join(SEAL), root.join(REMOVED)).unwrap(),
+        &|| fs_err::remove_file(root.join("sub/b")).unwrap(),
+        &|| {
+            fs_err::remove_file(root.join("sub/b")).unwrap();
+            fs_err::write(root.join("sub/b"), "owt").unwrap();
+        },
+    ];
+    for (number, harm) in harms.into_iter().enumerate() {
+        harm();
+        let again = bench.commit(&bench.model("hf:org/repo", "abc", &files));
+        assert_eq!(
+            [root.clone(), root.join("a"), root.join("sub")].map(|path| inode(&path)),
+            before,
+            "{number}"
+        );
+        for (name, text) in files {
+            assert_eq!(fs_err::read(root.join(name)).unwrap(), text.as_bytes(), "{number}");
+        }
+        let now = |file: &provisioner_core::RecordedFile| {
+            Stamp::of(&fs_err::metadata(root.join(&file.path)).unwrap())
+        };
+        assert!(again.files.iter().all(|file| file.stamp.difference(&now(file)).is_none()), "{number}");
+        assert!(bench.store.is_sealed(root) && !root.join(REMOVED).exists(), "{number}");
+        assert!(!bench.store.quarantined().exists(), "{number}");
+    }
+    drop(lease);
+}
+
+#[test]
+fn a_view_of_other_files_in_use_is_not_replaced() {
+    let bench = Bench::new();
+    let record = bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "one")]));
+    let other = || bench.model("hf:org/repo", "abc", &[("b", "two")]);
+    let lease = bench.store.lease(&record.local_path, "hf:org/repo", std::time::Duration::ZERO).unwrap();
+    let error = bench.store.commit(&other(), Timestamp::UNIX_EPOCH).unwrap_err();
+    assert!(matches!(error, Error::Leased { .. }), "{error}");
+    assert!(record.local_path.join("a").exists());
+    drop(lease);
+    assert!(bench.commit(&other()).local_path.join("b").exists() && !record.local_path.join("a").exists());
+}
+
+#[test]
 fn a_view_with_other_bytes_is_replaced() {
     let bench = Bench::new();
     let files = [("a", "one")];

@@ -24,4 +24,5 @@ mod processes;
 mod readme;
 mod run;
 mod unfinished;
+mod unread;
 mod workbench;

@@ -228,7 +228,9 @@ fn describe(
         layers = config.kv_layers();
         has_untold_windows = config.has_untold_windows();
     }
-    info.quantizer = info.quantizer.take().or_else(|| quantizer_beside(model));
+    if info.quantizer.is_none() {
+        info.quantizer = quantizer_beside(model)?;
+    }
     let notes = describe_generation(model, &mut info)?.into_iter().collect();
     describe_tokenizer(model, &mut info)?;
     info.facts.quantization = match &info.quantizer {
@@ -248,11 +250,16 @@ fn describe(
 }
 
 /// What made the weights smaller, where a file beside the config says so.
-fn quantizer_beside(model: &dyn ModelSource) -> Option<Quantizer> {
-    let (name, method) = QUANTIZER_FILES.into_iter().find(|(name, _)| find(model, name).is_some())?;
-    let config = read_config(model, name).ok().flatten();
+fn quantizer_beside(model: &dyn ModelSource) -> Result<Option<Quantizer>> {
+    let mut names = QUANTIZER_FILES.into_iter();
+    let Some((name, method)) = names.find(|(name, _)| find(model, name).is_some()) else { return Ok(None) };
+    let config = match read_config(model, name) {
+        Err(error @ Error::Io { .. }) => return Err(error),
+        // Its name says enough.
+        config => config.ok().flatten(),
+    };
     let bits = config.and_then(|config| config.get("bits").or_else(|| config.get("w_bit"))?.as_u64());
-    Some(Quantizer { method: method.to_owned(), bits })
+    Ok(Some(Quantizer { method: method.to_owned(), bits }))
 }
 
 /// Whether weights of this type are words that hold several.

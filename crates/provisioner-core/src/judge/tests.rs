@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::{Entry, Format, Locator, Manifest, ManifestFile, ModelRef, StagedFile, Stamp};
+use crate::{Category, Entry, Format, Locator, Manifest, ManifestFile, ModelRef, StagedFile, Stamp};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -87,8 +87,33 @@ impl Verifier for Says {
         "says"
     }
 
-    fn verify(&self, _: &StagedModel, _: &Expectation) -> Verdict {
-        self.0.clone()
+    fn verify(&self, _: &StagedModel, _: &Expectation) -> io::Result<Verdict> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Cannot open what it is to read.
+#[derive(Debug)]
+struct Blind(i32);
+
+impl Verifier for Blind {
+    fn name(&self) -> &'static str {
+        "blind"
+    }
+
+    fn verify(&self, _: &StagedModel, _: &Expectation) -> io::Result<Verdict> {
+        Err(io::Error::from_raw_os_error(self.0))
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_not_judged() {
+    // EIO, ENOMEM, EACCES, EMFILE, ENOSPC, by their numbers in Linux.
+    for number in [5, 12, 13, 24, 28] {
+        let judged = model(&[("a", 1)], None).judge(&Expectation::none(), &[Arc::new(Blind(number))], NOW);
+        let error = judged.unwrap_err();
+        assert!(matches!(error, Error::Unread { verifier: "blind", .. }), "{error:?}");
+        assert_eq!(error.code().category(), Category::Storage, "{number}: {error}");
     }
 }
 
