@@ -11,7 +11,7 @@ provision:
 test:
     cargo test --workspace
 
-# The tests that need strace, unshare, openssl, hf, exfat-fuse, the engine or the Python reader of GGUF; `just test-xet` has
+# The tests that need strace, unshare, openssl, hf, zsh, fish, exfat-fuse, the engine or the Python reader of GGUF; `just test-xet` has
 # its own
 test-ignored: oracle
     cargo test --workspace -- --ignored --skip xet_server::

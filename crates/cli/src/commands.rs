@@ -384,7 +384,9 @@ async fn doctor(common: &Common, fix: bool, output: Output) -> Done {
 fn completions(shell: Shell) -> Done {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "model-provisioner", &mut script);
-    Output::raw(&script)?;
+    // The generator for bash writes the hyphen of the name in two ways, and then finds no subcommand.
+    let script = String::from_utf8_lossy(&script).replace("model__subcmd__provisioner", "model__provisioner");
+    Output::raw(script.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
