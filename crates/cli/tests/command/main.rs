@@ -21,6 +21,7 @@ mod isolation;
 mod kills;
 mod next_steps;
 mod output;
+mod power;
 mod processes;
 mod readme;
 mod run;
