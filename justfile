@@ -11,10 +11,10 @@ provision:
 test:
     cargo test --workspace
 
-# The tests that need strace, unshare, openssl, hf, zsh, fish, exfat-fuse, the engine or the Python reader of GGUF; `just test-xet` has
-# its own
+# The tests that need strace, unshare, openssl, mkfs and mount, hf, zsh, fish, exfat-fuse, the engine or the Python reader of
+# GGUF; `just test-xet` has its own
 test-ignored: oracle
-    cargo test --workspace -- --ignored --skip xet_server::
+    cargo test --workspace -- --ignored --skip xet_server:: --skip each_protection
 
 # Installs the storage server of Xet, for the tests that need one; four minutes of a processor
 xet-server:
@@ -31,7 +31,12 @@ engine:
 
 # The long tier: everything at full length
 prove:
-    MODEL_PROVISIONER_PROVE=full cargo test --workspace -- --include-ignored --skip xet_server::
+    MODEL_PROVISIONER_PROVE=full cargo test --workspace -- --include-ignored --skip xet_server:: --skip each_protection
+
+# Takes each protection away in turn, and sees the test fail that `docs/guarantees.md` names for it; about a minute a row.
+# `CONTROLS=…` chooses some, by their names with semicolons between them
+controls:
+    cargo test --test controls -- --include-ignored --nocapture
 
 # Formatting and lints
 lint:

@@ -105,7 +105,7 @@ impl Disk<'_> {
         let name = path.file_name()?.to_str()?;
         let is_going = path.iter().any(|part| part.as_encoded_bytes().starts_with(b".gone."));
         let is_hidden = name.starts_with('.') && ![".model.json", ".removed.json"].contains(&name);
-        if is_going || is_hidden || name.ends_with(".stamp") {
+        if is_going || is_hidden || path.extension().is_some_and(|ending| ending == "stamp") {
             return None;
         }
         let below = |place: &str| path.starts_with(self.bench.path(place));
@@ -168,11 +168,9 @@ impl Disk<'_> {
                 }
             }
             "mkdir" => self.named(&call.paths[0], call.end),
-            "unlink" => {
-                // A file that is freed may come back; a record that is removed may not.
-                if self.promise(&call.paths[0]) == Some("record") {
-                    self.named(&call.paths[0], call.end);
-                }
+            // A file that is freed may come back; a record that is removed may not.
+            "unlink" if self.promise(&call.paths[0]) == Some("record") => {
+                self.named(&call.paths[0], call.end);
             }
             "rename" | "link" => {
                 let (from, to) = (&call.paths[0], &call.paths[1]);

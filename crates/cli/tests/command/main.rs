@@ -25,6 +25,7 @@ mod power;
 mod processes;
 mod readme;
 mod run;
+mod storm;
 mod unfinished;
 mod unread;
 mod workbench;

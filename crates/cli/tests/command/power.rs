@@ -7,7 +7,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
+    fmt::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -48,7 +48,7 @@ impl Disk {
     fn new(kind: &'static str) -> Self {
         let disk = Self { bench: Workbench::new(), kind };
         let image = disk.bench.path("image");
-        File::create(&image).unwrap().set_len(320 << 20).unwrap();
+        fs_err::File::create(&image).unwrap().set_len(320 << 20).unwrap();
         let quiet = if kind == "xfs" { ["-q", "-f"] } else { ["-q", "-F"] };
         must(Command::new(format!("mkfs.{kind}")).args(quiet).arg(image));
         fs_err::create_dir(disk.mount()).unwrap();
@@ -71,7 +71,7 @@ impl Disk {
     fn cut(&self) {
         const SHUT_DOWN: rustix::ioctl::Opcode = rustix::ioctl::opcode::read::<u32>(b'X', 125);
         const WITHOUT_LOG: u32 = 2;
-        let folder = File::open(self.mount()).unwrap();
+        let folder = fs_err::File::open(self.mount()).unwrap();
         // SAFETY: the call reads the number that it is given, and writes nothing.
         unsafe {
             rustix::ioctl::ioctl(&folder, rustix::ioctl::Setter::<SHUT_DOWN, u32>::new(WITHOUT_LOG)).unwrap();
@@ -210,7 +210,7 @@ fn lose_power(kind: &'static str, cuts: usize, seed: u64) -> usize {
         for _ in 0..=dice.below(3) {
             let (_, args) = some_command(&mut dice, &disk);
             let done = finish(&mut disk.command(&hub, &args));
-            told += &format!("\n{args:?}: {} {}", done.status, done.stderr);
+            let _ = write!(told, "\n{args:?}: {} {}", done.status, done.stderr);
             assert!([0, 3, 5].contains(&done.status), "{what}: {told}");
         }
         let acknowledged = disk.state(&hub);

@@ -1,0 +1,403 @@
+//! A storm: many processes do everything at once to a few models, some of them are killed, and the branches move.
+//!
+//! While it lasts, no command prints a path with wrong bytes, hands out a mixture of two revisions, takes away what is
+//! leased, or ends as no command may. When it is over, every record is of a whole model, `doctor` finds nothing that is not
+//! so, and nothing is left that `gc` does not free. Which commands come in which order follows from a seed; how they meet
+//! does not.
+
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher, Hasher, RandomState},
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use testkit::{Hub, gguf_of};
+
+use crate::{
+    hub::{self, run},
+    workbench::Workbench,
+};
+
+const REPOS: [&str; 4] = ["one", "two", "three", "four"];
+
+/// What is so after a process was killed: what it left, and what it had not come to.
+const LEFT_BY_KILLS: [&str; 7] = [
+    "is the note of a process that is gone",
+    "its removal was begun",
+    "no model has it",
+    "was never finished",
+    "an unfinished transfer",
+    "has the mode",
+    "is whole in",
+];
+
+/// Longer than any command takes, on a machine that does much else.
+const FOR_EVER: Duration = Duration::from_secs(180);
+
+fn id(repo: &str) -> String {
+    format!("hf:org/{repo}?include=*")
+}
+
+fn same() -> Vec<u8> {
+    gguf_of(90_000, 7)
+}
+
+/// What is published of each repository, by its commit.
+type Editions = Mutex<BTreeMap<String, Vec<u8>>>;
+
+/// What all processes of a storm share.
+struct Storm {
+    seed: u64,
+    bench: Workbench,
+    hub: Hub,
+    editions: Editions,
+    is_over: AtomicBool,
+    commands: AtomicUsize,
+    kills: AtomicUsize,
+    refusals: Mutex<BTreeMap<String, usize>>,
+    faults: Mutex<Vec<String>>,
+}
+
+/// Numbers that look like chance, and are the same for a seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+}
+
+/// What a command said in the end.
+struct Said {
+    status: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Drop for Storm {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let (commands, kills) = (self.commands.get_mut(), self.kills.get_mut());
+            let _ =
+                writeln!(std::io::stderr(), "STORM_SEED={}: {commands} commands, {kills} killed", self.seed);
+        }
+    }
+}
+
+impl Storm {
+    fn new(seed: u64) -> Self {
+        let storm = Self {
+            seed,
+            bench: Workbench::new(),
+            hub: Hub::start(),
+            editions: Mutex::default(),
+            is_over: AtomicBool::new(false),
+            commands: AtomicUsize::new(0),
+            kills: AtomicUsize::new(0),
+            refusals: Mutex::default(),
+            faults: Mutex::default(),
+        };
+        REPOS.iter().chain(["carried"].iter()).for_each(|repo| storm.publish(repo, 1));
+        storm.bench.file("plain.gguf", gguf_of(50_000, 3));
+        let bench = &storm.bench;
+        let ensured = run(bench, &storm.hub, &["ensure", &id("carried")]);
+        assert_eq!(ensured.status, 0, "{}", ensured.stderr);
+        assert_eq!(bench.run(&["export", &id("carried"), "carried"]).status, 0);
+        storm
+    }
+
+    /// Publishes the next edition of a repository.
+    fn publish(&self, repo: &str, edition: usize) {
+        let own = gguf_of(150_000 + repo.len(), edition);
+        let config = format!("{{\"edition\": {edition}}}");
+        let repo =
+            self.hub.repo(&format!("org/{repo}")).lfs("a.gguf", own.clone()).lfs("sub/same.gguf", same());
+        // Known before anybody can see it.
+        let mut editions = self.editions.lock().unwrap();
+        editions.insert(repo.file("config.json", config).publish().to_string(), own);
+    }
+
+    /// Whether the folder of a model has the files of one revision. A file may be gone, for others remove models.
+    fn has_right_bytes(&self, root: &Path, may_be_gone: bool) -> Result<(), String> {
+        let told = root.display();
+        let commit = root.iter().rev().nth(1).unwrap_or_default().to_string_lossy().into_owned();
+        let own = self.editions.lock().unwrap().get(&commit).cloned();
+        let own = own.ok_or_else(|| format!("{told} is of no commit that was published"))?;
+        for (name, bytes) in [("a.gguf", own), ("sub/same.gguf", same())] {
+            match fs_err::read(root.join(name)) {
+                Ok(found) if found == bytes => {}
+                Ok(found) => return Err(format!("{told}: wrong bytes, {} of {}", found.len(), bytes.len())),
+                Err(_) if may_be_gone => {}
+                Err(error) => return Err(format!("{told}: {error}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// One command after the other, until the storm is over.
+    fn work(&self, seed: u64) {
+        let mut dice = Dice(seed);
+        while !self.is_over.load(Ordering::Relaxed) {
+            let number = self.commands.fetch_add(1, Ordering::Relaxed);
+            let (kind, args) = self.some_command(&mut dice, number);
+            let patience = if dice.below(8) == 0 { Some(dice.below(250)) } else { None };
+            let args: Vec<_> = args.iter().map(String::as_str).collect();
+            let child = self.start(&args);
+            let said = finish(child, patience.map(|ms| Duration::from_millis(ms as u64)));
+            if let Err(fault) = self.is_right(kind, &args, &said) {
+                let told = format!("seed {seed}: {args:?}: {:?}: {fault}: {}", said.status, said.stderr);
+                self.faults.lock().unwrap().push(told);
+            }
+            if kind == "export" {
+                let _ = fs_err::remove_dir_all(args[2]);
+            }
+        }
+    }
+
+    fn start(&self, args: &[&str]) -> Child {
+        let mut command: Command = hub::command(&self.bench, &self.hub.endpoint(), args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Any of the commands, and its arguments.
+    fn some_command(&self, dice: &mut Dice, number: usize) -> (&'static str, Vec<String>) {
+        let id = id(REPOS[dice.below(REPOS.len())]);
+        let script = "sha256sum {path}/a.gguf && sleep 0.1 && sha256sum {path}/a.gguf && echo {path}";
+        let out = self.bench.path(&format!("out-{number}")).to_str().unwrap().to_owned();
+        let words: &[&str] = match dice.below(20) {
+            0..=3 => &["ensure", "ID"],
+            4..=6 => &["ensure", "ID", "--refresh"],
+            7..=8 => &["remove", "ID"],
+            9 => &["gc", "--grace", "0"],
+            10 => &["gc", "--grace", "0", "--max-size", "400K"],
+            11 => &["verify", "--all"],
+            12 => &["import", "carried"],
+            13 => &["import", "plain.gguf", "--id", "hf:org/plain/plain.gguf"],
+            14 => &["export", "ID", "OUT"],
+            15 => &["doctor", "--fix"],
+            16 => &["retire", "ID"],
+            17 => &["activate", "ID"],
+            18 => &["list"],
+            _ => &["run", "ID", "-q", "--", "sh", "-c", "SCRIPT"],
+        };
+        let filled = words.iter().map(|word| match *word {
+            "ID" => id.clone(),
+            "OUT" => out.clone(),
+            "SCRIPT" => script.to_owned(),
+            word => word.to_owned(),
+        });
+        (words[0], filled.collect())
+    }
+
+    /// Whether a command ended as it may.
+    fn is_right(&self, kind: &str, args: &[&str], said: &Said) -> Result<(), String> {
+        let Some(status) = said.status else {
+            self.kills.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        };
+        // Not there, retired, and busy for too long are what others may have made of a model.
+        let allowed: &[i32] = match kind {
+            "ensure" | "import" => &[0, 5, 9],
+            "doctor" => &[0, 8, 9],
+            "gc" => &[0, 9],
+            "verify" => &[0, 3, 9],
+            "list" => &[0],
+            _ => &[0, 3, 5, 9],
+        };
+        if !allowed.contains(&status) {
+            return Err("no such end is right".to_owned());
+        }
+        if status != 0 {
+            *self.refusals.lock().unwrap().entry(format!("{kind} {status}")).or_default() += 1;
+            return Ok(());
+        }
+        match kind {
+            "ensure" => self.has_right_bytes(Path::new(said.stdout.trim()), true),
+            "run" => self.was_leased(said),
+            "export" => {
+                let sums = Command::new("sha256sum")
+                    .args(["-c", "--quiet", "SHA256SUMS"])
+                    .current_dir(args[2])
+                    .output();
+                let own =
+                    fs_err::read(Path::new(args[2]).join("a.gguf")).map_err(|error| error.to_string())?;
+                let is_known = self.editions.lock().unwrap().values().any(|bytes| *bytes == own);
+                if sums.unwrap().status.success() && is_known {
+                    Ok(())
+                } else {
+                    Err("wrong bytes".to_owned())
+                }
+            }
+            "list" if !said.stderr.is_empty() => Err("a damaged record".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a program had its model whole for as long as it ran.
+    fn was_leased(&self, said: &Said) -> Result<(), String> {
+        let lines: Vec<_> = said.stdout.lines().collect();
+        let [first, second, path] = lines.as_slice() else { return Err(format!("it saw {lines:?}")) };
+        if first != second {
+            return Err(format!("the bytes changed under it: {lines:?}"));
+        }
+        self.has_right_bytes(Path::new(path), true)
+    }
+
+    /// Moves the branches.
+    fn move_branches(&self) {
+        for edition in 2.. {
+            // Each branch stays where it is for long enough that some find it there twice.
+            let until = Instant::now() + Duration::from_millis(700);
+            while Instant::now() < until {
+                if self.is_over.load(Ordering::Relaxed) {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+            self.publish(REPOS[edition % REPOS.len()], edition);
+        }
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let done = run(&self.bench, &self.hub, &[args, &["--json"]].concat());
+        serde_json::from_str(&done.stdout)
+            .unwrap_or_else(|error| panic!("{args:?}: {error}: {}", done.stderr))
+    }
+
+    /// What has to hold when no process lives any more.
+    fn is_calm(&self) {
+        let found = self.json(&["doctor"]);
+        let is_false = |finding: &&Value| {
+            let problem = finding["problem"].as_str().unwrap();
+            !LEFT_BY_KILLS.iter().any(|told| problem.contains(told))
+        };
+        let wrong: Vec<_> = found["findings"].as_array().unwrap().iter().filter(is_false).collect();
+        assert!(wrong.is_empty(), "doctor says what is not so: {wrong:#?}");
+        self.age_what_is_half_made();
+        for args in [&["gc", "--grace", "0"][..], &["doctor", "--fix"], &["verify", "--all"]] {
+            let done = run(&self.bench, &self.hub, args);
+            assert_eq!(done.status, 0, "{args:?}: {}{}", done.stdout, done.stderr);
+        }
+        assert_eq!(self.json(&["doctor"])["findings"], serde_json::json!([]));
+        self.has_no_phantoms();
+        for model in self.json(&["list"]).as_array().unwrap() {
+            let done = self.bench.run(&["remove", model["id"].as_str().unwrap()]);
+            assert_eq!(done.status, 0, "{model}: {}", done.stderr);
+        }
+        assert_eq!(self.bench.run(&["gc", "--grace", "0"]).status, 0);
+        assert_eq!(self.left(), Vec::<PathBuf>::new(), "gc does not free it");
+    }
+
+    /// What a process that was killed left half-made goes after ten minutes: for all that is asked here, they are over.
+    fn age_what_is_half_made(&self) {
+        let partial = self.bench.cache().join("store-v1/partial");
+        let aged =
+            Command::new("find").arg(partial).args(["-exec", "touch", "-d", "-1 hour", "{}", "+"]).status();
+        assert!(aged.unwrap().success());
+    }
+
+    /// The files of the cache, but for what it consists of: its locks, its notes of use, and the log.
+    fn left(&self) -> Vec<PathBuf> {
+        let cache = self.bench.cache();
+        let stays = ["store-v1/locks", "store-v1/leases", "store-v1/used", "provenance.jsonl"]
+            .map(|name| cache.join(name));
+        let files = self.bench.cache_files().into_iter().filter(|path| !path.ends_with(".lock"));
+        files.filter(|path| !stays.iter().any(|place| path.starts_with(place))).collect()
+    }
+
+    /// Every record is of a whole model, and none is of a revision that another record has under a shorter id.
+    fn has_no_phantoms(&self) {
+        let list = self.json(&["list"]);
+        let models = list.as_array().unwrap();
+        let revisions: BTreeMap<_, _> =
+            models.iter().map(|model| (model["id"].as_str().unwrap(), model["revision"].as_str())).collect();
+        for model in models {
+            let (id, path) =
+                (model["id"].as_str().unwrap(), Path::new(model["local_path"].as_str().unwrap()));
+            if id.contains("/plain/") {
+                assert!(fs_err::read(path).unwrap() == gguf_of(50_000, 3), "{model}");
+                continue;
+            }
+            self.has_right_bytes(path, false).unwrap_or_else(|fault| panic!("{model}: {fault}"));
+            if let Some((repo, rest)) = id.split_once('@') {
+                let branch = format!("{repo}?{}", rest.split_once('?').unwrap().1);
+                assert_ne!(revisions.get(branch.as_str()), Some(&model["revision"].as_str()), "{list:#}");
+                assert_eq!(model["lifecycle"], "Retired", "{model}");
+            }
+        }
+    }
+}
+
+/// Waits for a command, or kills it after a while.
+fn finish(mut child: Child, patience: Option<Duration>) -> Said {
+    let [mut out, mut err] = [String::new(), String::new()];
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let reading = thread::spawn(move || {
+        stdout.unwrap().read_to_string(&mut out).unwrap();
+        out
+    });
+    let reading_errors = thread::spawn(move || {
+        stderr.unwrap().read_to_string(&mut err).unwrap();
+        err
+    });
+    let until = Instant::now() + patience.unwrap_or(FOR_EVER);
+    let mut status = None;
+    while status.is_none() && Instant::now() < until {
+        status = child.try_wait().unwrap();
+        thread::sleep(Duration::from_millis(2));
+    }
+    if status.is_none() {
+        assert!(patience.is_some(), "{child:?} does not end");
+        child.kill().unwrap();
+    }
+    let status = child.wait().unwrap().code();
+    Said { status, stdout: reading.join().unwrap(), stderr: reading_errors.join().unwrap() }
+}
+
+#[test]
+fn everything_at_once_with_kills() {
+    let (processes, seconds) = if is_full() { (64, 600) } else { (8, 20) };
+    let seed = chosen_seed().unwrap_or_else(|| RandomState::new().build_hasher().finish() >> 16);
+    let storm = Storm::new(seed);
+    thread::scope(|scope| {
+        scope.spawn(|| storm.move_branches());
+        for process in 0..processes {
+            let storm = &storm;
+            scope.spawn(move || storm.work(seed + process));
+        }
+        let until = Instant::now() + Duration::from_secs(seconds);
+        while Instant::now() < until && storm.faults.lock().unwrap().len() < 50 {
+            thread::sleep(Duration::from_millis(50));
+        }
+        storm.is_over.store(true, Ordering::Relaxed);
+    });
+    {
+        let (faults, refusals) = (storm.faults.lock().unwrap(), storm.refusals.lock().unwrap());
+        assert!(faults.is_empty(), "{} faults: {faults:#?}, beside {refusals:?}", faults.len());
+    }
+    let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+    assert!(count(&storm.kills) > 0 && count(&storm.commands) > 50);
+    storm.is_calm();
+}
+
+/// The seed that the caller wants again: `STORM_SEED`, as a storm that failed told it.
+#[expect(clippy::disallowed_methods, reason = "a test is told so by whoever runs it")]
+fn chosen_seed() -> Option<u64> {
+    std::env::var("STORM_SEED").ok()?.parse().ok()
+}
+
+/// Whether the long tier is wanted.
+#[expect(clippy::disallowed_methods, reason = "a test is told so by whoever runs it")]
+fn is_full() -> bool {
+    std::env::var("MODEL_PROVISIONER_PROVE").is_ok_and(|tier| tier == "full")
+}

@@ -1,0 +1,150 @@
+//! Each protection matters: taken away, a test that is named for it fails.
+//!
+//! `table.yaml` lists the protections, what of the sources each of them is, and the test that must fail without it. The quick
+//! test here looks whether all of that exists, and whether `docs/guarantees.md` says so. `just controls` takes the
+//! protections away, one after the other, in a copy of the sources, and runs the tests.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod tree;
+
+use std::{collections::BTreeSet, io::Write, path::Path, time::Instant};
+
+use serde::Deserialize;
+
+use tree::{Outcome, Tree};
+
+/// A protection, and the test that notices when it is gone.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Control {
+    /// What the guarantees call it.
+    name: String,
+    /// The file that it is in.
+    file: String,
+    /// The text that it consists of, which is in that file once.
+    take: String,
+    /// What stands there without it.
+    put: String,
+    /// The test that fails then.
+    test: TestName,
+}
+
+/// A test: `crates/cli/tests/command/gc.rs::name`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+struct TestName {
+    file: String,
+    name: String,
+}
+
+impl TryFrom<String> for TestName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let (file, name) = text.split_once("::").ok_or_else(|| format!("`{text}` names no test"))?;
+        Ok(Self { file: file.to_owned(), name: name.to_owned() })
+    }
+}
+
+impl TestName {
+    /// Whether the sources have it.
+    fn exists(&self) -> bool {
+        let text = fs_err::read_to_string(root().join(&self.file)).unwrap_or_default();
+        let Some((before, _)) = text.split_once(&format!("fn {}(", self.name)) else { return false };
+        // Its attributes stand between the end of what is before and its name.
+        let attributes = before.rsplit("\n\n").next().unwrap_or_default();
+        attributes.contains("test]") || attributes.contains("::test(")
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn controls() -> Vec<Control> {
+    let table = fs_err::read_to_string(root().join("tests/controls/table.yaml")).unwrap();
+    serde_saphyr::from_str(&table).unwrap()
+}
+
+/// What stands in backticks in the rows of Markdown tables, but for their first column.
+fn code_spans(markdown: &str) -> Vec<String> {
+    let rows = markdown.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+    rows.flat_map(|(_, row)| row.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_guarantee_names_tests_and_controls_that_exist() {
+    let guarantees = fs_err::read_to_string(root().join("docs/guarantees.md")).unwrap();
+    let (mut tests, mut named) = (BTreeSet::new(), BTreeSet::new());
+    for span in code_spans(&guarantees) {
+        if span.contains(".rs::") {
+            tests.insert(TestName::try_from(span).unwrap());
+        } else {
+            named.insert(span);
+        }
+    }
+    let controls = controls();
+    assert!(tests.len() > 20, "{} tests are named", tests.len());
+    tests.extend(controls.iter().map(|control| control.test.clone()));
+    let absent: Vec<_> = tests.iter().filter(|test| !test.exists()).collect();
+    assert!(absent.is_empty(), "no such tests: {absent:#?}");
+    let listed: BTreeSet<_> = controls.iter().map(|control| control.name.clone()).collect();
+    assert_eq!(listed.len(), controls.len(), "a name stands twice");
+    let differ: Vec<_> = listed.symmetric_difference(&named).collect();
+    assert!(differ.is_empty(), "only in one of docs/guarantees.md and tests/controls/table.yaml: {differ:?}");
+}
+
+#[test]
+fn every_protection_is_where_its_control_looks_for_it() {
+    for control in controls() {
+        let text = fs_err::read_to_string(root().join(&control.file)).unwrap();
+        let count = text.matches(&control.take).count();
+        assert_eq!(count, 1, "{}: `{}` in {}", control.name, control.take, control.file);
+    }
+}
+
+/// The names that the caller chose, or none.
+#[expect(clippy::disallowed_methods, reason = "a test is told so by whoever runs it")]
+fn chosen() -> Vec<String> {
+    let names = std::env::var("CONTROLS").unwrap_or_default();
+    names.split(';').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+fn tell(line: &str) {
+    // A test's output is held back; this goes on for an hour.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[test]
+#[ignore = "takes an hour: `just controls`"]
+fn each_protection_is_missed_when_it_is_taken_away() {
+    let chosen = chosen();
+    let mut controls = controls();
+    controls.retain(|control| chosen.is_empty() || chosen.contains(&control.name));
+    assert!(!controls.is_empty(), "no control has a name out of {chosen:?}");
+    let tree = Tree::copy(root());
+    let tests: BTreeSet<_> = controls.iter().map(|control| &control.test).collect();
+    for test in tests {
+        let begin = Instant::now();
+        let outcome = tree.run(test);
+        tell(&format!(
+            "{:>4} s  {outcome:?}  with everything in place: {}",
+            begin.elapsed().as_secs(),
+            test.name
+        ));
+        assert_eq!(outcome, Outcome::Passed, "{test:?} says nothing about what is taken away");
+    }
+    let mut wrong = Vec::new();
+    for control in &controls {
+        let begin = Instant::now();
+        let outcome = tree.without(control, || tree.run(&control.test));
+        let is_right = outcome == Outcome::Failed;
+        let word = if is_right { "missed" } else { "NOT MISSED" };
+        tell(&format!("{:>4} s  {word}  {}: {}", begin.elapsed().as_secs(), control.name, control.test.name));
+        if !is_right {
+            wrong.push((&control.name, outcome));
+        }
+    }
+    assert!(wrong.is_empty(), "taken away, and no test failed by an assertion: {wrong:#?}");
+}
