@@ -1,5 +1,7 @@
 //! What a hub does wrong.
 
+use std::time::Duration;
+
 use testkit::gguf;
 use testkit::hub::{At, Fault, FaultKind, Origin, Refusal};
 
@@ -82,6 +84,23 @@ async fn what_does_not_pass_fails_cleanly() {
     fails_with(Fault::on("a.gguf").kind(FaultKind::Refuse(Refusal::status(403))), "unauthorized").await;
     fails_with(Fault::on("a.gguf").kind(FaultKind::RedirectToSelf), "source-invalid").await;
     fails_with(Fault::on("*").kind(FaultKind::Entries(vec!["../../x".into()])), "source-invalid").await;
+}
+
+#[tokio::test]
+async fn a_file_that_drips_is_given_up_and_what_came_is_kept() {
+    for (name, size) in [("a.gguf", 3 << 20), ("small.gguf", 5000)] {
+        let bench = Workbench::new();
+        bench.hub.repo("org/repo").lfs(name, bytes(size, 9)).publish();
+        // Never silent, and slower than the least pace.
+        bench.hub.limit_rate(Some(800));
+        let (provisioner, id) = (bench.provisioner(), format!("hf:org/repo/{name}"));
+        let ensure = provisioner.ensure_present_str(&id, None);
+        let ended = tokio::time::timeout(Duration::from_secs(30), ensure).await;
+        let error = ended.unwrap_or_else(|_| panic!("{name} goes on")).unwrap_err();
+        assert_eq!(error.code().as_str(), "source-unavailable", "{error}");
+        assert!(error.to_string().contains("bytes arrived in"), "{error}");
+        assert_eq!(bench.partials().len(), 1);
+    }
 }
 
 #[tokio::test]

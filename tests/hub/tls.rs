@@ -71,7 +71,6 @@ async fn what_passes_is_survived() {
         let told = format!("{fault:?}");
         bench.hub.fault(fault);
         arrives(&bench, &weights, &told).await;
-        assert!(bench.hub.count(|seen| seen.origin == Origin::Cdn) > 4, "{told}: it struck");
     }
 }
 

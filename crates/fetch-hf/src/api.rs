@@ -1,17 +1,18 @@
 //! What the Hub says of a repository.
 
-use std::{collections::HashSet, fmt, mem};
+use std::{collections::HashSet, fmt, mem, time::Duration};
 
 use provisioner_core::{
-    ByteRange, Digest, DigestAlgorithm, FetchError, FetchErrorKind, RelativePath,
+    ByteRange, Digest, DigestAlgorithm, FetchError, FetchErrorKind, Pace, RelativePath,
     reference::{HubRef, HubTarget, is_commit},
     shell_word, told,
 };
-use reqwest::{Url, header::LINK};
+use reqwest::{Response, Url, header::LINK};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
 };
+use tokio::time::{Instant, timeout};
 
 use crate::{
     connections::Pool,
@@ -24,6 +25,12 @@ const MAX_BODY_BYTES: usize = 64 << 20;
 
 /// More files and folders than any repository has.
 const MAX_ENTRIES: usize = 200_000;
+
+/// More pages than a listing of that many entries has, where each has as few as fifty.
+const MAX_PAGES: usize = 4096;
+
+/// No page has a longer address.
+const MAX_ADDRESS_BYTES: usize = 8192;
 
 /// No name is longer; a longer one is not even looked at, for what is wrong with it would be told with the name.
 const MAX_NAME_BYTES: usize = 4096;
@@ -126,6 +133,24 @@ impl Names {
     }
 }
 
+/// The pages that a listing had so far, by their addresses.
+#[derive(Default)]
+struct Pages(HashSet<String>);
+
+impl Pages {
+    /// The next page, which must be a new one: pages that name each other end nowhere.
+    fn add(&mut self, page: &Url) -> Result<(), &'static str> {
+        let address = page.as_str();
+        if address.len() > MAX_ADDRESS_BYTES {
+            return Err("its next page has too long an address");
+        }
+        if self.0.len() == MAX_PAGES || !self.0.insert(address.to_owned()) {
+            return Err("the listing does not end");
+        }
+        Ok(())
+    }
+}
+
 impl Http {
     /// The commit that a revision names now: the one that is given, or else the reference's own.
     pub(crate) async fn commit_of(&self, hub: &HubRef, revision: Option<&str>) -> Result<String, FetchError> {
@@ -152,8 +177,9 @@ impl Http {
 
     /// All files on a page, and on those that follow it.
     async fn listing(&self, mut url: Url) -> Result<Vec<TreeFile>, FetchError> {
-        let (mut files, mut names) = (Vec::new(), Names::default());
+        let (mut files, mut names, mut pages) = (Vec::new(), Names::default(), Pages::default());
         loop {
+            pages.add(&url).map_err(|what| invalid(&url, what))?;
             let (Page(page), next) = self.json(url.clone()).await?;
             // Pages with nothing on them end nowhere.
             if page.is_empty() && next.is_some() {
@@ -193,7 +219,7 @@ impl Http {
         url
     }
 
-    /// A document, and the address of the next page. Bytes that come, but hardly, are not waited for.
+    /// A document, and the address of the next page.
     pub(crate) async fn json<T: DeserializeOwned>(&self, url: Url) -> Result<(T, Option<Url>), FetchError> {
         self.in_time(&url, 1, self.document(url.clone())).await
     }
@@ -206,7 +232,7 @@ impl Http {
         work: impl Future<Output = Result<T, FetchError>>,
     ) -> Result<T, FetchError> {
         let limit = self.api_deadline().saturating_mul(deadlines);
-        match tokio::time::timeout(limit, work).await {
+        match timeout(limit, work).await {
             Ok(done) => done,
             Err(_) => Err(FetchError::new(
                 FetchErrorKind::Unavailable,
@@ -231,18 +257,33 @@ impl Http {
             }
             None => None,
         };
-        let mut body = Vec::new();
-        let mut response = answer.response;
-        while let Some(piece) = response.chunk().await.map_err(|error| broken(&url, &error))? {
-            if body.len() + piece.len() > MAX_BODY_BYTES {
-                return Err(invalid(&url, "its answer is too large"));
-            }
-            body.extend_from_slice(&piece);
-        }
+        let body = self.body(&url, answer.response).await?;
         let document = serde_json::from_slice(&body)
             .map_err(|error| invalid(&url, &format!("no document came: {}", shorten(&error.to_string()))))?;
         Ok((document, next))
     }
+
+    /// All bytes of an answer, for as long as they come fast enough.
+    async fn body(&self, url: &Url, mut response: Response) -> Result<Vec<u8>, FetchError> {
+        let (mut body, mut pace) = (Vec::new(), Pace::new(self.timeout()));
+        loop {
+            let begin = Instant::now();
+            let Ok(piece) = timeout(pace.patience(), response.chunk()).await else {
+                return Err(too_slow(url, &pace, self.timeout()));
+            };
+            let Some(piece) = piece.map_err(|error| broken(url, &error))? else { return Ok(body) };
+            if body.len() + piece.len() > MAX_BODY_BYTES {
+                return Err(invalid(url, "its answer is too large"));
+            }
+            pace.arrived(piece.len() as u64, begin.elapsed());
+            body.extend_from_slice(&piece);
+        }
+    }
+}
+
+fn too_slow(url: &Url, pace: &Pace, window: Duration) -> FetchError {
+    let message = format!("`{}` is too slow: {} bytes came in the last {window:?}", shown(url), pace.bytes());
+    FetchError::new(FetchErrorKind::Unavailable, message)
 }
 
 fn listed(path: RelativePath, entry: Entry) -> Result<TreeFile, String> {
@@ -310,6 +351,22 @@ mod tests {
         assert_eq!(names.add("x".repeat(4097)).unwrap_err(), "the listing has a name of 4097 bytes");
         names.add("a/b".into()).unwrap();
         assert_eq!(names.add("a/b".into()).unwrap_err(), "the listing names `a/b` twice");
+    }
+
+    #[test]
+    fn pages_are_bounded_in_number_and_come_once() {
+        let page = |n: usize| Url::parse(&format!("https://hub/tree?cursor={n}")).unwrap();
+        let mut pages = Pages::default();
+        for n in 0..MAX_PAGES {
+            pages.add(&page(n)).unwrap();
+        }
+        assert_eq!(pages.add(&page(MAX_PAGES)), Err("the listing does not end"));
+        let mut pages = Pages::default();
+        pages.add(&page(0)).unwrap();
+        pages.add(&page(1)).unwrap();
+        assert_eq!(pages.add(&page(0)), Err("the listing does not end"));
+        let long = Url::parse(&format!("https://hub/{}", "x".repeat(MAX_ADDRESS_BYTES))).unwrap();
+        assert_eq!(pages.add(&long), Err("its next page has too long an address"));
     }
 
     #[test]

@@ -53,6 +53,11 @@ impl Http {
         &self.settings.endpoint
     }
 
+    /// How long a connection may be silent.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.settings.timeout
+    }
+
     /// How long an answer of the API may take in all.
     pub(crate) fn api_deadline(&self) -> Duration {
         self.settings.api_deadline()

@@ -89,7 +89,8 @@ impl HubSettings {
         Ok(self)
     }
 
-    /// How long a connection may be silent before it is given up.
+    /// How long a connection may be silent before it is given up; and how long it may bring less than
+    /// [`MIN_BYTES_PER_S`](provisioner_core::MIN_BYTES_PER_S).
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

@@ -31,11 +31,14 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use provisioner_core::{ByteRange, ByteStream, FetchError, FetchErrorKind, Opened};
+use provisioner_core::{ByteRange, ByteStream, FetchError, FetchErrorKind, Opened, Pace};
 use reqwest::Url;
 use serde::Deserialize;
 use tempfile::TempDir;
-use tokio::sync::{OnceCell, oneshot};
+use tokio::{
+    sync::{OnceCell, oneshot},
+    time::Instant,
+};
 use xet::{
     XetError,
     xet_session::{
@@ -283,13 +286,15 @@ impl Session {
     }
 }
 
-/// Passes pieces on for as long as they come in time, and are as many bytes as they must be.
+/// Passes pieces on for as long as they come fast enough, and are as many bytes as they must be.
 fn watched(pieces: ByteStream, length: u64, timeout: Duration, attempt: Attempt) -> ByteStream {
-    let next = move |(mut pieces, left, attempt): (ByteStream, u64, Attempt)| async move {
-        let piece: Option<Bytes> = match tokio::time::timeout(timeout, pieces.next()).await {
-            Err(_) => return Err(unavailable("no bytes come")),
+    let next = move |(mut pieces, left, mut pace, attempt): (ByteStream, u64, Pace, Attempt)| async move {
+        let begin = Instant::now();
+        let piece: Option<Bytes> = match tokio::time::timeout(pace.patience(), pieces.next()).await {
+            Err(_) => return Err(unavailable("too few bytes come")),
             Ok(piece) => piece.transpose()?,
         };
+        pace.arrived(piece.as_ref().map_or(0, |piece| piece.len() as u64), begin.elapsed());
         match piece {
             None if left > 0 => Err(unavailable("the bytes end early")),
             None => {
@@ -298,11 +303,11 @@ fn watched(pieces: ByteStream, length: u64, timeout: Duration, attempt: Attempt)
             }
             Some(piece) => match left.checked_sub(piece.len() as u64) {
                 None => Err(unavailable("more bytes came than were asked for")),
-                Some(left) => Ok(Some((piece, (pieces, left, attempt)))),
+                Some(left) => Ok(Some((piece, (pieces, left, pace, attempt)))),
             },
         }
     };
-    Box::pin(stream::try_unfold((pieces, length, attempt), next))
+    Box::pin(stream::try_unfold((pieces, length, Pace::new(timeout), attempt), next))
 }
 
 /// The storage's address, which is as secure as the hub's, and inside of a network only where the hub is. The client below takes other schemes too, some for files on this

@@ -184,6 +184,37 @@ async fn an_answer_that_trickles_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_page_that_drips_is_given_up_as_soon_as_a_silent_one() {
+    let hub = Hub::start();
+    hub.repo("org/repo").lfs("a.gguf", "x").publish();
+    hub.limit_rate(Some(100));
+    let settings = HubSettings::new(Some(&hub.endpoint())).unwrap().timeout(Duration::from_millis(500));
+    let fetcher = HubFetcher::new(settings);
+    let slow = tokio::time::timeout(Duration::from_secs(5), resolve(&fetcher, "hf:org/repo/a.gguf")).await;
+    let slow = slow.expect("it is given up").unwrap_err();
+    assert_eq!(slow.kind, FetchErrorKind::Unavailable, "{slow}");
+    assert!(slow.to_string().contains("too slow"), "{slow}");
+}
+
+#[tokio::test]
+async fn a_page_that_was_there_before_is_not_asked_for_again() {
+    let hub = Hub::start();
+    hub.page_size(1);
+    let commit = hub.repo("org/repo").file("a.json", "a").file("b.json", "b").file("c.json", "c").publish();
+    let page = format!("/api/models/org/repo/tree/{commit}");
+    let first = format!("{}{page}?recursive=true", hub.endpoint());
+    for (skip, kind, pages) in [(0, FaultKind::LinkToSelf, 1), (1, FaultKind::LinkTo(first), 2)] {
+        hub.clear_faults();
+        hub.reset_counts();
+        hub.fault(Fault::on(&page).after(skip).kind(kind));
+        let error = resolve(&fetcher(&hub), "hf:org/repo?include=*").await.unwrap_err();
+        assert_eq!(error.kind, FetchErrorKind::Invalid, "{error}");
+        assert!(error.to_string().contains("does not end"), "{error}");
+        assert_eq!(hub.count(|seen| seen.path == page), pages);
+    }
+}
+
+#[tokio::test]
 async fn a_listing_whose_pages_trickle_is_given_up() {
     let hub = Hub::start();
     hub.page_size(1);

@@ -31,6 +31,7 @@ mod resolved;
 
 mod adopt;
 mod message;
+mod pace;
 mod policy;
 mod progress;
 mod size;
@@ -49,6 +50,7 @@ pub use format::Format;
 pub use judge::{DigestVerifier, Finding, Rejection, Verdict, Verifier};
 pub use manifest::{Entry, Locator, Manifest, ManifestFile};
 pub use message::{MOST_TOLD, shell_word, told};
+pub use pace::{MIN_BYTES_PER_S, Pace};
 pub use path::RelativePath;
 pub use policy::{Network, Policy};
 pub use progress::{NoProgress, ProgressEvent, ProgressSink};

@@ -38,6 +38,16 @@ pub enum Error {
         /// How long.
         after: Duration,
     },
+    /// Bytes arrived, and too few of them.
+    #[error("`{path}`: only {bytes} bytes arrived in {} seconds", .after.as_secs())]
+    TooSlow {
+        /// The file.
+        path: String,
+        /// How many.
+        bytes: u64,
+        /// In how long.
+        after: Duration,
+    },
     /// The bytes have another digest than the source gives, twice.
     #[error("`{path}`: digest mismatch: expected {expected}, got {actual}")]
     Mismatch {
@@ -59,7 +69,9 @@ impl Error {
         match self {
             Self::Source(error) => error.code(),
             Self::Answer { may_pass: false, .. } => ErrorCode::SourceInvalid,
-            Self::Answer { may_pass: true, .. } | Self::Stalled { .. } => ErrorCode::SourceUnavailable,
+            Self::Answer { may_pass: true, .. } | Self::Stalled { .. } | Self::TooSlow { .. } => {
+                ErrorCode::SourceUnavailable
+            }
             Self::Changed { .. } => ErrorCode::ChangedWhileRead,
             Self::Mismatch { .. } => ErrorCode::DigestMismatch,
             Self::Disk(error) => match ErrorCode::of_io(error) {
@@ -82,7 +94,7 @@ impl Error {
         match self {
             Self::Source(error) => error.code().is_retriable(),
             Self::Answer { may_pass, .. } => *may_pass,
-            Self::Stalled { .. } => true,
+            Self::Stalled { .. } | Self::TooSlow { .. } => true,
             _ => false,
         }
     }

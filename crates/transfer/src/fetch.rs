@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream::FuturesUnordered};
+use futures_util::{FutureExt, TryStreamExt, stream::FuturesUnordered};
 use provisioner_core::{
     ByteRange, ByteStream, Digest, DigestAlgorithm, ManifestFile, ModelFetcher, Opened, ProgressEvent,
     ProgressSink,
@@ -24,6 +24,7 @@ use tokio::{
 
 use crate::{
     Error, Result, Settings, blocking,
+    body::Body,
     hashing::{Digests, follow},
     journal::Subject,
     rate::Rate,
@@ -246,15 +247,10 @@ impl Fetch<'_> {
     }
 
     /// Takes what a stream brings, but for the first bytes, and not beyond `end`.
-    async fn take(&self, mut stream: ByteStream, skip: u64, end: u64, writer: &mut Writer<'_>) -> Result<()> {
-        let stall = self.transfer.settings.stall;
+    async fn take(&self, stream: ByteStream, skip: u64, end: u64, writer: &mut Writer<'_>) -> Result<()> {
+        let mut body = Body::new(self.file, stream, self.transfer.settings.stall);
         let mut skip = skip;
-        loop {
-            let mut piece = match timeout(stall, stream.next()).await {
-                Err(_) => return Err(self.stalled(stall)),
-                Ok(None) => return Ok(()),
-                Ok(Some(piece)) => piece.map_err(Error::Source)?,
-            };
+        while let Some(mut piece) = body.next().await? {
             let passed = usize::try_from(skip).unwrap_or(usize::MAX).min(piece.len());
             skip -= passed as u64;
             let piece = piece.split_off(passed);
@@ -266,6 +262,7 @@ impl Fetch<'_> {
                 self.progress.show(self.sink.len());
             }
         }
+        Ok(())
     }
 
     /// Whether an answer keeps to the range that was asked for; else it is the whole file, or refused.

@@ -21,12 +21,14 @@
 //! that knows no ranges is served with one stream. Bytes with the wrong digest are dropped and fetched once more.
 //!
 //! # Retries
-//! Here, and nowhere else. Each byte of progress renews the budget; a source that asks to be left alone is left alone.
+//! Here, and nowhere else. Progress that is worth something renews the budget; a source that asks to be left alone is left
+//! alone. An answer whose bytes come too slowly is dropped, as a silent one is: [`provisioner_core::Pace`] is the rule.
 //!
 //! # Cancellation
 //! A fetch may be dropped at any await. A write that has begun goes to its end on a blocking thread, which holds on to the
 //! folder's guard.
 
+mod body;
 mod error;
 mod fetch;
 mod hashing;

@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
-use futures_util::StreamExt;
 use provisioner_core::{ByteRange, ManifestFile, ModelFetcher, Opened};
 use tokio::time::timeout;
 
-use crate::{Error, Result, Transfer, retry::Patience};
+use crate::{Error, Result, Transfer, body::Body, retry::Patience};
 
 /// How many bytes must have come for each time that a connection may be silent, with four such times to begin with: somebody
 /// is waiting for a look, and a source that trickles would keep him for ever.
@@ -63,12 +62,11 @@ impl Transfer {
         let opened = timeout(stall, fetcher.open(file, asked)).await.map_err(stalled)?;
         let opened = opened.map_err(Error::Source)?;
         check(&opened, file, at)?;
-        let mut stream = opened.stream;
+        let mut body = Body::new(file, opened.stream, stall);
         while range.start + (bytes.len() as u64) < range.end {
-            let Some(piece) = timeout(stall, stream.next()).await.map_err(stalled)? else {
+            let Some(piece) = body.next().await? else {
                 return Err(answer(file, "the bytes end early".to_owned(), true));
             };
-            let piece = piece.map_err(Error::Source)?;
             let left = range.end - range.start - bytes.len() as u64;
             let taken = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             // A server that knows no ranges sends on, and is not listened to.

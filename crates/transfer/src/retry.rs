@@ -16,6 +16,9 @@ const UNREACHED_RETRIES: usize = 2;
 /// How long that may take: a connection that is neither made nor refused has been waited for long enough already.
 const UNREACHED_FOR: Duration = Duration::from_secs(10);
 
+/// An attempt at a listing that failed after this long is not made again: a source that is so slow is so the next time.
+const LONG_ATTEMPT: Duration = Duration::from_secs(300);
+
 /// The pauses that are left.
 #[derive(Debug)]
 pub(crate) struct Patience<'a> {
@@ -67,6 +70,7 @@ impl Transfer {
         let (mut patience, mut unreached) = (Patience::new(self.settings()), 0);
         let begin = Instant::now();
         loop {
+            let attempt = Instant::now();
             let error = match fetcher.resolve(request).await {
                 Ok(manifest) => return Ok(manifest),
                 Err(error) => error,
@@ -76,6 +80,9 @@ impl Transfer {
                 if unreached > UNREACHED_RETRIES || begin.elapsed() > UNREACHED_FOR {
                     return Err(Error::Source(error));
                 }
+            }
+            if attempt.elapsed() > LONG_ATTEMPT {
+                return Err(Error::Source(error));
             }
             patience.outlast(Error::Source(error)).await?;
         }

@@ -11,7 +11,8 @@ pub struct Settings {
     pub chunk_bytes: u64,
     /// How far past the hashed bytes a chunk may begin, in bytes.
     pub window_bytes: u64,
-    /// How long a connection may be silent before it is given up.
+    /// How long a connection may be silent before it is given up; and how long it may bring less than
+    /// [`MIN_BYTES_PER_S`](provisioner_core::MIN_BYTES_PER_S).
     pub stall: Duration,
     /// How often a source may fail in a row, without a byte in between.
     pub retries: usize,

@@ -29,7 +29,12 @@ async fn a_road_that_fails_on_the_way_is_given_up() {
     check(pieces(vec![Ok("ab")]), Err("Xet: the bytes end early")).await;
     check(pieces(vec![Ok("ab"), Ok("cde")]), Err("Xet: more bytes came than were asked for")).await;
     let silent = pieces(vec![Ok("ab")]).chain(stream::pending());
-    check(Box::pin(silent), Err("Xet: no bytes come")).await;
+    check(Box::pin(silent), Err("Xet: too few bytes come")).await;
+    let drips = pieces(["a", "b", "c", "d"].map(Ok).into()).then(async |piece| {
+        tokio::time::sleep(SHORT / 2).await;
+        piece
+    });
+    check(Box::pin(drips), Err("Xet: too few bytes come")).await;
 }
 
 #[tokio::test]

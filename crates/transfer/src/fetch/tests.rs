@@ -2,7 +2,7 @@ use std::{path::Path, sync::atomic::AtomicUsize};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use provisioner_core::{FetchError, FetchErrorKind, Locator, Manifest, NoProgress, ResolveRequest};
 use sha2::{Digest as _, Sha256};
 
@@ -13,6 +13,8 @@ use super::*;
 enum Fault {
     CutAt(u64),
     Stall,
+    Drip,
+    DripWithoutRanges,
     Refuse(FetchErrorKind),
     NoRanges,
     WrongRange,
@@ -91,7 +93,7 @@ impl ModelFetcher for Source {
         let mut validator = Some("one".to_owned());
         match fault {
             Some(Fault::Refuse(kind)) => return Err(FetchError::new(kind, "refused")),
-            Some(Fault::NoRanges) => range = 0..file.size,
+            Some(Fault::NoRanges | Fault::DripWithoutRanges) => range = 0..file.size,
             Some(Fault::WrongRange) => range.start += 1,
             Some(Fault::OtherValidator) => validator = Some("two".to_owned()),
             Some(Fault::OtherSize) => total_size = Some(file.size + 1),
@@ -109,6 +111,7 @@ impl ModelFetcher for Source {
         let pieces: Vec<_> = bytes.chunks(1000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
         let stream: ByteStream = match fault {
             Some(Fault::Stall) => Box::pin(stream::iter(pieces.into_iter().take(1)).chain(stream::pending())),
+            Some(Fault::Drip | Fault::DripWithoutRanges) => Box::pin(stream::iter(bytes).then(drop_of)),
             _ => Box::pin(stream::iter(pieces)),
         };
         Ok(Opened {
@@ -118,6 +121,12 @@ impl ModelFetcher for Source {
             stream,
         })
     }
+}
+
+/// A byte every 10 ms: never silent for long, and a tenth of the least pace.
+async fn drop_of(byte: u8) -> std::result::Result<Bytes, FetchError> {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    Ok(Bytes::copy_from_slice(&[byte]))
 }
 
 fn transfer() -> Transfer {
@@ -304,4 +313,19 @@ async fn a_look_at_a_source_that_trickles_ends() {
     assert!(matches!(looked, Err(Error::Stalled { .. })), "{looked:?}");
     let source = Source::new(100_000, &[Fault::CutAt(1)]);
     assert_eq!(transfer().read(&source, &source.file(), 10..30).await.unwrap(), source.bytes[10..30]);
+}
+
+#[tokio::test]
+async fn a_source_that_drips_is_given_up_whatever_it_sends() {
+    for (size, fault) in [(5_000, Fault::Drip), (50_000, Fault::Drip), (50_000, Fault::DripWithoutRanges)] {
+        let ended = timeout(Duration::from_secs(20), fails(Source::always(size, fault))).await;
+        let error = ended.unwrap_or_else(|_| panic!("{fault:?} of {size} bytes goes on"));
+        assert!(matches!(error, Error::TooSlow { bytes: 1.., .. }), "{error}");
+        assert_eq!(error.code().as_str(), "source-unavailable");
+    }
+    let source = Source::always(50_000, Fault::Drip);
+    let looked = timeout(Duration::from_secs(20), transfer().read(&source, &source.file(), 0..50_000)).await;
+    assert!(matches!(looked, Ok(Err(Error::TooSlow { .. } | Error::Stalled { .. }))), "{looked:?}");
+    let slow_now_and_then = [Fault::CutAt(9_000), Fault::Drip, Fault::CutAt(9_000), Fault::Drip];
+    arrives(Source::new(50_000, &slow_now_and_then)).await;
 }
