@@ -66,11 +66,17 @@ impl Tensor {
         let mut elements = 1u64;
         for _ in 0..count {
             let size = window.u64("a tensor's dimensions")?;
+            if size == 0 {
+                return Err(fail("has a dimension of zero".to_owned()));
+            }
             elements = count_of(elements, size)
                 .ok_or_else(|| fail("has more elements than 63 bits count".to_owned()))?;
             dimensions.push(size);
         }
         let kind = TensorType::new(window.u32("a tensor's type")?);
+        if kind.is_dropped() {
+            return Err(fail(format!("has {kind}, which the format has dropped")));
+        }
         let offset = window.u64("a tensor's offset")?;
         let row = dimensions.first().copied().unwrap_or(1);
         if let Some(block) = kind.block_elements().filter(|block| row % block != 0) {
@@ -126,7 +132,7 @@ pub(super) fn check_extents(tensors: &[Tensor], alignment: u64, data_bytes: u64)
         if next.is_exact && offset > next.at {
             return fail(format!("and should begin at {}: tensors follow each other without gaps", next.at));
         }
-        let bytes = tensor.bytes.unwrap_or(u64::from(tensor.elements > 0));
+        let bytes = tensor.bytes.unwrap_or(1);
         let Some(end) = offset.checked_add(bytes).filter(|end| *end <= data_bytes) else {
             return fail(format!(
                 "has {bytes} bytes, and the file has {data_bytes} of data: it is truncated or wrong"

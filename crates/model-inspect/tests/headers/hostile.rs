@@ -181,10 +181,6 @@ fn gaps_between_tensors() {
     check(&three(0, 32, 128), "tensor `c` begins at 128, and should begin at 96");
     // The order of the list is that of the data.
     check(&three(32, 0, 96), "tensor `a` begins at 32, and should begin at 0");
-    // A tensor of no elements has no bytes, wherever it stands.
-    let empty = |offset| Raw::new().tensor("a", &[0, 8], 0, 0).tensor("b", &[8], 0, offset).data(96);
-    assert!(empty(0).read().is_ok());
-    check(&empty(32), "tensor `b` begins at 32, and should begin at 0");
     // Where a tensor of an unknown type ends is not known; where those after it do is.
     let unknown = |third| {
         let raw = Raw::new().tensor("a", &[9], 99, 0).tensor("b", &[8], 0, 64);
@@ -201,12 +197,24 @@ fn dimensions() {
     check(&tensor(&[1; 5], 0), "has 5 dimensions");
     check(&tensor(&[1 << 32, 1 << 32], 0), "more elements than 63 bits count");
     check(&tensor(&[u64::MAX], 0), "more elements than 63 bits count");
-    check(&tensor(&[0, u64::MAX], 0), "more elements than 63 bits count");
+    check(&tensor(&[2, u64::MAX], 0), "more elements than 63 bits count");
+    for dimensions in [&[0][..], &[0, 7], &[7, 0], &[1, 1, 1, 0], &[0, u64::MAX]] {
+        for kind in [0, 8, 99] {
+            check(&tensor(dimensions, kind), "tensor `t` has a dimension of zero");
+        }
+    }
+    for dropped in [4, 5, 31, 32, 33, 36, 37, 38] {
+        check(
+            &tensor(&[32], dropped),
+            &format!("tensor `t` has type {dropped}, which the format has dropped"),
+        );
+    }
+    assert_eq!(tensor(&[], 0).read().unwrap().tensors()[0].elements, 1, "a number alone");
     check(&tensor(&[1 << 62], 28), "more bytes than 64 bits count");
     check(&tensor(&[33], 8), "has rows of 33 elements, and Q8_0 keeps 32 at a time");
     check(&tensor(&[16, 2], 8), "rows of 16 elements");
     assert_eq!(tensor(&[32], 8).read().unwrap().tensors()[0].bytes, Some(34));
-    assert_eq!(tensor(&[0, 7], 0).read().unwrap().tensors()[0].bytes, Some(0));
+    assert_eq!(tensor(&[32], 9).read().unwrap().tensors()[0].bytes, Some(36));
 }
 
 /// A header with everything in it, for changes at random.
