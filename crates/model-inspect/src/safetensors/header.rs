@@ -1,14 +1,19 @@
 //! The header of one safetensors file.
+//!
+//! # Memory
+//! A header is read as it arrives, tensor by tensor. Its text is never whole in memory; each name is kept once, one behind the
+//! other; a shape is multiplied and forgotten. The crate `safetensors` would keep a map of names and a list for each shape.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     fmt,
+    io::{self, BufReader, Read},
 };
 
-use ::safetensors::tensor::{Metadata, TensorInfo};
+use ::safetensors::Dtype;
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+    de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
 };
 
 use crate::{ByteSource, Error, Result, TypeShare, error::quoted, window::Window};
@@ -16,15 +21,18 @@ use crate::{ByteSource, Error, Result, TypeShare, error::quoted, window::Window}
 /// The limit of the reference reader ("there's a limit on the size of the header of 100MB").
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 const LENGTH_BYTES: u64 = 8;
+/// How much of a header is handed to the parser at once. It is little, for it is allocated before anything was read.
+const PIECE_BYTES: usize = 1 << 10;
 
 /// The header of a safetensors file, checked: its tensors follow each other without a gap or an overlap, each as long as
 /// its type and shape say, up to the end of the file.
 ///
-/// While it is read, up to fifteen times its length is held, where shapes are as long as no tensor's; seven times, where tensors
-/// are as short as they can be; and less for what models have.
+/// While it is read, no more than three times its length is held, however short its tensors are.
 #[derive(Clone, Debug)]
 pub struct Header {
-    checked: Metadata,
+    tensors: Tensors,
+    /// The tensors in the order of their names.
+    by_name: Vec<u32>,
     length: u64,
 }
 
@@ -57,38 +65,30 @@ impl Header {
             return Err(Error::unsound_at(0, reason));
         }
         window.expect(length, "the header")?;
-        let mut json = Vec::new();
         let end = LENGTH_BYTES + length;
-        while window.offset() < end {
-            let piece = usize::try_from((end - window.offset()).min(1 << 16)).unwrap_or(1);
-            json.extend_from_slice(window.take(piece, "the header")?);
-        }
-        Self::parse(json, window.size() - end)
+        let data_bytes = window.size() - end;
+        Self::check(parse(&mut window, end)?, length, data_bytes)
     }
 
-    fn parse(json: Vec<u8>, data_bytes: u64) -> Result<Self> {
-        let length = json.len() as u64;
-        let unsound = |reason: String| Error::unsound_at(LENGTH_BYTES, reason);
-        if json.first() != Some(&b'{') {
-            return Err(unsound("is no safetensors: its header does not begin with `{`".to_owned()));
+    fn check(mut tensors: Tensors, length: u64, data_bytes: u64) -> Result<Self> {
+        tensors.list.sort_unstable_by_key(|tensor| (tensor.begin, tensor.end));
+        let mut tensor_bytes = 0;
+        for tensor in &tensors.list {
+            if tensor.begin != tensor_bytes {
+                let name = quoted(tensors.name(tensor));
+                return Err(unsound(format!(
+                    "its header is unsound: the tensor {name} is not behind another"
+                )));
+            }
+            tensor_bytes = tensor.end;
         }
-        let unreadable = |error: &dyn fmt::Display| {
-            unsound(format!("its header is unsound: {}", quoted(&error.to_string())))
-        };
-        let mut listed: Listed = serde_json::from_slice(&json).map_err(|error| unreadable(&error))?;
-        drop(json);
-        if let Some(name) = listed.twice() {
-            return Err(unsound(format!("the tensor {} is there twice", quoted(name))));
-        }
-        listed.tensors.sort_unstable_by_key(|(_, tensor)| tensor.data_offsets);
-        let checked = Metadata::new(None, listed.tensors).map_err(|error| unreadable(&error))?;
-        let tensor_bytes = checked.data_len() as u64;
         if tensor_bytes != data_bytes {
             let why = if tensor_bytes > data_bytes { "it is truncated" } else { "it is too long" };
             let reason = format!("its tensors have {tensor_bytes} bytes, and {data_bytes} are there: {why}");
             return Err(Error::unsound(reason));
         }
-        Ok(Self { checked, length })
+        let by_name = tensors.by_name()?;
+        Ok(Self { tensors, by_name, length })
     }
 
     /// How many bytes it takes in its file, without its own length.
@@ -98,16 +98,24 @@ impl Header {
 
     /// The names of the tensors, in the order of their data.
     pub fn names(&self) -> Vec<String> {
-        self.checked.offset_keys()
+        self.each_name().map(str::to_owned).collect()
+    }
+
+    /// The names of the tensors, in the order of their data, where they lie.
+    pub(crate) fn each_name(&self) -> impl Iterator<Item = &str> {
+        self.tensors.list.iter().map(|tensor| self.tensors.name(tensor))
     }
 
     /// A tensor by its name.
     pub fn tensor(&self, name: &str) -> Option<HeaderTensor> {
-        self.checked.info(name).map(HeaderTensor::of)
+        let at = |number: &u32| self.tensors.list.get(*number as usize);
+        let name_at = |number: &u32| at(number).map(|tensor| self.tensors.name(tensor));
+        let found = self.by_name.binary_search_by(|number| name_at(number).cmp(&Some(name))).ok()?;
+        Some(HeaderTensor::of(at(self.by_name.get(found)?)?))
     }
 
     pub(crate) fn add_types(&self, types: &mut BTreeMap<String, TypeShare>) {
-        for tensor in self.checked.tensors().into_values().map(HeaderTensor::of) {
+        for tensor in self.tensors.list.iter().map(HeaderTensor::of) {
             let share = TypeShare { tensors: 1, elements: tensor.elements, bytes: Some(tensor.bytes) };
             types.entry(tensor.kind).or_insert(TypeShare::NOTHING).add(share);
         }
@@ -115,57 +123,208 @@ impl Header {
 }
 
 impl HeaderTensor {
-    fn of(info: &TensorInfo) -> Self {
-        // The header was checked: neither the product nor the difference overflows.
-        let elements = info.shape.iter().fold(1u64, |product, size| product.saturating_mul(*size as u64));
-        let (start, end) = info.data_offsets;
-        Self { kind: info.dtype.to_string(), elements, bytes: end.saturating_sub(start) as u64 }
+    fn of(tensor: &Tensor) -> Self {
+        let bytes = tensor.end - tensor.begin;
+        // The elements fill the bytes, and these are in a file.
+        let elements = bytes.saturating_mul(8) / (tensor.kind.bitsize() as u64).max(1);
+        Self { kind: tensor.kind.to_string(), elements, bytes }
     }
 }
 
-/// The header as it is written, tensor by tensor. The crate reads JSON into a [`Metadata`] by way of a tree of values, which
-/// takes sixteen times its length; so we read, and it checks.
-#[derive(Default)]
-struct Listed {
-    tensors: Vec<(String, TensorInfo)>,
+fn unsound(reason: String) -> Error {
+    Error::unsound_at(LENGTH_BYTES, reason)
 }
+
+/// Reads the tensors of a header that ends there.
+fn parse(window: &mut Window<'_>, end: u64) -> Result<Tensors> {
+    let mut rest = Rest { window, end, failure: None };
+    let mut first = [0];
+    let begins = rest.read(&mut first).is_ok_and(|read| read == 1 && first == *b"{");
+    let parsed = if begins {
+        let json = BufReader::with_capacity(PIECE_BYTES, first.as_slice().chain(&mut rest));
+        serde_json::from_reader(json)
+            .map_err(|error| unsound(format!("its header is unsound: {}", quoted(&error.to_string()))))
+    } else {
+        Err(unsound("is no safetensors: its header does not begin with `{`".to_owned()))
+    };
+    match rest.failure {
+        Some(failure) => Err(failure),
+        None => parsed,
+    }
+}
+
+/// What a window still has of a header.
+struct Rest<'a, 'w> {
+    window: &'a mut Window<'w>,
+    end: u64,
+    /// What was wrong with the source, where the parser knows only that something was.
+    failure: Option<Error>,
+}
+
+impl Read for Rest<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end - self.window.offset()).unwrap_or(usize::MAX);
+        let bytes = left.min(buffer.len()).min(PIECE_BYTES);
+        match self.window.take(bytes, "the header") {
+            Ok(taken) => {
+                buffer.iter_mut().zip(taken).for_each(|(to, from)| *to = *from);
+                Ok(bytes)
+            }
+            Err(failure) => {
+                self.failure = Some(failure);
+                Err(io::Error::other("the header cannot be read"))
+            }
+        }
+    }
+}
+
+/// The tensors of a header.
+#[derive(Clone, Debug, Default)]
+struct Tensors {
+    /// All names, one behind the other.
+    names: String,
+    list: Vec<Tensor>,
+}
+
+/// A tensor: where its name is, and where its data. Names and numbers fit, for the header has at most 100 MB.
+#[derive(Clone, Copy, Debug)]
+struct Tensor {
+    name: u32,
+    name_bytes: u32,
+    begin: u64,
+    end: u64,
+    kind: Dtype,
+}
+
+impl Tensors {
+    fn name(&self, tensor: &Tensor) -> &str {
+        let begin = tensor.name as usize;
+        self.names.get(begin..begin + tensor.name_bytes as usize).unwrap_or_default()
+    }
+
+    /// The numbers of the tensors in the order of their names, of which each must be there once ("Duplicate keys are
+    /// disallowed").
+    fn by_name(&self) -> Result<Vec<u32>> {
+        let name = |number: &u32| self.list.get(*number as usize).map_or("", |tensor| self.name(tensor));
+        let mut numbers: Vec<u32> = (0..).take(self.list.len()).collect();
+        numbers.sort_unstable_by(|a, b| name(a).cmp(name(b)));
+        match numbers.windows(2).find(|pair| name(&pair[0]) == name(&pair[1])) {
+            Some(pair) => Err(unsound(format!("the tensor {} is there twice", quoted(name(&pair[0]))))),
+            None => Ok(numbers),
+        }
+    }
+
+    /// Adds a tensor under the name that begins there.
+    fn add(&mut self, name: usize, described: &Described) -> Result<(), String> {
+        let short = |number: usize| u32::try_from(number).map_err(|_| "its names are too long".to_owned());
+        let (begin, end) = described.data_offsets;
+        let bits =
+            described.shape.0.and_then(|elements| elements.checked_mul(described.dtype.bitsize() as u64));
+        if bits.is_none_or(|bits| bits % 8 != 0 || end.checked_sub(begin) != Some(bits / 8)) {
+            let name = quoted(self.names.get(name..).unwrap_or_default());
+            return Err(format!("the tensor {name} is not as long as its type and shape say"));
+        }
+        let (name, name_bytes) = (short(name)?, short(self.names.len() - name)?);
+        self.list.push(Tensor { name, name_bytes, begin, end, kind: described.dtype });
+        Ok(())
+    }
+}
+
+/// A tensor as it is written.
+#[derive(Deserialize)]
+struct Described {
+    dtype: Dtype,
+    shape: Elements,
+    data_offsets: (u64, u64),
+}
+
+/// How many elements a shape has; `None` where that is more than can be counted.
+struct Elements(Option<u64>);
 
 /// What the writer noted: texts by name. They must be that, and nobody asks for them.
 struct Notes;
 
-impl Listed {
-    /// A name that two tensors have ("Duplicate keys are disallowed").
-    fn twice(&self) -> Option<&str> {
-        let mut names = HashSet::new();
-        self.tensors.iter().map(|(name, _)| name.as_str()).find(|name| !names.insert(*name))
-    }
-}
+/// Puts a name behind the others.
+struct Name<'a>(&'a mut String);
 
-impl<'de> Deserialize<'de> for Listed {
+/// A text that is not kept.
+struct Text;
+
+impl<'de> Deserialize<'de> for Tensors {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ListedVisitor)
+        deserializer.deserialize_map(TensorsVisitor)
     }
 }
 
-struct ListedVisitor;
+struct TensorsVisitor;
 
-impl<'de> Visitor<'de> for ListedVisitor {
-    type Value = Listed;
+impl<'de> Visitor<'de> for TensorsVisitor {
+    type Value = Tensors;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("tensors by name")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Listed, A::Error> {
-        let mut listed = Listed::default();
-        while let Some(name) = map.next_key::<String>()? {
-            if name == "__metadata__" {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tensors, A::Error> {
+        let mut tensors = Tensors::default();
+        loop {
+            let name = tensors.names.len();
+            if map.next_key_seed(Name(&mut tensors.names))?.is_none() {
+                return Ok(tensors);
+            }
+            if tensors.names.get(name..) == Some("__metadata__") {
+                tensors.names.truncate(name);
                 map.next_value::<Option<Notes>>()?;
             } else {
-                listed.tensors.push((name, map.next_value()?));
+                let described = map.next_value()?;
+                tensors.add(name, &described).map_err(A::Error::custom)?;
             }
         }
-        Ok(listed)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<(), E> {
+        self.0.push_str(name);
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Elements {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ElementsVisitor)
+    }
+}
+
+struct ElementsVisitor;
+
+impl<'de> Visitor<'de> for ElementsVisitor {
+    type Value = Elements;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a shape")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut shape: A) -> Result<Elements, A::Error> {
+        let mut elements = Some(1u64);
+        while let Some(size) = shape.next_element::<u64>()? {
+            elements = elements.and_then(|elements| elements.checked_mul(size));
+        }
+        Ok(Elements(elements))
     }
 }
 
@@ -185,7 +344,27 @@ impl<'de> Visitor<'de> for NotesVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Notes, A::Error> {
-        while map.next_entry::<String, String>()?.is_some() {}
+        while map.next_entry::<Text, Text>()?.is_some() {}
         Ok(Notes)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl Visitor<'_> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Text, E> {
+        Ok(Text)
     }
 }

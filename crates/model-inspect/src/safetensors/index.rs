@@ -54,9 +54,9 @@ impl Index {
             }
         }
         for (file, header) in headers {
-            let unnamed = |tensor: &String| self.weight_map.get(tensor).is_none_or(|named| named != file);
-            if let Some(tensor) = header.names().into_iter().filter(unnamed).min() {
-                let (tensor, file) = (quoted(&tensor), quoted(file));
+            let unnamed = |tensor: &&str| self.weight_map.get(*tensor).is_none_or(|named| named != file);
+            if let Some(tensor) = header.each_name().filter(unnamed).min() {
+                let (tensor, file) = (quoted(tensor), quoted(file));
                 return Err(Error::unsound(format!("does not say that {file} has the tensor {tensor}")));
             }
         }

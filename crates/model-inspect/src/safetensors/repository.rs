@@ -170,13 +170,13 @@ fn unnamed_shard<'a>(named: &BTreeSet<String>, headers: &Headers<'a>) -> Option<
 
 /// Checks that no tensor is in two shards of one set, for engines differ in which of them they would take.
 fn check_shards(headers: &Headers<'_>) -> Result<()> {
-    let mut sets: BTreeMap<String, HashMap<String, &str>> = BTreeMap::new();
+    let mut sets: BTreeMap<String, HashMap<&str, &str>> = BTreeMap::new();
     for (path, header) in headers {
         let Some(set) = set_of(path) else { continue };
         let seen = sets.entry(set).or_default();
-        for name in header.names() {
-            if let Some(other) = seen.get(&name) {
-                let (name, other) = (quoted(&name), quoted(other));
+        for name in header.each_name() {
+            if let Some(other) = seen.get(name) {
+                let (name, other) = (quoted(name), quoted(other));
                 let reason = format!("has the tensor {name}, and so has {other}");
                 return Err(Error::unsound(reason).in_file(path));
             }
