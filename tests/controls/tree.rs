@@ -66,21 +66,15 @@ impl Tree {
     /// Runs a test.
     pub(crate) fn run(&self, test: &TestName) -> Outcome {
         let mut command = Command::new("timeout");
-        command.args([LIMIT_S, env!("CARGO"), "test", "--manifest-path"]);
+        command.args([LIMIT_S, env!("CARGO"), "test"]);
         let parts: Vec<_> = test.file.trim_end_matches(".rs").split('/').collect();
-        let (manifest, rest) = match parts.as_slice() {
-            ["crates", name, rest @ ..] => (format!("crates/{name}/Cargo.toml"), rest),
-            rest => {
-                command.args(["Cargo.toml", "--package", "model-provisioner"]);
-                (String::new(), rest)
+        match parts.as_slice() {
+            // As a part of the whole workspace, so that what others made is built with the same features for all.
+            ["tests", target, ..] | ["crates", _, "tests", target, ..] => {
+                command.args(["--workspace", "--test", target])
             }
-        };
-        if !manifest.is_empty() {
-            command.arg(manifest);
-        }
-        match rest {
-            ["tests", target, ..] => command.args(["--test", target]),
-            _ => command.arg("--lib"),
+            ["crates", name, ..] => command.args(["--package", name, "--lib"]),
+            _ => command.args(["--package", "model-provisioner", "--lib"]),
         };
         command.args(["--", "--include-ignored", &test.name]).current_dir(&self.root);
         command.env("CARGO_TARGET_DIR", self.root.with_file_name("build")).env("RUST_BACKTRACE", "0");

@@ -188,6 +188,11 @@ impl Disk<'_> {
     /// A file that gets a name which promises something is synced. One with such a name already was.
     fn has_its_bytes(&self, call: &Call, from: &Path, to: &Path) -> Result<(), String> {
         let Some(promise) = self.promise(to) else { return Ok(()) };
+        // With a folder, all that was written into it gets its name.
+        let mut inside = self.written.keys().filter(|path| path.starts_with(from) && *path != from);
+        if let Some(path) = inside.find(|path| !self.synced.contains(*path)) {
+            return Err(format!("{promise}: `{}` is not synced: {}", path.display(), call.text));
+        }
         let is_file = to.is_file() || !to.exists() && from.extension().is_some();
         let had_it = self.promise(from).is_some_and(|before| before != "view that is being built");
         if !is_file || had_it || self.synced.contains(from) {
