@@ -1,23 +1,23 @@
 //! What is wrong with a cache, and mending it.
 
-use std::{
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+//!
+//! # Order
+//! What is found while others work may be no more than their work half done. So the look, and all mending that takes moments, is
+//! done behind the store's closed gate, with the records that are read behind it. What goes is taken away as by `gc`, and
+//! what has to be read or linked is made present as by `ensure`, each with its own second look.
 
-use artifact_store::{Ailment, AilmentKind, LeftoverEntry, Plan, eviction::UNFINISHED_LIMIT};
+use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc};
+
+use artifact_store::{Ailment, AilmentKind, Gate, LeftoverEntry, Plan};
 use provisioner_core::{
-    CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected, Lifecycle, ModelRef, Outcome,
-    RecordedFile, Timestamp,
+    CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected, Lifecycle, ModelRef,
 };
 use rustix::fs::{Access, access};
 
-use crate::{
-    EvictionLimits, ModelProvisioner, Result,
-    presence::change,
-    provisioner::{Parts, blocking},
-};
+use crate::{EvictionLimits, ModelProvisioner, Result, evict::GATE_WAIT, provisioner::blocking};
+
+mod folder;
+mod record;
 
 /// Something that `doctor` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,50 +114,47 @@ impl ModelProvisioner {
 
     /// Looks for what is wrong with the cache, and mends it where `fix` says so: a damaged record is set aside, and
     /// its model can be made present anew; a whole model without a record gets one; lost links, seals and modes are
-    /// restored; and what dying processes left is removed. Nothing of a live process is touched, and no file that is not
-    /// ours.
+    /// restored; a model whose files have other stamps is read, and recorded anew where its bytes are the same; and what
+    /// dying processes left is removed. Nothing of a live process is touched, and no file that is not ours.
     ///
     /// # Errors
     /// What keeps it from looking.
     pub async fn doctor(&self, fix: bool) -> Result<Vec<Finding>> {
-        let mut findings = Vec::new();
-        let listing = self.parts.catalog.list().await?;
-        for damaged in listing.damaged {
+        let parts = Arc::clone(&self.parts);
+        let mut findings = blocking(move || Ok(folder::findings(&parts, fix))).await?;
+        for damaged in self.parts.catalog.list().await?.damaged {
             findings.push(self.damaged(damaged, fix).await);
         }
-        let records: Vec<_> = listing.records.into_iter().map(|found| found.record).collect();
-        findings.extend(self.ailments(&records, fix).await?);
-        findings.extend(self.left_over(fix).await?);
-        // Some may have gone by now, and some have come.
-        let records = if fix { self.records().await? } else { records };
-        findings.extend(self.broken(records, fix).await?);
-        let parts = Arc::clone(&self.parts);
-        findings.extend(blocking(move || Ok(temporary_files(&parts, fix))).await?);
+        let (gate, doubt) = self.close_gate().await?;
+        let (mut found, unsealed) = self.ailments(gate.as_ref(), doubt, fix).await?;
+        findings.append(&mut found);
+        let records = self.records().await?;
+        let broken = self.broken(records.clone()).await?;
+        let plan = self.left_over(records).await?;
+        // What follows has a second look of its own.
+        drop(gate);
+        findings.extend(self.take_away_left_over(plan, fix).await);
+        for (record, finding) in unsealed.into_iter().chain(broken) {
+            findings.extend(self.bring_back(&record, finding, fix).await);
+        }
         Ok(findings)
     }
 
-    /// Models whose files are gone, or were found to be wrong.
-    async fn broken(&self, records: Vec<CatalogRecord>, fix: bool) -> Result<Vec<Finding>> {
+    /// Keeps others from putting something in and from taking something away; or says why that cannot be. Where nothing can
+    /// be written, or there is no store yet, there is nothing to keep others from.
+    async fn close_gate(&self) -> Result<(Option<Arc<Gate>>, Option<String>)> {
         let parts = Arc::clone(&self.parts);
-        let found = blocking(move || {
-            let of_each =
-                records.iter().filter_map(|record| Some((record.id.clone(), of_record(&parts, record)?)));
-            Ok(of_each.collect::<Vec<_>>())
+        let wait = parts.turn_wait.limit.unwrap_or(GATE_WAIT);
+        blocking(move || {
+            if !parts.store.root().exists() {
+                return Ok((None, None));
+            }
+            Ok(match parts.store.close_gate(wait) {
+                Ok(gate) => (Some(Arc::new(gate)), None),
+                Err(error) => (None, Some(error.to_string())),
+            })
         })
-        .await?;
-        let mut findings = Vec::new();
-        for (id, finding) in found {
-            let mended = if fix { self.link_again(&id).await } else { Ok(None) };
-            findings.push(finding.after(mended.map_err(|error| error.to_string())));
-        }
-        Ok(findings)
-    }
-
-    async fn link_again(&self, id: &str) -> Result<Option<String>> {
-        match ModelRef::parse(id, None)? {
-            ModelRef::Local(_) => Ok(None),
-            fetched => Ok(self.restore(&fetched).await?.map(|_| "linked again".to_owned())),
-        }
+        .await
     }
 
     async fn damaged(&self, damaged: DamagedRecord, fix: bool) -> Finding {
@@ -173,34 +170,47 @@ impl ModelProvisioner {
         finding.after(told.map_err(|error| error.to_string()))
     }
 
-    /// What is wrong with what the store has.
-    async fn ailments(&self, records: &[CatalogRecord], fix: bool) -> Result<Vec<Finding>> {
-        let (parts, records) = (Arc::clone(&self.parts), records.to_vec());
+    /// What is wrong with what the store has, and is mended behind the gate; and the models that have lost their seal and have
+    /// to be read before they get one again.
+    async fn ailments(
+        &self,
+        gate: Option<&Arc<Gate>>,
+        doubt: Option<String>,
+        fix: bool,
+    ) -> Result<(Vec<Finding>, Vec<(CatalogRecord, Finding)>)> {
+        let (parts, records) = (Arc::clone(&self.parts), self.records().await?);
         let found = blocking(move || {
             let stock = parts.store.stock(&records, &[])?;
             Ok(parts.store.ailments(&records, &stock)?)
         })
         .await?;
-        let mut findings = Vec::new();
+        let (mut findings, mut unsealed) = (Vec::new(), Vec::new());
         for ailment in found {
-            let hint = match &ailment.kind {
-                AilmentKind::NobodysView if fix => "look at it, and remove it by hand",
-                AilmentKind::SealLost(_) if fix => "`verify` it, and then `doctor --fix` seals it again",
-                _ => FIX,
+            let finding = Finding::new(ailment.told(), hint_of(&ailment.kind, fix));
+            let mended = match gate {
+                _ if !fix => Ok(None),
+                Some(gate) => self.mend(gate, &ailment).await.map_err(|error| error.to_string()),
+                None => Err(doubt.clone().unwrap_or_default()),
             };
-            let finding = Finding::new(ailment.told(), hint);
-            let mended = if fix { self.mend(ailment).await } else { Ok(None) };
-            findings.push(finding.after(mended.map_err(|error| error.to_string())));
+            match (ailment.kind, &mended) {
+                (AilmentKind::SealLost(record), Ok(None)) if fix => unsealed.push((*record, finding)),
+                _ => findings.push(finding.after(mended)),
+            }
         }
-        Ok(findings)
+        Ok((findings, unsealed))
     }
 
-    async fn mend(&self, ailment: Ailment) -> Result<Option<String>> {
-        let AilmentKind::Unrecorded(record) = ailment.kind else {
-            let parts = Arc::clone(&self.parts);
-            return blocking(move || Ok(parts.store.mend(&ailment)?)).await;
-        };
-        match self.parts.catalog.put(&record, Expected::Absent).await {
+    async fn mend(&self, gate: &Arc<Gate>, ailment: &Ailment) -> Result<Option<String>> {
+        if let AilmentKind::Unrecorded(record) = &ailment.kind {
+            return self.record_again(record).await;
+        }
+        let (parts, gate, ailment) = (Arc::clone(&self.parts), Arc::clone(gate), ailment.clone());
+        blocking(move || Ok(parts.store.mend(&gate, &ailment)?)).await
+    }
+
+    /// Puts the record of a whole view back into the catalog.
+    async fn record_again(&self, record: &CatalogRecord) -> Result<Option<String>> {
+        match self.parts.catalog.put(record, Expected::Absent).await {
             Err(error) if error.kind == CatalogErrorKind::Conflict => {}
             put => {
                 put?;
@@ -219,12 +229,15 @@ impl ModelProvisioner {
     }
 
     /// What nobody needs any more, and removals that were begun.
-    async fn left_over(&self, fix: bool) -> Result<Vec<Finding>> {
+    async fn left_over(&self, records: Vec<CatalogRecord>) -> Result<Plan> {
         let terms = self.terms(&EvictionLimits::default(), 0);
-        let (parts, records) = (Arc::clone(&self.parts), self.records().await?);
-        let plan = blocking(move || Ok(Plan::new(&parts.store.stock(&records, &[])?, &terms))).await?;
+        let parts = Arc::clone(&self.parts);
+        blocking(move || Ok(Plan::new(&parts.store.stock(&records, &[])?, &terms))).await
+    }
+
+    async fn take_away_left_over(&self, plan: Plan, fix: bool) -> Vec<Finding> {
         if plan.is_empty() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let done = if fix {
             self.evict(&plan).await.map_err(|error| error.to_string())
@@ -247,70 +260,61 @@ impl ModelProvisioner {
             findings
                 .push(Finding::new(problem, "`doctor --fix` or `gc` finishes it").after(mended(&is_gone)));
         }
-        Ok(findings)
+        findings
     }
-}
 
-/// What is wrong with a model, by its record.
-fn of_record(parts: &Parts, record: &CatalogRecord) -> Option<Finding> {
-    let is_fetched = parts.store.holds(record.root());
-    let id = &record.id;
-    let hint = if is_fetched {
-        format!("`ensure {id}` brings it back")
-    } else {
-        "bring the file back, or `remove` the record".to_owned()
-    };
-    if let Some(path) = is_missing(record) {
-        return Some(Finding::new(format!("`{id}`: `{}` is gone", path.display()), hint));
+    /// Models that are not what their records say, but for those that a live process is making present.
+    async fn broken(&self, records: Vec<CatalogRecord>) -> Result<Vec<(CatalogRecord, Finding)>> {
+        let parts = Arc::clone(&self.parts);
+        blocking(move || {
+            let found = records.into_iter().filter_map(|record| {
+                let finding = record::finding(&parts, &record)?;
+                (!parts.store.is_being_made(&record.id)).then_some((record, finding))
+            });
+            Ok(found.collect())
+        })
+        .await
     }
-    if record.verification.outcome == Outcome::Fail {
-        let reason = &record.verification.reason;
-        return Some(Finding::new(format!("`{id}` failed when it was last verified: {reason}"), hint));
-    }
-    // Your own files are yours to change. A link that another store makes is no change of a file.
-    let change = record.files.iter().filter(|_| is_fetched).find_map(|file| {
-        let file = RecordedFile { stamp: file.stamp.without_ctime(), ..file.clone() };
-        change(&file, &record.location(&file.path))
-    });
-    change.map(|change| Finding::new(format!("`{id}` changed since it was judged: {change}"), hint))
-}
 
-/// The first of a model's files that is not there any more.
-fn is_missing(record: &CatalogRecord) -> Option<PathBuf> {
-    let locations = record.files.iter().map(|file| record.location(&file.path));
-    locations.into_iter().find(|path| !path.exists())
-}
-
-/// What dying processes left of the catalog's files and of the log's.
-fn temporary_files(parts: &Parts, fix: bool) -> Vec<Finding> {
-    let root = parts.cache.root();
-    let catalog = root.join("catalog-v1");
-    let folders = [root.to_owned()].into_iter().chain(paths(&catalog));
-    let mut findings = Vec::new();
-    for path in folders.flat_map(|folder| paths(&folder)) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if !name.starts_with('.') || !name.ends_with(".tmp") || !is_old(&path, parts.clock.now()) {
-            continue;
+    /// Makes a model what its record says, without its source; `None` where another process has done so meanwhile, or has
+    /// taken it away.
+    async fn bring_back(&self, record: &CatalogRecord, finding: Finding, fix: bool) -> Option<Finding> {
+        if !fix {
+            return Some(finding);
         }
-        let finding = Finding::new(format!("`{}` was never finished", path.display()), FIX);
-        let removed =
-            if fix { fs_err::remove_file(&path).map(|()| Some("removed".to_owned())) } else { Ok(None) };
-        findings.push(finding.after(removed.map_err(|error| error.to_string())));
+        let restored = match ModelRef::parse(&record.id, None) {
+            Ok(ModelRef::Local(_)) => Ok(None),
+            Ok(fetched) => self.restore(&fetched).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if matches!(restored, Ok(None)) && !self.is_still_broken(&record.id).await {
+            return None;
+        }
+        let how = || "its bytes are those of its record, and it is present again".to_owned();
+        let mended = restored.map(|restored| restored.map(|_| how()));
+        let hint = record::hint(&self.parts, record);
+        Some(Finding { hint: Some(hint), ..finding }.after(mended))
     }
-    findings
+
+    async fn is_still_broken(&self, id: &str) -> bool {
+        let Ok(found) = self.parts.catalog.get(id).await else { return true };
+        let Some(found) = found else { return false };
+        let parts = Arc::clone(&self.parts);
+        let look = blocking(move || {
+            Ok(record::finding(&parts, &found.record).is_some() || !parts.is_whole(&found.record))
+        });
+        look.await.unwrap_or(true)
+    }
 }
 
-fn paths(folder: &Path) -> Vec<PathBuf> {
-    let read = fs_err::read_dir(folder).into_iter().flatten();
-    let mut paths: Vec<_> = read.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.sort_unstable();
-    paths
-}
-
-fn is_old(path: &Path, now: Timestamp) -> bool {
-    let modified = fs_err::symlink_metadata(path).ok().and_then(|metadata| metadata.modified().ok());
-    let modified = modified.and_then(|modified| Timestamp::try_from(modified).ok());
-    modified.is_some_and(|modified| {
-        now.duration_since(modified).unsigned_abs() >= UNFINISHED_LIMIT && now > modified
-    })
+/// What to do about something that is wrong with the store.
+fn hint_of(kind: &AilmentKind, fix: bool) -> &'static str {
+    match kind {
+        AilmentKind::Stray => "move it elsewhere: only models belong there",
+        AilmentKind::Unreadable(_) => "check its owner and mode",
+        AilmentKind::NobodysView if fix => {
+            "a live process uses it; `doctor --fix` moves it away when that has ended"
+        }
+        _ => FIX,
+    }
 }

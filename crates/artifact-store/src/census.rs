@@ -147,7 +147,7 @@ impl<'a> Census<'a> {
 
     /// Looks for views in a folder. `above` are the pieces of the folders above: they go when they become empty.
     fn visit(&mut self, folder: &Path, above: &mut Vec<usize>) -> Result<()> {
-        let mut strays = BTreeSet::new();
+        let (mut strays, mut has_folders) = (Vec::new(), *folder == self.store.models());
         for path in entries(folder)? {
             let Some(metadata) = look(&path)? else { continue };
             if is_named(&path, ".") {
@@ -155,8 +155,11 @@ impl<'a> Census<'a> {
                     if is_named(&path, DISCARDED) { LeftoverKind::Gone } else { LeftoverKind::Unfinished };
                 let pieces = self.leave(&path, kind, false)?;
                 pieces.extend(above.iter());
-            } else if !metadata.is_dir() {
-                strays.insert(self.piece(&metadata));
+                continue;
+            }
+            has_folders |= metadata.is_dir();
+            if !metadata.is_dir() {
+                strays.push((path, self.piece(&metadata)));
             } else if self.is_view(&path) {
                 self.add_view(&path, above)?;
             } else {
@@ -166,14 +169,24 @@ impl<'a> Census<'a> {
                 above.pop();
             }
         }
-        if !strays.is_empty() {
-            strays.extend(above.iter());
-            let mut unit = Unit::of(folder, self.store.name_of_view(folder));
-            unit.claim = Some(Claim::Unsealed);
-            unit.pieces = strays.into_iter().collect();
-            self.stock.units.push(unit);
+        if has_folders {
+            // The folders beside it may be models: it is told of by itself.
+            for (path, place) in strays {
+                self.add_unsealed(&path, vec![place]);
+            }
+        } else if !strays.is_empty() {
+            let pieces: BTreeSet<_> =
+                strays.iter().map(|(_, place)| place).chain(above.iter()).copied().collect();
+            self.add_unsealed(folder, pieces.into_iter().collect());
         }
         Ok(())
+    }
+
+    fn add_unsealed(&mut self, path: &Path, pieces: Vec<usize>) {
+        let mut unit = Unit::of(path, self.store.name_of_view(path));
+        unit.claim = Some(Claim::Unsealed);
+        unit.pieces = pieces;
+        self.stock.units.push(unit);
     }
 
     fn is_view(&self, path: &Path) -> bool {
@@ -315,7 +328,7 @@ impl<'a> Census<'a> {
 }
 
 /// What `stat` says; `None` where it is gone already.
-fn look(path: &Path) -> Result<Option<Metadata>> {
+pub(crate) fn look(path: &Path) -> Result<Option<Metadata>> {
     match fs_err::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -1,8 +1,14 @@
 //! What is wrong with the store, and mending it.
 //!
-//! Nothing of a live process is touched, and nothing that another store has a link to. What nobody needs any more is the
-//! matter of [`eviction`](crate::eviction).
+//! # Two looks
+//! What is found while others put models in and take them away may be no more than their work half done. So the look and the
+//! mending both belong behind one closed gate, with the records that were read behind it too; then no commit is under way,
+//! and no removal. What a live process has a lease on keeps its place, and what one is making present is passed over.
 //!
+//! Neither reads the bytes of a model: the gate is closed for moments. Nothing that another store has a link to is touched.
+//! What nobody needs any more is the matter of [`eviction`](crate::eviction).
+//!
+//! # Locks
 //! A lock ends with the process that holds it, and its file is no lock: so no lock is ever stale, and no such file is
 //! removed.
 
@@ -12,11 +18,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use provisioner_core::{CatalogRecord, Digest, Stamp};
+use provisioner_core::{CatalogRecord, Digest, RecordedFile, Stamp};
 
 use crate::{
-    Claim, GATE_PATIENCE, Result, Stock, Store,
-    census::entries,
+    Claim, Error, Gate, Result, Stock, Store,
+    census::{entries, look},
     view::{REMOVED, read_seal},
 };
 
@@ -40,8 +46,12 @@ pub enum AilmentKind {
     SealLost(Box<CatalogRecord>),
     /// The seal of a view cannot be read, so nothing is known of the view.
     Unreadable(String),
-    /// A view has neither a seal that can be read nor a record.
+    /// A folder has neither a seal that can be read nor a record, and no folder that may be a view.
     NobodysView,
+    /// A file lies among the folders of views, and is a part of none.
+    Stray,
+    /// Where a blob or a lock belongs, there is something other than a regular file; so nobody can use it.
+    NotRegular,
     /// A whole view has no record; this is the one of its seal.
     Unrecorded(Box<CatalogRecord>),
     /// A file of a view is gone, and the blob of these bytes is there.
@@ -53,12 +63,17 @@ pub enum AilmentKind {
 }
 
 impl Store {
-    /// What is wrong with the store, by these records and what it was found to hold. It may read what was not believed.
+    /// Returns what is wrong with the store, by these records and what it was found to hold.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn ailments(&self, records: &[CatalogRecord], stock: &Stock) -> Result<Vec<Ailment>> {
-        let mut found = Vec::new();
+        // First, for what has the place of a blob keeps it from being linked again.
+        let mut found: Vec<_> = self
+            .not_regular()?
+            .into_iter()
+            .map(|path| Ailment { kind: AilmentKind::NotRegular, path })
+            .collect();
         for unit in &stock.units {
             let is_busy = matches!(unit.claim, Some(Claim::Brought(_)));
             if !unit.is_going && !is_busy {
@@ -68,10 +83,23 @@ impl Store {
         }
         for piece in stock.pieces.iter().filter(|piece| piece.is_ours) {
             let Some(blob) = &piece.blob else { continue };
-            let Ok(metadata) = fs_err::symlink_metadata(blob) else { continue };
+            let Some(metadata) = look(blob)? else { continue };
             let mode = metadata.permissions().mode() & 0o7777;
             if mode != BLOB_MODE {
                 found.push(Ailment { kind: AilmentKind::BlobMode(mode), path: blob.clone() });
+            }
+        }
+        Ok(found)
+    }
+
+    /// What has the name of a file of ours, and is not a regular file.
+    fn not_regular(&self) -> Result<Vec<PathBuf>> {
+        let mut folders = entries(&self.root().join("blobs/sha256"))?;
+        folders.extend(["locks", "leases", "used"].map(|name| self.root().join(name)));
+        let mut found = Vec::new();
+        for path in folders.iter().map(|folder| entries(folder)).collect::<Result<Vec<_>>>()?.concat() {
+            if look(&path)?.is_some_and(|metadata| !metadata.is_file()) {
+                found.push(path);
             }
         }
         Ok(found)
@@ -89,7 +117,8 @@ impl Store {
             (Some(_), Some(record)) => return self.of_files(record),
             (Some(sealed), None) => AilmentKind::Unrecorded(Box::new(sealed)),
             (None, Some(record)) => AilmentKind::SealLost(Box::new(record.clone())),
-            (None, None) => AilmentKind::NobodysView,
+            (None, None) if look(root)?.is_some_and(|metadata| metadata.is_dir()) => AilmentKind::NobodysView,
+            (None, None) => AilmentKind::Stray,
         };
         Ok(vec![Ailment { kind, path: root.to_owned() }])
     }
@@ -98,48 +127,51 @@ impl Store {
         let mut found = Vec::new();
         for file in &record.files {
             let Some(sha256) = &file.sha256 else { continue };
-            let (link, blob) = (record.location(&file.path), self.blob_path(sha256));
-            if !link.exists() {
-                if self.blob(sha256)?.is_some_and(|blob| file.stamp.difference(&blob.stamp).is_none()) {
-                    found.push(Ailment { kind: AilmentKind::LinkLost(sha256.clone()), path: link });
+            let (path, blob) = (record.location(&file.path), self.blob_path(sha256));
+            if look(&path)?.is_none() {
+                if is_unchanged(&blob, &file.stamp) {
+                    found.push(Ailment { kind: AilmentKind::LinkLost(sha256.clone()), path });
                 }
-            } else if !blob.exists() && is_unchanged(&link, &file.stamp) {
-                found.push(Ailment { kind: AilmentKind::BlobLost(sha256.clone()), path: link });
+            } else if !look(&blob)?.is_some_and(|metadata| metadata.is_file())
+                && is_unchanged(&path, &file.stamp)
+            {
+                found.push(Ailment { kind: AilmentKind::BlobLost(sha256.clone()), path });
             }
         }
         Ok(found)
     }
 
-    /// Mends something, and says how; `None` for what is not the store's to mend, or is not wrong any more.
+    /// Mends something, behind the closed gate behind which it was found, and says how; `None` for what is not the store's to
+    /// mend, and for what a live process uses.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
-    pub fn mend(&self, ailment: &Ailment) -> Result<Option<String>> {
+    pub fn mend(&self, _gate: &Gate, ailment: &Ailment) -> Result<Option<String>> {
         let path = &ailment.path;
-        // Nothing of this is taken away meanwhile.
-        let _gate = self.share_gate(GATE_PATIENCE)?;
         let how = match &ailment.kind {
             AilmentKind::SealLost(record) => {
-                let fits = |file: &provisioner_core::RecordedFile| {
-                    is_unchanged(&record.location(&file.path), &file.stamp)
-                };
+                let fits = |file: &RecordedFile| is_unchanged(&record.location(&file.path), &file.stamp);
                 if path.join(REMOVED).exists() || !record.files.iter().all(fits) {
                     return Ok(None);
                 }
                 self.reseal(record)?;
                 "sealed again".to_owned()
             }
-            // What has folders in it may be above the views of others.
-            AilmentKind::NobodysView if *path == self.models() || has_folders(path)? => return Ok(None),
-            AilmentKind::NobodysView if self.leased(path, "").is_some() => return Ok(None),
-            AilmentKind::NobodysView => format!("moved to `{}`", self.quarantine(path)?.display()),
+            AilmentKind::NobodysView => match self.exclude(path, "") {
+                Err(Error::Leased { .. }) => return Ok(None),
+                excluded => {
+                    let _alone = excluded?;
+                    format!("moved to `{}`", self.quarantine(path)?.display())
+                }
+            },
+            AilmentKind::NotRegular => format!("moved to `{}`", self.quarantine(path)?.display()),
             AilmentKind::LinkLost(sha256) => link(&self.blob_path(sha256), path)?,
             AilmentKind::BlobLost(sha256) => link(path, &self.blob_path(sha256))?,
             AilmentKind::BlobMode(_) => {
                 fs_err::set_permissions(path, PermissionsExt::from_mode(BLOB_MODE))?;
                 format!("its mode is {BLOB_MODE:04o} now")
             }
-            AilmentKind::Unrecorded(_) | AilmentKind::Unreadable(_) => return Ok(None),
+            AilmentKind::Unrecorded(_) | AilmentKind::Unreadable(_) | AilmentKind::Stray => return Ok(None),
         };
         Ok(Some(how))
     }
@@ -154,6 +186,10 @@ impl Ailment {
             AilmentKind::Unreadable(reason) => format!("the seal of `{path}` cannot be read: {reason}"),
             AilmentKind::NobodysView => {
                 format!("`{path}` has neither a seal nor a record, and is no whole model")
+            }
+            AilmentKind::Stray => format!("`{path}` is not a part of any model"),
+            AilmentKind::NotRegular => {
+                format!("`{path}` is not a regular file, so nothing can be kept there")
             }
             AilmentKind::Unrecorded(record) => {
                 format!("`{}` is whole in `{path}`, and not in the catalog", record.id)
@@ -171,10 +207,6 @@ fn is_unchanged(path: &Path, stamp: &Stamp) -> bool {
     fs_err::symlink_metadata(path).is_ok_and(|metadata| stamp.difference(&Stamp::of(&metadata)).is_none())
 }
 
-fn has_folders(folder: &Path) -> Result<bool> {
-    Ok(entries(folder)?.iter().any(|path| path.is_dir()))
-}
-
 /// Gives a file another name, durably.
 fn link(from: &Path, to: &Path) -> Result<String> {
     let folder = to.parent().unwrap_or(to);
@@ -188,6 +220,8 @@ fn link(from: &Path, to: &Path) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{blob::tests::sha256, view::tests::Bench};
 
@@ -204,7 +238,9 @@ mod tests {
         harm(&bench, &record.local_path);
         let found = find();
         assert!(found.len() == 1 && found[0].told().contains(told), "{found:?}");
-        assert!(bench.store.mend(&found[0]).unwrap().is_some(), "{told}");
+        let gate = bench.store.close_gate(Duration::ZERO).unwrap();
+        assert!(bench.store.mend(&gate, &found[0]).unwrap().is_some(), "{told}");
+        drop(gate);
         assert_eq!(find(), [], "{told}");
         for file in &record.files {
             assert!(is_unchanged(&record.location(&file.path), &file.stamp), "{told}");
@@ -229,17 +265,44 @@ mod tests {
             fs_err::write(strange.join("file"), "x").unwrap();
         };
         check(strange, "neither a seal nor a record");
+        let elsewhere = |bench: &Bench, _: &Path| {
+            let blob = bench.store.blob_path(&sha256(b"orphan"));
+            fs_err::create_dir_all(blob.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink("/elsewhere", blob).unwrap();
+        };
+        check(elsewhere, "is not a regular file");
     }
 
     #[test]
-    fn a_stray_file_above_views_takes_none_along() {
+    fn a_stray_file_above_views_is_named_itself_and_takes_none_along() {
         let bench = Bench::new();
         let records = [bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "one")]))];
-        fs_err::write(bench.store.models().join("hf/README"), "hello").unwrap();
-        let stock = bench.store.stock(&records, &[]).unwrap();
-        let [found] = &bench.store.ailments(&records, &stock).unwrap()[..] else { panic!("one") };
-        assert_eq!((&found.kind, bench.store.mend(found).unwrap()), (&AilmentKind::NobodysView, None));
-        assert!(records[0].local_path.exists());
+        for place in ["README", "hf/notes.txt", "hf/org/repo/x"] {
+            let stray = bench.store.models().join(place);
+            fs_err::write(&stray, "hello").unwrap();
+            let stock = bench.store.stock(&records, &[]).unwrap();
+            let [found] = &bench.store.ailments(&records, &stock).unwrap()[..] else { panic!("one") };
+            assert_eq!((&found.kind, &found.path), (&AilmentKind::Stray, &stray));
+            let gate = bench.store.close_gate(Duration::ZERO).unwrap();
+            assert_eq!(bench.store.mend(&gate, found).unwrap(), None);
+            assert!(records[0].local_path.exists());
+            fs_err::remove_file(stray).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_leased_is_not_moved() {
+        let bench = Bench::new();
+        let root = bench.store.models().join("hf/org/other/x/all");
+        fs_err::create_dir_all(&root).unwrap();
+        fs_err::write(root.join("file"), "x").unwrap();
+        let lease = bench.store.lease(&root, "hf:org/other", Duration::ZERO).unwrap();
+        let stock = bench.store.stock(&[], &[]).unwrap();
+        let [found] = &bench.store.ailments(&[], &stock).unwrap()[..] else { panic!("one") };
+        let gate = bench.store.close_gate(Duration::ZERO).unwrap();
+        assert_eq!((&found.kind, bench.store.mend(&gate, found).unwrap()), (&AilmentKind::NobodysView, None));
+        drop(lease);
+        assert!(bench.store.mend(&gate, found).unwrap().is_some() && !root.exists());
     }
 
     #[test]
@@ -258,6 +321,8 @@ mod tests {
         fs_err::write(leases.join("key.x"), "{}").unwrap();
         assert_eq!(find(&records), [], "the note of an ended lease goes by itself");
         assert!(matches!(&find(&[])[0].kind, AilmentKind::Unrecorded(record) if **record == records[0]));
-        assert_eq!(bench.store.mend(&find(&[])[0]).unwrap(), None, "that is whoever keeps the catalog's");
+        let gate = bench.store.close_gate(Duration::ZERO).unwrap();
+        let found = find(&[]);
+        assert_eq!(bench.store.mend(&gate, &found[0]).unwrap(), None, "that is whoever keeps the catalog's");
     }
 }

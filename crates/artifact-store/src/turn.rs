@@ -89,6 +89,11 @@ impl Store {
         }
     }
 
+    /// Whether a live process is making a model present.
+    pub fn is_being_made(&self, id: &str) -> bool {
+        self.brought(id).is_some()
+    }
+
     /// The claim of whoever is making a model present; `None` where nobody is.
     pub(crate) fn brought(&self, id: &str) -> Option<Claim> {
         let path = self.locks().join(key_of(id));

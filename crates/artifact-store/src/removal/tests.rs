@@ -200,7 +200,7 @@ fn a_stray_file_hides_no_view() {
     fs_err::write(bench.store.models().join("hf/README"), "hello").unwrap();
     let (plan, _) = carry_out(&bench.store, &records, &terms(Some(0)));
     assert_eq!(plan.evicted.len(), 1);
-    assert_eq!(plan.kept[0].id, "hf");
+    assert_eq!(plan.kept[0].id, "hf/README");
     assert!(bench.store.models().join("hf/README").exists());
 }
 

@@ -1,0 +1,294 @@
+//! `doctor --fix` beside live processes: what is half done is not wrong, and what is in use keeps its place.
+
+use std::{
+    collections::BTreeMap,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use artifact_store::{Store, TurnWait};
+use async_trait::async_trait;
+use model_provisioner::{
+    CatalogError, CatalogRecord, CatalogStore, DamagedRecord, Expectation, Expected, Finding, FsCatalog,
+    Lifecycle, Listing, ModelProvisioner, ModelRef, Timestamp, Version, Versioned, blocking,
+};
+
+use crate::workbench::{Workbench, builder_at, bytes};
+
+const ID: &str = "hf:org/repo?include=*";
+
+fn reference() -> ModelRef {
+    ID.parse().unwrap()
+}
+
+type Hook = Mutex<Option<Box<dyn FnOnce() + Send>>>;
+
+/// A catalog in whose calls something else happens, once.
+struct Meanwhile {
+    catalog: FsCatalog,
+    after_list: Hook,
+    before_put: Hook,
+}
+
+impl Meanwhile {
+    fn new(bench: &Workbench) -> Self {
+        let catalog = FsCatalog::open(&bench.cache(), Arc::new(Now), Duration::from_secs(10)).unwrap();
+        Self { catalog, after_list: Hook::default(), before_put: Hook::default() }
+    }
+}
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meanwhile")
+    }
+}
+
+/// Lets something happen that another process does.
+async fn happen(hook: &Hook) {
+    let what = hook.lock().unwrap().take();
+    if let Some(what) = what {
+        tokio::task::spawn_blocking(what).await.unwrap();
+    }
+}
+
+#[async_trait]
+impl CatalogStore for Meanwhile {
+    async fn get(&self, id: &str) -> Result<Option<Versioned>, CatalogError> {
+        self.catalog.get(id).await
+    }
+
+    async fn put(&self, record: &CatalogRecord, expected: Expected) -> Result<Version, CatalogError> {
+        happen(&self.before_put).await;
+        self.catalog.put(record, expected).await
+    }
+
+    async fn remove(&self, id: &str, expected: Version) -> Result<(), CatalogError> {
+        self.catalog.remove(id, expected).await
+    }
+
+    async fn list(&self) -> Result<Listing, CatalogError> {
+        let listing = self.catalog.list().await;
+        happen(&self.after_list).await;
+        listing
+    }
+
+    async fn set_aside(&self, damaged: &DamagedRecord) -> Result<PathBuf, CatalogError> {
+        self.catalog.set_aside(damaged).await
+    }
+}
+
+#[derive(Debug)]
+struct Now;
+
+impl model_provisioner::Clock for Now {
+    fn now(&self) -> Timestamp {
+        Timestamp::try_from(SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000)).unwrap()
+    }
+}
+
+fn published() -> Workbench {
+    let bench = Workbench::new();
+    bench.hub.repo("org/repo").lfs("a.gguf", bytes(10_000, 1)).file("config.json", "{}").publish();
+    bench
+}
+
+async fn fetched() -> (Workbench, ModelProvisioner, PathBuf) {
+    let bench = published();
+    let provisioner = bench.provisioner();
+    let root = provisioner.ensure_present_str(ID, None).await.unwrap().local_path;
+    bench.hub.reset_counts();
+    (bench, provisioner, root)
+}
+
+fn inode(path: &Path) -> u64 {
+    fs_err::metadata(path).unwrap().ino()
+}
+
+fn touch(path: &Path) {
+    fs_err::File::open(path).unwrap().file().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+}
+
+fn quarantine_is_empty(bench: &Workbench) -> bool {
+    !bench.cache().join("store-v1/quarantine").exists()
+}
+
+#[track_caller]
+fn all_mended(findings: &[Finding], told: &str) {
+    assert!(findings.iter().any(|finding| finding.problem.contains(told)), "{told}: {findings:?}");
+    assert!(findings.iter().all(|finding| finding.mended.is_some()), "{findings:?}");
+}
+
+#[tokio::test]
+async fn what_comes_and_goes_meanwhile_leaves_no_second_record_and_no_phantom() {
+    for is_removed in [false, true] {
+        let bench = published();
+        let (ours, theirs) = (bench.provisioner(), bench.provisioner());
+        let ensure =
+            move || drop(blocking::ModelProvisioner::from(ours).ensure_present_str(ID, None).unwrap());
+        let remove = move || drop(blocking::ModelProvisioner::from(theirs).remove(&reference()).unwrap());
+        let catalog = Meanwhile {
+            after_list: Mutex::new(Some(Box::new(ensure))),
+            before_put: Mutex::new(is_removed.then_some(Box::new(remove))),
+            ..Meanwhile::new(&bench)
+        };
+        let doctor = bench.builder().catalog(catalog).build().unwrap();
+        let findings = doctor.doctor(true).await.unwrap();
+        assert_eq!(findings, [], "is removed: {is_removed}");
+        let models = doctor.list().await.unwrap().models;
+        let ids: Vec<_> = models.iter().map(|model| model.record.id.as_str()).collect();
+        assert_eq!(ids, [ID], "is removed: {is_removed}");
+        for model in models {
+            assert!(model.record.lifecycle == Lifecycle::Active && model.record.local_path.exists());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_leased_model_that_was_touched_stays_where_it_is() {
+    let (bench, provisioner, root) = fetched().await;
+    let lease = Store::new(bench.cache().join("store-v1")).lease(&root, ID, Duration::ZERO).unwrap();
+    let file = root.join("a.gguf");
+    let before = (inode(&root), inode(&file), inode(&root.join(".model.json")));
+    touch(&file);
+    all_mended(&provisioner.doctor(true).await.unwrap(), "changed since it was judged");
+    assert_eq!(before, (inode(&root), inode(&file), inode(&root.join(".model.json"))));
+    assert!(provisioner.locate(&reference()).await.unwrap().is_some() && quarantine_is_empty(&bench));
+    // Without its seal too.
+    touch(&file);
+    fs_err::remove_file(root.join(".model.json")).unwrap();
+    all_mended(&provisioner.doctor(true).await.unwrap(), "has lost its seal");
+    assert_eq!((before.0, before.1), (inode(&root), inode(&file)));
+    assert_eq!(provisioner.doctor(false).await.unwrap(), []);
+    // What has other bytes is left to those who use it; a new name is no business of theirs.
+    fs_err::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    fs_err::write(&file, bytes(10_000, 2)).unwrap();
+    let found = provisioner.doctor(true).await.unwrap();
+    assert!(found.iter().any(|finding| finding.mended.is_none()), "{found:?}");
+    assert_eq!((before.0, before.1), (inode(&root), inode(&file)));
+    assert_eq!(bench.hub.requests().len(), 0);
+    drop(lease);
+}
+
+#[tokio::test]
+async fn what_is_being_made_present_is_passed_over() {
+    let (bench, _, root) = fetched().await;
+    let provisioner = bench.builder().wait(Duration::from_secs(60)).build().unwrap();
+    let store = Store::new(bench.cache().join("store-v1"));
+    let wait = TurnWait { limit: Some(Duration::ZERO), stall: Duration::ZERO };
+    let turn = store.turn(ID, wait, &mut |_| true).unwrap();
+    touch(&root.join("a.gguf"));
+    assert_eq!(provisioner.doctor(true).await.unwrap(), []);
+    drop(turn);
+    all_mended(&provisioner.doctor(true).await.unwrap(), "changed since it was judged");
+}
+
+/// Every file below a folder, by its path there.
+fn files(folder: &Path) -> BTreeMap<PathBuf, PathBuf> {
+    let (mut found, mut folders) = (BTreeMap::new(), vec![folder.to_owned()]);
+    while let Some(next) = folders.pop() {
+        for entry in fs_err::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path.strip_prefix(folder).unwrap().to_owned(), path);
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_copied_cache_is_known_for_one_and_read_once() {
+    let (bench, _, _) = fetched().await;
+    let copy = bench.path("copy");
+    // As `cp -r` does: other inodes, other times, and no link between a view and its blobs.
+    for (name, path) in files(&bench.cache()) {
+        let to = copy.join(name);
+        fs_err::create_dir_all(to.parent().unwrap()).unwrap();
+        fs_err::copy(path, to).unwrap();
+    }
+    let provisioner = builder_at(&copy, &bench.hub.endpoint()).build().unwrap();
+    let before: BTreeMap<_, _> =
+        files(&copy.join("store-v1/models")).into_iter().map(|(name, path)| (name, inode(&path))).collect();
+    let found = provisioner.doctor(false).await.unwrap();
+    let [copied] = found.as_slice() else { panic!("one: {found:?}") };
+    assert!(copied.problem.contains("was copied since it was judged"), "{copied:?}");
+    assert!(copied.hint.as_ref().unwrap().contains("`doctor --fix` reads it"), "{copied:?}");
+    all_mended(&provisioner.doctor(true).await.unwrap(), "was copied");
+    assert_eq!(provisioner.doctor(false).await.unwrap(), []);
+    let after = files(&copy.join("store-v1/models")).into_iter().map(|(name, path)| (name, inode(&path)));
+    assert_eq!(before, after.collect());
+    assert!(provisioner.locate(&reference()).await.unwrap().is_some());
+    assert!(!copy.join("store-v1/quarantine").exists() && bench.hub.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_cache_on_another_device_is_as_it_was() {
+    let (bench, provisioner, root) = fetched().await;
+    let before = (inode(&root), inode(&root.join("a.gguf")));
+    // What a remount does to every stamp, seen from the other side.
+    for (_, path) in files(&bench.cache()) {
+        let Ok(text) = fs_err::read_to_string(&path) else { continue };
+        let dev = format!("\"dev\":{}", fs_err::metadata(&path).unwrap().dev());
+        let pretty = dev.replace(':', ": ");
+        if text.contains(&dev) || text.contains(&pretty) {
+            let text = text.replace(&dev, "\"dev\":1").replace(&pretty, "\"dev\": 1");
+            fs_err::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+            fs_err::write(&path, text).unwrap();
+        }
+    }
+    let found = provisioner.doctor(true).await.unwrap();
+    assert!(found.iter().all(|finding| finding.mended.is_some()), "{found:?}");
+    assert_eq!(before, (inode(&root), inode(&root.join("a.gguf"))));
+    assert!(quarantine_is_empty(&bench) && bench.hub.requests().is_empty());
+    assert_eq!(provisioner.doctor(false).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_stray_file_beside_models_is_named_itself_and_nothing_else_is() {
+    let (bench, provisioner, root) = fetched().await;
+    let stray = bench.cache().join("store-v1/models/hf/org/notes.txt");
+    fs_err::write(&stray, "hello").unwrap();
+    for fix in [false, true, false] {
+        let found = provisioner.doctor(fix).await.unwrap();
+        let [finding] = found.as_slice() else { panic!("one: {found:?}") };
+        assert!(finding.problem.contains(&format!("`{}`", stray.display())), "{finding:?}");
+        let hint = finding.hint.as_ref().unwrap();
+        assert!(!hint.contains("--fix") && !hint.contains("remove"), "{hint}");
+        assert!(root.exists() && stray.exists() && finding.mended.is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn beside_those_who_come_and_go_there_is_nothing_to_find() {
+    let bench = published();
+    bench.hub.repo("org/other").lfs("b.gguf", bytes(5_000, 2)).publish();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let others = [ID, "hf:org/other/b.gguf", ID].map(|id| {
+        let (provisioner, is_over) = (bench.provisioner(), Arc::clone(&is_over));
+        tokio::spawn(async move {
+            let reference: ModelRef = id.parse().unwrap();
+            while !is_over.load(Ordering::Relaxed) {
+                drop(provisioner.ensure(&reference, &Expectation::none()).await);
+                drop(provisioner.remove(&reference).await);
+            }
+        })
+    });
+    let doctor = bench.provisioner();
+    for round in 0..200 {
+        assert_eq!(doctor.doctor(round % 2 == 0).await.unwrap(), [], "round {round}");
+    }
+    is_over.store(true, Ordering::Relaxed);
+    for other in others {
+        other.await.unwrap();
+    }
+    assert_eq!(doctor.doctor(true).await.unwrap(), []);
+    assert!(doctor.list().await.unwrap().models.iter().all(|model| !model.record.id.contains('@')));
+    assert!(quarantine_is_empty(&bench));
+}
