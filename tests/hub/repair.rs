@@ -55,6 +55,36 @@ async fn what_is_wrong_with_the_store_is_mended_without_a_network() {
     assert_eq!(bench.hub.requests().len(), 0);
 }
 
+#[tokio::test]
+async fn what_is_in_the_way_of_a_blob_or_the_log_is_found_and_set_aside() {
+    let (bench, provisioner, root) = bench().await;
+    let store = Store::new(bench.cache().join("store-v1"));
+    let sha256 = crate::workbench::sha256(bytes(10_000, 1));
+    let blob = store.root().join("blobs/sha256").join(&sha256[..2]).join(&sha256[2..]);
+    let elsewhere = bench.path("elsewhere");
+    fs_err::rename(&blob, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &blob).unwrap();
+    is_mended(&provisioner, "is not a regular file").await;
+    assert!(fs_err::symlink_metadata(&blob).unwrap().is_file() && elsewhere.exists());
+    for name in ["locks", "leases", "used"] {
+        std::os::unix::fs::symlink("/elsewhere", store.root().join(name).join("a".repeat(64))).unwrap();
+        is_mended(&provisioner, "is not a regular file").await;
+    }
+    let log = bench.cache().join("provenance.jsonl");
+    fs_err::remove_file(&log).unwrap();
+    let harms: [&dyn Fn(); 2] =
+        [&|| std::os::unix::fs::symlink("/dev/null", &log).unwrap(), &|| fs_err::create_dir(&log).unwrap()];
+    for harm in harms {
+        harm();
+        assert!(provisioner.retire(&reference()).await.is_err(), "nothing is changed without a log");
+        is_mended(&provisioner, "no line of provenance can be written").await;
+        provisioner.retire(&reference()).await.unwrap();
+        provisioner.activate(&reference()).await.unwrap();
+        fs_err::remove_file(&log).unwrap();
+    }
+    assert!(root.exists());
+}
+
 /// Takes away all that a model's view has.
 fn lose(root: &std::path::Path) {
     fs_err::remove_dir_all(root).unwrap();
