@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How long a model that is being taken away is waited for. That takes no longer than unlinking its files.
-const REMOVAL: Duration = Duration::from_secs(10);
+pub(crate) const REMOVAL: Duration = Duration::from_secs(10);
 
 impl ModelProvisioner {
     /// Makes a model present and takes a lease on it, so that it stays for as long as the lease lives. See

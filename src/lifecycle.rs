@@ -128,7 +128,11 @@ impl ModelProvisioner {
         let id = reference.id();
         for _ in 0..MAX_CONFLICTS {
             let previous = self.record(&id).await?;
-            let (record, rejection) = self.verify_against(&reference, &previous.record).await?;
+            let (record, rejection) = match self.verify_against(&reference, &previous.record).await {
+                // Another process linked the model, or took it away, while it was read.
+                Err(error) if error.is_outrun() || !self.is_recorded_as(&previous).await? => continue,
+                judged => judged?,
+            };
             let kept = match &rejection {
                 None => self.keep_verdict(record.clone(), &previous).await,
                 Some(_) => self.condemn(record.clone(), &previous).await,
@@ -144,6 +148,12 @@ impl ModelProvisioner {
             return Ok(VerifyReport { id, outcome, reason, code, hint });
         }
         Err(Error::Contended { id })
+    }
+
+    /// Whether a record is still the current one of its id.
+    pub(crate) async fn is_recorded_as(&self, previous: &Versioned) -> Result<bool> {
+        let found = self.parts.catalog.get(&previous.record.id).await?;
+        Ok(found.is_some_and(|found| found.version == previous.version))
     }
 
     /// Records what was found. It is told, though it cannot be kept. Returns that no file has moved.
@@ -294,7 +304,7 @@ impl ModelProvisioner {
         .await
     }
 
-    async fn record(&self, id: &str) -> Result<Versioned> {
+    pub(crate) async fn record(&self, id: &str) -> Result<Versioned> {
         self.parts.catalog.get(id).await?.ok_or_else(|| Error::NotInCatalog { id: id.to_owned() })
     }
 

@@ -14,11 +14,12 @@ use std::{
 use artifact_store::{Store, TurnWait};
 use async_trait::async_trait;
 use model_provisioner::{
-    CatalogError, CatalogRecord, CatalogStore, DamagedRecord, Expectation, Expected, Finding, FsCatalog,
-    Lifecycle, Listing, ModelProvisioner, ModelRef, Timestamp, Version, Versioned, blocking,
+    AdoptMode, CatalogError, CatalogRecord, CatalogStore, DamagedRecord, Expectation, Expected, Finding,
+    FsCatalog, Lifecycle, Listing, ModelProvisioner, ModelRef, Outcome, ProgressEvent, ProgressSink,
+    StagedModel, Timestamp, Verdict, Verifier, Version, Versioned, blocking,
 };
 
-use crate::workbench::{Workbench, builder_at, bytes};
+use crate::workbench::{Workbench, builder_at, bytes, code, sha256};
 
 const ID: &str = "hf:org/repo?include=*";
 
@@ -31,6 +32,7 @@ type Hook = Mutex<Option<Box<dyn FnOnce() + Send>>>;
 /// A catalog in whose calls something else happens, once.
 struct Meanwhile {
     catalog: FsCatalog,
+    after_get: Hook,
     after_list: Hook,
     before_put: Hook,
 }
@@ -38,7 +40,7 @@ struct Meanwhile {
 impl Meanwhile {
     fn new(bench: &Workbench) -> Self {
         let catalog = FsCatalog::open(&bench.cache(), Arc::new(Now), Duration::from_secs(10)).unwrap();
-        Self { catalog, after_list: Hook::default(), before_put: Hook::default() }
+        Self { catalog, after_get: Hook::default(), after_list: Hook::default(), before_put: Hook::default() }
     }
 }
 
@@ -59,7 +61,9 @@ async fn happen(hook: &Hook) {
 #[async_trait]
 impl CatalogStore for Meanwhile {
     async fn get(&self, id: &str) -> Result<Option<Versioned>, CatalogError> {
-        self.catalog.get(id).await
+        let found = self.catalog.get(id).await;
+        happen(&self.after_get).await;
+        found
     }
 
     async fn put(&self, record: &CatalogRecord, expected: Expected) -> Result<Version, CatalogError> {
@@ -291,4 +295,102 @@ async fn beside_those_who_come_and_go_there_is_nothing_to_find() {
     assert_eq!(doctor.doctor(true).await.unwrap(), []);
     assert!(doctor.list().await.unwrap().models.iter().all(|model| !model.record.id.contains('@')));
     assert!(quarantine_is_empty(&bench));
+}
+
+/// Lets something happen in the middle of a judgement, once, and finds nothing.
+struct Interrupted(Hook);
+
+impl std::fmt::Debug for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Interrupted")
+    }
+}
+
+impl Verifier for Interrupted {
+    fn name(&self) -> &'static str {
+        "interrupted"
+    }
+
+    fn verify(&self, _: &StagedModel, _: &Expectation) -> std::io::Result<Verdict> {
+        if let Some(what) = self.0.lock().unwrap().take() {
+            what();
+        }
+        Ok(Verdict::Pass { basis: None, reason: String::new() })
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_is_removed_while_it_is_verified_is_not_in_the_catalog() {
+    let (bench, provisioner, _) = fetched().await;
+    let other = bench.provisioner();
+    let remove = move || drop(blocking::ModelProvisioner::from(other).remove(&reference()).unwrap());
+    let interrupted = Interrupted(Mutex::new(Some(Box::new(remove))));
+    let slow = bench.builder().verifier(interrupted).build().unwrap();
+    assert_eq!(code(slow.verify(&reference()).await), "not-in-catalog");
+    assert!(provisioner.list().await.unwrap().models.is_empty() && quarantine_is_empty(&bench));
+}
+
+#[tokio::test]
+async fn a_model_whose_bytes_are_linked_while_it_is_verified_passes() {
+    let (bench, weights) = (Workbench::new(), bytes(100_000, 3));
+    for name in ["org/one", "org/two"] {
+        bench.hub.repo(name).lfs("a.gguf", weights.clone()).publish();
+    }
+    bench.foreign(&format!("plain/{}", sha256(&weights)), &weights);
+    bench.foreign("plain/a.gguf", &weights);
+    let other = bench.adopter(AdoptMode::Link);
+    other.ensure_present_str("hf:org/one/a.gguf", None).await.unwrap();
+    let link = move || {
+        let model =
+            blocking::ModelProvisioner::from(other).ensure_present_str("hf:org/two/a.gguf", None).unwrap();
+        assert!(
+            fs_err::metadata(model.local_path).unwrap().nlink() >= 4,
+            "one file, two views, a blob and a foreign name"
+        );
+    };
+    let interrupted = Interrupted(Mutex::new(Some(Box::new(link))));
+    let slow = bench.builder().verifier(interrupted).build().unwrap();
+    let report = slow.verify(&"hf:org/one/a.gguf".parse().unwrap()).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Pass, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_model_that_is_being_exported_is_not_removed() {
+    let (bench, _, _) = fetched().await;
+    let removed = Arc::new(Mutex::new(None));
+    let (other, seen) = (bench.provisioner(), Arc::clone(&removed));
+    let remove = move || {
+        let result = blocking::ModelProvisioner::from(other).remove(&reference());
+        *seen.lock().unwrap() = Some(result.map(drop).map_err(|error| error.code().as_str()));
+    };
+    let during = OnHashing(Mutex::new(Some(Box::new(remove))));
+    let exporter = bench.builder().progress(during).build().unwrap();
+    exporter.export(&reference(), &bench.path("out")).await.unwrap();
+    assert_eq!(removed.lock().unwrap().take(), Some(Err("in-use")));
+    assert_eq!(fs_err::read(bench.path("out/a.gguf")).unwrap(), bytes(10_000, 1));
+    // What is gone before it has a lease is not in the catalog.
+    let other = bench.provisioner();
+    let remove = move || drop(blocking::ModelProvisioner::from(other).remove(&reference()).unwrap());
+    let catalog = Meanwhile { after_get: Mutex::new(Some(Box::new(remove))), ..Meanwhile::new(&bench) };
+    let exporter = bench.builder().catalog(catalog).build().unwrap();
+    assert_eq!(code(exporter.export(&reference(), &bench.path("again")).await), "not-in-catalog");
+    assert!(!bench.path("again").exists());
+}
+
+/// Lets something happen when files begin to be hashed, once.
+struct OnHashing(Hook);
+
+impl std::fmt::Debug for OnHashing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnHashing")
+    }
+}
+
+impl ProgressSink for OnHashing {
+    fn on_event(&self, event: &ProgressEvent) {
+        let is_hashing = matches!(event, ProgressEvent::HashStarted { .. });
+        if let Some(what) = self.0.lock().unwrap().take_if(|_| is_hashing) {
+            what();
+        }
+    }
 }

@@ -89,6 +89,16 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A model was exported, and a loss of power may undo it.
+    #[error(
+        "`{path}` is exported and whole, and a loss of power may undo it, for its name cannot be made durable"
+    )]
+    NotDurable {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// A folder that says that it was exported makes no sense.
     #[error("`{path}` was not exported as it is: {reason}")]
     InvalidExport {
@@ -127,7 +137,7 @@ impl Error {
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Io(error) => match ErrorCode::of_io(error) {
+            Self::Io(source) | Self::NotDurable { source, .. } => match ErrorCode::of_io(source) {
                 ErrorCode::NotFound => ErrorCode::StorageFailed,
                 code => code,
             },

@@ -38,7 +38,7 @@ const MAX_BYTES: u64 = 64 << 20;
 ///
 /// # Errors
 /// [`Error::Differs`], [`Error::Changed`], [`Error::InTheWay`], [`Error::GivenUp`], and what the disk says. Then nothing is
-/// at the folder's name but what was.
+/// at the folder's name but what was. After [`Error::NotDurable`] the whole folder is there.
 pub fn export(record: &CatalogRecord, dir: &Path, watch: &mut Watch<'_>) -> Result<CatalogRecord> {
     if !is_free(dir)? || record.files.iter().any(|file| file.path.as_str() == SUMS) {
         return Err(Error::InTheWay { path: dir.to_owned() });
@@ -72,7 +72,9 @@ pub fn export(record: &CatalogRecord, dir: &Path, watch: &mut Watch<'_>) -> Resu
     fs_err::set_permissions(aside.path(), PermissionsExt::from_mode(0o755))?;
     fs_err::rename(aside.path(), dir)?;
     let _ = aside.keep();
-    durable_fs::sync_folder(parent)?;
+    let not_durable =
+        |error: durable_fs::Error| Error::NotDurable { path: dir.to_owned(), source: error.into() };
+    durable_fs::sync_folder(parent).map_err(not_durable)?;
     Ok(seal.record)
 }
 
