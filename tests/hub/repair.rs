@@ -85,6 +85,33 @@ async fn what_is_in_the_way_of_a_blob_or_the_log_is_found_and_set_aside() {
     assert!(root.exists());
 }
 
+#[tokio::test]
+async fn a_cache_that_every_user_may_write_is_told_of() {
+    let (bench, provisioner, root) = bench().await;
+    let record = a_record(&bench.cache().join("catalog-v1"));
+    let places =
+        [bench.cache(), bench.cache().join("catalog-v1"), bench.cache().join("store-v1"), root.clone()];
+    for place in places.into_iter().chain([record, root.join(".model.json")]) {
+        let mode = fs_err::metadata(&place).unwrap().permissions().mode() & 0o777;
+        fs_err::set_permissions(&place, PermissionsExt::from_mode(mode | 0o002)).unwrap();
+        is_mended(&provisioner, "may be written by every user").await;
+        assert_eq!(
+            fs_err::metadata(&place).unwrap().permissions().mode() & 0o777,
+            mode,
+            "{}",
+            place.display()
+        );
+    }
+}
+
+/// A record of a catalog.
+fn a_record(catalog: &std::path::Path) -> PathBuf {
+    let folders = fs_err::read_dir(catalog).unwrap().map(|entry| entry.unwrap().path());
+    let mut files =
+        folders.flat_map(|folder| fs_err::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
+    files.find(|path| path.extension().is_some_and(|ending| ending == "json")).unwrap()
+}
+
 /// Takes away all that a model's view has.
 fn lose(root: &std::path::Path) {
     fs_err::remove_dir_all(root).unwrap();

@@ -6,7 +6,7 @@ use std::{os::unix::fs::symlink, path::Path};
 
 use fetch_file::FileFetcher;
 use provisioner_core::{Entry, FetchError, FetchErrorKind, Manifest, ModelFetcher, ModelRef, ResolveRequest};
-use testkit::{FakeModel, conformance};
+use testkit::{FakeModel, TINY_GGUF, conformance};
 
 fn reference(path: &Path) -> ModelRef {
     ModelRef::parse(path.to_str().unwrap(), None).unwrap()
@@ -108,4 +108,13 @@ async fn what_is_no_model_is_refused() {
     fs_err::create_dir(path("newline")).unwrap();
     fs_err::write(path("newline/a\nb"), "x").unwrap();
     refused(&path("newline"), FetchErrorKind::UnsafePath, "control character").await;
+}
+
+#[tokio::test]
+async fn the_smallest_model_of_the_testkit_keeps_the_contract() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tiny.gguf");
+    fs_err::write(&file, TINY_GGUF).unwrap();
+    let absent = reference(&dir.path().join("absent.gguf"));
+    conformance::fetcher(&FileFetcher, &reference(&file), &absent).await;
 }
