@@ -11,8 +11,8 @@ provision:
 test:
     cargo test --workspace
 
-# The tests that need strace, unshare, openssl, mkfs and mount, hf, zsh, fish, exfat-fuse, the engine or the Python reader of
-# GGUF; `just test-xet` has its own
+# The tests that need strace, unshare, openssl, mkfs and mount, hf, zsh, fish, tmux, exfat-fuse, the engine or the Python
+# reader of GGUF; `just test-xet` has its own
 test-ignored: oracle
     cargo test --workspace -- --ignored --skip xet_server:: --skip each_protection
 

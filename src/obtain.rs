@@ -107,8 +107,10 @@ impl ModelProvisioner {
             let sizes = missing.map(|(_, to_fetch)| *to_fetch);
             self.find_space(sizes.fold(0, u64::saturating_add), &found, &transfers).await?;
         }
-        let small = missing.iter().filter(|file| of(file).is_none()).map(|file| file.size);
-        self.promise_small(&lock, small.collect()).await?;
+        let fetched = missing.iter().zip(to_fetch).filter(|(file, _)| of(file).is_none());
+        let sizes: Vec<_> = fetched.map(|(file, to_fetch)| (file.size, to_fetch)).collect();
+        self.parts.show_fetching(reference, &sizes);
+        self.promise_small(&lock, sizes.into_iter().map(|(size, _)| size).collect()).await?;
         let mut files: Vec<BoxFuture<'_, Result<StagedFile>>> = Vec::new();
         for (file, blob) in manifest.files().iter().zip(blobs) {
             files.push(match (blob, of(file)) {
@@ -275,6 +277,18 @@ impl ModelProvisioner {
 }
 
 impl Parts {
+    /// Tells how much of a model has to be fetched: of each file its size, and how much of that is not here.
+    fn show_fetching(&self, reference: &ModelRef, sizes: &[(u64, u64)]) {
+        if sizes.is_empty() {
+            return;
+        }
+        let sum = |bytes: fn(&(u64, u64)) -> u64| sizes.iter().map(bytes).fold(0, u64::saturating_add);
+        let (total_bytes, to_fetch) = (sum(|(size, _)| *size), sum(|(_, to_fetch)| *to_fetch));
+        let present_bytes = total_bytes.saturating_sub(to_fetch);
+        let (id, files) = (reference.id(), sizes.len());
+        self.progress.on_event(&ProgressEvent::FetchPlanned { id, files, total_bytes, present_bytes });
+    }
+
     fn show_waiting(&self, id: &str, waiting: &Waiting) {
         let owner = waiting.owner.as_ref();
         self.progress.on_event(&ProgressEvent::Waiting {

@@ -1,12 +1,15 @@
 //! The arguments.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use clap_complete::Shell;
 use model_provisioner::AdoptMode;
 
-use crate::inspect::{Inspect, Wanted};
+use crate::{
+    inspect::{Inspect, Wanted},
+    progress::Screen,
+};
 
 const GLOBAL: &str = "Global options";
 
@@ -92,6 +95,9 @@ pub(crate) struct Common {
     /// Say what is being done
     #[arg(short, long, global = true, help_heading = GLOBAL, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// Where progress is shown.
+    #[arg(skip)]
+    pub(crate) screen: Arc<Screen>,
 }
 
 /// How progress is shown.

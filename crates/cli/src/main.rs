@@ -2,6 +2,7 @@
 //! rest is the library's.
 
 mod args;
+mod bar;
 mod collected;
 mod commands;
 mod document;
@@ -16,8 +17,10 @@ mod leftovers;
 mod output;
 mod progress;
 mod run;
+mod tally;
+mod terminal;
 
-use std::{env, fmt, io, process::ExitCode, time::Duration};
+use std::{env, fmt, io, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -30,7 +33,9 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::{args::Args, commands::Next, escape::escaped, failure::Failure, output::Output};
+use crate::{
+    args::Args, commands::Next, escape::escaped, failure::Failure, output::Output, progress::AboveBars,
+};
 
 /// How long the end waits for writes that have begun.
 const LAST_WRITES: Duration = Duration::from_secs(1);
@@ -65,15 +70,17 @@ fn allow_many_files() -> Rlimit {
 /// Runs the command until it is done, or until the user interrupts it.
 fn run(args: Args, output: Output, limit: Rlimit) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let screen = Arc::clone(&args.common.screen);
     let done = runtime.block_on(async {
         // Over the limit on the size of files, a write is to fail and not to kill.
         let _over_limit = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
         tokio::select! {
             biased;
             done = commands::perform(args, output) => done,
-            _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
+            _ = tokio::signal::ctrl_c() => Err(Failure::interrupted().hinting(screen.kept())),
         }
     });
+    screen.finish();
     let done = match done {
         // From here on, the interrupt key is the engine's.
         Ok(Next::Engine(engine)) => {
@@ -115,7 +122,9 @@ fn start_log(args: &Args) {
         (0, false) => tracing::Level::WARN,
     };
     let is_coloured = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false);
+    let screen = Arc::clone(&args.common.screen);
+    let log = tracing_subscriber::fmt().with_max_level(level).with_target(false);
+    let log = log.with_writer(move || AboveBars(Arc::clone(&screen)));
     let foreign = filter_fn(|line| !line.target().starts_with("xet"));
     let log = log.fmt_fields(debug_fn(log_field));
     log.without_time().with_ansi(is_coloured).log_internal_errors(false).finish().with(foreign).init();

@@ -37,6 +37,17 @@ pub enum ProgressEvent {
         /// Of how much, as far as it was asked for.
         size_bytes: u64,
     },
+    /// The files of a model that have to be fetched are known, and begin to be fetched.
+    FetchPlanned {
+        /// The model.
+        id: String,
+        /// How many files.
+        files: usize,
+        /// Their size together.
+        total_bytes: u64,
+        /// How much of that an earlier transfer left here, as far as the disk tells.
+        present_bytes: u64,
+    },
     /// A file begins to be fetched.
     FetchStarted {
         /// The model.
@@ -44,6 +55,18 @@ pub enum ProgressEvent {
         /// The file's place in the model.
         path: String,
         /// Its size.
+        size_bytes: u64,
+    },
+    /// Part of a file is here from an earlier transfer, and this one goes on from there. It comes right after the file's
+    /// start.
+    FetchResumed {
+        /// The model.
+        id: String,
+        /// The file's place in the model.
+        path: String,
+        /// How much is here.
+        present_bytes: u64,
+        /// Of how much.
         size_bytes: u64,
     },
     /// More of a file is here. The count never goes back.

@@ -100,6 +100,7 @@ impl Transfer {
         };
         let Place { data, journal, guard } = place;
         let (sink, subject) = blocking(move || Sink::open(&data, &journal, &subject, guard)).await?;
+        let progress = Shown::start(progress, id, file, sink.len());
         let fetch = Fetch {
             transfer: self,
             fetcher,
@@ -107,7 +108,7 @@ impl Transfer {
             sink: Arc::new(sink),
             subject: Mutex::new(subject),
             no_ranges: AtomicBool::new(false),
-            progress: Shown::start(progress, id, file),
+            progress,
         };
         match fetch.once().await {
             Err(error @ (Error::Changed { .. } | Error::Mismatch { .. })) => {
@@ -372,9 +373,18 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn start(sink: &'a dyn ProgressSink, id: &'a str, file: &'a ManifestFile) -> Self {
+    /// Tells that a file begins, of which so much is here already.
+    fn start(sink: &'a dyn ProgressSink, id: &'a str, file: &'a ManifestFile, present_bytes: u64) -> Self {
         let (path, size_bytes) = (file.path.to_string(), file.size);
-        sink.on_event(&ProgressEvent::FetchStarted { id: id.to_owned(), path, size_bytes });
+        sink.on_event(&ProgressEvent::FetchStarted { id: id.to_owned(), path: path.clone(), size_bytes });
+        if present_bytes > 0 {
+            sink.on_event(&ProgressEvent::FetchResumed {
+                id: id.to_owned(),
+                path,
+                present_bytes,
+                size_bytes,
+            });
+        }
         Self { id, file, best: AtomicU64::new(0), sink }
     }
 

@@ -37,6 +37,8 @@ fn partials(bench: &Workbench) -> usize {
 fn a_cancelled_transfer_is_seen_with_its_id_and_size() {
     let (bench, _hub, done) = interrupted();
     assert_eq!(done.status, 130, "{}", done.stderr);
+    assert!(done.stderr.contains("hint: what has arrived is kept ("), "{}", done.stderr);
+    assert!(done.stderr.contains("of 8.00 MiB): the same command goes on with it"), "{}", done.stderr);
     let list = bench.run(&["list"]);
     assert!(list.stdout.starts_with("1 unfinished transfer, "), "{}", list.stdout);
     assert!(list.stdout.contains(&format!("MiB: {ID}")), "{}", list.stdout);
@@ -59,6 +61,63 @@ fn a_cancelled_transfer_is_seen_with_its_id_and_size() {
     assert_eq!((&kept["leftovers"], &kept["kept_leftovers"][0]["id"]), (&serde_json::json!([]), &ID.into()));
     let text = bench.run(&["gc"]);
     assert!(text.stdout.contains(&format!("{ID}: an unfinished transfer, last written ")), "{}", text.stdout);
+}
+
+#[test]
+fn progress_tells_the_whole_from_its_start_and_what_was_here_before() {
+    let (bench, hub, _) = interrupted();
+    hub.repo("acme/many").lfs("a.gguf", gguf_of(SIZE, 0)).lfs("b.bin", vec![7; 1 << 20]).publish();
+    let args = ["ensure", "hf:acme/many?include=*", "--progress", "json"];
+    let done = run(&bench, &hub, &args);
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    let events: Vec<serde_json::Value> =
+        done.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let find = |name: &str| events.iter().find(|event| event["event"] == name).unwrap();
+    let planned = find("fetch_planned");
+    assert_eq!(
+        (&planned["files"], &planned["total_bytes"]),
+        (&2.into(), &((SIZE + (1 << 20)) as u64).into())
+    );
+    let (planned, resumed) = (planned["present_bytes"].as_u64().unwrap(), find("fetch_resumed"));
+    assert_eq!(resumed["path"], "a.gguf");
+    let present = resumed["present_bytes"].as_u64().unwrap();
+    assert!(present > 1 << 20 && planned.abs_diff(present) <= 1 << 20, "{planned} and {present}");
+    let first = events.iter().position(|event| event["event"] == "fetched").unwrap();
+    let (planned, began) = (find("fetch_planned"), find("fetch_started"));
+    let place = |event| events.iter().position(|one| one == event).unwrap();
+    assert!(place(planned) < place(began) && place(resumed) < first);
+}
+
+#[test]
+#[ignore = "needs tmux; .ci/run installs it"]
+fn no_bar_is_left_on_the_terminal_by_the_interrupt_key() {
+    let (bench, hub) = (Workbench::new(), Hub::start());
+    hub.repo("acme/big").lfs("a.gguf", gguf_of(SIZE, 0)).publish();
+    hub.limit_rate(Some(1 << 20));
+    let ensure = command(&bench, &hub.endpoint(), &["ensure", ID]);
+    let socket = bench.path("tmux");
+    let tmux = |args: &[&str]| {
+        let done = std::process::Command::new("tmux").arg("-S").arg(&socket).args(args).output().unwrap();
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    // A shell stays beside it, so that the screen does.
+    let set = ensure
+        .get_envs()
+        .filter_map(|(name, value)| Some(format!("{}='{}'", name.to_str()?, value?.to_str()?)));
+    let program = ensure.get_program().to_str().unwrap();
+    let line = format!("env {} {program} ensure {ID}; cat", set.collect::<Vec<_>>().join(" "));
+    tmux(&["new-session", "-d", "-s", "bars", "-x", "60", "-y", "20", &line]);
+    let shows = |what: &str| {
+        hub.wait_until(Duration::from_secs(30), |_| {
+            tmux(&["capture-pane", "-p", "-t", "bars"]).contains(what)
+        })
+    };
+    assert!(shows("% of 8.00 MiB, "), "a bar");
+    tmux(&["send-keys", "-t", "bars", "C-c"]);
+    assert!(shows("hint: "));
+    let screen = tmux(&["capture-pane", "-p", "-t", "bars"]);
+    tmux(&["kill-server"]);
+    assert!(screen.starts_with("error: interrupted\n"), "{screen}");
 }
 
 #[test]
