@@ -7,7 +7,7 @@
 //!   .model.json              the catalog's record, sealed as in a view
 //! ```
 //!
-//! It is built aside and renamed whole: a half of it is never taken for one. What it says of itself is a claim, and no
+//! It is built aside (see the module `aside`) and renamed whole: a half of it is never taken for one. What it says of itself is a claim, and no
 //! more trusted than whoever carried it.
 
 use std::{
@@ -24,6 +24,7 @@ use provisioner_core::{CatalogRecord, Digest, DigestAlgorithm, RelativePath, Sta
 use crate::{
     Error, Result,
     adopt::share_blocks,
+    aside::Aside,
     reading::{self, Reading, Watch},
     view::{SEAL, SEAL_SCHEMA, Seal},
 };
@@ -45,7 +46,7 @@ pub fn export(record: &CatalogRecord, dir: &Path, watch: &mut Watch<'_>) -> Resu
     }
     let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     durable_fs::create_folders(parent)?;
-    let aside = tempfile::Builder::new().prefix(".exporting.").tempdir_in(parent)?;
+    let aside = Aside::new(parent)?;
     let mut folders = vec![aside.path().to_owned()];
     let (mut record, root) = portable(record);
     let mut sums = String::new();
@@ -70,8 +71,7 @@ pub fn export(record: &CatalogRecord, dir: &Path, watch: &mut Watch<'_>) -> Resu
     folders.dedup();
     folders.iter().try_for_each(|folder| durable_fs::sync_folder(folder))?;
     fs_err::set_permissions(aside.path(), PermissionsExt::from_mode(0o755))?;
-    fs_err::rename(aside.path(), dir)?;
-    let _ = aside.keep();
+    aside.put(dir)?;
     let not_durable =
         |error: durable_fs::Error| Error::NotDurable { path: dir.to_owned(), source: error.into() };
     durable_fs::sync_folder(parent).map_err(not_durable)?;

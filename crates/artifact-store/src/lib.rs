@@ -42,6 +42,7 @@
 
 mod about;
 mod adopt;
+mod aside;
 mod blob;
 mod census;
 mod checkup;

@@ -5,7 +5,7 @@
 //! [`replace`] writes a new file beside the old one, syncs it, renames it over the old one and syncs the folder.
 //! Whoever reads the name sees the old bytes or the new ones; when `replace` has returned, the new ones survive a
 //! loss of power. A process that dies in the middle leaves a file named `.<name>.<random>.tmp`, which nothing
-//! reads.
+//! reads, and which [`sweep`] removes.
 //!
 //! # Locking
 //! See [`Lock`].
@@ -18,6 +18,7 @@ use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::LazyLock,
+    time::Duration,
 };
 
 pub use lock::{Lock, LockTrust, lock, lock_found, lock_shared, lock_shared_found, lock_trust};
@@ -26,6 +27,9 @@ use rustix::{
     fs::{Mode, OFlags},
     io::Errno,
 };
+
+/// How old a temporary file must be whose writer is taken for dead. Whoever writes one is done with it in moments.
+const ABANDONED: Duration = Duration::from_secs(600);
 
 /// A failure, with the path.
 #[derive(Debug)]
@@ -112,6 +116,24 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     temporary.as_file().sync_all().map_err(failed)?;
     temporary.persist(path).map_err(|error| failed(error.error))?;
     sync_folder(folder)
+}
+
+/// Removes what processes left beside a file that died while they replaced it. A file that was made within the last ten
+/// minutes, by the clock of the file system, may be of a live one, and stays. What cannot be removed stays too.
+pub fn sweep(path: &Path) {
+    let modified = |path: &Path| fs_err::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let Some(now) = modified(path) else { return };
+    let prefix = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
+    let is_of = |name: &str| {
+        let random = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".tmp"));
+        random.is_some_and(|random| !random.is_empty() && !random.contains('.'))
+    };
+    for entry in fs_err::read_dir(folder_of(path)).into_iter().flatten().flatten() {
+        let is_old = || modified(&entry.path()).and_then(|at| now.duration_since(at).ok());
+        if is_of(&entry.file_name().to_string_lossy()) && is_old().is_some_and(|age| age >= ABANDONED) {
+            let _ = fs_err::remove_file(entry.path());
+        }
+    }
 }
 
 /// Reads a file of at most `limit` bytes that is itself no symlink. `None` where there is no such file.
@@ -321,6 +343,22 @@ mod tests {
         fs_err::create_dir(dir.path().join("folder")).unwrap();
         assert!(replace(&dir.path().join("folder"), b"x").is_err());
         assert_eq!(names(dir.path()), ["a", "folder"]);
+    }
+
+    #[test]
+    fn what_dead_writers_left_is_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        let long_ago = std::time::SystemTime::now() - ABANDONED - Duration::from_secs(60);
+        for name in [".a.json.x1.tmp", ".a.json.b.c.tmp", ".b.json.x2.tmp", "a.json.x3.tmp"] {
+            fs_err::write(dir.path().join(name), "").unwrap();
+            File::open(dir.path().join(name)).unwrap().set_modified(long_ago).unwrap();
+        }
+        fs_err::write(dir.path().join(".a.json.new.tmp"), "").unwrap();
+        replace(&path, b"one").unwrap();
+        sweep(&path);
+        let left = [".a.json.b.c.tmp", ".a.json.new.tmp", ".b.json.x2.tmp", "a.json", "a.json.x3.tmp"];
+        assert_eq!(names(dir.path()), left);
     }
 
     #[test]

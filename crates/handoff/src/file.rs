@@ -10,7 +10,7 @@ use crate::{Error, Handoff, Result, SCHEMA_VERSION};
 const MAX_HANDOFF_BYTES: u64 = 64 << 20;
 
 /// Writes a handoff, atomically and durably. Missing folders are created. Whoever reads `path` meanwhile sees the
-/// old document or the new one.
+/// old document or the new one. What a process left beside it that died in the middle is removed.
 ///
 /// # Errors
 /// [`Error::Write`]. Then the old document, if there was one, is still there.
@@ -18,7 +18,9 @@ pub fn write(handoff: &Handoff, path: &Path) -> Result<()> {
     let failed = |source: io::Error| Error::Write { path: path.to_owned(), source };
     let mut json = serde_json::to_vec_pretty(handoff).map_err(|error| failed(error.into()))?;
     json.push(b'\n');
-    durable_fs::replace(path, &json).map_err(|error| failed(io_error(error)))
+    durable_fs::replace(path, &json).map_err(|error| failed(io_error(error)))?;
+    durable_fs::sweep(path);
+    Ok(())
 }
 
 /// Reads a handoff. It does not look at the model: that is [`Handoff::check`].

@@ -270,3 +270,31 @@ fn killed_at_every_system_call_of_an_exchange() {
         assert!(kills > 0, "{call} never killed");
     }
 }
+
+#[test]
+fn what_a_killed_export_left_goes_with_the_next_one() {
+    let bench = Workbench::new();
+    exported(&bench);
+    let imported = bench.run(&["import", "out", "-q"]);
+    assert_eq!(imported.status, 0, "{}", imported.stderr);
+    fs_err::File::create(bench.path("big.bin")).unwrap().set_len(200 << 30).unwrap();
+    bench.run(&["ensure", "big.bin", "-q"]);
+    let halves = || {
+        let all = fs_err::read_dir(bench.path("exports")).into_iter().flatten();
+        let names = all.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with(".exporting.")).collect::<Vec<_>>()
+    };
+    let mut export = bench.command();
+    let child = export.args(["export", "big.bin", "exports/big", "--progress", "json"]);
+    let mut child = child.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    assert!(lines.any(|line| line.unwrap().contains("\"hashed\"")));
+    // What another one builds meanwhile is left alone.
+    assert_eq!(bench.run(&["export", ID, "exports/first"]).status, 0);
+    assert_eq!(halves().len(), 2, "a folder and its lock: {:?}", halves());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(halves().len(), 2);
+    assert_eq!(bench.run(&["export", ID, "exports/second"]).status, 0);
+    assert_eq!(halves(), Vec::<String>::new());
+}

@@ -1,0 +1,175 @@
+//! A folder outside of the store in which something is built, to be renamed into its place whole.
+//!
+//! # Model
+//! `.exporting.<random>` lies beside the place that it is for, and so does its lock, `.exporting.<random>.lock`, which says
+//! who builds there. The lock is taken before the folder is made, and removed after it is renamed. A process that is killed
+//! leaves both; the next one that builds beside them removes them.
+//!
+//! # Where locks lie
+//! A folder is removed when its lock is free, and its builder is known to be dead; or is on a machine that cannot be asked,
+//! and nothing was written there for ten minutes.
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use durable_fs::Lock;
+
+use crate::{Owner, Result, census::entries, partial::remove};
+
+/// How the names of folders begin in which something is built.
+const PREFIX: &str = ".exporting.";
+
+/// How the names of their locks end.
+const LOCK: &str = "lock";
+
+/// How long a folder must have been left alone whose builder cannot be asked.
+const QUIET: Duration = Duration::from_secs(600);
+
+/// How often a new lock is made before the reason counts why it cannot be.
+const MAX_TRIES: usize = 8;
+
+/// A folder of this process. When it is dropped, what is there is removed.
+#[derive(Debug)]
+pub(crate) struct Aside {
+    folder: PathBuf,
+    lock: PathBuf,
+    _held: Lock,
+}
+
+impl Aside {
+    /// Makes one in a folder, and removes what dead processes left beside it.
+    pub(crate) fn new(parent: &Path) -> Result<Self> {
+        let mut made = Self::make(parent);
+        // A sweep may take a new lock for a dead one's, in the moment before it is locked.
+        for _ in 0..MAX_TRIES {
+            if made.is_err() {
+                made = Self::make(parent);
+            }
+        }
+        let aside = made?;
+        if let Err(error) = aside.sweep(parent) {
+            tracing::debug!("what others left in `{}` stays: {error}", parent.display());
+        }
+        fs_err::create_dir(&aside.folder)?;
+        // What is half there is nobody else's to read.
+        fs_err::set_permissions(&aside.folder, PermissionsExt::from_mode(0o700))?;
+        Ok(aside)
+    }
+
+    fn make(parent: &Path) -> Result<Self> {
+        let file = tempfile::Builder::new().prefix(PREFIX).suffix(&format!(".{LOCK}")).tempfile_in(parent)?;
+        let mut held = durable_fs::lock(file.path(), Duration::ZERO)?;
+        held.write(&Owner::this().to_json())?;
+        let (_, lock) = file.keep().map_err(|error| error.error)?;
+        Ok(Self { folder: lock.with_extension(""), lock, _held: held })
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Renames the folder into its place.
+    pub(crate) fn put(self, place: &Path) -> Result<()> {
+        Ok(fs_err::rename(&self.folder, place)?)
+    }
+
+    /// Removes what dead processes left.
+    fn sweep(&self, parent: &Path) -> Result<()> {
+        // Our own lock has just been written, by the clock of the file system.
+        let now = fs_err::metadata(&self.lock)?.modified()?;
+        for path in entries(parent)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if !name.starts_with(PREFIX) {
+                continue;
+            }
+            let is_lock = name.ends_with(&format!(".{LOCK}"));
+            let (folder, lock) = if is_lock {
+                (path.with_extension(""), path)
+            } else {
+                let lock = parent.join(format!("{name}.{LOCK}"));
+                (path, lock)
+            };
+            if lock != self.lock && is_abandoned(&folder, &lock, now) {
+                for rest in [&folder, &lock].into_iter().filter(|path| path.exists()) {
+                    remove(rest)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        let _ = fs_err::remove_dir_all(&self.folder);
+        let _ = fs_err::remove_file(&self.lock);
+    }
+}
+
+/// Whether nobody builds in a folder any more.
+fn is_abandoned(folder: &Path, lock: &Path, now: SystemTime) -> bool {
+    let is_quiet = || {
+        let written = [folder, lock].into_iter().filter_map(last_write).max();
+        written.is_none_or(|at| now.duration_since(at).is_ok_and(|quiet| quiet >= QUIET))
+    };
+    // One without a lock is of an older release, or is being removed.
+    match durable_fs::lock_found(lock, Duration::ZERO) {
+        Ok(Some(_held)) => match Owner::read(lock).and_then(|owner| owner.is_alive()) {
+            Some(is_alive) => !is_alive,
+            None => is_quiet(),
+        },
+        Ok(None) => is_quiet(),
+        Err(_) => false,
+    }
+}
+
+/// When anything at a path or below it was written last.
+fn last_write(path: &Path) -> Option<SystemTime> {
+    let metadata = fs_err::symlink_metadata(path).ok()?;
+    let below = if metadata.is_dir() { entries(path).unwrap_or_default() } else { Vec::new() };
+    below.iter().filter_map(|path| last_write(path)).chain(metadata.modified().ok()).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let all = entries(folder).unwrap();
+        all.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn what_a_dead_process_left_goes_and_what_a_live_one_builds_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let alive = Aside::new(dir.path()).unwrap();
+        fs_err::write(alive.path().join("file"), "x").unwrap();
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let dead = Owner::of(child.id()).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        fs_err::create_dir(dir.path().join(".exporting.dead")).unwrap();
+        fs_err::write(dir.path().join(".exporting.dead/file"), "x").unwrap();
+        for name in ["dead", "also"] {
+            fs_err::write(dir.path().join(format!(".exporting.{name}.lock")), dead.to_json()).unwrap();
+        }
+        // Without a lock, and just written: nobody knows whose it is.
+        fs_err::create_dir(dir.path().join(".exporting.new")).unwrap();
+        fs_err::write(dir.path().join("mine"), "x").unwrap();
+        drop(Aside::new(dir.path()).unwrap());
+        assert!(alive.path().join("file").exists());
+        let place = dir.path().join("out");
+        alive.put(&place).unwrap();
+        assert_eq!(names(dir.path()), [".exporting.new", "mine", "out"]);
+        let long_ago = SystemTime::now() - QUIET - Duration::from_secs(60);
+        let old = std::fs::File::open(dir.path().join(".exporting.new")).unwrap();
+        old.set_modified(long_ago).unwrap();
+        drop(Aside::new(dir.path()).unwrap());
+        assert_eq!(names(dir.path()), ["mine", "out"]);
+    }
+}
