@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use artifact_store::Adoption;
-use provisioner_core::{AdoptMode, Digest, Expectation, ModelRef, Policy};
+use provisioner_core::{AdoptMode, Digest, Expectation, ModelRef, Policy, excerpt};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -68,18 +68,16 @@ impl ModelProvisionerConfig {
     /// # Errors
     /// [`Error::Storage`] where the file cannot be read; [`Error::Config`], with the line.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
-        use std::io::Read;
         let path = path.as_ref();
         let failed = |error| Error::storage(format!("the config `{}` cannot be read", path.display()), error);
         let absolute = std::path::absolute(path).map_err(failed)?;
-        let file = std::fs::OpenOptions::new().read(true).open(path).map_err(failed)?;
-        let mut bytes = Vec::new();
-        file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
         let refuse =
             |reason: &str| Error::Config { path: path.to_owned(), reason: reason.to_owned(), hint: None };
-        if bytes.len() as u64 > MAX_CONFIG_BYTES {
-            return Err(refuse("it is larger than 1 MiB"));
-        }
+        let bytes = match durable_fs::read_regular(path, MAX_CONFIG_BYTES) {
+            Err(durable_fs::Error::NotOurs { reason, .. }) => return Err(refuse(reason)),
+            Err(error) => return Err(failed(error.into())),
+            Ok(bytes) => bytes,
+        };
         let text = String::from_utf8(bytes).map_err(|_| refuse("it is not valid UTF-8"))?;
         let config = Self::from_yaml(&text, path)?;
         Ok(Self { folder: absolute.parent().unwrap_or(&absolute).to_owned(), ..config })
@@ -120,6 +118,15 @@ impl ModelProvisionerConfig {
     }
 }
 
+/// Reads a small file that a user names, such as one of a token: a regular one, of at most so many bytes. It may block.
+///
+/// # Errors
+/// [`Error::Storage`], also for a pipe, a device and a file over the limit.
+pub fn read_named_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    durable_fs::read_regular(path, limit)
+        .map_err(|error| Error::storage(format!("`{}` cannot be read", path.display()), error.into()))
+}
+
 /// A digest that is mentioned is there: an empty value is a mistake in a template, and no way to go without.
 fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Digest>, D::Error> {
     Digest::deserialize(deserializer).map(Some)
@@ -138,7 +145,8 @@ fn explain(path: &Path, error: &serde_saphyr::Error) -> Error {
         }
         other => (told(other), None),
     };
-    Error::Config { path: path.to_owned(), reason: format!("{place}{reason}"), hint }
+    let reason = format!("{place}{}", excerpt(&reason, 200));
+    Error::Config { path: path.to_owned(), reason, hint }
 }
 
 /// What is wrong, without the words of the language that the parser is written in.

@@ -11,7 +11,7 @@ use std::{
 use artifact_store::{Adopted, LeftPartials, Wanted};
 use provisioner_core::{
     AdoptMode, Basis, CatalogRecord, Digest, Entry, ErrorCode, Expectation, Lifecycle, Locator, Manifest,
-    ManifestFile, ModelRef, RelativePath, ResolvedModel, StagedModel,
+    ManifestFile, ModelRef, RelativePath, ResolvedModel, StagedModel, excerpt,
     reference::{HubTarget, is_commit},
     shell_word,
 };
@@ -235,13 +235,14 @@ fn entry_of(id: &ModelRef, listed: &Manifest) -> Result<Entry> {
 fn as_exported(dir: &Path, record: &CatalogRecord, id: Option<&ModelRef>) -> Result<Found> {
     let invalid = |reason: String| artifact_store::Error::InvalidExport { path: dir.to_owned(), reason };
     let own = ModelRef::parse(&record.id, None).ok().filter(|own| own.id() == record.id);
-    let own = own.ok_or_else(|| invalid(format!("`{}` is no id", record.id)))?;
+    let own = own.ok_or_else(|| invalid(format!("`{}` is no id", excerpt(&record.id, 200))))?;
     let own = Some(own).filter(|own| matches!(own, ModelRef::Hub(_)));
     let reference = match (id, &own) {
         (Some(id), _) => id.clone(),
         (None, Some(own)) => own.clone(),
         (None, None) => {
-            let what = format!("`{}` is an id that means something on another machine alone", record.id);
+            let told = excerpt(&record.id, 200);
+            let what = format!("`{told}` is an id that means something on another machine alone");
             return Err(needs_id(dir, what));
         }
     };
@@ -268,7 +269,7 @@ fn as_exported(dir: &Path, record: &CatalogRecord, id: Option<&ModelRef>) -> Res
     let is_own = own.as_ref() == Some(&reference);
     let manifest = match &record.revision {
         Some(revision) if is_own && !is_commit(revision) => {
-            return Err(invalid(format!("`{revision}` is no commit")).into());
+            return Err(invalid(format!("`{}` is no commit", excerpt(revision, 80))).into());
         }
         Some(revision) if is_own => manifest.at_revision(revision),
         _ => manifest,

@@ -66,7 +66,7 @@ pub use artifact_store::{
 };
 pub use builder::ProvisionerBuilder;
 pub use catalog_adapter::FsCatalog;
-pub use config::{AdoptionConfig, ModelProvisionerConfig};
+pub use config::{AdoptionConfig, ModelProvisionerConfig, read_named_file};
 pub use doctor::{Finding, Overview};
 pub use error::{Error, Result};
 pub use evict::EvictionLimits;

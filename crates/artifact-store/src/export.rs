@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use provisioner_core::{CatalogRecord, Digest, DigestAlgorithm, RelativePath, Stamp};
+use provisioner_core::{CatalogRecord, Digest, DigestAlgorithm, RelativePath, Stamp, excerpt, readable_size};
 
 use crate::{
     Error, Result,
@@ -129,7 +129,7 @@ pub fn exported(dir: &Path) -> Result<Option<CatalogRecord>> {
     let Some(json) = read(&dir.join(SEAL))? else { return Ok(None) };
     let invalid = |reason: String| Error::InvalidExport { path: dir.to_owned(), reason };
     let version: serde_json::Value =
-        serde_json::from_slice(&json).map_err(|error| invalid(format!("`{SEAL}`: {error}")))?;
+        serde_json::from_slice(&json).map_err(|error| invalid(no_seal(&error)))?;
     match version["schema_version"].as_u64() {
         Some(found) if found > SEAL_SCHEMA => {
             return Err(Error::NewerExport { path: dir.to_owned(), found, known: SEAL_SCHEMA });
@@ -137,8 +137,7 @@ pub fn exported(dir: &Path) -> Result<Option<CatalogRecord>> {
         Some(_) => {}
         None => return Err(invalid(format!("`{SEAL}` has no `schema_version`"))),
     }
-    let seal: Seal =
-        serde_json::from_value(version).map_err(|error| invalid(format!("`{SEAL}`: {error}")))?;
+    let seal: Seal = serde_json::from_value(version).map_err(|error| invalid(no_seal(&error)))?;
     let missing =
         || io::Error::new(io::ErrorKind::NotFound, format!("`{}` is missing", dir.join(SUMS).display()));
     let sums = read(&dir.join(SUMS))?.ok_or_else(missing)?;
@@ -158,11 +157,20 @@ pub fn exported(dir: &Path) -> Result<Option<CatalogRecord>> {
     }
 }
 
+/// Why a seal makes no sense. The parser quotes what it was given.
+fn no_seal(error: &serde_json::Error) -> String {
+    format!("`{SEAL}`: {}", excerpt(&error.to_string(), 200))
+}
+
 /// Reads a file, whoever's it is. `None` where there is none.
 fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let Some(file) = reading::open(path)? else { return Ok(None) };
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let reason = format!("`{}` is larger than {}", path.display(), readable_size(MAX_BYTES));
+        return Err(Error::InvalidExport { path: path.parent().unwrap_or(path).to_owned(), reason });
+    }
     Ok(Some(bytes))
 }
 
@@ -170,9 +178,9 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 fn parse(sums: &str) -> std::result::Result<BTreeMap<String, Digest>, String> {
     let mut table = BTreeMap::new();
     for line in sums.lines() {
-        let (hex, name) = line.split_once(' ').ok_or_else(|| format!("`{line}` is no line of sha256sum"))?;
-        let name =
-            name.strip_prefix([' ', '*']).ok_or_else(|| format!("`{line}` is no line of sha256sum"))?;
+        let strange = || format!("`{}` is no line of sha256sum", excerpt(line, 80));
+        let (hex, name) = line.split_once(' ').ok_or_else(strange)?;
+        let name = name.strip_prefix([' ', '*']).ok_or_else(strange)?;
         let digest = Digest::new(DigestAlgorithm::Sha256, hex).map_err(|error| error.to_string())?;
         let path = RelativePath::new(name).map_err(|error| error.to_string())?;
         if table.insert(path.to_string(), digest).is_some() {

@@ -35,7 +35,7 @@ use std::{
 use async_trait::async_trait;
 use provisioner_core::{
     CatalogError, CatalogErrorKind, CatalogRecord, CatalogStore, Clock, DamagedRecord, ErrorCode, Expected,
-    Listing, ModelRef, Version, Versioned, key_of,
+    Listing, ModelRef, Version, Versioned, excerpt, key_of,
 };
 use serde::{Deserialize, Serialize};
 
@@ -259,12 +259,12 @@ fn read(path: &Path) -> Result<Option<Versioned>, CatalogError> {
             return Err(CatalogError::new(CatalogErrorKind::Newer, message));
         }
         Ok(_) => {}
-        Err(error) => return Err(damaged(path, &error.to_string())),
+        Err(error) => return Err(damaged(path, &excerpt(&error.to_string(), 200))),
     }
     match serde_json::from_slice::<RecordFile>(&bytes) {
         Ok(file) if !is_canonical(&file.record.id) => Err(damaged(path, "its id is none")),
         Ok(file) => Ok(Some(Versioned { record: file.record, version: Version(file.version) })),
-        Err(error) => Err(damaged(path, &error.to_string())),
+        Err(error) => Err(damaged(path, &excerpt(&error.to_string(), 200))),
     }
 }
 

@@ -67,8 +67,6 @@ pub(crate) fn with_hub(builder: ProvisionerBuilder, _: Duration) -> Result<Provi
 
 #[cfg(feature = "hf")]
 fn token() -> Option<model_provisioner::Token> {
-    use std::fs;
-
     use model_provisioner::Token;
 
     let given =
@@ -77,7 +75,26 @@ fn token() -> Option<model_provisioner::Token> {
         return given;
     }
     let path = folder("HF_TOKEN_PATH").or_else(|| Some(hugging_face_home()?.join("token")))?;
-    Token::new(&fs::read_to_string(path).ok()?)
+    Token::new(&saved_token(&path)?)
+}
+
+/// No token is longer.
+#[cfg(feature = "hf")]
+const MAX_TOKEN_BYTES: u64 = 64 << 10;
+
+/// The text of a token's file; `None` where there is no such file. One that cannot be read is told of: without its token, a
+/// hub's answer would be a riddle.
+#[cfg(feature = "hf")]
+fn saved_token(path: &std::path::Path) -> Option<String> {
+    use model_provisioner::{ErrorCode, read_named_file};
+    match read_named_file(path, MAX_TOKEN_BYTES) {
+        Err(error) if error.code() == ErrorCode::NotFound => None,
+        Err(error) => {
+            tracing::warn!("the token is left out: {}", Failure::from(error).message);
+            None
+        }
+        Ok(bytes) => String::from_utf8(bytes).ok(),
+    }
 }
 
 /// Adds the places where other tools keep models: the Hugging Face Hub's (`HF_HUB_CACHE`, `HF_HOME`), and Ollama

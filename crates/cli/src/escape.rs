@@ -3,8 +3,13 @@
 
 use std::borrow::Cow;
 
+use model_provisioner::excerpt;
+
 /// The most that is shown of one value of a header.
 const SHOWN_CHARS: usize = 200;
+
+/// The most that is shown of one line of a message. An id has at most 8192 bytes, and a message may name two.
+const LINE_CHARS: usize = 20_000;
 
 /// Text with its lines, and nothing else that a terminal obeys.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
@@ -17,6 +22,14 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
         if is_plain(c) { shown.push(c) } else { shown.extend(c.escape_default()) }
     }
     Cow::Owned(shown)
+}
+
+/// A message, of which no line is longer than anything that we write ourselves.
+pub(crate) fn bounded(message: &str) -> Cow<'_, str> {
+    if message.lines().all(|line| line.len() <= LINE_CHARS) {
+        return Cow::Borrowed(message);
+    }
+    Cow::Owned(message.lines().map(|line| excerpt(line, LINE_CHARS)).collect::<Vec<_>>().join("\n"))
 }
 
 /// A value of a header: one line, and cut where it is long.
@@ -49,6 +62,13 @@ mod tests {
             "fugg\u{202e}x\u{2066}\u{2069}\u{200e}\u{61c}",
             "fugg\\u{202e}x\\u{2066}\\u{2069}\\u{200e}\\u{61c}",
         );
+    }
+
+    #[test]
+    fn no_line_of_a_message_is_endless() {
+        assert_eq!(bounded("a\nb"), "a\nb");
+        let long = bounded(&format!("a\n{}\nb", "x".repeat(60 << 20))).into_owned();
+        assert!(long.len() < LINE_CHARS + 10 && long.starts_with("a\nx") && long.ends_with("...\nb"));
     }
 
     #[test]

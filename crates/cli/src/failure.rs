@@ -5,6 +5,8 @@ use std::{error::Error as StdError, io};
 use model_provisioner::{Error, ErrorCode};
 use serde::Serialize;
 
+use crate::escape::bounded;
+
 /// What the command says when it fails.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Failure {
@@ -18,7 +20,8 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         let hint = code.hint().map(str::to_owned);
-        Self { code, message: message.into(), hint, retriable: code.is_retriable() }
+        let message = bounded(&message.into()).into_owned();
+        Self { code, message, hint, retriable: code.is_retriable() }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {

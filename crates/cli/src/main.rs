@@ -34,7 +34,12 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    args::Args, commands::Next, escape::escaped, failure::Failure, output::Output, progress::AboveBars,
+    args::Args,
+    commands::Next,
+    escape::{bounded, escaped},
+    failure::Failure,
+    output::Output,
+    progress::AboveBars,
 };
 
 /// How long the end waits for writes that have begun.
@@ -133,6 +138,7 @@ fn start_log(args: &Args) {
 /// Writes the message of a log line, or another field of it. Either may name a file that a stranger named.
 fn log_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     let text = format!("{value:?}");
+    let text = bounded(&text);
     match field.name() {
         "message" => writer.write_str(&escaped(&text)),
         // Where in a library that was.

@@ -8,7 +8,10 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use crate::{escape::escaped, failure::Failure};
+use crate::{
+    escape::{bounded, escaped},
+    failure::Failure,
+};
 
 const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
@@ -113,5 +116,5 @@ fn ignore_closed(written: io::Result<()>) -> Result<(), Failure> {
 
 fn note(style: Style, word: &str, message: impl Display) {
     let message = message.to_string();
-    let _ = writeln!(anstream::stderr(), "{style}{word}:{style:#} {}", escaped(&message));
+    let _ = writeln!(anstream::stderr(), "{style}{word}:{style:#} {}", escaped(&bounded(&message)));
 }

@@ -28,6 +28,9 @@ use rustix::{
     io::Errno,
 };
 
+/// What is odd about a pipe, a device or a folder.
+const NO_FILE: &str = "it is no regular file";
+
 /// How old a temporary file must be whose writer is taken for dead. Whoever writes one is done with it in moments.
 const ABANDONED: Duration = Duration::from_secs(600);
 
@@ -98,7 +101,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = folder_of(path);
     match fs_err::symlink_metadata(path) {
         Ok(metadata) if !metadata.is_file() => {
-            return Err(Error::NotOurs { path: path.to_owned(), reason: "it is no regular file" });
+            return Err(Error::NotOurs { path: path.to_owned(), reason: NO_FILE });
         }
         _ => {}
     }
@@ -148,6 +151,31 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         return Err(Error::NotOurs { path: path.to_owned(), reason: "it is larger than anything we write" });
     }
     Ok(Some(bytes))
+}
+
+/// Reads a regular file of at most `limit` bytes that a user names: whoever's it is, and through symlinks.
+///
+/// # Errors
+/// [`Error::NotOurs`] for a pipe, a device or a folder, and for a file over the limit; [`Error::Io`], also where there is no
+/// such file.
+pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let refused = |reason| Error::NotOurs { path: path.to_owned(), reason };
+    // Without `NONBLOCK`, opening a pipe would wait for its writer.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NXIO) => return Err(refused(NO_FILE)),
+        Err(error) => return Err(Error::Io(error.into())),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(refused(NO_FILE));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(refused("it is larger than such a file may be"));
+    }
+    Ok(bytes)
 }
 
 /// Opens a file for reading and writing, which is created empty where it is missing.
@@ -277,13 +305,13 @@ fn open(path: &Path, flags: OFlags) -> Result<Option<File>> {
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
         Err(Errno::LOOP) => return Err(Error::NotOurs { path: path.to_owned(), reason: "it is a symlink" }),
         Err(Errno::NXIO | Errno::ISDIR) => {
-            return Err(Error::NotOurs { path: path.to_owned(), reason: "it is no regular file" });
+            return Err(Error::NotOurs { path: path.to_owned(), reason: NO_FILE });
         }
         Err(error) => return Err(at(path, "open", &error.into())),
     };
     let metadata = file.metadata().map_err(|error| at(path, "stat", &error))?;
     let reason = if !metadata.is_file() {
-        "it is no regular file"
+        NO_FILE
     } else if !is_trusted(metadata.uid()) {
         "it belongs to another user"
     } else {
@@ -405,6 +433,29 @@ mod tests {
         fs_err::write(dir.path().join("large"), [0; 11]).unwrap();
         assert!(matches!(read(&dir.path().join("large"), 10), Err(Error::NotOurs { .. })));
         assert!(read(&dir.path().join("absent"), 10).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_file_that_a_user_names_is_regular_and_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link, pipe) = (dir.path().join("file"), dir.path().join("link"), dir.path().join("pipe"));
+        fs_err::write(&file, [7; 10]).unwrap();
+        symlink(&file, &link).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        assert_eq!(read_regular(&link, 10).unwrap(), [7; 10]);
+        for (path, limit) in
+            [(file.as_path(), 9), (&pipe, 10), (dir.path(), 10), (Path::new("/dev/zero"), 10)]
+        {
+            assert!(matches!(read_regular(path, limit), Err(Error::NotOurs { .. })), "{}", path.display());
+        }
+        assert!(matches!(read_regular(&dir.path().join("absent"), 10), Err(Error::Io(_))));
     }
 
     #[test]

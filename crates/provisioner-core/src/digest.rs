@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Error, RelativePath, Result};
+use crate::{Error, RelativePath, Result, excerpt};
 
 /// How a digest was computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ impl Digest {
     /// # Errors
     /// [`Error::InvalidDigest`] when the length is wrong or a character is no hex digit.
     pub fn new(algorithm: DigestAlgorithm, hex: &str) -> Result<Self> {
-        let invalid = |reason: String| Error::InvalidDigest { text: shorten(hex), reason };
+        let invalid = |reason: String| Error::InvalidDigest { text: excerpt(hex, 80), reason };
         if let Some(bad) = hex.chars().find(|c| !c.is_ascii_hexdigit()) {
             return Err(invalid(format!("{bad:?} is not a hex digit")));
         }
@@ -125,7 +125,7 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self> {
         let Some((name, hex)) = text.split_once(':') else {
             return Err(Error::InvalidDigest {
-                text: shorten(text),
+                text: excerpt(text, 80),
                 reason: "a digest is written ALGORITHM:HEX".to_owned(),
             });
         };
@@ -204,15 +204,6 @@ impl schemars::JsonSchema for Digest {
             "required": ["algo", "value"],
             "additionalProperties": false
         })
-    }
-}
-
-/// What was typed, short enough for a message.
-fn shorten(text: &str) -> String {
-    if text.chars().count() <= 80 {
-        text.to_owned()
-    } else {
-        text.chars().take(77).chain("...".chars()).collect()
     }
 }
 

@@ -49,7 +49,7 @@ pub use fetcher::{ByteRange, ByteStream, FetchError, FetchErrorKind, ModelFetche
 pub use format::Format;
 pub use judge::{DigestVerifier, Finding, Rejection, Verdict, Verifier};
 pub use manifest::{Entry, Locator, Manifest, ManifestFile};
-pub use message::{MOST_TOLD, shell_word, told};
+pub use message::{MOST_TOLD, excerpt, shell_word, told};
 pub use pace::{MIN_BYTES_PER_S, Pace};
 pub use path::RelativePath;
 pub use policy::{Network, Policy};

@@ -15,6 +15,14 @@ pub fn told<T: Display>(entries: impl ExactSizeIterator<Item = T>) -> String {
     }
 }
 
+/// The beginning of a text, short enough for a message. It may be a stranger who makes it long.
+pub fn excerpt(text: &str, most_chars: usize) -> String {
+    if text.chars().nth(most_chars).is_none() {
+        return text.to_owned();
+    }
+    text.chars().take(most_chars.saturating_sub(3)).chain("...".chars()).collect()
+}
+
 /// An argument as a shell must be given it: in single quotes, where something in it would mean more to the shell.
 pub fn shell_word(argument: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./:@%+,=".contains(c);
@@ -27,6 +35,13 @@ pub fn shell_word(argument: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_excerpt_is_no_longer_than_it_may_be() {
+        assert_eq!(excerpt("abcdef", 6), "abcdef");
+        assert_eq!(excerpt("äbcdefg", 6), "äbc...");
+        assert_eq!(excerpt(&"x".repeat(60 << 20), 80).len(), 80);
+    }
 
     #[test]
     fn a_shell_gives_every_word_back() {

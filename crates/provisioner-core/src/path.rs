@@ -4,7 +4,7 @@ use std::{fmt, path::Path, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Error, Result, excerpt};
 
 const MAX_COMPONENT_BYTES: usize = 255;
 const MAX_PATH_BYTES: usize = 4096;
@@ -25,7 +25,9 @@ impl RelativePath {
         let text = text.into();
         match fault(&text) {
             None => Ok(Self(text)),
-            Some(reason) => Err(Error::UnsafePath { path: text.escape_debug().to_string(), reason }),
+            Some(reason) => {
+                Err(Error::UnsafePath { path: excerpt(&text, 200).escape_debug().to_string(), reason })
+            }
         }
     }
 

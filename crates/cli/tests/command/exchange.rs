@@ -298,3 +298,36 @@ fn what_a_killed_export_left_goes_with_the_next_one() {
     assert_eq!(bench.run(&["export", ID, "exports/second"]).status, 0);
     assert_eq!(halves(), Vec::<String>::new());
 }
+
+#[test]
+fn what_a_stranger_wrote_is_quoted_in_part() {
+    let bench = Workbench::new();
+    let record = exported(&bench);
+    let (seal, sums) = (bench.path("out/.model.json"), bench.path("out/SHA256SUMS"));
+    let (good_seal, good_sums) =
+        (fs_err::read_to_string(&seal).unwrap(), fs_err::read_to_string(&sums).unwrap());
+    let long = "x".repeat(30 << 20);
+    let check = |status: i32| {
+        let done = bench.run(&["import", "out"]);
+        assert_eq!(done.status, status, "{}", &done.stderr[..done.stderr.len().min(2000)]);
+        assert!(done.stderr.len() < 2000, "{} bytes are printed", done.stderr.len());
+    };
+    for line in [long.clone(), format!("{long}  a"), format!("{}  {long}", "0".repeat(64))] {
+        fs_err::write(&sums, format!("{good_sums}{line}\n")).unwrap();
+        check(2);
+    }
+    fs_err::write(&sums, "x".repeat(65 << 20)).unwrap();
+    check(2);
+    fs_err::write(&sums, &good_sums).unwrap();
+    let (id, revision) = (record["id"].as_str().unwrap(), record["revision"].as_str().unwrap());
+    for (from, to) in [
+        ("\"schema_version\": 1", format!("\"schema_version\": \"{long}\"")),
+        ("\"lifecycle\": \"Active\"", format!("\"lifecycle\": \"{long}\"")),
+        (id, long.clone()),
+        (revision, long.clone()),
+    ] {
+        assert!(good_seal.contains(from), "{from}");
+        fs_err::write(&seal, good_seal.replace(from, &to)).unwrap();
+        check(2);
+    }
+}

@@ -266,3 +266,28 @@ fn several_references_go_on_after_one_that_fails() {
     assert_eq!(json[0]["error"]["code"], "not-found");
     assert_eq!(json[1]["local_path"], bench.path("a.gguf").to_str().unwrap());
 }
+
+#[test]
+fn what_is_read_whole_is_a_regular_file_of_some_size() {
+    let bench = Workbench::new();
+    bench.file("a.gguf", TINY_GGUF);
+    let pipe = bench.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let pipe = pipe.to_str().unwrap();
+    for config in [pipe, "/dev/zero", "."] {
+        let done = bench.run(&["provision", "--config", config]);
+        assert_eq!(done.status, 2, "{config}: {}", done.stderr);
+        assert!(done.stderr.contains("it is no regular file"), "{config}: {}", done.stderr);
+    }
+    bench.file("long.yaml", format!("{}: 1\n", "x".repeat(500_000)));
+    let done = bench.run(&["provision", "--config", "long.yaml"]);
+    assert!(done.status == 2 && done.stderr.len() < 2000, "{} bytes", done.stderr.len());
+    // A token is for a hub, which nobody asks here.
+    for token in [pipe, "/dev/zero", "."] {
+        let mut command = bench.command();
+        command.env("HF_TOKEN_PATH", token).env_remove("HF_TOKEN").env_remove("HUGGING_FACE_HUB_TOKEN");
+        let done = finish(command.args(["ensure", "a.gguf"]));
+        assert_eq!(done.status, 0, "{token}: {}", done.stderr);
+        assert!(done.stderr.contains("the token is left out: "), "{token}: {}", done.stderr);
+    }
+}
