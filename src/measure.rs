@@ -134,7 +134,9 @@ impl Measure {
         };
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let results: Vec<_> = thread::scope(|scope| {
-            let others: Vec<_> = (1..cores.min(queue.len())).map(|_| scope.spawn(work)).collect();
+            // Where no further thread can be started, those that there are do all.
+            let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+            let others: Vec<_> = (1..cores.min(queue.len())).filter_map(spawn).collect();
             let own = work();
             others.into_iter().filter_map(|thread| thread.join().ok()).chain([own]).collect()
         });

@@ -20,11 +20,15 @@ mod run;
 mod tally;
 mod terminal;
 
-use std::{env, fmt, io, process::ExitCode, sync::Arc, time::Duration};
+use std::{env, fmt, io, process::ExitCode, sync::Arc, thread, time::Duration};
 
 use clap::Parser;
+use model_provisioner::ErrorCode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+};
 use tracing::field::Field;
 use tracing_subscriber::{
     filter::filter_fn,
@@ -41,6 +45,12 @@ use crate::{
     output::Output,
     progress::AboveBars,
 };
+
+/// How many descriptors the runtime and its signals need.
+const DESCRIPTORS: usize = 6;
+
+/// How long a thread without work is kept: no process lives longer.
+const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// How long the end waits for writes that have begun.
 const LAST_WRITES: Duration = Duration::from_secs(1);
@@ -72,9 +82,28 @@ fn allow_many_files() -> Rlimit {
     limit
 }
 
+/// A runtime whose first thread for work that blocks lives as long as the runtime does: without any, such work would end the
+/// process. Further work waits for that thread where the system gives no other.
+///
+/// # Errors
+/// What the runtime takes for granted, and panics without: a thread, and some descriptors.
+fn runtime() -> Result<Runtime, Failure> {
+    let spare = (0..DESCRIPTORS).map(|_| rustix::io::dup(io::stderr())).collect::<Result<Vec<_>, _>>();
+    drop(spare.map_err(io::Error::from)?);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().thread_keep_alive(FOR_EVER).build()?;
+    let thread = thread::Builder::new().spawn(|| ()).map_err(|error| {
+        Failure::new(ErrorCode::of_io(&error), format!("no thread can be started: {error}"))
+    })?;
+    // A thread that panicked would have had nothing to do.
+    let _ = thread.join();
+    drop(runtime.spawn_blocking(|| ()));
+    Ok(runtime)
+}
+
 /// Runs the command until it is done, or until the user interrupts it.
 fn run(args: Args, output: Output, limit: Rlimit) -> Result<ExitCode, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime()?;
     let screen = Arc::clone(&args.common.screen);
     let done = runtime.block_on(async {
         // Over the limit on the size of files, a write is to fail and not to kill.

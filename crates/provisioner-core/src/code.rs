@@ -122,6 +122,7 @@ codes! {
     InUse "in-use" Busy true "live processes have a lease on the model" "stop what uses it, then try again; `--wait` does not wait for that";
     ProgramNotExecutable "program-not-executable" NotExecutable false "the program cannot be executed" "check that it is a program, and its mode";
     ProgramNotFound "program-not-found" NoProgram false "the program does not exist" "name it by its path, or put its folder into PATH";
+    TooManyThreads "too-many-threads" Other true "this user, or the system, may start no more threads" "raise the limit: `ulimit -u` of the shell, `TasksMax=` of a systemd unit";
     Interrupted "interrupted" Interrupted true "the user stopped it" "";
 }
 
@@ -147,6 +148,8 @@ impl ErrorCode {
         use io::ErrorKind;
         match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => Self::NotFound,
+            // The system says so of a thread alone: no file of ours is opened so as to be asked again.
+            ErrorKind::WouldBlock => Self::TooManyThreads,
             ErrorKind::PermissionDenied => Self::PermissionDenied,
             ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::NoSpace,
@@ -187,6 +190,7 @@ mod tests {
         check(13, ErrorCode::PermissionDenied);
         check(23, ErrorCode::TooManyFiles);
         check(24, ErrorCode::TooManyFiles);
+        check(11, ErrorCode::TooManyThreads);
         check(28, ErrorCode::NoSpace);
         check(30, ErrorCode::ReadOnly);
         check(5, ErrorCode::StorageFailed);

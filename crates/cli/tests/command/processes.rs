@@ -1,9 +1,12 @@
 //! Many processes, one cache.
 
-use std::process::{Child, Stdio};
+use std::{
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+};
 use testkit::{TINY_GGUF, gguf};
 
-use crate::workbench::Workbench;
+use crate::workbench::{Finished, Workbench, finish};
 
 fn start(bench: &Workbench, args: &[&str]) -> Child {
     bench.command().args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
@@ -54,4 +57,36 @@ fn thirty_two_ensure_one_model() {
         ["ensure", "a.gguf", "--sha256", "a4e5e156ddec27e286f75328784d7106b60a4eb1d246e950a001a3f944fbda99"];
     succeed((0..32).map(|_| start(&bench, &pinned)).collect());
     assert_eq!(bench.json(&["show", "a.gguf"])["verification"]["basis"], "pinned");
+}
+
+/// The command under limits of the system, as a user to whom they apply.
+fn limited(bench: &Workbench, limit: &str, args: &[&str]) -> Finished {
+    let plain = bench.unprivileged();
+    let mut command = Command::new("prlimit");
+    command.arg(limit).arg(plain.get_program()).args(args).current_dir(bench.path(""));
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if rustix::process::geteuid().is_root() {
+        command.uid(65534).gid(65534);
+    }
+    finish(&mut command)
+}
+
+#[test]
+fn without_a_thread_or_a_descriptor_there_is_a_code() {
+    let bench = Workbench::new();
+    for (limit, status, code) in [
+        ("--nproc=1", 1, "too-many-threads"),
+        ("--nofile=6", 8, "too-many-files"),
+        ("--nofile=4", 8, "too-many-files"),
+    ] {
+        let done = limited(&bench, limit, &["list", "--json"]);
+        assert_eq!(done.status, status, "{limit}: {}", done.stderr);
+        assert!(
+            !done.stderr.contains("panicked") && done.stderr.contains("hint: raise the limit"),
+            "{}",
+            done.stderr
+        );
+        let document: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!(document["error"]["code"], code, "{limit}");
+    }
 }
