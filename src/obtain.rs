@@ -10,9 +10,9 @@ use std::{
 use artifact_store::{Blob, LeftPartials, TurnWait, Waiting};
 use fs_err::File;
 use futures_util::{
-    FutureExt, StreamExt, TryStreamExt,
+    FutureExt, TryStreamExt,
     future::{BoxFuture, ready},
-    stream,
+    stream::FuturesUnordered,
 };
 use provisioner_core::{
     CatalogRecord, Digest, DigestAlgorithm, Format, Locator, Manifest, ManifestFile, ModelRef, ProgressEvent,
@@ -111,20 +111,30 @@ impl ModelProvisioner {
         let sizes: Vec<_> = fetched.map(|(file, to_fetch)| (file.size, to_fetch)).collect();
         self.parts.show_fetching(reference, &sizes);
         self.promise_small(&lock, sizes.into_iter().map(|(size, _)| size).collect()).await?;
-        let mut files: Vec<BoxFuture<'_, Result<StagedFile>>> = Vec::new();
-        for (file, blob) in manifest.files().iter().zip(blobs) {
-            files.push(match (blob, of(file)) {
-                (Some(blob), _) => from_blob(file, blob, began).boxed(),
-                (None, Some(adopted)) => {
-                    if let Some(held) = &lock {
-                        held.note(Adoptee::new(file, adopted));
-                    }
-                    ready(Ok(adopt::staged(file, adopted, began))).boxed()
-                }
-                (None, None) => self.transfer(reference, file, lock.clone(), Arc::clone(&left)).boxed(),
-            });
+        if let Some(held) = &lock {
+            let adopted = manifest.files().iter().zip(&blobs).filter(|(_, blob)| blob.is_none());
+            adopted
+                .filter_map(|(file, _)| Some(Adoptee::new(file, of(file)?)))
+                .for_each(|adoptee| held.note(adoptee));
         }
-        let staged: Vec<_> = stream::iter(files).buffer_unordered(FILES_AT_ONCE).try_collect().await?;
+        // The work on a file is larger than what is listed of it, so only that of a few files is there at once.
+        let (mut waiting, mut under_way) = (manifest.files().iter().zip(blobs), FuturesUnordered::new());
+        let mut staged = Vec::new();
+        loop {
+            for (file, blob) in waiting.by_ref().take(FILES_AT_ONCE - under_way.len()) {
+                let work: BoxFuture<'_, Result<StagedFile>> = match (blob, of(file)) {
+                    (Some(blob), _) => from_blob(file, blob, began).boxed(),
+                    (None, Some(adopted)) => ready(Ok(adopt::staged(file, adopted, began))).boxed(),
+                    (None, None) => self.transfer(reference, file, lock.clone(), Arc::clone(&left)).boxed(),
+                };
+                under_way.push(work);
+            }
+            match under_way.try_next().await? {
+                Some(file) => staged.push(file),
+                None => break,
+            }
+        }
+        drop(under_way);
         for file in &staged {
             self.parts.policy.check_format(file.path.as_str(), file.format)?;
         }

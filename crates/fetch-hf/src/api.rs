@@ -1,22 +1,20 @@
 //! What the Hub says of a repository.
 
-use std::{collections::HashSet, fmt, mem, time::Duration};
+use std::{collections::HashSet, mem, time::Duration};
 
 use provisioner_core::{
     ByteRange, Digest, DigestAlgorithm, FetchError, FetchErrorKind, Pace, RelativePath,
     reference::{HubRef, HubTarget, is_commit},
     shell_word, told,
 };
-use reqwest::{Response, Url, header::LINK};
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
-};
+use reqwest::{Url, header::LINK};
+use serde::{Deserialize, de::DeserializeOwned};
 use tokio::time::{Instant, timeout};
 
 use crate::{
     connections::Pool,
-    http::{Http, broken, invalid, shorten, shown},
+    elements::Elements,
+    http::{Answer, Http, broken, invalid, shorten, shown},
     link::next_page,
 };
 
@@ -32,8 +30,9 @@ const MAX_PAGES: usize = 4096;
 /// No page has a longer address.
 const MAX_ADDRESS_BYTES: usize = 8192;
 
-/// No name is longer; a longer one is not even looked at, for what is wrong with it would be told with the name.
-const MAX_NAME_BYTES: usize = 4096;
+/// No name is longer: a file's path in the store, of at most 4095 bytes, has the folders of the cache and the model before it. A
+/// longer one is not even looked at, for what is wrong with it would be told with the name.
+const MAX_NAME_BYTES: usize = 2048;
 
 /// All names of a listing together, over all its pages: they are held until its end.
 const MAX_NAMES_BYTES: usize = 64 << 20;
@@ -74,36 +73,6 @@ struct Entry {
 struct Lfs {
     oid: String,
     size: u64,
-}
-
-/// A page of a listing. It is not read past the number of entries that a whole listing may have.
-struct Page(Vec<Entry>);
-
-impl<'de> Deserialize<'de> for Page {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Page;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of files and folders")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Page, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = seq.next_element()? {
-                    if entries.len() == MAX_ENTRIES {
-                        return Err(A::Error::custom("the listing does not end"));
-                    }
-                    entries.push(entry);
-                }
-                Ok(Page(entries))
-            }
-        }
-
-        deserializer.deserialize_seq(Entries)
-    }
 }
 
 /// The names that a listing had so far.
@@ -151,12 +120,32 @@ impl Pages {
     }
 }
 
+/// What a listing had so far.
+#[derive(Default)]
+struct Tree {
+    files: Vec<TreeFile>,
+    names: Names,
+}
+
+impl Tree {
+    /// Adds an entry of a page, which is a file or a folder.
+    fn add(&mut self, entry: &[u8]) -> Result<(), String> {
+        let mut entry: Entry =
+            serde_json::from_slice(entry).map_err(|error| no_document(&error.to_string()))?;
+        let path = self.names.add(mem::take(&mut entry.path))?;
+        if entry.kind == "file" {
+            self.files.push(listed(path, entry)?);
+        }
+        Ok(())
+    }
+}
+
 impl Http {
     /// The commit that a revision names now: the one that is given, or else the reference's own.
     pub(crate) async fn commit_of(&self, hub: &HubRef, revision: Option<&str>) -> Result<String, FetchError> {
         let revision = revision.or(hub.revision()).unwrap_or("main");
         let url = self.address(&["api", "models"], hub.repo(), &["revision", revision]);
-        let found: Revision = self.json(url.clone()).await.map_err(|error| with_slash(hub, error))?.0;
+        let found: Revision = self.json(url.clone()).await.map_err(|error| with_slash(hub, error))?;
         if !is_commit(&found.sha) {
             return Err(invalid(&url, "it names no commit"));
         }
@@ -177,25 +166,27 @@ impl Http {
 
     /// All files on a page, and on those that follow it.
     async fn listing(&self, mut url: Url) -> Result<Vec<TreeFile>, FetchError> {
-        let (mut files, mut names, mut pages) = (Vec::new(), Names::default(), Pages::default());
+        let (mut tree, mut pages) = (Tree::default(), Pages::default());
         loop {
             pages.add(&url).map_err(|what| invalid(&url, what))?;
-            let (Page(page), next) = self.json(url.clone()).await?;
+            let before = tree.names.seen.len();
+            let next = self.in_time(&url, 1, self.page(url.clone(), &mut tree)).await?;
+            let Some(next) = next else { return Ok(tree.files) };
             // Pages with nothing on them end nowhere.
-            if page.is_empty() && next.is_some() {
+            if tree.names.seen.len() == before {
                 return Err(invalid(&url, "the listing does not end"));
             }
-            for mut entry in page {
-                let path = names.add(mem::take(&mut entry.path)).map_err(|what| invalid(&url, &what))?;
-                if entry.kind == "file" {
-                    files.push(listed(path, entry).map_err(|what| invalid(&url, &what))?);
-                }
-            }
-            match next {
-                Some(next) => url = next,
-                None => return Ok(files),
-            }
+            url = next;
         }
+    }
+
+    /// Reads a page, entry by entry, and returns the address of the next one.
+    async fn page(&self, url: Url, tree: &mut Tree) -> Result<Option<Url>, FetchError> {
+        let (answer, next) = self.linked(url).await?;
+        let (url, mut elements) = (answer.url.clone(), Elements::default());
+        self.body(answer, |piece| elements.push(piece, &mut |entry| tree.add(entry))).await?;
+        elements.end().map_err(|what| invalid(&url, &no_document(&what)))?;
+        Ok(next)
     }
 
     /// Where the bytes of a file are asked for.
@@ -219,8 +210,8 @@ impl Http {
         url
     }
 
-    /// A document, and the address of the next page.
-    pub(crate) async fn json<T: DeserializeOwned>(&self, url: Url) -> Result<(T, Option<Url>), FetchError> {
+    /// A document.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, url: Url) -> Result<T, FetchError> {
         self.in_time(&url, 1, self.document(url.clone())).await
     }
 
@@ -241,44 +232,58 @@ impl Http {
         }
     }
 
-    async fn document<T: DeserializeOwned>(&self, url: Url) -> Result<(T, Option<Url>), FetchError> {
-        let answer = self.get(url, ByteRange::ALL, Pool::Shared).await?;
-        let url = answer.url;
-        let links = answer.response.headers().get_all(LINK).iter().map(|link| link.to_str().ok());
-        let next = next_page(links).map_err(|_| invalid(&url, "its links make no sense"))?;
-        let next = match next {
-            Some(next) => {
-                let next = url.join(&next).map_err(|_| invalid(&url, "its next page is no address"))?;
-                // A page elsewhere would be asked with our token.
-                if !self.is_hub(&next) {
-                    return Err(invalid(&url, "its next page is on another host"));
-                }
-                Some(next)
-            }
-            None => None,
+    async fn document<T: DeserializeOwned>(&self, url: Url) -> Result<T, FetchError> {
+        let (answer, _) = self.linked(url).await?;
+        let (url, mut body) = (answer.url.clone(), Vec::new());
+        let keep = |piece: &[u8]| {
+            body.extend_from_slice(piece);
+            Ok(())
         };
-        let body = self.body(&url, answer.response).await?;
-        let document = serde_json::from_slice(&body)
-            .map_err(|error| invalid(&url, &format!("no document came: {}", shorten(&error.to_string()))))?;
-        Ok((document, next))
+        self.body(answer, keep).await?;
+        serde_json::from_slice(&body).map_err(|error| invalid(&url, &no_document(&error.to_string())))
     }
 
-    /// All bytes of an answer, for as long as they come fast enough.
-    async fn body(&self, url: &Url, mut response: Response) -> Result<Vec<u8>, FetchError> {
-        let (mut body, mut pace) = (Vec::new(), Pace::new(self.timeout()));
+    /// An answer of the API, and the address of the next page.
+    async fn linked(&self, url: Url) -> Result<(Answer, Option<Url>), FetchError> {
+        let answer = self.get(url, ByteRange::ALL, Pool::Shared).await?;
+        let url = &answer.url;
+        let links = answer.response.headers().get_all(LINK).iter().map(|link| link.to_str().ok());
+        let next = next_page(links).map_err(|_| invalid(url, "its links make no sense"))?;
+        let Some(next) = next else { return Ok((answer, None)) };
+        let next = url.join(&next).map_err(|_| invalid(url, "its next page is no address"))?;
+        // A page elsewhere would be asked with our token.
+        if !self.is_hub(&next) {
+            return Err(invalid(url, "its next page is on another host"));
+        }
+        Ok((answer, Some(next)))
+    }
+
+    /// Gives the bytes of an answer to `take`, piece by piece, for as long as they come fast enough.
+    async fn body(
+        &self,
+        answer: Answer,
+        mut take: impl FnMut(&[u8]) -> Result<(), String>,
+    ) -> Result<(), FetchError> {
+        let Answer { mut response, url } = answer;
+        let (mut bytes, mut pace) = (0, Pace::new(self.timeout()));
         loop {
             let begin = Instant::now();
             let Ok(piece) = timeout(pace.patience(), response.chunk()).await else {
-                return Err(too_slow(url, &pace, self.timeout()));
+                return Err(too_slow(&url, &pace, self.timeout()));
             };
-            let Some(piece) = piece.map_err(|error| broken(url, &error))? else { return Ok(body) };
-            if body.len() + piece.len() > MAX_BODY_BYTES {
-                return Err(invalid(url, "its answer is too large"));
+            let Some(piece) = piece.map_err(|error| broken(&url, &error))? else { return Ok(()) };
+            bytes += piece.len();
+            if bytes > MAX_BODY_BYTES {
+                return Err(invalid(&url, "its answer is too large"));
             }
             pace.arrived(piece.len() as u64, begin.elapsed());
-            body.extend_from_slice(&piece);
+            take(&piece).map_err(|what| invalid(&url, &what))?;
         }
     }
+}
+
+fn no_document(what: &str) -> String {
+    format!("no document came: {}", shorten(what))
 }
 
 fn too_slow(url: &Url, pace: &Pace, window: Duration) -> FetchError {
@@ -336,7 +341,7 @@ mod tests {
     fn names_are_bounded_one_by_one_and_all_together() {
         let mut names = Names::default();
         let part = "x".repeat(250);
-        let long = |n: usize| format!("{n:06}/{}", [part.as_str(); 16].join("/"));
+        let long = |n: usize| format!("{n:06}/{}", [part.as_str(); 8].join("/"));
         let room = MAX_NAMES_BYTES / long(0).len();
         for n in 0..room {
             names.add(long(n)).unwrap();
@@ -349,6 +354,10 @@ mod tests {
         assert_eq!(names.add("x".into()).unwrap_err(), "the listing does not end");
         let mut names = Names::default();
         assert_eq!(names.add("x".repeat(4097)).unwrap_err(), "the listing has a name of 4097 bytes");
+        assert_eq!(
+            names.add(long(0) + &"/x".repeat(20)).unwrap_err(),
+            "the listing has a name of 2054 bytes"
+        );
         names.add("a/b".into()).unwrap();
         assert_eq!(names.add("a/b".into()).unwrap_err(), "the listing names `a/b` twice");
     }
@@ -371,11 +380,15 @@ mod tests {
 
     #[test]
     fn a_page_is_not_read_past_what_a_listing_may_have() {
-        let entry = r#"{"type":"","path":"","oid":""}"#;
-        let page =
-            |count: usize| serde_json::from_str::<Page>(&format!("[{}]", vec![entry; count].join(",")));
-        assert_eq!(page(MAX_ENTRIES).unwrap().0.len(), MAX_ENTRIES);
-        let error = page(MAX_ENTRIES + 1).map(|page| page.0.len()).unwrap_err().to_string();
-        assert!(error.starts_with("the listing does not end"), "{error}");
+        let oid = "0".repeat(40);
+        let (mut tree, mut elements) = (Tree::default(), Elements::default());
+        let entry = |n: usize| format!(r#"{{"type":"file","path":"{n}","oid":"{oid}"}},"#);
+        let mut add = |text: &str| elements.push(text.as_bytes(), &mut |entry| tree.add(entry));
+        add("[").unwrap();
+        for n in 0..MAX_ENTRIES {
+            add(&entry(n)).unwrap();
+        }
+        assert_eq!(add(&entry(MAX_ENTRIES)).unwrap_err(), "the listing does not end");
+        assert_eq!(tree.files.len(), MAX_ENTRIES);
     }
 }

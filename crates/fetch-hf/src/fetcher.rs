@@ -112,11 +112,13 @@ impl ModelFetcher for HubFetcher {
         let commit = self.http.commit_of(hub, request.revision.as_deref()).await?;
         let tree = self.http.tree_of(hub, &commit).await?;
         let choice = choose(hub, tree)?;
+        #[cfg(feature = "xet")]
+        let token_address = Arc::new(self.http.xet_token_address(hub.repo(), &commit));
         let files = choice.files.into_iter().map(|file| {
             let address = String::from(self.http.file_address(hub.repo(), &commit, file.path.as_str()));
             #[cfg(feature = "xet")]
             if let (Some(xet), Some(hash)) = (&self.xet, file.xet_hash) {
-                xet.list(&address, hash, self.http.xet_token_address(hub.repo(), &commit));
+                xet.list(&address, hash, Arc::clone(&token_address));
             }
             let (path, size, digest) = (file.path, file.size, Some(file.digest));
             ManifestFile { path, size, digest, locator: Locator::Streamed(address) }

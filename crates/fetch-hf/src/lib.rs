@@ -12,6 +12,7 @@
 mod api;
 mod choose;
 mod connections;
+mod elements;
 mod fetcher;
 mod http;
 mod link;

@@ -82,7 +82,8 @@ pub(crate) struct Xet {
 #[derive(Clone)]
 struct XetFile {
     hash: String,
-    token_address: Url,
+    /// That of all files of a commit.
+    token_address: Arc<Url>,
     road: Arc<Road>,
 }
 
@@ -133,7 +134,7 @@ impl Xet {
     }
 
     /// Remembers that a file is in Xet: its hash, and where a token for it is to be had.
-    pub(crate) fn list(&self, address: &str, hash: String, token_address: Url) {
+    pub(crate) fn list(&self, address: &str, hash: String, token_address: Arc<Url>) {
         let file = XetFile { hash, token_address, road: Arc::default() };
         self.barren.store(0, Ordering::Relaxed);
         self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(address.to_owned(), file);
@@ -197,7 +198,7 @@ impl Xet {
         if let Some(grant) = grants.get(token_address).filter(|grant| grant.ends > now() + TOKEN_MARGIN) {
             return Ok(grant.storage.clone());
         }
-        let leave: Leave = http.json(token_address.clone()).await?.0;
+        let leave: Leave = http.json(token_address.clone()).await?;
         let place =
             storage_address(http.endpoint(), &leave.cas_url).map_err(|what| invalid(token_address, what))?;
         let session = self.session.get_or_try_init(|| Session::start(self.timeout)).await?;
