@@ -192,7 +192,7 @@ impl ModelProvisioner {
         }
         self.parts.progress.on_event(&ProgressEvent::Resolving { id: reference.id() });
         let request = ResolveRequest::new(reference.clone()).at_revision(revision);
-        match self.parts.transfer.resolve(fetcher, &request).await {
+        match self.parts.transfer.resolve(fetcher, &request, self.parts.progress.as_ref()).await {
             // What the source says is said as it is: nothing was transferred.
             Err(transfer::Error::Source(error)) => Err(error.into()),
             resolved => Ok(resolved?),

@@ -43,6 +43,7 @@ impl ModelProvisioner {
     /// Reads the headers of a manifest's files.
     pub(crate) async fn read_headers(&self, manifest: Manifest) -> Result<Inspection> {
         let reference = manifest.reference().clone();
+        let (id, progress) = (reference.id(), self.parts.progress.as_ref());
         let (asks, mut asked) = mpsc::channel(1);
         let source = Listed::new(manifest, asks);
         let work = tokio::task::spawn_blocking(move || inspect_model(&source));
@@ -50,11 +51,12 @@ impl ModelProvisioner {
         // It ends with the work, which has the other end.
         while let Some(Ask { file, range, answer }) = asked.recv().await {
             let fetcher = self.parts.registry.find(&reference)?;
-            let read = self.parts.transfer.read(fetcher, &file, range).await.map_err(|error| {
-                let told = io::Error::other(error.to_string());
-                failure.get_or_insert(error);
-                told
-            });
+            let read =
+                self.parts.transfer.read(fetcher, &id, &file, range, progress).await.map_err(|error| {
+                    let told = io::Error::other(error.to_string());
+                    failure.get_or_insert(error);
+                    told
+                });
             // Whoever asked is gone if the work was cut off, and that is told below.
             let _ = answer.send(read);
         }

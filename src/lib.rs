@@ -72,7 +72,7 @@ pub use error::{Error, Result};
 pub use evict::EvictionLimits;
 pub use fetch_file::FileFetcher;
 #[cfg(feature = "hf")]
-pub use fetch_hf::{HubFetcher, HubSettings, Token};
+pub use fetch_hf::{HubFetcher, HubSettings, Token, TokenOrigin};
 pub use handoff::{self, Handoff};
 pub use import::ImportRequest;
 pub use lifecycle::{Inventory, InventoryEntry, Removed, VerifyReport};

@@ -77,10 +77,11 @@ pub(crate) struct Common {
     /// The cache folder [default: ~/.cache/models]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR", env = "MODEL_PROVISIONER_CACHE_DIR")]
     pub(crate) cache_dir: Option<OsString>,
-    /// Never use the network (also `HF_HUB_OFFLINE`)
+    /// Never use the network (also `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`)
     #[arg(long, global = true, help_heading = GLOBAL, env = "MODEL_PROVISIONER_OFFLINE", value_parser = FalseyValueParser::new())]
     pub(crate) offline: bool,
-    /// How long to wait for another process, such as 500ms, 30s or 2m [default: 10s; as long as it gets on with a model]
+    /// How long to wait for another process, such as 500ms, 30s or 2m, and for a hub that asks to wait [default: 10s; as long as
+    /// it gets on with a model; 330s for a hub]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "TIME", value_parser = duration)]
     pub(crate) wait: Option<Duration>,
     /// Print one JSON document

@@ -202,7 +202,8 @@ async fn provision(common: &Common, config_path: &Path, handoff: Option<PathBuf>
     let dest =
         handoff.or_else(|| config.handoff_path()).unwrap_or_else(|| DEFAULT_LLAMACPP_HANDOFF_PATH.into());
     let builder = builder(common)?.policy(policy).adopt(environment::places(config.adoption()));
-    let provisioner = environment::with_hub(builder, TransferSettings::default().stall)?.build()?;
+    let settings = transfer_settings(common);
+    let provisioner = environment::with_hub(builder, settings.stall)?.transfer(settings).build()?;
     let done = provisioner.provision(&config, config_path, &dest).await?;
     warn(&done.model, output);
     output.say(format_args!(
@@ -398,13 +399,19 @@ pub(crate) fn local(common: &Common) -> Result<ModelProvisioner, Failure> {
 /// A provisioner for a person who names a source, and so asks for it. The policy of an operator is in the config.
 pub(crate) fn asked(common: &Common, hub: &Hub) -> Result<ModelProvisioner, Failure> {
     let network = if is_offline(common) { Network::Offline } else { Network::Allow };
-    let defaults = TransferSettings::default();
+    let defaults = transfer_settings(common);
     let stall = hub.timeout.unwrap_or(defaults.stall);
     let settings = TransferSettings { stall, bytes_per_second: hub.limit_rate, ..defaults };
     let adoption = environment::places(Adoption { mode: hub.adopt.into(), ..Adoption::default() });
     let builder = builder(common)?.policy(Policy { network, ..Policy::default() }).transfer(settings);
     let builder = builder.adopt(adoption);
     Ok(environment::with_hub(builder, stall)?.build()?)
+}
+
+/// How long another process is waited for, a hub is too that asks to be left alone.
+fn transfer_settings(common: &Common) -> TransferSettings {
+    let defaults = TransferSettings::default();
+    TransferSettings { max_wait: common.wait.unwrap_or(defaults.max_wait), ..defaults }
 }
 
 fn builder(common: &Common) -> Result<ProvisionerBuilder, Failure> {

@@ -12,16 +12,24 @@ use model_provisioner::{Adoption, ProvisionerBuilder};
 
 use crate::failure::Failure;
 
-/// Whether `HF_HUB_OFFLINE` says that the network is off limits.
+/// Whether `HF_HUB_OFFLINE` says that the network is off limits, or `TRANSFORMERS_OFFLINE` where that is not set.
 pub(crate) fn is_offline() -> bool {
-    is_set("HF_HUB_OFFLINE")
+    let given = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].into_iter().find_map(|name| {
+        let text = env::var(name).ok()?;
+        (!text.is_empty()).then_some(text)
+    });
+    given.is_some_and(|text| is_yes(&text))
 }
 
-/// Whether a variable says yes.
+/// Whether a variable of the Hub's own tools says yes.
+#[cfg(feature = "hf")]
 fn is_set(name: &str) -> bool {
-    let says_so =
-        |text: &str| !matches!(text.to_ascii_uppercase().as_str(), "" | "0" | "OFF" | "NO" | "FALSE");
-    env::var(name).is_ok_and(|text| says_so(&text))
+    env::var(name).is_ok_and(|text| is_yes(&text))
+}
+
+/// What the Hub's own tools read as yes; everything else is no.
+fn is_yes(text: &str) -> bool {
+    ["1", "ON", "YES", "TRUE"].iter().any(|yes| text.eq_ignore_ascii_case(yes))
 }
 
 /// The hub that would be asked.
@@ -45,7 +53,7 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
 }
 
 /// Adds the Hugging Face Hub: `HF_ENDPOINT`, and the token of `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, `HF_TOKEN_PATH`, or
-/// `HF_HOME/token`. With `HF_HUB_DISABLE_XET`, its files come by plain HTTP alone.
+/// `HF_HOME/token`; none with `HF_HUB_DISABLE_IMPLICIT_TOKEN`. With `HF_HUB_DISABLE_XET`, its files come by plain HTTP alone.
 #[cfg(feature = "hf")]
 pub(crate) fn with_hub(
     builder: ProvisionerBuilder,
@@ -53,8 +61,10 @@ pub(crate) fn with_hub(
 ) -> Result<ProvisionerBuilder, Failure> {
     use model_provisioner::{Error, HubFetcher, HubSettings};
     let endpoint = env::var("HF_ENDPOINT").ok().filter(|text| !text.trim().is_empty());
-    let settings =
-        HubSettings::new(endpoint.as_deref()).map_err(Error::from)?.token(token()).timeout(timeout);
+    let mut settings = HubSettings::new(endpoint.as_deref()).map_err(Error::from)?.timeout(timeout);
+    if let Some((token, origin)) = token() {
+        settings = settings.token(Some(token)).token_origin(origin);
+    }
     #[cfg(feature = "xet")]
     let settings = settings.xet(!is_set("HF_HUB_DISABLE_XET"));
     Ok(builder.fetcher(HubFetcher::new(settings)))
@@ -65,17 +75,22 @@ pub(crate) fn with_hub(builder: ProvisionerBuilder, _: Duration) -> Result<Provi
     Ok(builder)
 }
 
+/// The token, and where it comes from.
 #[cfg(feature = "hf")]
-fn token() -> Option<model_provisioner::Token> {
-    use model_provisioner::Token;
+fn token() -> Option<(model_provisioner::Token, model_provisioner::TokenOrigin)> {
+    use model_provisioner::{Token, TokenOrigin};
 
-    let given =
-        ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].iter().find_map(|name| Token::new(&env::var(name).ok()?));
+    if is_set("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
+        return None;
+    }
+    let given = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].iter().find_map(|name| {
+        Some((Token::new(&env::var(name).ok()?)?, TokenOrigin::Variable((*name).to_owned())))
+    });
     if given.is_some() {
         return given;
     }
     let path = folder("HF_TOKEN_PATH").or_else(|| Some(hugging_face_home()?.join("token")))?;
-    Token::new(&saved_token(&path)?)
+    Some((Token::new(&saved_token(&path)?)?, TokenOrigin::File(path)))
 }
 
 /// No token is longer.

@@ -15,6 +15,7 @@ mod health;
 mod inspect;
 mod leftovers;
 mod output;
+mod pause;
 mod progress;
 mod run;
 mod tally;

@@ -9,13 +9,15 @@ use std::{
 };
 
 use console::truncate_str;
-use indicatif::{HumanBytes, MultiProgress};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar};
 use model_provisioner::{ProgressEvent, ProgressSink};
 
 use crate::{
     args::{Common, Progress},
     bar::Bar,
     escape::escaped,
+    output::Output,
+    pause,
     tally::Tally,
     terminal,
 };
@@ -54,6 +56,8 @@ pub(crate) struct Shown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum How {
     Nothing,
+    /// Only what is otherwise a long silence, in words.
+    Words,
     Lines,
     Bars,
 }
@@ -62,6 +66,8 @@ enum How {
 #[derive(Debug, Default)]
 struct Bars {
     running: HashMap<String, Bar>,
+    /// The pauses that hubs asked for, by the model that waits.
+    pauses: HashMap<String, ProgressBar>,
     total: Option<Bar>,
     /// All that is verified, while several models are; and how much of each was.
     verified: Option<Bar>,
@@ -75,6 +81,7 @@ impl Shown {
         let how = match common.progress {
             Progress::Json => How::Lines,
             Progress::Auto if !common.quiet && io::stderr().is_terminal() => How::Bars,
+            Progress::Auto if !common.quiet => How::Words,
             Progress::Auto | Progress::None => How::Nothing,
         };
         if how == How::Bars {
@@ -140,6 +147,13 @@ impl ProgressSink for Shown {
         tally.note(event);
         match self.how {
             How::Nothing => {}
+            How::Words => {
+                if let ProgressEvent::PauseStarted { pause_ms, .. } = event
+                    && let Some(line) = pause::line(Duration::from_millis(*pause_ms))
+                {
+                    Output::new(false, false).warning(line);
+                }
+            }
             How::Lines => {
                 if let Ok(line) = serde_json::to_string(event) {
                     let _ = writeln!(io::stderr().lock(), "{line}");
@@ -176,6 +190,12 @@ impl Bars {
                     format!("waiting for {}{pid}", escaped(program.as_deref().unwrap_or("another process")));
                 self.wait(screen, waiting(id), name, *done_bytes, *size_bytes);
             }
+            ProgressEvent::PauseStarted { id, pause_ms, .. } => {
+                let bar = pause::bar(screen, Duration::from_millis(*pause_ms));
+                self.end_pause(id);
+                self.pauses.insert(id.clone(), bar);
+            }
+            ProgressEvent::PauseEnded { id } => self.end_pause(id),
             ProgressEvent::VerifyStarted { models, total_bytes } => {
                 self.verified = Some(Bar::add(screen, format!("verifying {models} models"), 0, *total_bytes));
             }
@@ -252,20 +272,28 @@ impl Bars {
         }
     }
 
+    fn end_pause(&mut self, id: &str) {
+        if let Some(bar) = self.pauses.remove(id) {
+            bar.finish_and_clear();
+        }
+    }
+
     fn all(&self) -> impl Iterator<Item = &Bar> {
         self.running.values().chain(&self.total).chain(&self.verified)
     }
 
     fn is_empty(&self) -> bool {
-        self.all().next().is_none()
+        self.pauses.is_empty() && self.all().next().is_none()
     }
 
     fn tick(&self) {
         self.all().for_each(Bar::tick);
+        self.pauses.values().for_each(ProgressBar::tick);
     }
 
     fn clear(&mut self) {
         self.all().for_each(Bar::finish);
+        self.pauses.values().for_each(ProgressBar::finish_and_clear);
         *self = Self::default();
     }
 }

@@ -201,6 +201,16 @@ impl Http {
         self.address(&["api", "models"], repo, &["xet-read-token", commit])
     }
 
+    /// The page of the repository that one of our addresses is about.
+    pub(crate) fn page_of(&self, url: &Url) -> Option<Url> {
+        let depth = self.endpoint().path_segments()?.filter(|segment| !segment.is_empty()).count();
+        let segments: Vec<_> = url.path_segments()?.skip(depth).collect();
+        let segments = segments.strip_prefix(&["api", "models"]).unwrap_or(&segments);
+        let is_verb = |segment: &&str| ["revision", "tree", "xet-read-token", "resolve"].contains(segment);
+        let end = segments.iter().skip(1).position(is_verb)? + 1;
+        Some(self.address(&[], &segments.get(..end)?.join("/"), &[]))
+    }
+
     /// An address below the endpoint. Each segment is encoded by itself, a revision with slashes too.
     fn address(&self, before: &[&str], repo: &str, after: &[&str]) -> Url {
         let mut url = self.endpoint().clone();

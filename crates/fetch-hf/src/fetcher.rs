@@ -71,8 +71,10 @@ impl HubFetcher {
     async fn ask(&self, address: &str, range: ByteRange, pool: Pool) -> Result<Answer, FetchError> {
         if let Some(place) = self.sent_to.known(address) {
             match self.http.get(place, range, pool).await {
+                // Another place of the same storage would ask to be left alone too.
+                Err(error) if error.retry_after.is_some() => return Err(error),
                 Err(error) => {
-                    tracing::debug!("the hub is asked anew: {error}");
+                    tracing::debug!("the hub is asked anew: {}", self.http.redacted(error));
                     self.sent_to.remember(address, None);
                 }
                 answered => return answered,
@@ -85,25 +87,9 @@ impl HubFetcher {
         self.sent_to.remember(address, is_elsewhere.then(|| answer.url.clone()));
         Ok(answer)
     }
-}
 
-#[async_trait]
-impl ModelFetcher for HubFetcher {
-    fn schemes(&self) -> &'static [&'static str] {
-        &["hf"]
-    }
-
-    fn confine(&mut self, policy: &Policy) -> bool {
-        self.http.confine(policy);
-        // Where its storage is, and where that leads, only the hub and the storage know.
-        #[cfg(feature = "xet")]
-        if policy.hosts.is_some() {
-            self.xet = None;
-        }
-        true
-    }
-
-    async fn resolve(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
+    /// Lists the files of a model. What the hub says of them may have the token in it.
+    async fn list(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
         let ModelRef::Hub(hub) = &request.reference else {
             let message = format!("`{}` is no reference to the hub", request.reference);
             return Err(FetchError::new(FetchErrorKind::Unsupported, message));
@@ -128,7 +114,8 @@ impl ModelFetcher for HubFetcher {
         Ok(manifest.at_revision(commit).with_projector(choice.projector))
     }
 
-    async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError> {
+    /// Opens a range. What the hub says of it may have the token in it.
+    async fn open_range(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError> {
         let Locator::Streamed(address) = &file.locator else {
             return Err(FetchError::new(
                 FetchErrorKind::Unsupported,
@@ -176,6 +163,47 @@ impl ModelFetcher for HubFetcher {
             broken(&url, &error)
         });
         Ok(Opened { range, total_size, validator, stream: Box::pin(stream) })
+    }
+
+    /// Refuses a listing that names a file by the token: names become those of files, and are in every record.
+    fn check_names(&self, manifest: &Manifest) -> Result<(), FetchError> {
+        let Some(token) = self.http.token() else { return Ok(()) };
+        if !manifest.files().iter().any(|file| token.is_in(file.path.as_str())) {
+            return Ok(());
+        }
+        let hint = "renew the token, for the hub shows it to whom it sends this listing";
+        Err(invalid(self.http.endpoint(), "a file that is listed has the token in its name").with_hint(hint))
+    }
+}
+
+#[async_trait]
+impl ModelFetcher for HubFetcher {
+    fn schemes(&self) -> &'static [&'static str] {
+        &["hf"]
+    }
+
+    fn confine(&mut self, policy: &Policy) -> bool {
+        self.http.confine(policy);
+        // Where its storage is, and where that leads, only the hub and the storage know.
+        #[cfg(feature = "xet")]
+        if policy.hosts.is_some() {
+            self.xet = None;
+        }
+        true
+    }
+
+    async fn resolve(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
+        let manifest = self.list(request).await.map_err(|error| self.http.redacted(error))?;
+        self.check_names(&manifest)?;
+        Ok(manifest)
+    }
+
+    async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError> {
+        let opened = self.open_range(file, range).await.map_err(|error| self.http.redacted(error))?;
+        let Some(token) = self.http.token().cloned() else { return Ok(opened) };
+        let validator = opened.validator.filter(|validator| !token.is_in(validator));
+        let stream = Box::pin(opened.stream.map_err(move |error| token.redact_error(error)));
+        Ok(Opened { validator, stream, ..opened })
     }
 }
 

@@ -4,14 +4,18 @@
 //! They are followed here, at most ten: never from `https:` to `http:`, and with the token only for as long as every hop
 //! so far was at the endpoint's own origin. Every hop is at a host that the policy allows; and one that leads from a public
 //! host to an address inside of a network, such as `169.254.169.254`, is followed only where the policy names it.
+//!
+//! # The token
+//! A token that a login left in a file is sent unasked, and expires. Where the hub says that it is no good, the hub is asked
+//! once more without it, and from then on. One that the caller set is the caller's to mend: that is an error.
 
 use std::{
     error::Error as StdError,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
-use jiff::fmt::rfc2822::DateTimeParser;
 use provisioner_core::{ByteRange, FetchError, FetchErrorKind, Policy};
 use reqwest::{
     Response, StatusCode, Url,
@@ -19,8 +23,10 @@ use reqwest::{
 };
 
 use crate::{
-    HubSettings,
+    HubSettings, Token,
     connections::{Connections, Pool},
+    rate_limit::LeftAlone,
+    refusal::{Identity, Refusal, left_alone},
 };
 
 const MAX_REDIRECTS: usize = 10;
@@ -31,6 +37,9 @@ pub(crate) struct Http {
     connections: Connections,
     settings: HubSettings,
     policy: Policy,
+    left_alone: LeftAlone,
+    /// The hub does not take the token, and is asked without it from then on.
+    is_token_expired: AtomicBool,
 }
 
 /// An answer, and the address that gave it.
@@ -42,11 +51,29 @@ pub(crate) struct Answer {
 
 impl Http {
     pub(crate) fn new(settings: HubSettings) -> Self {
-        Self { connections: Connections::new(&settings), settings, policy: Policy::default() }
+        Self {
+            connections: Connections::new(&settings),
+            settings,
+            policy: Policy::default(),
+            left_alone: LeftAlone::default(),
+            is_token_expired: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn confine(&mut self, policy: &Policy) {
         self.policy.hosts.clone_from(&policy.hosts);
+    }
+
+    pub(crate) fn token(&self) -> Option<&Token> {
+        self.settings.token.as_ref()
+    }
+
+    /// An error as it may be told: without the token, whatever the server repeated.
+    pub(crate) fn redacted(&self, error: FetchError) -> FetchError {
+        match self.token() {
+            Some(token) => token.redact_error(error),
+            None => error,
+        }
     }
 
     pub(crate) fn endpoint(&self) -> &Url {
@@ -71,28 +98,42 @@ impl Http {
     /// Gets an address, following redirects, and returns the first answer that is a success.
     pub(crate) async fn get(&self, url: Url, range: ByteRange, pool: Pool) -> Result<Answer, FetchError> {
         let home = Some(url.clone()).filter(|url| self.is_hub(url));
+        let page = home.as_ref().and_then(|home| self.page_of(home));
         let (mut url, mut way_back) = (url, home);
         let mut at_home = true;
         for _ in 0..=MAX_REDIRECTS {
             self.check_host(&url)?;
+            if let Some(left) = self.left_alone.left(&url) {
+                return Err(left_alone(&self.settings, &url, left));
+            }
             at_home &= self.is_hub(&url);
-            let headers = self.headers(range, at_home)?;
+            let identity = self.identity(at_home);
+            let headers = self.headers(range, identity == Identity::Known)?;
             let sent = self.connections.get(pool, &url, headers).await;
             let response = sent.map_err(|error| unreachable(&url, &error))?;
             let status = response.status();
             if status.is_success() {
                 return Ok(Answer { response, url });
             }
-            if !status.is_redirection() {
-                // Where the hub sends us is good for a while: it may have been over before we came.
-                let may_be_over = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
-                match way_back.take_if(|_| may_be_over && !self.is_hub(&url)) {
-                    Some(home) => (url, at_home) = (home, true),
-                    None => return Err(self.refusal(&url, &response)),
-                }
+            if status.is_redirection() {
+                url = self.next(&url, response.headers())?;
                 continue;
             }
-            url = self.next(&url, response.headers())?;
+            let (settings, page) = (&self.settings, page.as_ref());
+            let refusal = Refusal { settings, identity, url: &url, response: &response, page };
+            if let Some(wait) = refusal.wait() {
+                self.left_alone.leave(&url, wait);
+            }
+            if refusal.is_of_token() && settings.token_origin.is_ambient() {
+                self.go_on_without_token();
+                continue;
+            }
+            // Where the hub sends us is good for a while: it may have been over before we came.
+            let may_be_over = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
+            match way_back.take_if(|_| may_be_over && !self.is_hub(&url)) {
+                Some(home) => (url, at_home) = (home, true),
+                None => return Err(refusal.error()),
+            }
         }
         let hint = "check HF_ENDPOINT, and what stands between here and there";
         Err(invalid(&url, "it redirects for ever").with_hint(hint))
@@ -110,6 +151,25 @@ impl Http {
         }
         headers.extend(header_of(range).map(|range| (RANGE, range)));
         Ok(headers)
+    }
+
+    /// As whom a request is made.
+    fn identity(&self, at_home: bool) -> Identity {
+        match &self.settings.token {
+            None => Identity::Anonymous,
+            Some(_) if !at_home => Identity::Withheld,
+            Some(_) if self.is_token_expired.load(Ordering::Relaxed) => Identity::Expired,
+            Some(_) => Identity::Known,
+        }
+    }
+
+    /// A token that came along unasked is no longer sent: what is public is to be had without it.
+    fn go_on_without_token(&self) {
+        if !self.is_token_expired.swap(true, Ordering::Relaxed) {
+            let origin = &self.settings.token_origin;
+            let remedy = origin.remedy();
+            tracing::warn!("{origin} is invalid or has expired, so the hub is asked without it; {remedy}");
+        }
     }
 
     /// Where a redirect leads.
@@ -138,59 +198,6 @@ impl Http {
                 None => denied,
             }
         })
-    }
-
-    /// A text of a server's, which knows our token. What is shorter than any token stays.
-    fn without_token(&self, text: &str) -> String {
-        match &self.settings.token {
-            Some(token) if token.reveal().len() >= 8 => text.replace(token.reveal(), "***"),
-            _ => text.to_owned(),
-        }
-    }
-
-    /// What a status that is no success means.
-    fn refusal(&self, url: &Url, response: &Response) -> FetchError {
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let status = response.status();
-        let said = header("x-error-message").map(|said| self.without_token(&shorten(said)));
-        let said = said.map(|said| format!(": {said}")).unwrap_or_default();
-        let message = format!("`{}` answered {}{said}", shown(url), status.as_u16());
-        let token_hint = match &self.settings.token {
-            // A hub does not tell a missing repository from a private one.
-            None => "check the repository's name; if it is right, set HF_TOKEN to a token that may read it",
-            Some(_) => "the token that was given may not read it",
-        };
-        let retry_after = header("retry-after").and_then(wait_of);
-        let kind = match (status, header("x-error-code")) {
-            (_, Some("GatedRepo")) => {
-                let hint =
-                    "accept the licence on the model's page, then set HF_TOKEN to a token of that account";
-                return FetchError::new(FetchErrorKind::Gated, message).with_hint(hint);
-            }
-            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) if !self.is_hub(url) => {
-                let hint = "the hub sent us there, and does so again for another try: try later";
-                return FetchError::new(FetchErrorKind::Unauthorized, message).with_hint(hint);
-            }
-            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
-                return FetchError::new(FetchErrorKind::Unauthorized, message).with_hint(token_hint);
-            }
-            (StatusCode::NOT_FOUND, _) => {
-                let hint = "check the repository's name, its revision and the file";
-                return FetchError::new(FetchErrorKind::NotFound, message).with_hint(hint);
-            }
-            (StatusCode::TOO_MANY_REQUESTS, _) => {
-                let wait =
-                    retry_after.map_or("a while".to_owned(), |wait| format!("{} seconds", wait.as_secs()));
-                let hint =
-                    format!("wait {wait}, then try again; with a token in HF_TOKEN the hub allows more");
-                let refused = FetchError::new(FetchErrorKind::Unavailable, message).with_hint(hint);
-                return FetchError { retry_after, ..refused };
-            }
-            (StatusCode::REQUEST_TIMEOUT, _) => FetchErrorKind::Unavailable,
-            (status, _) if status.is_server_error() => FetchErrorKind::Unavailable,
-            _ => FetchErrorKind::Invalid,
-        };
-        FetchError { retry_after, ..FetchError::new(kind, message) }
     }
 }
 
@@ -247,17 +254,6 @@ fn v4_within(ip: Ipv6Addr) -> Option<Ipv4Addr> {
         }
         _ => None,
     }
-}
-
-/// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
-fn wait_of(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = DateTimeParser::new().parse_timestamp(text.trim().replace("GMT", "+0000")).ok()?;
-    #[expect(clippy::disallowed_methods, reason = "a date of the server's is of the real time")]
-    let now = jiff::Timestamp::now();
-    Duration::try_from(date.duration_since(now)).ok()
 }
 
 /// A connection that failed: later, perhaps; but not where a certificate is wrong.
@@ -324,14 +320,6 @@ impl WithoutUrl for reqwest::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn waits_are_seconds_or_dates() {
-        assert_eq!(wait_of("7"), Some(Duration::from_secs(7)));
-        assert!(wait_of("Wed, 21 Oct 2195 07:28:00 GMT").unwrap().as_secs() > 1_000_000);
-        assert_eq!(wait_of("Wed, 21 Oct 2015 07:28:00 GMT"), None);
-        assert_eq!(wait_of("soon"), None);
-    }
 
     #[test]
     fn signatures_are_not_shown() {

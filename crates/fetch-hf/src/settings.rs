@@ -1,9 +1,11 @@
 //! Which hub, and as whom.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use provisioner_core::{Error, Result};
 use reqwest::{Certificate, Url};
+
+use crate::{Token, TokenOrigin};
 
 /// The Hub itself.
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
@@ -14,33 +16,12 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// An answer of the API has this long at least.
 const MIN_DEADLINE: Duration = Duration::from_secs(60);
 
-/// A secret that shows itself to nobody.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
-
-impl Token {
-    /// A token from its text; white space around it is no part of it. `None` where nothing is left.
-    pub fn new(text: &str) -> Option<Self> {
-        let text = text.trim();
-        (!text.is_empty()).then(|| Self(text.to_owned()))
-    }
-
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(***)")
-    }
-}
-
 /// Which hub, and as whom.
 #[derive(Clone, Debug)]
 pub struct HubSettings {
     pub(crate) endpoint: Url,
     pub(crate) token: Option<Token>,
+    pub(crate) token_origin: TokenOrigin,
     pub(crate) timeout: Duration,
     deadline: Option<Duration>,
     pub(crate) authorities: Vec<Certificate>,
@@ -66,6 +47,7 @@ impl HubSettings {
         Ok(Self {
             endpoint,
             token: None,
+            token_origin: TokenOrigin::Given,
             timeout: DEFAULT_TIMEOUT,
             deadline: None,
             authorities: Vec::new(),
@@ -123,6 +105,14 @@ impl HubSettings {
     #[must_use]
     pub fn token(mut self, token: Option<Token>) -> Self {
         self.token = token;
+        self
+    }
+
+    /// Says where the token came from. What the hub says of the token is told with it; and where it came from a file, and the
+    /// hub no longer takes it, the hub is asked once more without it.
+    #[must_use]
+    pub fn token_origin(mut self, origin: TokenOrigin) -> Self {
+        self.token_origin = origin;
         self
     }
 }

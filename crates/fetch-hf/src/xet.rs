@@ -152,34 +152,41 @@ impl Xet {
             return None;
         }
         let file = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()?;
-        let attempt = Road::attempt(&file.road, range.start)?;
+        if file.road.is_given_up.load(Ordering::Relaxed) {
+            return None;
+        }
         // Half of the time is left for the other road.
-        let stream = self.stream(http, &file, size, &range, attempt);
+        let stream = self.stream(http, &file, size, &range);
         let stream = tokio::time::timeout(self.timeout / 2, stream).await;
         match stream.unwrap_or_else(|_| Err(unavailable("no bytes come"))) {
-            Ok(stream) => {
+            Ok(None) => None,
+            Ok(Some(stream)) => {
                 self.barren.store(0, Ordering::Relaxed);
                 let range = ByteRange { start: range.start, end: Some(range.end) };
                 Some(Opened { range, total_size: Some(size), validator: None, stream })
             }
+            // The hub itself asks to be left alone: it says so on the other road too, and this one is as good as before.
+            Err(error) if error.retry_after.is_some() => None,
             Err(error) => {
+                file.road.give_up();
                 self.barren.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!("{error}; `{address}` is fetched by plain HTTP");
+                tracing::debug!("{}; `{address}` is fetched by plain HTTP", http.redacted(error));
                 None
             }
         }
     }
 
-    /// The bytes of a range, of which the first have arrived: only they show that the storage has it.
+    /// The bytes of a range, of which the first have arrived: only they show that the storage has it. `None` where the road is
+    /// given up.
     async fn stream(
         &self,
         http: &Http,
         file: &XetFile,
         size: u64,
         range: &Range<u64>,
-        attempt: Attempt,
-    ) -> Result<ByteStream, FetchError> {
+    ) -> Result<Option<ByteStream>, FetchError> {
         let storage = self.storage(http, &file.token_address).await?;
+        let Some(attempt) = Road::attempt(&file.road, range.start) else { return Ok(None) };
         let info = XetFileInfo::new(file.hash.clone(), size);
         let opened =
             storage.download_stream(info, Some(range.clone())).await.map_err(|error| failed(&error))?;
@@ -189,7 +196,7 @@ impl Xet {
         });
         let mut pieces = watched(Box::pin(pieces), range.end - range.start, self.timeout, attempt);
         let first = pieces.try_next().await?;
-        Ok(Box::pin(stream::iter(first.map(Ok)).chain(pieces)))
+        Ok(Some(Box::pin(stream::iter(first.map(Ok)).chain(pieces))))
     }
 
     /// The storage, with a token that is good for a while.

@@ -107,6 +107,7 @@ codes! {
     Retired "retired" Denied false "the model is retired" "";
     SourceUnavailable "source-unavailable" Unavailable true "the source cannot be reached" "check the network, then try again";
     SourceInvalid "source-invalid" Unavailable false "the source's answer makes no sense" "";
+    Disabled "disabled" Unavailable false "the source has disabled the repository" "the hub keeps it from everyone, and no token changes that; take the model from another repository";
     Unauthorized "unauthorized" Authentication false "the source refuses these credentials" "";
     Gated "gated" Authentication false "the source wants its terms to be accepted first" "accept the licence on the model's page";
     TooManyFiles "too-many-files" Storage false "this process, or the system, may open no more files" "raise the limit: `ulimit -n` of the shell, `LimitNOFILE=` of a systemd unit";

@@ -158,6 +158,8 @@ pub enum FetchErrorKind {
     Unauthorized,
     /// The source wants its terms to be accepted first.
     Gated,
+    /// The source keeps it from everyone.
+    Disabled,
     /// The policy does not allow what the source would need.
     Denied,
     /// A file on this machine may not be read.
@@ -203,6 +205,7 @@ impl FetchError {
             FetchErrorKind::Invalid => ErrorCode::SourceInvalid,
             FetchErrorKind::Unauthorized => ErrorCode::Unauthorized,
             FetchErrorKind::Gated => ErrorCode::Gated,
+            FetchErrorKind::Disabled => ErrorCode::Disabled,
             FetchErrorKind::Denied => ErrorCode::PolicyDenied,
             FetchErrorKind::Permission => ErrorCode::PermissionDenied,
             FetchErrorKind::Storage => match self.source.as_ref().and_then(|cause| cause.downcast_ref()) {

@@ -37,6 +37,21 @@ pub enum ProgressEvent {
         /// Of how much, as far as it was asked for.
         size_bytes: u64,
     },
+    /// The source asks to be left alone for a while, and this process waits for that. Files of one model that wait together
+    /// are one pause, which is told once, and again where it becomes longer.
+    PauseStarted {
+        /// The model.
+        id: String,
+        /// What the source answered.
+        reason: String,
+        /// How long the source asks to be left alone.
+        pause_ms: u64,
+    },
+    /// The source was left alone for as long as it asked, or the work was given up.
+    PauseEnded {
+        /// The model.
+        id: String,
+    },
     /// The files of a model that have to be fetched are known, and begin to be fetched.
     FetchPlanned {
         /// The model.

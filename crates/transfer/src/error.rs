@@ -99,6 +99,14 @@ impl Error {
         }
     }
 
+    /// The same error, of a source that asks to be left alone for longer than the limit.
+    pub(crate) fn beyond(self, limit: Duration) -> Self {
+        let Self::Source(mut error) = self else { return self };
+        error.message = format!("{}, and {} seconds are the limit", error.message, limit.as_secs());
+        error.hint = error.hint.map(|hint| format!("{hint}; a longer `--wait` waits for it"));
+        Self::Source(error)
+    }
+
     /// How long the source asked to be left alone.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {

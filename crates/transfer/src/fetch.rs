@@ -27,6 +27,7 @@ use crate::{
     body::Body,
     hashing::{Digests, follow},
     journal::Subject,
+    pause::Pauses,
     rate::Rate,
     retry::Patience,
     sink::{Epoch, Sink},
@@ -43,6 +44,7 @@ pub struct Transfer {
     settings: Settings,
     connections: Arc<Semaphore>,
     rate: Arc<Rate>,
+    pauses: Arc<Pauses>,
 }
 
 /// Where a file's bytes go.
@@ -70,11 +72,15 @@ impl Transfer {
     pub fn new(settings: Settings) -> Self {
         let connections = Arc::new(Semaphore::new(settings.connections.max(1)));
         let rate = Arc::new(Rate::new(settings.bytes_per_second));
-        Self { settings, connections, rate }
+        Self { settings, connections, rate, pauses: Arc::default() }
     }
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    pub(crate) fn pauses(&self) -> &Pauses {
+        &self.pauses
     }
 
     /// Brings one file of the model `id`, and returns the digests of its bytes. Bytes that do not have the digest which
@@ -208,7 +214,8 @@ impl Fetch<'_> {
     /// Brings one chunk, trying again for as long as the budget lasts. The first chunk of all may turn out to be the whole
     /// file.
     async fn bring(&self, chunk: Range<u64>, is_first: bool, is_only: bool) -> Result<()> {
-        let (mut at, mut patience) = (chunk.start, Patience::new(&self.transfer.settings));
+        let mut patience = Patience::new(self.transfer, self.progress.id, self.progress.sink);
+        let mut at = chunk.start;
         let worth = (self.transfer.settings.chunk_bytes / WORTH_PATIENCE).max(1);
         loop {
             let before = at;

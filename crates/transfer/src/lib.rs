@@ -21,8 +21,9 @@
 //! that knows no ranges is served with one stream. Bytes with the wrong digest are dropped and fetched once more.
 //!
 //! # Retries
-//! Here, and nowhere else. Progress that is worth something renews the budget; a source that asks to be left alone is left
-//! alone. An answer whose bytes come too slowly is dropped, as a silent one is: [`provisioner_core::Pace`] is the rule.
+//! Here, and nowhere else. Progress that is worth something renews the budget; a source that asks to be left alone is left alone
+//! for as long as it says and a second more, if that is within the limit, and progress tells of it. An answer whose bytes come
+//! too slowly is dropped, as a silent one is: [`provisioner_core::Pace`] is the rule.
 //!
 //! # Cancellation
 //! A fetch may be dropped at any await. A write that has begun goes to its end on a blocking thread, which holds on to the
@@ -33,6 +34,7 @@ mod error;
 mod fetch;
 mod hashing;
 mod journal;
+mod pause;
 mod ranges;
 mod rate;
 mod read;

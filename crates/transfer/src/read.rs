@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use provisioner_core::{ByteRange, ManifestFile, ModelFetcher, Opened};
-use tokio::time::timeout;
+use provisioner_core::{ByteRange, ManifestFile, ModelFetcher, Opened, ProgressSink};
+use tokio::time::{Instant, timeout};
 
 use crate::{Error, Result, Transfer, body::Body, retry::Patience};
 
@@ -12,8 +12,8 @@ use crate::{Error, Result, Transfer, body::Body, retry::Patience};
 const BYTES_PER_STALL: u64 = 256 << 10;
 
 impl Transfer {
-    /// The bytes of a range, in memory; asked for again where a failure may pass. They are compared with no digest, so they
-    /// are good for a look, and not for use.
+    /// The bytes of a range of a file of the model `id`, in memory; asked for again where a failure may pass. They are compared
+    /// with no digest, so they are good for a look, and not for use. Progress tells of the pauses that the source asks for.
     ///
     /// # Errors
     /// [`Error::Source`]; [`Error::Stalled`], also for a source that is too slow for a look; and [`Error::Answer`] from one
@@ -21,29 +21,26 @@ impl Transfer {
     pub async fn read(
         &self,
         fetcher: &dyn ModelFetcher,
+        id: &str,
         file: &ManifestFile,
         range: Range<u64>,
+        progress: &dyn ProgressSink,
     ) -> Result<Vec<u8>> {
         let stalls = 4 + range.end.saturating_sub(range.start) / BYTES_PER_STALL;
         let limit = self.settings().stall.saturating_mul(u32::try_from(stalls).unwrap_or(u32::MAX));
-        let stalled = |_| Error::Stalled { path: file.path.to_string(), after: limit };
-        timeout(limit, self.read_whole(fetcher, file, range)).await.map_err(stalled)?
-    }
-
-    async fn read_whole(
-        &self,
-        fetcher: &dyn ModelFetcher,
-        file: &ManifestFile,
-        range: Range<u64>,
-    ) -> Result<Vec<u8>> {
-        let (mut bytes, mut patience) = (Vec::new(), Patience::new(self.settings()));
+        // What the source asks to be left alone for does not count.
+        let (mut bytes, mut left) = (Vec::new(), limit);
+        let mut patience = Patience::new(self, id, progress);
         loop {
-            let before = bytes.len();
-            let Err(error) = self.read_on(fetcher, file, &range, &mut bytes).await else { return Ok(bytes) };
+            let (before, began) = (bytes.len(), Instant::now());
+            let read = timeout(left, self.read_on(fetcher, file, &range, &mut bytes)).await;
+            let read = read.map_err(|_| Error::Stalled { path: file.path.to_string(), after: limit })?;
+            let Err(error) = read else { return Ok(bytes) };
             if bytes.len() > before {
                 patience.renew();
             }
-            patience.outlast(error).await?;
+            let asked = patience.outlast(error).await?;
+            left = left.saturating_sub(began.elapsed().saturating_sub(asked));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use provisioner_core::{FetchErrorKind, Manifest, ModelFetcher, ResolveRequest};
+use provisioner_core::{FetchErrorKind, Manifest, ModelFetcher, ProgressSink, ResolveRequest};
 
 use tokio::time::Instant;
 
@@ -19,40 +19,50 @@ const UNREACHED_FOR: Duration = Duration::from_secs(10);
 /// An attempt at a listing that failed after this long is not made again: a source that is so slow is so the next time.
 const LONG_ATTEMPT: Duration = Duration::from_secs(300);
 
-/// The pauses that are left.
-#[derive(Debug)]
+/// How much longer than it asks a source is left alone: it counts in whole seconds.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The pauses that are left, and who is told of those that a source asks for.
 pub(crate) struct Patience<'a> {
-    settings: &'a Settings,
+    transfer: &'a Transfer,
+    id: &'a str,
+    progress: &'a dyn ProgressSink,
     pauses: ExponentialBackoff,
 }
 
 impl<'a> Patience<'a> {
-    pub(crate) fn new(settings: &'a Settings) -> Self {
-        Self { settings, pauses: schedule(settings) }
+    pub(crate) fn new(transfer: &'a Transfer, id: &'a str, progress: &'a dyn ProgressSink) -> Self {
+        Self { transfer, id, progress, pauses: schedule(transfer.settings()) }
     }
 
     /// There was progress: all pauses are there again.
     pub(crate) fn renew(&mut self) {
-        self.pauses = schedule(self.settings);
+        self.pauses = schedule(self.transfer.settings());
     }
 
-    /// Waits until asking again makes sense.
+    /// Waits until asking again makes sense, and returns how much of that the source asked for.
     ///
     /// # Errors
     /// The error itself, when it does not pass, when there are no pauses left, or when the source wants to be left alone
     /// for too long.
-    pub(crate) async fn outlast(&mut self, error: Error) -> Result<()> {
+    pub(crate) async fn outlast(&mut self, error: Error) -> Result<Duration> {
         if !error.may_pass() {
             return Err(error);
         }
         let Some(pause) = self.pauses.next() else { return Err(error) };
-        let pause: Duration = error.retry_after().unwrap_or_default().max(pause);
-        if pause > self.settings.max_wait {
-            return Err(error);
+        let Some(asked) = error.retry_after() else {
+            tracing::debug!("{error}; going on in {pause:?}");
+            tokio::time::sleep(pause).await;
+            return Ok(Duration::ZERO);
+        };
+        let limit = self.transfer.settings().max_wait;
+        if asked > limit {
+            return Err(error.beyond(limit));
         }
-        tracing::debug!("{error}; going on in {pause:?}");
+        let pause = asked.saturating_add(GRACE).max(pause);
+        let _told = self.transfer.pauses().begin(self.id, &error.to_string(), asked, self.progress);
         tokio::time::sleep(pause).await;
-        Ok(())
+        Ok(pause)
     }
 }
 
@@ -62,12 +72,19 @@ fn schedule(settings: &Settings) -> ExponentialBackoff {
 }
 
 impl Transfer {
-    /// The manifest of a request, asked for again where a failure may pass.
+    /// The manifest of a request, asked for again where a failure may pass. Progress tells of the pauses that the source asks
+    /// for.
     ///
     /// # Errors
     /// [`Error::Source`].
-    pub async fn resolve(&self, fetcher: &dyn ModelFetcher, request: &ResolveRequest) -> Result<Manifest> {
-        let (mut patience, mut unreached) = (Patience::new(self.settings()), 0);
+    pub async fn resolve(
+        &self,
+        fetcher: &dyn ModelFetcher,
+        request: &ResolveRequest,
+        progress: &dyn ProgressSink,
+    ) -> Result<Manifest> {
+        let id = request.reference.id();
+        let (mut patience, mut unreached) = (Patience::new(self, &id, progress), 0);
         let begin = Instant::now();
         loop {
             let attempt = Instant::now();
@@ -81,7 +98,7 @@ impl Transfer {
                     return Err(Error::Source(error));
                 }
             }
-            if attempt.elapsed() > LONG_ATTEMPT {
+            if attempt.elapsed() > LONG_ATTEMPT && error.retry_after.is_none() {
                 return Err(Error::Source(error));
             }
             patience.outlast(Error::Source(error)).await?;

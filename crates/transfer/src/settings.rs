@@ -18,7 +18,7 @@ pub struct Settings {
     pub retries: usize,
     /// The first pause before a retry; each next one is twice as long.
     pub pause: Duration,
-    /// The longest wait that a source may ask for.
+    /// The longest wait that a source may ask for; a longer one is an error at once.
     pub max_wait: Duration,
     /// The most bytes in a second, over all files.
     pub bytes_per_second: Option<u64>,
@@ -34,7 +34,8 @@ impl Default for Settings {
             // 4.5 to 9 seconds of pauses in all: enough for a server that restarts, and not too long for a person who waits.
             retries: 4,
             pause: Duration::from_millis(300),
-            max_wait: Duration::from_secs(120),
+            // The Hub counts requests in windows of five minutes.
+            max_wait: Duration::from_secs(330),
             bytes_per_second: None,
         }
     }

@@ -24,6 +24,7 @@ mod output;
 mod power;
 mod processes;
 mod readme;
+mod refusals;
 mod run;
 mod storm;
 mod unfinished;

@@ -50,7 +50,14 @@ impl Workbench {
         let mut command = Command::new(program);
         command.current_dir(self.dir.path()).env("MODEL_PROVISIONER_CACHE_DIR", self.cache());
         command.env("HF_HUB_CACHE", self.path("hf/hub")).env("OLLAMA_MODELS", self.path("ollama"));
-        for name in ["MODEL_PROVISIONER_OFFLINE", "HF_HUB_OFFLINE", "CLICOLOR_FORCE", "RUST_BACKTRACE"] {
+        for name in [
+            "MODEL_PROVISIONER_OFFLINE",
+            "HF_HUB_OFFLINE",
+            "TRANSFORMERS_OFFLINE",
+            "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+            "CLICOLOR_FORCE",
+            "RUST_BACKTRACE",
+        ] {
             command.env_remove(name);
         }
         command

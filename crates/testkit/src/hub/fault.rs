@@ -258,6 +258,14 @@ impl Refusal {
         self.header("Retry-After", &date.expect("a date of our time"))
     }
 
+    /// With `RateLimit` as the Hub sends it: a bucket that is empty, and full again in so many seconds; and one that is not
+    /// empty.
+    #[must_use]
+    pub fn rate_limit_s(self, seconds: u64) -> Self {
+        self.header("RateLimit", &format!("\"pages\";r=99;t=299, \"api\";r=0;t={seconds}"))
+            .header("RateLimit-Policy", "\"fixed window\";\"api\";q=500;w=300")
+    }
+
     /// With `X-Error-Code` and `X-Error-Message`.
     #[must_use]
     pub fn error(self, code: &str, message: &str) -> Self {

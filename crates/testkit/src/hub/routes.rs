@@ -103,6 +103,10 @@ fn xml(status: u16, text: &str) -> Refusal {
 }
 
 fn on_hub(shared: &Shared, state: &State, request: &Request) -> Result<Found, Refusal> {
+    if request.token().is_some_and(|token| state.settings.expired.contains(token)) {
+        let message = "Invalid credentials in Authorization header";
+        return Err(Refusal::status(401).header("X-Error-Message", message));
+    }
     let segments = request.segments();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match segments.as_slice() {

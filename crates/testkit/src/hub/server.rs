@@ -64,6 +64,7 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) granted: BTreeSet<String>,
+    pub(super) expired: BTreeSet<String>,
     pub(super) page_size: usize,
     pub(super) cdn_refuses_authorization: bool,
     pub(super) resolve_cache: bool,
@@ -74,6 +75,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             granted: BTreeSet::new(),
+            expired: BTreeSet::new(),
             page_size: 1000,
             cdn_refuses_authorization: false,
             resolve_cache: false,
@@ -189,6 +191,11 @@ impl Hub {
     /// Lets a token into gated and private repos. Every other token is a stranger's: known, but without access.
     pub fn grant(&self, token: &str) {
         self.shared.state().settings.granted.insert(token.to_owned());
+    }
+
+    /// Takes a token for an expired one: the hub refuses whatever is asked for with it, public or not.
+    pub fn expire(&self, token: &str) {
+        self.shared.state().settings.expired.insert(token.to_owned());
     }
 
     /// Sets how many entries a page of a listing has at most. It is 1000 at first.

@@ -16,6 +16,7 @@ enum Fault {
     Drip,
     DripWithoutRanges,
     Refuse(FetchErrorKind),
+    Busy(Duration),
     NoRanges,
     WrongRange,
     TooLong,
@@ -93,6 +94,10 @@ impl ModelFetcher for Source {
         let mut validator = Some("one".to_owned());
         match fault {
             Some(Fault::Refuse(kind)) => return Err(FetchError::new(kind, "refused")),
+            Some(Fault::Busy(asked)) => {
+                let busy = FetchError::new(FetchErrorKind::Unavailable, "busy").with_hint("try later");
+                return Err(FetchError { retry_after: Some(asked), ..busy });
+            }
             Some(Fault::NoRanges | Fault::DripWithoutRanges) => range = 0..file.size,
             Some(Fault::WrongRange) => range.start += 1,
             Some(Fault::OtherValidator) => validator = Some("two".to_owned()),
@@ -309,10 +314,29 @@ async fn a_fetch_may_be_dropped_anywhere() {
 #[tokio::test]
 async fn a_look_at_a_source_that_trickles_ends() {
     let source = Source::always(100_000, Fault::CutAt(1));
-    let looked = transfer().read(&source, &source.file(), 0..100_000).await;
+    let looked = transfer().read(&source, "test:x", &source.file(), 0..100_000, &NoProgress).await;
     assert!(matches!(looked, Err(Error::Stalled { .. })), "{looked:?}");
     let source = Source::new(100_000, &[Fault::CutAt(1)]);
-    assert_eq!(transfer().read(&source, &source.file(), 10..30).await.unwrap(), source.bytes[10..30]);
+    let looked = transfer().read(&source, "test:x", &source.file(), 10..30, &NoProgress).await;
+    assert_eq!(looked.unwrap(), source.bytes[10..30]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_is_left_alone_for_as_long_as_it_asks_within_the_limit() {
+    let asked = Duration::from_secs(55);
+    let source = Source::new(20, &[Fault::Busy(asked)]);
+    let began = tokio::time::Instant::now();
+    // Longer than a look may take otherwise.
+    let looked = transfer().read(&source, "test:x", &source.file(), 0..20, &NoProgress).await;
+    assert_eq!(looked.unwrap(), source.bytes);
+    let waited = began.elapsed();
+    assert!(waited > asked && waited < asked + Duration::from_secs(2), "{waited:?}");
+    let source = Source::always(20, Fault::Busy(Duration::from_secs(3600)));
+    let began = tokio::time::Instant::now();
+    let refused = transfer().read(&source, "test:x", &source.file(), 0..20, &NoProgress).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(1), "{refused}");
+    assert_eq!(refused.to_string(), "busy, and 330 seconds are the limit");
+    assert_eq!(refused.hint().unwrap(), "try later; a longer `--wait` waits for it");
 }
 
 #[tokio::test]
@@ -324,7 +348,11 @@ async fn a_source_that_drips_is_given_up_whatever_it_sends() {
         assert_eq!(error.code().as_str(), "source-unavailable");
     }
     let source = Source::always(50_000, Fault::Drip);
-    let looked = timeout(Duration::from_secs(20), transfer().read(&source, &source.file(), 0..50_000)).await;
+    let looked = timeout(
+        Duration::from_secs(20),
+        transfer().read(&source, "test:x", &source.file(), 0..50_000, &NoProgress),
+    )
+    .await;
     assert!(matches!(looked, Ok(Err(Error::TooSlow { .. } | Error::Stalled { .. }))), "{looked:?}");
     let slow_now_and_then = [Fault::CutAt(9_000), Fault::Drip, Fault::CutAt(9_000), Fault::Drip];
     arrives(Source::new(50_000, &slow_now_and_then)).await;

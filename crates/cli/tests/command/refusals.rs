@@ -1,0 +1,126 @@
+//! What the hub asks for, refuses or repeats: how it is told, and what is done.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use testkit::{
+    Hub, gguf_of,
+    hub::{Fault, FaultKind, Refusal},
+};
+
+use crate::{
+    hub::command,
+    workbench::{Finished, Workbench, finish},
+};
+
+const A: &str = "hf:org/repo/a.gguf";
+const TOKEN: &str = "hf_Secret0123456789";
+
+fn hub() -> Hub {
+    let hub = Hub::start();
+    hub.repo("org/repo").lfs("a.gguf", gguf_of(100_000, 7)).file("config.json", "{}").publish();
+    hub
+}
+
+fn busy(seconds: u64) -> Fault {
+    Fault::on("/api/").once().kind(FaultKind::Refuse(Refusal::status(429).rate_limit_s(seconds)))
+}
+
+fn run(bench: &Workbench, hub: &Hub, args: &[&str], variables: &[(&str, &str)]) -> Finished {
+    finish(command(bench, &hub.endpoint(), args).envs(variables.iter().copied()))
+}
+
+fn error(done: &Finished) -> (Value, String, String) {
+    let document: Value = serde_json::from_str(&done.stdout).unwrap_or_else(|_| panic!("{}", done.stderr));
+    let text = |name: &str| document["error"][name].as_str().unwrap_or_default().to_owned();
+    (document["error"]["code"].clone(), text("message"), text("hint"))
+}
+
+#[test]
+fn the_window_of_a_rate_limit_is_waited_for_and_told() {
+    let (bench, hub) = (Workbench::new(), hub());
+    hub.fault(busy(1));
+    let begin = Instant::now();
+    let done = run(&bench, &hub, &["ensure", A, "--progress", "json"], &[]);
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    assert!(begin.elapsed() >= Duration::from_secs(2), "a second more than it asks");
+    let events = done.stderr.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let pauses: Vec<_> =
+        events.filter(|event| event["event"].as_str().unwrap().starts_with("pause_")).collect();
+    assert_eq!(pauses.len(), 2, "{pauses:?}");
+    assert_eq!((&pauses[0]["event"], &pauses[0]["pause_ms"]), (&json!("pause_started"), &json!(1000)));
+    assert!(pauses[0]["reason"].as_str().unwrap().contains("answered 429"), "{pauses:?}");
+    assert_eq!(pauses[1], json!({ "event": "pause_ended", "id": A }));
+}
+
+#[test]
+fn a_window_beyond_the_limit_is_told_at_once() {
+    let (bench, hub) = (Workbench::new(), hub());
+    hub.fault(busy(60));
+    let begin = Instant::now();
+    let done = run(&bench, &hub, &["ensure", A, "--wait", "5s", "--json"], &[]);
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    let (code, message, hint) = error(&done);
+    assert_eq!((done.status, code), (6, json!("source-unavailable")));
+    assert!(message.ends_with("the hub asks to wait 60 s, and 5 seconds are the limit"), "{message}");
+    assert!(hint.contains("wait 60 seconds") && hint.contains("`--wait`"), "{hint}");
+    assert_eq!(hub.requests().len(), 1);
+}
+
+#[test]
+fn a_disabled_repository_is_no_matter_of_tokens() {
+    let (bench, hub) = (Workbench::new(), hub());
+    let disabled = Refusal::status(403).header("X-Error-Message", "Access to this resource is disabled.");
+    hub.fault(Fault::on("/api/").kind(FaultKind::Refuse(disabled)));
+    let done = run(&bench, &hub, &["ensure", A, "--json"], &[]);
+    let (code, message, hint) = error(&done);
+    assert_eq!((done.status, code), (6, json!("disabled")));
+    assert!(message.contains("is disabled") && hint.contains("from everyone"), "{message}: {hint}");
+    assert!(!done.stderr.contains("HF_TOKEN"), "{}", done.stderr);
+}
+
+#[test]
+fn an_expired_token_is_told_by_its_variable_or_file() {
+    let hub = hub();
+    hub.expire(TOKEN);
+    for variable in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"] {
+        let done = run(&Workbench::new(), &hub, &["ensure", A, "--json"], &[(variable, TOKEN)]);
+        let (code, message, hint) = error(&done);
+        assert_eq!((done.status, code), (7, json!("unauthorized")));
+        assert!(message.contains(&format!("the token of the variable {variable}: ")), "{message}");
+        assert!(hint.contains("unset it") && hint.contains(variable), "{hint}");
+    }
+    let bench = Workbench::new();
+    let file = bench.file("hf-home/token", TOKEN);
+    let done = run(&bench, &hub, &["ensure", A], &[]);
+    assert_eq!(done.status, 0, "a public model needs no token: {}", done.stderr);
+    assert_eq!(done.stderr.matches(file.to_str().unwrap()).count(), 1, "{}", done.stderr);
+    assert!(done.stderr.contains("has expired") && done.stderr.contains("hf auth login"), "{}", done.stderr);
+}
+
+#[test]
+fn the_variables_of_the_hubs_own_tools_mean_what_they_mean_there() {
+    let hub = hub();
+    let asked = |variables: &[(&str, &str)]| {
+        let bench = Workbench::new();
+        bench.file("hf-home/token", "hf_of_a_file");
+        hub.reset_counts();
+        let done = run(&bench, &hub, &["ensure", A], variables);
+        let requests = hub.requests();
+        let tokens = requests.iter().filter(|seen| seen.authorization.is_some()).count();
+        (done.status, requests.is_empty(), tokens > 0)
+    };
+    let (online, offline) = ((0, false), (5, true));
+    let is_offline = |variables: &[(&str, &str)]| {
+        let (status, is_silent, _) = asked(variables);
+        (status, is_silent)
+    };
+    assert_eq!(is_offline(&[("TRANSFORMERS_OFFLINE", "1")]), offline);
+    assert_eq!(is_offline(&[("HF_HUB_OFFLINE", "yes")]), offline);
+    assert_eq!(is_offline(&[("HF_HUB_OFFLINE", ""), ("TRANSFORMERS_OFFLINE", "True")]), offline);
+    assert_eq!(is_offline(&[("HF_HUB_OFFLINE", "0"), ("TRANSFORMERS_OFFLINE", "1")]), online);
+    assert_eq!(is_offline(&[("HF_HUB_OFFLINE", "2")]), online, "only 1, ON, YES and TRUE are yes");
+    assert!(asked(&[]).2 && asked(&[("HF_HUB_DISABLE_IMPLICIT_TOKEN", "0")]).2);
+    assert_eq!(asked(&[("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]), (0, false, false));
+    assert!(!asked(&[("HF_HUB_DISABLE_IMPLICIT_TOKEN", "true"), ("HF_TOKEN", TOKEN)]).2);
+}
