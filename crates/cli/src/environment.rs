@@ -63,6 +63,7 @@ pub(crate) fn with_hub(
     let endpoint = env::var("HF_ENDPOINT").ok().filter(|text| !text.trim().is_empty());
     let mut settings = HubSettings::new(endpoint.as_deref()).map_err(Error::from)?.timeout(timeout);
     if let Some((token, origin)) = token() {
+        crate::redact::keep_out(&token);
         settings = settings.token(Some(token)).token_origin(origin);
     }
     #[cfg(feature = "xet")]

@@ -17,6 +17,8 @@ mod leftovers;
 mod output;
 mod pause;
 mod progress;
+#[cfg(feature = "hf")]
+mod redact;
 mod run;
 mod tally;
 mod terminal;
@@ -158,8 +160,10 @@ fn start_log(args: &Args) {
     };
     let is_coloured = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     let screen = Arc::clone(&args.common.screen);
-    let log = tracing_subscriber::fmt().with_max_level(level).with_target(false);
-    let log = log.with_writer(move || AboveBars(Arc::clone(&screen)));
+    let above_bars = move || AboveBars(Arc::clone(&screen));
+    #[cfg(feature = "hf")]
+    let above_bars = move || redact::Log(above_bars());
+    let log = tracing_subscriber::fmt().with_max_level(level).with_target(false).with_writer(above_bars);
     let foreign = filter_fn(|line| !line.target().starts_with("xet"));
     let log = log.fmt_fields(debug_fn(log_field));
     log.without_time().with_ansi(is_coloured).log_internal_errors(false).finish().with(foreign).init();

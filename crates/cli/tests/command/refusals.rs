@@ -1,6 +1,9 @@
 //! What the hub asks for, refuses or repeats: how it is told, and what is done.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use testkit::{
@@ -123,4 +126,58 @@ fn the_variables_of_the_hubs_own_tools_mean_what_they_mean_there() {
     assert!(asked(&[]).2 && asked(&[("HF_HUB_DISABLE_IMPLICIT_TOKEN", "0")]).2);
     assert_eq!(asked(&[("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]), (0, false, false));
     assert!(!asked(&[("HF_HUB_DISABLE_IMPLICIT_TOKEN", "true"), ("HF_TOKEN", TOKEN)]).2);
+}
+
+/// Every file below a folder, and every folder.
+fn below(folder: PathBuf) -> Vec<PathBuf> {
+    let mut found = vec![folder];
+    let mut next = 0;
+    while let Some(folder) = found.get(next).cloned() {
+        next += 1;
+        if folder.is_dir() {
+            found.extend(fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_token_that_a_hub_repeats_is_nowhere() {
+    let kinds = [
+        FaultKind::Refuse(Refusal::status(403).error("GatedRepo", TOKEN)),
+        FaultKind::Refuse(Refusal::status(401).error("RepoNotFound", TOKEN)),
+        FaultKind::Refuse(Refusal::status(200).body(json!({ "sha": TOKEN }).to_string())),
+        FaultKind::Refuse(Refusal::status(200).body(format!("<html>{TOKEN}</html>"))),
+        FaultKind::RedirectTo(format!("http://{TOKEN}.invalid/{TOKEN}")),
+        FaultKind::RedirectTo(format!("http://127.0.0.1:9/{TOKEN}?{TOKEN}")),
+        FaultKind::Header("Link", Some(format!("<{TOKEN}"))),
+        FaultKind::Header("ETag", Some(format!("\"{TOKEN}\""))),
+        FaultKind::Header("Content-Range", Some(TOKEN.to_owned())),
+        FaultKind::Header("Content-Type", Some(format!("text/html; {TOKEN}"))),
+        FaultKind::Header("X-Repo-Commit", Some(TOKEN.to_owned())),
+        FaultKind::Entries(vec![format!("{TOKEN}.json")]),
+        FaultKind::Entries(vec![format!("folder/{TOKEN}/x.json"), format!("../{TOKEN}")]),
+        FaultKind::Listed("a.gguf".into(), json!({ "lfs": { "oid": TOKEN, "size": 1 } })),
+        FaultKind::Listed("a.gguf".into(), json!({ "size": TOKEN })),
+        FaultKind::Listed("a.gguf".into(), json!({ "xetHash": TOKEN })),
+    ];
+    let hides = |text: &[u8]| {
+        let text = String::from_utf8_lossy(text).to_ascii_lowercase();
+        !text.contains(&TOKEN.to_ascii_lowercase())
+    };
+    for kind in kinds {
+        let (bench, hub) = (Workbench::new(), hub());
+        let told = format!("{kind:?}");
+        hub.fault(Fault::on("*").kind(kind));
+        for args in [&["ensure", "hf:org/repo?include=*", "-vvv"][..], &["plan", A, "--json", "-vvv"]] {
+            let done = run(&bench, &hub, args, &[("HF_TOKEN", TOKEN), ("RUST_LOG", "trace")]);
+            assert!(hides(done.stdout.as_bytes()), "{told}: {}", done.stdout);
+            assert!(hides(done.stderr.as_bytes()), "{told}: {}", done.stderr);
+        }
+        for path in below(bench.path("")) {
+            assert!(hides(path.as_os_str().as_encoded_bytes()), "{told}: {}", path.display());
+            let is_file = path.is_file();
+            assert!(!is_file || hides(&fs_err::read(&path).unwrap()), "{told}: {}", path.display());
+        }
+    }
 }
