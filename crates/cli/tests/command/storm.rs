@@ -29,6 +29,10 @@ use crate::{
 
 const REPOS: [&str; 4] = ["one", "two", "three", "four"];
 
+/// The only one of which a refresh may be killed. That may leave a view without a record; `doctor` puts it back under its commit,
+/// and the next refresh moves to the same one: both records are true then, and elsewhere they would not be.
+const KILLED_IN_REFRESHES: &str = "four";
+
 /// What is so after a process was killed: what it left, and what it had not come to.
 const LEFT_BY_KILLS: [&str; 7] = [
     "is the note of a process that is gone",
@@ -150,8 +154,9 @@ impl Storm {
         while !self.is_over.load(Ordering::Relaxed) {
             let number = self.commands.fetch_add(1, Ordering::Relaxed);
             let (kind, args) = self.some_command(&mut dice, number);
-            let patience = if dice.below(8) == 0 { Some(dice.below(250)) } else { None };
             let args: Vec<_> = args.iter().map(String::as_str).collect();
+            let may_die = !args.contains(&"--refresh") || args[1] == id(KILLED_IN_REFRESHES);
+            let patience = (dice.below(8) == 0 && may_die).then(|| dice.below(250));
             let child = self.start(&args);
             let said = finish(child, patience.map(|ms| Duration::from_millis(ms as u64)));
             if let Err(fault) = self.is_right(kind, &args, &said) {
@@ -238,7 +243,7 @@ impl Storm {
                     Err("wrong bytes".to_owned())
                 }
             }
-            "list" if !said.stderr.is_empty() => Err("a damaged record".to_owned()),
+            "list" if said.stderr.contains("warning: ") => Err("a damaged record".to_owned()),
             _ => Ok(()),
         }
     }
@@ -276,6 +281,10 @@ impl Storm {
 
     /// What has to hold when no process lives any more.
     fn is_calm(&self) {
+        let quarantine = self.bench.cache().join("store-v1/quarantine");
+        let quarantined: Vec<_> =
+            self.bench.cache_files().into_iter().filter(|path| path.starts_with(&quarantine)).collect();
+        assert_eq!(quarantined, Vec::<PathBuf>::new(), "no bytes were ever wrong");
         let found = self.json(&["doctor"]);
         let is_false = |finding: &&Value| {
             let problem = finding["problem"].as_str().unwrap();
@@ -331,7 +340,9 @@ impl Storm {
             self.has_right_bytes(path, false).unwrap_or_else(|fault| panic!("{model}: {fault}"));
             if let Some((repo, rest)) = id.split_once('@') {
                 let branch = format!("{repo}?{}", rest.split_once('?').unwrap().1);
-                assert_ne!(revisions.get(branch.as_str()), Some(&model["revision"].as_str()), "{list:#}");
+                let may_be_both = branch == self::id(KILLED_IN_REFRESHES);
+                let is_both = revisions.get(branch.as_str()) == Some(&model["revision"].as_str());
+                assert!(may_be_both || !is_both, "{id} is {branch} too: {list:#}");
                 assert_eq!(model["lifecycle"], "Retired", "{model}");
             }
         }
