@@ -14,6 +14,7 @@ use crate::{
     held::Held,
     lifecycle::recorded_manifest,
     measure::Measure,
+    offline::Resolution,
     presence::{Survey, survey},
     provenance::{Action, Line},
     provisioner::{MAX_CONFLICTS, blocking},
@@ -110,9 +111,9 @@ impl ModelProvisioner {
     ) -> Result<StagedModel> {
         let id = reference.id();
         let revision = previous.and_then(|record| record.revision.clone());
-        let manifest = match listed {
-            Some(manifest) => manifest,
-            None => self.resolve(reference, revision).await?,
+        let Resolution { manifest, source } = match listed {
+            Some(manifest) => Resolution::of_source(manifest),
+            None => self.resolve_or_recall(reference, revision).await?,
         };
         self.check_listing(&manifest)?;
         if let Err(error) = manifest.check(expectation) {
@@ -125,7 +126,7 @@ impl ModelProvisioner {
         if manifest.is_in_place() {
             self.stage(manifest, expectation, expectation.needs_hashes(), previous.cloned()).await
         } else {
-            Box::pin(self.obtain(reference, manifest, lock)).await
+            Box::pin(self.obtain(reference, Resolution { manifest, source }, lock)).await
         }
     }
 

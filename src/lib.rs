@@ -50,6 +50,7 @@ mod home;
 mod inspect;
 mod measure;
 mod obtain;
+mod offline;
 mod plan;
 mod presence;
 mod provenance;

@@ -26,6 +26,7 @@ use crate::{
     bring::ModelLock,
     held::{Held, Wish, place},
     lifecycle::recorded_at,
+    offline::Resolution,
     plan::identity,
     provisioner::{GivenUp, Parts, blocking},
 };
@@ -43,6 +44,8 @@ struct Outlook {
     to_fetch: Vec<u64>,
     /// How many bytes the disk must have.
     needed_bytes: u64,
+    /// The first file that is not to be found on this machine.
+    nowhere: Option<RelativePath>,
 }
 
 /// How many files are brought at once. The connections are shared among them.
@@ -87,20 +90,24 @@ impl ModelProvisioner {
     pub(crate) async fn obtain(
         &self,
         reference: &ModelRef,
-        manifest: Manifest,
+        resolution: Resolution,
         lock: ModelLock,
     ) -> Result<StagedModel> {
+        let Resolution { manifest, source } = resolution;
         let began = self.parts.clock.now();
         let blobs = self.blobs(&manifest).await?;
         let missing = manifest.files().iter().zip(&blobs).filter(|(_, blob)| blob.is_none());
         let missing: Vec<_> = missing.map(|(file, _)| file.clone()).collect();
         let found: Vec<_> = blobs.iter().flatten().map(|blob| blob.sha256.clone()).collect();
-        let Outlook { leads, left, transfers, to_fetch, needed_bytes } =
+        let Outlook { leads, left, transfers, to_fetch, needed_bytes, nowhere } =
             self.look_out(reference, missing.clone(), lock.clone()).await?;
+        source.check(&reference.id(), nowhere.as_ref())?;
         self.find_space(needed_bytes, &found, &transfers).await?;
         let has_leads = !leads.is_empty();
         let adopted = self.adopt(reference, leads, &lock, &left).await?;
         let of = |file: &ManifestFile| adopted.get(file.digest.as_ref()?);
+        let to_be_fetched = missing.iter().find(|file| of(file).is_none());
+        source.check(&reference.id(), to_be_fetched.map(|file| &file.path))?;
         if has_leads {
             // What was found may have been something else.
             let missing = missing.iter().zip(&to_fetch).filter(|(file, _)| of(file).is_none());
@@ -155,11 +162,14 @@ impl ModelProvisioner {
             if missing.is_empty() {
                 return Ok(Outlook { left: Arc::new(left), ..Outlook::default() });
             }
-            let foreign = parts.store.foreign(&parts.adoption);
-            let (mut leads, mut needed_bytes) = (Vec::new(), 0u64);
+            let foreign = parts.store.foreign(&parts.adoption, &reference);
+            let (mut leads, mut needed_bytes, mut nowhere) = (Vec::new(), 0u64, None);
             let to_fetch: Vec<_> = missing.iter().map(|file| to_fetch(&reference, file, &left)).collect();
             for (file, to_fetch) in missing.iter().zip(&to_fetch) {
                 let lead = Lead::of(file, &foreign);
+                if lead.is_none() && nowhere.is_none() {
+                    nowhere = Some(file.path.clone());
+                }
                 needed_bytes =
                     needed_bytes.saturating_add(lead.as_ref().map_or(*to_fetch, Lead::space_bytes));
                 leads.extend(lead);
@@ -171,7 +181,7 @@ impl ModelProvisioner {
             }
             let of = |file: &ManifestFile| left.folders_of(&identity(&reference, file)).to_vec();
             let transfers = missing.iter().flat_map(of).collect();
-            Ok(Outlook { leads, left: Arc::new(left), transfers, to_fetch, needed_bytes })
+            Ok(Outlook { leads, left: Arc::new(left), transfers, to_fetch, needed_bytes, nowhere })
         })
         .await
     }

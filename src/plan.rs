@@ -8,6 +8,7 @@ use crate::{
     Error, ModelProvisioner, Result,
     adopt::Lead,
     obtain::{left_of, to_fetch},
+    offline::Resolution,
     provisioner::blocking,
 };
 
@@ -92,12 +93,12 @@ impl ModelProvisioner {
         if let Some(present) = self.present_plan(&reference).await? {
             return Ok(present);
         }
-        let manifest = self.resolve(&reference, None).await?;
+        let Resolution { manifest, source } = self.resolve_or_recall(&reference, None).await?;
         self.check_listing(&manifest)?;
         let parts = Arc::clone(&self.parts);
         blocking(move || {
             let left = parts.store.left()?;
-            let foreign = parts.store.foreign(&parts.adoption);
+            let foreign = parts.store.foreign(&parts.adoption, &reference);
             let known = parts.store.known(&manifest.view_path()?)?;
             let mut files = Vec::new();
             for file in manifest.files() {
@@ -114,6 +115,9 @@ impl ModelProvisioner {
                 let (path, size, digest) = (file.path.clone(), file.size, file.digest.clone());
                 files.push(PlannedFile { path, size, digest, state, from, space_needed_bytes });
             }
+            let is_missing =
+                |file: &&PlannedFile| matches!(file.state, FileState::Partial | FileState::Fetch);
+            source.check(&reference.id(), files.iter().find(is_missing).map(|file| &file.path))?;
             Ok(Plan { id: reference.id(), revision: manifest.revision().map(str::to_owned), files })
         })
         .await

@@ -8,6 +8,8 @@ mod eviction;
 mod faults;
 mod inspection;
 mod journeys;
+mod neighbours;
+mod offline;
 mod repair;
 mod small;
 mod tls;

@@ -67,7 +67,8 @@ impl Workbench {
     pub(crate) fn adoption(&self, mode: AdoptMode) -> Adoption {
         let foreign = self.path("foreign");
         let place = |name: &str| vec![foreign.join(name)];
-        Adoption { mode, huggingface: place("hub"), ollama: place("ollama"), folders: place("plain") }
+        let (huggingface, ollama, folders) = (place("hub"), place("ollama"), place("plain"));
+        Adoption { mode, huggingface, ollama, folders, ..Adoption::default() }
     }
 
     /// A provisioner that adopts.

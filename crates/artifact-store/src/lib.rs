@@ -43,6 +43,7 @@
 mod about;
 mod adopt;
 mod aside;
+mod beneath;
 mod blob;
 mod census;
 mod checkup;

@@ -25,6 +25,7 @@ use crate::{
     health::{Health, Surroundings},
     inspect,
     leftovers::{self, Leftover},
+    neighbours,
     output::Output,
     progress::Shown,
     run::{self, Engine},
@@ -201,7 +202,7 @@ async fn provision(common: &Common, config_path: &Path, handoff: Option<PathBuf>
     }
     let dest =
         handoff.or_else(|| config.handoff_path()).unwrap_or_else(|| DEFAULT_LLAMACPP_HANDOFF_PATH.into());
-    let builder = builder(common)?.policy(policy).adopt(environment::places(config.adoption()));
+    let builder = builder(common)?.policy(policy).adopt(neighbours::places(config.adoption()));
     let settings = transfer_settings(common);
     let provisioner = environment::with_hub(builder, settings.stall)?.transfer(settings).build()?;
     let done = provisioner.provision(&config, config_path, &dest).await?;
@@ -402,7 +403,7 @@ pub(crate) fn asked(common: &Common, hub: &Hub) -> Result<ModelProvisioner, Fail
     let defaults = transfer_settings(common);
     let stall = hub.timeout.unwrap_or(defaults.stall);
     let settings = TransferSettings { stall, bytes_per_second: hub.limit_rate, ..defaults };
-    let adoption = environment::places(Adoption { mode: hub.adopt.into(), ..Adoption::default() });
+    let adoption = neighbours::places(Adoption { mode: hub.adopt.into(), ..Adoption::default() });
     let builder = builder(common)?.policy(Policy { network, ..Policy::default() }).transfer(settings);
     let builder = builder.adopt(adoption);
     Ok(environment::with_hub(builder, stall)?.build()?)

@@ -7,8 +7,7 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
-use etcetera::BaseStrategy;
-use model_provisioner::{Adoption, ProvisionerBuilder};
+use model_provisioner::ProvisionerBuilder;
 
 use crate::failure::Failure;
 
@@ -66,6 +65,7 @@ pub(crate) fn with_hub(
         crate::redact::keep_out(&token);
         settings = settings.token(Some(token)).token_origin(origin);
     }
+    settings = settings.caches(crate::neighbours::hub_caches());
     #[cfg(feature = "xet")]
     let settings = settings.xet(!is_set("HF_HUB_DISABLE_XET"));
     Ok(builder.fetcher(HubFetcher::new(settings)))
@@ -81,6 +81,8 @@ pub(crate) fn with_hub(builder: ProvisionerBuilder, _: Duration) -> Result<Provi
 fn token() -> Option<(model_provisioner::Token, model_provisioner::TokenOrigin)> {
     use model_provisioner::{Token, TokenOrigin};
 
+    use crate::neighbours::{expanded, hugging_face_home};
+
     if is_set("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
         return None;
     }
@@ -90,7 +92,7 @@ fn token() -> Option<(model_provisioner::Token, model_provisioner::TokenOrigin)>
     if given.is_some() {
         return given;
     }
-    let path = folder("HF_TOKEN_PATH").or_else(|| Some(hugging_face_home()?.join("token")))?;
+    let path = expanded("HF_TOKEN_PATH").or_else(|| Some(hugging_face_home()?.join("token")))?;
     Some((Token::new(&saved_token(&path)?)?, TokenOrigin::File(path)))
 }
 
@@ -111,28 +113,4 @@ fn saved_token(path: &std::path::Path) -> Option<String> {
         }
         Ok(bytes) => String::from_utf8(bytes).ok(),
     }
-}
-
-/// Adds the places where other tools keep models: the Hugging Face Hub's (`HF_HUB_CACHE`, `HF_HOME`), and Ollama
-/// (`OLLAMA_MODELS`, else the user's and the service's).
-pub(crate) fn places(adoption: Adoption) -> Adoption {
-    let hub = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"].into_iter().find_map(folder);
-    let hub = hub.or_else(|| Some(hugging_face_home()?.join("hub")));
-    let defaults = || {
-        let user = etcetera::home_dir().ok().map(|home| home.join(".ollama/models"));
-        user.into_iter().chain([PathBuf::from("/usr/share/ollama/.ollama/models")]).collect()
-    };
-    let ollama = folder("OLLAMA_MODELS").map_or_else(defaults, |models| vec![models]);
-    Adoption { huggingface: hub.into_iter().collect(), ollama, ..adoption }
-}
-
-/// The folder of the Hugging Face Hub's own tools.
-fn hugging_face_home() -> Option<PathBuf> {
-    let default = || Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("huggingface"));
-    folder("HF_HOME").or_else(default)
-}
-
-/// A path that a variable names.
-fn folder(name: &str) -> Option<PathBuf> {
-    env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from)
 }

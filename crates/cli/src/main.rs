@@ -14,6 +14,7 @@ mod failure;
 mod health;
 mod inspect;
 mod leftovers;
+mod neighbours;
 mod output;
 mod pause;
 mod progress;

@@ -13,7 +13,7 @@
 mod lock;
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -145,10 +145,23 @@ pub fn sweep(path: &Path) {
 /// [`Error::NotOurs`] for a symlink, for what is no file, and for a file over the limit; [`Error::Io`].
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     let Some(file) = open(path, OFlags::RDONLY)? else { return Ok(None) };
+    read_to_limit(file, path, limit, "it is larger than anything we write")
+}
+
+/// Reads a file of at most `limit` bytes that another program wrote, as whichever user. `None` where there is no such file.
+///
+/// # Errors
+/// [`Error::NotOurs`] for a symlink, for what is no file, and for a file over the limit; [`Error::Io`].
+pub fn read_foreign(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    let Some((file, _)) = open_regular(path, OFlags::RDONLY)? else { return Ok(None) };
+    read_to_limit(file, path, limit, "it is too large")
+}
+
+fn read_to_limit(file: File, path: &Path, limit: u64, reason: &'static str) -> Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| at(path, "read", &error))?;
     if bytes.len() as u64 > limit {
-        return Err(Error::NotOurs { path: path.to_owned(), reason: "it is larger than anything we write" });
+        return Err(Error::NotOurs { path: path.to_owned(), reason });
     }
     Ok(Some(bytes))
 }
@@ -298,6 +311,16 @@ pub fn is_trusted(uid: u32) -> bool {
 
 /// Opens a regular file of ours that is itself no symlink. `None` where there is none.
 fn open(path: &Path, flags: OFlags) -> Result<Option<File>> {
+    match open_regular(path, flags)? {
+        Some((_, metadata)) if !is_trusted(metadata.uid()) => {
+            Err(Error::NotOurs { path: path.to_owned(), reason: "it belongs to another user" })
+        }
+        opened => Ok(opened.map(|(file, _)| file)),
+    }
+}
+
+/// Opens a regular file that is itself no symlink, whoever owns it. `None` where there is none.
+fn open_regular(path: &Path, flags: OFlags) -> Result<Option<(File, Metadata)>> {
     // Without `NONBLOCK`, opening a planted pipe would wait for ever.
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = match rustix::fs::open(path, flags, Mode::from_raw_mode(0o666)) {
@@ -310,14 +333,10 @@ fn open(path: &Path, flags: OFlags) -> Result<Option<File>> {
         Err(error) => return Err(at(path, "open", &error.into())),
     };
     let metadata = file.metadata().map_err(|error| at(path, "stat", &error))?;
-    let reason = if !metadata.is_file() {
-        NO_FILE
-    } else if !is_trusted(metadata.uid()) {
-        "it belongs to another user"
-    } else {
-        return Ok(Some(file));
-    };
-    Err(Error::NotOurs { path: path.to_owned(), reason })
+    if !metadata.is_file() {
+        return Err(Error::NotOurs { path: path.to_owned(), reason: NO_FILE });
+    }
+    Ok(Some((file, metadata)))
 }
 
 fn create(path: &Path, flags: OFlags) -> Result<File> {
@@ -396,7 +415,7 @@ mod tests {
         fs_err::write(&target, "theirs").unwrap();
         symlink(&target, &link).unwrap();
         let refused = |result: Result<()>| matches!(result, Err(Error::NotOurs { .. }));
-        assert!(refused(read(&link, 10).map(drop)));
+        assert!(refused(read(&link, 10).map(drop)) && refused(read_foreign(&link, 10).map(drop)));
         assert!(refused(append_line(&link, "x", false)));
         assert!(refused(touch(&link)));
         assert!(refused(lock(&link, std::time::Duration::ZERO).map(drop)));
@@ -412,6 +431,7 @@ mod tests {
         fs_err::write(&path, "theirs").unwrap();
         std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
         assert!(matches!(read(&path, 10), Err(Error::NotOurs { .. })));
+        assert_eq!(read_foreign(&path, 10).unwrap().unwrap(), b"theirs");
     }
 
     #[test]
@@ -429,8 +449,10 @@ mod tests {
         for path in [&pipe, dir.path()] {
             assert!(matches!(replace(path, b"x"), Err(Error::NotOurs { .. })));
             assert!(matches!(read(path, 10), Err(Error::NotOurs { .. })), "{}", path.display());
+            assert!(matches!(read_foreign(path, 10), Err(Error::NotOurs { .. })), "{}", path.display());
         }
         fs_err::write(dir.path().join("large"), [0; 11]).unwrap();
+        assert!(matches!(read_foreign(&dir.path().join("large"), 10), Err(Error::NotOurs { .. })));
         assert!(matches!(read(&dir.path().join("large"), 10), Err(Error::NotOurs { .. })));
         assert!(read(&dir.path().join("absent"), 10).unwrap().is_none());
     }

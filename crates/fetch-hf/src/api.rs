@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// No answer of the API is larger.
-const MAX_BODY_BYTES: usize = 64 << 20;
+pub(crate) const MAX_BODY_BYTES: usize = 64 << 20;
 
 /// More files and folders than any repository has.
 const MAX_ENTRIES: usize = 200_000;
@@ -57,34 +57,34 @@ struct Revision {
 }
 
 #[derive(Deserialize)]
-struct Entry {
+pub(crate) struct Entry {
     #[serde(rename = "type")]
-    kind: String,
-    path: String,
+    pub(crate) kind: String,
+    pub(crate) path: String,
     #[serde(default)]
-    size: u64,
-    oid: String,
-    lfs: Option<Lfs>,
+    pub(crate) size: u64,
+    pub(crate) oid: String,
+    pub(crate) lfs: Option<Lfs>,
     #[serde(rename = "xetHash")]
-    xet_hash: Option<String>,
+    pub(crate) xet_hash: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Lfs {
-    oid: String,
-    size: u64,
+pub(crate) struct Lfs {
+    pub(crate) oid: String,
+    pub(crate) size: u64,
 }
 
 /// The names that a listing had so far.
 #[derive(Default)]
-struct Names {
+pub(crate) struct Names {
     seen: HashSet<RelativePath>,
     bytes: usize,
 }
 
 impl Names {
     /// The name of a file or a folder, which must be new.
-    fn add(&mut self, name: String) -> Result<RelativePath, String> {
+    pub(crate) fn add(&mut self, name: String) -> Result<RelativePath, String> {
         if name.len() > MAX_NAME_BYTES {
             return Err(format!("the listing has a name of {} bytes", name.len()));
         }
@@ -301,7 +301,8 @@ fn too_slow(url: &Url, pace: &Pace, window: Duration) -> FetchError {
     FetchError::new(FetchErrorKind::Unavailable, message)
 }
 
-fn listed(path: RelativePath, entry: Entry) -> Result<TreeFile, String> {
+/// A file of a tree, from what is said of it.
+pub(crate) fn listed(path: RelativePath, entry: Entry) -> Result<TreeFile, String> {
     let (digest, size) = match &entry.lfs {
         Some(lfs) => (Digest::new(DigestAlgorithm::Sha256, lfs.oid.trim_start_matches("sha256:")), lfs.size),
         None => (Digest::new(DigestAlgorithm::GitSha1, &entry.oid), entry.size),

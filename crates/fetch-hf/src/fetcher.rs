@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -9,7 +10,7 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use provisioner_core::{
     ByteRange, FetchError, FetchErrorKind, Locator, Manifest, ManifestFile, ModelFetcher, ModelRef, Opened,
-    Policy, ResolveRequest,
+    Policy, ResolveRequest, reference::HubRef,
 };
 use reqwest::{
     StatusCode, Url,
@@ -18,6 +19,8 @@ use reqwest::{
 
 use crate::{
     HubSettings,
+    api::TreeFile,
+    cache::{self, Listing},
     choose::{check, choose},
     connections::Pool,
     http::{Answer, Http, broken, invalid},
@@ -49,6 +52,8 @@ impl Places {
 #[derive(Debug)]
 pub struct HubFetcher {
     http: Http,
+    /// Where the Hub's own tools keep its listings.
+    caches: Vec<PathBuf>,
     /// Where the hub sent us for a file: the next range is asked for there, until something goes wrong with that address.
     sent_to: Places,
     /// The other road to large files, where it may be taken.
@@ -62,9 +67,29 @@ impl HubFetcher {
         Self {
             #[cfg(feature = "xet")]
             xet: settings.xet.then(|| crate::xet::Xet::new(&settings)),
+            caches: settings.caches.clone(),
             http: Http::new(settings),
             sent_to: Places::default(),
         }
+    }
+
+    /// The files that belong to a model, of a listed commit.
+    fn manifest(&self, hub: &HubRef, commit: String, tree: Vec<TreeFile>) -> Result<Manifest, FetchError> {
+        let choice = choose(hub, tree)?;
+        #[cfg(feature = "xet")]
+        let token_address = Arc::new(self.http.xet_token_address(hub.repo(), &commit));
+        let files = choice.files.into_iter().map(|file| {
+            let address = String::from(self.http.file_address(hub.repo(), &commit, file.path.as_str()));
+            #[cfg(feature = "xet")]
+            if let (Some(xet), Some(hash)) = (&self.xet, file.xet_hash) {
+                xet.list(&address, hash, Arc::clone(&token_address));
+            }
+            let (path, size, digest) = (file.path, file.size, Some(file.digest));
+            ManifestFile { path, size, digest, locator: Locator::Streamed(address) }
+        });
+        let manifest = Manifest::new(ModelRef::Hub(hub.clone()), files.collect(), choice.entry)
+            .map_err(|error| FetchError::new(FetchErrorKind::Invalid, error.to_string()))?;
+        Ok(manifest.at_revision(commit).with_projector(choice.projector))
     }
 
     /// Asks where the hub sent us last, and the hub itself when that fails: such addresses expire, and nodes die.
@@ -90,28 +115,24 @@ impl HubFetcher {
 
     /// Lists the files of a model. What the hub says of them may have the token in it.
     async fn list(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
-        let ModelRef::Hub(hub) = &request.reference else {
-            let message = format!("`{}` is no reference to the hub", request.reference);
-            return Err(FetchError::new(FetchErrorKind::Unsupported, message));
-        };
-        check(hub)?;
+        let hub = hub_of(request)?;
         let commit = self.http.commit_of(hub, request.revision.as_deref()).await?;
         let tree = self.http.tree_of(hub, &commit).await?;
-        let choice = choose(hub, tree)?;
-        #[cfg(feature = "xet")]
-        let token_address = Arc::new(self.http.xet_token_address(hub.repo(), &commit));
-        let files = choice.files.into_iter().map(|file| {
-            let address = String::from(self.http.file_address(hub.repo(), &commit, file.path.as_str()));
-            #[cfg(feature = "xet")]
-            if let (Some(xet), Some(hash)) = (&self.xet, file.xet_hash) {
-                xet.list(&address, hash, Arc::clone(&token_address));
-            }
-            let (path, size, digest) = (file.path, file.size, Some(file.digest));
-            ManifestFile { path, size, digest, locator: Locator::Streamed(address) }
-        });
-        let manifest = Manifest::new(request.reference.clone(), files.collect(), choice.entry)
-            .map_err(|error| FetchError::new(FetchErrorKind::Invalid, error.to_string()))?;
-        Ok(manifest.at_revision(commit).with_projector(choice.projector))
+        self.manifest(hub, commit, tree)
+    }
+
+    /// Lists the files of a model by what the Hub's own tools keep on this machine.
+    async fn recall(&self, request: &ResolveRequest) -> Result<Option<Manifest>, FetchError> {
+        let hub = hub_of(request)?;
+        let (caches, wanted, revision) = (self.caches.clone(), hub.clone(), request.revision.clone());
+        let found =
+            tokio::task::spawn_blocking(move || cache::listing(&caches, &wanted, revision.as_deref())).await;
+        let found = found.map_err(|error| {
+            FetchError::new(FetchErrorKind::Storage, "looking into the Hub's cache was cut off")
+                .because(error)
+        })?;
+        let Some(Listing { commit, files, path }) = found? else { return Ok(None) };
+        Ok(Some(self.manifest(hub, commit, files)?.listed_in(path)))
     }
 
     /// Opens a range. What the hub says of it may have the token in it.
@@ -198,12 +219,29 @@ impl ModelFetcher for HubFetcher {
         Ok(manifest)
     }
 
+    async fn resolve_offline(&self, request: &ResolveRequest) -> Result<Option<Manifest>, FetchError> {
+        let manifest = self.recall(request).await.map_err(|error| self.http.redacted(error))?;
+        manifest.iter().try_for_each(|manifest| self.check_names(manifest))?;
+        Ok(manifest)
+    }
+
     async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError> {
         let opened = self.open_range(file, range).await.map_err(|error| self.http.redacted(error))?;
         let Some(token) = self.http.token().cloned() else { return Ok(opened) };
         let validator = opened.validator.filter(|validator| !token.is_in(validator));
         let stream = Box::pin(opened.stream.map_err(move |error| token.redact_error(error)));
         Ok(Opened { validator, stream, ..opened })
+    }
+}
+
+/// The reference of a request, which is sound whatever the repository holds.
+fn hub_of(request: &ResolveRequest) -> Result<&HubRef, FetchError> {
+    match &request.reference {
+        ModelRef::Hub(hub) => check(hub).map(|()| hub),
+        other => {
+            let message = format!("`{other}` is no reference to the hub");
+            Err(FetchError::new(FetchErrorKind::Unsupported, message))
+        }
     }
 }
 

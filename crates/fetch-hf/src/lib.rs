@@ -13,6 +13,7 @@
 #![cfg(feature = "native")]
 
 mod api;
+mod cache;
 mod choose;
 mod connections;
 mod elements;

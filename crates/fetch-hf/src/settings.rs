@@ -1,6 +1,6 @@
 //! Which hub, and as whom.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use provisioner_core::{Error, Result};
 use reqwest::{Certificate, Url};
@@ -23,6 +23,7 @@ pub struct HubSettings {
     pub(crate) token: Option<Token>,
     pub(crate) token_origin: TokenOrigin,
     pub(crate) timeout: Duration,
+    pub(crate) caches: Vec<PathBuf>,
     deadline: Option<Duration>,
     pub(crate) authorities: Vec<Certificate>,
     #[cfg(feature = "xet")]
@@ -49,6 +50,7 @@ impl HubSettings {
             token: None,
             token_origin: TokenOrigin::Given,
             timeout: DEFAULT_TIMEOUT,
+            caches: Vec::new(),
             deadline: None,
             authorities: Vec::new(),
             #[cfg(feature = "xet")]
@@ -98,6 +100,14 @@ impl HubSettings {
     #[must_use]
     pub fn xet(mut self, xet: bool) -> Self {
         self.xet = xet;
+        self
+    }
+
+    /// Names the folders in which the Hub's own tools keep what they downloaded (`models--…`). Where the hub cannot be asked,
+    /// a reference is resolved from the listings there.
+    #[must_use]
+    pub fn caches(mut self, caches: Vec<PathBuf>) -> Self {
+        self.caches = caches;
         self
     }
 

@@ -40,6 +40,14 @@ pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
     /// Pins the reference, applies the selection, lists the files.
     async fn resolve(&self, request: &ResolveRequest) -> Result<Manifest, FetchError>;
 
+    /// Does the same without a network, from what another tool keeps on this machine of the source's answers; the manifest
+    /// says [in which file](Manifest::listed_in) it found them. `None` where there is nothing: a fetcher need not look.
+    ///
+    /// It lists all files of the model, or none: it takes no part of a model for the whole.
+    async fn resolve_offline(&self, _request: &ResolveRequest) -> Result<Option<Manifest>, FetchError> {
+        Ok(None)
+    }
+
     /// Opens one file of a manifest at a range of bytes.
     async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError>;
 }

@@ -246,7 +246,12 @@ fn compare(model: &StagedModel, expectation: &Expectation) -> Result<Verdict, Re
     Ok(match (source, model.digest()) {
         (true, _) => Verdict::Pass {
             basis: Some(Basis::Source),
-            reason: "matches the digests that its source gives".to_owned(),
+            reason: match model.manifest().listing() {
+                Some(file) => {
+                    format!("matches the digests that its source gave, as `{}` keeps them", file.display())
+                }
+                None => "matches the digests that its source gives".to_owned(),
+            },
         },
         (false, Some(_)) => {
             Verdict::Pass { basis: Some(Basis::FirstUse), reason: "hashed for the first time".to_owned() }

@@ -1,6 +1,9 @@
 //! A pinned reference: which files there are.
 
-use std::{collections::HashSet, path::PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use crate::{Digest, Error, ModelRef, RelativePath, Result, key_of, reference::HubTarget};
 
@@ -12,6 +15,7 @@ pub struct Manifest {
     files: Vec<ManifestFile>,
     entry: Entry,
     projector: Option<RelativePath>,
+    listed_in: Option<PathBuf>,
 }
 
 /// What of a model an engine is given.
@@ -82,7 +86,7 @@ impl Manifest {
         };
         match reason {
             Some(reason) => Err(Error::Inconsistent { id: reference.id(), reason }),
-            None => Ok(Self { reference, revision: None, files, entry, projector: None }),
+            None => Ok(Self { reference, revision: None, files, entry, projector: None, listed_in: None }),
         }
     }
 
@@ -97,6 +101,13 @@ impl Manifest {
     #[must_use]
     pub fn with_projector(mut self, projector: Option<RelativePath>) -> Self {
         self.projector = projector;
+        self
+    }
+
+    /// Says which file of another tool listed the files, where the source itself was not asked.
+    #[must_use]
+    pub fn listed_in(mut self, file: impl Into<PathBuf>) -> Self {
+        self.listed_in = Some(file.into());
         self
     }
 
@@ -148,6 +159,11 @@ impl Manifest {
     /// The multimodal projector among the files.
     pub fn projector(&self) -> Option<&RelativePath> {
         self.projector.as_ref()
+    }
+
+    /// The file of another tool that listed the files. `None` where the source itself did.
+    pub fn listing(&self) -> Option<&Path> {
+        self.listed_in.as_deref()
     }
 
     /// Whether all files lie on this machine, and are used in place.

@@ -7,11 +7,13 @@ pub mod conformance;
 mod generated;
 mod gguf;
 pub mod hub;
+mod hub_cache;
 mod model;
 mod weights;
 
 pub use generated::assert_current;
 pub use gguf::GgufWriter;
 pub use hub::Hub;
+pub use hub_cache::HubCache;
 pub use model::FakeModel;
 pub use weights::{TINY_GGUF, gguf, gguf_of, safetensors, safetensors_of};

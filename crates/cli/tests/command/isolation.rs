@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Runs the command under `strace`, and returns the calls that were traced.
-fn trace(bench: &Workbench, calls: &str, args: &[&str]) -> String {
+pub(crate) fn trace(bench: &Workbench, calls: &str, args: &[&str]) -> String {
     let log = bench.path("strace.log");
     let (calls, log_text) = (format!("trace={calls}"), log.to_str().unwrap());
     let mut command = bench.command();

@@ -8,6 +8,17 @@ use std::{
 
 use serde_json::Value;
 
+/// What says where other tools keep models, and is not set here.
+const PLACES: [&str; 7] = [
+    "HUGGINGFACE_HUB_CACHE",
+    "LLAMA_CACHE",
+    "MODELS_PATH",
+    "MODELSCOPE_CACHE",
+    "RAMALAMA_STORE",
+    "XDG_CACHE_HOME",
+    "XDG_DATA_HOME",
+];
+
 pub(crate) struct Workbench {
     dir: tempfile::TempDir,
 }
@@ -50,6 +61,7 @@ impl Workbench {
         let mut command = Command::new(program);
         command.current_dir(self.dir.path()).env("MODEL_PROVISIONER_CACHE_DIR", self.cache());
         command.env("HF_HUB_CACHE", self.path("hf/hub")).env("OLLAMA_MODELS", self.path("ollama"));
+        command.env("HOME", self.path("home"));
         for name in [
             "MODEL_PROVISIONER_OFFLINE",
             "HF_HUB_OFFLINE",
@@ -58,6 +70,9 @@ impl Workbench {
             "CLICOLOR_FORCE",
             "RUST_BACKTRACE",
         ] {
+            command.env_remove(name);
+        }
+        for name in PLACES {
             command.env_remove(name);
         }
         command

@@ -190,6 +190,11 @@ impl HubRef {
         }
     }
 
+    /// The name of the folder in which the Hub's own tools keep a repository of models: `models--org--repo`.
+    pub fn cache_folder(&self) -> String {
+        format!("models--{}", self.repo.replace('/', "--"))
+    }
+
     /// `org/repo`, or `repo` alone.
     pub fn repo(&self) -> &str {
         &self.repo

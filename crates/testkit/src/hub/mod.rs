@@ -26,5 +26,6 @@ mod tls;
 pub use content::Synthetic;
 pub use fault::{At, ContentLength, Fault, FaultKind, Planned, Refusal, When};
 pub use ledger::{Accepted, Origin, Protocol, Seen};
+pub(crate) use repo::git_oid;
 pub use repo::{Commit, Publication};
 pub use server::Hub;

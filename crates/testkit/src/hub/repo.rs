@@ -185,7 +185,8 @@ impl Entry {
     }
 }
 
-fn git_oid(bytes: &[u8]) -> String {
+/// Git's id of a blob.
+pub(crate) fn git_oid(bytes: &[u8]) -> String {
     let header = format!("blob {}\0", bytes.len());
     hex::encode(Sha1::new().chain_update(header).chain_update(bytes).finalize())
 }

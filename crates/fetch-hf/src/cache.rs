@@ -1,0 +1,230 @@
+//! What the Hub's own tools keep of its listings on this machine: enough to resolve a reference without a network.
+//!
+//! ```text
+//! <cache>/models--<org>--<repo>/
+//!   refs/<revision>              the commit that a branch or tag named when the Hub was last asked
+//!   trees/<commit>.json          all files of a commit, with their digests
+//!   snapshots/<commit>/PATH      a link to `blobs/<digest>`, for each file that was downloaded
+//! ```
+//!
+//! # What is whole
+//! Only `trees` lists a repository. Older tools write none, and neither does a download of a single file; then a snapshot is
+//! all there is, and it may be a part. So it serves for a named file alone, with its shards, and not for GGUF: the
+//! repository may have a projector that goes along.
+//!
+//! # Trust
+//! All of it is text that another program wrote: files are regular and bounded, paths are made safe, and digests are digests. The
+//! bytes are hashed against them by the caller, as always.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use provisioner_core::{
+    Digest, DigestAlgorithm, FetchError, FetchErrorKind, RelativePath,
+    reference::{HubRef, HubTarget, ShardName, is_commit},
+    shell_word,
+};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
+
+use crate::{
+    api::{Entry, Lfs, MAX_BODY_BYTES, Names, TreeFile, listed},
+    http::shorten,
+};
+
+/// The only version of `trees/<commit>.json` that is read here.
+const FORMAT: u64 = 1;
+
+/// More than any name of a commit has, with white space around it.
+const MAX_REF_BYTES: u64 = 256;
+
+/// Files of a commit, as a cache lists them.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    pub(crate) commit: String,
+    /// All files of the repository; or those that a named file needs.
+    pub(crate) files: Vec<TreeFile>,
+    /// Where that stands.
+    pub(crate) path: PathBuf,
+}
+
+/// The listing of a reference in the first of some caches that has one.
+///
+/// # Errors
+/// What is wrong with the last cache that has something of it, where none has a listing.
+pub(crate) fn listing(
+    caches: &[PathBuf],
+    hub: &HubRef,
+    revision: Option<&str>,
+) -> Result<Option<Listing>, FetchError> {
+    let mut found = Ok(None);
+    for cache in caches {
+        let repository = Repository { folder: cache.join(hub.cache_folder()), hub };
+        match repository.listing(revision) {
+            Ok(None) => {}
+            Ok(listing) => return Ok(listing),
+            error => found = error,
+        }
+    }
+    found
+}
+
+/// A repository in a cache.
+struct Repository<'a> {
+    folder: PathBuf,
+    hub: &'a HubRef,
+}
+
+impl Repository<'_> {
+    fn listing(&self, revision: Option<&str>) -> Result<Option<Listing>, FetchError> {
+        let revision = revision.or(self.hub.revision()).unwrap_or("main");
+        let Some(commit) = self.commit_of(revision)? else { return Ok(None) };
+        let path = self.folder.join("trees").join(format!("{commit}.json"));
+        match read(&path, MAX_BODY_BYTES as u64)? {
+            Some(text) => Ok(Some(Listing { files: tree(&text, &path)?, commit, path })),
+            None => self.of_snapshot(commit),
+        }
+    }
+
+    /// The commit that a revision names, as far as the cache knows.
+    fn commit_of(&self, revision: &str) -> Result<Option<String>, FetchError> {
+        if is_commit(revision) {
+            return Ok(Some(revision.to_ascii_lowercase()));
+        }
+        let Ok(name) = RelativePath::new(revision) else { return Ok(None) };
+        let path = self.folder.join("refs").join(name);
+        let Some(text) = read(&path, MAX_REF_BYTES)? else { return Ok(None) };
+        let commit = String::from_utf8_lossy(&text).trim().to_ascii_lowercase();
+        if is_commit(&commit) { Ok(Some(commit)) } else { Err(wrong(&path, "it names no commit")) }
+    }
+
+    /// A named file and its shards, where a snapshot has all of them.
+    fn of_snapshot(&self, commit: String) -> Result<Option<Listing>, FetchError> {
+        let snapshot = self.folder.join("snapshots").join(&commit);
+        match self.hub.target() {
+            HubTarget::File(path) if !path.as_str().to_ascii_lowercase().ends_with(".gguf") => {
+                let files = set_of(path).iter().map(|path| linked(&snapshot, path)).collect::<Option<_>>();
+                Ok(files.map(|files| Listing { commit, files, path: snapshot }))
+            }
+            HubTarget::File(path) => self.unlisted(&snapshot.join(path), "whether a projector goes along"),
+            _ => self.unlisted(&snapshot, "which files belong to the model"),
+        }
+    }
+
+    /// What to do about files that are there, and may be a part of the model.
+    fn unlisted(&self, found: &Path, unknown: &str) -> Result<Option<Listing>, FetchError> {
+        if !found.exists() {
+            return Ok(None);
+        }
+        let pattern = match self.hub.target() {
+            HubTarget::File(path) => Some(path.to_string()),
+            HubTarget::Quantization(quantization) => Some(format!("*{quantization}*")),
+            HubTarget::Repository(selection) => selection.include.first().cloned(),
+        };
+        let option =
+            pattern.map(|pattern| format!(" --include {}", shell_word(&pattern))).unwrap_or_default();
+        let (repo, place) = (self.hub.repo(), found.to_string_lossy());
+        let message = format!(
+            "`{place}` is there, and {unknown} is not: no list of the repository's files lies beside it"
+        );
+        Err(FetchError::new(FetchErrorKind::NotFound, message).with_hint(format!(
+            "a recent `hf download {repo}{option}` adds the list; `model-provisioner ensure {}` takes what is there as it is",
+            shell_word(&place)
+        )))
+    }
+}
+
+/// A file, and the other shards of its set.
+fn set_of(path: &RelativePath) -> Vec<RelativePath> {
+    let shards = ShardName::parse(path.file_name()).map(|set| {
+        let names = (1..=set.count()).map(|number| format!("{}{}", path.folder(), set.sibling(number)));
+        names.map_while(|name| RelativePath::new(name).ok()).collect()
+    });
+    shards.unwrap_or_else(|| vec![path.clone()])
+}
+
+/// A file of a snapshot that is a link to a blob, whose name is the digest that the Hub gave.
+fn linked(snapshot: &Path, path: &RelativePath) -> Option<TreeFile> {
+    let at = snapshot.join(path);
+    let blob = fs_err::read_link(&at).ok()?;
+    let name = blob.file_name()?.to_str()?;
+    let algorithm = if name.len() == 64 { DigestAlgorithm::Sha256 } else { DigestAlgorithm::GitSha1 };
+    let size = fs_err::metadata(&at).ok().filter(std::fs::Metadata::is_file)?.len();
+    Some(TreeFile { path: path.clone(), size, digest: Digest::new(algorithm, name).ok()?, xet_hash: None })
+}
+
+/// `trees/<commit>.json`.
+#[derive(Deserialize)]
+struct Tree {
+    format_version: u64,
+    files: Files,
+}
+
+/// The files of a tree, by their paths.
+struct Files(Vec<TreeFile>);
+
+#[derive(Deserialize)]
+struct Known {
+    size: u64,
+    blob_id: String,
+    lfs_sha256: Option<String>,
+    lfs_size: Option<u64>,
+    xet_hash: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Files {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ByPath;
+
+        impl<'de> Visitor<'de> for ByPath {
+            type Value = Files;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("files by their paths")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Files, A::Error> {
+                let (mut files, mut names) = (Vec::new(), Names::default());
+                while let Some((name, known)) = map.next_entry()? {
+                    let path = names.add(name).map_err(A::Error::custom)?;
+                    files.push(file_of(path, known).map_err(A::Error::custom)?);
+                }
+                Ok(Files(files))
+            }
+        }
+
+        deserializer.deserialize_map(ByPath)
+    }
+}
+
+/// A file as the Hub itself would list it.
+fn file_of(path: RelativePath, known: Known) -> Result<TreeFile, String> {
+    let Known { size, blob_id, lfs_sha256, lfs_size, xet_hash } = known;
+    let lfs = lfs_sha256.map(|oid| Lfs { oid, size: lfs_size.unwrap_or(size) });
+    listed(path, Entry { kind: String::new(), path: String::new(), size, oid: blob_id, lfs, xet_hash })
+}
+
+fn tree(text: &[u8], path: &Path) -> Result<Vec<TreeFile>, FetchError> {
+    let tree: Tree =
+        serde_json::from_slice(text).map_err(|error| wrong(path, &shorten(&error.to_string())))?;
+    if tree.format_version != FORMAT {
+        return Err(wrong(path, &format!("its format is {}, and {FORMAT} is read", tree.format_version)));
+    }
+    Ok(tree.files.0)
+}
+
+fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FetchError> {
+    durable_fs::read_foreign(path, limit)
+        .map_err(|error| FetchError::new(FetchErrorKind::Invalid, error.to_string()))
+}
+
+fn wrong(path: &Path, what: &str) -> FetchError {
+    FetchError::new(FetchErrorKind::Invalid, format!("`{}`: {what}", path.display()))
+}
+
+#[cfg(test)]
+mod tests;
