@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use artifact_store::{Adopted, Candidate, Foreign, LeftPartials, Wanted};
+use artifact_store::{Adopted, Candidate, Foreign, LeftPartials, Slot, Taking, Wanted};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use provisioner_core::{Digest, Format, ManifestFile, ModelRef, RelativePath, StagedFile, Timestamp};
 use serde::Serialize;
@@ -77,14 +77,8 @@ impl ModelProvisioner {
         let sizes: Vec<_> = leads.values().map(|lead| lead.file.size).collect();
         let reading = Arc::new(Reading::start(&self.parts.progress, &reference.id(), &sizes));
         let given_up = GivenUp::default();
-        let jobs = leads.into_values().map(|lead| {
-            let job = Job {
-                id: reference.id(),
-                identity: identity(reference, &lead.file),
-                lead,
-                lock: lock.clone(),
-                left: Arc::clone(left),
-            };
+        let begun = self.begin(reference, leads.into_values().collect(), lock, left).await?;
+        let jobs = begun.into_iter().map(|(job, first)| {
             let (parts, reading, is_given_up) =
                 (Arc::clone(&self.parts), Arc::clone(&reading), given_up.watch());
             blocking(move || {
@@ -92,7 +86,7 @@ impl ModelProvisioner {
                     reading.add(bytes);
                     !is_given_up()
                 };
-                let adopted = job.run(&parts, &mut watch)?;
+                let adopted = job.run(&parts, first, &mut watch)?;
                 Ok(adopted.map(|adopted| (job.lead.digest, adopted)))
             })
         });
@@ -101,6 +95,41 @@ impl ModelProvisioner {
         tell_of_copies(&reference.id(), found.values());
         Ok(found)
     }
+}
+
+impl ModelProvisioner {
+    /// Begins to take in the first candidate of each file, so that their links settle together.
+    async fn begin(
+        &self,
+        reference: &ModelRef,
+        leads: Vec<Lead>,
+        lock: &ModelLock,
+        left: &Arc<LeftPartials>,
+    ) -> Result<Vec<(Job, Option<Begun>)>> {
+        let (parts, reference) = (Arc::clone(&self.parts), reference.clone());
+        let (lock, left) = (lock.clone(), Arc::clone(left));
+        blocking(move || {
+            let jobs = leads.into_iter().map(|lead| {
+                let job = Job {
+                    id: reference.id(),
+                    identity: identity(&reference, &lead.file),
+                    lead,
+                    lock: lock.clone(),
+                    left: Arc::clone(&left),
+                };
+                let first = job.lead.candidates.first().map(|first| job.begin(&parts, first)).transpose()?;
+                Ok((job, first))
+            });
+            jobs.collect()
+        })
+        .await
+    }
+}
+
+/// A candidate whose taking in was begun, and its place.
+struct Begun {
+    slot: Slot,
+    taking: artifact_store::Result<Option<Taking>>,
 }
 
 /// The search for one file's bytes.
@@ -113,21 +142,40 @@ struct Job {
 }
 
 impl Job {
-    fn run(&self, parts: &Parts, watch: &mut dyn FnMut(u64) -> bool) -> Result<Option<Adopted>> {
+    /// Begins to take a candidate in.
+    fn begin(&self, parts: &Parts, candidate: &Candidate) -> Result<Begun> {
         let wanted = Wanted { size_bytes: self.lead.file.size, digest: Some(self.lead.digest.clone()) };
-        let mut wish = Wish {
+        let wish = Wish {
             // Not the partial that a transfer of the same bytes would go on from.
             identity: format!("adopt {}", self.identity),
             path: &self.lead.file.path,
             size: self.lead.file.size,
-            promised: 0,
+            promised: if candidate.is_linkable { 0 } else { self.lead.file.size },
             model: &self.id,
             left: &self.left,
         };
+        let slot = place(&parts.store, self.lock.as_deref(), &wish)?;
+        let taking = parts.store.begin_taking(&slot, &wanted, &candidate.path, parts.adoption.mode);
+        Ok(Begun { slot, taking })
+    }
+
+    /// Takes in the first candidate that has the bytes. `first` is what was begun already.
+    fn run(
+        &self,
+        parts: &Parts,
+        mut first: Option<Begun>,
+        watch: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<Option<Adopted>> {
         for candidate in &self.lead.candidates {
-            wish.promised = if candidate.is_linkable { 0 } else { wish.size };
-            let slot = place(&parts.store, self.lock.as_deref(), &wish)?;
-            let taken = parts.store.take(&slot, &wanted, &candidate.path, parts.adoption.mode, watch);
+            let Begun { slot, taking } = match first.take() {
+                Some(begun) => begun,
+                None => self.begin(parts, candidate)?,
+            };
+            let end = |taking: Option<Taking>| match taking {
+                Some(taking) => parts.store.end_taking(taking, watch),
+                None => Ok(None),
+            };
+            let taken = taking.and_then(end);
             if let Ok(Some(adopted)) = taken {
                 parts.store.forget_left(&self.identity, &self.left)?;
                 return Ok(Some(adopted));

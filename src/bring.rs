@@ -248,7 +248,7 @@ impl ModelProvisioner {
             let is_stored = parts.store.holds(placement.root());
             let placement = if is_stored {
                 let files = verified.staged().files().iter();
-                let is_shared = |digest: &Digest| parts.store.is_shared(digest);
+                let is_shared = |digest: &Digest| parts.store.may_be_shared(digest);
                 let are_shared: Vec<_> =
                     files.map(|file| file.sha256.as_ref().is_some_and(is_shared)).collect();
                 placement.in_a_store(&are_shared)

@@ -168,7 +168,12 @@ impl Error {
     pub(crate) fn is_outrun(&self) -> bool {
         match self {
             Self::Catalog(error) => error.kind == CatalogErrorKind::Conflict,
-            Self::Store(error) => matches!(**error, artifact_store::Error::Vanished { .. }),
+            Self::Store(error) => {
+                matches!(
+                    **error,
+                    artifact_store::Error::Vanished { .. } | artifact_store::Error::Changed { .. }
+                )
+            }
             _ => false,
         }
     }

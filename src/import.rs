@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use artifact_store::{Adopted, LeftPartials, Wanted};
+use artifact_store::{Adopted, LeftPartials, Taking, Wanted};
 use provisioner_core::{
     AdoptMode, Basis, CatalogRecord, Digest, Entry, ErrorCode, Expectation, Lifecycle, Locator, Manifest,
     ManifestFile, ModelRef, RelativePath, ResolvedModel, StagedModel, excerpt,
@@ -20,10 +20,10 @@ use crate::{
     Error, ModelProvisioner, Result,
     adopt::{Adoptee, staged, tell_of_copies},
     bring::ModelLock,
-    held::{Wish, place},
+    held::{Held, Wish, place},
     measure::Reading,
     provenance::Action,
-    provisioner::{GivenUp, MAX_CONFLICTS, blocking},
+    provisioner::{GivenUp, MAX_CONFLICTS, Parts, blocking},
 };
 
 const TAKES: &str =
@@ -149,27 +149,14 @@ impl ModelProvisioner {
             let id = found.manifest.reference().id();
             let sizes: Vec<_> = found.manifest.files().iter().map(|file| file.size).collect();
             let reading = Reading::start(&parts.progress, &id, &sizes);
-            let (mut files, mut all, left) = (Vec::new(), Vec::<Adopted>::new(), LeftPartials::default());
-            if let Some(held) = &lock {
-                held.share_small(&parts.store, &id, &sizes, &left)?;
-            }
-            for (file, location) in found.manifest.files().iter().zip(&found.locations) {
-                let wish = Wish {
-                    identity: format!("import {id}/{}", file.path),
-                    path: &file.path,
-                    size: file.size,
-                    promised: if mode == AdoptMode::Copy { file.size } else { 0 },
-                    model: &id,
-                    left: &left,
-                };
-                let slot = place(&parts.store, lock.as_deref(), &wish)?;
-                let wanted = Wanted { size_bytes: file.size, digest: None };
-                let mut watch = |bytes| {
-                    reading.add(bytes);
-                    !is_given_up()
-                };
-                let taken = parts.store.take(&slot, &wanted, location, mode, &mut watch)?;
-                let adopted = taken.ok_or_else(|| Error::ChangedWhileRead { path: location.clone() })?;
+            let mut watch = |bytes| {
+                reading.add(bytes);
+                !is_given_up()
+            };
+            let (mut files, mut all) = (Vec::new(), Vec::<Adopted>::new());
+            for (file, location, taking) in begin(&parts, &found, mode, lock.as_deref(), &sizes)? {
+                let taken = parts.store.end_taking(taking, &mut watch)?;
+                let adopted = taken.ok_or_else(|| changed(location))?;
                 let staged = staged(file, &adopted, began);
                 parts.policy.check_format(file.path.as_str(), staged.format)?;
                 files.push(staged);
@@ -184,6 +171,40 @@ impl ModelProvisioner {
         })
         .await
     }
+}
+
+/// Begins to take in all files, so that their links settle together.
+fn begin<'a>(
+    parts: &Parts,
+    found: &'a Found,
+    mode: AdoptMode,
+    lock: Option<&Held>,
+    sizes: &[u64],
+) -> Result<Vec<(&'a ManifestFile, &'a Path, Taking)>> {
+    let (id, left) = (found.manifest.reference().id(), LeftPartials::default());
+    if let Some(held) = lock {
+        held.share_small(&parts.store, &id, sizes, &left)?;
+    }
+    let mut begun = Vec::new();
+    for (file, location) in found.manifest.files().iter().zip(&found.locations) {
+        let wish = Wish {
+            identity: format!("import {id}/{}", file.path),
+            path: &file.path,
+            size: file.size,
+            promised: if mode == AdoptMode::Copy { file.size } else { 0 },
+            model: &id,
+            left: &left,
+        };
+        let slot = place(&parts.store, lock, &wish)?;
+        let wanted = Wanted { size_bytes: file.size, digest: None };
+        let taking = parts.store.begin_taking(&slot, &wanted, location, mode)?;
+        begun.push((file, location.as_path(), taking.ok_or_else(|| changed(location))?));
+    }
+    Ok(begun)
+}
+
+fn changed(location: &Path) -> Error {
+    Error::ChangedWhileRead { path: location.to_owned() }
 }
 
 /// Plain files, under an id. A single file has the name that its id says.

@@ -21,7 +21,6 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
 };
 
 use provisioner_core::{
@@ -170,7 +169,7 @@ impl Measure {
         Err(Error::ChangedWhileRead { path: staged.location.clone() })
     }
 
-    /// Hashes a file; `None` where nothing of its state changed but the time of that.
+    /// Hashes a file; `None` where it does not settle, or nothing of its state changed but the time of that.
     fn hash_once(
         &self,
         staged: &StagedFile,
@@ -183,7 +182,7 @@ impl Measure {
         let mut file = open(path)?;
         // A page that a mapping wrote to before it reached the disk can be written again without a new time.
         let _ = file.sync_data();
-        let before = settle_tick(&file, self.clock.as_ref()).map_err(failed)?;
+        let Some(before) = settled(&file, self.clock.as_ref()).map_err(failed)? else { return Ok(None) };
         // What is written from here on must show in the stamp: the age counts before the first byte is read.
         let settled = before.is_settled(self.clock.now());
         let mut format = staged.format;
@@ -279,16 +278,16 @@ fn open(path: &Path) -> Result<File> {
     }
 }
 
-/// The stamp of a file about to be hashed, once the tick in which it last changed is over.
-fn settle_tick(file: &File, clock: &dyn Clock) -> io::Result<Stamp> {
+/// The stamp of a file about to be hashed, once the tick in which it last changed is over. `None` for a file that changes
+/// all the time.
+fn settled(file: &File, clock: &dyn Clock) -> io::Result<Option<Stamp>> {
     let stamp = Stamp::of(&file.metadata()?);
-    // A time ahead of ours waits too: the clocks of a file server and of this machine differ.
     let changed = i128::from(stamp.ctime_ns.unwrap_or(stamp.mtime_ns));
     if clock.now().as_nanosecond() - changed < i128::from(TICKS_NS) {
-        thread::sleep(Duration::from_nanos(TICKS_NS.into()));
-        return Ok(Stamp::of(&file.metadata()?));
+        // A time ahead of ours waits too: the clocks of a file server and of this machine differ.
+        return artifact_store::settled_stamp(file);
     }
-    Ok(stamp)
+    Ok(Some(stamp))
 }
 
 /// How far the hashing of a model is. It is told from the beginning to the end, whichever that is.
@@ -322,5 +321,37 @@ impl Reading {
 impl Drop for Reading {
     fn drop(&mut self) {
         self.sink.on_event(&ProgressEvent::HashEnded { id: self.id.clone() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use provisioner_core::Timestamp;
+
+    use super::*;
+
+    /// A clock that stands still.
+    #[derive(Debug)]
+    struct Still(Timestamp);
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+    }
+
+    #[test]
+    fn a_file_that_changed_in_this_tick_is_left_alone_until_it_is_over() {
+        let file = tempfile::tempfile().unwrap();
+        let stamp = Stamp::of(&file.metadata().unwrap());
+        let changed = Timestamp::from_nanosecond(stamp.ctime_ns.unwrap().into()).unwrap();
+        let ticks = Duration::from_nanos(TICKS_NS.into());
+        for (now, waits) in [(changed, true), (changed - ticks, true), (changed + ticks, false)] {
+            let began = Instant::now();
+            assert_eq!(settled(&file, &Still(now)).unwrap(), Some(stamp));
+            assert!(!waits || began.elapsed() >= ticks, "{now}: {:?}", began.elapsed());
+        }
     }
 }

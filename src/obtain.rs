@@ -3,7 +3,7 @@
 
 use std::{
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -26,6 +26,7 @@ use crate::{
     bring::ModelLock,
     held::{Held, Wish, place},
     lifecycle::recorded_at,
+    measure::Reading,
     offline::Resolution,
     plan::identity,
     provisioner::{GivenUp, Parts, blocking},
@@ -274,7 +275,7 @@ impl ModelProvisioner {
             let staged = look(path, data, fetched, |_| true)?;
             // The digest is of just so many bytes; others behind them would be handed out unread.
             if staged.stamp.size != size {
-                return Err(artifact_store::Error::Changed { path: staged.location }.into());
+                return Err(crate::Error::ChangedWhileRead { path: staged.location });
             }
             Ok(staged)
         })
@@ -284,8 +285,18 @@ impl ModelProvisioner {
     /// Makes a verified model's staged files a sealed view, and returns its record.
     pub(crate) async fn place(&self, verified: VerifiedModel, lock: ModelLock) -> Result<CatalogRecord> {
         let parts = Arc::clone(&self.parts);
+        let given_up = GivenUp::default();
+        let is_given_up = given_up.watch();
         blocking(move || {
-            let record = parts.store.commit(&verified, parts.clock.now())?;
+            let id = verified.staged().manifest().reference().id();
+            let begin = || Reading::start(&parts.progress, &id, &parts.store.shared_sizes(&verified));
+            let reading = OnceLock::new();
+            let go_on = |bytes| {
+                reading.get_or_init(begin).add(bytes);
+                !is_given_up()
+            };
+            let record = parts.store.commit_while(&verified, parts.clock.now(), &go_on)?;
+            drop(reading);
             let is_tidy = lock.map_or(Ok(()), |held| held.let_go());
             if let Err(error) = is_tidy.and_then(|()| parts.store.forget_left_of(&record.id)) {
                 tracing::debug!("a partial is left: {error}");

@@ -171,6 +171,24 @@ async fn what_only_looks_changed_is_read_once_and_goes_on() {
     assert_eq!(bench.hub.requests().len(), 0);
 }
 
+#[tokio::test]
+async fn a_lost_stamp_does_not_hide_that_a_file_is_shared() {
+    let bench = Workbench::new();
+    let weights = downloaded(&bench);
+    let provisioner = bench.adopter(AdoptMode::Link);
+    let first = provisioner.ensure_present_str(REPO, None).await.unwrap();
+    let blob = bench.path("foreign/hub/models--org--repo/blobs").join(sha256(&weights));
+    let ours = bench.cache().join("store-v1/blobs/sha256").join(&sha256(&weights)[..2]);
+    fs_err::remove_file(ours.join(&sha256(&weights)[2..]).with_extension("stamp")).unwrap();
+    rewrite_in_place(&blob, &weights);
+    let second = provisioner.ensure_present_str(REPO, None).await.unwrap();
+    assert!(second.files[1].stamp.ctime_ns.is_some() && second.files != first.files);
+    let mut changed = weights.clone();
+    changed[7] ^= 1;
+    rewrite_in_place(&blob, &changed);
+    assert!(provisioner.locate(&REPO.parse().unwrap()).await.unwrap().is_none());
+}
+
 fn ctime_ns(path: &std::path::Path) -> i64 {
     let metadata = fs_err::metadata(path).unwrap();
     metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec()

@@ -11,6 +11,7 @@ mod journeys;
 mod neighbours;
 mod offline;
 mod repair;
+mod rewriters;
 mod small;
 mod tls;
 mod verdicts;

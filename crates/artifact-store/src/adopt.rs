@@ -5,6 +5,10 @@
 //! only with the digest that is wanted does it count. Links are made before the bytes are read, so what was read is what is
 //! kept. The file that was found is never written to, nor are its mode, its owner or its times changed.
 //!
+//! # Two steps
+//! A link has to settle for two ticks before its file is read. So a caller with many files begins with all of them, and ends
+//! with each: the files settle together.
+//!
 //! # Where there can be no link
 //! On another device, on a file system without links, of a file that may not be linked (`fs.protected_hardlinks`) or has too
 //! many: a copy, which shares blocks with the file where that can be.
@@ -19,13 +23,9 @@ use provisioner_core::{AdoptMode, Digest, DigestAlgorithm, Stamp};
 use crate::{
     Error, Result, Slot, Store,
     partial::unlink,
-    reading::{self, Reading, Watch},
-    shared::settle,
+    reading::{self, FreshStamp, Reading, Watch},
     space,
 };
-
-/// How often a file is read again when others link it meanwhile.
-const MAX_READINGS: usize = 3;
 
 /// What a file must be to be taken in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,25 @@ impl Wanted {
     }
 }
 
+/// A file whose taking in was begun: it is linked, or is to be copied.
+#[derive(Debug)]
+#[must_use = "`end_taking` reads the file"]
+pub struct Taking {
+    slot: Slot,
+    wanted: Wanted,
+    from: PathBuf,
+    way: Way,
+}
+
+/// How a file comes into a partial.
+#[derive(Debug)]
+enum Way {
+    /// It is linked; the stamp is the one that the link left.
+    Link(FreshStamp),
+    /// It is to be copied, for the reason that there can be no link, where one was wanted.
+    Copy(Option<String>),
+}
+
 impl Store {
     /// Takes a file in, into a place that holds nothing else. `None` where it is not what is wanted, or no file that can
     /// be read. `watch` is told how many bytes more were read, and says whether to go on.
@@ -83,20 +102,49 @@ impl Store {
         mode: AdoptMode,
         watch: &mut Watch<'_>,
     ) -> Result<Option<Adopted>> {
-        let Some(file) = open_as(from, wanted.size_bytes) else { return Ok(None) };
-        let not_linked = match mode {
-            AdoptMode::Off => return Ok(None),
-            AdoptMode::Copy => None,
-            AdoptMode::Link => match link(&slot.linked, wanted, from, watch)? {
-                Linked::Done(found) => {
-                    return Ok(Some(adopted(slot.linked.clone(), from, found, true, None)));
-                }
+        match self.begin_taking(slot, wanted, from, mode)? {
+            Some(taking) => self.end_taking(taking, watch),
+            None => Ok(None),
+        }
+    }
+
+    /// Links a file that is to be taken in, or decides that it is to be copied. `None` where it has another size than is
+    /// wanted, or is no file that can be read. No byte is read.
+    ///
+    /// # Errors
+    /// What our own disk says.
+    pub fn begin_taking(
+        &self,
+        slot: &Slot,
+        wanted: &Wanted,
+        from: &Path,
+        mode: AdoptMode,
+    ) -> Result<Option<Taking>> {
+        if mode == AdoptMode::Off || open_as(from, wanted.size_bytes).is_none() {
+            return Ok(None);
+        }
+        let way = if mode == AdoptMode::Copy { Some(Way::Copy(None)) } else { link(slot, wanted, from)? };
+        let taking = |way| Taking { slot: slot.clone(), wanted: wanted.clone(), from: from.to_owned(), way };
+        Ok(way.map(taking))
+    }
+
+    /// Reads a file whose taking in was begun, once its link has settled. `None` where its bytes are not what is wanted.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn end_taking(&self, taking: Taking, watch: &mut Watch<'_>) -> Result<Option<Adopted>> {
+        let Taking { slot, wanted, from, way } = taking;
+        let not_linked = match way {
+            Way::Copy(reason) => reason,
+            Way::Link(fresh) => match read_link(&slot.linked, &wanted, fresh, watch)? {
+                Linked::Done(found) => return Ok(Some(adopted(slot.linked, from, found, true, None))),
                 Linked::Wrong => return Ok(None),
-                Linked::Impossible(reason) => Some(reason),
+                Linked::Unsettled => Some("others change it, or link it, all the time".to_owned()),
             },
         };
-        let found = self.copy(&slot.data, wanted, file, watch)?;
-        Ok(found.map(|found| adopted(slot.data.clone(), from, found, false, not_linked)))
+        let Some(file) = open_as(&from, wanted.size_bytes) else { return Ok(None) };
+        let found = self.copy(&slot.data, &wanted, file, watch)?;
+        Ok(found.map(|found| adopted(slot.data, from, found, false, not_linked)))
     }
 
     /// Copies a file, and hashes what it writes.
@@ -127,13 +175,13 @@ impl Store {
 
 fn adopted(
     location: PathBuf,
-    from: &Path,
+    from: PathBuf,
     found: Reading,
     is_shared: bool,
     not_linked: Option<String>,
 ) -> Adopted {
     let Reading { sha256, git_sha1, after: stamp, first, .. } = found;
-    Adopted { location, from: from.to_owned(), not_linked, is_shared, stamp, sha256, git_sha1, first }
+    Adopted { location, from, not_linked, is_shared, stamp, sha256, git_sha1, first }
 }
 
 /// A file of the size that is wanted, if it may be read.
@@ -151,38 +199,43 @@ fn open_as(from: &Path, size_bytes: u64) -> Option<File> {
     None
 }
 
-/// What became of a link.
+/// Links a file into a partial. `None` where what is linked has another size, or is no file.
+fn link(slot: &Slot, wanted: &Wanted, from: &Path) -> Result<Option<Way>> {
+    let linked = &slot.linked;
+    unlink(linked)?;
+    if let Err(error) = std::fs::hard_link(from, linked) {
+        return Ok(Some(Way::Copy(Some(error.to_string()))));
+    }
+    // Another file may have the name by now.
+    let fresh = FreshStamp::at(linked)?.filter(|fresh| fresh.stamp().size == wanted.size_bytes);
+    if fresh.is_none() {
+        unlink(linked)?;
+    }
+    Ok(fresh.map(Way::Link))
+}
+
+/// What the reading of a link found.
 enum Linked {
     Done(Reading),
     /// The bytes are others.
     Wrong,
-    /// There can be none.
-    Impossible(String),
+    /// The file never had one stamp for long enough.
+    Unsettled,
 }
 
-fn link(linked: &Path, wanted: &Wanted, from: &Path, watch: &mut Watch<'_>) -> Result<Linked> {
-    unlink(linked)?;
-    if let Err(error) = std::fs::hard_link(from, linked) {
-        return Ok(Linked::Impossible(error.to_string()));
-    }
-    let Some(mut file) = reading::open(linked)? else {
-        unlink(linked)?;
-        return Ok(Linked::Wrong);
-    };
-    for _ in 0..MAX_READINGS {
-        settle();
-        let found = reading::read(&mut file, wanted.needs_git_id(), None, watch)?;
-        if found.before == found.after {
-            if wanted.is(&found) {
-                return Ok(Linked::Done(found));
-            }
-            tracing::debug!("`{}` is not adopted: it has {}", from.display(), found.sha256);
-            unlink(linked)?;
-            return Ok(Linked::Wrong);
+/// Reads a file that was linked. One that is not what is wanted loses the link.
+fn read_link(linked: &Path, wanted: &Wanted, fresh: FreshStamp, watch: &mut Watch<'_>) -> Result<Linked> {
+    let Some(mut file) = reading::open(linked)? else { return Ok(Linked::Wrong) };
+    let became = match reading::read_settled(&mut file, fresh, wanted.needs_git_id(), watch)? {
+        Some(found) if wanted.is(&found) => return Ok(Linked::Done(found)),
+        Some(found) => {
+            tracing::debug!("`{}` is not adopted: it has {}", linked.display(), found.sha256);
+            Linked::Wrong
         }
-    }
+        None => Linked::Unsettled,
+    };
     unlink(linked)?;
-    Ok(Linked::Impossible("others change it, or link it, all the time".to_owned()))
+    Ok(became)
 }
 
 /// Makes a file have the bytes of another one without writing them, where the file system can.

@@ -14,6 +14,7 @@ use crate::{
     Result, Store,
     partial::{discard, unlink},
     reading::{self, Reading},
+    shared::{of_no_file, read_again},
 };
 
 const MAX_STAMP_BYTES: u64 = 4096;
@@ -54,13 +55,12 @@ impl Store {
         let kept = |stamp: Stamp| if is_shared { stamp } else { stamp.without_ctime() };
         let mut stamp = kept(Stamp::of(&metadata));
         if recorded != Some(stamp) {
-            let Some(found) = hash(&path)? else { return Ok(None) };
-            // Others may link it meanwhile, which changes its time and not its bytes.
-            let is_changing = found.before.without_ctime() != found.after.without_ctime();
-            if is_changing || found.sha256 != *sha256 {
+            let Some(mut file) = reading::open(&path)? else { return Ok(None) };
+            let found = if is_shared { read_again(&mut file, &mut |_| true)? } else { read_own(&mut file)? };
+            let Some(found) = found.filter(|found| found.sha256 == *sha256) else {
                 self.quarantine(&path)?;
                 return Ok(None);
-            }
+            };
             stamp = kept(found.after);
             self.record_stamp(&path, stamp)?;
         }
@@ -72,17 +72,17 @@ impl Store {
         recorded_stamp(&self.blob_path(sha256)).is_some_and(|stamp| stamp.ctime_ns.is_some())
     }
 
+    /// Whether the blob of a SHA-256 may be somebody else's too: it is recorded as that, or no stamp says whose it is.
+    pub fn may_be_shared(&self, sha256: &Digest) -> bool {
+        recorded_stamp(&self.blob_path(sha256)).is_none_or(|stamp| stamp.ctime_ns.is_some())
+    }
+
     /// Makes a file whose bytes were verified the blob of its SHA-256, and returns it. The file is moved, unless the
     /// store has that blob already; then it is removed. The blob's folder is not synced yet.
     pub(crate) fn insert(&self, data: &Path, sha256: &Digest) -> Result<Blob> {
         if let Some(blob) = self.blob(sha256)? {
             if data != blob.path {
-                match fs_err::remove_file(data) {
-                    // The same bytes were put in for another file of the model.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    removed => removed?,
-                }
-                self.clear_partial(data)?;
+                self.drop_staged(data)?;
             }
             return Ok(blob);
         }
@@ -111,10 +111,15 @@ impl Store {
     pub(crate) fn distrust(&self, sha256: &Digest) {
         let path = self.blob_path(sha256);
         let Some(stamp) = recorded_stamp(&path) else { return };
-        let of_no_file = Stamp { size: u64::MAX, inode: 0, ..stamp };
-        if let Err(error) = self.record_stamp(&path, of_no_file) {
+        if let Err(error) = self.record_stamp(&path, of_no_file(stamp)) {
             tracing::debug!("a stamp is not forgotten: {error}");
         }
+    }
+
+    /// Removes a staged file whose bytes the store has already: another process, or another file of the model, put them in.
+    pub(crate) fn drop_staged(&self, staged: &Path) -> Result<()> {
+        unlink(staged)?;
+        self.clear_partial(staged)
     }
 
     /// Removes what is left of a partial whose data is a blob now.
@@ -165,12 +170,10 @@ fn look_at(path: &Path) -> Result<Option<Metadata>> {
     }
 }
 
-/// Reads a file. `None` where it is gone.
-pub(crate) fn hash(path: &Path) -> Result<Option<Reading>> {
-    match reading::open(path)? {
-        Some(mut file) => Ok(Some(reading::read(&mut file, false, None, &mut |_| true)?)),
-        None => Ok(None),
-    }
+/// Reads a file that is only ours. `None` where it changed meanwhile; a link to it is no change.
+pub(crate) fn read_own(file: &mut File) -> Result<Option<Reading>> {
+    let found = reading::read(file, false, None, &mut |_| true)?;
+    Ok((found.before.without_ctime() == found.after.without_ctime()).then_some(found))
 }
 
 #[cfg(test)]

@@ -1,9 +1,17 @@
-//! Reading a file to its end, from one descriptor, and noticing whether anybody wrote meanwhile.
+//! Reading a file to its end, from one descriptor, and noticing whether another process wrote meanwhile.
+//!
+//! # A digest and its stamp
+//! The digest of a file that others may write to is worth something only with a stamp that every later write must change.
+//! Kernels keep a file's times in ticks, and a write in the tick of the stamp leaves the stamp as it is. So a stamp counts
+//! once it has settled: two ticks later the file still has it. Then the bytes are read; and they count when the stamp, its
+//! `ctime` included, is still the same behind them. Neither needs a clock that agrees with that of the file system.
 
 use std::{
     fs::File,
     io::{self, Read, Seek, Write},
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 use provisioner_core::{Digest, Format, Stamp};
@@ -17,6 +25,12 @@ use sha2::{Digest as _, Sha256};
 use crate::{Error, Result};
 
 const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Two of the slowest kernel's ticks: a write one tick after another has another time.
+const TICKS: Duration = Duration::from_millis(20);
+
+/// How often a file is looked at or read again that others change or link meanwhile.
+const MAX_READINGS: usize = 16;
 
 /// Is told how many bytes more were read, and says whether to go on.
 pub type Watch<'a> = dyn FnMut(u64) -> bool + 'a;
@@ -44,6 +58,71 @@ pub(crate) fn open(path: &Path) -> Result<Option<File>> {
         Err(error) => return Err(io::Error::from(error).into()),
     };
     Ok(file.metadata()?.is_file().then_some(file))
+}
+
+/// A stamp that a write in the same tick may have left as it is, and when it was taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FreshStamp {
+    stamp: Stamp,
+    taken: Instant,
+}
+
+impl FreshStamp {
+    /// The stamp that an open file has now.
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
+        let stamp = Stamp::of(&file.metadata()?);
+        Ok(Self { stamp, taken: Instant::now() })
+    }
+
+    /// The stamp that the file at a path has now. `None` where there is no regular file.
+    pub(crate) fn at(path: &Path) -> Result<Option<Self>> {
+        Ok(open(path)?.map(|file| Self::of(&file)).transpose()?)
+    }
+
+    /// The stamp, which may be one that a later write leaves as it is.
+    pub(crate) fn stamp(self) -> Stamp {
+        self.stamp
+    }
+
+    /// Waits for what is left of two ticks, and returns the stamp if the file still has it: every later write changes it.
+    fn settled(self, file: &File) -> io::Result<Option<Stamp>> {
+        thread::sleep(TICKS.saturating_sub(self.taken.elapsed()));
+        let now = Stamp::of(&file.metadata()?);
+        Ok((now == self.stamp).then_some(now))
+    }
+}
+
+/// The stamp of an open file, once it has settled: every later write changes it. `None` for a file that changes all the time.
+///
+/// # Errors
+/// What `fstat` says.
+pub fn settled_stamp(file: &File) -> io::Result<Option<Stamp>> {
+    for _ in 0..MAX_READINGS {
+        if let Some(stamp) = FreshStamp::of(file)?.settled(file)? {
+            return Ok(Some(stamp));
+        }
+    }
+    Ok(None)
+}
+
+/// Reads a file that others may write to, until its whole stamp has settled before the first byte and is the same after the
+/// last one. `fresh` is a stamp that it had. `None` for a file that changes, or is linked, all the time.
+pub(crate) fn read_settled(
+    file: &mut File,
+    mut fresh: FreshStamp,
+    git_ids: bool,
+    watch: &mut Watch<'_>,
+) -> Result<Option<Reading>> {
+    for _ in 0..MAX_READINGS {
+        if let Some(stamp) = fresh.settled(file)? {
+            let found = read(file, git_ids, None, watch)?;
+            if found.before == stamp && found.after == stamp {
+                return Ok(Some(found));
+            }
+        }
+        fresh = FreshStamp::of(file)?;
+    }
+    Ok(None)
 }
 
 /// Git's id of a file's bytes; `None` where there is none, or its bytes have another SHA-256. It may block for long.

@@ -4,8 +4,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-    thread,
 };
 
 use provisioner_core::{
@@ -14,7 +12,7 @@ use provisioner_core::{
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use serde::{Deserialize, Serialize};
 
-use crate::{Blob, Error, Gate, Result, Store, gate::GATE_PATIENCE, slot::is_linked};
+use crate::{Blob, Error, Gate, GoOn, Result, Store, gate::GATE_PATIENCE, slot::is_linked, threads::each};
 
 mod mend;
 
@@ -51,6 +49,20 @@ impl Store {
     /// # Errors
     /// What the disk says; [`Error::Leased`] where a live process uses a view of other files at that place. Then no half of a view is visible, and what was staged can be committed again or is a blob.
     pub fn commit(&self, model: &VerifiedModel, now: Timestamp) -> Result<CatalogRecord> {
+        self.commit_while(model, now, &|_| true)
+    }
+
+    /// Does what [`commit`](Self::commit) does. `go_on` is told how many bytes more were read of files that are somebody
+    /// else's too, and says whether to go on.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit); [`Error::Changed`] for a file whose owner wrote to it meanwhile; [`Error::GivenUp`].
+    pub fn commit_while(
+        &self,
+        model: &VerifiedModel,
+        now: Timestamp,
+        go_on: &GoOn<'_>,
+    ) -> Result<CatalogRecord> {
         let _gate = self.share_gate(GATE_PATIENCE)?;
         let staged = model.staged();
         let root = self.view(&staged.manifest().view_path()?);
@@ -62,50 +74,45 @@ impl Store {
         let blobs = self.put_in(staged.files())?;
         let folders: BTreeSet<_> = blobs.iter().filter_map(|(_, blob)| blob.path.parent()).collect();
         folders.into_iter().try_for_each(durable_fs::sync_folder)?;
-        let record = match self.mend_view(&root, &scaffold.view(), &blobs, &of_this_id)? {
+        let record = match self.mend_view(&root, &scaffold.view(), &blobs, &of_this_id, go_on)? {
             Some(record) => record,
-            None => self.place(&root, &scaffold.view(), &blobs, &of_this_id)?,
+            None => self.place(&root, &scaffold.view(), &blobs, &of_this_id, go_on)?,
         };
         scaffold.discard()?;
         Ok(record)
     }
 
+    /// The sizes, in bytes, of a model's files that a commit reads once more, for they are somebody else's too.
+    pub fn shared_sizes(&self, model: &VerifiedModel) -> Vec<u64> {
+        let is_shared = |file: &&StagedFile| {
+            is_linked(&file.location) || file.sha256.as_ref().is_some_and(|sha256| self.is_shared(sha256))
+        };
+        model.staged().files().iter().filter(is_shared).map(|file| file.stamp.size).collect()
+    }
+
     /// Makes staged files blobs, several at once: a disk makes many files durable in the time of one.
     fn put_in<'a>(&self, files: &'a [StagedFile]) -> Result<Vec<(&'a RelativePath, Blob)>> {
-        // The same bytes under several names are put in one after the other.
+        // The same bytes under several names are put in once.
         let mut alike: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (index, file) in files.iter().enumerate() {
-            alike.entry(file.sha256.as_ref().ok_or_else(|| unhashed(&file.path))?).or_default().push(index);
+        for file in files {
+            alike.entry(file.sha256.as_ref().ok_or_else(|| unhashed(&file.path))?).or_default().push(file);
         }
-        let threads = alike.len().min(PUT_IN_AT_ONCE);
-        let queue = Mutex::new(alike.into_iter());
-        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let work = || {
-            let mut done = Vec::new();
-            while let Some((sha256, indices)) = next() {
-                for index in indices {
-                    let file = &files[index];
-                    let blob = if is_linked(&file.location) {
-                        self.insert_shared(&file.location, sha256, &file.stamp)?
-                    } else {
-                        self.insert(&file.location, sha256)?
-                    };
-                    done.push((index, blob));
-                }
+        let alike: Vec<_> = alike.into_iter().collect();
+        let done = each(&alike, PUT_IN_AT_ONCE, |(sha256, files)| {
+            let Some((first, others)) = files.split_first() else { return Ok(Vec::new()) };
+            let blob = if is_linked(&first.location) {
+                self.insert_shared(&first.location, sha256, &first.stamp)?
+            } else {
+                self.insert(&first.location, sha256)?
+            };
+            for other in others.iter().filter(|other| other.location != blob.path) {
+                self.drop_staged(&other.location)?;
             }
-            Ok(done)
-        };
-        let done: Result<Vec<_>> = thread::scope(|scope| {
-            // Where there can be no more threads, this one does it all.
-            let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
-            let others: Vec<_> = (1..threads).filter_map(spawn).collect();
-            let own = work();
-            let panicked = |_| Err(io::Error::other("putting in a file ended early").into());
-            others.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).chain([own]).collect()
+            Ok(files.iter().map(|file| (&file.path, blob.clone())).collect())
         });
         let mut blobs: Vec<_> = done?.into_iter().flatten().collect();
-        blobs.sort_unstable_by_key(|(index, _)| *index);
-        Ok(blobs.into_iter().map(|(index, blob)| (&files[index].path, blob)).collect())
+        blobs.sort_unstable_by_key(|(path, _)| *path);
+        Ok(blobs)
     }
 
     /// Builds a view aside, seals it, and renames it into place.
@@ -115,9 +122,10 @@ impl Store {
         aside: &Path,
         blobs: &[(&RelativePath, Blob)],
         record_of: &dyn Fn(Vec<Stamp>) -> CatalogRecord,
+        go_on: &GoOn<'_>,
     ) -> Result<CatalogRecord> {
         build(aside, blobs)?;
-        let record = record_of(self.stamps(aside, blobs)?);
+        let record = record_of(self.stamps(aside, blobs, go_on)?);
         write_seal(aside, &record)?;
         open_to_readers(aside)?;
         let parent = root.parent().unwrap_or(root);
@@ -127,10 +135,10 @@ impl Store {
             // Another process was faster.
             Err(_) if root.exists() => {
                 fs_err::remove_dir_all(aside)?;
-                if let Some(theirs) = self.mend_view(root, aside, blobs, record_of)? {
+                if let Some(theirs) = self.mend_view(root, aside, blobs, record_of, go_on)? {
                     return Ok(theirs);
                 }
-                return self.place(root, aside, blobs, record_of);
+                return self.place(root, aside, blobs, record_of, go_on);
             }
             Err(error) => return Err(error.into()),
         }
@@ -189,7 +197,7 @@ impl Store {
         }
         for file in &record.files {
             if let Some(sha256) = &file.sha256 {
-                let is_shared = self.is_shared(sha256);
+                let is_shared = file.stamp.ctime_ns.is_some() || self.is_shared(sha256);
                 self.distrust(sha256);
                 // One that is wrong loses its name, for a name means verified.
                 if self.blob(sha256)?.is_none() && !is_shared {

@@ -1,7 +1,13 @@
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::{
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use provisioner_core::RelativePath;
 
 use super::*;
-use crate::{LeftPartials, Partial, blob::tests::sha256};
+use crate::{Blob, LeftPartials, Partial, blob::tests::sha256};
 
 const BYTES: &[u8] = b"the bytes";
 
@@ -32,11 +38,32 @@ impl Bench {
         self.store.take(&partial.slot(), &wanted, &self.theirs(), mode, &mut |_| true).unwrap()
     }
 
-    /// A shared blob.
-    fn adopt(&self) -> crate::Blob {
+    /// A shared blob whose view is not whole yet.
+    fn insert(&self) -> Blob {
         let adopted = self.take(&self.partial(), 9, AdoptMode::Link).unwrap();
         assert!(adopted.is_shared && adopted.location.ends_with("linked"));
         self.store.insert_shared(&adopted.location, &adopted.sha256, &adopted.stamp).unwrap()
+    }
+
+    /// Links a blob into a folder, and returns the stamp to record.
+    fn view(&self, blob: &Blob, go_on: &crate::GoOn<'_>) -> Result<Stamp> {
+        let folder = tempfile::tempdir_in(self.dir.path()).unwrap().keep();
+        fs_err::hard_link(&blob.path, folder.join("a")).unwrap();
+        let path = RelativePath::new("a").unwrap();
+        Ok(self.store.stamps(&folder, &[(&path, blob.clone())], go_on)?[0])
+    }
+
+    /// A shared blob.
+    fn adopt(&self) -> Blob {
+        let blob = self.insert();
+        Blob { stamp: self.view(&blob, &|_| true).unwrap(), ..blob }
+    }
+
+    /// The owner of the file writes other bytes, and sets the modification time back.
+    fn rewrite(&self) {
+        let modified = fs_err::metadata(self.theirs()).unwrap().modified().unwrap();
+        fs_err::write(self.theirs(), "the bytEs").unwrap();
+        File::options().write(true).open(self.theirs()).unwrap().set_modified(modified).unwrap();
     }
 }
 
@@ -86,10 +113,7 @@ fn what_is_not_wanted_is_let_go() {
 fn a_shared_blob_that_changed_loses_our_name() {
     let bench = Bench::new();
     let blob = bench.adopt();
-    let modified = fs_err::metadata(bench.theirs()).unwrap().modified().unwrap();
-    settle();
-    fs_err::write(bench.theirs(), "the bytEs").unwrap();
-    File::options().write(true).open(bench.theirs()).unwrap().set_modified(modified).unwrap();
+    bench.rewrite();
     assert_eq!(bench.store.blob(&blob.sha256).unwrap(), None);
     assert!(!blob.path.exists());
     assert_eq!(fs_err::read(bench.theirs()).unwrap(), b"the bytEs");
@@ -113,4 +137,77 @@ fn sharing_is_not_forgotten_with_a_stamp() {
     assert!(bench.store.blob(&blob.sha256).unwrap().unwrap().is_shared());
     fs_err::remove_file(blob.path.with_extension("stamp")).unwrap();
     assert!(bench.store.blob(&blob.sha256).unwrap().unwrap().is_shared(), "the other link may be anybody's");
+}
+
+#[test]
+fn what_was_written_before_its_last_link_settled_is_refused() {
+    let bench = Bench::new();
+    let blob = bench.insert();
+    bench.rewrite();
+    let refused = bench.view(&blob, &|_| true);
+    assert!(matches!(refused, Err(Error::Changed { .. })), "{refused:?}");
+    assert!(bench.store.blob(&blob.sha256).unwrap().is_none() && !blob.path.exists());
+}
+
+#[test]
+fn a_blob_without_a_view_is_read_before_it_is_believed() {
+    let bench = Bench::new();
+    let blob = bench.insert();
+    bench.rewrite();
+    assert!(bench.store.is_shared(&blob.sha256) && bench.store.blob(&blob.sha256).unwrap().is_none());
+}
+
+#[test]
+fn a_copy_of_a_blob_that_was_rewritten_is_refused() {
+    let bench = Bench::new();
+    let blob = bench.adopt();
+    let folder = tempfile::tempdir_in(bench.dir.path()).unwrap();
+    bench.rewrite();
+    // As where the file has too many links.
+    fs_err::copy(&blob.path, folder.path().join("a")).unwrap();
+    let path = RelativePath::new("a").unwrap();
+    let refused = bench.store.stamps(folder.path(), &[(&path, blob)], &|_| true);
+    assert!(matches!(refused, Err(Error::Changed { .. })), "{refused:?}");
+}
+
+/// Two ticks of the slowest kernel: a write in the tick of a stamp can leave the stamp as it is.
+const TICKS: Duration = Duration::from_millis(20);
+
+#[test]
+fn no_byte_counts_before_the_last_link_has_settled() {
+    let bench = Bench::new();
+    // Later syncs take no time that could be taken for the waiting.
+    fs_err::File::open(bench.theirs()).unwrap().sync_all().unwrap();
+    let (partial, began, first_byte) = (bench.partial(), Instant::now(), OnceLock::new());
+    let mut watch = |_| first_byte.set(began.elapsed()).map_or(true, |()| true);
+    let wanted = Wanted { size_bytes: 9, digest: None };
+    let taken = bench.store.take(&partial.slot(), &wanted, &bench.theirs(), AdoptMode::Link, &mut watch);
+    let adopted = taken.unwrap().unwrap();
+    assert!(first_byte.get().is_some_and(|after| *after >= TICKS), "{first_byte:?} after the link");
+
+    let blob = bench.store.insert_shared(&adopted.location, &adopted.sha256, &adopted.stamp).unwrap();
+    let (began, first_byte) = (Instant::now(), OnceLock::new());
+    bench.view(&blob, &|_| first_byte.set(began.elapsed()).map_or(true, |()| true)).unwrap();
+    assert!(first_byte.get().is_some_and(|after| *after >= TICKS), "{first_byte:?} after the view's link");
+}
+
+#[test]
+fn many_files_settle_together() {
+    const MANY: u32 = 100;
+    let bench = Bench::new();
+    let wanted = Wanted { size_bytes: 9, digest: None };
+    let begin = |number: u32| {
+        let theirs = bench.dir.path().join(format!("theirs-{number}"));
+        fs_err::write(&theirs, BYTES).unwrap();
+        let partial =
+            bench.store.partial(&format!("{number}"), 0, "model", &LeftPartials::default()).unwrap();
+        let taking = bench.store.begin_taking(&partial.slot(), &wanted, &theirs, AdoptMode::Link);
+        (partial, taking.unwrap().unwrap())
+    };
+    let all: Vec<_> = (0..MANY).map(begin).collect();
+    let since = Instant::now();
+    for (_partial, taking) in all {
+        assert!(bench.store.end_taking(taking, &mut |_| true).unwrap().unwrap().is_shared);
+    }
+    assert!(since.elapsed() < MANY * TICKS, "{:?}: one after the other", since.elapsed());
 }

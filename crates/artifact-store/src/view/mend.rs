@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, io, path::Path};
 use provisioner_core::{CatalogRecord, RecordedFile, RelativePath, Stamp};
 
 use super::{build, open_to_readers, read_seal};
-use crate::{Blob, Error, Result, Store, blob};
+use crate::{Blob, Error, GoOn, Result, Store, blob, reading};
 
 impl Store {
     /// Makes the view at a place one of these blobs, and returns its record; `None` where there is none. A live process may use
@@ -19,6 +19,7 @@ impl Store {
         aside: &Path,
         blobs: &[(&RelativePath, Blob)],
         record_of: &dyn Fn(Vec<Stamp>) -> CatalogRecord,
+        go_on: &GoOn<'_>,
     ) -> Result<Option<CatalogRecord>> {
         let sealed = read_seal(root)?;
         if let Some(sealed) = &sealed {
@@ -43,7 +44,7 @@ impl Store {
         if !wrong.is_empty() {
             self.replace(root, aside, &wrong)?;
         }
-        let record = record_of(self.stamps(root, blobs)?);
+        let record = record_of(self.stamps(root, blobs, go_on)?);
         if sealed.is_none() {
             self.reseal(&record)?;
             open_to_readers(root)?;
@@ -95,11 +96,14 @@ fn has_bytes(place: &Path, blob: &Blob, recorded: Option<&RecordedFile>) -> Resu
         }
         Err(error) => return Err(error.into()),
     };
+    // A link to a shared blob is read when the stamps are taken, and needs no reading here.
+    if blob.is_shared() && (now.dev, now.inode) == (blob.stamp.dev, blob.stamp.inode) {
+        return Ok(true);
+    }
     let is_as_judged = |stamp: &Stamp| stamp.difference(&now).is_none();
     if is_as_judged(&blob.stamp) || recorded.is_some_and(|file| is_as_judged(&file.stamp)) {
         return Ok(true);
     }
-    let found =
-        blob::hash(place)?.filter(|found| found.before.without_ctime() == found.after.without_ctime());
-    Ok(found.is_some_and(|found| found.sha256 == blob.sha256))
+    let Some(mut file) = reading::open(place)? else { return Ok(false) };
+    Ok(blob::read_own(&mut file)?.is_some_and(|found| found.sha256 == blob.sha256))
 }
