@@ -6,7 +6,7 @@ use artifact_store::Gate;
 use provisioner_core::{
     CatalogRecord, Digest, DigestAlgorithm, ErrorCode, Expectation, Expected, Format, Lifecycle, Manifest,
     ModelRef, Outcome, Placement, ProgressEvent, ResolveRequest, ResolvedModel, StagedFile, StagedModel,
-    VerifiedModel, Versioned,
+    VerifiedModel, Versioned, shell_word,
 };
 
 use crate::{
@@ -292,7 +292,13 @@ impl ModelProvisioner {
         }
         let record = match self.put(fresh.clone(), previous.as_ref(), action).await {
             // A cache that cannot be written still serves what it has.
-            Err(error) if previous.is_some() && is_unwritable(&error) => fresh,
+            Err(error) if is_unwritable(&error) => match &previous {
+                Some(previous) => {
+                    tell_of_reading(&fresh, &previous.record, &error);
+                    fresh
+                }
+                None => return Err(error),
+            },
             put => put?,
         };
         let has_fetched = lock.as_ref().is_some_and(|held| held.has_fetched());
@@ -387,6 +393,19 @@ fn with_git_ids(staged: StagedModel, expectation: &Expectation) -> Result<Staged
         }
     }
     Ok(StagedModel::new(staged.manifest().clone(), files)?)
+}
+
+/// Says that a model was read whose files are not those of its record, and that the next call will read it too.
+fn tell_of_reading(fresh: &CatalogRecord, recorded: &CatalogRecord, error: &Error) {
+    if fresh.files != recorded.files {
+        let id = shell_word(&fresh.id);
+        tracing::warn!(
+            "`{}` has the bytes of its record in other files, as a copy has; this rests on reading them now, which cannot be \
+             recorded ({error}), so each call reads them: run `model-provisioner verify {id}` once where the cache can be \
+             written",
+            fresh.id
+        );
+    }
 }
 
 pub(crate) fn is_unwritable(error: &Error) -> bool {

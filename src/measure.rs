@@ -100,7 +100,9 @@ impl Measure {
         let record = self.known.as_ref()?;
         let file = record.files.iter().find(|file| file.path == listed.path)?;
         let Locator::InPlace(location) = &listed.locator else { return None };
-        let same = file.settled && file.stamp == stamp && record.location(&file.path) == *location;
+        let same = file.settled
+            && file.stamp.difference(&stamp).is_none()
+            && record.location(&file.path) == *location;
         if same { file.sha256.clone() } else { None }
     }
 

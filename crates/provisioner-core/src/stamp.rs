@@ -14,7 +14,10 @@ const SETTLED_AFTER_NS: i128 = 2_000_000_000;
 /// replacing a file changes it, and so does setting the modification time back, for that moves `ctime_ns`.
 ///
 /// It does not catch what changes bytes below the file system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Two stamps are equal whatever the numbers of their devices are: the same file system has another number on another mount, on
+/// another node and after a reboot.
+#[derive(Clone, Copy, Debug, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Stamp {
     /// Size in bytes.
@@ -25,10 +28,17 @@ pub struct Stamp {
     /// changes it, and leaves the bytes alone. It is there for those that our store shares with others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ctime_ns: Option<i64>,
-    /// Number of the device.
+    /// Number of the device, as it was when the stamp was taken. It is written for those who read it, and never compared.
     pub dev: u64,
     /// Number of the inode.
     pub inode: u64,
+}
+
+impl PartialEq for Stamp {
+    fn eq(&self, other: &Self) -> bool {
+        let compared = |stamp: &Self| (stamp.size, stamp.mtime_ns, stamp.ctime_ns, stamp.inode);
+        compared(self) == compared(other)
+    }
 }
 
 impl Stamp {
@@ -61,7 +71,7 @@ impl Stamp {
     pub fn difference(&self, other: &Self) -> Option<&'static str> {
         if self.size != other.size {
             Some("its size changed")
-        } else if (self.dev, self.inode) != (other.dev, other.inode) {
+        } else if self.inode != other.inode {
             Some("another file took its place")
         } else if self.mtime_ns != other.mtime_ns {
             Some("it was modified")
@@ -70,5 +80,27 @@ impl Stamp {
         } else {
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAMP: Stamp = Stamp { size: 1, mtime_ns: 2, ctime_ns: Some(3), dev: 4, inode: 5 };
+
+    fn check(other: Stamp, difference: Option<&'static str>) {
+        assert_eq!(STAMP.difference(&other), difference, "{other:?}");
+        assert_eq!(STAMP == other, difference.is_none(), "{other:?}");
+    }
+
+    #[test]
+    fn a_device_number_is_not_compared_and_all_else_is() {
+        check(Stamp { dev: 9, ..STAMP }, None);
+        check(Stamp { size: 9, ..STAMP }, Some("its size changed"));
+        check(Stamp { inode: 9, ..STAMP }, Some("another file took its place"));
+        check(Stamp { mtime_ns: 9, ..STAMP }, Some("it was modified"));
+        check(Stamp { ctime_ns: Some(9), ..STAMP }, Some("its inode changed"));
+        assert_eq!(STAMP.without_ctime().difference(&STAMP), None, "what is not recorded is not compared");
     }
 }

@@ -171,6 +171,20 @@ fn a_view_with_other_bytes_is_replaced() {
 }
 
 #[test]
+fn a_view_that_was_copied_is_read_and_stays() {
+    let bench = Bench::new();
+    let model = || bench.model("hf:org/repo", "abc", &[("a", "one")]);
+    let first = bench.commit(&model());
+    let (file, copy) = (first.local_path.join("a"), bench.dir.path().join("copy"));
+    fs_err::copy(&file, &copy).unwrap();
+    fs_err::rename(&copy, &file).unwrap();
+    let again = bench.commit(&model());
+    assert_eq!(again.files[0].stamp.inode, inode(&file));
+    assert_ne!(again.files, first.files);
+    assert!(!bench.store.quarantined().exists(), "nothing is wrong with it");
+}
+
+#[test]
 fn a_blob_that_vanished_before_the_commit_is_told() {
     let bench = Bench::new();
     let blob = crate::blob::tests::insert(&bench.store, b"one");

@@ -20,6 +20,7 @@ mod hub_space;
 mod inspect;
 mod isolation;
 mod kills;
+mod mounts;
 mod neighbours;
 mod next_steps;
 mod output;
