@@ -1,6 +1,6 @@
 //! The document.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use provisioner_core::{Basis, Digest, Format, ModelFacts, Outcome, ResolvedModel, Stamp, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -111,20 +111,56 @@ impl Handoff {
         }
     }
 
-    /// Looks at each file, without reading it, and compares it with the proof.
+    /// Looks at each file, without reading it, and compares it with the proof. The proof must be of what an engine is told to
+    /// load, and of a model that did not fail.
     ///
     /// It says nothing of files that were added to a folder since, and it may block.
     ///
     /// # Errors
-    /// [`Error::Changed`] for the first file that is gone or differs.
+    /// [`Error::Unproven`] where the document proves nothing of its model; [`Error::Changed`] for the first file that is gone
+    /// or differs.
     pub fn check(&self) -> Result<()> {
+        if let Some(what) = self.lack() {
+            return Err(Error::Unproven { id: self.model.id.clone(), what });
+        }
         self.verification.files.iter().try_for_each(HandoffFile::check)
     }
+
+    /// Why the document proves nothing of its model, whatever the files are now. `None` where it does.
+    fn lack(&self) -> Option<String> {
+        let Self { schema_version, model, verification, .. } = self;
+        let HandoffModel { path, mmproj, .. } = model;
+        let files = || verification.files.iter().map(|file| &file.path);
+        let not_named = |path: &Path| Some(format!("`{}` is not among its files", path.display()));
+        if *schema_version != SCHEMA_VERSION {
+            return Some(format!(
+                "it has schema {schema_version}, and this release knows schema {SCHEMA_VERSION}"
+            ));
+        }
+        if verification.outcome == Outcome::Fail {
+            return Some(format!("its verification failed: {}", verification.reason));
+        }
+        if let Some(odd) = files().chain([path]).chain(mmproj).find(|path| !is_plain(path)) {
+            return Some(format!("`{}` is no absolute path without `..`", odd.display()));
+        }
+        // A folder proves what lies in it: then all of its files do.
+        let is_folder = files().all(|file| file.starts_with(path) && file != path);
+        if files().next().is_none() || !(is_folder || files().any(|file| file == path)) {
+            return not_named(path);
+        }
+        mmproj.as_ref().filter(|mmproj| !files().any(|file| file == *mmproj)).and_then(|path| not_named(path))
+    }
+}
+
+/// Whether a path says where it leads: `..` behind a symlink leads elsewhere.
+fn is_plain(path: &Path) -> bool {
+    path.is_absolute() && !path.components().any(|part| part == Component::ParentDir)
 }
 
 impl HandoffFile {
     fn check(&self) -> Result<()> {
         let what = match fs_err::metadata(&self.path) {
+            Ok(metadata) if !metadata.is_file() => "it is no file any more".to_owned(),
             Ok(metadata) => match self.stamp.difference(&Stamp::of(&metadata)) {
                 None => return Ok(()),
                 Some(what) => what.to_owned(),

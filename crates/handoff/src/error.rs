@@ -45,6 +45,14 @@ pub enum Error {
         /// The newest schema that this release reads.
         known: u64,
     },
+    /// The document proves nothing of its model.
+    #[error("the handoff of `{id}` proves nothing: {what}")]
+    Unproven {
+        /// The model.
+        id: String,
+        /// What it lacks.
+        what: String,
+    },
     /// A file is no longer the one that was verified.
     #[error("`{path}` is not as it was when the handoff was written: {what}")]
     Changed {
@@ -66,6 +74,7 @@ impl Error {
             Self::Read { source, .. } => ErrorCode::of_io(source),
             Self::Malformed { .. } => ErrorCode::DamagedRecord,
             Self::Newer { .. } => ErrorCode::NewerRecord,
+            Self::Unproven { .. } => ErrorCode::Unproven,
             Self::Changed { .. } => ErrorCode::DigestMismatch,
         }
     }
@@ -73,7 +82,9 @@ impl Error {
     /// The next step, where there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Changed { .. } | Self::Malformed { .. } => Some("provision the model again".to_owned()),
+            Self::Changed { .. } | Self::Malformed { .. } | Self::Unproven { .. } => {
+                Some("provision the model again".to_owned())
+            }
             other => other.code().hint().map(str::to_owned),
         }
     }

@@ -40,6 +40,9 @@ pub fn read(path: &Path) -> Result<Handoff> {
     if any.schema_version > SCHEMA_VERSION {
         return Err(Error::Newer { path: path.to_owned(), found: any.schema_version, known: SCHEMA_VERSION });
     }
+    if any.schema_version == 0 {
+        return Err(malformed(serde::de::Error::custom("there is no schema 0")));
+    }
     serde_json::from_slice(&bytes).map_err(malformed)
 }
 

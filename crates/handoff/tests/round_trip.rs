@@ -5,7 +5,7 @@
 use std::{os::unix::fs::MetadataExt, path::Path};
 
 use handoff::{Error, Handoff, read, write};
-use provisioner_core::{CatalogRecord, ResolvedModel};
+use provisioner_core::{CatalogRecord, Outcome, ResolvedModel};
 
 fn model(path: &Path) -> ResolvedModel {
     let metadata = fs_err::metadata(path).unwrap();
@@ -74,6 +74,56 @@ fn the_proof_breaks_when_the_file_does() {
 }
 
 #[test]
+fn a_proof_of_something_else_proves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.gguf");
+    fs_err::write(&path, "GGUF").unwrap();
+    let handoff = Handoff::of(&model(&path));
+    let refused = |change: &dyn Fn(&mut Handoff), said: &str| {
+        let mut other = handoff.clone();
+        change(&mut other);
+        match other.check() {
+            Err(error @ Error::Unproven { .. }) => {
+                assert!(error.to_string().contains(said), "{said}: {error}");
+                assert_eq!((error.code().as_str(), error.hint().is_some()), ("unproven", true));
+            }
+            other => panic!("{said}: {other:?}"),
+        }
+    };
+    handoff.check().unwrap();
+    refused(&|handoff| handoff.schema_version = 0, "schema 0");
+    refused(&|handoff| handoff.schema_version = 2, "schema 2");
+    refused(&|handoff| handoff.verification.outcome = Outcome::Fail, "its verification failed: r");
+    refused(&|handoff| handoff.verification.files.clear(), "a.gguf` is not among its files");
+    refused(&|handoff| handoff.model.path = dir.path().join("b.gguf"), "b.gguf` is not among its files");
+    refused(&|handoff| handoff.model.path = "a.gguf".into(), "no absolute path");
+    refused(&|handoff| handoff.model.mmproj = Some(dir.path().join("m.gguf")), "m.gguf` is not among");
+    let folder = |path: &Path| {
+        let mut folder = handoff.clone();
+        folder.model.path = path.to_owned();
+        folder
+    };
+    folder(dir.path()).check().unwrap();
+    let elsewhere = dir.path().join("x");
+    refused(&|handoff| *handoff = folder(&elsewhere), "x` is not among its files");
+    let beside = |handoff: &mut Handoff| {
+        *handoff = folder(&elsewhere);
+        handoff.verification.files[0].path = elsewhere.join("../a.gguf");
+    };
+    refused(&beside, "no absolute path without `..`");
+}
+
+#[test]
+fn another_device_number_is_the_same_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.gguf");
+    fs_err::write(&path, "GGUF").unwrap();
+    let mut handoff = Handoff::of(&model(&path));
+    handoff.verification.files[0].stamp.dev += 1;
+    handoff.check().unwrap();
+}
+
+#[test]
 fn what_is_no_handoff_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("h.json");
@@ -82,6 +132,10 @@ fn what_is_no_handoff_is_refused() {
         fs_err::write(&path, bad).unwrap();
         assert!(matches!(read(&path), Err(Error::Malformed { .. })), "{bad}");
     }
+    let mut old = serde_json::to_value(Handoff::of(&model(&path))).unwrap();
+    old["schema_version"] = 0.into();
+    fs_err::write(&path, old.to_string()).unwrap();
+    assert!(matches!(read(&path), Err(Error::Malformed { .. })));
     fs_err::write(&path, "{\"schema_version\": 2}").unwrap();
     assert!(matches!(read(&path), Err(Error::Newer { found: 2, known: 1, .. })));
     fs_err::create_dir(dir.path().join("folder")).unwrap();
