@@ -276,8 +276,12 @@ fn as_exported(dir: &Path, record: &CatalogRecord, id: Option<&ModelRef>) -> Res
         if !metadata.is_file() {
             return Err(invalid(format!("`{}` is no regular file", file.path)).into());
         }
-        let size = metadata.len();
-        let (path, digest) = (file.path.clone(), file.sha256.clone());
+        let (path, size, digest) = (file.path.clone(), metadata.len(), file.sha256.clone());
+        if let Some(expected) = digest.clone().filter(|_| size != file.stamp.size) {
+            let (expected_bytes, actual_bytes) = (file.stamp.size, size);
+            let error = artifact_store::Error::WrongSize { path, expected, expected_bytes, actual_bytes };
+            return Err(error.into());
+        }
         files.push(ManifestFile { path, size, digest, locator: Locator::Streamed(String::new()) });
         locations.push(location);
     }

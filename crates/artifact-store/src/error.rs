@@ -83,6 +83,20 @@ pub enum Error {
         /// The digest that it has.
         actual: Digest,
     },
+    /// A file that is carried here has another size than its record says: no byte of it has to be read to refuse it.
+    #[error(
+        "`{path}`: digest mismatch: expected {expected} of {expected_bytes} bytes, got {actual_bytes} bytes"
+    )]
+    WrongSize {
+        /// The file's place in the model.
+        path: RelativePath,
+        /// The digest that it should have.
+        expected: Digest,
+        /// The size that it should have, in bytes.
+        expected_bytes: u64,
+        /// The size that it has, in bytes.
+        actual_bytes: u64,
+    },
     /// There is something where a model is to be exported to.
     #[error("`{path}` is no empty folder, or the model has a file that its own table needs")]
     InTheWay {
@@ -147,7 +161,7 @@ impl Error {
             Self::Leased { .. } => ErrorCode::InUse,
             Self::Doubtful { .. } => ErrorCode::UntrustedLocks,
             Self::Changed { .. } => ErrorCode::ChangedWhileRead,
-            Self::Differs { .. } => ErrorCode::DigestMismatch,
+            Self::Differs { .. } | Self::WrongSize { .. } => ErrorCode::DigestMismatch,
             Self::InTheWay { .. } => ErrorCode::ExportInTheWay,
             Self::InvalidExport { .. } => ErrorCode::InvalidExport,
             Self::NewerExport { .. } => ErrorCode::NewerRecord,

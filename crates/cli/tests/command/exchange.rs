@@ -85,7 +85,11 @@ fn a_folder_that_was_tampered_with_is_refused() {
         assert_eq!(bench.json(&["list"]), serde_json::json!([]), "{words:?}");
         assert!(!bench.cache().join("store-v1/models").exists(), "nothing is visible");
     };
-    check(&change("sub/a b.gguf", "some wEights"), 4, &["sub/a b.gguf", "expected sha256:", "got sha256:"]);
+    let flip = |bench: &Workbench| {
+        fs_err::write(bench.path("out/sub/a b.gguf"), gguf("some wEights")).unwrap();
+    };
+    check(&flip, 4, &["sub/a b.gguf", "expected sha256:", "got sha256:"]);
+    check(&change("sub/a b.gguf", "shorter"), 4, &["sub/a b.gguf", "expected sha256:", "got 7 bytes"]);
     check(&change("sub/a b.gguf", "longer than before"), 4, &["sub/a b.gguf", "expected sha256:"]);
     check(&change("SHA256SUMS", "no digests\n"), 2, &["SHA256SUMS"]);
     check(&change(".model.json", "{}"), 2, &[".model.json", "schema_version"]);
@@ -101,6 +105,30 @@ fn a_folder_that_was_tampered_with_is_refused() {
     check(&seal("\"config.json\"", "\"../config.json\""), 2, &["..", ".model.json"]);
     check(&seal("\"hf:org/repo?", "\"hf:../../repo?"), 2, &["is no id"]);
     check(&seal("44136fa3", "54136fa3"), 4, &["config.json", "expected sha256:44136fa3"]);
+}
+
+#[test]
+fn a_size_that_contradicts_the_record_is_refused_unread() {
+    let bench = Workbench::new();
+    exported(&bench);
+    // It takes no blocks, and would take minutes to hash.
+    let file = std::fs::File::options().write(true).open(bench.path("out/sub/a b.gguf")).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let done = bench.run(&["import", "out", "--progress", "json"]);
+    fails(&done, 4, &["sub/a b.gguf", "expected sha256:", " of 76 bytes, got 1099511627776 bytes"]);
+    assert!(!done.stderr.contains("hash_started"), "{}", done.stderr);
+}
+
+#[test]
+fn many_files_that_are_linked_settle_together() {
+    const MANY: u32 = 300;
+    let bench = Workbench::new();
+    (0..MANY).for_each(|number| drop(bench.file(&format!("repo/{number}.json"), number.to_string())));
+    let began = std::time::Instant::now();
+    assert_eq!(bench.run(&["import", "repo", "--id", "hf:org/many", "-q"]).status, 0);
+    // A kernel's tick is 10 ms at the most, and a file settles for two.
+    let each = std::time::Duration::from_millis(20);
+    assert!(began.elapsed() < MANY * each, "{:?}: one after the other", began.elapsed());
 }
 
 #[test]
