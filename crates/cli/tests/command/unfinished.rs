@@ -94,7 +94,8 @@ fn progress_tells_the_whole_from_its_start_and_what_was_here_before() {
 fn no_bar_is_left_on_the_terminal_by_the_interrupt_key() {
     let (bench, hub) = (Workbench::new(), Hub::start());
     hub.repo("acme/big").lfs("a.gguf", gguf_of(SIZE, 0)).publish();
-    hub.limit_rate(Some(1 << 20));
+    // So slow that it lasts until the key comes, on a busy machine too.
+    hub.limit_rate(Some(200 << 10));
     let ensure = command(&bench, &hub.endpoint(), &["ensure", ID]);
     let socket = bench.path("tmux");
     let tmux = |args: &[&str]| {
@@ -115,7 +116,7 @@ fn no_bar_is_left_on_the_terminal_by_the_interrupt_key() {
     };
     assert!(shows("% of 8.00 MiB, "), "a bar");
     tmux(&["send-keys", "-t", "bars", "C-c"]);
-    assert!(shows("hint: "));
+    assert!(shows("error: interrupted"));
     let screen = tmux(&["capture-pane", "-p", "-t", "bars"]);
     tmux(&["kill-server"]);
     assert!(screen.starts_with("error: interrupted\n"), "{screen}");
