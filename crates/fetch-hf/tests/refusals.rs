@@ -38,12 +38,12 @@ fn refuse(status: u16, code: &str, message: &str) -> FaultKind {
     FaultKind::Refuse(if code.is_empty() { refusal } else { refusal.header("X-Error-Code", code) })
 }
 
-fn variable() -> Option<TokenOrigin> {
-    Some(TokenOrigin::Variable("HF_TOKEN".into()))
+fn variable() -> TokenOrigin {
+    TokenOrigin::Variable("HF_TOKEN".into())
 }
 
-fn file() -> Option<TokenOrigin> {
-    Some(TokenOrigin::File("/home/me/token".into()))
+fn file() -> TokenOrigin {
+    TokenOrigin::File("/home/me/token".into())
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn a_storage_that_asks_to_be_left_alone_is_not_asked_by_another_way() {
 async fn a_disabled_repository_is_said_to_be_that() {
     let hub = hub();
     hub.fault(Fault::on("/api/").kind(refuse(403, "", "Access to this resource is disabled.")));
-    for origin in [None, variable(), file()] {
+    for origin in [None, Some(variable()), Some(file())] {
         let error = resolve(&fetcher(&hub, origin), "hf:org/repo").await.unwrap_err();
         assert_eq!(error.kind, FetchErrorKind::Disabled);
         assert!(error.to_string().contains("is disabled") && error.hint.is_none(), "{error:?}");
@@ -115,8 +115,7 @@ async fn an_expired_token_is_told_with_where_it_came_from() {
         let told = error.hint.unwrap();
         assert!(told.starts_with("the token is invalid or has expired: ") && told.contains(hint), "{told}");
     };
-    let variable = TokenOrigin::Variable("HF_TOKEN".into());
-    check(variable, "the hub does not take the token of the variable HF_TOKEN: `http", "unset it").await;
+    check(variable(), "the hub does not take the token of the variable HF_TOKEN: `http", "unset it").await;
     check(TokenOrigin::Given, "the hub does not take the token that was given: `http", "or none").await;
 }
 
@@ -124,7 +123,7 @@ async fn an_expired_token_is_told_with_where_it_came_from() {
 async fn what_is_public_is_had_without_a_token_that_expired_in_its_file() {
     let hub = hub();
     hub.expire(TOKEN);
-    let fetcher = fetcher(&hub, file());
+    let fetcher = fetcher(&hub, Some(file()));
     let manifest = resolve(&fetcher, "hf:org/repo/a.gguf").await.unwrap();
     fetcher.open(&manifest.files()[0], ByteRange::ALL).await.unwrap();
     let with_token = hub.count(|seen| seen.authorization.is_some());
@@ -143,7 +142,7 @@ async fn what_is_public_is_had_without_a_token_that_expired_in_its_file() {
 async fn the_reasons_of_a_closed_gate_are_told_apart() {
     let check = async |kind: Option<FaultKind>, hint: &str| {
         let hub = hub();
-        let fetcher = fetcher(&hub, variable());
+        let fetcher = fetcher(&hub, Some(variable()));
         let manifest = resolve(&fetcher, "hf:org/gated/a.gguf").await.unwrap();
         if let Some(kind) = kind {
             hub.fault(Fault::on("/org/gated/").kind(kind));
@@ -171,7 +170,7 @@ async fn the_reasons_of_a_closed_gate_are_told_apart() {
 async fn that_no_token_was_sent_elsewhere_is_said() {
     let (hub, sibling) = (hub(), hub());
     hub.fault(Fault::on("/api/").kind(FaultKind::RedirectTo(sibling.endpoint())));
-    let error = resolve(&fetcher(&hub, variable()), "hf:org/private").await.unwrap_err();
+    let error = resolve(&fetcher(&hub, Some(variable())), "hf:org/private").await.unwrap_err();
     let told = format!("no token was sent there, for it belongs to `{}/` alone", hub.endpoint());
     assert!(error.hint.as_ref().unwrap().ends_with(&told), "{error:?}");
 }
@@ -199,13 +198,13 @@ async fn a_token_that_a_hub_repeats_is_in_nothing_that_is_handed_out() {
         let hub = hub();
         let told = format!("{kind:?}");
         hub.fault(Fault::on("/api/").kind(kind));
-        let error = resolve(&fetcher(&hub, variable()), "hf:org/repo?include=*").await.unwrap_err();
+        let error = resolve(&fetcher(&hub, Some(variable())), "hf:org/repo?include=*").await.unwrap_err();
         let error = format!("{error} {error:?}").to_ascii_lowercase();
         assert!(!error.contains(&TOKEN.to_ascii_lowercase()), "{told}: {error}");
     }
     let hub = hub();
     hub.fault(Fault::on("a.gguf").at(Origin::Cdn).kind(FaultKind::Etag(TOKEN.into())));
-    let fetcher = fetcher(&hub, variable());
+    let fetcher = fetcher(&hub, Some(variable()));
     let manifest = resolve(&fetcher, "hf:org/repo/a.gguf").await.unwrap();
     let opened = fetcher.open(&manifest.files()[0], ByteRange::ALL).await.unwrap();
     assert_eq!(opened.validator, None, "it would be written down");
