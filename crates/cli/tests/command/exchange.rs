@@ -359,3 +359,38 @@ fn what_a_stranger_wrote_is_quoted_in_part() {
         check(2);
     }
 }
+
+#[test]
+#[ignore = "needs strace; .ci/run installs it"]
+fn a_failed_export_says_whether_the_folder_is_there() {
+    let bench = Workbench::new();
+    exported(&bench);
+    assert_eq!(bench.run(&["import", "out", "-q"]).status, 0);
+    let (mut before, mut after) = (0, 0);
+    for count in 1.. {
+        let (plain, log) = (bench.command(), bench.path("strace.log"));
+        let mut strace = Command::new("strace");
+        let inject = format!("inject=fsync:error=EIO:when={count}");
+        strace.args(["-f", "-qq", "-e", "trace=fsync", "-e", &inject]).arg("-o").arg(&log);
+        strace.arg(plain.get_program()).args(["export", ID, "again"]).current_dir(bench.path(""));
+        strace.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let done = finish(&mut strace);
+        let is_there = bench.path("again/.model.json").exists();
+        assert_eq!(
+            is_there,
+            done.status == 0 || done.stderr.contains("is exported and whole"),
+            "{}",
+            done.stderr
+        );
+        assert!(is_there || !bench.path("again").exists(), "{count}");
+        if !fs_err::read_to_string(log).unwrap().contains("(INJECTED)") {
+            break;
+        }
+        if done.status != 0 {
+            assert_eq!(done.status, 8, "{}", done.stderr);
+            *(if is_there { &mut after } else { &mut before }) += 1;
+        }
+        let _ = fs_err::remove_dir_all(bench.path("again"));
+    }
+    assert!(before > 0 && after == 1, "{before} before the rename, {after} after it");
+}
