@@ -228,11 +228,17 @@ impl ModelProvisioner {
         }
     }
 
-    /// What nobody needs any more, and removals that were begun.
+    /// What nobody needs any more, and removals that were begun. Partials come and go without the gate: what a second look does
+    /// not find was a live process's, in the moment in which it let go of it.
     async fn left_over(&self, records: Vec<CatalogRecord>) -> Result<Plan> {
         let terms = self.terms(&EvictionLimits::default(), 0);
         let parts = Arc::clone(&self.parts);
-        blocking(move || Ok(Plan::new(&parts.store.stock(&records, &[])?, &terms))).await
+        blocking(move || {
+            let look = || -> Result<Plan> { Ok(Plan::new(&parts.store.stock(&records, &[])?, &terms)) };
+            let plan = look()?;
+            if plan.is_empty() { Ok(plan) } else { Ok(plan.still(look()?)) }
+        })
+        .await
     }
 
     async fn take_away_left_over(&self, plan: Plan, fix: bool) -> Vec<Finding> {
