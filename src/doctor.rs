@@ -228,15 +228,17 @@ impl ModelProvisioner {
         }
     }
 
-    /// What nobody needs any more, and removals that were begun. Partials come and go without the gate: what a second look does
-    /// not find was a live process's, in the moment in which it let go of it.
+    /// What nobody needs any more, and removals that were begun. Partials come and go without the gate: one that goes may be a
+    /// live process's, which removes it, for as long as it is not old.
     async fn left_over(&self, records: Vec<CatalogRecord>) -> Result<Plan> {
         let terms = self.terms(&EvictionLimits::default(), 0);
         let parts = Arc::clone(&self.parts);
         blocking(move || {
-            let look = || -> Result<Plan> { Ok(Plan::new(&parts.store.stock(&records, &[])?, &terms)) };
-            let plan = look()?;
-            if plan.is_empty() { Ok(plan) } else { Ok(plan.still(look()?)) }
+            let mut plan = Plan::new(&parts.store.stock(&records, &[])?, &terms);
+            let partials = parts.store.root().join("partial");
+            plan.leftovers
+                .retain(|swept| !swept.path.starts_with(&partials) || folder::is_old(&swept.path, terms.now));
+            Ok(plan)
         })
         .await
     }

@@ -134,7 +134,7 @@ fn paths(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-fn is_old(path: &Path, now: Timestamp) -> bool {
+pub(super) fn is_old(path: &Path, now: Timestamp) -> bool {
     let modified = fs_err::symlink_metadata(path).ok().and_then(|metadata| metadata.modified().ok());
     let modified = modified.and_then(|modified| Timestamp::try_from(modified).ok());
     modified.is_some_and(|modified| {
