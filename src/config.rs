@@ -75,6 +75,7 @@ impl ModelProvisionerConfig {
             |reason: &str| Error::Config { path: path.to_owned(), reason: reason.to_owned(), hint: None };
         let bytes = match durable_fs::read_regular(path, MAX_CONFIG_BYTES) {
             Err(durable_fs::Error::NotOurs { reason, .. }) => return Err(refuse(reason)),
+            Err(durable_fs::Error::TooLarge { .. }) => return Err(refuse("it is larger than 1 MiB")),
             Err(error) => return Err(failed(error.into())),
             Ok(bytes) => bytes,
         };

@@ -69,7 +69,7 @@ fn no_crate_knows_what_it_must_not() {
             "artifact-store",
             &["fetch-file", "fetch-hf", "transfer", "catalog-adapter", "handoff", "tokio", "reqwest"],
         ),
-        ("fetch-hf", &["artifact-store", "transfer", "catalog-adapter", "handoff", "durable-fs", "hf-xet"]),
+        ("fetch-hf", &["artifact-store", "transfer", "catalog-adapter", "handoff", "hf-xet"]),
         ("provisioner-core", &["tokio", "fs-err", "rustix", "tempfile", "durable-fs", "tracing"]),
         ("fetch-file", &["catalog-adapter", "handoff", "durable-fs"]),
         (

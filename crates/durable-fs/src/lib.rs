@@ -47,6 +47,13 @@ pub enum Error {
         /// What is odd about it.
         reason: &'static str,
     },
+    /// The file is longer than its reader takes.
+    TooLarge {
+        /// The path.
+        path: PathBuf,
+        /// How many bytes the reader takes.
+        limit_bytes: u64,
+    },
     /// Somebody else holds the lock.
     Busy {
         /// The file that is locked.
@@ -62,6 +69,9 @@ impl std::fmt::Display for Error {
         match self {
             Self::Io(error) => error.fmt(f),
             Self::NotOurs { path, reason } => write!(f, "refusing to use `{}`: {reason}", path.display()),
+            Self::TooLarge { path, limit_bytes } => {
+                write!(f, "`{}` is larger than {limit_bytes} bytes", path.display())
+            }
             Self::Busy { path } => write!(f, "`{}` is locked by another process", path.display()),
         }
     }
@@ -186,7 +196,7 @@ pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
-        return Err(refused("it is larger than such a file may be"));
+        return Err(Error::TooLarge { path: path.to_owned(), limit_bytes: limit });
     }
     Ok(bytes)
 }
@@ -367,126 +377,4 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-
-    fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs_err::read_dir(folder)
-            .unwrap()
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn replaces_whole_and_leaves_nothing_behind() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a/b/file.json");
-        replace(&path, b"one").unwrap();
-        replace(&path, b"two").unwrap();
-        assert_eq!(read(&path, 3).unwrap().unwrap(), b"two");
-        fs_err::create_dir(dir.path().join("folder")).unwrap();
-        assert!(replace(&dir.path().join("folder"), b"x").is_err());
-        assert_eq!(names(dir.path()), ["a", "folder"]);
-    }
-
-    #[test]
-    fn what_dead_writers_left_is_swept() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.json");
-        for name in [".a.json.x1.tmp", ".a.json.b.c.tmp", ".b.json.x2.tmp", "a.json.x3.tmp"] {
-            fs_err::write(dir.path().join(name), "").unwrap();
-            let (file, _) = fs_err::File::open(dir.path().join(name)).unwrap().into_parts();
-            file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
-        }
-        fs_err::write(dir.path().join(".a.json.new.tmp"), "").unwrap();
-        replace(&path, b"one").unwrap();
-        sweep(&path);
-        let left = [".a.json.b.c.tmp", ".a.json.new.tmp", ".b.json.x2.tmp", "a.json", "a.json.x3.tmp"];
-        assert_eq!(names(dir.path()), left);
-    }
-
-    #[test]
-    fn a_symlink_is_never_followed() {
-        let dir = tempfile::tempdir().unwrap();
-        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
-        fs_err::write(&target, "theirs").unwrap();
-        symlink(&target, &link).unwrap();
-        let refused = |result: Result<()>| matches!(result, Err(Error::NotOurs { .. }));
-        assert!(refused(read(&link, 10).map(drop)) && refused(read_foreign(&link, 10).map(drop)));
-        assert!(refused(append_line(&link, "x", false)));
-        assert!(refused(touch(&link)));
-        assert!(refused(lock(&link, std::time::Duration::ZERO).map(drop)));
-        assert!(refused(replace(&link, b"ours")));
-        assert_eq!(fs_err::read(&target).unwrap(), b"theirs");
-    }
-
-    #[test]
-    #[ignore = "needs root, to give a file to another user; .ci/run runs it where it is root"]
-    fn what_belongs_to_another_user_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("planted");
-        fs_err::write(&path, "theirs").unwrap();
-        std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
-        assert!(matches!(read(&path, 10), Err(Error::NotOurs { .. })));
-        assert_eq!(read_foreign(&path, 10).unwrap().unwrap(), b"theirs");
-    }
-
-    #[test]
-    fn odd_files_are_refused_and_do_not_hang() {
-        let dir = tempfile::tempdir().unwrap();
-        let pipe = dir.path().join("pipe");
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &pipe,
-            rustix::fs::FileType::Fifo,
-            Mode::from_raw_mode(0o600),
-            0,
-        )
-        .unwrap();
-        for path in [&pipe, dir.path()] {
-            assert!(matches!(replace(path, b"x"), Err(Error::NotOurs { .. })));
-            assert!(matches!(read(path, 10), Err(Error::NotOurs { .. })), "{}", path.display());
-            assert!(matches!(read_foreign(path, 10), Err(Error::NotOurs { .. })), "{}", path.display());
-        }
-        fs_err::write(dir.path().join("large"), [0; 11]).unwrap();
-        assert!(matches!(read_foreign(&dir.path().join("large"), 10), Err(Error::NotOurs { .. })));
-        assert!(matches!(read(&dir.path().join("large"), 10), Err(Error::NotOurs { .. })));
-        assert!(read(&dir.path().join("absent"), 10).unwrap().is_none());
-    }
-
-    #[test]
-    fn a_file_that_a_user_names_is_regular_and_bounded() {
-        let dir = tempfile::tempdir().unwrap();
-        let (file, link, pipe) = (dir.path().join("file"), dir.path().join("link"), dir.path().join("pipe"));
-        fs_err::write(&file, [7; 10]).unwrap();
-        symlink(&file, &link).unwrap();
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &pipe,
-            rustix::fs::FileType::Fifo,
-            Mode::from_raw_mode(0o600),
-            0,
-        )
-        .unwrap();
-        assert_eq!(read_regular(&link, 10).unwrap(), [7; 10]);
-        for (path, limit) in
-            [(file.as_path(), 9), (&pipe, 10), (dir.path(), 10), (Path::new("/dev/zero"), 10)]
-        {
-            assert!(matches!(read_regular(path, limit), Err(Error::NotOurs { .. })), "{}", path.display());
-        }
-        assert!(matches!(read_regular(&dir.path().join("absent"), 10), Err(Error::Io(_))));
-    }
-
-    #[test]
-    fn an_unfinished_line_is_ended() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("log");
-        append_line(&path, "one", true).unwrap();
-        fs_err::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"tw").unwrap();
-        append_line(&path, "three", false).unwrap();
-        assert_eq!(fs_err::read_to_string(&path).unwrap(), "one\ntw\nthree\n");
-    }
-}
+mod tests;

@@ -139,6 +139,7 @@ snapshot_download("org/repo")
 
 #[test]
 #[ignore = "needs hf-2 on the path; .ci/run installs it where it can"]
+#[expect(clippy::disallowed_methods, reason = "the program on the path tells where its Python is")]
 fn what_the_hf_command_brings_through_xet_is_found() {
     const HASH: &str = "91e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5";
     let (bench, hub) = (Workbench::new(), Hub::start());

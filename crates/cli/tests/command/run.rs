@@ -64,12 +64,7 @@ fn an_engine_that_ended_is_no_harm() {
     let looked = bench.run(&["doctor", "--json"]);
     let found: serde_json::Value = serde_json::from_str(&looked.stdout).unwrap();
     assert_eq!(looked.status, 0, "{found}");
-    assert_eq!(
-        (found["findings"].as_array().unwrap().len(), &found["findings"][0]["harmless"]),
-        (1, &true.into())
-    );
-    assert_eq!(bench.run(&["doctor", "--fix"]).status, 0);
-    assert_eq!(bench.json(&["doctor"])["findings"].as_array().unwrap().len(), 0);
+    assert_eq!(found["findings"], serde_json::json!([]));
 }
 
 #[test]

@@ -309,10 +309,12 @@ impl Storm {
 
     /// What a process that was killed left half-made goes after ten minutes: for all that is asked here, they are over.
     fn age_what_is_half_made(&self) {
+        let age = ["-exec", "touch", "-d", "-1 hour", "{}", "+"];
         let partial = self.bench.cache().join("store-v1/partial");
-        let aged =
-            Command::new("find").arg(partial).args(["-exec", "touch", "-d", "-1 hour", "{}", "+"]).status();
-        assert!(aged.unwrap().success());
+        let partials = Command::new("find").arg(partial).args(age).status();
+        let half_written = ["-name", ".*.tmp"];
+        let temporary = Command::new("find").arg(self.bench.cache()).args(half_written).args(age).status();
+        assert!(partials.unwrap().success() && temporary.unwrap().success());
     }
 
     /// The files of the cache, but for what it consists of: its locks, its notes of use, and the log.
