@@ -97,7 +97,8 @@ impl Disk {
     /// What the command says of its models, and the handoffs that are there.
     fn state(&self, hub: &Hub) -> State {
         let list = self.run(hub, &["list", "--json"]);
-        assert_eq!((list.status, list.stderr.as_str()), (0, ""), "{}", list.stdout);
+        // What a command that was cut off left of its transfer is a hint; a damaged record would be a warning.
+        assert!(list.status == 0 && !list.stderr.contains("warning"), "{}{}", list.stdout, list.stderr);
         let mut state = State::new();
         for model in serde_json::from_str::<Vec<Value>>(&list.stdout).unwrap() {
             let of = |field: &str| model[field].to_string();
