@@ -375,6 +375,7 @@ async fn doctor(common: &Common, fix: bool, output: Output) -> Done {
     let surroundings = Surroundings {
         hf: environment::program("hf"),
         endpoint: environment::hub_endpoint(),
+        token: environment::token_origin(),
         offline: is_offline(common),
     };
     let health = Health::new(provisioner.cache_dir(), &overview, surroundings, findings);

@@ -96,6 +96,17 @@ fn token() -> Option<(model_provisioner::Token, model_provisioner::TokenOrigin)>
     Some((Token::new(&saved_token(&path)?)?, TokenOrigin::File(path)))
 }
 
+/// Where the token comes from that a hub would be sent, as a fragment.
+#[cfg(feature = "hf")]
+pub(crate) fn token_origin() -> Option<String> {
+    token().map(|(_, origin)| origin.to_string())
+}
+
+#[cfg(not(feature = "hf"))]
+pub(crate) fn token_origin() -> Option<String> {
+    None
+}
+
 /// No token is longer.
 #[cfg(feature = "hf")]
 const MAX_TOKEN_BYTES: u64 = 64 << 10;

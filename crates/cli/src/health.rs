@@ -41,6 +41,8 @@ pub(crate) struct Health {
 pub(crate) struct Surroundings {
     pub(crate) hf: Option<PathBuf>,
     pub(crate) endpoint: String,
+    /// Where the token comes from that the hub would be sent.
+    pub(crate) token: Option<String>,
     pub(crate) offline: bool,
 }
 
@@ -78,6 +80,8 @@ struct Tools {
 #[derive(Debug, Serialize)]
 struct HubSetting {
     endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
     offline: bool,
 }
 
@@ -95,7 +99,7 @@ impl Health {
         surroundings: Surroundings,
         findings: Vec<Problem>,
     ) -> Self {
-        let Surroundings { hf, endpoint, offline } = surroundings;
+        let Surroundings { hf, endpoint, token, offline } = surroundings;
         let Overview { active, retired, in_place, damaged, .. } = *overview;
         Self {
             cache_dir: cache_dir.display().to_string(),
@@ -110,7 +114,7 @@ impl Health {
             left: leftovers::summary(&overview.leftovers),
             locks: Locks { trusted: overview.lock_doubt.is_none(), reason: overview.lock_doubt.clone() },
             tools: Tools { hf },
-            hub: HubSetting { endpoint, offline },
+            hub: HubSetting { endpoint, token, offline },
         }
     }
 
@@ -158,6 +162,7 @@ impl Health {
             None => "trusted".to_owned(),
         };
         let offline = if self.hub.offline { " (offline)" } else { "" };
+        let token = self.hub.token.as_deref().unwrap_or("no token");
         let hf = self.tools.hf.as_ref().map_or_else(|| "not found".to_owned(), |hf| hf.display().to_string());
         let mut rows = vec![
             ("cache", cache),
@@ -167,7 +172,7 @@ impl Health {
         rows.extend(self.left.iter().map(|line| ("left", line.clone())));
         rows.extend([
             ("locks", locks),
-            ("hub", format!("{}{offline}", self.hub.endpoint)),
+            ("hub", format!("{}{offline}, with {token}", self.hub.endpoint)),
             ("tools", format!("hf: {hf}")),
         ]);
         rows

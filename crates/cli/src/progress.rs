@@ -9,7 +9,7 @@ use std::{
 };
 
 use console::truncate_str;
-use indicatif::{HumanBytes, MultiProgress, ProgressBar};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use model_provisioner::{ProgressEvent, ProgressSink};
 
 use crate::{
@@ -66,8 +66,8 @@ enum How {
 #[derive(Debug, Default)]
 struct Bars {
     running: HashMap<String, Bar>,
-    /// The pauses that hubs asked for, by the model that waits.
-    pauses: HashMap<String, ProgressBar>,
+    /// Lines without a bar: what is asked for, and the pauses that hubs want.
+    notes: HashMap<String, ProgressBar>,
     total: Option<Bar>,
     /// All that is verified, while several models are; and how much of each was.
     verified: Option<Bar>,
@@ -190,12 +190,15 @@ impl Bars {
                     format!("waiting for {}{pid}", escaped(program.as_deref().unwrap_or("another process")));
                 self.wait(screen, waiting(id), name, *done_bytes, *size_bytes);
             }
-            ProgressEvent::PauseStarted { id, pause_ms, .. } => {
-                let bar = pause::bar(screen, Duration::from_millis(*pause_ms));
-                self.end_pause(id);
-                self.pauses.insert(id.clone(), bar);
+            ProgressEvent::Resolving { id } => {
+                self.end(&waiting(id));
+                self.note(resolving(id), note(screen, format!("resolving {}", short(id))));
             }
-            ProgressEvent::PauseEnded { id } => self.end_pause(id),
+            ProgressEvent::PauseStarted { id, pause_ms, .. } => {
+                self.note(paused(id), pause::bar(screen, Duration::from_millis(*pause_ms)));
+            }
+            ProgressEvent::PauseEnded { id } => self.end(&paused(id)),
+            ProgressEvent::FetchPlanned { id, .. } => self.end(&resolving(id)),
             ProgressEvent::VerifyStarted { models, total_bytes } => {
                 self.verified = Some(Bar::add(screen, format!("verifying {models} models"), 0, *total_bytes));
             }
@@ -206,6 +209,7 @@ impl Bars {
                 }
             }
             ProgressEvent::HashStarted { id, total_bytes, .. } if *total_bytes >= LARGE_BYTES => {
+                self.end(&resolving(id));
                 let bar = Bar::add(screen, format!("hashing {}", short(id)), 0, *total_bytes);
                 self.running.insert(id.clone(), bar);
             }
@@ -226,7 +230,10 @@ impl Bars {
                 }
             }
             ProgressEvent::FetchEnded { id, path } => self.end(&format!("{id} {path}")),
-            ProgressEvent::Resolving { id } | ProgressEvent::Ready { id, .. } => self.end(&waiting(id)),
+            ProgressEvent::Ready { id, .. } => {
+                self.end(&waiting(id));
+                self.end(&resolving(id));
+            }
             _ => {}
         }
         self.show_total(screen, tally);
@@ -270,11 +277,15 @@ impl Bars {
         if let Some(bar) = self.running.remove(key) {
             bar.finish();
         }
+        if let Some(line) = self.notes.remove(key) {
+            line.finish_and_clear();
+        }
     }
 
-    fn end_pause(&mut self, id: &str) {
-        if let Some(bar) = self.pauses.remove(id) {
-            bar.finish_and_clear();
+    /// Shows a line in the place of the one with the same key.
+    fn note(&mut self, key: String, line: ProgressBar) {
+        if let Some(before) = self.notes.insert(key, line) {
+            before.finish_and_clear();
         }
     }
 
@@ -283,17 +294,17 @@ impl Bars {
     }
 
     fn is_empty(&self) -> bool {
-        self.pauses.is_empty() && self.all().next().is_none()
+        self.notes.is_empty() && self.all().next().is_none()
     }
 
     fn tick(&self) {
         self.all().for_each(Bar::tick);
-        self.pauses.values().for_each(ProgressBar::tick);
+        self.notes.values().for_each(ProgressBar::tick);
     }
 
     fn clear(&mut self) {
         self.all().for_each(Bar::finish);
-        self.pauses.values().for_each(ProgressBar::finish_and_clear);
+        self.notes.values().for_each(ProgressBar::finish_and_clear);
         *self = Self::default();
     }
 }
@@ -301,6 +312,26 @@ impl Bars {
 /// The key of the bar of a wait.
 fn waiting(id: &str) -> String {
     format!("waiting {id}")
+}
+
+/// The key of the line of what a source is asked for.
+fn resolving(id: &str) -> String {
+    format!("resolving {id}")
+}
+
+/// The key of the line of a pause.
+fn paused(id: &str) -> String {
+    format!("paused {id}")
+}
+
+/// A line without a bar.
+fn note(screen: &MultiProgress, text: String) -> ProgressBar {
+    let line = screen.add(ProgressBar::new_spinner());
+    if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
+        line.set_style(style);
+    }
+    line.set_message(text);
+    line
 }
 
 /// The end of an id, which tells models apart.

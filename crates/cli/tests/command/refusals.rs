@@ -83,6 +83,23 @@ fn a_disabled_repository_is_no_matter_of_tokens() {
 }
 
 #[test]
+fn doctor_says_where_the_token_comes_from_and_not_what_it_is() {
+    let (bench, hub) = (Workbench::new(), hub());
+    let file = bench.file("token", TOKEN);
+    let path = file.to_str().unwrap();
+    let check = |variables: &[(&str, &str)], expected: &str| {
+        let done = run(&bench, &hub, &["doctor"], variables);
+        assert!(done.stdout.contains(&format!("{}, with {expected}\n", hub.endpoint())), "{}", done.stdout);
+        let json = run(&bench, &hub, &["doctor", "--json"], variables).stdout;
+        assert!(![done.stdout, json].iter().any(|text| text.contains(TOKEN)));
+    };
+    check(&[], "no token");
+    check(&[("HF_TOKEN", TOKEN)], "the token of the variable HF_TOKEN");
+    check(&[("HF_TOKEN_PATH", path)], &format!("the token of the file `{path}`"));
+    check(&[("HF_TOKEN", TOKEN), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")], "no token");
+}
+
+#[test]
 fn an_expired_token_is_told_by_its_variable_or_file() {
     let hub = hub();
     hub.expire(TOKEN);
