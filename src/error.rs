@@ -3,7 +3,8 @@
 use std::{io, path::PathBuf, sync::Arc};
 
 use provisioner_core::{
-    CatalogError, CatalogErrorKind, ErrorCode, FetchError, reference::did_you_mean, shell_word,
+    CatalogError, CatalogErrorKind, ErrorCode, FetchError, FetchErrorKind, reference::did_you_mean,
+    shell_word,
 };
 
 /// A result with this crate's error.
@@ -159,6 +160,9 @@ impl Error {
         match self {
             Self::Fetch(error) if error.code() == ErrorCode::NotFound => {
                 FetchError::new(error.kind, error.to_string()).with_hint(hint).into()
+            }
+            Self::Storage { what, source } if ErrorCode::of_io(&source) == ErrorCode::NotFound => {
+                FetchError::new(FetchErrorKind::NotFound, format!("{what}: {source}")).with_hint(hint).into()
             }
             other => other,
         }

@@ -8,15 +8,12 @@
 use std::{io, ops::Range, path::PathBuf, sync::Arc};
 
 use model_inspect::{ByteSource, Inspection, ListedFile, ModelSource, Seekable, inspect_model};
-use provisioner_core::{Entry, Locator, Manifest, ManifestFile, ModelRef, Outcome, RelativePath};
+use provisioner_core::{
+    Entry, Locator, Manifest, ManifestFile, ModelRef, Outcome, RecordedFile, RelativePath,
+};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{
-    ModelProvisioner, Result,
-    lifecycle::recorded_manifest,
-    presence::{Survey, survey},
-    provisioner::blocking,
-};
+use crate::{ModelProvisioner, Result, lifecycle::recorded_manifest, provisioner::blocking};
 
 /// How many bytes of a file elsewhere are asked for at first. Most headers are longer, and a request costs more than this.
 const FIRST_READ_BYTES: usize = 256 << 10;
@@ -66,7 +63,8 @@ impl ModelProvisioner {
         }
     }
 
-    /// The files of a fetched model that is here and unchanged. Local ones are listed anew, for they need no record.
+    /// The files of a fetched model that is here, each of its size: nothing more is promised of what is read. Local ones are
+    /// listed anew, for they need no record.
     async fn recorded(&self, reference: &ModelRef) -> Result<Option<Manifest>> {
         let found = match reference {
             ModelRef::Local(_) => None,
@@ -78,7 +76,11 @@ impl ModelProvisioner {
         let (parts, reference) = (Arc::clone(&self.parts), reference.clone());
         blocking(move || {
             let record = found.record;
-            let is_here = survey(&record, &parts.store) == Survey::Unchanged && parts.is_whole(&record);
+            let is_there = |file: &RecordedFile| {
+                let found = fs_err::metadata(record.location(&file.path));
+                found.is_ok_and(|found| found.is_file() && found.len() == file.stamp.size)
+            };
+            let is_here = record.files.iter().all(is_there) && parts.is_whole(&record);
             if is_here { recorded_manifest(&reference, &record).map(Some) } else { Ok(None) }
         })
         .await

@@ -233,7 +233,9 @@ impl ModelProvisioner {
             fetched => recorded_manifest(fetched, previous)?,
         };
         let expectation = Expectation::none().or(previous.evidence());
-        let staged = self.stage(manifest, &expectation, true, None).await?;
+        let absent = format!("`model-provisioner ensure {}` brings it back", shell_word(&previous.id));
+        let staged = self.stage(manifest, &expectation, true, None).await;
+        let staged = staged.map_err(|error| error.where_absent(absent))?;
         match self.judge(staged, expectation).await {
             Ok(verified) => {
                 let now = verified.verification().verified_at;

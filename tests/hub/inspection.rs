@@ -1,5 +1,7 @@
 //! Looking into models of a hub without fetching them.
 
+use std::time::SystemTime;
+
 use model_provisioner::{Demand, Format, ModelRef, Policy};
 use testkit::{
     FakeModel, GgufWriter, gguf,
@@ -73,6 +75,10 @@ async fn what_is_here_is_not_asked_for() {
     bench.hub.reset_counts();
     let found = provisioner.inspect(&id("hf:org/repo/a.gguf")).await.unwrap();
     assert_eq!((found.info.format, found.info.facts.ctx_max), (Format::Gguf, Some(256)));
+    // Another stamp is another matter: the header is read where it lies.
+    let path = provisioner.show(&id("hf:org/repo/a.gguf")).await.unwrap().record.local_path;
+    fs_err::File::open(path).unwrap().file().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    assert!(provisioner.inspect(&id("hf:org/repo/a.gguf")).await.is_ok());
     assert_eq!(bench.hub.requests().len(), 0);
 }
 

@@ -108,3 +108,14 @@ async fn what_is_condemned_and_leased_stays_where_it_is() {
     assert_eq!(fs_err::read(&file).unwrap(), bytes(10_000, 1));
     drop(lease);
 }
+
+#[tokio::test]
+async fn what_is_condemned_and_gone_has_a_hint_that_helps_and_leaves_nothing_to_wonder_at() {
+    let (_bench, provisioner, root) = bench().await;
+    rewrite_in_place(&root.join("a.gguf"), &bytes(10_000, 2));
+    assert_eq!(provisioner.verify(&reference()).await.unwrap().outcome, Outcome::Fail);
+    let error = provisioner.verify(&reference()).await.unwrap_err();
+    assert_eq!(error.hint().unwrap(), format!("`model-provisioner ensure '{ID}'` brings it back"));
+    let found = provisioner.doctor(false).await.unwrap();
+    assert!(found.iter().all(|finding| !finding.problem.contains(".stamp")), "{found:?}");
+}

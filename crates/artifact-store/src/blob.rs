@@ -58,7 +58,7 @@ impl Store {
             let Some(mut file) = reading::open(&path)? else { return Ok(None) };
             let found = if is_shared { read_again(&mut file, &mut |_| true)? } else { read_own(&mut file)? };
             let Some(found) = found.filter(|found| found.sha256 == *sha256) else {
-                self.quarantine(&path)?;
+                self.quarantine_blob(&path)?;
                 return Ok(None);
             };
             stamp = kept(found.after);
@@ -128,6 +128,12 @@ impl Store {
             Some(folder) if folder.parent() == Some(&self.partials()) => discard(folder),
             _ => Ok(()),
         }
+    }
+
+    /// Moves a blob whose bytes are wrong out of the way, and removes its stamp, which is of nothing then.
+    pub(crate) fn quarantine_blob(&self, blob: &Path) -> Result<()> {
+        self.quarantine(blob)?;
+        unlink(&stamp_path(blob))
     }
 
     /// Removes a blob and its stamp. The gate must be closed.
@@ -227,6 +233,7 @@ pub(crate) mod tests {
         fs_err::write(&blob.path, b"bytEs").unwrap();
         assert!(store.blob(&sha256(b"bytes")).unwrap().is_none());
         assert!(!blob.path.exists() && dir.path().join("quarantine").exists());
+        assert!(!stamp_path(&blob.path).exists(), "nothing is left that a look would wonder at");
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Store {
         let is_link = (now.dev, now.inode) == (blob.stamp.dev, blob.stamp.inode);
         if found.sha256 != blob.sha256 {
             if is_link {
-                self.quarantine(&blob.path)?;
+                self.quarantine_blob(&blob.path)?;
             }
             return Err(changed());
         }

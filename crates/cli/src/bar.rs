@@ -49,6 +49,11 @@ impl Rate {
         }
     }
 
+    /// Forgets how fast bytes came, as after a pause.
+    fn restart(&mut self, now: Instant) {
+        self.seen = VecDeque::from([(now, self.arrived)]);
+    }
+
     /// Bytes in a second; `None` where it is too early to tell.
     fn per_second(&self, now: Instant) -> Option<u64> {
         let before = self.seen.iter().rev().find(|(at, _)| now.duration_since(*at) >= WINDOW);
@@ -97,6 +102,11 @@ impl Bar {
 
     pub(crate) fn resize(&self, total_bytes: u64) {
         self.shown.set_length(total_bytes);
+    }
+
+    /// Measures the speed from now on: what a pause took is no part of it.
+    pub(crate) fn restart(&self) {
+        locked(&self.face).rate.restart(Instant::now());
     }
 
     /// So much is here, and was before: it is no part of the speed.
@@ -224,6 +234,10 @@ mod tests {
         assert_eq!(rate.per_second(at(25_000)), Some(500));
         assert_eq!(rate.per_second(at(31_000)), Some(0));
         assert!(rate.seen.len() < 15, "{}", rate.seen.len());
+        rate.restart(at(40_000));
+        assert_eq!(rate.per_second(at(40_100)), None);
+        rate.add(1000, at(41_000));
+        assert_eq!(rate.per_second(at(41_000)), Some(1000), "the pause before it does not count");
     }
 
     #[test]

@@ -197,7 +197,10 @@ impl Bars {
             ProgressEvent::PauseStarted { id, pause_ms, .. } => {
                 self.note(paused(id), pause::bar(screen, Duration::from_millis(*pause_ms)));
             }
-            ProgressEvent::PauseEnded { id } => self.end(&paused(id)),
+            ProgressEvent::PauseEnded { id } => {
+                self.end(&paused(id));
+                self.all().for_each(Bar::restart);
+            }
             ProgressEvent::FetchPlanned { id, .. } => self.end(&resolving(id)),
             ProgressEvent::VerifyStarted { models, total_bytes } => {
                 self.verified = Some(Bar::add(screen, format!("verifying {models} models"), 0, *total_bytes));
