@@ -76,11 +76,11 @@ impl ModelProvisioner {
         let (parts, reference) = (Arc::clone(&self.parts), reference.clone());
         blocking(move || {
             let record = found.record;
-            let is_there = |file: &RecordedFile| {
+            let has_its_size = |file: &RecordedFile| {
                 let found = fs_err::metadata(record.location(&file.path));
                 found.is_ok_and(|found| found.is_file() && found.len() == file.stamp.size)
             };
-            let is_here = record.files.iter().all(is_there) && parts.is_whole(&record);
+            let is_here = record.files.iter().all(has_its_size) && parts.is_whole(&record);
             if is_here { recorded_manifest(&reference, &record).map(Some) } else { Ok(None) }
         })
         .await

@@ -10,6 +10,7 @@
 //! and nothing was written there for ten minutes.
 
 use std::{
+    io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -17,7 +18,7 @@ use std::{
 
 use durable_fs::Lock;
 
-use crate::{Owner, Result, census::entries, partial::remove};
+use crate::{Error, Owner, Result, census::entries, partial::remove};
 
 /// How the names of folders begin in which something is built.
 const PREFIX: &str = ".exporting.";
@@ -72,9 +73,15 @@ impl Aside {
         &self.folder
     }
 
-    /// Renames the folder into its place.
+    /// Renames the folder into its place, where nothing may be but an empty folder.
     pub(crate) fn put(self, place: &Path) -> Result<()> {
-        Ok(fs_err::rename(&self.folder, place)?)
+        match fs_err::rename(&self.folder, place) {
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                Err(Error::InTheWay { path: place.to_owned() })
+            }
+            renamed => Ok(renamed?),
+        }
     }
 
     /// Removes what dead processes left.

@@ -159,6 +159,11 @@ pub(crate) fn stamp_path(blob: &Path) -> PathBuf {
     blob.with_extension("stamp")
 }
 
+/// Whether a blob is recorded as ours alone.
+pub(crate) fn is_ours_alone(blob: &Path) -> bool {
+    recorded_stamp(blob).is_some_and(|stamp| stamp.ctime_ns.is_none())
+}
+
 fn recorded_stamp(blob: &Path) -> Option<Stamp> {
     let bytes = durable_fs::read(&stamp_path(blob), MAX_STAMP_BYTES).ok()??;
     serde_json::from_slice(&bytes).ok()

@@ -22,6 +22,7 @@ use provisioner_core::{CatalogRecord, Digest, RecordedFile, Stamp};
 
 use crate::{
     Claim, Error, Gate, Result, Stock, Store,
+    blob::is_ours_alone,
     census::{entries, look},
     view::{REMOVED, read_seal},
 };
@@ -85,7 +86,8 @@ impl Store {
             let Some(blob) = &piece.blob else { continue };
             let Some(metadata) = look(blob)? else { continue };
             let mode = metadata.permissions().mode() & 0o7777;
-            if mode != BLOB_MODE {
+            // A link that is being taken in would count as ours; the mode of a shared file is its owner's.
+            if mode != BLOB_MODE && is_ours_alone(blob) {
                 found.push(Ailment { kind: AilmentKind::BlobMode(mode), path: blob.clone() });
             }
         }
@@ -167,6 +169,7 @@ impl Store {
             AilmentKind::NotRegular => format!("moved to `{}`", self.quarantine(path)?.display()),
             AilmentKind::LinkLost(sha256) => link(&self.blob_path(sha256), path)?,
             AilmentKind::BlobLost(sha256) => link(path, &self.blob_path(sha256))?,
+            AilmentKind::BlobMode(_) if !is_ours_alone(path) => return Ok(None),
             AilmentKind::BlobMode(_) => {
                 fs_err::set_permissions(path, PermissionsExt::from_mode(BLOB_MODE))?;
                 format!("its mode is {BLOB_MODE:04o} now")
@@ -324,5 +327,24 @@ mod tests {
         let gate = bench.store.close_gate(Duration::ZERO).unwrap();
         let found = find(&[]);
         assert_eq!(bench.store.mend(&gate, &found[0]).unwrap(), None, "that is whoever keeps the catalog's");
+    }
+
+    #[test]
+    fn the_mode_of_a_shared_file_is_its_owners_though_all_links_that_are_seen_are_ours() {
+        let bench = Bench::new();
+        let records = [bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "one")]))];
+        let blob = bench.store.blob_path(&sha256(b"one"));
+        fs_err::set_permissions(&blob, PermissionsExt::from_mode(0o664)).unwrap();
+        let find = || {
+            let stock = bench.store.stock(&records, &[]).unwrap();
+            bench.store.ailments(&records, &stock).unwrap()
+        };
+        let [ours] = &find()[..] else { panic!("one: {:?}", find()) };
+        // As a link of another owner's file is recorded, from the moment that it has a blob's name.
+        bench.store.record_stamp(&blob, Stamp::of(&fs_err::metadata(&blob).unwrap())).unwrap();
+        assert_eq!(find(), []);
+        let gate = bench.store.close_gate(Duration::ZERO).unwrap();
+        assert_eq!(bench.store.mend(&gate, ours).unwrap(), None);
+        assert_eq!(fs_err::metadata(&blob).unwrap().permissions().mode() & 0o777, 0o664);
     }
 }

@@ -19,9 +19,10 @@ use provisioner_core::Digest;
 
 use crate::{
     Error, Exclusion, Gate, LeftoverKind, Result, Stock, Store,
+    census::entries,
     eviction::{Ledger, Plan, Swept, Unit, freed},
     leftover::Leftover,
-    partial::{DISCARDED, discard, remove},
+    partial::{DISCARDED, discard, remove, unlink},
     view::{REMOVED, SEAL, read_mark},
 };
 
@@ -58,8 +59,17 @@ impl Store {
         let place =
             tempfile::Builder::new().prefix(&format!("{DISCARDED}{name}.")).tempdir_in(parent)?.keep();
         // A folder takes the place of an empty one.
-        durable_fs::rename(root, &place)?;
-        fs_err::remove_dir_all(&place)?;
+        match durable_fs::rename(root, &place) {
+            // A folder of an image's lower layer has to be copied to be renamed, and overlayfs leaves that to its caller.
+            Err(durable_fs::Error::Io(error)) if error.kind() == io::ErrorKind::CrossesDevices => {
+                fs_err::remove_dir(&place)?;
+                remove_in_place(root)?;
+            }
+            renamed => {
+                renamed?;
+                fs_err::remove_dir_all(&place)?;
+            }
+        }
         self.prune(root);
         Ok(())
     }
@@ -172,6 +182,15 @@ impl Store {
         }
         Ok(true)
     }
+}
+
+/// Removes a view that cannot be renamed. Its mark goes last, so that a removal that is cut off is finished by the next one.
+fn remove_in_place(root: &Path) -> Result<()> {
+    let mark = root.join(REMOVED);
+    entries(root)?.iter().filter(|path| **path != mark).try_for_each(|path| remove(path))?;
+    unlink(&mark)?;
+    fs_err::remove_dir(root)?;
+    Ok(durable_fs::sync_folder(root.parent().unwrap_or(root))?)
 }
 
 /// Removes what is empty below a folder, but for what lies in views.

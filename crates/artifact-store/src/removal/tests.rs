@@ -45,6 +45,16 @@ fn carry_out(store: &Store, records: &[CatalogRecord], terms: &Terms) -> (Plan, 
     (plan, freed)
 }
 
+#[test]
+fn a_view_that_cannot_be_renamed_is_removed_where_it_lies() {
+    let bench = Bench::new();
+    let record = bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "one"), ("sub/b", "two")]));
+    let root = record.root();
+    fs_err::rename(root.join(SEAL), root.join(REMOVED)).unwrap();
+    remove_in_place(root).unwrap();
+    assert!(!root.exists());
+}
+
 fn large(byte: char) -> String {
     String::from(byte).repeat(100_000)
 }

@@ -149,3 +149,34 @@ fn a_copied_cache_that_cannot_be_written_says_what_it_rests_on() {
     }
     must("chmod", &["-R".as_ref(), "u+w".as_ref(), &copy]);
 }
+
+#[test]
+#[ignore = "needs root, to mount layers over each other; .ci/run runs it where it is root"]
+fn what_lies_in_the_lower_layer_of_a_small_disk_is_removed_whole() {
+    let bench = Workbench::new();
+    let mut disk = Disk::new(&bench);
+    disk.mount("rw");
+    let theirs = old_file(&bench.path("theirs.gguf"));
+    let lower = bench.path("lower");
+    import(&bench, &lower, &theirs, "copy");
+    let [upper, work, merged] = ["upper", "work", "merged"].map(|name| disk.at.join(name));
+    for folder in [&upper, &work, &merged] {
+        fs_err::create_dir(folder).unwrap();
+    }
+    let layers =
+        format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+    must(
+        "mount",
+        &["-t".as_ref(), "overlay".as_ref(), "-o".as_ref(), layers.as_ref(), "overlay".as_ref(), &merged],
+    );
+    let run = |args: &[&str]| {
+        let done = finish(bench.command().args(args).env("MODEL_PROVISIONER_CACHE_DIR", &merged));
+        (done.status, done.stdout + &done.stderr)
+    };
+    let removed = run(&["remove", ID]);
+    let (listed, looked) = (run(&["list", "--json"]), run(&["doctor"]));
+    must("umount", &[&merged]);
+    disk.unmount();
+    assert_eq!(removed.0, 0, "{}", removed.1);
+    assert_eq!((listed.1.trim(), looked.0), ("[]", 0), "{}", looked.1);
+}
