@@ -316,7 +316,7 @@ impl ModelProvisioner {
     }
 
     /// Keeps everybody from taking anything out of the store. Where nothing can be written, nobody can.
-    async fn share_gate(&self) -> Result<Option<Gate>> {
+    pub(crate) async fn share_gate(&self) -> Result<Option<Gate>> {
         let parts = Arc::clone(&self.parts);
         let wait = parts.turn_wait.limit.unwrap_or(artifact_store::GATE_PATIENCE);
         match blocking(move || Ok(parts.store.share_gate(wait)?)).await {

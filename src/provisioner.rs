@@ -181,10 +181,7 @@ impl ModelProvisioner {
                 done => done?,
             };
             if let Some(superseded) = old.superseded() {
-                match self.put(superseded, None, Action::Retire).await {
-                    Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => {}
-                    put => drop(put?),
-                }
+                self.keep_superseded(superseded).await?;
             }
             let was_pinned = old.verification.basis == Some(Basis::Pinned);
             if was_pinned && expectation.digest().is_none() {
@@ -193,6 +190,21 @@ impl ModelProvisioner {
             return Ok(moved);
         }
         self.ensure(reference, expectation).await
+    }
+
+    /// Records what a refresh leaves behind, while nothing takes it away. Since the record moved, no record has named its view: a
+    /// removal may have taken it, and then there is nothing to record.
+    async fn keep_superseded(&self, superseded: CatalogRecord) -> Result<()> {
+        let gate = self.share_gate().await?;
+        let (parts, record) = (Arc::clone(&self.parts), superseded.clone());
+        if blocking(move || Ok(parts.is_whole(&record))).await? {
+            match self.put(superseded, None, Action::Retire).await {
+                Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => {}
+                put => drop(put?),
+            }
+        }
+        drop(gate);
+        Ok(())
     }
 
     /// Whether a model is present. Writes nothing, and asks no source.
