@@ -14,9 +14,9 @@ use std::{
 use artifact_store::{Store, TurnWait};
 use async_trait::async_trait;
 use model_provisioner::{
-    AdoptMode, CatalogError, CatalogRecord, CatalogStore, DamagedRecord, Expectation, Expected, Finding,
-    FsCatalog, Lifecycle, Listing, ModelProvisioner, ModelRef, Outcome, ProgressEvent, ProgressSink,
-    StagedModel, Timestamp, Verdict, Verifier, Version, Versioned, blocking,
+    AdoptMode, CatalogError, CatalogRecord, CatalogStore, DamagedRecord, EvictionLimits, Expectation,
+    Expected, Finding, FsCatalog, Lifecycle, Listing, ModelProvisioner, ModelRef, Outcome, ProgressEvent,
+    ProgressSink, StagedModel, Timestamp, Verdict, Verifier, Version, Versioned, blocking,
 };
 
 use crate::workbench::{Workbench, builder_at, bytes, code, sha256};
@@ -34,6 +34,7 @@ struct Meanwhile {
     catalog: FsCatalog,
     after_get: Hook,
     after_list: Hook,
+    /// Before what had no record gets one.
     before_put: Hook,
 }
 
@@ -67,7 +68,9 @@ impl CatalogStore for Meanwhile {
     }
 
     async fn put(&self, record: &CatalogRecord, expected: Expected) -> Result<Version, CatalogError> {
-        happen(&self.before_put).await;
+        if expected == Expected::Absent {
+            happen(&self.before_put).await;
+        }
         self.catalog.put(record, expected).await
     }
 
@@ -293,6 +296,25 @@ async fn beside_those_who_come_and_go_there_is_nothing_to_find() {
     assert_eq!(doctor.doctor(true).await.unwrap(), []);
     assert!(doctor.list().await.unwrap().models.iter().all(|model| !model.record.id.contains('@')));
     assert!(quarantine_is_empty(&bench));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_refresh_leaves_behind_is_not_recorded_once_it_is_taken_away() {
+    let (bench, provisioner, old) = fetched().await;
+    bench.hub.repo("org/repo").lfs("a.gguf", bytes(10_000, 2)).file("config.json", "{}").publish();
+    let other = bench.builder().wait(Duration::from_millis(100)).build().unwrap();
+    let take_away = move || {
+        let other = blocking::ModelProvisioner::from(other);
+        let all = EvictionLimits { max_size_bytes: Some(0), grace: Duration::ZERO };
+        // It is busy for as long as the refresh keeps others out.
+        drop(other.plan_eviction(&all).and_then(|plan| other.evict(&plan)));
+    };
+    let catalog = Meanwhile { before_put: Mutex::new(Some(Box::new(take_away))), ..Meanwhile::new(&bench) };
+    let refreshing = bench.builder().catalog(catalog).build().unwrap();
+    refreshing.refresh(&reference(), &Expectation::none()).await.unwrap();
+    let models = provisioner.list().await.unwrap().models;
+    let is_recorded = models.iter().any(|model| model.record.local_path == old);
+    assert_eq!(is_recorded, old.exists(), "{models:?}");
 }
 
 /// Lets something happen in the middle of a judgement, once, and finds nothing.
