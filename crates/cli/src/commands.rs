@@ -6,8 +6,6 @@ use std::{
     process::ExitCode,
 };
 
-use clap::CommandFactory;
-use clap_complete::Shell;
 use etcetera::BaseStrategy;
 use model_provisioner::{
     Adoption, DEFAULT_LLAMACPP_HANDOFF_PATH, Digest, DigestAlgorithm, Error, EvictionLimits, Expectation,
@@ -19,6 +17,7 @@ use model_provisioner::{
 use crate::{
     args::{Args, Command, Common, Ensure, How, Hub},
     collected::Collected,
+    completions,
     document::{Changed, Listed, Model, ModelOrFailure, Planned, Verified, table, word},
     environment, exchange, exit,
     failure::Failure,
@@ -67,7 +66,7 @@ pub(crate) async fn perform(args: Args, output: Output) -> Result<Next, Failure>
             gc(&common, limits, dry_run, output).await
         }
         Command::Doctor { fix } => doctor(&common, fix, output).await,
-        Command::Completions { shell } => completions(shell),
+        Command::Completions { shell } => completions::print(shell),
     };
     done.map(Next::End)
 }
@@ -382,15 +381,6 @@ async fn doctor(common: &Common, fix: bool, output: Output) -> Done {
     output.result(&health, health.text())?;
     let status = exit::status(model_provisioner::ErrorCode::DamagedRecord);
     Ok(if health.is_sound() { ExitCode::SUCCESS } else { status })
-}
-
-fn completions(shell: Shell) -> Done {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "model-provisioner", &mut script);
-    // The generator for bash writes the hyphen of the name in two ways, and then finds no subcommand.
-    let script = String::from_utf8_lossy(&script).replace("model__subcmd__provisioner", "model__provisioner");
-    Output::raw(script.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// A provisioner for commands that never need the network.

@@ -5,6 +5,7 @@ mod args;
 mod bar;
 mod collected;
 mod commands;
+mod completions;
 mod document;
 mod environment;
 mod escape;
