@@ -125,7 +125,7 @@ impl Store {
     /// Removes what is left of a partial whose data is a blob now.
     pub(crate) fn clear_partial(&self, data: &Path) -> Result<()> {
         match data.parent() {
-            Some(folder) if folder.parent() == Some(&self.partials()) => discard(folder),
+            Some(folder) if folder.parent() == Some(&self.partials()) => discard(folder).map(drop),
             _ => Ok(()),
         }
     }

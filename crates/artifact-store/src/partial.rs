@@ -33,7 +33,7 @@ use provisioner_core::{RelativePath, key_of};
 use crate::{
     Result, Store,
     about::About,
-    census::entries,
+    census::{entries, is_named},
     slot::{DATA, JOURNAL, SMALL, Slot, has_small, is_folder, is_own_file},
     space::allocated_bytes,
     view::SEAL,
@@ -112,7 +112,7 @@ impl Store {
     pub(crate) fn unfinished(&self, root: &Path) -> Result<Vec<PathBuf>> {
         let key = key_of_partial(&self.name_of_view(root));
         let folders = self.partial_folders()?.into_iter();
-        Ok(folders.filter(|folder| has_prefix(folder, &key)).map(|folder| view_of(&folder)).collect())
+        Ok(folders.filter(|folder| is_named(folder, &key)).map(|folder| view_of(&folder)).collect())
     }
 
     /// A new file that is to be renamed into its place. When we die before, the next sweep removes it.
@@ -202,10 +202,10 @@ impl Store {
         let folders = self.all_partial_folders()?;
         let trusts_locks = !folders.is_empty() && self.trusts_locks();
         for folder in folders {
-            let is_gone = || has_prefix(&folder, DISCARDED);
+            let is_gone = || is_named(&folder, DISCARDED);
             // Its maker may have died before there was a lock. One that lives makes another one.
             let is_free = || Partial::own(folder.clone()).is_ok() && (trusts_locks || self.is_quiet(&folder));
-            let is_unfinished = || has_prefix(&folder, NEW) && is_free();
+            let is_unfinished = || is_named(&folder, NEW) && is_free();
             let is_rest = || !can_go_on(&folder) && self.own_again(&folder, trusts_locks).is_some();
             if is_gone() || is_unfinished() || is_rest() {
                 discard(&folder)?;
@@ -241,7 +241,7 @@ impl Store {
     }
 
     pub(crate) fn partial_folders(&self) -> Result<Vec<PathBuf>> {
-        Ok(self.all_partial_folders()?.into_iter().filter(|folder| !has_prefix(folder, ".")).collect())
+        Ok(self.all_partial_folders()?.into_iter().filter(|folder| !is_named(folder, ".")).collect())
     }
 
     fn all_partial_folders(&self) -> Result<Vec<PathBuf>> {
@@ -288,19 +288,19 @@ pub(crate) fn can_go_on(folder: &Path) -> bool {
 /// Removes what was built of a view, but for the draft of its seal.
 fn strip(view: &Path) -> Result<()> {
     let mut built = entries(view)?.into_iter().filter(|path| !path.ends_with(SEAL));
-    Ok(built.try_for_each(|path| remove(&path))?)
+    Ok(built.try_for_each(|path| remove(&path).map(drop))?)
 }
 
-/// Removes a partial. It is renamed first, so that half of one is never taken for a whole.
-pub(crate) fn discard(folder: &Path) -> Result<()> {
+/// Removes a partial, and returns whether it was there. It is renamed first, so that half of one is never taken for a whole.
+pub(crate) fn discard(folder: &Path) -> Result<bool> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let gone = folder.with_file_name(format!("{DISCARDED}{}", name.trim_start_matches(DISCARDED)));
     let renamed = if gone == folder { Ok(()) } else { fs_err::rename(folder, &gone) };
     match renamed.and_then(|()| remove(&gone)) {
-        // Somebody else removes it too.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // Another process removes it too.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         // Where an open file cannot go (NFS, FUSE), its lock stays under another name; the next sweep removes the rest.
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(true),
         done => Ok(done?),
     }
 }
@@ -313,13 +313,12 @@ pub(crate) fn unlink(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes a file, or a folder and all in it.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    if path.is_dir() { fs_err::remove_dir_all(path) } else { fs_err::remove_file(path) }
-}
-
-fn has_prefix(folder: &Path, prefix: &str) -> bool {
-    folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+/// Removes a file, or a folder and all in it, and returns whether it was there: another process may have removed it.
+pub(crate) fn remove(path: &Path) -> io::Result<bool> {
+    match if path.is_dir() { fs_err::remove_dir_all(path) } else { fs_err::remove_file(path) } {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        removed => removed.map(|()| true),
+    }
 }
 
 pub(crate) fn key_of_partial(identity: &str) -> String {
@@ -421,7 +420,7 @@ impl Partial {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn discard(self) -> Result<()> {
-        discard(&self.folder)
+        discard(&self.folder).map(drop)
     }
 }
 

@@ -19,7 +19,7 @@ use provisioner_core::Digest;
 
 use crate::{
     Error, Exclusion, Gate, LeftoverKind, Result, Stock, Store,
-    census::entries,
+    census::{entries, is_named},
     eviction::{Ledger, Plan, Swept, Unit, freed},
     leftover::Leftover,
     partial::{DISCARDED, discard, remove, unlink},
@@ -164,18 +164,18 @@ impl Store {
     /// Removes a leftover, unless somebody has it.
     fn remove_leftover(&self, leftover: &Leftover) -> Result<bool> {
         let path = &leftover.path;
-        if path.parent() == Some(&self.partials()) && leftover.kind != LeftoverKind::Gone {
+        if path.parent() == Some(&self.partials()) && !is_named(path, DISCARDED) {
             let lock = path.join("lock");
             let owned = if lock.exists() { self.own_again(path, self.trusts_locks()) } else { None };
             if owned.is_none() && lock.exists() {
                 return Ok(false);
             }
-            discard(path)?;
-            return Ok(true);
+            return discard(path);
         }
         match leftover.kind {
             LeftoverKind::Blob => Self::remove_blob(path)?,
-            _ => remove(path)?,
+            _ if !remove(path)? => return Ok(false),
+            _ => {}
         }
         if self.holds(path) {
             self.prune(path);
@@ -187,7 +187,7 @@ impl Store {
 /// Removes a view that cannot be renamed. Its mark goes last, so that a removal that is cut off is finished by the next one.
 fn remove_in_place(root: &Path) -> Result<()> {
     let mark = root.join(REMOVED);
-    entries(root)?.iter().filter(|path| **path != mark).try_for_each(|path| remove(path))?;
+    entries(root)?.iter().filter(|path| **path != mark).try_for_each(|path| remove(path).map(drop))?;
     unlink(&mark)?;
     fs_err::remove_dir(root)?;
     Ok(durable_fs::sync_folder(root.parent().unwrap_or(root))?)

@@ -55,7 +55,10 @@ impl Slot {
                 remove(path)?;
             }
         }
-        if is_folder(&self.linked) { Ok(remove(&self.linked)?) } else { Ok(()) }
+        if is_folder(&self.linked) {
+            remove(&self.linked)?;
+        }
+        Ok(())
     }
 
     /// Removes what is there.

@@ -287,3 +287,27 @@ fn what_is_about_to_come_keeps_its_own_transfer_and_no_other() {
     let enough = room(150_000);
     assert_eq!((enough.leftovers.len(), &enough.leftovers[0].path, enough.over_bytes), (1, &folders[1], 0));
 }
+
+#[test]
+fn a_leftover_that_another_process_removes_or_takes_meanwhile_is_passed_over() {
+    let bench = Bench::new();
+    let store = &bench.store;
+    for name in ["removed", "taken"] {
+        let dead = store.partial(name, 10, "hf:org/dead", &LeftPartials::default()).unwrap();
+        fs_err::remove_file(dead.folder().join("about")).unwrap();
+    }
+    let stray = store.quarantined().join("wrong.1");
+    fs_err::create_dir_all(&stray).unwrap();
+    let gate = store.close_gate(Duration::ZERO).unwrap();
+    let mut removals = store.removals(gate, store.stock(&[], &[]).unwrap());
+    let plan = Plan::new(removals.stock(), &terms(None));
+    let partials: Vec<_> = crate::census::entries(&store.partials()).unwrap();
+    assert_eq!((plan.leftovers.len(), partials.len()), (3, 2));
+    fs_err::remove_dir_all(&partials[0]).unwrap();
+    let taken = store.own_again(&partials[1], true).unwrap();
+    fs_err::remove_dir(&stray).unwrap();
+    for swept in &plan.leftovers {
+        assert_eq!(removals.sweep(swept).unwrap(), None, "{swept:?}");
+    }
+    assert!(taken.folder().exists());
+}
