@@ -6,19 +6,19 @@ use std::{
     sync::Arc,
 };
 
-use artifact_store::{Adopted, Candidate, Foreign, LeftPartials, Slot, Taking, Wanted};
+use artifact_store::{Adopted, Candidate, Foreign, PartialFile, ResumableTransfers, Taking, Wanted};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use provisioner_core::{Digest, Format, ManifestFile, ModelRef, RelativePath, StagedFile, Timestamp};
 use serde::Serialize;
 
 use crate::{
     ModelProvisioner, Result,
-    bring::ModelLock,
-    held::{Wish, place},
-    measure::Reading,
+    bring::MaybeSession,
+    held::{SlotRequest, place},
+    measure::ReadProgress,
     obtain::FILES_AT_ONCE,
     plan::identity,
-    provisioner::{GivenUp, Parts, blocking},
+    provisioner::{CancelOnDrop, Parts, blocking},
 };
 
 /// A file that was adopted, for the log.
@@ -31,13 +31,13 @@ pub(crate) struct Adoptee {
 
 /// A file that may lie elsewhere on this machine.
 #[derive(Debug)]
-pub(crate) struct Lead {
+pub(crate) struct FileCandidates {
     file: ManifestFile,
     digest: Digest,
     candidates: Vec<Candidate>,
 }
 
-impl Lead {
+impl FileCandidates {
     /// What is known of a file elsewhere on this machine; `None` where nothing is.
     pub(crate) fn of(file: &ManifestFile, foreign: &Foreign) -> Option<Self> {
         let digest = file.digest.clone()?;
@@ -65,9 +65,9 @@ impl ModelProvisioner {
     pub(crate) async fn adopt(
         &self,
         reference: &ModelRef,
-        leads: Vec<Lead>,
-        lock: &ModelLock,
-        left: &Arc<LeftPartials>,
+        leads: Vec<FileCandidates>,
+        lock: &MaybeSession,
+        left: &Arc<ResumableTransfers>,
     ) -> Result<HashMap<Digest, Adopted>> {
         // The same bytes under two names are taken in once.
         let leads: BTreeMap<_, _> = leads.into_iter().map(|lead| (lead.digest.clone(), lead)).collect();
@@ -75,8 +75,8 @@ impl ModelProvisioner {
             return Ok(HashMap::new());
         }
         let sizes: Vec<_> = leads.values().map(|lead| lead.file.size).collect();
-        let reading = Arc::new(Reading::start(&self.parts.progress, &reference.id(), &sizes));
-        let given_up = GivenUp::default();
+        let reading = Arc::new(ReadProgress::start(&self.parts.progress, &reference.id(), &sizes));
+        let given_up = CancelOnDrop::default();
         let begun = self.begin(reference, leads.into_values().collect(), lock, left).await?;
         let jobs = begun.into_iter().map(|(job, first)| {
             let (parts, reading, is_given_up) =
@@ -102,9 +102,9 @@ impl ModelProvisioner {
     async fn begin(
         &self,
         reference: &ModelRef,
-        leads: Vec<Lead>,
-        lock: &ModelLock,
-        left: &Arc<LeftPartials>,
+        leads: Vec<FileCandidates>,
+        lock: &MaybeSession,
+        left: &Arc<ResumableTransfers>,
     ) -> Result<Vec<(Job, Option<Begun>)>> {
         let (parts, reference) = (Arc::clone(&self.parts), reference.clone());
         let (lock, left) = (lock.clone(), Arc::clone(left));
@@ -128,7 +128,7 @@ impl ModelProvisioner {
 
 /// A candidate whose taking in was begun, and its place.
 struct Begun {
-    slot: Slot,
+    slot: PartialFile,
     taking: artifact_store::Result<Option<Taking>>,
 }
 
@@ -136,16 +136,16 @@ struct Begun {
 struct Job {
     id: String,
     identity: String,
-    lead: Lead,
-    lock: ModelLock,
-    left: Arc<LeftPartials>,
+    lead: FileCandidates,
+    lock: MaybeSession,
+    left: Arc<ResumableTransfers>,
 }
 
 impl Job {
     /// Begins to take a candidate in.
     fn begin(&self, parts: &Parts, candidate: &Candidate) -> Result<Begun> {
         let wanted = Wanted { size_bytes: self.lead.file.size, digest: Some(self.lead.digest.clone()) };
-        let wish = Wish {
+        let wish = SlotRequest {
             // Not the partial that a transfer of the same bytes would go on from.
             identity: format!("adopt {}", self.identity),
             path: &self.lead.file.path,
@@ -177,7 +177,7 @@ impl Job {
             };
             let taken = taking.and_then(end);
             if let Ok(Some(adopted)) = taken {
-                parts.store.forget_left(&self.identity, &self.left)?;
+                parts.store.discard_resumable(&self.identity, &self.left)?;
                 return Ok(Some(adopted));
             }
             if let Some(held) = &self.lock {
@@ -202,7 +202,7 @@ pub(crate) fn staged(file: &ManifestFile, adopted: &Adopted, began: Timestamp) -
         location: adopted.location.clone(),
         stamp: adopted.stamp,
         // To a copy nobody writes but us.
-        settled: !adopted.is_shared || adopted.stamp.is_settled(began),
+        settled: !adopted.is_externally_linked || adopted.stamp.is_settled(began),
         format: Format::of(file.path.file_name(), &adopted.first),
         sha256: Some(adopted.sha256.clone()),
         git_sha1: adopted.git_sha1.clone(),
@@ -211,7 +211,7 @@ pub(crate) fn staged(file: &ManifestFile, adopted: &Adopted, began: Timestamp) -
 
 impl Adoptee {
     pub(crate) fn new(file: &ManifestFile, adopted: &Adopted) -> Self {
-        let way = if adopted.is_shared { "link" } else { "copy" };
+        let way = if adopted.is_externally_linked { "link" } else { "copy" };
         Self { path: file.path.clone(), from: adopted.from.clone(), way }
     }
 }

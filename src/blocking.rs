@@ -12,9 +12,9 @@ use std::{
 use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedModel};
 
 use crate::{
-    Demand, Error, EvictionLimits, EvictionPlan, Finding, Holder, ImportRequest, Inspection, Inventory,
-    InventoryEntry, Lease, ModelProvisionerConfig, Overview, Provisioned, Removed, Result, Variant,
-    VerifyReport,
+    Error, EvictionLimits, EvictionPlan, Finding, ImportRequest, Inspection, Inventory, InventoryEntry,
+    Lease, LeaseHolder, MemoryRequest, ModelProvisionerConfig, Overview, Provisioned, Removed, Result,
+    Variant, VerifyReport,
 };
 
 /// Makes models present, and blocks until they are. See [`crate::ModelProvisioner`]; one that was put together by its
@@ -114,7 +114,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As the mirrored call.
-    pub fn holders(&self, reference: &ModelRef) -> Result<Vec<Holder>> {
+    pub fn holders(&self, reference: &ModelRef) -> Result<Vec<LeaseHolder>> {
         run(self.inner.holders(reference))?
     }
 
@@ -279,7 +279,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As the mirrored call.
-    pub fn variants(&self, reference: &ModelRef, demand: &Demand) -> Result<Vec<Variant>> {
+    pub fn variants(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
         run(self.inner.variants(reference, demand))?
     }
 

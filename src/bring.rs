@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use artifact_store::Gate;
+use artifact_store::StoreLock;
 use provisioner_core::{
     CatalogRecord, Digest, DigestAlgorithm, ErrorCode, Expectation, Expected, Format, Lifecycle, Manifest,
     ModelRef, Outcome, Placement, ProgressEvent, ResolveRequest, ResolvedModel, StagedFile, StagedModel,
@@ -11,17 +11,17 @@ use provisioner_core::{
 
 use crate::{
     Error, ModelProvisioner, Result,
-    held::Held,
+    held::StagingSession,
     lifecycle::recorded_manifest,
-    measure::Measure,
+    measure::HashInPlace,
     offline::Resolution,
-    presence::{Survey, survey},
+    presence::{Freshness, freshness},
     provenance::{Action, Line},
     provisioner::{MAX_CONFLICTS, blocking},
 };
 
 /// What is held while a model is brought, by all that still write for it. A local model needs nothing.
-pub(crate) type ModelLock = Option<Arc<Held>>;
+pub(crate) type MaybeSession = Option<Arc<StagingSession>>;
 
 impl ModelProvisioner {
     /// The work of one flight.
@@ -39,14 +39,14 @@ impl ModelProvisioner {
             let previous = self.parts.catalog.get(&id).await?;
             let (verified, lock) =
                 match self.judge_anew(reference, expectation, previous.as_ref(), None).await {
-                    Err(error) if error.is_outrun() => continue,
+                    Err(error) if error.is_conflict() => continue,
                     judged => judged?,
                 };
             let Some(verified) = verified else { continue };
             let done = self.commit(verified, previous, lock, Action::Ensure).await;
             match done {
                 // A record was judged against that is no longer the current one, or a blob was taken away that was found.
-                Err(error) if error.is_outrun() => {}
+                Err(error) if error.is_conflict() => {}
                 done => return done,
             }
         }
@@ -61,7 +61,7 @@ impl ModelProvisioner {
         expectation: &Expectation,
         previous: Option<&Versioned>,
         moved: Option<Manifest>,
-    ) -> Result<(Option<VerifiedModel>, ModelLock)> {
+    ) -> Result<(Option<VerifiedModel>, MaybeSession)> {
         let id = reference.id();
         let version = previous.map(|found| found.version);
         // A model that moves to another revision owes nothing to the record of the old one.
@@ -69,9 +69,9 @@ impl ModelProvisioner {
         let expectation = expectation.clone().or(previous.and_then(CatalogRecord::evidence));
         // A model that is used in place needs no lock: its record is guarded by its version.
         let is_fetched = !matches!(reference, ModelRef::Local(_));
-        let turn = if is_fetched { self.lock(&id).await.map(Some) } else { Ok(None) };
-        let lock = match turn {
-            // Nobody can take a turn in a cache that cannot be written, and what it has is judged all the same.
+        let lock = if is_fetched { self.lock(&id).await.map(Some) } else { Ok(None) };
+        let lock = match lock {
+            // Nobody can take a lock in a cache that cannot be written, and what it has is judged all the same.
             Err(error) if previous.is_some() && is_unwritable(&error) => None,
             lock => lock?,
         };
@@ -107,7 +107,7 @@ impl ModelProvisioner {
         listed: Option<Manifest>,
         expectation: &Expectation,
         previous: Option<&CatalogRecord>,
-        lock: ModelLock,
+        lock: MaybeSession,
     ) -> Result<StagedModel> {
         let id = reference.id();
         let revision = previous.and_then(|record| record.revision.clone());
@@ -209,7 +209,7 @@ impl ModelProvisioner {
     ) -> Result<StagedModel> {
         let git_ids = wants_git_id(expectation);
         let (clock, progress) = (Arc::clone(&self.parts.clock), Arc::clone(&self.parts.progress));
-        let staged = Measure { hashes, git_ids, known, clock, progress }.stage(manifest).await?;
+        let staged = HashInPlace { hashes, git_ids, known, clock, progress }.stage(manifest).await?;
         for file in staged.files() {
             self.parts.policy.check_format(&file.location.to_string_lossy(), file.format)?;
         }
@@ -248,21 +248,21 @@ impl ModelProvisioner {
             let is_stored = parts.store.holds(placement.root());
             let placement = if is_stored {
                 let files = verified.staged().files().iter();
-                let is_shared = |digest: &Digest| parts.store.may_be_shared(digest);
+                let is_externally_linked = |digest: &Digest| parts.store.may_be_shared(digest);
                 let are_shared: Vec<_> =
-                    files.map(|file| file.sha256.as_ref().is_some_and(is_shared)).collect();
+                    files.map(|file| file.sha256.as_ref().is_some_and(is_externally_linked)).collect();
                 placement.in_a_store(&are_shared)
             } else {
                 placement
             };
             let fresh = CatalogRecord::new(&verified, &placement, parts.clock.now());
-            match survey(&fresh, &parts.store) {
-                Survey::Unchanged => Ok(fresh),
+            match freshness(&fresh, &parts.store) {
+                Freshness::Unchanged => Ok(fresh),
                 // Another process took it out of the store, or linked it, after it was looked at.
-                Survey::Changed(_) if is_stored => {
+                Freshness::Changed(_) if is_stored => {
                     Err(artifact_store::Error::Vanished { path: fresh.local_path }.into())
                 }
-                Survey::Changed(_) => Err(Error::ChangedWhileRead { path: fresh.local_path }),
+                Freshness::Changed(_) => Err(Error::ChangedWhileRead { path: fresh.local_path }),
             }
         })
         .await
@@ -273,14 +273,14 @@ impl ModelProvisioner {
         &self,
         verified: VerifiedModel,
         previous: Option<Versioned>,
-        lock: ModelLock,
+        lock: MaybeSession,
         action: Action,
     ) -> Result<ResolvedModel> {
         let is_fetched = !verified.staged().manifest().is_in_place();
         let is_stored =
             is_fetched || verified.staged().files().iter().any(|file| self.parts.store.holds(&file.location));
         // From the look at what is stored until there is a record of it, nothing of it is taken away.
-        let gate = if is_stored { self.share_gate().await? } else { None };
+        let store_lock = if is_stored { self.lock_shared().await? } else { None };
         let mut fresh = if is_fetched {
             self.place(verified, lock.clone()).await?
         } else {
@@ -308,7 +308,7 @@ impl ModelProvisioner {
         blocking(move || {
             parts.note_adopted(&model, &adopted);
             parts.store.touch_used(&model.id);
-            drop(gate);
+            drop(store_lock);
             parts.announce(&model);
             Ok(model)
         })
@@ -316,10 +316,10 @@ impl ModelProvisioner {
     }
 
     /// Keeps everybody from taking anything out of the store. Where nothing can be written, nobody can.
-    pub(crate) async fn share_gate(&self) -> Result<Option<Gate>> {
+    pub(crate) async fn lock_shared(&self) -> Result<Option<StoreLock>> {
         let parts = Arc::clone(&self.parts);
-        let wait = parts.turn_wait.limit.unwrap_or(artifact_store::GATE_PATIENCE);
-        match blocking(move || Ok(parts.store.share_gate(wait)?)).await {
+        let wait = parts.lock_wait.limit.unwrap_or(artifact_store::STORE_LOCK_WAIT);
+        match blocking(move || Ok(parts.store.lock_shared(wait)?)).await {
             Err(error) if is_unwritable(&error) => Ok(None),
             shared => Ok(Some(shared?)),
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
-use artifact_store::{Adoption, Store, TurnWait};
+use artifact_store::{Adoption, LockWait, Store};
 use catalog_adapter::{DEFAULT_WAIT, FsCatalog};
 use fetch_file::FileFetcher;
 use model_inspect::StructureVerifier;
@@ -14,7 +14,8 @@ use provisioner_core::{
 use transfer::Transfer;
 
 use crate::{
-    EvictionLimits, ModelProvisioner, Result, blocking, cache::Cache, home::AtHome, registry::Registry,
+    EvictionLimits, ModelProvisioner, Result, blocking, cache::Cache, registry::Registry,
+    relocated::RelocatedCatalog,
 };
 
 /// Collects what a [`ModelProvisioner`] is made of. Local files are always among the sources.
@@ -171,12 +172,12 @@ impl ProvisionerBuilder {
         if !self.skips_structure {
             verifiers.insert(0, Arc::new(StructureVerifier));
         }
-        let catalog = Arc::new(AtHome::new(catalog, store.clone()));
+        let catalog = Arc::new(RelocatedCatalog::new(catalog, store.clone()));
         Ok(ModelProvisioner::new(crate::provisioner::Parts {
             store,
             transfer: Transfer::new(self.transfer),
             limits: self.limits,
-            turn_wait: TurnWait { limit: self.wait, stall: STALLED },
+            lock_wait: LockWait { limit: self.wait, stall: STALLED },
             adoption: self.adoption,
             cache,
             registry: self.registry,

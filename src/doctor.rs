@@ -3,18 +3,18 @@
 //!
 //! # Order
 //! What is found while others work may be no more than their work half done. So the look, and all mending that takes moments, is
-//! done behind the store's closed gate, with the records that are read behind it. What goes is taken away as by `gc`, and
+//! done under the exclusive store lock, with the records that are read behind it. What goes is taken away as by `gc`, and
 //! what has to be read or linked is made present as by `ensure`, each with its own second look.
 
 use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
-use artifact_store::{Ailment, AilmentKind, Gate, LeftoverEntry, Plan};
+use artifact_store::{LeftoverEntry, Plan, Problem, ProblemKind, StoreLock};
 use provisioner_core::{
     CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected, Lifecycle, ModelRef,
 };
 use rustix::fs::{Access, access};
 
-use crate::{EvictionLimits, ModelProvisioner, Result, evict::GATE_WAIT, provisioner::blocking};
+use crate::{EvictionLimits, ModelProvisioner, Result, evict::STORE_LOCK_WAIT, provisioner::blocking};
 
 mod folder;
 mod record;
@@ -99,7 +99,7 @@ impl ModelProvisioner {
             Ok(Overview {
                 is_writable: access(existing, Access::WRITE_OK).is_ok(),
                 owner_and_mode: metadata.map(|metadata| (metadata.uid(), metadata.mode() & 0o7777)),
-                used_bytes: parts.store.stock(&records, &[])?.size_bytes(),
+                used_bytes: parts.store.inventory(&records, &[])?.size_bytes(),
                 free_bytes: artifact_store::free_bytes(existing).ok(),
                 active: records.len() - retired,
                 retired,
@@ -125,14 +125,14 @@ impl ModelProvisioner {
         for damaged in self.parts.catalog.list().await?.damaged {
             findings.push(self.damaged(damaged, fix).await);
         }
-        let (gate, doubt) = self.close_gate().await?;
-        let (mut found, unsealed) = self.ailments(gate.as_ref(), doubt, fix).await?;
+        let (store_lock, doubt) = self.lock_exclusive().await?;
+        let (mut found, unsealed) = self.problems(store_lock.as_ref(), doubt, fix).await?;
         findings.append(&mut found);
         let records = self.records().await?;
         let broken = self.broken(records.clone()).await?;
         let plan = self.left_over(records).await?;
         // What follows has a second look of its own.
-        drop(gate);
+        drop(store_lock);
         findings.extend(self.take_away_left_over(plan, fix).await);
         for (record, finding) in unsealed.into_iter().chain(broken) {
             findings.extend(self.bring_back(&record, finding, fix).await);
@@ -142,15 +142,15 @@ impl ModelProvisioner {
 
     /// Keeps others from putting something in and from taking something away; or says why that cannot be. Where nothing can
     /// be written, or there is no store yet, there is nothing to keep others from.
-    async fn close_gate(&self) -> Result<(Option<Arc<Gate>>, Option<String>)> {
+    async fn lock_exclusive(&self) -> Result<(Option<Arc<StoreLock>>, Option<String>)> {
         let parts = Arc::clone(&self.parts);
-        let wait = parts.turn_wait.limit.unwrap_or(GATE_WAIT);
+        let wait = parts.lock_wait.limit.unwrap_or(STORE_LOCK_WAIT);
         blocking(move || {
             if !parts.store.root().exists() {
                 return Ok((None, None));
             }
-            Ok(match parts.store.close_gate(wait) {
-                Ok(gate) => (Some(Arc::new(gate)), None),
+            Ok(match parts.store.lock_exclusive(wait) {
+                Ok(store_lock) => (Some(Arc::new(store_lock)), None),
                 Err(error) => (None, Some(error.to_string())),
             })
         })
@@ -170,42 +170,44 @@ impl ModelProvisioner {
         finding.after(told.map_err(|error| error.to_string()))
     }
 
-    /// What is wrong with what the store has, and is mended behind the gate; and the models that have lost their seal and have
+    /// What is wrong with what the store has, and is mended under the store lock; and the models that have lost their seal and have
     /// to be read before they get one again.
-    async fn ailments(
+    async fn problems(
         &self,
-        gate: Option<&Arc<Gate>>,
+        store_lock: Option<&Arc<StoreLock>>,
         doubt: Option<String>,
         fix: bool,
     ) -> Result<(Vec<Finding>, Vec<(CatalogRecord, Finding)>)> {
         let (parts, records) = (Arc::clone(&self.parts), self.records().await?);
         let found = blocking(move || {
-            let stock = parts.store.stock(&records, &[])?;
-            Ok(parts.store.ailments(&records, &stock)?)
+            let inventory = parts.store.inventory(&records, &[])?;
+            Ok(parts.store.problems(&records, &inventory)?)
         })
         .await?;
         let (mut findings, mut unsealed) = (Vec::new(), Vec::new());
-        for ailment in found {
-            let finding = Finding::new(ailment.told(), hint_of(&ailment.kind, fix));
-            let mended = match gate {
+        for problem in found {
+            let finding = Finding::new(problem.told(), hint_of(&problem.kind, fix));
+            let mended = match store_lock {
                 _ if !fix => Ok(None),
-                Some(gate) => self.mend(gate, &ailment).await.map_err(|error| error.to_string()),
+                Some(store_lock) => {
+                    self.repair(store_lock, &problem).await.map_err(|error| error.to_string())
+                }
                 None => Err(doubt.clone().unwrap_or_default()),
             };
-            match (ailment.kind, &mended) {
-                (AilmentKind::SealLost(record), Ok(None)) if fix => unsealed.push((*record, finding)),
+            match (problem.kind, &mended) {
+                (ProblemKind::SealLost(record), Ok(None)) if fix => unsealed.push((*record, finding)),
                 _ => findings.push(finding.after(mended)),
             }
         }
         Ok((findings, unsealed))
     }
 
-    async fn mend(&self, gate: &Arc<Gate>, ailment: &Ailment) -> Result<Option<String>> {
-        if let AilmentKind::Unrecorded(record) = &ailment.kind {
+    async fn repair(&self, store_lock: &Arc<StoreLock>, problem: &Problem) -> Result<Option<String>> {
+        if let ProblemKind::Unrecorded(record) = &problem.kind {
             return self.record_again(record).await;
         }
-        let (parts, gate, ailment) = (Arc::clone(&self.parts), Arc::clone(gate), ailment.clone());
-        blocking(move || Ok(parts.store.mend(&gate, &ailment)?)).await
+        let (parts, store_lock, problem) = (Arc::clone(&self.parts), Arc::clone(store_lock), problem.clone());
+        blocking(move || Ok(parts.store.repair(&store_lock, &problem)?)).await
     }
 
     /// Puts the record of a whole view back into the catalog.
@@ -228,13 +230,13 @@ impl ModelProvisioner {
         }
     }
 
-    /// What nobody needs any more, and removals that were begun. Partials come and go without the gate: one that goes may be a
+    /// What nobody needs any more, and removals that were begun. Partials come and go without the store lock: one that goes may be a
     /// live process's, which removes it, for as long as it is not old.
     async fn left_over(&self, records: Vec<CatalogRecord>) -> Result<Plan> {
         let terms = self.terms(&EvictionLimits::default(), 0);
         let parts = Arc::clone(&self.parts);
         blocking(move || {
-            let mut plan = Plan::new(&parts.store.stock(&records, &[])?, &terms);
+            let mut plan = Plan::new(&parts.store.inventory(&records, &[])?, &terms);
             let partials = parts.store.root().join("partial");
             plan.leftovers
                 .retain(|swept| !swept.path.starts_with(&partials) || folder::is_old(&swept.path, terms.now));
@@ -316,11 +318,11 @@ impl ModelProvisioner {
 }
 
 /// What to do about something that is wrong with the store.
-fn hint_of(kind: &AilmentKind, fix: bool) -> &'static str {
+fn hint_of(kind: &ProblemKind, fix: bool) -> &'static str {
     match kind {
-        AilmentKind::Stray => "move it elsewhere: only models belong there",
-        AilmentKind::Unreadable(_) => "check its owner and mode",
-        AilmentKind::NobodysView if fix => {
+        ProblemKind::Stray => "move it elsewhere: only models belong there",
+        ProblemKind::Unreadable(_) => "check its owner and mode",
+        ProblemKind::NobodysView if fix => {
             "a live process uses it; `doctor --fix` moves it away when that has ended"
         }
         _ => FIX,

@@ -169,7 +169,7 @@ impl Error {
     }
 
     /// Whether others changed meanwhile what this was about, so that it is to be begun anew.
-    pub(crate) fn is_outrun(&self) -> bool {
+    pub(crate) fn is_conflict(&self) -> bool {
         match self {
             Self::Catalog(error) => error.kind == CatalogErrorKind::Conflict,
             Self::Store(error) => {

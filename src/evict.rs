@@ -2,7 +2,7 @@
 //!
 //! # Order
 //! Every model of the store that goes, goes by one road, whether it is evicted or removed: behind the store's closed
-//! gate, and with leases excluded, its seal goes first, then its records, then its files. Whoever dies on that road
+//! store lock, and with leases excluded, its seal goes first, then its records, then its files. Whoever dies on that road
 //! leaves a model that does not come back when the catalog is lost, and that the next `gc` finishes.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use artifact_store::{Evicted, Exclusion, Plan, Removals, Terms, USED_SINCE, eviction::DEFAULT_GRACE};
+use artifact_store::{Evicted, LeaseBlock, Plan, Removals, Terms, USED_SINCE, eviction::DEFAULT_GRACE};
 use provisioner_core::{CatalogErrorKind, CatalogRecord, Digest};
 
 use crate::{
@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// How long to wait for others who put models into the store, unless somebody says otherwise.
-pub(crate) const GATE_WAIT: Duration = Duration::from_secs(60);
+pub(crate) const STORE_LOCK_WAIT: Duration = Duration::from_secs(60);
 
-/// What is taken away, behind the closed gate. Work that was begun holds it to its end, when its caller is dropped too.
+/// What is taken away, under the exclusive store lock. Work that was begun holds it to its end, when its caller is dropped too.
 type Behind = Arc<Mutex<Removals>>;
 
 /// How much the store may take, and what is left alone in any case.
@@ -59,7 +59,7 @@ impl ModelProvisioner {
         let terms = self.terms(limits, 0);
         let records = self.records().await?;
         let parts = Arc::clone(&self.parts);
-        blocking(move || Ok(Plan::new(&parts.store.stock(&records, &[])?, &terms))).await
+        blocking(move || Ok(Plan::new(&parts.store.inventory(&records, &[])?, &terms))).await
     }
 
     /// Takes away what a plan names, and returns what went: not what was used since the plan was made.
@@ -69,7 +69,7 @@ impl ModelProvisioner {
     pub async fn evict(&self, plan: &Plan) -> Result<Plan> {
         let removals = self.removals(Vec::new()).await?;
         let terms = Terms { now: self.parts.clock.now(), ..plan.terms };
-        let later = Plan::new(lock(&removals).stock(), &terms);
+        let later = Plan::new(lock(&removals).inventory(), &terms);
         self.carry_out(&removals, plan.still(later)).await
     }
 
@@ -93,15 +93,16 @@ impl ModelProvisioner {
         };
         let (parts, records, pinned) = (Arc::clone(&self.parts), self.records().await?, found.clone());
         let wanted = Arc::clone(&transfers);
-        let plan =
-            blocking(move || Ok(Plan::new(&parts.store.stock(&records, &pinned)?.keeping(&wanted), &terms)))
-                .await?;
+        let plan = blocking(move || {
+            Ok(Plan::new(&parts.store.inventory(&records, &pinned)?.keeping(&wanted), &terms))
+        })
+        .await?;
         check(&plan)?;
         if plan.size_bytes.saturating_add(needed_bytes) <= limit_bytes {
             return Ok(());
         }
         let removals = self.removals(found).await?;
-        let plan = Plan::new(&lock(&removals).stock().clone().keeping(&transfers), &terms);
+        let plan = Plan::new(&lock(&removals).inventory().clone().keeping(&transfers), &terms);
         check(&plan)?;
         Ok(check(&self.carry_out(&removals, plan).await?)?)
     }
@@ -127,9 +128,9 @@ impl ModelProvisioner {
 
     /// Makes sure that nobody has a lease on a model whose record is to go and whose files stay. Where locks are not to be
     /// trusted, no more than the record can be lost.
-    async fn exclude(&self, record: &CatalogRecord) -> Result<Option<Exclusion>> {
+    async fn exclude(&self, record: &CatalogRecord) -> Result<Option<LeaseBlock>> {
         let (parts, root, id) = (Arc::clone(&self.parts), record.root().to_owned(), record.id.clone());
-        blocking(move || match parts.store.exclude(&root, &id) {
+        blocking(move || match parts.store.block_leases(&root, &id) {
             Err(artifact_store::Error::Doubtful { .. }) => Ok(None),
             alone => Ok(Some(alone?)),
         })
@@ -146,16 +147,16 @@ impl ModelProvisioner {
         Ok(listing.records.into_iter().map(|found| found.record).collect())
     }
 
-    /// Closes the gate, and looks at what there is behind it.
+    /// Closes the store lock, and looks at what there is behind it.
     async fn removals(&self, pinned: Vec<Digest>) -> Result<Behind> {
         self.check_provenance().await?;
         let parts = Arc::clone(&self.parts);
-        let wait = self.parts.turn_wait.limit.unwrap_or(GATE_WAIT);
-        let gate = blocking(move || Ok(parts.store.close_gate(wait)?)).await?;
+        let wait = self.parts.lock_wait.limit.unwrap_or(STORE_LOCK_WAIT);
+        let store_lock = blocking(move || Ok(parts.store.lock_exclusive(wait)?)).await?;
         let (parts, records) = (Arc::clone(&self.parts), self.records().await?);
         blocking(move || {
-            let stock = parts.store.stock(&records, &pinned)?;
-            Ok(Arc::new(Mutex::new(parts.store.removals(gate, stock))))
+            let inventory = parts.store.inventory(&records, &pinned)?;
+            Ok(Arc::new(Mutex::new(parts.store.removals(store_lock, inventory))))
         })
         .await
     }
@@ -266,7 +267,7 @@ impl ModelProvisioner {
     }
 }
 
-/// Works behind the gate, where it may block.
+/// Works under the store lock, where it may block.
 async fn behind<T: Send + 'static>(
     removals: &Behind,
     work: impl FnOnce(&mut Removals) -> Result<T> + Send + 'static,

@@ -8,9 +8,9 @@ use provisioner_core::{CatalogRecord, Lifecycle, ModelRef};
 use crate::{
     Error, ModelProvisioner, Result,
     lease::REMOVAL,
-    measure::Reading,
+    measure::ReadProgress,
     provenance::Action,
-    provisioner::{GivenUp, MAX_CONFLICTS, blocking},
+    provisioner::{CancelOnDrop, MAX_CONFLICTS, blocking},
 };
 
 impl ModelProvisioner {
@@ -27,13 +27,13 @@ impl ModelProvisioner {
         let (record, lease) = self.leased_record(&id).await?;
         let dir = std::path::absolute(dir)
             .map_err(|error| Error::storage("the working directory cannot be found", error))?;
-        let given_up = GivenUp::default();
+        let given_up = CancelOnDrop::default();
         let is_given_up = given_up.watch();
         let parts = Arc::clone(&self.parts);
         blocking(move || {
             let _lease = lease;
             let sizes: Vec<_> = record.files.iter().map(|file| file.stamp.size).collect();
-            let reading = Reading::start(&parts.progress, &record.id, &sizes);
+            let reading = ReadProgress::start(&parts.progress, &record.id, &sizes);
             let mut watch = |bytes| {
                 reading.add(bytes);
                 !is_given_up()

@@ -1,19 +1,19 @@
-//! What is held while a model is brought: the turn, and the places of its files.
+//! What is held while a model is brought: the model lock, and the places of its files.
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
-use artifact_store::{LeftPartials, Partial, Slot, Store, Turn};
+use artifact_store::{ModelLock, Partial, PartialFile, ResumableTransfers, Store};
 use provisioner_core::RelativePath;
 
 use crate::{Result, adopt::Adoptee};
 
-/// The turn to bring a model, and the partials of its files, until they are blobs.
+/// The lock to bring a model, and the partials of its files, until they are blobs.
 #[derive(Debug)]
-pub(crate) struct Held {
-    _turn: Turn,
+pub(crate) struct StagingSession {
+    _lock: ModelLock,
     partials: Mutex<Vec<Partial>>,
     /// That of the small files, where there are many.
     small: Mutex<Option<Partial>>,
@@ -22,10 +22,10 @@ pub(crate) struct Held {
     adopted: Mutex<Vec<Adoptee>>,
 }
 
-impl Held {
-    pub(crate) fn new(turn: Turn) -> Self {
+impl StagingSession {
+    pub(crate) fn new(lock: ModelLock) -> Self {
         Self {
-            _turn: turn,
+            _lock: lock,
             partials: Mutex::default(),
             small: Mutex::default(),
             has_fetched: AtomicBool::new(false),
@@ -58,7 +58,7 @@ impl Held {
         store: &Store,
         model: &str,
         sizes: &[u64],
-        left: &LeftPartials,
+        left: &ResumableTransfers,
     ) -> Result<()> {
         if left.has_small(model) || sizes.iter().filter(|size| is_small(**size)).count() >= MANY {
             *locked(&self.small) = Some(store.partial_of_small(model, left)?);
@@ -76,18 +76,18 @@ impl Held {
     }
 
     /// A place for a file, which is kept until its model is committed.
-    pub(crate) fn place(&self, store: &Store, wish: &Wish<'_>) -> Result<Slot> {
+    pub(crate) fn place(&self, store: &Store, wish: &SlotRequest<'_>) -> Result<PartialFile> {
         if let Some(small) = locked(&self.small).as_ref().filter(|_| is_small(wish.size)) {
-            return Ok(small.small_slot(&wish.identity, wish.path)?);
+            return Ok(small.small_file(&wish.identity, wish.path)?);
         }
         let partial = store.partial(&wish.identity, wish.promised, wish.model, wish.left)?;
-        let slot = partial.slot();
+        let slot = partial.file();
         locked(&self.partials).push(partial);
         Ok(slot)
     }
 
     /// Gives a place up, and what is there.
-    pub(crate) fn give_up(&self, slot: &Slot) -> artifact_store::Result<()> {
+    pub(crate) fn give_up(&self, slot: &PartialFile) -> artifact_store::Result<()> {
         let mut partials = locked(&self.partials);
         match partials.iter().position(|partial| slot.data.parent() == Some(partial.folder())) {
             Some(index) => partials.swap_remove(index).discard(),
@@ -105,7 +105,7 @@ impl Held {
 
 /// A file that needs a place.
 #[derive(Debug)]
-pub(crate) struct Wish<'a> {
+pub(crate) struct SlotRequest<'a> {
     /// What identifies its content.
     pub(crate) identity: String,
     pub(crate) path: &'a RelativePath,
@@ -114,7 +114,7 @@ pub(crate) struct Wish<'a> {
     pub(crate) promised: u64,
     /// The id of the model that it is for.
     pub(crate) model: &'a str,
-    pub(crate) left: &'a LeftPartials,
+    pub(crate) left: &'a ResumableTransfers,
 }
 
 /// How large a small file is at most: it comes with one write.
@@ -127,11 +127,15 @@ fn is_small(size: u64) -> bool {
 /// How many small files share a partial. A few have one each, which another model can go on from.
 const MANY: usize = 64;
 
-/// A place for a file. Without a turn nothing is kept: nothing can be written either.
-pub(crate) fn place(store: &Store, held: Option<&Held>, wish: &Wish<'_>) -> Result<Slot> {
+/// A place for a file. Without a lock nothing is kept: nothing can be written either.
+pub(crate) fn place(
+    store: &Store,
+    held: Option<&StagingSession>,
+    wish: &SlotRequest<'_>,
+) -> Result<PartialFile> {
     match held {
         Some(held) => held.place(store, wish),
-        None => Ok(store.partial(&wish.identity, wish.promised, wish.model, wish.left)?.slot()),
+        None => Ok(store.partial(&wish.identity, wish.promised, wish.model, wish.left)?.file()),
     }
 }
 

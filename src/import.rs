@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use artifact_store::{Adopted, LeftPartials, Taking, Wanted};
+use artifact_store::{Adopted, ResumableTransfers, Taking, Wanted};
 use provisioner_core::{
     AdoptMode, Basis, CatalogRecord, Digest, Entry, ErrorCode, Expectation, Lifecycle, Locator, Manifest,
     ManifestFile, ModelRef, RelativePath, ResolvedModel, StagedModel, excerpt,
@@ -19,11 +19,11 @@ use provisioner_core::{
 use crate::{
     Error, ModelProvisioner, Result,
     adopt::{Adoptee, staged, tell_of_copies},
-    bring::ModelLock,
-    held::{Held, Wish, place},
-    measure::Reading,
+    bring::MaybeSession,
+    held::{SlotRequest, StagingSession, place},
+    measure::ReadProgress,
     provenance::Action,
-    provisioner::{GivenUp, MAX_CONFLICTS, Parts, blocking},
+    provisioner::{CancelOnDrop, MAX_CONFLICTS, Parts, blocking},
 };
 
 const TAKES: &str =
@@ -88,7 +88,7 @@ impl ModelProvisioner {
             let judged = self.judge(staged, expectation).await;
             let verified = self.or_let_go(judged, &lock).await?;
             match self.commit(verified, previous, lock, Action::Import).await {
-                Err(error) if error.is_outrun() => {}
+                Err(error) if error.is_conflict() => {}
                 done => return done,
             }
         }
@@ -96,7 +96,7 @@ impl ModelProvisioner {
     }
 
     /// The outcome; where there is none, the files that were taken in are let go, for nobody would go on with them.
-    async fn or_let_go<T>(&self, outcome: Result<T>, lock: &ModelLock) -> Result<T> {
+    async fn or_let_go<T>(&self, outcome: Result<T>, lock: &MaybeSession) -> Result<T> {
         if outcome.is_err()
             && let Some(held) = lock.clone()
         {
@@ -136,9 +136,9 @@ impl ModelProvisioner {
     }
 
     /// Takes all files into the store's staging.
-    async fn take_in(&self, found: &Found, mode: AdoptMode, lock: &ModelLock) -> Result<StagedModel> {
+    async fn take_in(&self, found: &Found, mode: AdoptMode, lock: &MaybeSession) -> Result<StagedModel> {
         let (parts, found, lock) = (Arc::clone(&self.parts), found.clone(), lock.clone());
-        let given_up = GivenUp::default();
+        let given_up = CancelOnDrop::default();
         let is_given_up = given_up.watch();
         blocking(move || {
             let began = parts.clock.now();
@@ -148,7 +148,7 @@ impl ModelProvisioner {
             }
             let id = found.manifest.reference().id();
             let sizes: Vec<_> = found.manifest.files().iter().map(|file| file.size).collect();
-            let reading = Reading::start(&parts.progress, &id, &sizes);
+            let reading = ReadProgress::start(&parts.progress, &id, &sizes);
             let mut watch = |bytes| {
                 reading.add(bytes);
                 !is_given_up()
@@ -178,16 +178,16 @@ fn begin<'a>(
     parts: &Parts,
     found: &'a Found,
     mode: AdoptMode,
-    lock: Option<&Held>,
+    lock: Option<&StagingSession>,
     sizes: &[u64],
 ) -> Result<Vec<(&'a ManifestFile, &'a Path, Taking)>> {
-    let (id, left) = (found.manifest.reference().id(), LeftPartials::default());
+    let (id, left) = (found.manifest.reference().id(), ResumableTransfers::default());
     if let Some(held) = lock {
         held.share_small(&parts.store, &id, sizes, &left)?;
     }
     let mut begun = Vec::new();
     for (file, location) in found.manifest.files().iter().zip(&found.locations) {
-        let wish = Wish {
+        let wish = SlotRequest {
             identity: format!("import {id}/{}", file.path),
             path: &file.path,
             size: file.size,

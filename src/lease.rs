@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use artifact_store::{Holder, Lease};
+use artifact_store::{Lease, LeaseHolder};
 use provisioner_core::{Expectation, ModelRef, RecordedFile, ResolvedModel};
 
 use crate::{
@@ -83,7 +83,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// [`Error::NotInCatalog`], and what is wrong with the catalog or the disk.
-    pub async fn holders(&self, reference: &ModelRef) -> Result<Vec<Holder>> {
+    pub async fn holders(&self, reference: &ModelRef) -> Result<Vec<LeaseHolder>> {
         let record = self.show(reference).await?.record;
         let parts = Arc::clone(&self.parts);
         blocking(move || Ok(parts.store.holders(record.root(), &record.id)?)).await

@@ -46,7 +46,6 @@ mod bring;
 mod cache;
 mod flight;
 mod held;
-mod home;
 mod inspect;
 mod measure;
 mod obtain;
@@ -54,6 +53,7 @@ mod offline;
 mod plan;
 mod presence;
 mod provenance;
+mod relocated;
 mod variant;
 
 pub mod blocking;
@@ -62,8 +62,8 @@ mod error;
 mod provision;
 
 pub use artifact_store::{
-    Adoption, Evicted, Holder, Kept, Lease, LeftoverEntry, LeftoverKind, Owner, Plan as EvictionPlan, Swept,
-    Terms as EvictionTerms, eviction::DEFAULT_GRACE,
+    Adoption, Evicted, Kept, Lease, LeaseHolder, LeftoverEntry, LeftoverKind, Plan as EvictionPlan,
+    ProcessIdentity, Swept, Terms as EvictionTerms, eviction::DEFAULT_GRACE,
 };
 pub use builder::ProvisionerBuilder;
 pub use catalog_adapter::FsCatalog;
@@ -77,7 +77,9 @@ pub use fetch_hf::{HubFetcher, HubSettings, Token, TokenOrigin};
 pub use handoff::{self, Handoff};
 pub use import::ImportRequest;
 pub use lifecycle::{Inventory, InventoryEntry, Removed, VerifyReport};
-pub use model_inspect::{CacheType, Demand, Fit, Inspection, MemoryEstimate, ModelInfo, StructureVerifier};
+pub use model_inspect::{
+    CacheType, Fit, Inspection, MemoryEstimate, MemoryRequest, ModelInfo, StructureVerifier,
+};
 pub use plan::{FileState, Plan, PlannedFile};
 pub use provision::{
     DEFAULT_LLAMACPP_HANDOFF_PATH, ModelMetadata, Provisioned, provision_from_config_to_default_handoff,

@@ -13,8 +13,8 @@ use provisioner_core::{
 use crate::{
     Error, ModelProvisioner, Result,
     bring::is_unwritable,
-    evict::GATE_WAIT,
-    presence::{Survey, survey},
+    evict::STORE_LOCK_WAIT,
+    presence::{Freshness, freshness},
     provenance::Action,
     provisioner::{MAX_CONFLICTS, blocking},
 };
@@ -108,10 +108,10 @@ impl ModelProvisioner {
     pub async fn change(&self, record: &CatalogRecord) -> Result<Option<String>> {
         let (parts, record) = (Arc::clone(&self.parts), record.clone());
         blocking(move || {
-            Ok(match survey(&record, &parts.store) {
-                Survey::Changed(change) => Some(change),
-                Survey::Unchanged if parts.is_whole(&record) => None,
-                Survey::Unchanged => Some("its removal was begun".to_owned()),
+            Ok(match freshness(&record, &parts.store) {
+                Freshness::Changed(change) => Some(change),
+                Freshness::Unchanged if parts.is_whole(&record) => None,
+                Freshness::Unchanged => Some("its removal was begun".to_owned()),
             })
         })
         .await
@@ -130,16 +130,16 @@ impl ModelProvisioner {
             let previous = self.record(&id).await?;
             let (record, rejection) = match self.verify_against(&reference, &previous.record).await {
                 // Another process linked the model, or took it away, while it was read.
-                Err(error) if error.is_outrun() || !self.is_recorded_as(&previous).await? => continue,
+                Err(error) if error.is_conflict() || !self.is_recorded_as(&previous).await? => continue,
                 judged => judged?,
             };
             let kept = match &rejection {
                 None => self.keep_verdict(record.clone(), &previous).await,
-                Some(_) => self.condemn(record.clone(), &previous).await,
+                Some(_) => self.invalidate(record.clone(), &previous).await,
             };
             let is_moved = match kept {
                 // What was judged against is no longer what is recorded.
-                Err(error) if error.is_outrun() => continue,
+                Err(error) if error.is_conflict() => continue,
                 kept => kept?,
             };
             let code = rejection.as_ref().map(Rejection::code);
@@ -165,19 +165,19 @@ impl ModelProvisioner {
     }
 
     /// Records that a model failed, and takes its view out of use unless a live process uses it. Returns whether it did.
-    async fn condemn(&self, record: CatalogRecord, previous: &Versioned) -> Result<bool> {
+    async fn invalidate(&self, record: CatalogRecord, previous: &Versioned) -> Result<bool> {
         let parts = Arc::clone(&self.parts);
         let is_stored = parts.store.holds(record.root());
-        // Behind the gate nobody puts the view right or takes it away. Without it, the record alone keeps it from being used.
-        let gate = if is_stored {
-            blocking(move || Ok(parts.store.close_gate(GATE_WAIT).ok())).await?
+        // Under the store lock nobody puts the view right or takes it away. Without it, the record alone keeps it from being used.
+        let store_lock = if is_stored {
+            blocking(move || Ok(parts.store.lock_exclusive(STORE_LOCK_WAIT).ok())).await?
         } else {
             None
         };
         self.keep_verdict(record.clone(), previous).await?;
-        let Some(gate) = gate else { return Ok(false) };
+        let Some(store_lock) = store_lock else { return Ok(false) };
         let parts = Arc::clone(&self.parts);
-        blocking(move || Ok(parts.store.condemn(&gate, &record)?)).await
+        blocking(move || Ok(parts.store.invalidate(&store_lock, &record)?)).await
     }
 
     /// Verifies several models, as [`verify`](Self::verify) does, as many at once as there are cores. The answers are in the

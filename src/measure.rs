@@ -32,7 +32,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Error, Result,
-    provisioner::{GivenUp, blocking},
+    provisioner::{CancelOnDrop, blocking},
 };
 
 /// Large enough that reading costs nothing beside hashing, small enough for the processor's cache.
@@ -46,7 +46,7 @@ const TICKS_NS: u32 = 20_000_000;
 
 /// How files are looked at.
 #[derive(Debug)]
-pub(crate) struct Measure {
+pub(crate) struct HashInPlace {
     /// Whether their bytes are hashed.
     pub(crate) hashes: bool,
     /// Whether git's id of each is computed too.
@@ -57,10 +57,10 @@ pub(crate) struct Measure {
     pub(crate) progress: Arc<dyn ProgressSink>,
 }
 
-impl Measure {
+impl HashInPlace {
     /// Looks at every file of a manifest. When the future is dropped, the reading ends soon after.
     pub(crate) async fn stage(self, manifest: Manifest) -> Result<StagedModel> {
-        let given_up = GivenUp::default();
+        let given_up = CancelOnDrop::default();
         let is_given_up = given_up.watch();
         blocking(move || self.stage_blocking(manifest, &is_given_up)).await
     }
@@ -84,7 +84,7 @@ impl Measure {
         }
         if !to_hash.is_empty() {
             let sizes: Vec<_> = to_hash.iter().map(|&index| files[index].stamp.size).collect();
-            let reading = Reading::start(&self.progress, &id, &sizes);
+            let reading = ReadProgress::start(&self.progress, &id, &sizes);
             for (index, staged) in self.hash_all(&files, &to_hash, &reading, is_given_up)? {
                 files[index] = staged;
             }
@@ -111,7 +111,7 @@ impl Measure {
         &self,
         files: &[StagedFile],
         to_hash: &[usize],
-        reading: &Reading,
+        reading: &ReadProgress,
         is_given_up: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<(usize, StagedFile)>> {
         let mut queue = to_hash.to_vec();
@@ -160,7 +160,7 @@ impl Measure {
         &self,
         staged: &StagedFile,
         buffer: &mut [u8],
-        reading: &Reading,
+        reading: &ReadProgress,
         stop: &dyn Fn() -> bool,
     ) -> Result<StagedFile> {
         for _ in 0..MAX_READINGS {
@@ -176,7 +176,7 @@ impl Measure {
         &self,
         staged: &StagedFile,
         buffer: &mut [u8],
-        reading: &Reading,
+        reading: &ReadProgress,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<StagedFile>> {
         let path = &staged.location;
@@ -293,14 +293,14 @@ fn settled(file: &File, clock: &dyn Clock) -> io::Result<Option<Stamp>> {
 }
 
 /// How far the hashing of a model is. It is told from the beginning to the end, whichever that is.
-pub(crate) struct Reading {
+pub(crate) struct ReadProgress {
     id: String,
     total_bytes: u64,
     done: AtomicU64,
     sink: Arc<dyn ProgressSink>,
 }
 
-impl Reading {
+impl ReadProgress {
     /// Begins the reading of files of these sizes, in bytes.
     pub(crate) fn start(sink: &Arc<dyn ProgressSink>, id: &str, sizes: &[u64]) -> Self {
         let (id, total_bytes) = (id.to_owned(), sizes.iter().copied().fold(0, u64::saturating_add));
@@ -320,7 +320,7 @@ impl Reading {
     }
 }
 
-impl Drop for Reading {
+impl Drop for ReadProgress {
     fn drop(&mut self) {
         self.sink.on_event(&ProgressEvent::HashEnded { id: self.id.clone() });
     }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use artifact_store::{Blob, LeftPartials, TurnWait, Waiting};
+use artifact_store::{Blob, LockWait, ResumableTransfers, Waiting};
 use fs_err::File;
 use futures_util::{
     FutureExt, TryStreamExt,
@@ -22,23 +22,23 @@ use transfer::{Fetched, Place};
 
 use crate::{
     ModelProvisioner, Result,
-    adopt::{self, Adoptee, Lead},
-    bring::ModelLock,
-    held::{Held, Wish, place},
+    adopt::{self, Adoptee, FileCandidates},
+    bring::MaybeSession,
+    held::{SlotRequest, StagingSession, place},
     lifecycle::recorded_at,
-    measure::Reading,
+    measure::ReadProgress,
     offline::Resolution,
     plan::identity,
-    provisioner::{GivenUp, Parts, blocking},
+    provisioner::{CancelOnDrop, Parts, blocking},
 };
 
 /// What is to be expected of missing files.
 #[derive(Default)]
-struct Outlook {
+struct AcquisitionPlan {
     /// What there may be of them elsewhere on this machine.
-    leads: Vec<Lead>,
+    leads: Vec<FileCandidates>,
     /// What unfinished transfers left.
-    left: Arc<LeftPartials>,
+    left: Arc<ResumableTransfers>,
     /// Those of them that the model can go on with.
     transfers: Arc<[PathBuf]>,
     /// How many bytes of each would still have to be fetched.
@@ -56,20 +56,20 @@ pub(crate) const FILES_AT_ONCE: usize = 8;
 const WORTH_A_WORD: Duration = Duration::from_secs(1);
 
 impl ModelProvisioner {
-    /// Waits for the turn to bring a model, and shows for whom.
-    pub(crate) async fn lock(&self, id: &str) -> Result<Arc<Held>> {
-        self.lock_within(id, self.parts.turn_wait).await
+    /// Waits for the lock to bring a model, and shows for whom.
+    pub(crate) async fn lock(&self, id: &str) -> Result<Arc<StagingSession>> {
+        self.lock_within(id, self.parts.lock_wait).await
     }
 
-    /// Takes the turn to bring a model, where no other process has it.
-    pub(crate) async fn lock_now(&self, id: &str) -> Result<Arc<Held>> {
-        let wait = TurnWait { limit: Some(Duration::ZERO), ..self.parts.turn_wait };
+    /// Takes the lock to bring a model, where no other process has it.
+    pub(crate) async fn lock_now(&self, id: &str) -> Result<Arc<StagingSession>> {
+        let wait = LockWait { limit: Some(Duration::ZERO), ..self.parts.lock_wait };
         self.lock_within(id, wait).await
     }
 
-    async fn lock_within(&self, id: &str, wait: TurnWait) -> Result<Arc<Held>> {
+    async fn lock_within(&self, id: &str, wait: LockWait) -> Result<Arc<StagingSession>> {
         let (parts, id) = (Arc::clone(&self.parts), id.to_owned());
-        let given_up = GivenUp::default();
+        let given_up = CancelOnDrop::default();
         let is_given_up = given_up.watch();
         blocking(move || {
             let (began, mut is_told) = (Instant::now(), false);
@@ -81,8 +81,8 @@ impl ModelProvisioner {
                 }
                 !is_given_up()
             };
-            let turn = parts.store.turn(&id, wait, &mut watch)?;
-            Ok(Arc::new(Held::new(turn)))
+            let lock = parts.store.model_lock(&id, wait, &mut watch)?;
+            Ok(Arc::new(StagingSession::new(lock)))
         })
         .await
     }
@@ -92,7 +92,7 @@ impl ModelProvisioner {
         &self,
         reference: &ModelRef,
         resolution: Resolution,
-        lock: ModelLock,
+        lock: MaybeSession,
     ) -> Result<StagedModel> {
         let Resolution { manifest, source } = resolution;
         let began = self.parts.clock.now();
@@ -100,7 +100,7 @@ impl ModelProvisioner {
         let missing = manifest.files().iter().zip(&blobs).filter(|(_, blob)| blob.is_none());
         let missing: Vec<_> = missing.map(|(file, _)| file.clone()).collect();
         let found: Vec<_> = blobs.iter().flatten().map(|blob| blob.sha256.clone()).collect();
-        let Outlook { leads, left, transfers, to_fetch, needed_bytes, nowhere } =
+        let AcquisitionPlan { leads, left, transfers, to_fetch, needed_bytes, nowhere } =
             self.look_out(reference, missing.clone(), lock.clone()).await?;
         source.check(&reference.id(), nowhere.as_ref())?;
         self.find_space(needed_bytes, &found, &transfers).await?;
@@ -154,25 +154,25 @@ impl ModelProvisioner {
         &self,
         reference: &ModelRef,
         missing: Vec<ManifestFile>,
-        lock: ModelLock,
-    ) -> Result<Outlook> {
+        lock: MaybeSession,
+    ) -> Result<AcquisitionPlan> {
         let (parts, reference) = (Arc::clone(&self.parts), reference.clone());
         blocking(move || {
             parts.store.sweep()?;
-            let left = parts.store.left()?;
+            let left = parts.store.resumable()?;
             if missing.is_empty() {
-                return Ok(Outlook { left: Arc::new(left), ..Outlook::default() });
+                return Ok(AcquisitionPlan { left: Arc::new(left), ..AcquisitionPlan::default() });
             }
             let foreign = parts.store.foreign(&parts.adoption, &reference);
             let (mut leads, mut needed_bytes, mut nowhere) = (Vec::new(), 0u64, None);
             let to_fetch: Vec<_> = missing.iter().map(|file| to_fetch(&reference, file, &left)).collect();
             for (file, to_fetch) in missing.iter().zip(&to_fetch) {
-                let lead = Lead::of(file, &foreign);
+                let lead = FileCandidates::of(file, &foreign);
                 if lead.is_none() && nowhere.is_none() {
                     nowhere = Some(file.path.clone());
                 }
                 needed_bytes =
-                    needed_bytes.saturating_add(lead.as_ref().map_or(*to_fetch, Lead::space_bytes));
+                    needed_bytes.saturating_add(lead.as_ref().map_or(*to_fetch, FileCandidates::space_bytes));
                 leads.extend(lead);
             }
             // What is left of them has another name from here on.
@@ -182,13 +182,13 @@ impl ModelProvisioner {
             }
             let of = |file: &ManifestFile| left.folders_of(&identity(&reference, file)).to_vec();
             let transfers = missing.iter().flat_map(of).collect();
-            Ok(Outlook { leads, left: Arc::new(left), transfers, to_fetch, needed_bytes, nowhere })
+            Ok(AcquisitionPlan { leads, left: Arc::new(left), transfers, to_fetch, needed_bytes, nowhere })
         })
         .await
     }
 
     /// Says how much the small ones among files will take, which are about to be fetched.
-    async fn promise_small(&self, lock: &ModelLock, sizes: Vec<u64>) -> Result<()> {
+    async fn promise_small(&self, lock: &MaybeSession, sizes: Vec<u64>) -> Result<()> {
         let Some(held) = lock.clone() else { return Ok(()) };
         blocking(move || held.promise_small(&sizes)).await
     }
@@ -209,7 +209,7 @@ impl ModelProvisioner {
     async fn blobs(&self, manifest: &Manifest) -> Result<Vec<Option<Blob>>> {
         let (parts, manifest) = (Arc::clone(&self.parts), manifest.clone());
         blocking(move || {
-            let known = parts.store.known(&manifest.view_path()?)?;
+            let known = parts.store.git_ids(&manifest.view_path()?)?;
             manifest.files().iter().map(|file| Ok(known.blob(file)?)).collect()
         })
         .await
@@ -243,15 +243,16 @@ impl ModelProvisioner {
         &self,
         reference: &ModelRef,
         file: &ManifestFile,
-        lock: ModelLock,
-        left: Arc<LeftPartials>,
+        lock: MaybeSession,
+        left: Arc<ResumableTransfers>,
     ) -> Result<StagedFile> {
         let id = reference.id();
         let identity = identity(reference, file);
         let (parts, held, model) = (Arc::clone(&self.parts), lock.clone(), id.clone());
         let (path, size) = (file.path.clone(), file.size);
         let slot = blocking(move || {
-            let wish = Wish { identity, path: &path, size, promised: size, model: &model, left: &left };
+            let wish =
+                SlotRequest { identity, path: &path, size, promised: size, model: &model, left: &left };
             place(&parts.store, held.as_deref(), &wish)
         })
         .await?;
@@ -283,13 +284,14 @@ impl ModelProvisioner {
     }
 
     /// Makes a verified model's staged files a sealed view, and returns its record.
-    pub(crate) async fn place(&self, verified: VerifiedModel, lock: ModelLock) -> Result<CatalogRecord> {
+    pub(crate) async fn place(&self, verified: VerifiedModel, lock: MaybeSession) -> Result<CatalogRecord> {
         let parts = Arc::clone(&self.parts);
-        let given_up = GivenUp::default();
+        let given_up = CancelOnDrop::default();
         let is_given_up = given_up.watch();
         blocking(move || {
             let id = verified.staged().manifest().reference().id();
-            let begin = || Reading::start(&parts.progress, &id, &parts.store.shared_sizes(&verified));
+            let begin =
+                || ReadProgress::start(&parts.progress, &id, &parts.store.externally_linked_sizes(&verified));
             let reading = OnceLock::new();
             let go_on = |bytes| {
                 reading.get_or_init(begin).add(bytes);
@@ -298,7 +300,7 @@ impl ModelProvisioner {
             let record = parts.store.commit_while(&verified, parts.clock.now(), &go_on)?;
             drop(reading);
             let is_tidy = lock.map_or(Ok(()), |held| held.let_go());
-            if let Err(error) = is_tidy.and_then(|()| parts.store.forget_left_of(&record.id)) {
+            if let Err(error) = is_tidy.and_then(|()| parts.store.discard_resumable_of(&record.id)) {
                 tracing::debug!("a partial is left: {error}");
             }
             Ok(record)
@@ -335,12 +337,12 @@ impl Parts {
 }
 
 /// How many bytes of a file are on the disk already; `None` where no transfer of it left anything.
-pub(crate) fn left_of(reference: &ModelRef, file: &ManifestFile, left: &LeftPartials) -> Option<u64> {
+pub(crate) fn left_of(reference: &ModelRef, file: &ManifestFile, left: &ResumableTransfers) -> Option<u64> {
     left.bytes_of(&reference.id(), &identity(reference, file), &file.path)
 }
 
 /// How many bytes of a file are still to be fetched.
-pub(crate) fn to_fetch(reference: &ModelRef, file: &ManifestFile, left: &LeftPartials) -> u64 {
+pub(crate) fn to_fetch(reference: &ModelRef, file: &ManifestFile, left: &ResumableTransfers) -> u64 {
     file.size.saturating_sub(left_of(reference, file, left).unwrap_or(0))
 }
 
@@ -357,12 +359,12 @@ fn stage_blob(
     git_sha1: Option<Digest>,
     began: Timestamp,
 ) -> Result<StagedFile> {
-    let is_shared = blob.is_shared();
+    let is_externally_linked = blob.is_externally_linked();
     let fetched = Fetched { sha256: blob.sha256, git_sha1 };
     if !blob.path.exists() {
         return Err(artifact_store::Error::Vanished { path: blob.path }.into());
     }
-    look(path, blob.path, fetched, |stamp| !is_shared || stamp.is_settled(began))
+    look(path, blob.path, fetched, |stamp| !is_externally_linked || stamp.is_settled(began))
 }
 
 fn look(

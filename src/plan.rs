@@ -6,7 +6,7 @@ use provisioner_core::{Digest, Lifecycle, Locator, ManifestFile, ModelRef, Relat
 
 use crate::{
     Error, ModelProvisioner, Result,
-    adopt::Lead,
+    adopt::FileCandidates,
     obtain::{left_of, to_fetch},
     offline::Resolution,
     provisioner::blocking,
@@ -97,16 +97,16 @@ impl ModelProvisioner {
         self.check_listing(&manifest)?;
         let parts = Arc::clone(&self.parts);
         blocking(move || {
-            let left = parts.store.left()?;
+            let left = parts.store.resumable()?;
             let foreign = parts.store.foreign(&parts.adoption, &reference);
-            let known = parts.store.known(&manifest.view_path()?)?;
+            let known = parts.store.git_ids(&manifest.view_path()?)?;
             let mut files = Vec::new();
             for file in manifest.files() {
                 let fetch = |state| (state, None, to_fetch(&reference, file, &left));
                 let (state, from, space_needed_bytes) = match &file.locator {
                     Locator::InPlace(_) => (FileState::Present, None, 0),
                     _ if known.blob(file)?.is_some() => (FileState::Present, None, 0),
-                    _ => match Lead::of(file, &foreign) {
+                    _ => match FileCandidates::of(file, &foreign) {
                         Some(lead) => (FileState::Adopt, lead.from(), lead.space_bytes()),
                         None if left_of(&reference, file, &left).is_some() => fetch(FileState::Partial),
                         None => fetch(FileState::Fetch),

@@ -7,7 +7,7 @@ use provisioner_core::{CatalogRecord, RecordedFile, Stamp};
 
 /// What a look at a model's files found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Survey {
+pub(crate) enum Freshness {
     /// Every file has the stamp that was recorded, and a folder has the names that were.
     Unchanged,
     /// Something differs.
@@ -15,18 +15,18 @@ pub(crate) enum Survey {
 }
 
 /// Looks at the files of a record. Opens none of them; it may block.
-pub(crate) fn survey(record: &CatalogRecord, store: &Store) -> Survey {
+pub(crate) fn freshness(record: &CatalogRecord, store: &Store) -> Freshness {
     if record.files.is_empty() {
-        return Survey::Changed("its files were never looked at".to_owned());
+        return Freshness::Changed("its files were never looked at".to_owned());
     }
     let mut changes = record.files.iter().filter_map(|file| change(file, &record.location(&file.path)));
     if let Some(change) = changes.next() {
-        return Survey::Changed(change);
+        return Freshness::Changed(change);
     }
     match &record.entry {
-        Some(_) => Survey::Unchanged,
+        Some(_) => Freshness::Unchanged,
         // What else lies in a view of the store is no part of the model, and its own hidden files are.
-        None if store.holds(record.root()) => Survey::Unchanged,
+        None if store.holds(record.root()) => Freshness::Unchanged,
         None => survey_names(record, &record.local_path),
     }
 }
@@ -42,12 +42,12 @@ pub(crate) fn change(file: &RecordedFile, location: &Path) -> Option<String> {
     Some(format!("`{}`: {difference}", location.display()))
 }
 
-fn survey_names(record: &CatalogRecord, folder: &Path) -> Survey {
+fn survey_names(record: &CatalogRecord, folder: &Path) -> Freshness {
     match fetch_file::folder_names(folder) {
         Ok(names) if names.iter().map(|(path, _)| path).eq(record.files.iter().map(|file| &file.path)) => {
-            Survey::Unchanged
+            Freshness::Unchanged
         }
-        Ok(_) => Survey::Changed(format!("`{}` has other files than before", folder.display())),
-        Err(error) => Survey::Changed(error.to_string()),
+        Ok(_) => Freshness::Changed(format!("`{}` has other files than before", folder.display())),
+        Err(error) => Freshness::Changed(error.to_string()),
     }
 }

@@ -18,7 +18,7 @@ use std::{
     },
 };
 
-use artifact_store::{Adoption, Store, TurnWait};
+use artifact_store::{Adoption, LockWait, Store};
 
 use provisioner_core::{
     Basis, CatalogErrorKind, CatalogRecord, CatalogStore, Clock, Digest, Expectation, Lifecycle, ModelRef,
@@ -33,7 +33,7 @@ use crate::{
     cache::Cache,
     evict::EvictionLimits,
     flight::Flights,
-    presence::{Survey, survey},
+    presence::{Freshness, freshness},
     provenance::{Action, Line, ProvenanceLog},
     registry::Registry,
 };
@@ -54,7 +54,7 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) transfer: Transfer,
     /// How long to wait for another process that is bringing the same model.
-    pub(crate) turn_wait: TurnWait,
+    pub(crate) lock_wait: LockWait,
     pub(crate) adoption: Adoption,
     /// How much the store may take.
     pub(crate) limits: EvictionLimits,
@@ -172,12 +172,12 @@ impl ModelProvisioner {
             }
             let judged = self.judge_anew(reference, expectation, Some(&previous), Some(manifest)).await;
             let (verified, lock) = match judged {
-                Err(error) if error.is_outrun() => continue,
+                Err(error) if error.is_conflict() => continue,
                 judged => judged?,
             };
             let Some(verified) = verified else { continue };
             let moved = match self.commit(verified, Some(previous), lock, Action::Ensure).await {
-                Err(error) if error.is_outrun() => continue,
+                Err(error) if error.is_conflict() => continue,
                 done => done?,
             };
             if let Some(superseded) = old.superseded() {
@@ -195,7 +195,7 @@ impl ModelProvisioner {
     /// Records what a refresh leaves behind, while nothing takes it away. Since the record moved, no record has named its view: a
     /// removal may have taken it, and then there is nothing to record.
     async fn keep_superseded(&self, superseded: CatalogRecord) -> Result<()> {
-        let gate = self.share_gate().await?;
+        let store_lock = self.lock_shared().await?;
         let (parts, record) = (Arc::clone(&self.parts), superseded.clone());
         if blocking(move || Ok(parts.is_whole(&record))).await? {
             match self.put(superseded, None, Action::Retire).await {
@@ -203,7 +203,7 @@ impl ModelProvisioner {
                 put => drop(put?),
             }
         }
-        drop(gate);
+        drop(store_lock);
         Ok(())
     }
 
@@ -231,7 +231,8 @@ impl ModelProvisioner {
         }
         let parts = Arc::clone(&self.parts);
         let (record, is_there) = blocking(move || {
-            let is_there = survey(&record, &parts.store) == Survey::Unchanged && parts.is_whole(&record);
+            let is_there =
+                freshness(&record, &parts.store) == Freshness::Unchanged && parts.is_whole(&record);
             Ok((record, is_there))
         })
         .await?;
@@ -289,7 +290,7 @@ impl ModelProvisioner {
         }
         let parts = Arc::clone(&self.parts);
         blocking(move || {
-            if let Survey::Changed(reason) = survey(&record, &parts.store) {
+            if let Freshness::Changed(reason) = freshness(&record, &parts.store) {
                 tracing::debug!("`{}` is judged again: {reason}", record.id);
                 return Ok(None);
             }
@@ -385,9 +386,9 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 /// Tells blocking work, when it is dropped, that nobody waits for the outcome any more.
 #[derive(Debug, Default)]
-pub(crate) struct GivenUp(Arc<AtomicBool>);
+pub(crate) struct CancelOnDrop(Arc<AtomicBool>);
 
-impl GivenUp {
+impl CancelOnDrop {
     /// What says whether it was dropped.
     pub(crate) fn watch(&self) -> impl Fn() -> bool + Send + Sync + 'static {
         let given_up = Arc::clone(&self.0);
@@ -395,7 +396,7 @@ impl GivenUp {
     }
 }
 
-impl Drop for GivenUp {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
-use model_inspect::{Demand, Fit, Inspection};
+use model_inspect::{Fit, Inspection, MemoryRequest};
 use provisioner_core::{
     Entry, ErrorCode, FetchErrorKind, Manifest, ManifestFile, ModelRef, RelativePath,
     reference::{HubRef, HubTarget, is_companion, set_of},
@@ -31,7 +31,7 @@ pub struct Variant {
 }
 
 impl Variant {
-    fn new(id: String, found: Inspection, demand: &Demand) -> Self {
+    fn new(id: String, found: Inspection, demand: &MemoryRequest) -> Self {
         Self {
             id,
             size_bytes: found.info.size_bytes,
@@ -48,7 +48,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As [`inspect`](Self::inspect); but one of several whose structure is unsound is told of as such.
-    pub async fn variants(&self, reference: &ModelRef, demand: &Demand) -> Result<Vec<Variant>> {
+    pub async fn variants(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
         let found = self.inspect(reference).await;
         match (reference, found) {
             (ModelRef::Hub(hub), Err(Error::Fetch(error)))
@@ -60,7 +60,7 @@ impl ModelProvisioner {
         }
     }
 
-    async fn all_of(&self, hub: &HubRef, demand: &Demand) -> Result<Vec<Variant>> {
+    async fn all_of(&self, hub: &HubRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
         let every = hub.clone().select(None, ["*.gguf".to_owned()], [])?;
         let manifest = self.resolve(&ModelRef::Hub(every), None).await?;
         let mut models: BTreeMap<RelativePath, Vec<ManifestFile>> = BTreeMap::new();
@@ -92,7 +92,7 @@ impl ModelProvisioner {
         entry: RelativePath,
         files: Vec<ManifestFile>,
         revision: Option<String>,
-        demand: &Demand,
+        demand: &MemoryRequest,
     ) -> Result<Variant> {
         let id = reference.id();
         let size_bytes = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));

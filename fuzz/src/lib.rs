@@ -2,7 +2,7 @@
 
 use std::{hint::black_box, io};
 
-use model_inspect::{ByteSource, CacheType, Demand, Inspection, ListedFile, ModelSource, inspect_model};
+use model_inspect::{ByteSource, CacheType, MemoryRequest, Inspection, ListedFile, ModelSource, inspect_model};
 use provisioner_core::RelativePath;
 
 /// Files in memory, as one model.
@@ -33,7 +33,7 @@ impl<'a> InMemory<'a> {
 /// What is said to fit does.
 fn ask(found: &Inspection, cache: CacheType) {
     let vram_bytes = 24 << 30;
-    let fit = found.memory.fit(&Demand { ctx: None, parallel: 3, cache, vram_bytes: Some(vram_bytes) });
+    let fit = found.memory.fit(&MemoryRequest { ctx: None, parallel: 3, cache, vram_bytes: Some(vram_bytes) });
     if let (Some(largest), Some(weights)) = (fit.largest_ctx.filter(|ctx| *ctx > 0), fit.weights_bytes) {
         let needed = found.memory.kv_bytes(largest, 3, cache).and_then(|kv| kv.checked_add(weights));
         assert!(needed.is_some_and(|bytes| bytes <= vram_bytes));

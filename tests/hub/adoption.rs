@@ -5,18 +5,18 @@ use testkit::{TINY_GGUF, safetensors_of};
 
 use model_provisioner::{AdoptMode, FileState, HubFetcher, HubSettings, Outcome, Policy};
 
-use crate::workbench::{Workbench, bytes, git_sha1, rewrite_in_place, sha256};
+use crate::fixture::{Fixture, bytes, git_sha1, rewrite_in_place, sha256};
 
 const REPO: &str = "hf:org/repo";
 const CONFIG: &[u8] = b"{\"architectures\": []}";
 
 /// How many bytes of files the hub has sent.
-fn content_sent(bench: &Workbench) -> u64 {
+fn content_sent(bench: &Fixture) -> u64 {
     bench.hub.requests().iter().filter(|seen| seen.file.is_some()).map(testkit::hub::Seen::sent_bytes).sum()
 }
 
 /// A repository, and a cache of the Hub's own tools that has all of it.
-fn downloaded(bench: &Workbench) -> Vec<u8> {
+fn downloaded(bench: &Fixture) -> Vec<u8> {
     let weights = safetensors_of(3 << 20, 5);
     bench
         .hub
@@ -35,7 +35,7 @@ fn downloaded(bench: &Workbench) -> Vec<u8> {
 #[tokio::test]
 async fn a_model_that_was_downloaded_by_others_costs_no_byte() {
     for mode in [AdoptMode::Link, AdoptMode::Copy] {
-        let bench = Workbench::new();
+        let bench = Fixture::new();
         let weights = downloaded(&bench);
         let before = bench.seen_by_others();
         let provisioner = bench.adopter(mode);
@@ -68,7 +68,7 @@ async fn a_model_that_was_downloaded_by_others_costs_no_byte() {
 
 #[tokio::test]
 async fn what_is_off_is_fetched() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let weights = downloaded(&bench);
     let model = bench.adopter(AdoptMode::Off).ensure_present_str(REPO, None).await.unwrap();
     assert_eq!((content_sent(&bench), model.cached), ((weights.len() + CONFIG.len()) as u64, false));
@@ -76,7 +76,7 @@ async fn what_is_off_is_fetched() {
 
 #[tokio::test]
 async fn ollama_and_plain_folders_have_bytes_too() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let (one, two, three) = (bytes(70_000, 1), bytes(80_000, 2), bytes(80_000, 3));
     bench
         .hub
@@ -99,7 +99,7 @@ async fn ollama_and_plain_folders_have_bytes_too() {
 
 #[tokio::test]
 async fn a_wrong_byte_is_not_adopted() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let weights = downloaded(&bench);
     let blob = bench.path("foreign/hub/models--org--repo/blobs").join(sha256(&weights));
     let mut wrong = weights.clone();
@@ -117,7 +117,7 @@ async fn a_wrong_byte_is_not_adopted() {
 
 #[tokio::test]
 async fn a_symlink_is_not_followed() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let weights = downloaded(&bench);
     let blob = bench.path("foreign/hub/models--org--repo/blobs").join(sha256(&weights));
     fs_err::rename(&blob, bench.path("elsewhere")).unwrap();
@@ -128,7 +128,7 @@ async fn a_symlink_is_not_followed() {
 
 #[tokio::test]
 async fn what_others_change_later_is_noticed_and_fetched() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let weights = downloaded(&bench);
     let blob = bench.path("foreign/hub/models--org--repo/blobs").join(sha256(&weights));
     let provisioner = bench.adopter(AdoptMode::Link);
@@ -153,7 +153,7 @@ async fn what_others_change_later_is_noticed_and_fetched() {
 
 #[tokio::test]
 async fn what_only_looks_changed_is_read_once_and_goes_on() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let weights = downloaded(&bench);
     let provisioner = bench.adopter(AdoptMode::Link);
     let first = provisioner.ensure_present_str(REPO, None).await.unwrap();
@@ -173,7 +173,7 @@ async fn what_only_looks_changed_is_read_once_and_goes_on() {
 
 #[tokio::test]
 async fn a_lost_stamp_does_not_hide_that_a_file_is_shared() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let weights = downloaded(&bench);
     let provisioner = bench.adopter(AdoptMode::Link);
     let first = provisioner.ensure_present_str(REPO, None).await.unwrap();
@@ -196,7 +196,7 @@ fn ctime_ns(path: &std::path::Path) -> i64 {
 
 #[tokio::test]
 async fn shared_bytes_serve_several_models_and_places() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let weights = bytes(100_000, 4);
     let twice = bench.hub.repo("org/one").lfs("a.gguf", weights.clone()).lfs("b.gguf", weights.clone());
     twice.publish();
@@ -227,7 +227,7 @@ async fn shared_bytes_serve_several_models_and_places() {
 
 #[tokio::test]
 async fn many_processes_may_adopt_one_file() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let weights = bytes(2 << 20, 6);
     let names: Vec<_> = (0..6).map(|n| format!("org/r{n}")).collect();
     for name in &names {
@@ -247,7 +247,7 @@ async fn many_processes_may_adopt_one_file() {
 
 #[tokio::test]
 async fn the_same_bytes_twice_in_one_model_are_copied_too() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.hub.repo("org/repo").file("a.json", "{}").file("d/b.json", "{}").publish();
     bench.foreign(&format!("hub/models--org--repo/blobs/{}", git_sha1(b"{}")), b"{}");
     for mode in [AdoptMode::Copy, AdoptMode::Link] {
@@ -260,7 +260,7 @@ async fn the_same_bytes_twice_in_one_model_are_copied_too() {
 
 #[tokio::test]
 async fn a_local_model_is_none_of_this() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = bench.foreign("plain/a.gguf", TINY_GGUF);
     let provisioner = bench.adopter(AdoptMode::Link);
     let model = provisioner.ensure_present_str(path.to_str().unwrap(), None).await.unwrap();

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use artifact_store::{Store, TurnWait};
+use artifact_store::{LockWait, Store};
 use async_trait::async_trait;
 use model_provisioner::{
     AdoptMode, CatalogError, CatalogRecord, CatalogStore, DamagedRecord, EvictionLimits, Expectation,
@@ -19,7 +19,7 @@ use model_provisioner::{
     ProgressSink, StagedModel, Timestamp, Verdict, Verifier, Version, Versioned, blocking,
 };
 
-use crate::workbench::{Workbench, builder_at, bytes, code, sha256};
+use crate::fixture::{Fixture, builder_at, bytes, code, sha256};
 
 const ID: &str = "hf:org/repo?include=*";
 
@@ -39,7 +39,7 @@ struct Meanwhile {
 }
 
 impl Meanwhile {
-    fn new(bench: &Workbench) -> Self {
+    fn new(bench: &Fixture) -> Self {
         let catalog = FsCatalog::open(&bench.cache(), Arc::new(Now), Duration::from_secs(10)).unwrap();
         Self { catalog, after_get: Hook::default(), after_list: Hook::default(), before_put: Hook::default() }
     }
@@ -98,13 +98,13 @@ impl model_provisioner::Clock for Now {
     }
 }
 
-fn published() -> Workbench {
-    let bench = Workbench::new();
+fn published() -> Fixture {
+    let bench = Fixture::new();
     bench.hub.repo("org/repo").lfs("a.gguf", bytes(10_000, 1)).file("config.json", "{}").publish();
     bench
 }
 
-async fn fetched() -> (Workbench, ModelProvisioner, PathBuf) {
+async fn fetched() -> (Fixture, ModelProvisioner, PathBuf) {
     let bench = published();
     let provisioner = bench.provisioner();
     let root = provisioner.ensure_present_str(ID, None).await.unwrap().local_path;
@@ -120,7 +120,7 @@ fn touch(path: &Path) {
     fs_err::File::open(path).unwrap().file().set_modified(SystemTime::UNIX_EPOCH).unwrap();
 }
 
-fn quarantine_is_empty(bench: &Workbench) -> bool {
+fn quarantine_is_empty(bench: &Fixture) -> bool {
     !bench.cache().join("store-v1/quarantine").exists()
 }
 
@@ -186,11 +186,11 @@ async fn what_is_being_made_present_is_passed_over() {
     let (bench, _, root) = fetched().await;
     let provisioner = bench.builder().wait(Duration::from_secs(60)).build().unwrap();
     let store = Store::new(bench.cache().join("store-v1"));
-    let wait = TurnWait { limit: Some(Duration::ZERO), stall: Duration::ZERO };
-    let turn = store.turn(ID, wait, &mut |_| true).unwrap();
+    let wait = LockWait { limit: Some(Duration::ZERO), stall: Duration::ZERO };
+    let lock = store.model_lock(ID, wait, &mut |_| true).unwrap();
     touch(&root.join("a.gguf"));
     assert_eq!(provisioner.doctor(true).await.unwrap(), []);
-    drop(turn);
+    drop(lock);
     all_mended(&provisioner.doctor(true).await.unwrap(), "changed since it was judged");
 }
 
@@ -352,7 +352,7 @@ async fn a_model_that_is_removed_while_it_is_verified_is_not_in_the_catalog() {
 
 #[tokio::test]
 async fn a_model_whose_bytes_are_linked_while_it_is_verified_passes() {
-    let (bench, weights) = (Workbench::new(), bytes(100_000, 3));
+    let (bench, weights) = (Fixture::new(), bytes(100_000, 3));
     for name in ["org/one", "org/two"] {
         bench.hub.repo(name).lfs("a.gguf", weights.clone()).publish();
     }

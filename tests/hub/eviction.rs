@@ -13,7 +13,7 @@ use model_provisioner::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::workbench::{Workbench, bytes, code};
+use crate::fixture::{Fixture, bytes, code};
 
 fn reference(id: &str) -> ModelRef {
     id.parse().unwrap()
@@ -34,7 +34,7 @@ fn ids(plan: &EvictionPlan) -> Vec<&str> {
 }
 
 /// What `du` says of the bytes at rest.
-fn du(bench: &Workbench) -> u64 {
+fn du(bench: &Fixture) -> u64 {
     let store = bench.cache().join("store-v1");
     let done = Command::new("du")
         .args(["-s", "-c", "-B1"])
@@ -47,18 +47,18 @@ fn du(bench: &Workbench) -> u64 {
 
 /// Says that a model was last used so many hours ago.
 #[expect(clippy::disallowed_methods, reason = "the age is of now")]
-fn age(bench: &Workbench, id: &str, hours: u64) {
+fn age(bench: &Fixture, id: &str, hours: u64) {
     let used = bench.cache().join("store-v1/used").join(key_of(id));
     let file = std::fs::File::options().write(true).open(used).unwrap();
     file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600 * hours)).unwrap();
 }
 
 /// Three models of two files each, the one of which they have in common.
-async fn three(bench: &Workbench) -> ModelProvisioner {
+async fn three(bench: &Fixture) -> ModelProvisioner {
     several(bench, &["a", "b", "c"]).await
 }
 
-async fn several(bench: &Workbench, names: &[impl AsRef<str>]) -> ModelProvisioner {
+async fn several(bench: &Fixture, names: &[impl AsRef<str>]) -> ModelProvisioner {
     let provisioner = bench.provisioner();
     for (n, name) in names.iter().map(AsRef::as_ref).enumerate() {
         let repo = bench.hub.repo(&format!("org/{name}")).lfs("same.gguf", bytes(300_000, 99));
@@ -85,7 +85,7 @@ impl Clock for Ahead {
 
 #[tokio::test]
 async fn it_frees_what_it_said_and_the_least_recently_used_first() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let provisioner = three(&bench).await;
     for (name, hours) in [("a", 2), ("b", 3), ("c", 1)] {
         age(&bench, &id(name), hours);
@@ -126,7 +126,7 @@ async fn it_frees_what_it_said_and_the_least_recently_used_first() {
 #[tokio::test]
 async fn a_record_that_cannot_be_read_keeps_its_own_model_alone() {
     for damage in ["{", r#"{"schema_version": 999}"#] {
-        let bench = Workbench::new();
+        let bench = Fixture::new();
         let provisioner = three(&bench).await;
         let model = provisioner.locate(&reference(&id("a"))).await.unwrap().unwrap();
         let key = hex::encode(Sha256::digest(id("a")));
@@ -143,7 +143,7 @@ async fn a_record_that_cannot_be_read_keeps_its_own_model_alone() {
 
 #[tokio::test]
 async fn what_was_used_since_the_plan_stays() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let provisioner = three(&bench).await;
     for name in ["a", "b", "c"] {
         age(&bench, &id(name), 24);
@@ -173,7 +173,7 @@ async fn what_was_used_since_the_plan_stays() {
 
 #[tokio::test]
 async fn what_is_asked_for_again_stays_without_a_grace_time_too() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let provisioner = three(&bench).await;
     for name in ["a", "b", "c"] {
         age(&bench, &id(name), 24);
@@ -188,7 +188,7 @@ async fn what_is_asked_for_again_stays_without_a_grace_time_too() {
 
 #[tokio::test]
 async fn room_is_made_before_a_download_and_never_in_vain() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     three(&bench).await;
     let size = bench.provisioner().plan_eviction(&to(0)).await.unwrap().size_bytes;
     let within = |limit| bench.builder().max_size(limit).grace(Duration::ZERO).build().unwrap();
@@ -221,7 +221,7 @@ async fn room_is_made_before_a_download_and_never_in_vain() {
 
 #[tokio::test]
 async fn a_removal_that_was_begun_does_not_come_back() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let provisioner = three(&bench).await;
     let root = provisioner.show(&reference(&id("a"))).await.unwrap().record.root().to_owned();
     let begin = || fs_err::rename(root.join(".model.json"), root.join(".removed.json")).unwrap();
@@ -244,7 +244,7 @@ async fn a_removal_that_was_begun_does_not_come_back() {
 
 #[tokio::test]
 async fn a_commit_whose_blob_was_taken_away_begins_anew() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let provisioner = three(&bench).await;
     // The one file is slow; the other one is in the store, until somebody evicts it.
     bench.hub.repo("org/d").lfs("same.gguf", bytes(300_000, 99)).lfs("d.gguf", bytes(900_000, 51)).publish();
@@ -286,7 +286,7 @@ fn reader() {
 
 async fn read_for_ever(cache: &Path, endpoint: &str, models: &str) {
     use std::io::Write;
-    let provisioner = crate::workbench::builder_at(cache, endpoint).build().unwrap();
+    let provisioner = crate::fixture::builder_at(cache, endpoint).build().unwrap();
     let store = Store::new(cache.join("store-v1"));
     for n in 0usize.. {
         let names: Vec<_> = models.split(',').collect();
@@ -311,7 +311,7 @@ async fn read_for_ever(cache: &Path, endpoint: &str, models: &str) {
     }
 }
 
-fn start_reader(bench: &Workbench, models: &str) -> Child {
+fn start_reader(bench: &Fixture, models: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["eviction::reader", "--exact", "--ignored", "--nocapture"])
         .env("READER_CACHE", bench.cache())
@@ -326,7 +326,7 @@ fn start_reader(bench: &Workbench, models: &str) -> Child {
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_never_miss_a_file() {
     let (readers, seconds) = if is_full() { (16, 60) } else { (4, 5) };
-    let bench = Arc::new(Workbench::new());
+    let bench = Arc::new(Fixture::new());
     // Twice as many models as readers, so that at any moment some are in use and some are not.
     let models: Vec<_> = (0..2 * readers).map(|n| format!("m{n}")).collect();
     let provisioner = several(&bench, &models).await;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use testkit::gguf;
 use testkit::hub::{At, Fault, FaultKind, Origin, Refusal};
 
-use crate::workbench::{Workbench, bytes, code};
+use crate::fixture::{Fixture, bytes, code};
 
 const ID: &str = "hf:org/repo/a.gguf";
 
-fn bench() -> (Workbench, Vec<u8>) {
-    let (bench, weights) = (Workbench::new(), bytes(3 << 20, 9));
+fn bench() -> (Fixture, Vec<u8>) {
+    let (bench, weights) = (Fixture::new(), bytes(3 << 20, 9));
     bench.hub.repo("org/repo").lfs("a.gguf", weights.clone()).publish();
     (bench, weights)
 }
@@ -26,7 +26,7 @@ async fn arrives_despite(fault: Fault) {
 }
 
 /// An attempt that ends after a part, and leaves it.
-async fn cut_off(bench: &Workbench) {
+async fn cut_off(bench: &Fixture) {
     let refused = FaultKind::Refuse(Refusal::status(404));
     bench.hub.fault(Fault::on("a.gguf").at(Origin::Cdn).after(2).kind(refused));
     assert!(bench.provisioner().ensure_present_str(ID, None).await.is_err());
@@ -89,7 +89,7 @@ async fn what_does_not_pass_fails_cleanly() {
 #[tokio::test]
 async fn a_file_that_drips_is_given_up_and_what_came_is_kept() {
     for (name, size) in [("a.gguf", 3 << 20), ("small.gguf", 5000)] {
-        let bench = Workbench::new();
+        let bench = Fixture::new();
         bench.hub.repo("org/repo").lfs(name, bytes(size, 9)).publish();
         // Never silent, and slower than the least pace.
         bench.hub.limit_rate(Some(800));
@@ -106,7 +106,7 @@ async fn a_file_that_drips_is_given_up_and_what_came_is_kept() {
 #[tokio::test]
 async fn an_error_page_never_becomes_a_small_file() {
     for name in ["config.json", "page.html", "notes.txt"] {
-        let bench = Workbench::new();
+        let bench = Fixture::new();
         bench.hub.repo("org/repo").file(name, "what was published").publish();
         bench.hub.fault(Fault::on(name).kind(FaultKind::HtmlPage));
         let id = format!("hf:org/repo/{name}");
@@ -133,7 +133,7 @@ async fn a_wrong_byte_names_both_digests_and_leaves_nothing() {
 
 #[tokio::test]
 async fn a_commit_that_moves_during_the_download_is_not_mixed_in() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let old = bench.hub.repo("org/repo").lfs("a.gguf", gguf("old a")).lfs("b.gguf", gguf("old b")).publish();
     let moved = bench.hub.repo("org/repo").lfs("a.gguf", gguf("new a")).lfs("b.gguf", gguf("new b"));
     bench.hub.fault(Fault::on("a.gguf").once().kind(FaultKind::publish(moved)));

@@ -2,13 +2,13 @@
 
 use std::time::SystemTime;
 
-use model_provisioner::{Demand, Format, ModelRef, Policy};
+use model_provisioner::{Format, MemoryRequest, ModelRef, Policy};
 use testkit::{
     FakeModel, GgufWriter, gguf,
     hub::{At, Fault, FaultKind, Origin},
 };
 
-use crate::workbench::{Workbench, code};
+use crate::fixture::{Fixture, code};
 
 const MIB: u64 = 1 << 20;
 
@@ -28,7 +28,7 @@ fn with_a_long_header() -> Vec<u8> {
 
 #[tokio::test]
 async fn no_more_than_headers_are_fetched() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let model = with_a_long_header();
     let header = model.len() as u64 - 40 * MIB;
     assert!(header > 8 * MIB, "{header} bytes");
@@ -45,7 +45,7 @@ async fn no_more_than_headers_are_fetched() {
 
 #[tokio::test]
 async fn all_shards_are_looked_into() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let shards = FakeModel::gguf().shards(3).write_to(&bench.path("m"), "tiny-F16").unwrap();
     let mut repo = bench.hub.repo("org/repo");
     for shard in &shards {
@@ -60,14 +60,14 @@ async fn all_shards_are_looked_into() {
         let found = provisioner.inspect(&id(reference)).await.unwrap();
         assert_eq!(found.info.facts.shards, Some(3));
         assert_eq!(found.info.facts.parameter_count, whole.info.facts.parameter_count);
-        let demand = Demand { ctx: Some(256), ..Demand::default() };
+        let demand = MemoryRequest { ctx: Some(256), ..MemoryRequest::default() };
         assert_eq!(found.memory.fit(&demand), whole.memory.fit(&demand));
     }
 }
 
 #[tokio::test]
 async fn what_is_here_is_not_asked_for() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.hub.repo("org/repo").lfs("a.gguf", FakeModel::gguf().to_bytes()).publish();
     let provisioner = bench.provisioner();
     provisioner.ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
@@ -84,7 +84,7 @@ async fn what_is_here_is_not_asked_for() {
 
 #[tokio::test]
 async fn what_is_wrong_is_told_as_elsewhere() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let whole = FakeModel::gguf().to_bytes();
     let cut = whole[..whole.len() - 100].to_vec();
     bench.hub.repo("org/repo").lfs("cut-Q4_0.gguf", cut).lfs("x-Q8_0.gguf", gguf("x")).publish();
@@ -105,7 +105,7 @@ async fn what_is_wrong_is_told_as_elsewhere() {
 
 #[tokio::test]
 async fn the_models_of_a_repository_are_told_apart_by_what_fits() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let shards = FakeModel::gguf().shards(2).write_to(&bench.path("m"), "tiny-F16").unwrap();
     let mut repo = bench.hub.repo("org/repo").lfs("mmproj-F16.gguf", gguf("x")).lfs("bad-Q2_K.gguf", "GGUF");
     repo = repo.lfs("sub/other-Q8_0.gguf", gguf(vec![7; 300_000]));
@@ -113,7 +113,7 @@ async fn the_models_of_a_repository_are_told_apart_by_what_fits() {
         repo = repo.lfs(shard.file_name().unwrap().to_str().unwrap(), fs_err::read(shard).unwrap());
     }
     repo.publish();
-    let demand = Demand { ctx: Some(256), vram_bytes: Some(200_000), ..Demand::default() };
+    let demand = MemoryRequest { ctx: Some(256), vram_bytes: Some(200_000), ..MemoryRequest::default() };
     let found = bench.provisioner().variants(&id("hf:org/repo"), &demand).await.unwrap();
     let told: Vec<_> =
         found.iter().map(|model| (model.id.as_str(), model.fit.fits, model.problem.is_some())).collect();

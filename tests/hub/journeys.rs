@@ -10,11 +10,11 @@ use model_provisioner::{
 use sha1::{Digest as _, Sha1};
 use testkit::{FakeModel, hub::Origin};
 
-use crate::workbench::{Workbench, bytes, code};
+use crate::fixture::{Fixture, bytes, code};
 
 #[tokio::test]
 async fn a_file_is_fetched_once_and_verified() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let weights = bytes(5 << 20, 1);
     let commit = bench.hub.repo("org/repo").lfs("sub/a b#[x]%.gguf", weights.clone()).publish();
     let id = "hf:org/repo/sub/a b#[x]%.gguf";
@@ -37,7 +37,7 @@ async fn a_file_is_fetched_once_and_verified() {
 
 #[test]
 fn callers_without_a_runtime_fetch_too() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.hub.repo("org/repo").lfs("a.gguf", bytes(3 << 20, 1)).lfs("b.gguf", bytes(3 << 20, 2)).publish();
     let provisioner = blocking::ModelProvisioner::from(bench.provisioner());
     // Each call has a runtime of its own, and the connections of the first one are gone with it.
@@ -49,7 +49,7 @@ fn callers_without_a_runtime_fetch_too() {
 
 #[tokio::test]
 async fn a_sharded_model_comes_whole_with_its_projector() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let dir = tempfile::tempdir().unwrap();
     let shards = FakeModel::gguf().shards(3).write_to(dir.path(), "tiny-Q8_0").unwrap();
     let mut repo =
@@ -73,7 +73,7 @@ async fn a_sharded_model_comes_whole_with_its_projector() {
 
 #[tokio::test]
 async fn a_repository_is_what_an_engine_loads() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let repo = bench
         .hub
         .repo("org/repo")
@@ -93,7 +93,7 @@ async fn a_repository_is_what_an_engine_loads() {
 
 #[tokio::test]
 async fn eight_at_once_make_one_download() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.hub.repo("org/repo").lfs("a.gguf", bytes(3 << 20, 3)).publish();
     // Tasks of one process, and provisioners that know nothing of each other, as processes do.
     let shared = bench.provisioner();
@@ -111,7 +111,7 @@ async fn eight_at_once_make_one_download() {
 
 #[tokio::test]
 async fn removing_frees_what_nothing_else_uses() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.hub.repo("org/repo").lfs("a-Q4_0.gguf", gguf("one")).lfs("b-Q8_0.gguf", gguf("two")).publish();
     let provisioner = bench.provisioner();
     let first = provisioner.ensure_present_str("hf:org/repo:Q4_0", None).await.unwrap();
@@ -128,7 +128,7 @@ async fn removing_frees_what_nothing_else_uses() {
 
 #[tokio::test]
 async fn a_lost_catalog_is_rebuilt_from_the_seals() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.hub.repo("org/repo").lfs("a.gguf", gguf("one")).publish();
     let model = bench.provisioner().ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
     fs_err::remove_dir_all(bench.cache().join("catalog-v1")).unwrap();
@@ -140,7 +140,7 @@ async fn a_lost_catalog_is_rebuilt_from_the_seals() {
 
 #[tokio::test]
 async fn verify_reads_what_was_fetched_and_asks_nobody() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.hub.repo("org/repo").lfs("a.gguf", gguf("one")).publish();
     let provisioner = bench.provisioner();
     let model = provisioner.ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
@@ -161,7 +161,7 @@ async fn verify_reads_what_was_fetched_and_asks_nobody() {
 
 #[tokio::test]
 async fn the_policy_is_asked_first() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.hub.repo("org/repo").lfs("a.gguf", gguf("one")).file("m.pkl", "x").publish();
     let with = |policy: Policy| {
         bench.builder().policy(Policy { network: Network::Allow, ..policy }).build().unwrap()
@@ -195,7 +195,7 @@ async fn the_policy_is_asked_first() {
 
 #[tokio::test]
 async fn refreshing_follows_a_branch_that_moved() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let publish = |weights: &str, config: &'static str| {
         let repo = bench.hub.repo("org/repo").lfs("a.gguf", gguf(weights)).file("config.json", config);
         repo.lfs("same.gguf", gguf("same")).file("same.json", "{}").publish()
@@ -230,7 +230,7 @@ async fn refreshing_follows_a_branch_that_moved() {
 
 #[tokio::test]
 async fn a_second_id_of_the_same_files_is_a_model_of_its_own() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let commit = bench.hub.repo("org/repo").lfs("a.gguf", gguf("one")).publish();
     let provisioner = bench.provisioner();
     let first = provisioner.ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
@@ -244,7 +244,7 @@ async fn a_second_id_of_the_same_files_is_a_model_of_its_own() {
 
 #[tokio::test]
 async fn rot_that_verify_finds_is_mended_and_spreads_no_further() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.hub.repo("org/repo").lfs("a.gguf", gguf("one")).publish();
     bench.hub.repo("org/other").lfs("b.gguf", gguf("one")).publish();
     let provisioner = bench.provisioner();
@@ -275,7 +275,7 @@ async fn rot_that_verify_finds_is_mended_and_spreads_no_further() {
 
 #[tokio::test]
 async fn a_cache_that_was_copied_needs_no_network() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench
         .hub
         .repo("org/repo")
@@ -297,7 +297,7 @@ async fn a_cache_that_was_copied_needs_no_network() {
 
 #[tokio::test]
 async fn the_same_bytes_under_several_ids_at_once() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     for name in ["a", "b", "c", "d"] {
         let mut repo = bench.hub.repo(&format!("org/{name}"));
         for n in 0..40 {
@@ -317,7 +317,7 @@ async fn the_same_bytes_under_several_ids_at_once() {
 
 #[tokio::test]
 async fn hidden_files_and_strays_of_a_view_do_not_matter() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.hub.repo("org/repo").file(".gitattributes", "x").file("config.json", "{}").publish();
     let provisioner = bench.provisioner();
     let id = "hf:org/repo?include=*".parse().unwrap();
@@ -332,7 +332,7 @@ async fn hidden_files_and_strays_of_a_view_do_not_matter() {
 #[tokio::test]
 async fn files_that_look_like_seals_are_believed_nowhere() {
     for lost in [".model.json", ""] {
-        let bench = Workbench::new();
+        let bench = Fixture::new();
         bench.hub.repo("org/repo").file("sub/a.json", "{}").file("b.json", "{}").publish();
         let provisioner = bench.provisioner();
         let model = provisioner.ensure_present_str("hf:org/repo?include=*", None).await.unwrap();
@@ -361,7 +361,7 @@ async fn names_that_cannot_be_together_are_refused_before_a_byte() {
         vec!["sub/.Model.json"],
         vec![".removed.json"],
     ] {
-        let bench = Workbench::new();
+        let bench = Fixture::new();
         let repo = names.iter().fold(bench.hub.repo("org/repo"), |repo, name| repo.lfs(name, "x"));
         repo.publish();
         let refused = bench.provisioner().ensure_present_str("hf:org/repo?include=*", None).await;
@@ -372,7 +372,7 @@ async fn names_that_cannot_be_together_are_refused_before_a_byte() {
 
 #[tokio::test]
 async fn a_plan_of_a_present_model_asks_nobody() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench
         .hub
         .repo("org/repo")
@@ -392,7 +392,7 @@ async fn a_plan_of_a_present_model_asks_nobody() {
 
 #[tokio::test]
 async fn a_pin_may_be_gits_id() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let bytes = gguf("weights");
     bench.hub.repo("org/repo").file("config.json", "{}").lfs("a.gguf", bytes.clone()).publish();
     let id_of = |bytes: &[u8]| {
@@ -413,7 +413,7 @@ async fn a_pin_may_be_gits_id() {
 
 #[tokio::test]
 async fn a_format_that_is_refused_is_not_fetched() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.hub.repo("org/repo").lfs("a.gguf", gguf("weights")).publish();
     let policy =
         Policy { formats: Some(vec![Format::Safetensors]), network: Network::Allow, ..Policy::default() };

@@ -8,7 +8,7 @@ use std::{
 use model_provisioner::{AdoptMode, Adoption, FileState, ModelRef};
 use testkit::{HubCache, gguf};
 
-use crate::workbench::{Workbench, sha256};
+use crate::fixture::{Fixture, sha256};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const XET: &str = "91e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5";
@@ -17,7 +17,7 @@ const ID: &str = "hf:org/repo/a.gguf";
 /// A hub with one file, which lies on this machine where `keep` puts it, below the places that it names.
 #[track_caller]
 fn check(expected: Option<&str>, keep: impl Fn(&Path, &[u8]) -> Adoption) {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let bytes = gguf("the bytes");
     bench.hub.repo("org/repo").lfs("a.gguf", bytes.clone()).publish();
     let adoption = keep(&bench.path("foreign"), &bytes);
@@ -74,7 +74,7 @@ fn a_link_that_leads_out_of_its_cache_is_passed_over() {
 
 #[test]
 fn a_link_is_never_what_is_linked() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let bytes = gguf("the bytes");
     bench.hub.repo("org/repo").lfs("a.gguf", bytes.clone()).publish();
     let _ = HubCache::new(&bench.path("foreign/hub"), "org/repo", COMMIT).xet("a.gguf", &bytes, XET);

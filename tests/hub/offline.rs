@@ -8,13 +8,13 @@ use model_provisioner::{
 };
 use testkit::{HubCache, gguf, safetensors};
 
-use crate::workbench::{Workbench, code, settings};
+use crate::fixture::{Fixture, code, settings};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const XET: &str = "91e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5";
 
 /// A provisioner that knows a cache, and a hub at an address where nothing listens.
-fn builder(bench: &Workbench, network: Network) -> ProvisionerBuilder {
+fn builder(bench: &Fixture, network: Network) -> ProvisionerBuilder {
     let caches = vec![bench.path("foreign/hub")];
     let hub = HubSettings::new(Some("http://127.0.0.1:1")).unwrap().caches(caches.clone());
     ModelProvisioner::builder(bench.cache())
@@ -24,12 +24,12 @@ fn builder(bench: &Workbench, network: Network) -> ProvisionerBuilder {
         .transfer(settings())
 }
 
-fn provisioner(bench: &Workbench, network: Network) -> ModelProvisioner {
+fn provisioner(bench: &Fixture, network: Network) -> ModelProvisioner {
     builder(bench, network).build().unwrap()
 }
 
 /// A cache with two models in GGUF, a projector, and a Transformers repository.
-fn caches(bench: &Workbench) {
+fn caches(bench: &Fixture) {
     let cache = bench.path("foreign/hub");
     let repo = HubCache::new(&cache, "org/gguf", COMMIT).branch("refs/pr/1").branch("v1");
     let repo = repo.lfs("tiny-Q4_K_M.gguf", gguf("four")).xet("tiny-Q8_0.gguf", gguf("eight"), XET);
@@ -40,7 +40,7 @@ fn caches(bench: &Workbench) {
 
 #[tokio::test]
 async fn a_whole_model_resolves_without_a_network() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     caches(&bench);
     let before = bench.seen_by_others();
     for network in [Network::Offline, Network::Deny, Network::Allow] {
@@ -75,7 +75,7 @@ async fn a_whole_model_resolves_without_a_network() {
 
 #[tokio::test]
 async fn a_model_that_lies_in_a_cache_without_symlinks_is_whole_too() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let repo = HubCache::new(&bench.path("foreign/hub"), "org/st", COMMIT).without_symlinks();
     let repo = repo.lfs("model.safetensors", safetensors("weights")).file("config.json", "{}");
     repo.file(".gitattributes", "*").write_tree();
@@ -93,7 +93,7 @@ async fn what_is_not_whole_fails_for_the_reason_for_which_the_hub_was_not_asked(
         (Network::Deny, "policy-denied"),
         (Network::Allow, "source-unavailable"),
     ] {
-        let bench = Workbench::new();
+        let bench = Fixture::new();
         caches(&bench);
         let repo = HubCache::new(&bench.path("foreign/hub"), "org/wrong", COMMIT);
         repo.lfs("a.gguf", gguf("right")).file("config.json", "{}").write_tree();
@@ -115,7 +115,7 @@ async fn what_is_not_whole_fails_for_the_reason_for_which_the_hub_was_not_asked(
 
 #[tokio::test]
 async fn a_snapshot_without_a_list_is_a_part() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let hub = bench.path("foreign/hub");
     let repo = HubCache::new(&hub, "org/repo", COMMIT).lfs("a.gguf", gguf("a")).file("config.json", "{}");
     let _ =
@@ -135,7 +135,7 @@ async fn a_snapshot_without_a_list_is_a_part() {
 
 #[tokio::test]
 async fn a_refresh_asks_the_hub_alone() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     caches(&bench);
     let reference = "hf:org/st".parse().unwrap();
     let none = Expectation::none();
@@ -148,7 +148,7 @@ async fn a_refresh_asks_the_hub_alone() {
 
 #[tokio::test]
 async fn what_is_damaged_on_the_disk_comes_back_from_the_cache() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     caches(&bench);
     let copying = builder(&bench, Network::Offline).adopt(Adoption {
         mode: AdoptMode::Copy,

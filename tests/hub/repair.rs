@@ -6,7 +6,7 @@ use testkit::TINY_GGUF;
 use artifact_store::Store;
 use model_provisioner::{EvictionLimits, Expectation, Finding, ModelProvisioner, ModelRef, Outcome};
 
-use crate::workbench::{Workbench, builder_at, bytes};
+use crate::fixture::{Fixture, builder_at, bytes};
 
 const ID: &str = "hf:org/repo?include=*";
 
@@ -14,8 +14,8 @@ fn reference() -> ModelRef {
     ID.parse().unwrap()
 }
 
-async fn bench() -> (Workbench, ModelProvisioner, PathBuf) {
-    let bench = Workbench::new();
+async fn bench() -> (Fixture, ModelProvisioner, PathBuf) {
+    let bench = Fixture::new();
     bench.hub.repo("org/repo").lfs("a.gguf", bytes(10_000, 1)).file("config.json", "{}").publish();
     let provisioner = bench.provisioner();
     let root = provisioner.ensure_present_str(ID, None).await.unwrap().local_path;
@@ -59,7 +59,7 @@ async fn what_is_wrong_with_the_store_is_mended_without_a_network() {
 async fn what_is_in_the_way_of_a_blob_or_the_log_is_found_and_set_aside() {
     let (bench, provisioner, root) = bench().await;
     let store = Store::new(bench.cache().join("store-v1"));
-    let sha256 = crate::workbench::sha256(bytes(10_000, 1));
+    let sha256 = crate::fixture::sha256(bytes(10_000, 1));
     let blob = store.root().join("blobs/sha256").join(&sha256[..2]).join(&sha256[2..]);
     let elsewhere = bench.path("elsewhere");
     fs_err::rename(&blob, &elsewhere).unwrap();
@@ -185,7 +185,7 @@ async fn what_was_written_to_is_found_and_only_the_same_bytes_are_mended() {
 async fn what_lives_is_not_mended() {
     let (bench, provisioner, root) = bench().await;
     let store = Store::new(bench.cache().join("store-v1"));
-    let partial = store.partial("file", 10, "model", &store.left().unwrap()).unwrap();
+    let partial = store.partial("file", 10, "model", &store.resumable().unwrap()).unwrap();
     let lease = store.lease(&root, ID, Duration::ZERO).unwrap();
     assert_eq!(provisioner.doctor(true).await.unwrap(), []);
     fs_err::rename(root.join(".model.json"), root.join(".removed.json")).unwrap();
@@ -245,7 +245,7 @@ async fn wrong_bytes_of_several_are_told_and_the_next_ensure_fetches_them() {
 
 #[tokio::test]
 async fn wrong_bytes_are_believed_under_no_other_name() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     for name in ["org/one", "org/two"] {
         bench.hub.repo(name).lfs("a.gguf", bytes(10_000, 1)).publish();
     }

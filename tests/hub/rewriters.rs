@@ -14,7 +14,7 @@ use std::{
 
 use model_provisioner::{AdoptMode, Digest, Expectation, ImportRequest, ModelProvisioner, ModelRef};
 
-use crate::workbench::{Workbench, bytes, sha256};
+use crate::fixture::{Fixture, bytes, sha256};
 
 const ID: &str = "hf:org/repo/a.gguf";
 const SIZE: usize = 64 << 10;
@@ -99,7 +99,7 @@ async fn no_rewritten_file_passes_an_ensure() {
     let mut tally = Tally::default();
     for _ in 0..rounds() {
         for aim in aims() {
-            let bench = Workbench::new();
+            let bench = Fixture::new();
             let weights = bytes(SIZE, 7);
             bench.hub.repo("org/repo").lfs("a.gguf", weights.clone()).publish();
             let theirs =
@@ -119,7 +119,7 @@ async fn no_rewritten_file_passes_an_import() {
     let mut tally = Tally::default();
     for _ in 0..rounds() {
         for aim in aims() {
-            let bench = Workbench::new();
+            let bench = Fixture::new();
             let theirs = bench.foreign("mine.gguf", bytes(SIZE, 7));
             let id: ModelRef = ID.parse().unwrap();
             let mut request = ImportRequest::new(&theirs);

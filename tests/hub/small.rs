@@ -4,7 +4,7 @@ use model_provisioner::{AdoptMode, Digest, FileState, ImportRequest};
 use sha1::{Digest as _, Sha1};
 use testkit::hub::{At, Fault, FaultKind, Refusal};
 
-use crate::workbench::{Workbench, code};
+use crate::fixture::{Fixture, code};
 
 const ID: &str = "hf:org/repo?include=*";
 
@@ -19,14 +19,14 @@ fn text(n: usize) -> String {
 }
 
 /// A repository of many small files.
-fn bench() -> Workbench {
-    let bench = Workbench::new();
+fn bench() -> Fixture {
+    let bench = Fixture::new();
     let repo = (0..MANY).fold(bench.hub.repo("org/repo"), |repo, n| repo.file(&name(n), text(n)));
     repo.publish();
     bench
 }
 
-async fn arrives(bench: &Workbench) {
+async fn arrives(bench: &Fixture) {
     let model = bench.provisioner().ensure_present_str(ID, None).await.unwrap();
     for n in 0..MANY {
         assert_eq!(fs_err::read_to_string(model.local_path.join(name(n))).unwrap(), text(n));
@@ -35,12 +35,12 @@ async fn arrives(bench: &Workbench) {
 }
 
 /// How many files were asked for since the counts were reset.
-fn asked(bench: &Workbench) -> usize {
+fn asked(bench: &Fixture) -> usize {
     bench.hub.count(|seen| seen.file.is_some())
 }
 
 /// A first attempt, which ends at one that the hub does not give; and for how many it asked.
-async fn cut_off(bench: &Workbench, at: usize) -> usize {
+async fn cut_off(bench: &Fixture, at: usize) -> usize {
     bench.hub.fault(Fault::on(&name(at)).kind(FaultKind::Refuse(Refusal::status(404))));
     assert_eq!(code(bench.provisioner().ensure_present_str(ID, None).await), "not-found");
     bench.hub.clear_faults();
@@ -131,7 +131,7 @@ async fn one_that_is_cut_goes_on() {
 
 #[tokio::test]
 async fn the_same_bytes_may_be_in_many_places() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let text = |n: usize| text(n % 3).repeat(1000);
     (0..MANY).fold(bench.hub.repo("org/repo"), |repo, n| repo.file(&name(n), text(n))).publish();
     // Those that come again begin anew, while others have ended.
@@ -147,7 +147,7 @@ async fn the_same_bytes_may_be_in_many_places() {
 
 #[tokio::test]
 async fn what_is_left_of_many_is_taken_up_by_a_few() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     (0..MANY).fold(bench.hub.repo("org/repo"), |repo, n| repo.lfs(&name(n), text(n))).publish();
     cut_off(&bench, 90).await;
     let most = "hf:org/repo?include=00*&include=01*&include=02*&include=03*&include=04*";
@@ -160,7 +160,7 @@ async fn what_is_left_of_many_is_taken_up_by_a_few() {
 
 #[tokio::test]
 async fn the_disk_is_asked_for_them_once() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let repo = (0..MANY).fold(bench.hub.repo("org/repo"), |repo, n| repo.file(&name(n), vec![7; 10_000 + n]));
     repo.publish();
     let needed = (0..MANY as u64).map(|n| 10_000 + n).sum::<u64>();

@@ -5,29 +5,29 @@ use std::collections::BTreeSet;
 use model_provisioner::{Error, ResolvedModel};
 use testkit::hub::{At, Fault, FaultKind, Origin, Protocol, Refusal, Seen};
 
-use crate::workbench::{Workbench, bytes, code};
+use crate::fixture::{Fixture, bytes, code};
 
 const ID: &str = "hf:org/repo/a.gguf";
 
 /// A file of so many chunks.
-fn bench(chunks: usize) -> (Workbench, Vec<u8>) {
-    let (bench, weights) = (Workbench::over_tls(), bytes(chunks << 20, 9));
+fn bench(chunks: usize) -> (Fixture, Vec<u8>) {
+    let (bench, weights) = (Fixture::over_tls(), bytes(chunks << 20, 9));
     bench.hub.repo("org/repo").lfs("a.gguf", weights.clone()).publish();
     (bench, weights)
 }
 
-async fn ensure(bench: &Workbench) -> Result<ResolvedModel, Error> {
+async fn ensure(bench: &Fixture) -> Result<ResolvedModel, Error> {
     bench.provisioner().ensure_present_str(ID, None).await
 }
 
-async fn arrives(bench: &Workbench, weights: &[u8], told: &str) {
+async fn arrives(bench: &Fixture, weights: &[u8], told: &str) {
     let model = ensure(bench).await.unwrap_or_else(|error| panic!("{told}: {error}"));
     assert!(fs_err::read(model.local_path).unwrap() == weights, "{told}");
     assert!(bench.partials().is_empty(), "{told}");
 }
 
 /// The connections over which some requests came.
-fn connections(bench: &Workbench, is_meant: impl Fn(&Seen) -> bool) -> BTreeSet<u64> {
+fn connections(bench: &Fixture, is_meant: impl Fn(&Seen) -> bool) -> BTreeSet<u64> {
     bench.hub.requests().iter().filter(|seen| is_meant(seen)).map(|seen| seen.connection).collect()
 }
 
@@ -45,7 +45,7 @@ async fn a_hub_that_limits_each_connection_does_not_limit_the_file() {
 
 #[tokio::test]
 async fn many_small_files_share_few_connections() {
-    let bench = Workbench::over_tls();
+    let bench = Fixture::over_tls();
     let name = |n: usize| format!("{n:03}.json");
     (0..200).fold(bench.hub.repo("org/repo"), |repo, n| repo.file(&name(n), n.to_string())).publish();
     let model = bench.provisioner().ensure_present_str("hf:org/repo?include=*", None).await.unwrap();

@@ -12,7 +12,7 @@ use model_provisioner::{
     Expectation, ModelProvisioner, ModelRef, Outcome, Rejection, StagedModel, Verdict, Verifier,
 };
 
-use crate::workbench::{Workbench, bytes, code, rewrite_in_place};
+use crate::fixture::{Fixture, bytes, code, rewrite_in_place};
 
 const ID: &str = "hf:org/repo?include=*";
 
@@ -37,8 +37,8 @@ impl Verifier for Contrary {
     }
 }
 
-async fn bench() -> (Workbench, ModelProvisioner, PathBuf) {
-    let bench = Workbench::new();
+async fn bench() -> (Fixture, ModelProvisioner, PathBuf) {
+    let bench = Fixture::new();
     bench.hub.repo("org/repo").lfs("a.gguf", bytes(10_000, 1)).file("config.json", "{}").publish();
     let provisioner = bench.provisioner();
     let root = provisioner.ensure_present_str(ID, None).await.unwrap().local_path;

@@ -11,13 +11,13 @@ use testkit::gguf;
 use model_provisioner::{HubFetcher, HubSettings, Network, Policy, Token, TransferSettings};
 use testkit::{Hub, hub::Origin};
 
-use crate::workbench::{Workbench, bytes, patient};
+use crate::fixture::{Fixture, bytes, patient};
 
 const ID: &str = "hf:org/repo/a.gguf";
 const HASH: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-fn bench(cas: &str) -> (Workbench, Vec<u8>) {
-    let (bench, weights) = (Workbench::new(), bytes(3 << 20, 9));
+fn bench(cas: &str) -> (Fixture, Vec<u8>) {
+    let (bench, weights) = (Fixture::new(), bytes(3 << 20, 9));
     bench.hub.repo("org/repo").xet("a.gguf", weights.clone(), HASH).publish();
     bench.hub.xet_cas(cas);
     (bench, weights)
@@ -60,7 +60,7 @@ async fn a_storage_that_is_down_is_asked_once_and_plain_http_takes_over() {
 #[tokio::test]
 async fn a_storage_that_gives_nothing_is_left_alone() {
     let (cas, asked) = empty_storage();
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.hub.xet_cas(&cas);
     let repo = (0..20).fold(bench.hub.repo("org/repo"), |repo, n| {
         repo.xet(&format!("{n}.gguf"), gguf(format!("{n}")), HASH)
@@ -127,7 +127,7 @@ async fn each_token_goes_where_it_belongs() {
 
 #[tokio::test]
 async fn a_hub_that_gives_no_token_gives_the_file_all_the_same() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench
         .hub
         .repo("org/repo")

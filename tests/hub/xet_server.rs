@@ -19,7 +19,7 @@ use testkit::{
 use xet::xet_session::{Sha256Policy, XetSessionBuilder};
 
 use crate::{
-    workbench::{Workbench, code, patient},
+    fixture::{Fixture, code, patient},
     xet::tokens,
 };
 
@@ -88,7 +88,7 @@ impl Drop for Storage {
 }
 
 /// How many bytes unfinished transfers hold.
-fn arrived(bench: &Workbench) -> u64 {
+fn arrived(bench: &Fixture) -> u64 {
     let mut files = Vec::new();
     bench.partials().iter().for_each(|folder| collect(folder, &mut files));
     files.iter().map(|path| path.metadata().map_or(0, |data| data.blocks() * 512)).sum()
@@ -109,8 +109,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-async fn bench() -> (Storage, Workbench, Vec<u8>) {
-    let (storage, bench) = (Storage::start(), Workbench::new());
+async fn bench() -> (Storage, Fixture, Vec<u8>) {
+    let (storage, bench) = (Storage::start(), Fixture::new());
     // No piece of it comes twice, for the storage keeps such ones once.
     let weights = gguf(Synthetic { size_bytes: 12 << 20, seed: 5 }.bytes(0..12 << 20));
     let hash = storage.put(&weights).await;
@@ -120,7 +120,7 @@ async fn bench() -> (Storage, Workbench, Vec<u8>) {
 }
 
 /// How many bytes came by plain HTTP, and how many requests for them.
-fn by_plain_http(bench: &Workbench) -> (u64, usize) {
+fn by_plain_http(bench: &Fixture) -> (u64, usize) {
     (bench.hub.bytes_sent("a.gguf"), bench.hub.count(|seen| seen.is_for("a.gguf")))
 }
 

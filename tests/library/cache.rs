@@ -5,10 +5,10 @@ use testkit::TINY_GGUF;
 
 use model_provisioner::ModelProvisioner;
 
-use crate::workbench::{Workbench, code, reference};
+use crate::fixture::{Fixture, code, reference};
 
 /// A folder such as `/tmp`: sticky, and open to everybody.
-fn temp_like(bench: &Workbench) -> std::path::PathBuf {
+fn temp_like(bench: &Fixture) -> std::path::PathBuf {
     let folder = bench.path("tmp");
     fs_err::create_dir_all(&folder).unwrap();
     fs_err::set_permissions(&folder, PermissionsExt::from_mode(0o1777)).unwrap();
@@ -21,7 +21,7 @@ fn own(folder: &std::path::Path) -> std::path::PathBuf {
 
 #[tokio::test]
 async fn a_temp_folder_gets_a_private_one() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
     let shared = temp_like(&bench);
     ModelProvisioner::file_only(&shared).unwrap().ensure_present(&path, None).await.unwrap();
@@ -33,7 +33,7 @@ async fn a_temp_folder_gets_a_private_one() {
 
 #[test]
 fn what_others_planted_is_refused() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let shared = temp_like(&bench);
     let refused = || code(ModelProvisioner::file_only(&shared)) == "unsafe-cache";
     fs_err::create_dir(bench.path("theirs")).unwrap();
@@ -52,7 +52,7 @@ fn what_others_planted_is_refused() {
 
 #[tokio::test]
 async fn a_planted_log_is_not_written_through() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
     let target = bench.fresh_file("target", b"precious");
     fs_err::create_dir_all(bench.cache()).unwrap();
@@ -64,7 +64,7 @@ async fn a_planted_log_is_not_written_through() {
 #[test]
 #[ignore = "needs root, to give a folder to another user; .ci/run runs it where it is root"]
 fn a_private_folder_of_another_user_is_refused() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let shared = temp_like(&bench);
     assert!(ModelProvisioner::file_only(&shared).is_ok());
     std::os::unix::fs::chown(own(&shared), Some(65534), None).unwrap();
@@ -74,7 +74,7 @@ fn a_private_folder_of_another_user_is_refused() {
 #[test]
 #[ignore = "needs root, to give a folder to another user; .ci/run runs it where it is root"]
 fn a_cache_of_another_user_is_refused() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let cache = bench.path("theirs");
     fs_err::create_dir(&cache).unwrap();
     std::os::unix::fs::chown(&cache, Some(65534), None).unwrap();
@@ -86,7 +86,7 @@ fn a_cache_of_another_user_is_refused() {
 
 #[test]
 fn a_file_is_no_cache() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let file = bench.fresh_file("file", b"");
     assert_eq!(code(ModelProvisioner::file_only(file)), "unsafe-cache");
 }

@@ -18,7 +18,7 @@ use model_provisioner::{
 };
 use tokio::task::JoinHandle;
 
-use crate::workbench::{Workbench, reference, sha256};
+use crate::fixture::{Fixture, reference, sha256};
 
 /// Longer than any of this takes: whoever waits for that long waits for ever.
 const FOR_EVER: Duration = Duration::from_secs(60);
@@ -103,7 +103,7 @@ impl Verifier for Holding {
 
 /// A model that no call finds present, for its time is to come, and a provisioner that judges it when it is told to.
 struct Flight {
-    _bench: Workbench,
+    _bench: Fixture,
     model: ModelRef,
     provisioner: ModelProvisioner,
     holding: Holding,
@@ -114,7 +114,7 @@ type Call = JoinHandle<model_provisioner::Result<ResolvedModel>>;
 
 impl Flight {
     fn new() -> Self {
-        let bench = Workbench::new();
+        let bench = Fixture::new();
         let path = bench.fresh_file("a.gguf", TINY_GGUF);
         let file = File::options().write(true).open(&path).unwrap();
         // A stamp of such a file never settles: nothing that one caller leaves behind spares another the work.
@@ -193,7 +193,7 @@ async fn the_work_goes_on_when_its_leader_is_dropped() {
 
 #[tokio::test]
 async fn a_call_that_is_dropped_anywhere_leaves_nothing_half_made() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = reference(&bench.fresh_file("a.gguf", &gguf_of(1 << 20, 7)));
     let provisioner = bench.provisioner();
     let digest = sha256(&gguf_of(1 << 20, 7));
@@ -216,7 +216,7 @@ async fn a_call_that_is_dropped_anywhere_leaves_nothing_half_made() {
 
 #[tokio::test]
 async fn the_blocking_mirror_works_inside_a_runtime() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
     let provisioner = blocking::ModelProvisioner::from(bench.provisioner());
     provisioner.ensure_present(&path, None).unwrap();
@@ -226,7 +226,7 @@ async fn the_blocking_mirror_works_inside_a_runtime() {
 
 #[test]
 fn several_provisioners_share_a_cache() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let paths: Vec<_> = (0..16).map(|n| bench.old_file(&format!("{n}.gguf"), TINY_GGUF)).collect();
     std::thread::scope(|scope| {
         for path in &paths {
@@ -272,7 +272,7 @@ impl Verifier for Meanwhile {
 #[tokio::test]
 async fn a_pin_that_somebody_else_gave_meanwhile_is_not_lost() {
     for verify in [false, true] {
-        let bench = Workbench::new();
+        let bench = Fixture::new();
         let file = bench.old_file("a.gguf", TINY_GGUF);
         let path = reference(&file);
         if verify {
@@ -296,12 +296,12 @@ async fn a_pin_that_somebody_else_gave_meanwhile_is_not_lost() {
 
 #[tokio::test]
 async fn a_folder_that_changes_while_it_is_judged_is_not_recorded() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.old_file("repo/a", b"one");
     let added = bench.path("repo/b");
     let add = Meanwhile::new(move || fs_err::write(added, "two").unwrap());
     let provisioner = ModelProvisioner::builder(bench.cache()).verifier(add).build().unwrap();
     let repo = reference(&bench.path("repo"));
-    assert_eq!(crate::workbench::code(provisioner.ensure_present(&repo, None).await), "changed-while-read");
+    assert_eq!(crate::fixture::code(provisioner.ensure_present(&repo, None).await), "changed-while-read");
     assert!(provisioner.list().await.unwrap().models.is_empty());
 }

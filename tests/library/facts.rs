@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use model_provisioner::{MemoryFacts, ModelFacts, Outcome, handoff, provision_from_config_to_handoff};
 use testkit::FakeModel;
 
-use crate::workbench::{Workbench, reference};
+use crate::fixture::{Fixture, reference};
 
 #[track_caller]
 fn are_those_of_tiny(facts: &ModelFacts) {
@@ -27,7 +27,7 @@ fn are_those_of_tiny(facts: &ModelFacts) {
 
 #[tokio::test]
 async fn are_kept_in_the_record() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = reference(&bench.old_file("a.gguf", &FakeModel::gguf().to_bytes()));
     are_those_of_tiny(&bench.provisioner().ensure_present(&path, None).await.unwrap().facts);
     let warm = bench.provisioner().ensure_present(&path, None).await.unwrap();
@@ -38,7 +38,7 @@ async fn are_kept_in_the_record() {
 
 #[tokio::test]
 async fn a_record_of_an_older_release_gets_them_when_it_is_judged() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = reference(&bench.old_file("a.gguf", &FakeModel::gguf().to_bytes()));
     let provisioner = bench.provisioner();
     provisioner.ensure_present(&path, None).await.unwrap();
@@ -63,7 +63,7 @@ fn only_record(folder: &Path) -> PathBuf {
 
 #[test]
 fn are_handed_on() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.old_file("tiny.gguf", &FakeModel::gguf().to_bytes());
     let config = bench.fresh_file("model.yaml", b"model_ref: tiny.gguf\n");
     let dest = bench.path("engine.json");

@@ -3,11 +3,11 @@
 use model_provisioner::{Lifecycle, Outcome};
 use testkit::TINY_GGUF;
 
-use crate::workbench::{Workbench, code, reference, sha256};
+use crate::fixture::{Fixture, code, reference, sha256};
 
 #[tokio::test]
 async fn a_retired_model_is_refused_until_it_is_activated() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
     let provisioner = bench.provisioner();
     assert_eq!(code(provisioner.retire(&path).await), "not-in-catalog");
@@ -32,7 +32,7 @@ async fn a_retired_model_is_refused_until_it_is_activated() {
 
 #[tokio::test]
 async fn removing_keeps_the_users_file() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let file = bench.old_file("a.gguf", TINY_GGUF);
     let provisioner = bench.provisioner();
     provisioner.ensure_present(&reference(&file), None).await.unwrap();
@@ -46,7 +46,7 @@ async fn removing_keeps_the_users_file() {
 
 #[tokio::test]
 async fn doctor_sets_a_damaged_record_aside() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
     let provisioner = bench.provisioner();
     provisioner.ensure_present(&path, None).await.unwrap();

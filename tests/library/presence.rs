@@ -3,11 +3,11 @@
 use std::time::Duration;
 use testkit::{TINY_GGUF, gguf};
 
-use crate::workbench::{Workbench, code, reference, rewrite_in_place, set_age, sha256};
+use crate::fixture::{Fixture, code, reference, rewrite_in_place, set_age, sha256};
 
 #[tokio::test]
 async fn an_unchanged_verified_model_is_not_read_again() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
     let digest = Some(sha256(TINY_GGUF));
     bench.provisioner().ensure_present(&path, digest.clone()).await.unwrap();
@@ -20,7 +20,7 @@ async fn an_unchanged_verified_model_is_not_read_again() {
 
 #[tokio::test]
 async fn a_rewrite_in_place_is_noticed() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let (good, wrong) = (gguf("one"), gguf("onE"));
     let file = bench.old_file("a.gguf", &good);
     let folder = bench.path("repo");
@@ -45,7 +45,7 @@ async fn a_rewrite_in_place_is_noticed() {
 
 #[tokio::test]
 async fn a_folder_is_held_to_its_names() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.old_file("repo/a", b"one");
     let repo = reference(&bench.path("repo"));
     let provisioner = bench.provisioner();
@@ -64,7 +64,7 @@ async fn a_folder_is_held_to_its_names() {
 
 #[tokio::test]
 async fn of_a_changed_set_only_what_changed_is_read() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let changed = bench.old_file("repo/a", b"one");
     bench.old_file("repo/large", &vec![0; 100_000]);
     let repo = reference(&bench.path("repo"));
@@ -79,7 +79,7 @@ async fn of_a_changed_set_only_what_changed_is_read() {
 
 #[tokio::test]
 async fn a_file_that_was_just_written_is_not_trusted_by_its_times() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = bench.fresh_file("a.gguf", TINY_GGUF);
     let digest = Some(sha256(TINY_GGUF));
     let provisioner = bench.provisioner();
@@ -96,7 +96,7 @@ async fn a_file_that_was_just_written_is_not_trusted_by_its_times() {
 
 #[tokio::test]
 async fn exists_and_locate_write_nothing() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
     let provisioner = bench.provisioner();
     assert!(!provisioner.exists(&path).await.unwrap());
@@ -110,7 +110,7 @@ async fn exists_and_locate_write_nothing() {
 
 #[tokio::test]
 async fn an_imported_digest_is_checked_before_it_counts() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = bench.old_file("a.gguf", TINY_GGUF);
     let id = format!("file:{}", path.display());
     let index = |bytes: &[u8]| {

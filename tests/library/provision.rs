@@ -5,15 +5,15 @@ use testkit::TINY_GGUF;
 
 use model_provisioner::{ModelProvisionerConfig, handoff, provision_from_config_to_handoff};
 
-use crate::workbench::{Workbench, code, sha256};
+use crate::fixture::{Fixture, code, sha256};
 
-fn config(bench: &Workbench, text: &str) -> std::path::PathBuf {
+fn config(bench: &Fixture, text: &str) -> std::path::PathBuf {
     bench.fresh_file("conf/model.yaml", text.as_bytes())
 }
 
 #[test]
 fn writes_a_handoff_that_proves_itself() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let model = bench.old_file("conf/tiny.gguf", TINY_GGUF);
     let digest = sha256(TINY_GGUF);
     let yaml = format!(
@@ -34,7 +34,7 @@ fn writes_a_handoff_that_proves_itself() {
 
 #[test]
 fn a_handoff_is_never_written_over_its_config() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.old_file("conf/m.bin", b"x");
     let text = "model_ref: m.bin\n";
     let path = config(&bench, text);
@@ -51,7 +51,7 @@ fn a_handoff_is_never_written_over_its_config() {
 
 #[test]
 fn json_is_yaml() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let model = bench.old_file("m.gguf", TINY_GGUF);
     let json =
         serde_json::json!({ "model_ref": format!("file:{}", model.display()), "strict_verification": false });
@@ -62,7 +62,7 @@ fn json_is_yaml() {
 
 #[test]
 fn a_strict_config_without_a_digest_fails_with_the_digest() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.old_file("conf/tiny.gguf", TINY_GGUF);
     let path = config(&bench, "model_ref: tiny.gguf\nstrict_verification: true\n");
     let error = provision_from_config_to_handoff(path, bench.path("h.json"), bench.cache()).unwrap_err();
@@ -73,7 +73,7 @@ fn a_strict_config_without_a_digest_fails_with_the_digest() {
 
 #[test]
 fn bad_configs_are_told_by_line() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let check = |text: &str, says: &[&str]| {
         let path = config(&bench, text);
         let error = ModelProvisionerConfig::from_path(&path).unwrap_err();
@@ -110,7 +110,7 @@ fn bad_configs_are_told_by_line() {
 
 #[test]
 fn the_policy_of_the_config_is_kept() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.old_file("conf/tiny.gguf", TINY_GGUF);
     let run = |policy: &str| {
         let path = config(&bench, &format!("model_ref: tiny.gguf\npolicy: {policy}\n"));
@@ -126,7 +126,7 @@ fn the_policy_of_the_config_is_kept() {
 
 #[test]
 fn a_handoff_never_overwrites_what_it_is_about() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let model = bench.old_file("conf/tiny.gguf", TINY_GGUF);
     let path = config(&bench, "model_ref: tiny.gguf\n");
     std::os::unix::fs::symlink(&model, bench.path("link.json")).unwrap();

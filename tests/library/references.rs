@@ -4,11 +4,11 @@ use std::os::unix::fs::symlink;
 
 use testkit::{FakeModel, TINY_GGUF};
 
-use crate::workbench::{Workbench, code, reference};
+use crate::fixture::{Fixture, code, reference};
 
 #[tokio::test]
 async fn every_local_form_is_one_model() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = bench.old_file("a b.gguf", TINY_GGUF);
     let text = path.to_str().unwrap();
     let encoded = text.replace(' ', "%20");
@@ -27,7 +27,7 @@ async fn every_local_form_is_one_model() {
 
 #[tokio::test]
 async fn a_set_is_one_model_by_any_shard() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let shards = FakeModel::gguf().shards(3).write_to(&bench.path("m"), "x").unwrap();
     for shard in &shards {
         let model = bench.provisioner().ensure_present(&reference(shard), None).await.unwrap();
@@ -43,7 +43,7 @@ async fn a_set_is_one_model_by_any_shard() {
 
 #[tokio::test]
 async fn a_symlink_keeps_its_name_and_dots_are_folded() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.old_file("blobs/abc", TINY_GGUF);
     fs_err::create_dir_all(bench.path("snapshots/main")).unwrap();
     symlink("../../blobs/abc", bench.path("snapshots/main/a.gguf")).unwrap();
@@ -55,7 +55,7 @@ async fn a_symlink_keeps_its_name_and_dots_are_folded() {
 
 #[tokio::test]
 async fn a_folder_is_handed_out_as_a_folder() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.old_file("repo/config.json", b"{}");
     bench.old_file("repo/model.safetensors", b"\x02\0\0\0\0\0\0\0{}");
     let model = bench.provisioner().ensure_present(&reference(&bench.path("repo")), None).await.unwrap();
@@ -66,7 +66,7 @@ async fn a_folder_is_handed_out_as_a_folder() {
 
 #[tokio::test]
 async fn refusals_have_their_codes() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let provisioner = bench.provisioner();
     fs_err::create_dir(bench.path("empty")).unwrap();
     let ensure = async |text: &str| code(provisioner.ensure_present_str(text, None).await);

@@ -3,11 +3,11 @@
 use model_provisioner::{Basis, Expectation, ModelProvisioner, Outcome};
 use testkit::FakeModel;
 
-use crate::workbench::{Workbench, code, reference, sha256};
+use crate::fixture::{Fixture, code, reference, sha256};
 
 #[tokio::test]
 async fn a_truncated_model_is_refused_before_it_is_registered() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let whole = FakeModel::gguf().to_bytes();
     let path = bench.old_file("a.gguf", &whole[..whole.len() - 100]);
     let provisioner = bench.provisioner();
@@ -25,7 +25,7 @@ async fn a_truncated_model_is_refused_before_it_is_registered() {
 
 #[tokio::test]
 async fn a_shard_of_another_model_is_refused() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let shards = FakeModel::gguf().shards(2).write_to(&bench.path("m"), "x").unwrap();
     let three = FakeModel::gguf().shards(3).write_to(&bench.path("other"), "x").unwrap();
     fs_err::copy(&three[1], &shards[1]).unwrap();
@@ -34,7 +34,7 @@ async fn a_shard_of_another_model_is_refused() {
 
 #[tokio::test]
 async fn what_is_no_model_comes_with_a_warning_unless_its_digest_says_that_it_is_meant() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = reference(&bench.old_file("README.md", b"# Read me\n"));
     let provisioner = bench.provisioner();
     let model = provisioner.ensure_present(&path, None).await.unwrap();
@@ -47,7 +47,7 @@ async fn what_is_no_model_comes_with_a_warning_unless_its_digest_says_that_it_is
 
 #[tokio::test]
 async fn who_leaves_the_look_out_gets_what_there_is() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = reference(&bench.old_file("a.gguf", b"GGUF"));
     let trusting = ModelProvisioner::builder(bench.cache()).unsafe_skip_structure().build().unwrap();
     assert_eq!(trusting.ensure_present(&path, None).await.unwrap().verification.outcome, Outcome::Warn);

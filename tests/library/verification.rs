@@ -4,11 +4,11 @@ use model_provisioner::{Basis, Digest, DigestAlgorithm, Expectation, Outcome, sh
 use sha1::Digest as _;
 use testkit::{TINY_GGUF, gguf};
 
-use crate::workbench::{Workbench, code, reference, sha256};
+use crate::fixture::{Fixture, code, reference, sha256};
 
 #[tokio::test]
 async fn a_given_digest_is_always_checked() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = bench.old_file("a.gguf", TINY_GGUF);
     let provisioner = bench.provisioner();
     let good = sha256(TINY_GGUF);
@@ -32,7 +32,7 @@ async fn a_given_digest_is_always_checked() {
 
 #[tokio::test]
 async fn git_ids_are_understood() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = bench.old_file("config.json", b"{}");
     let id = Digest::git_sha1(sha1::Sha1::digest(b"blob 2\0{}").into());
     let model = bench.provisioner().ensure_present(&reference(&path), Some(id)).await.unwrap();
@@ -46,7 +46,7 @@ async fn git_ids_are_understood() {
 
 #[tokio::test]
 async fn a_set_has_a_tree_digest() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let (a, b) = (sha256(b"one"), sha256(b"two"));
     bench.old_file("repo/a", b"one");
     bench.old_file("repo/sub/b", b"two");
@@ -63,7 +63,7 @@ async fn a_set_has_a_tree_digest() {
 
 #[tokio::test]
 async fn unverified_stays_unverified_without_being_read() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = bench.old_file("a.gguf", TINY_GGUF);
     for _ in 0..2 {
         let model = bench.provisioner().ensure_present(&reference(&path), None).await.unwrap();
@@ -78,7 +78,7 @@ async fn unverified_stays_unverified_without_being_read() {
 
 #[tokio::test]
 async fn strict_wants_more_than_first_use() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = reference(&bench.old_file("a.gguf", TINY_GGUF));
     let provisioner = bench.provisioner();
     let strict = Expectation::none().strict(true);
@@ -97,13 +97,13 @@ async fn strict_wants_more_than_first_use() {
 
 #[tokio::test]
 async fn verify_finds_what_no_stamp_tells() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = bench.old_file("a.gguf", TINY_GGUF);
     let model = reference(&path);
     let provisioner = bench.provisioner();
     provisioner.ensure_present(&model, Some(sha256(TINY_GGUF))).await.unwrap();
     // The disk lies: the record is made to say that these other bytes have just this stamp.
-    crate::workbench::rewrite_in_place(&path, b"GGUX");
+    crate::fixture::rewrite_in_place(&path, b"GGUX");
     restamp(&bench, &path);
     assert!(provisioner.ensure_present(&model, None).await.is_ok(), "a stamp cannot tell");
     let report = provisioner.verify(&model).await.unwrap();
@@ -119,7 +119,7 @@ async fn verify_finds_what_no_stamp_tells() {
 }
 
 /// Writes a file's present times into its record.
-fn restamp(bench: &Workbench, path: &std::path::Path) {
+fn restamp(bench: &Fixture, path: &std::path::Path) {
     use std::os::unix::fs::MetadataExt;
     let metadata = fs_err::metadata(path).unwrap();
     let ctime = metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec();
@@ -138,7 +138,7 @@ fn restamp(bench: &Workbench, path: &std::path::Path) {
 
 #[tokio::test]
 async fn first_use_is_held_to() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = bench.old_file("a.gguf", TINY_GGUF);
     let provisioner = bench.provisioner();
     provisioner.ensure_present(&reference(&path), None).await.unwrap();

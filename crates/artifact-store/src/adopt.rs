@@ -21,7 +21,7 @@ use std::{
 use provisioner_core::{AdoptMode, Digest, DigestAlgorithm, Stamp};
 
 use crate::{
-    Error, Result, Slot, Store,
+    Error, PartialFile, Result, Store,
     partial::unlink,
     reading::{self, FreshStamp, Reading, Watch},
     space,
@@ -46,7 +46,7 @@ pub struct Adopted {
     /// Why it is a copy and no link, where a link was wanted.
     pub not_linked: Option<String>,
     /// Whether it is a link, and so somebody else's too.
-    pub is_shared: bool,
+    pub is_externally_linked: bool,
     /// What it was when its bytes were read.
     pub stamp: Stamp,
     /// The SHA-256 of its bytes.
@@ -73,7 +73,7 @@ impl Wanted {
 #[derive(Debug)]
 #[must_use = "`end_taking` reads the file"]
 pub struct Taking {
-    slot: Slot,
+    slot: PartialFile,
     wanted: Wanted,
     from: PathBuf,
     way: Way,
@@ -96,7 +96,7 @@ impl Store {
     /// What our own disk says; [`Error::NoSpace`] for a copy; [`Error::GivenUp`].
     pub fn take(
         &self,
-        slot: &Slot,
+        slot: &PartialFile,
         wanted: &Wanted,
         from: &Path,
         mode: AdoptMode,
@@ -115,7 +115,7 @@ impl Store {
     /// What our own disk says.
     pub fn begin_taking(
         &self,
-        slot: &Slot,
+        slot: &PartialFile,
         wanted: &Wanted,
         from: &Path,
         mode: AdoptMode,
@@ -177,11 +177,11 @@ fn adopted(
     location: PathBuf,
     from: PathBuf,
     found: Reading,
-    is_shared: bool,
+    is_externally_linked: bool,
     not_linked: Option<String>,
 ) -> Adopted {
     let Reading { sha256, git_sha1, after: stamp, first, .. } = found;
-    Adopted { location, from, not_linked, is_shared, stamp, sha256, git_sha1, first }
+    Adopted { location, from, not_linked, is_externally_linked, stamp, sha256, git_sha1, first }
 }
 
 /// A file of the size that is wanted, if it may be read.
@@ -200,7 +200,7 @@ fn open_as(from: &Path, size_bytes: u64) -> Option<File> {
 }
 
 /// Links a file into a partial. `None` where what is linked has another size, or is no file.
-fn link(slot: &Slot, wanted: &Wanted, from: &Path) -> Result<Option<Way>> {
+fn link(slot: &PartialFile, wanted: &Wanted, from: &Path) -> Result<Option<Way>> {
     let linked = &slot.linked;
     unlink(linked)?;
     if let Err(error) = std::fs::hard_link(from, linked) {

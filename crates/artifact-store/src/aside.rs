@@ -18,7 +18,7 @@ use std::{
 
 use durable_fs::Lock;
 
-use crate::{Error, Owner, Result, census::entries, partial::remove};
+use crate::{Error, ProcessIdentity, Result, partial::remove, scan::entries};
 
 /// How the names of folders begin in which something is built.
 const PREFIX: &str = ".exporting.";
@@ -63,7 +63,7 @@ impl Aside {
     fn make(parent: &Path) -> Result<Self> {
         let file = tempfile::Builder::new().prefix(PREFIX).suffix(&format!(".{LOCK}")).tempfile_in(parent)?;
         let mut held = durable_fs::lock(file.path(), Duration::ZERO)?;
-        held.write(&Owner::this().to_json())?;
+        held.write(&ProcessIdentity::this().to_json())?;
         let (_, lock) = file.keep().map_err(|error| error.error)?;
         Ok(Self { folder: lock.with_extension(""), lock, _held: held })
     }
@@ -125,7 +125,7 @@ fn is_abandoned(folder: &Path, lock: &Path, now: SystemTime) -> bool {
     };
     // One without a lock is of an older release, or is being removed.
     match durable_fs::lock_found(lock, Duration::ZERO) {
-        Ok(Some(_held)) => match Owner::read(lock).and_then(|owner| owner.is_alive()) {
+        Ok(Some(_held)) => match ProcessIdentity::read(lock).and_then(|owner| owner.is_alive()) {
             Some(is_alive) => !is_alive,
             None => is_quiet(),
         },
@@ -157,7 +157,7 @@ mod tests {
         fs_err::write(alive.path().join("file"), "x").unwrap();
         let mut child =
             std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-        let dead = Owner::of(child.id()).unwrap();
+        let dead = ProcessIdentity::of(child.id()).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
         fs_err::create_dir(dir.path().join(".exporting.dead")).unwrap();

@@ -35,7 +35,7 @@ pub struct Blob {
 
 impl Blob {
     /// Whether the file is somebody else's too, who may write to it.
-    pub fn is_shared(&self) -> bool {
+    pub fn is_externally_linked(&self) -> bool {
         self.stamp.ctime_ns.is_some()
     }
 }
@@ -51,12 +51,16 @@ impl Store {
         let Some(metadata) = look_at(&path)? else { return Ok(None) };
         let recorded = recorded_stamp(&path);
         // Where nobody knows any more whose the other links are, they may be somebody else's.
-        let is_shared = recorded.map_or(metadata.nlink() > 1, |stamp| stamp.ctime_ns.is_some());
-        let kept = |stamp: Stamp| if is_shared { stamp } else { stamp.without_ctime() };
+        let is_externally_linked = recorded.map_or(metadata.nlink() > 1, |stamp| stamp.ctime_ns.is_some());
+        let kept = |stamp: Stamp| if is_externally_linked { stamp } else { stamp.without_ctime() };
         let mut stamp = kept(Stamp::of(&metadata));
         if recorded != Some(stamp) {
             let Some(mut file) = reading::open(&path)? else { return Ok(None) };
-            let found = if is_shared { read_again(&mut file, &mut |_| true)? } else { read_own(&mut file)? };
+            let found = if is_externally_linked {
+                read_again(&mut file, &mut |_| true)?
+            } else {
+                read_own(&mut file)?
+            };
             let Some(found) = found.filter(|found| found.sha256 == *sha256) else {
                 self.quarantine_blob(&path)?;
                 return Ok(None);
@@ -68,7 +72,7 @@ impl Store {
     }
 
     /// Whether the blob of a SHA-256 is recorded as somebody else's too.
-    pub fn is_shared(&self, sha256: &Digest) -> bool {
+    pub fn is_externally_linked(&self, sha256: &Digest) -> bool {
         recorded_stamp(&self.blob_path(sha256)).is_some_and(|stamp| stamp.ctime_ns.is_some())
     }
 
@@ -136,7 +140,7 @@ impl Store {
         unlink(&stamp_path(blob))
     }
 
-    /// Removes a blob and its stamp. The gate must be closed.
+    /// Removes a blob and its stamp. The store lock must be closed.
     pub(crate) fn remove_blob(blob: &Path) -> Result<()> {
         unlink(blob)?;
         unlink(&stamp_path(blob))

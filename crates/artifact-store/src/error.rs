@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use provisioner_core::{Digest, ErrorCode, RelativePath, readable_size};
 
-use crate::Holder;
+use crate::LeaseHolder;
 
 /// A result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -57,7 +57,7 @@ pub enum Error {
         /// The model.
         id: String,
         /// Who has one, as far as they say.
-        holders: Vec<Holder>,
+        holders: Vec<LeaseHolder>,
     },
     /// Locks are not to be trusted here, and so nobody knows what is in use.
     #[error("nothing is taken away from `{path}`: {reason}, so nobody can tell what is in use")]
@@ -171,7 +171,7 @@ impl Error {
     }
 }
 
-fn told(holders: &[Holder]) -> String {
+fn told(holders: &[LeaseHolder]) -> String {
     let named: Vec<_> = holders.iter().map(|holder| holder.owner.to_string()).collect();
     if named.is_empty() { "a process that left no name".to_owned() } else { named.join(", ") }
 }

@@ -1,9 +1,9 @@
 //! What to take away, and why.
 //!
 //! # Model
-//! [`Plan::new`] is a pure function of what the store holds ([`Stock`]) and of what is wanted ([`Terms`]). The unit is a
-//! view: several ids may have one, and they go together. What a unit takes is in pieces: one for each inode, and one for
-//! each folder. A piece that several units have goes with the last of them, and a piece that somebody else has a
+//! [`Plan::new`] is a pure function of what the store holds ([`StoreInventory`]) and of what is wanted ([`Terms`]). The unit is a
+//! view: several ids may have one, and they go together. What a unit takes is in inodes: one for each inode, and one for
+//! each folder. A inode that several units have goes with the last of them, and a inode that somebody else has a
 //! link to frees nothing. So what a plan says that it frees is what the disk gets back.
 //!
 //! # Order
@@ -22,7 +22,7 @@ use provisioner_core::Timestamp;
 
 pub use crate::leftover::{PARTIAL_LIMIT, QUARANTINE_LIMIT, UNFINISHED_LIMIT};
 use crate::{
-    Holder, LeftoverKind, Owner,
+    LeaseHolder, LeftoverKind, ProcessIdentity,
     leftover::{Fate, Leftover},
 };
 
@@ -31,7 +31,7 @@ pub const DEFAULT_GRACE: Duration = Duration::from_secs(600);
 
 /// Something that takes space on the disk: an inode.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Piece {
+pub struct Inode {
     /// The blocks that it has.
     pub bytes: u64,
     /// Whether all its links are in the store. Otherwise taking ours away frees nothing.
@@ -42,7 +42,7 @@ pub struct Piece {
 
 /// A view, and the ids that have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unit {
+pub struct EvictionUnit {
     /// The ids, sorted; at least one.
     pub ids: Vec<String>,
     /// The view's folder.
@@ -57,8 +57,8 @@ pub struct Unit {
     pub claim: Option<Claim>,
     /// Whether its removal was begun, by a process that did not come to the end of it.
     pub is_going: bool,
-    /// What it takes, each once: places in [`Stock::pieces`].
-    pub pieces: Vec<usize>,
+    /// What it takes, each once: places in [`StoreInventory::inodes`].
+    pub inodes: Vec<usize>,
     /// Those of them that are the model's bytes.
     pub data: Vec<usize>,
 }
@@ -67,20 +67,20 @@ pub struct Unit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// Live processes have a lease on it.
-    Leased(Vec<Holder>),
+    Leased(Vec<LeaseHolder>),
     /// A live process is bringing it.
-    Brought(Option<Owner>),
+    Brought(Option<ProcessIdentity>),
     /// It has neither a seal nor the mark of a removal.
     Unsealed,
 }
 
 /// What the store holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stock {
+pub struct StoreInventory {
     /// What takes space.
-    pub pieces: Vec<Piece>,
+    pub inodes: Vec<Inode>,
     /// The views.
-    pub units: Vec<Unit>,
+    pub units: Vec<EvictionUnit>,
     /// What nobody needs.
     pub leftovers: Vec<Leftover>,
     /// The ids of recorded models that are not in the store.
@@ -172,43 +172,43 @@ pub struct Swept {
     pub reason: String,
 }
 
-/// Who still has which piece.
+/// Who still has which inode.
 #[derive(Clone, Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct RefCounts {
     owners: Vec<usize>,
 }
 
-impl Ledger {
-    pub(crate) fn new(stock: &Stock) -> Self {
-        let mut owners = vec![0; stock.pieces.len()];
-        let all = stock.units.iter().map(|unit| &unit.pieces);
-        let all = all.chain(stock.leftovers.iter().map(|left| &left.pieces)).chain([&stock.pinned]);
-        all.flatten().for_each(|&piece| owners[piece] += 1);
+impl RefCounts {
+    pub(crate) fn new(inventory: &StoreInventory) -> Self {
+        let mut owners = vec![0; inventory.inodes.len()];
+        let all = inventory.units.iter().map(|unit| &unit.inodes);
+        let all = all.chain(inventory.leftovers.iter().map(|left| &left.inodes)).chain([&inventory.pinned]);
+        all.flatten().for_each(|&inode| owners[inode] += 1);
         Self { owners }
     }
 
-    /// Takes away one owner of each of these pieces, and returns those that have none any more.
-    pub(crate) fn take<'a>(&mut self, stock: &'a Stock, pieces: &[usize]) -> Vec<&'a Piece> {
+    /// Takes away one owner of each of these inodes, and returns those that have none any more.
+    pub(crate) fn take<'a>(&mut self, inventory: &'a StoreInventory, inodes: &[usize]) -> Vec<&'a Inode> {
         let mut gone = Vec::new();
-        for &piece in pieces {
-            self.owners[piece] -= 1;
-            if self.owners[piece] == 0 {
-                gone.push(&stock.pieces[piece]);
+        for &inode in inodes {
+            self.owners[inode] -= 1;
+            if self.owners[inode] == 0 {
+                gone.push(&inventory.inodes[inode]);
             }
         }
         gone
     }
 }
 
-/// What pieces free that nobody has any more.
-pub(crate) fn freed(pieces: &[&Piece]) -> u64 {
-    pieces.iter().filter(|piece| piece.is_ours).map(|piece| piece.bytes).sum()
+/// What inodes free that nobody has any more.
+pub(crate) fn freed(inodes: &[&Inode]) -> u64 {
+    inodes.iter().filter(|inode| inode.is_ours).map(|inode| inode.bytes).sum()
 }
 
-impl Stock {
+impl StoreInventory {
     /// How much the store takes and will take. What others have a link to costs nothing.
     pub fn size_bytes(&self) -> u64 {
-        freed(&self.pieces.iter().collect::<Vec<_>>()).saturating_add(self.promised_bytes)
+        freed(&self.inodes.iter().collect::<Vec<_>>()).saturating_add(self.promised_bytes)
     }
 
     /// The same, in which some unfinished transfers stay: whoever is about to fetch may go on with them.
@@ -221,11 +221,11 @@ impl Stock {
 }
 
 impl Plan {
-    /// What to take away from a stock on these terms.
-    pub fn new(stock: &Stock, terms: &Terms) -> Self {
-        let mut draft = Draft::new(stock, terms);
+    /// What to take away from an inventory on these terms.
+    pub fn new(inventory: &StoreInventory, terms: &Terms) -> Self {
+        let mut draft = Draft::new(inventory, terms);
         let mut spare = Vec::new();
-        for leftover in &stock.leftovers {
+        for leftover in &inventory.leftovers {
             match leftover.fate(terms) {
                 Fate::Goes(reason) => draft.sweep(leftover, reason),
                 Fate::Spare(reason) => spare.push((leftover, reason)),
@@ -234,8 +234,8 @@ impl Plan {
         }
         spare.sort_by_key(|(leftover, _)| leftover.worth());
         let (mut order, mut kept) = (Vec::new(), Vec::new());
-        for unit in &stock.units {
-            match unit.why_kept(stock, terms) {
+        for unit in &inventory.units {
+            match unit.why_kept(inventory, terms) {
                 Some(reason) => kept.push((unit, reason)),
                 None => order.push(unit),
             }
@@ -279,13 +279,13 @@ impl Plan {
         self.evicted.is_empty() && self.leftovers.is_empty()
     }
 
-    fn keep(&mut self, stock: &Stock, kept: Vec<(&Unit, String)>) {
+    fn keep(&mut self, inventory: &StoreInventory, kept: Vec<(&EvictionUnit, String)>) {
         let because = |ids: &[String], reason: &str| {
             ids.iter().map(|id| (id.clone(), reason.to_owned())).collect::<Vec<_>>()
         };
-        let local = because(&stock.local, "yours: not in the store");
+        let local = because(&inventory.local, "yours: not in the store");
         let missing = because(
-            &stock.missing,
+            &inventory.missing,
             "its files are gone: `ensure` brings them back, and `remove` gives them up",
         );
         let stored = kept.into_iter().flat_map(|(unit, reason)| because(&unit.ids, &reason));
@@ -298,15 +298,15 @@ impl Plan {
 /// A plan that is being made.
 #[derive(Clone)]
 struct Draft<'a> {
-    stock: &'a Stock,
-    ledger: Ledger,
+    inventory: &'a StoreInventory,
+    ref_counts: RefCounts,
     plan: Plan,
 }
 
 impl<'a> Draft<'a> {
-    fn new(stock: &'a Stock, terms: &Terms) -> Self {
-        let plan = Plan { terms: *terms, size_bytes: stock.size_bytes(), ..Plan::default() };
-        Self { stock, ledger: Ledger::new(stock), plan }
+    fn new(inventory: &'a StoreInventory, terms: &Terms) -> Self {
+        let plan = Plan { terms: *terms, size_bytes: inventory.size_bytes(), ..Plan::default() };
+        Self { inventory, ref_counts: RefCounts::new(inventory), plan }
     }
 
     /// By how much the limit of size is missed so far.
@@ -317,28 +317,28 @@ impl<'a> Draft<'a> {
     }
 
     fn sweep(&mut self, leftover: &Leftover, reason: String) {
-        let bytes = freed(&self.ledger.take(self.stock, &leftover.pieces));
+        let bytes = freed(&self.ref_counts.take(self.inventory, &leftover.inodes));
         self.plan.leftovers.push(Swept::new(leftover, bytes, reason));
         self.plan.freed_bytes += bytes;
     }
 
     fn keep_leftover(&mut self, leftover: &Leftover, reason: String) {
-        let pieces: Vec<_> = leftover.pieces.iter().map(|&place| &self.stock.pieces[place]).collect();
-        self.plan.kept_leftovers.push(Swept::new(leftover, freed(&pieces), reason));
+        let inodes: Vec<_> = leftover.inodes.iter().map(|&place| &self.inventory.inodes[place]).collect();
+        self.plan.kept_leftovers.push(Swept::new(leftover, freed(&inodes), reason));
     }
 
-    fn evict(&mut self, unit: &Unit) {
-        let bytes = freed(&self.ledger.take(self.stock, &unit.pieces));
+    fn evict(&mut self, unit: &EvictionUnit) {
+        let bytes = freed(&self.ref_counts.take(self.inventory, &unit.inodes));
         let (ids, root, reason) = (unit.ids.clone(), unit.root.clone(), unit.why_evicted());
         self.plan.evicted.push(Evicted { ids, root, bytes, used_at: unit.used_at, reason });
         self.plan.freed_bytes += bytes;
     }
 
     /// The plan, in which these units stay.
-    fn finish(self, kept: Vec<(&Unit, String)>) -> Plan {
+    fn finish(self, kept: Vec<(&EvictionUnit, String)>) -> Plan {
         let over_bytes = self.over_bytes();
         let mut plan = Plan { over_bytes, ..self.plan };
-        plan.keep(self.stock, kept);
+        plan.keep(self.inventory, kept);
         plan.kept_leftovers.sort_by(|a, b| a.path.cmp(&b.path));
         plan
     }
@@ -351,7 +351,7 @@ impl Swept {
     }
 }
 
-impl Unit {
+impl EvictionUnit {
     /// A view that nobody knows anything of yet.
     pub(crate) fn of(root: &std::path::Path, name: String) -> Self {
         Self {
@@ -362,7 +362,7 @@ impl Unit {
             recorded_at: None,
             claim: None,
             is_going: false,
-            pieces: Vec::new(),
+            inodes: Vec::new(),
             data: Vec::new(),
         }
     }
@@ -372,7 +372,7 @@ impl Unit {
         self.used_at.max(self.recorded_at)
     }
 
-    fn why_kept(&self, stock: &Stock, terms: &Terms) -> Option<String> {
+    fn why_kept(&self, inventory: &StoreInventory, terms: &Terms) -> Option<String> {
         if let Some(claim) = &self.claim {
             return Some(claim.told());
         }
@@ -388,7 +388,7 @@ impl Unit {
             let what = if self.used_at >= self.recorded_at { "used" } else { "recorded" };
             return Some(format!("{what} {}", ago(since)));
         }
-        let is_worthless = !self.data.is_empty() && !self.data.iter().any(|&at| stock.pieces[at].is_ours);
+        let is_worthless = !self.data.is_empty() && !self.data.iter().any(|&at| inventory.inodes[at].is_ours);
         is_worthless.then(|| "its bytes are in another store too: taking it away frees nothing".to_owned())
     }
 
@@ -411,7 +411,8 @@ impl Claim {
                 format!("in use by {}", names.join(", "))
             }
             Self::Brought(owner) => {
-                let owner = owner.as_ref().map_or_else(|| "another process".to_owned(), Owner::to_string);
+                let owner =
+                    owner.as_ref().map_or_else(|| "another process".to_owned(), ProcessIdentity::to_string);
                 format!("being made present by {owner}")
             }
             Self::Unsealed => "it has no seal; `doctor` says more".to_owned(),

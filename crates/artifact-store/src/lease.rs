@@ -30,7 +30,7 @@ use durable_fs::Lock;
 use provisioner_core::{ErrorCode, Timestamp, key_of};
 use rustix::io::FdFlags;
 
-use crate::{Error, Owner, Result, Store, census::entries, space::is_held, view::SEAL};
+use crate::{Error, ProcessIdentity, Result, Store, scan::entries, space::is_held, view::SEAL};
 
 /// A claim on a model. As long as it lives, nobody takes the model's files away.
 #[derive(Debug)]
@@ -50,9 +50,9 @@ struct Note {
 
 /// Somebody who holds a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
+pub struct LeaseHolder {
     /// The process.
-    pub owner: Owner,
+    pub owner: ProcessIdentity,
     /// Since when.
     pub since: Option<Timestamp>,
 }
@@ -60,7 +60,7 @@ pub struct Holder {
 /// The certainty that nobody has a lease on a model, nor will have one before this is dropped.
 #[derive(Debug)]
 #[must_use = "others may take a lease when it is dropped"]
-pub struct Exclusion {
+pub struct LeaseBlock {
     _lock: Lock,
     _seal: Option<Lock>,
 }
@@ -114,7 +114,7 @@ fn hand_on(command: &mut Command, descriptors: Vec<OwnedFd>) {
 
 impl Note {
     fn hand_to(&mut self, pid: u32) {
-        if let Some(owner) = Owner::of(pid)
+        if let Some(owner) = ProcessIdentity::of(pid)
             && self.lock.write(&owner.to_json()).is_ok()
         {
             self.writer = pid;
@@ -205,7 +205,7 @@ impl Store {
         let prefix = format!("{}.", lease.file_name().unwrap_or_default().to_string_lossy());
         let file = tempfile::Builder::new().prefix(&prefix).tempfile_in(self.root().join("leases"))?;
         let mut lock = durable_fs::lock(file.path(), Duration::ZERO)?;
-        lock.write(&Owner::this().to_json())?;
+        lock.write(&ProcessIdentity::this().to_json())?;
         let (_, path) = file.keep().map_err(|error| error.error)?;
         Ok(Note { lock, path, writer: std::process::id() })
     }
@@ -214,7 +214,7 @@ impl Store {
     ///
     /// # Errors
     /// What keeps the folder from being read.
-    pub fn holders(&self, root: &Path, id: &str) -> Result<Vec<Holder>> {
+    pub fn holders(&self, root: &Path, id: &str) -> Result<Vec<LeaseHolder>> {
         let path = self.lease_path(root, id);
         let prefix = format!("{}.", path.file_name().unwrap_or_default().to_string_lossy());
         let mut holders = Vec::new();
@@ -223,10 +223,10 @@ impl Store {
             if !is_of || remove_ended(&note) {
                 continue;
             }
-            if let Some(owner) = Owner::read(&note) {
+            if let Some(owner) = ProcessIdentity::read(&note) {
                 let metadata = fs_err::symlink_metadata(&note).ok();
                 let since = metadata.and_then(|metadata| crate::used::modified(&metadata));
-                holders.push(Holder { owner: owner.now(), since });
+                holders.push(LeaseHolder { owner: owner.now(), since });
             }
         }
         holders.sort_unstable_by_key(|holder| holder.owner.pid);
@@ -234,7 +234,7 @@ impl Store {
     }
 
     /// Who has a lease on a model; `None` where nobody has. Those who left no name are not among them.
-    pub(crate) fn leased(&self, root: &Path, id: &str) -> Option<Vec<Holder>> {
+    pub(crate) fn leased(&self, root: &Path, id: &str) -> Option<Vec<LeaseHolder>> {
         let path = self.lease_path(root, id);
         is_held(&path).then(|| self.holders(root, id).unwrap_or_default())
     }
@@ -243,7 +243,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Leased`], with those who have one; [`Error::Doubtful`] where locks are not to be trusted; [`Error::Io`].
-    pub fn exclude(&self, root: &Path, id: &str) -> Result<Exclusion> {
+    pub fn block_leases(&self, root: &Path, id: &str) -> Result<LeaseBlock> {
         let path = self.lease_path(root, id);
         durable_fs::create_folders(&self.root().join("leases"))?;
         self.check_locks()?;
@@ -251,7 +251,7 @@ impl Store {
         let both = durable_fs::lock(&path, Duration::ZERO)
             .and_then(|lock| Ok((lock, durable_fs::lock_found(&root.join(SEAL), Duration::ZERO)?)));
         match both {
-            Ok((lock, seal)) => Ok(Exclusion { _lock: lock, _seal: seal }),
+            Ok((lock, seal)) => Ok(LeaseBlock { _lock: lock, _seal: seal }),
             Err(durable_fs::Error::Busy { .. }) => {
                 Err(Error::Leased { id: id.to_owned(), holders: self.holders(root, id)? })
             }
@@ -288,11 +288,11 @@ mod tests {
         let (_dir, store) = store();
         let root = store.models().join("hf/org/repo/1/all");
         let lease = store.lease(&root, "hf:org/repo", Duration::ZERO).unwrap();
-        let other_id = store.exclude(&root, "hf:org/repo@main").unwrap_err();
+        let other_id = store.block_leases(&root, "hf:org/repo@main").unwrap_err();
         assert!(matches!(&other_id, Error::Leased { holders, .. } if holders.len() == 1), "{other_id}");
         assert!(other_id.to_string().contains(&format!("process {}", std::process::id())), "{other_id}");
         drop(lease);
-        let alone = store.exclude(&root, "hf:org/repo").unwrap();
+        let alone = store.block_leases(&root, "hf:org/repo").unwrap();
         assert_eq!(store.lease(&root, "hf:org/repo", Duration::ZERO).unwrap_err().code(), ErrorCode::Busy);
         drop(alone);
         assert!(store.holders(&root, "hf:org/repo").unwrap().is_empty());
@@ -310,7 +310,7 @@ mod tests {
         // As engines leave them that were killed: without a lock, of any model.
         fs_err::create_dir_all(store.root().join("leases")).unwrap();
         for name in ["a.1", "a.2", "b.1"] {
-            fs_err::write(store.root().join("leases").join(name), Owner::this().to_json()).unwrap();
+            fs_err::write(store.root().join("leases").join(name), ProcessIdentity::this().to_json()).unwrap();
         }
         let root = store.models().join("hf/org/repo/1/all");
         let first = store.lease(&root, "hf:org/repo", Duration::ZERO).unwrap();
@@ -332,9 +332,9 @@ mod tests {
         assert_eq!(none.code(), ErrorCode::Busy, "there is nothing to keep");
         fs_err::write(root.join(SEAL), "{}").unwrap();
         let lease = store.lease_without_writing(&root, "a", Duration::ZERO).unwrap();
-        assert!(matches!(store.exclude(&root, "a"), Err(Error::Leased { .. })));
+        assert!(matches!(store.block_leases(&root, "a"), Err(Error::Leased { .. })));
         drop(lease);
-        drop(store.exclude(&root, "a").unwrap());
+        drop(store.block_leases(&root, "a").unwrap());
         drop(
             store
                 .lease_without_writing(Path::new("/elsewhere"), "local:/elsewhere/a", Duration::ZERO)

@@ -6,9 +6,9 @@ use provisioner_core::{Timestamp, key_of};
 
 use crate::{
     Result, Store,
-    about::About,
     eviction::{Terms, date, signed},
     partial::discard,
+    partial_meta::PartialMeta,
 };
 
 /// How old an unfinished transfer that nobody works on must be before it goes: a week's holiday.
@@ -33,8 +33,8 @@ pub struct Leftover {
     pub changed_at: Option<Timestamp>,
     /// Whether a live process has it, or may be about to.
     pub is_held: bool,
-    /// What it takes, each once: places in [`Stock::pieces`](crate::Stock::pieces).
-    pub pieces: Vec<usize>,
+    /// What it takes, each once: places in [`StoreInventory::inodes`](crate::StoreInventory::inodes).
+    pub inodes: Vec<usize>,
 }
 
 /// What a leftover is.
@@ -139,7 +139,7 @@ impl Store {
     pub fn discard_transfers(&self, id: &str) -> Result<Vec<LeftoverEntry>> {
         let model = key_of(id);
         let is_of = |entry: &LeftoverEntry| {
-            let by_key = || About::read(&entry.path).is_some_and(|about| about.model == model);
+            let by_key = || PartialMeta::read(&entry.path).is_some_and(|about| about.model == model);
             entry.kind == LeftoverKind::Partial && (entry.id.as_deref() == Some(id) || by_key())
         };
         let mut found = self.leftovers()?;
@@ -159,12 +159,12 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LeftPartials, eviction::DEFAULT_GRACE};
+    use crate::{ResumableTransfers, eviction::DEFAULT_GRACE};
 
     fn transfer(store: &Store, identity: &str, id: &str) -> PathBuf {
-        let partial = store.partial(identity, 9000, id, &LeftPartials::default()).unwrap();
-        fs_err::write(partial.slot().data, [7; 9000]).unwrap();
-        fs_err::write(partial.slot().journal, "").unwrap();
+        let partial = store.partial(identity, 9000, id, &ResumableTransfers::default()).unwrap();
+        fs_err::write(partial.file().data, [7; 9000]).unwrap();
+        fs_err::write(partial.file().journal, "").unwrap();
         partial.folder().to_owned()
     }
 
@@ -173,7 +173,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().to_owned());
         let (mine, other) = (transfer(&store, "a", "hf:org/mine"), transfer(&store, "b", "hf:org/other"));
-        let alive = store.partial("c", 10, "hf:org/mine", &LeftPartials::default()).unwrap();
+        let alive = store.partial("c", 10, "hf:org/mine", &ResumableTransfers::default()).unwrap();
         let listed = store.leftovers().unwrap();
         let of = |path: &PathBuf| listed.iter().find(|entry| entry.path == *path).unwrap();
         assert_eq!(
@@ -193,7 +193,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().to_owned());
         let folder = transfer(&store, "a", "hf:org/mine");
-        About { id: None, ..About::read(&folder).unwrap() }.write(&folder).unwrap();
+        PartialMeta { id: None, ..PartialMeta::read(&folder).unwrap() }.write(&folder).unwrap();
         assert_eq!(store.leftovers().unwrap()[0].id, None);
         assert_eq!(store.discard_transfers("hf:org/mine").unwrap().len(), 1);
     }
@@ -204,7 +204,7 @@ mod tests {
             let now = Timestamp::from_second(10_000_000).unwrap();
             let changed_at = Some(Timestamp::from_second(10_000_000 - age).unwrap());
             let left =
-                Leftover { path: PathBuf::new(), id: None, kind, changed_at, is_held: false, pieces: vec![] };
+                Leftover { path: PathBuf::new(), id: None, kind, changed_at, is_held: false, inodes: vec![] };
             let terms = Terms { now, grace, ..Terms::default() };
             let told = format!("{:?}", left.fate(&terms));
             assert!(told.starts_with(expected), "{kind:?} of {age} s: {told}");

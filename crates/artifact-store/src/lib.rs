@@ -37,55 +37,55 @@
 //! A blob that is somebody else's file too keeps all its times, and its stamp has them all: see the module `shared`.
 //!
 //! # Locks
-//! They save work, and guard nothing that could be wrong: see the modules `turn`, `partial`, `lease` and `gate`. Where locks lie, the
+//! They save work, and guard nothing that could be wrong: see the modules `model_lock`, `partial`, `lease` and `store_lock`. Where locks lie, the
 //! worst is a second download; and what must not be guessed, taking models away, is refused.
 
-mod about;
 mod adopt;
 mod aside;
 mod beneath;
 mod blob;
-mod census;
-mod checkup;
 mod error;
 pub mod eviction;
 mod export;
 mod foreign;
-mod gate;
-mod known;
+mod git_ids;
 mod lease;
 mod leftover;
-mod owner;
+mod model_lock;
 mod partial;
+mod partial_file;
+mod partial_meta;
+mod process;
 mod reading;
 mod removal;
+mod repair;
+mod scan;
 mod shared;
-mod slot;
 mod space;
 mod store;
+mod store_lock;
 mod threads;
-mod turn;
 mod used;
 mod view;
 
 pub use adopt::{Adopted, Taking, Wanted};
 pub use blob::Blob;
-pub use checkup::{Ailment, AilmentKind};
 pub use error::{Error, Result};
-pub use eviction::{Claim, Evicted, Kept, Plan, Stock, Swept, Terms, Unit};
+pub use eviction::{Claim, Evicted, EvictionUnit, Kept, Plan, StoreInventory, Swept, Terms};
 pub use export::{SUMS, export, exported};
 pub use foreign::{Adoption, Candidate, Foreign};
-pub use gate::{GATE_PATIENCE, Gate};
-pub use known::Known;
-pub use lease::{Exclusion, Holder, Lease};
+pub use git_ids::GitIdIndex;
+pub use lease::{Lease, LeaseBlock, LeaseHolder};
 pub use leftover::{LeftoverEntry, LeftoverKind};
-pub use owner::Owner;
-pub use partial::{LeftPartials, Partial};
+pub use model_lock::{LockWait, ModelLock, Waiting};
+pub use partial::{Partial, ResumableTransfers};
+pub use partial_file::PartialFile;
+pub use process::ProcessIdentity;
 pub use reading::{Watch, git_id, settled_stamp};
 pub use removal::{Removal, Removals, USED_SINCE};
+pub use repair::{Problem, ProblemKind};
 pub use shared::GoOn;
-pub use slot::Slot;
 pub use space::free_bytes;
 pub use store::Store;
-pub use turn::{Turn, TurnWait, Waiting};
+pub use store_lock::{STORE_LOCK_WAIT, StoreLock};
 pub use view::SealedView;

@@ -32,9 +32,9 @@ use provisioner_core::{RelativePath, key_of};
 
 use crate::{
     Result, Store,
-    about::About,
-    census::{entries, is_named},
-    slot::{DATA, JOURNAL, SMALL, Slot, has_small, is_folder, is_own_file},
+    partial_file::{DATA, JOURNAL, PartialFile, SMALL, has_small, is_folder, is_own_file},
+    partial_meta::PartialMeta,
+    scan::{entries, is_named},
     space::allocated_bytes,
     view::SEAL,
 };
@@ -62,7 +62,7 @@ impl Store {
         identity: &str,
         size_bytes: u64,
         model: &str,
-        left: &LeftPartials,
+        left: &ResumableTransfers,
     ) -> Result<Partial> {
         self.partial_for(Kind::File, identity, size_bytes, model, left)
     }
@@ -73,7 +73,7 @@ impl Store {
         identity: &str,
         size_bytes: u64,
         model: &str,
-        left: &LeftPartials,
+        left: &ResumableTransfers,
     ) -> Result<Partial> {
         let partials = self.partials();
         durable_fs::create_folders(&partials)?;
@@ -86,7 +86,7 @@ impl Store {
             }
         }
         let partial = made?;
-        About::new(model, size_bytes).write(&partial.folder)?;
+        PartialMeta::new(model, size_bytes).write(&partial.folder)?;
         Ok(partial)
     }
 
@@ -94,14 +94,14 @@ impl Store {
     ///
     /// # Errors
     /// As [`partial`](Self::partial).
-    pub fn partial_of_small(&self, model: &str, left: &LeftPartials) -> Result<Partial> {
+    pub fn partial_of_small(&self, model: &str, left: &ResumableTransfers) -> Result<Partial> {
         self.partial_for(Kind::Small, &identity_of_small(model), 0, model, left)
     }
 
     /// A folder of our own, in which a view is built: a new one, or one that a dead process left, with nothing in it but
     /// the draft of a seal.
-    pub(crate) fn scaffold(&self, root: &Path) -> Result<Partial> {
-        let scaffold = self.partial_for(Kind::View, &self.name_of_view(root), 0, "", &self.left()?)?;
+    pub(crate) fn begin_view(&self, root: &Path) -> Result<Partial> {
+        let scaffold = self.partial_for(Kind::View, &self.name_of_view(root), 0, "", &self.resumable()?)?;
         let view = scaffold.view();
         fs_err::create_dir_all(&view)?;
         strip(&view)?;
@@ -132,7 +132,7 @@ impl Store {
 
     /// A partial of this key that nobody holds, renamed so that it is ours: only one of several adopters finds the old
     /// name. Whoever loses goes without.
-    fn adopt(&self, kind: Kind, key: &str, left: &LeftPartials) -> Option<Partial> {
+    fn adopt(&self, kind: Kind, key: &str, left: &ResumableTransfers) -> Option<Partial> {
         left.folders.get(key)?.iter().find_map(|folder| {
             let partial = self.own_again(folder, left.trusts_locks).filter(|_| kind.is_at(folder))?;
             let ours = self.name_of(key, folder);
@@ -150,7 +150,7 @@ impl Store {
 
     /// Whether nobody works on a partial any more, without asking for its lock.
     pub(crate) fn is_abandoned(&self, folder: &Path) -> bool {
-        match About::read(folder).and_then(|about| about.owner.is_alive()) {
+        match PartialMeta::read(folder).and_then(|about| about.owner.is_alive()) {
             Some(is_alive) => !is_alive,
             None => self.is_quiet(folder),
         }
@@ -178,11 +178,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
-    pub fn left(&self) -> Result<LeftPartials> {
+    pub fn resumable(&self) -> Result<ResumableTransfers> {
         let folders = self.partial_folders()?;
-        let mut left = LeftPartials {
+        let mut left = ResumableTransfers {
             trusts_locks: !folders.is_empty() && self.trusts_locks(),
-            ..LeftPartials::default()
+            ..ResumableTransfers::default()
         };
         for folder in folders {
             let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -222,7 +222,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
-    pub fn forget_left(&self, identity: &str, left: &LeftPartials) -> Result<()> {
+    pub fn discard_resumable(&self, identity: &str, left: &ResumableTransfers) -> Result<()> {
         for folder in left.folders_of(identity) {
             if self.own_again(folder, left.trusts_locks).is_some() {
                 discard(folder)?;
@@ -236,7 +236,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
-    pub fn forget_left_of(&self, model: &str) -> Result<()> {
+    pub fn discard_resumable_of(&self, model: &str) -> Result<()> {
         self.discard_transfers(model).map(drop)
     }
 
@@ -346,12 +346,12 @@ const MAX_TRIES: usize = 8;
 
 /// What unfinished transfers left.
 #[derive(Debug, Default)]
-pub struct LeftPartials {
+pub struct ResumableTransfers {
     trusts_locks: bool,
     folders: HashMap<String, Vec<PathBuf>>,
 }
 
-impl LeftPartials {
+impl ResumableTransfers {
     /// Whether transfers left small files of a model.
     pub fn has_small(&self, model: &str) -> bool {
         self.folders.contains_key(&key_of_partial(&identity_of_small(model)))
@@ -366,8 +366,9 @@ impl LeftPartials {
     /// transfer of it left anything.
     pub fn bytes_of(&self, model: &str, identity: &str, path: &RelativePath) -> Option<u64> {
         let of = |identity: &str| self.folders_of(identity).iter();
-        let own = of(identity).map(|folder| Slot::of(folder).data);
-        let small = of(&identity_of_small(model)).map(|folder| Slot::small(folder, identity, path).data);
+        let own = of(identity).map(|folder| PartialFile::of(folder).data);
+        let small =
+            of(&identity_of_small(model)).map(|folder| PartialFile::small(folder, identity, path).data);
         own.chain(small.filter(|data| data.exists())).map(|data| allocated_bytes(&data)).max()
     }
 }
@@ -388,13 +389,13 @@ impl Partial {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn promise(&self, size_bytes: u64) -> Result<()> {
-        let Some(about) = About::read(&self.folder) else { return Ok(()) };
-        About { size_bytes, ..about }.write(&self.folder)
+        let Some(about) = PartialMeta::read(&self.folder) else { return Ok(()) };
+        PartialMeta { size_bytes, ..about }.write(&self.folder)
     }
 
     /// The place of its only file.
-    pub fn slot(&self) -> Slot {
-        Slot::of(&self.folder)
+    pub fn file(&self) -> PartialFile {
+        PartialFile::of(&self.folder)
     }
 
     /// The place of one of its small files, by what identifies its content and by its path. What no transfer can have made
@@ -402,10 +403,10 @@ impl Partial {
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
-    pub fn small_slot(&self, identity: &str, path: &RelativePath) -> Result<Slot> {
+    pub fn small_file(&self, identity: &str, path: &RelativePath) -> Result<PartialFile> {
         // For each anew: where locks lie, somebody may have taken the folder for a dead one's.
         fs_err::create_dir_all(self.folder.join(SMALL))?;
-        let slot = Slot::small(&self.folder, identity, path);
+        let slot = PartialFile::small(&self.folder, identity, path);
         slot.clear_foreign()?;
         Ok(slot)
     }

@@ -156,16 +156,16 @@ pub(crate) fn read(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error.into()),
         };
-        let piece = &buffer[..read];
+        let inode = &buffer[..read];
         if first.is_empty() {
-            first = piece[..read.min(Format::MAGIC_LEN)].to_vec();
+            first = inode[..read.min(Format::MAGIC_LEN)].to_vec();
         }
-        sha256.update(piece);
+        sha256.update(inode);
         if let Some(git) = &mut git {
-            git.update(piece);
+            git.update(inode);
         }
         if let Some(copy) = &mut copy {
-            copy.write_all(piece)?;
+            copy.write_all(inode)?;
         }
         if !watch(read as u64) {
             return Err(Error::GivenUp);

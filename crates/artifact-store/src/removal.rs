@@ -1,7 +1,7 @@
 //! Taking a view away.
 //!
 //! # Order
-//! The gate is closed, and leases are excluded, before anything else. Then the seal becomes the mark of a removal, durably:
+//! The store lock is closed, and leases are excluded, before anything else. Then the seal becomes the mark of a removal, durably:
 //! from here on, no catalog is ever told of the view again. Then whoever keeps the catalog removes the records. Then the
 //! view gets a hidden name and is removed, and then the blobs that no other view has.
 //!
@@ -18,42 +18,42 @@ use std::{
 use provisioner_core::Digest;
 
 use crate::{
-    Error, Exclusion, Gate, LeftoverKind, Result, Stock, Store,
-    census::{entries, is_named},
-    eviction::{Ledger, Plan, Swept, Unit, freed},
+    Error, LeaseBlock, LeftoverKind, Result, Store, StoreInventory, StoreLock,
+    eviction::{EvictionUnit, Plan, RefCounts, Swept, freed},
     leftover::Leftover,
     partial::{DISCARDED, discard, remove, unlink},
+    scan::{entries, is_named},
     view::{REMOVED, SEAL, read_mark},
 };
 
 /// Why something stays that was to go.
 pub const USED_SINCE: &str = "it was used after it was looked at";
 
-/// A stock, while nothing is put in or taken away by others, and what of it was taken away.
+/// An inventory, while nothing is put in or taken away by others, and what of it was taken away.
 #[derive(Debug)]
 pub struct Removals {
     store: Store,
-    stock: Stock,
-    ledger: Ledger,
-    _gate: Gate,
+    inventory: StoreInventory,
+    ref_counts: RefCounts,
+    _lock: StoreLock,
 }
 
 /// A view whose removal was begun.
 #[derive(Debug)]
 #[must_use = "it is finished by `finish`"]
 pub struct Removal {
-    unit: Unit,
-    exclusion: Exclusion,
+    unit: EvictionUnit,
+    exclusion: LeaseBlock,
 }
 
 impl Store {
-    /// Begins to take away from a stock that was looked at behind a closed gate.
-    pub fn removals(&self, gate: Gate, stock: Stock) -> Removals {
-        Removals { store: self.clone(), ledger: Ledger::new(&stock), stock, _gate: gate }
+    /// Begins to take away from an inventory that was looked at under a exclusive store lock.
+    pub fn removals(&self, store_lock: StoreLock, inventory: StoreInventory) -> Removals {
+        Removals { store: self.clone(), ref_counts: RefCounts::new(&inventory), inventory, _lock: store_lock }
     }
 
     /// Gives a view a hidden name, and removes it and the folders above that become empty.
-    pub(crate) fn take_down(&self, root: &Path) -> Result<()> {
+    pub(crate) fn remove_view(&self, root: &Path) -> Result<()> {
         let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let parent = root.parent().unwrap_or(root);
         let place =
@@ -88,18 +88,18 @@ impl Store {
 
 impl Removals {
     /// What is there.
-    pub fn stock(&self) -> &Stock {
-        &self.stock
+    pub fn inventory(&self) -> &StoreInventory {
+        &self.inventory
     }
 
     /// The unit of a view.
-    pub fn unit(&self, root: &Path) -> Option<&Unit> {
-        self.stock.units.iter().find(|unit| unit.root == root)
+    pub fn unit(&self, root: &Path) -> Option<&EvictionUnit> {
+        self.inventory.units.iter().find(|unit| unit.root == root)
     }
 
-    /// Whether one of a view's ids was asked for since the stock was looked at.
+    /// Whether one of a view's ids was asked for since the inventory was looked at.
     pub fn is_used_since(&self, root: &Path) -> bool {
-        let used = |unit: &Unit| unit.ids.iter().filter_map(|id| self.store.last_used(id)).max();
+        let used = |unit: &EvictionUnit| unit.ids.iter().filter_map(|id| self.store.last_used(id)).max();
         self.unit(root).is_some_and(|unit| used(unit) != unit.used_at)
     }
 
@@ -110,7 +110,7 @@ impl Removals {
     pub fn begin(&self, root: &Path) -> Result<Removal> {
         let not_ours = || Error::NotOurs(format!("`{}` is no view of this store", root.display()));
         let unit = self.unit(root).ok_or_else(not_ours)?.clone();
-        let exclusion = self.store.exclude(root, unit.ids.first().map_or("", String::as_str))?;
+        let exclusion = self.store.block_leases(root, unit.ids.first().map_or("", String::as_str))?;
         match durable_fs::rename(&root.join(SEAL), &root.join(REMOVED)) {
             Err(durable_fs::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 // The catalog knows what it was; the mark only says that it is to go.
@@ -131,13 +131,13 @@ impl Removals {
         let Removal { unit, exclusion } = removal;
         let files = read_mark(&unit.root)?.into_iter().flat_map(|record| record.files);
         let digests: Vec<Digest> = files.filter_map(|file| file.sha256).collect();
-        self.store.take_down(&unit.root)?;
+        self.store.remove_view(&unit.root)?;
         // Whoever takes a lease now finds nothing.
         drop(exclusion);
-        let gone = self.ledger.take(&self.stock, &unit.pieces);
-        gone.iter().filter_map(|piece| piece.blob.as_deref()).try_for_each(Store::remove_blob)?;
+        let gone = self.ref_counts.take(&self.inventory, &unit.inodes);
+        gone.iter().filter_map(|inode| inode.blob.as_deref()).try_for_each(Store::remove_blob)?;
         // What is somebody else's too is not gone, and loses our name all the same.
-        Ok(freed(&gone) + self.store.remove_unused_shared(&digests)?)
+        Ok(freed(&gone) + self.store.remove_unused_externally_linked(&digests)?)
     }
 
     /// Removes the folders above views that a dying process left empty.
@@ -152,11 +152,11 @@ impl Removals {
     /// [`Error::Io`].
     pub fn sweep(&mut self, swept: &Swept) -> Result<Option<u64>> {
         let same = |left: &&Leftover| left.path == swept.path && !left.is_held;
-        let Some(leftover) = self.stock.leftovers.iter().find(same) else { return Ok(None) };
+        let Some(leftover) = self.inventory.leftovers.iter().find(same) else { return Ok(None) };
         if !self.store.remove_leftover(leftover)? {
             return Ok(None);
         }
-        Ok(Some(freed(&self.ledger.take(&self.stock, &leftover.pieces))))
+        Ok(Some(freed(&self.ref_counts.take(&self.inventory, &leftover.inodes))))
     }
 }
 

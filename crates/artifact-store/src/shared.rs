@@ -37,7 +37,7 @@ impl Store {
     /// [`stamps`](Self::stamps).
     pub(crate) fn insert_shared(&self, linked: &Path, sha256: &Digest, verified: &Stamp) -> Result<Blob> {
         let path = self.blob_path(sha256);
-        if let (Ok(ours), true) = (fs_err::symlink_metadata(&path), self.is_shared(sha256))
+        if let (Ok(ours), true) = (fs_err::symlink_metadata(&path), self.is_externally_linked(sha256))
             && fs_err::symlink_metadata(linked).is_ok_and(|theirs| is_same_file(&theirs, &ours))
         {
             // It is read behind the last link, and would have to be read here for nothing.
@@ -88,7 +88,7 @@ impl Store {
     /// The stamp to record of a file that was made from a blob; where that is shared, of the very bytes that have its digest.
     fn stamp_of(&self, place: &Path, fresh: FreshStamp, blob: &Blob, go_on: &GoOn<'_>) -> Result<Stamp> {
         let now = fresh.stamp();
-        if !blob.is_shared() {
+        if !blob.is_externally_linked() {
             return Ok(now.without_ctime());
         }
         let changed = || Error::Changed { path: place.to_owned() };
@@ -112,11 +112,11 @@ impl Store {
 
     /// Removes the shared ones of some blobs, where no view has them, and returns how many bytes that freed: none where
     /// they are still somebody else's.
-    pub(crate) fn remove_unused_shared<'a>(
+    pub(crate) fn remove_unused_externally_linked<'a>(
         &self,
         digests: impl IntoIterator<Item = &'a Digest>,
     ) -> Result<u64> {
-        let shared: Vec<_> = digests.into_iter().filter(|sha256| self.is_shared(sha256)).collect();
+        let shared: Vec<_> = digests.into_iter().filter(|sha256| self.is_externally_linked(sha256)).collect();
         if shared.is_empty() {
             return Ok(0);
         }

@@ -2,7 +2,7 @@
 
 use std::{fs::Metadata, io, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
-use crate::{Error, Result, Store, about::About, slot::arrived_bytes};
+use crate::{Error, Result, Store, partial_file::arrived_bytes, partial_meta::PartialMeta};
 
 impl Store {
     /// Makes sure that so many bytes fit beside what other transfers in progress will still take.
@@ -54,7 +54,7 @@ pub(crate) fn allocated(metadata: &Metadata) -> u64 {
 
 /// The size that a partial will have, less the blocks that it has.
 fn outstanding(folder: &Path) -> Option<u64> {
-    Some(About::read(folder)?.size_bytes.saturating_sub(arrived_bytes(folder)))
+    Some(PartialMeta::read(folder)?.size_bytes.saturating_sub(arrived_bytes(folder)))
 }
 
 #[cfg(test)]
@@ -70,7 +70,7 @@ mod tests {
             Err(Error::NoSpace { needed_bytes: u64::MAX, free_bytes, .. }) => free_bytes,
             other => panic!("{other:?}"),
         };
-        let _held = store.partial("large", free / 2, "model", &store.left().unwrap()).unwrap();
+        let _held = store.partial("large", free / 2, "model", &store.resumable().unwrap()).unwrap();
         assert!(store.check_space(free / 4 * 3).is_err(), "another transfer will take half of it");
     }
 }

@@ -12,9 +12,12 @@ use provisioner_core::{
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use serde::{Deserialize, Serialize};
 
-use crate::{Blob, Error, Gate, GoOn, Result, Store, gate::GATE_PATIENCE, slot::is_linked, threads::each};
+use crate::{
+    Blob, Error, GoOn, Result, Store, StoreLock, partial_file::is_linked, store_lock::STORE_LOCK_WAIT,
+    threads::each,
+};
 
-mod mend;
+mod repair;
 
 pub(crate) const SEAL: &str = ".model.json";
 pub(crate) const SEAL_SCHEMA: u64 = 1;
@@ -63,18 +66,18 @@ impl Store {
         now: Timestamp,
         go_on: &GoOn<'_>,
     ) -> Result<CatalogRecord> {
-        let _gate = self.share_gate(GATE_PATIENCE)?;
+        let _lock = self.lock_shared(STORE_LOCK_WAIT)?;
         let staged = model.staged();
         let root = self.view(&staged.manifest().view_path()?);
         // The seal may be of another id, which has the same files at the same revision.
         let of_this_id = |stamps| CatalogRecord::new(model, &Placement::in_store(root.clone(), stamps), now);
-        let scaffold = self.scaffold(&root)?;
+        let scaffold = self.begin_view(&root)?;
         let stamps = staged.files().iter().map(|file| file.stamp).collect();
         write_seal(&scaffold.view(), &of_this_id(stamps))?;
         let blobs = self.put_in(staged.files())?;
         let folders: BTreeSet<_> = blobs.iter().filter_map(|(_, blob)| blob.path.parent()).collect();
         folders.into_iter().try_for_each(durable_fs::sync_folder)?;
-        let record = match self.mend_view(&root, &scaffold.view(), &blobs, &of_this_id, go_on)? {
+        let record = match self.repair_view(&root, &scaffold.view(), &blobs, &of_this_id, go_on)? {
             Some(record) => record,
             None => self.place(&root, &scaffold.view(), &blobs, &of_this_id, go_on)?,
         };
@@ -83,11 +86,12 @@ impl Store {
     }
 
     /// The sizes, in bytes, of a model's files that a commit reads once more, for they are somebody else's too.
-    pub fn shared_sizes(&self, model: &VerifiedModel) -> Vec<u64> {
-        let is_shared = |file: &&StagedFile| {
-            is_linked(&file.location) || file.sha256.as_ref().is_some_and(|sha256| self.is_shared(sha256))
+    pub fn externally_linked_sizes(&self, model: &VerifiedModel) -> Vec<u64> {
+        let is_externally_linked = |file: &&StagedFile| {
+            is_linked(&file.location)
+                || file.sha256.as_ref().is_some_and(|sha256| self.is_externally_linked(sha256))
         };
-        model.staged().files().iter().filter(is_shared).map(|file| file.stamp.size).collect()
+        model.staged().files().iter().filter(is_externally_linked).map(|file| file.stamp.size).collect()
     }
 
     /// Makes staged files blobs, several at once: a disk makes many files durable in the time of one.
@@ -135,7 +139,7 @@ impl Store {
             // Another process was faster.
             Err(_) if root.exists() => {
                 fs_err::remove_dir_all(aside)?;
-                if let Some(theirs) = self.mend_view(root, aside, blobs, record_of, go_on)? {
+                if let Some(theirs) = self.repair_view(root, aside, blobs, record_of, go_on)? {
                     return Ok(theirs);
                 }
                 return self.place(root, aside, blobs, record_of, go_on);
@@ -172,7 +176,7 @@ impl Store {
     /// A record whose files lie in this store, whatever the store was called when it was written: it may have been moved, or
     /// be seen through another mount or a symlink. One of files that are not the store's is left as it is.
     #[must_use]
-    pub fn at_home(&self, record: CatalogRecord) -> CatalogRecord {
+    pub fn relocated(&self, record: CatalogRecord) -> CatalogRecord {
         if self.holds(record.root()) {
             return record;
         }
@@ -185,27 +189,27 @@ impl Store {
         path.starts_with(self.models())
     }
 
-    /// Takes the view of a record whose bytes were found to be wrong out of use, behind the closed gate, and believes none of
+    /// Takes the view of a record whose bytes were found to be wrong out of use, under the exclusive store lock, and believes none of
     /// its blobs before they were read again. Returns whether it did: what a live process uses stays where it is.
     ///
     /// # Errors
     /// What the disk says.
-    pub fn condemn(&self, _gate: &Gate, record: &CatalogRecord) -> Result<bool> {
+    pub fn invalidate(&self, _lock: &StoreLock, record: &CatalogRecord) -> Result<bool> {
         let root = record.root();
         if !self.holds(root) {
             return Ok(false);
         }
         for file in &record.files {
             if let Some(sha256) = &file.sha256 {
-                let is_shared = file.stamp.ctime_ns.is_some() || self.is_shared(sha256);
+                let is_externally_linked = file.stamp.ctime_ns.is_some() || self.is_externally_linked(sha256);
                 self.distrust(sha256);
                 // One that is wrong loses its name, for a name means verified.
-                if self.blob(sha256)?.is_none() && !is_shared {
+                if self.blob(sha256)?.is_none() && !is_externally_linked {
                     distrust_links(&root.join(&file.path));
                 }
             }
         }
-        match self.exclude(root, &record.id) {
+        match self.block_leases(root, &record.id) {
             Err(Error::Leased { .. }) => return Ok(false),
             excluded => {
                 let _alone = excluded?;
@@ -309,7 +313,7 @@ fn open_to_readers(folder: &Path) -> Result<()> {
 /// # Errors
 /// What keeps it from being read: that is not the want of a seal.
 pub(crate) fn read_seal(root: &Path) -> Result<Option<CatalogRecord>> {
-    Ok(read(&root.join(SEAL))?.and_then(|record| at_home(record, root)))
+    Ok(read(&root.join(SEAL))?.and_then(|record| relocated(record, root)))
 }
 
 /// The id that a seal names, wherever its folder lies now: in the quarantine, or in a partial.
@@ -318,7 +322,7 @@ pub(crate) fn sealed_id(root: &Path) -> Option<String> {
 }
 
 /// A record of this view, whose files are here: the store may have been moved, or copied from elsewhere.
-fn at_home(record: CatalogRecord, root: &Path) -> Option<CatalogRecord> {
+fn relocated(record: CatalogRecord, root: &Path) -> Option<CatalogRecord> {
     let local_path = in_view(&record, root);
     root.ends_with(home_of(&record)?).then_some(CatalogRecord { local_path, ..record })
 }
@@ -338,7 +342,7 @@ fn in_view(record: &CatalogRecord, root: &Path) -> PathBuf {
 
 /// What a view was whose removal was begun.
 pub(crate) fn read_mark(root: &Path) -> Result<Option<CatalogRecord>> {
-    Ok(read(&root.join(REMOVED))?.and_then(|record| at_home(record, root)))
+    Ok(read(&root.join(REMOVED))?.and_then(|record| relocated(record, root)))
 }
 
 /// What a view is to be that is not whole, and not in its place.

@@ -36,7 +36,7 @@ impl Bench {
     fn comes_free(&self) -> bool {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(2) {
-            if self.store.exclude(&self.root, "a").is_ok() {
+            if self.store.block_leases(&self.root, "a").is_ok() {
                 return true;
             }
             thread::yield_now();
@@ -90,7 +90,7 @@ fn a_child_carries_a_lease_on_and_ends_it() {
     let holders = bench.store.holders(&bench.root, "a").unwrap();
     assert_eq!(holders.iter().map(|holder| holder.owner.pid).collect::<Vec<_>>(), [child.id()]);
     assert_eq!(holders[0].owner.is_alive(), Some(true));
-    assert!(bench.store.exclude(&bench.root, "a").is_err());
+    assert!(bench.store.block_leases(&bench.root, "a").is_err());
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(holders[0].owner.is_alive(), Some(false), "only its remains are there");

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use model_provisioner::AdoptMode;
 
 use crate::{
-    inspect::{Inspect, Wanted},
+    inspect::{Inspect, MemoryArgs},
     progress::Screen,
 };
 
@@ -127,7 +127,7 @@ pub(crate) enum Command {
         references: Vec<OsString>,
         /// Says, of each model that a reference may mean, whether it fits
         #[command(flatten)]
-        demand: Wanted,
+        demand: MemoryArgs,
         #[command(flatten)]
         hub: Hub,
     },
@@ -269,12 +269,12 @@ pub(crate) struct Import {
     pub(crate) digest: Option<String>,
     /// How the files get into the store; those at the path stay as they are
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
-    pub(crate) adopt: TakeIn,
+    pub(crate) adopt: ImportMode,
 }
 
 /// How files that are imported get into the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TakeIn {
+pub(crate) enum ImportMode {
     /// By hard links, which take no space: then the store has the same files, and they must not be changed. By copies from
     /// another file system
     #[default]
@@ -283,11 +283,11 @@ pub(crate) enum TakeIn {
     Copy,
 }
 
-impl From<TakeIn> for AdoptMode {
-    fn from(how: TakeIn) -> Self {
+impl From<ImportMode> for AdoptMode {
+    fn from(how: ImportMode) -> Self {
         match how {
-            TakeIn::Link => Self::Link,
-            TakeIn::Copy => Self::Copy,
+            ImportMode::Link => Self::Link,
+            ImportMode::Copy => Self::Copy,
         }
     }
 }

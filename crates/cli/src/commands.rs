@@ -21,7 +21,7 @@ use crate::{
     document::{Changed, Listed, Model, ModelOrFailure, Planned, Verified, table, word},
     environment, exchange, exit,
     failure::Failure,
-    health::{Health, Surroundings},
+    health::{Environment, Health},
     inspect,
     leftovers::{self, Leftover},
     neighbours,
@@ -371,7 +371,7 @@ async fn doctor(common: &Common, fix: bool, output: Output) -> Done {
     let provisioner = local(common)?;
     let findings = provisioner.doctor(fix).await?.into_iter().map(Into::into).collect();
     let overview = provisioner.overview().await?;
-    let surroundings = Surroundings {
+    let surroundings = Environment {
         hf: environment::program("hf"),
         endpoint: environment::hub_endpoint(),
         token: environment::token_origin(),

@@ -7,7 +7,7 @@ use std::{
 
 use indicatif::HumanBytes;
 use model_provisioner::{
-    CatalogRecord, DamagedRecord, Digest, ErrorCode, Holder, InventoryEntry, Lifecycle, Outcome, Plan,
+    CatalogRecord, DamagedRecord, Digest, ErrorCode, InventoryEntry, LeaseHolder, Lifecycle, Outcome, Plan,
     ResolvedModel, Timestamp, Verification, VerifyReport,
 };
 use serde::Serialize;
@@ -82,8 +82,8 @@ impl Model {
     }
 
     /// Says who uses it.
-    pub(crate) fn used_by(mut self, holders: Vec<Holder>) -> Self {
-        let told = |Holder { owner, since }: Holder| Lease {
+    pub(crate) fn used_by(mut self, holders: Vec<LeaseHolder>) -> Self {
+        let told = |LeaseHolder { owner, since }: LeaseHolder| Lease {
             pid: owner.pid,
             program: owner.program,
             host: owner.host,

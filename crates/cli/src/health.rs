@@ -38,7 +38,7 @@ pub(crate) struct Health {
 
 /// What the command knows of the machine around the cache.
 #[derive(Debug)]
-pub(crate) struct Surroundings {
+pub(crate) struct Environment {
     pub(crate) hf: Option<PathBuf>,
     pub(crate) endpoint: String,
     /// Where the token comes from that the hub would be sent.
@@ -96,10 +96,10 @@ impl Health {
     pub(crate) fn new(
         cache_dir: &Path,
         overview: &Overview,
-        surroundings: Surroundings,
+        surroundings: Environment,
         findings: Vec<Problem>,
     ) -> Self {
-        let Surroundings { hf, endpoint, token, offline } = surroundings;
+        let Environment { hf, endpoint, token, offline } = surroundings;
         let Overview { active, retired, in_place, damaged, .. } = *overview;
         Self {
             cache_dir: cache_dir.display().to_string(),

@@ -4,7 +4,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::Args as ClapArgs;
 use indicatif::HumanBytes;
-use model_provisioner::{CacheType, Demand, Fit, Inspection, MemoryEstimate, ModelInfo, Variant};
+use model_provisioner::{CacheType, Fit, Inspection, MemoryEstimate, MemoryRequest, ModelInfo, Variant};
 use serde::Serialize;
 
 use crate::{
@@ -21,14 +21,14 @@ pub(crate) struct Inspect {
     #[arg(value_name = "PATH-or-REF")]
     pub(crate) reference: OsString,
     #[command(flatten)]
-    pub(crate) demand: Wanted,
+    pub(crate) demand: MemoryArgs,
     #[command(flatten)]
     pub(crate) hub: Hub,
 }
 
 /// What is to be run with it.
 #[derive(Clone, Copy, Debug, ClapArgs)]
-pub(crate) struct Wanted {
+pub(crate) struct MemoryArgs {
     /// The context of each sequence, in tokens [default: the longest that the model was made for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     ctx: Option<u64>,
@@ -43,11 +43,11 @@ pub(crate) struct Wanted {
     vram: Option<u64>,
 }
 
-impl Wanted {
-    fn demand(self) -> Demand {
+impl MemoryArgs {
+    fn demand(self) -> MemoryRequest {
         let Self { ctx, parallel, kv_type, vram } = self;
         let (parallel, cache) = (parallel.unwrap_or(1), kv_type.unwrap_or_default());
-        Demand { ctx, parallel, cache, vram_bytes: vram }
+        MemoryRequest { ctx, parallel, cache, vram_bytes: vram }
     }
 
     /// Whether anything was asked for.
@@ -107,7 +107,7 @@ struct OneOf {
 pub(crate) async fn variants(
     common: &Common,
     references: &[OsString],
-    wanted: Wanted,
+    wanted: MemoryArgs,
     hub: &Hub,
     output: Output,
 ) -> Done {
@@ -184,7 +184,7 @@ impl OneOf {
 }
 
 impl Inspected {
-    fn card(&self, estimate: &MemoryEstimate, demand: &Demand) -> String {
+    fn card(&self, estimate: &MemoryEstimate, demand: &MemoryRequest) -> String {
         let (info, facts) = (&self.info, &self.info.facts);
         let mut rows = vec![("model", self.id.clone())];
         let mut add = |name, value: Option<String>| rows.extend(value.map(|value| (name, value)));
@@ -234,7 +234,7 @@ fn memory(estimate: &MemoryEstimate, cache: CacheType) -> Option<String> {
     (!known.is_empty()).then(|| known.join(", "))
 }
 
-fn needs(fit: &Fit, demand: &Demand) -> String {
+fn needs(fit: &Fit, demand: &MemoryRequest) -> String {
     let Some(total) = fit.total_bytes else {
         let reason = fit.reason.as_deref().map(|reason| format!(": {}", line(reason)));
         return format!("unknown{}", reason.unwrap_or_default());

@@ -28,6 +28,6 @@ pub use error::{Error, Result};
 pub use files::{ListedFile, LocalFiles, ModelSource};
 pub use info::{ModelInfo, Quantizer, RopeScaling, TypeShare};
 pub use inspect::{Inspection, inspect, inspect_model};
-pub use memory::{CacheType, Demand, Fit, KvLayer, MemoryEstimate};
+pub use memory::{CacheType, Fit, KvLayer, MemoryEstimate, MemoryRequest};
 pub use source::{ByteSource, Seekable};
 pub use structure::StructureVerifier;

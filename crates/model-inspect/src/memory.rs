@@ -136,7 +136,7 @@ pub struct KvLayer {
 
 /// What is to be run.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Demand {
+pub struct MemoryRequest {
     /// The context of each sequence, in tokens; the model's longest where none is given.
     pub ctx: Option<u64>,
     /// How many sequences run at once; at least one.
@@ -242,7 +242,7 @@ impl MemoryEstimate {
     }
 
     /// What a demand comes to, whether it fits, and the longest context that does.
-    pub fn fit(&self, demand: &Demand) -> Fit {
+    pub fn fit(&self, demand: &MemoryRequest) -> Fit {
         let Self { weights_bytes, ctx_max, .. } = *self;
         let ctx = demand.ctx.or(ctx_max);
         let kv_bytes = self.demanded(ctx, demand).ok();
@@ -277,14 +277,14 @@ impl MemoryEstimate {
     }
 
     /// All that a demand needs with this context, or why that is not known.
-    fn total(&self, ctx: Option<u64>, demand: &Demand) -> Result<u64, String> {
+    fn total(&self, ctx: Option<u64>, demand: &MemoryRequest) -> Result<u64, String> {
         let kv = self.demanded(ctx, demand)?;
         let weights = self.weights_bytes.ok_or(UNKNOWN_WEIGHTS)?;
         Ok(weights.checked_add(kv).ok_or(TOO_MANY)?)
     }
 
     /// The keys and values of a demand with this context, or why that is not known.
-    fn demanded(&self, ctx: Option<u64>, demand: &Demand) -> Result<u64, String> {
+    fn demanded(&self, ctx: Option<u64>, demand: &MemoryRequest) -> Result<u64, String> {
         self.known_layers()?;
         self.keys_and_values(ctx.ok_or(NO_CONTEXT)?, demand.parallel, demand.cache)
     }
@@ -305,7 +305,7 @@ impl MemoryEstimate {
     }
 
     /// More context never needs less, so the longest one is between one that fits and one that does not.
-    fn largest_ctx(&self, vram_bytes: u64, demand: &Demand) -> Option<u64> {
+    fn largest_ctx(&self, vram_bytes: u64, demand: &MemoryRequest) -> Option<u64> {
         let fits = |ctx| self.total(Some(ctx), demand).is_ok_and(|bytes| bytes <= vram_bytes);
         // What is known for one token is known for all, up to an overflow.
         self.total(Some(1), demand).ok()?;

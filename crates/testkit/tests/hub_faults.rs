@@ -239,18 +239,18 @@ fn bytes_are_flipped_and_added() {
 #[test]
 fn a_gzip_bomb_is_valid_gzip() {
     for size in [0, 1, 300, 100_000] {
-        let bomb = fetch(&once(FaultKind::GzipBomb(size)));
-        assert_eq!(bomb.header("Content-Encoding"), Some("gzip"));
+        let decompression_bomb = fetch(&once(FaultKind::GzipBomb(size)));
+        assert_eq!(decompression_bomb.header("Content-Encoding"), Some("gzip"));
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("bomb.gz");
-        fs_err::write(&path, &bomb.body).unwrap();
+        let path = folder.path().join("decompression_bomb.gz");
+        fs_err::write(&path, &decompression_bomb.body).unwrap();
         let unfolded = std::process::Command::new("gzip").arg("-dc").arg(path).output().unwrap();
         assert!(unfolded.status.success(), "{}", String::from_utf8_lossy(&unfolded.stderr));
         let zeros = vec![0; usize::try_from(size).unwrap()];
         assert!(unfolded.stdout == zeros, "{} of {size}", unfolded.stdout.len());
     }
-    let bomb = fetch(&once(FaultKind::GzipBomb(1 << 28)));
-    assert!(bomb.body.len() < 2_000_000, "{}", bomb.body.len());
+    let decompression_bomb = fetch(&once(FaultKind::GzipBomb(1 << 28)));
+    assert!(decompression_bomb.body.len() < 2_000_000, "{}", decompression_bomb.body.len());
 }
 
 #[test]

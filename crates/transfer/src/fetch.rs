@@ -26,10 +26,10 @@ use crate::{
     Error, Result, Settings, blocking,
     body::Body,
     hashing::{Digests, follow},
-    journal::Subject,
+    journal::JournalHeader,
     pause::Pauses,
     rate::Rate,
-    retry::Patience,
+    retry::RetryBudget,
     sink::{Epoch, Sink},
     writer::{WRITE_BYTES, Writer},
 };
@@ -98,7 +98,7 @@ impl Transfer {
         place: Place,
         progress: &dyn ProgressSink,
     ) -> Result<Fetched> {
-        let subject = Subject {
+        let subject = JournalHeader {
             size: file.size,
             digest: file.digest.as_ref().map(ToString::to_string),
             validator: None,
@@ -139,7 +139,7 @@ struct Fetch<'a> {
     fetcher: &'a dyn ModelFetcher,
     file: &'a ManifestFile,
     sink: Arc<Sink>,
-    subject: Mutex<Subject>,
+    subject: Mutex<JournalHeader>,
     /// The server sends everything, whatever is asked for.
     no_ranges: AtomicBool,
     progress: Shown<'a>,
@@ -214,7 +214,7 @@ impl Fetch<'_> {
     /// Brings one chunk, trying again for as long as the budget lasts. The first chunk of all may turn out to be the whole
     /// file.
     async fn bring(&self, chunk: Range<u64>, is_first: bool, is_only: bool) -> Result<()> {
-        let mut patience = Patience::new(self.transfer, self.progress.id, self.progress.sink);
+        let mut patience = RetryBudget::new(self.transfer, self.progress.id, self.progress.sink);
         let mut at = chunk.start;
         let worth = (self.transfer.settings.chunk_bytes / WORTH_PATIENCE).max(1);
         loop {

@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// Of which file, in which state, the bytes are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Subject {
+pub(crate) struct JournalHeader {
     pub(crate) size: u64,
     pub(crate) digest: Option<String>,
     pub(crate) validator: Option<String>,
@@ -39,7 +39,7 @@ pub(crate) struct Journal {
 /// What a journal says.
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
-    pub(crate) subject: Option<Subject>,
+    pub(crate) subject: Option<JournalHeader>,
     done: Vec<Range<u64>>,
     synced: usize,
 }
@@ -92,7 +92,12 @@ impl Entries {
 impl Journal {
     /// Begins a journal anew, with the bytes that are there already, of which some have reached the disk. Where there are any,
     /// the old one is there until the new one is whole.
-    pub(crate) fn begin(path: &Path, subject: &Subject, have: &Ranges, synced: &Ranges) -> Result<Self> {
+    pub(crate) fn begin(
+        path: &Path,
+        subject: &JournalHeader,
+        have: &Ranges,
+        synced: &Ranges,
+    ) -> Result<Self> {
         let mut text = first_line(subject)?;
         let (durable, all): (Vec<_>, Vec<_>) = (synced.iter().collect(), have.iter().collect());
         text.extend(durable.iter().map(line));
@@ -141,7 +146,7 @@ impl Journal {
     }
 
     /// Forgets all entries.
-    pub(crate) fn reset(&mut self, subject: &Subject) -> Result<()> {
+    pub(crate) fn reset(&mut self, subject: &JournalHeader) -> Result<()> {
         self.file.set_len(0)?;
         self.file.rewind()?;
         self.file.write_all(first_line(subject)?.as_bytes())?;
@@ -150,7 +155,7 @@ impl Journal {
     }
 }
 
-fn first_line(subject: &Subject) -> Result<String> {
+fn first_line(subject: &JournalHeader) -> Result<String> {
     let mut text = serde_json::to_string(subject).map_err(io::Error::from)?;
     text.push('\n');
     Ok(text)
@@ -168,7 +173,8 @@ mod tests {
     fn another_boot_believes_only_what_was_synced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
-        let subject = Subject { size: 100, digest: None, validator: Some("v".into()), boot: "one".into() };
+        let subject =
+            JournalHeader { size: 100, digest: None, validator: Some("v".into()), boot: "one".into() };
         let mut have = Ranges::default();
         have.add(10..20);
         let mut journal = Journal::begin(&path, &subject, &have, &Ranges::default()).unwrap();

@@ -5,7 +5,7 @@ use std::ops::Range;
 use provisioner_core::{ByteRange, ManifestFile, ModelFetcher, Opened, ProgressSink};
 use tokio::time::{Instant, timeout};
 
-use crate::{Error, Result, Transfer, body::Body, retry::Patience};
+use crate::{Error, Result, Transfer, body::Body, retry::RetryBudget};
 
 /// How many bytes must have come for each time that a connection may be silent, with four such times to begin with: somebody
 /// is waiting for a look, and a source that trickles would keep him for ever.
@@ -30,7 +30,7 @@ impl Transfer {
         let limit = self.settings().stall.saturating_mul(u32::try_from(stalls).unwrap_or(u32::MAX));
         // What the source asks to be left alone for does not count.
         let (mut bytes, mut left) = (Vec::new(), limit);
-        let mut patience = Patience::new(self, id, progress);
+        let mut patience = RetryBudget::new(self, id, progress);
         loop {
             let (before, began) = (bytes.len(), Instant::now());
             let read = timeout(left, self.read_on(fetcher, file, &range, &mut bytes)).await;

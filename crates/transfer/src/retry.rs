@@ -23,14 +23,14 @@ const LONG_ATTEMPT: Duration = Duration::from_secs(300);
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The pauses that are left, and who is told of those that a source asks for.
-pub(crate) struct Patience<'a> {
+pub(crate) struct RetryBudget<'a> {
     transfer: &'a Transfer,
     id: &'a str,
     progress: &'a dyn ProgressSink,
     pauses: ExponentialBackoff,
 }
 
-impl<'a> Patience<'a> {
+impl<'a> RetryBudget<'a> {
     pub(crate) fn new(transfer: &'a Transfer, id: &'a str, progress: &'a dyn ProgressSink) -> Self {
         Self { transfer, id, progress, pauses: schedule(transfer.settings()) }
     }
@@ -84,7 +84,7 @@ impl Transfer {
         progress: &dyn ProgressSink,
     ) -> Result<Manifest> {
         let id = request.reference.id();
-        let (mut patience, mut unreached) = (Patience::new(self, &id, progress), 0);
+        let (mut patience, mut unreached) = (RetryBudget::new(self, &id, progress), 0);
         let begin = Instant::now();
         loop {
             let attempt = Instant::now();

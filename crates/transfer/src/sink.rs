@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use crate::{
     Result,
-    journal::{Entries, Journal, Subject},
+    journal::{Entries, Journal, JournalHeader},
     ranges::Ranges,
 };
 
@@ -53,17 +53,17 @@ impl Sink {
     pub(crate) fn open(
         data: &Path,
         journal: &Path,
-        subject: &Subject,
+        subject: &JournalHeader,
         guard: Arc<dyn Any + Send + Sync>,
-    ) -> Result<(Self, Subject)> {
+    ) -> Result<(Self, JournalHeader)> {
         let entries = Entries::read(journal);
         let boot = durable_fs::boot_id();
         let file = durable_fs::open_own(data).map_err(std::io::Error::from)?;
         // What lies behind the file's end is not of the file.
         let length = cut(&file, subject.size)?;
-        let mut subject = Subject { boot: boot.to_owned(), ..subject.clone() };
+        let mut subject = JournalHeader { boot: boot.to_owned(), ..subject.clone() };
         let (mut ranges, mut synced) = (Ranges::default(), Ranges::default());
-        let about = |found: &Subject| found.size == subject.size && found.digest == subject.digest;
+        let about = |found: &JournalHeader| found.size == subject.size && found.digest == subject.digest;
         if let Some(found) = entries.subject.as_ref().filter(|found| about(found)) {
             subject.validator.clone_from(&found.validator);
             // A journal that knows more than the file has is of another file.
@@ -137,7 +137,7 @@ impl Sink {
     }
 
     /// Drops all bytes, and begins a new attempt.
-    pub(crate) fn restart(&self, subject: &Subject) -> Result<()> {
+    pub(crate) fn restart(&self, subject: &JournalHeader) -> Result<()> {
         let mut epoch = lock(&self.epoch);
         *epoch += 1;
         let mut have = lock(&self.have);

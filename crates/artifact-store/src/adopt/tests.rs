@@ -7,7 +7,7 @@ use std::{
 use provisioner_core::RelativePath;
 
 use super::*;
-use crate::{Blob, LeftPartials, Partial, blob::tests::sha256};
+use crate::{Blob, Partial, ResumableTransfers, blob::tests::sha256};
 
 const BYTES: &[u8] = b"the bytes";
 
@@ -30,18 +30,18 @@ impl Bench {
     }
 
     fn partial(&self) -> Partial {
-        self.store.partial("adopt", 0, "model", &LeftPartials::default()).unwrap()
+        self.store.partial("adopt", 0, "model", &ResumableTransfers::default()).unwrap()
     }
 
     fn take(&self, partial: &Partial, size_bytes: u64, mode: AdoptMode) -> Option<Adopted> {
         let wanted = Wanted { size_bytes, digest: Some(sha256(BYTES)) };
-        self.store.take(&partial.slot(), &wanted, &self.theirs(), mode, &mut |_| true).unwrap()
+        self.store.take(&partial.file(), &wanted, &self.theirs(), mode, &mut |_| true).unwrap()
     }
 
     /// A shared blob whose view is not whole yet.
     fn insert(&self) -> Blob {
         let adopted = self.take(&self.partial(), 9, AdoptMode::Link).unwrap();
-        assert!(adopted.is_shared && adopted.location.ends_with("linked"));
+        assert!(adopted.is_externally_linked && adopted.location.ends_with("linked"));
         self.store.insert_shared(&adopted.location, &adopted.sha256, &adopted.stamp).unwrap()
     }
 
@@ -77,7 +77,7 @@ fn a_link_leaves_the_other_file_as_it_is() {
         (after.mode(), after.mtime_nsec(), after.ino()),
         (before.mode(), before.mtime_nsec(), blob.stamp.inode)
     );
-    assert!(blob.is_shared() && bench.store.is_shared(&blob.sha256));
+    assert!(blob.is_externally_linked() && bench.store.is_externally_linked(&blob.sha256));
     assert_eq!(bench.store.blob(&blob.sha256).unwrap(), Some(blob), "and it is believed without being read");
 }
 
@@ -87,7 +87,7 @@ fn a_copy_is_ours_alone() {
     let adopted = bench.take(&bench.partial(), 9, AdoptMode::Copy).unwrap();
     let blob = bench.store.insert(&adopted.location, &adopted.sha256).unwrap();
     fs_err::write(bench.theirs(), "others").unwrap();
-    assert!(!blob.is_shared() && bench.store.blob(&blob.sha256).unwrap().is_some());
+    assert!(!blob.is_externally_linked() && bench.store.blob(&blob.sha256).unwrap().is_some());
     assert_eq!(fs_err::metadata(&blob.path).unwrap().mode() & 0o777, 0o444);
 }
 
@@ -105,7 +105,7 @@ fn what_is_not_wanted_is_let_go() {
     assert_eq!(fs_err::metadata(bench.theirs()).unwrap().nlink(), 1);
     let wanted = Wanted { size_bytes: 9, digest: None };
     let given_up =
-        bench.store.take(&partial.slot(), &wanted, &bench.theirs(), AdoptMode::Link, &mut |_| false);
+        bench.store.take(&partial.file(), &wanted, &bench.theirs(), AdoptMode::Link, &mut |_| false);
     assert!(matches!(given_up, Err(Error::GivenUp)), "{given_up:?}");
 }
 
@@ -134,9 +134,12 @@ fn sharing_is_not_forgotten_with_a_stamp() {
     let bench = Bench::new();
     let blob = bench.adopt();
     bench.store.distrust(&blob.sha256);
-    assert!(bench.store.blob(&blob.sha256).unwrap().unwrap().is_shared());
+    assert!(bench.store.blob(&blob.sha256).unwrap().unwrap().is_externally_linked());
     fs_err::remove_file(blob.path.with_extension("stamp")).unwrap();
-    assert!(bench.store.blob(&blob.sha256).unwrap().unwrap().is_shared(), "the other link may be anybody's");
+    assert!(
+        bench.store.blob(&blob.sha256).unwrap().unwrap().is_externally_linked(),
+        "the other link may be anybody's"
+    );
 }
 
 #[test]
@@ -154,7 +157,9 @@ fn a_blob_without_a_view_is_read_before_it_is_believed() {
     let bench = Bench::new();
     let blob = bench.insert();
     bench.rewrite();
-    assert!(bench.store.is_shared(&blob.sha256) && bench.store.blob(&blob.sha256).unwrap().is_none());
+    assert!(
+        bench.store.is_externally_linked(&blob.sha256) && bench.store.blob(&blob.sha256).unwrap().is_none()
+    );
 }
 
 #[test]
@@ -181,7 +186,7 @@ fn no_byte_counts_before_the_last_link_has_settled() {
     let (partial, began, first_byte) = (bench.partial(), Instant::now(), OnceLock::new());
     let mut watch = |_| first_byte.set(began.elapsed()).map_or(true, |()| true);
     let wanted = Wanted { size_bytes: 9, digest: None };
-    let taken = bench.store.take(&partial.slot(), &wanted, &bench.theirs(), AdoptMode::Link, &mut watch);
+    let taken = bench.store.take(&partial.file(), &wanted, &bench.theirs(), AdoptMode::Link, &mut watch);
     let adopted = taken.unwrap().unwrap();
     assert!(first_byte.get().is_some_and(|after| *after >= TICKS), "{first_byte:?} after the link");
 
@@ -200,14 +205,14 @@ fn many_files_settle_together() {
         let theirs = bench.dir.path().join(format!("theirs-{number}"));
         fs_err::write(&theirs, BYTES).unwrap();
         let partial =
-            bench.store.partial(&format!("{number}"), 0, "model", &LeftPartials::default()).unwrap();
-        let taking = bench.store.begin_taking(&partial.slot(), &wanted, &theirs, AdoptMode::Link);
+            bench.store.partial(&format!("{number}"), 0, "model", &ResumableTransfers::default()).unwrap();
+        let taking = bench.store.begin_taking(&partial.file(), &wanted, &theirs, AdoptMode::Link);
         (partial, taking.unwrap().unwrap())
     };
     let all: Vec<_> = (0..MANY).map(begin).collect();
     let since = Instant::now();
     for (_partial, taking) in all {
-        assert!(bench.store.end_taking(taking, &mut |_| true).unwrap().unwrap().is_shared);
+        assert!(bench.store.end_taking(taking, &mut |_| true).unwrap().unwrap().is_externally_linked);
     }
     assert!(since.elapsed() < MANY * TICKS, "{:?}: one after the other", since.elapsed());
 }

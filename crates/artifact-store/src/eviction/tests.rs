@@ -8,17 +8,17 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn unit(id: &str, used: i64, pieces: &[usize]) -> Unit {
-    let mut unit = Unit::of(id.as_ref(), id.to_owned());
+fn unit(id: &str, used: i64, inodes: &[usize]) -> EvictionUnit {
+    let mut unit = EvictionUnit::of(id.as_ref(), id.to_owned());
     unit.used_at = Some(at(used));
-    unit.pieces = pieces.to_vec();
-    unit.data = pieces.to_vec();
+    unit.inodes = inodes.to_vec();
+    unit.data = inodes.to_vec();
     unit
 }
 
-fn stock(bytes: &[u64], units: Vec<Unit>) -> Stock {
-    let pieces = bytes.iter().map(|&bytes| Piece { bytes, is_ours: true, blob: None });
-    Stock { pieces: pieces.collect(), units, ..Stock::default() }
+fn inventory(bytes: &[u64], units: Vec<EvictionUnit>) -> StoreInventory {
+    let inodes = bytes.iter().map(|&bytes| Inode { bytes, is_ours: true, blob: None });
+    StoreInventory { inodes: inodes.collect(), units, ..StoreInventory::default() }
 }
 
 fn terms(max: u64) -> Terms {
@@ -38,10 +38,10 @@ fn the_least_recently_used_go_first_and_retired_ones_before() {
     let mut old_retired = unit("retired", 500_000, &[3]);
     old_retired.is_retired = true;
     let units = vec![unit("c", 300, &[2]), unit("a", 200, &[0]), unit("b", 200, &[1]), old_retired];
-    let stock = stock(&[10, 10, 10, 10], units);
-    assert_eq!(evicted(&Plan::new(&stock, &terms(40))), [""; 0]);
-    assert_eq!(evicted(&Plan::new(&stock, &terms(39))), ["retired"]);
-    let plan = Plan::new(&stock, &terms(10));
+    let inventory = inventory(&[10, 10, 10, 10], units);
+    assert_eq!(evicted(&Plan::new(&inventory, &terms(40))), [""; 0]);
+    assert_eq!(evicted(&Plan::new(&inventory, &terms(39))), ["retired"]);
+    let plan = Plan::new(&inventory, &terms(10));
     assert_eq!(evicted(&plan), ["retired", "a", "b"]);
     assert_eq!((plan.size_bytes, plan.freed_bytes, plan.over_bytes), (40, 30, 0));
     assert_eq!(plan.evicted[0].reason, "retired, and least recently used: 1970-01-06 18:53");
@@ -52,7 +52,7 @@ fn the_least_recently_used_go_first_and_retired_ones_before() {
 #[test]
 fn without_a_limit_models_stay() {
     let plan =
-        Plan::new(&stock(&[10], vec![unit("a", 1, &[0])]), &Terms { max_size_bytes: None, ..terms(0) });
+        Plan::new(&inventory(&[10], vec![unit("a", 1, &[0])]), &Terms { max_size_bytes: None, ..terms(0) });
     assert_eq!((evicted(&plan), reasons(&plan)), (vec![], vec!["a: no limit is set".to_owned()]));
 }
 
@@ -64,9 +64,9 @@ fn what_is_in_use_or_was_just_used_stays_and_the_limit_is_said_to_be_missed() {
     leased.claim = Some(Claim::Leased(Vec::new()));
     let mut brought = unit("brought", 1, &[3]);
     brought.claim = Some(Claim::Brought(None));
-    let mut stock = stock(&[10, 20, 30, 40], vec![used, recorded, leased, brought]);
-    stock.local.push("local:/a".to_owned());
-    let plan = Plan::new(&stock, &terms(5));
+    let mut inventory = inventory(&[10, 20, 30, 40], vec![used, recorded, leased, brought]);
+    inventory.local.push("local:/a".to_owned());
+    let plan = Plan::new(&inventory, &terms(5));
     assert_eq!((evicted(&plan), plan.over_bytes), (vec![], 95));
     assert_eq!(
         reasons(&plan),
@@ -78,14 +78,14 @@ fn what_is_in_use_or_was_just_used_stays_and_the_limit_is_said_to_be_missed() {
             "used: used 3 minutes ago",
         ]
     );
-    let plan = Plan::new(&stock, &Terms { grace: Duration::ZERO, ..terms(0) });
+    let plan = Plan::new(&inventory, &Terms { grace: Duration::ZERO, ..terms(0) });
     assert_eq!((evicted(&plan), plan.over_bytes), (vec!["used", "recorded"], 70));
 }
 
 #[test]
 fn no_model_is_lost_for_one_that_does_not_fit() {
-    let stock = stock(&[10, 10], vec![unit("a", 1, &[0]), unit("b", 2, &[1])]);
-    let room = |needed_bytes| Plan::new(&stock, &Terms { needed_bytes, ..terms(25) });
+    let inventory = inventory(&[10, 10], vec![unit("a", 1, &[0]), unit("b", 2, &[1])]);
+    let room = |needed_bytes| Plan::new(&inventory, &Terms { needed_bytes, ..terms(25) });
     assert_eq!(evicted(&room(5)), [""; 0]);
     assert_eq!(evicted(&room(6)), ["a"]);
     assert_eq!(evicted(&room(25)), ["a", "b"]);
@@ -96,17 +96,17 @@ fn no_model_is_lost_for_one_that_does_not_fit() {
 fn a_removal_that_was_begun_is_finished_without_a_limit() {
     let mut going = unit("a", 1_000_000, &[0]);
     going.is_going = true;
-    let going = stock(&[10], vec![going]);
+    let going = inventory(&[10], vec![going]);
     assert_eq!(evicted(&Plan::new(&going, &Terms { max_size_bytes: None, ..terms(0) })), ["a"]);
 }
 
 /// What a unit of the simple model is.
-fn units() -> impl Strategy<Value = Vec<Unit>> {
+fn units() -> impl Strategy<Value = Vec<EvictionUnit>> {
     let one =
         (any::<bool>(), 0..4u8, 999_000..1_000_100i64, proptest::collection::btree_set(0..8usize, 1..4));
     proptest::collection::vec(one, 0..8).prop_map(|units| {
-        let made = units.into_iter().enumerate().map(|(n, (is_retired, claim, used, pieces))| {
-            let mut unit = unit(&format!("m{n}"), used, &pieces.into_iter().collect::<Vec<_>>());
+        let made = units.into_iter().enumerate().map(|(n, (is_retired, claim, used, inodes))| {
+            let mut unit = unit(&format!("m{n}"), used, &inodes.into_iter().collect::<Vec<_>>());
             unit.is_retired = is_retired;
             unit.claim = (claim == 0).then(|| Claim::Leased(Vec::new()));
             unit
@@ -120,38 +120,38 @@ proptest! {
     #[test]
     fn plans_are_exact_and_harm_nobody(
         units in units(),
-        pieces in proptest::collection::vec((0..100u64, proptest::bool::weighted(0.8)), 8),
+        inodes in proptest::collection::vec((0..100u64, proptest::bool::weighted(0.8)), 8),
         max in 0..500u64,
         needed in 0..200u64,
         has_limit in proptest::bool::weighted(0.9),
     ) {
-        let pieces = pieces.into_iter().map(|(bytes, is_ours)| Piece { bytes, is_ours, blob: None }).collect();
-        let stock = Stock { pieces, units, ..Stock::default() };
+        let inodes = inodes.into_iter().map(|(bytes, is_ours)| Inode { bytes, is_ours, blob: None }).collect();
+        let inventory = StoreInventory { inodes, units, ..StoreInventory::default() };
         let terms = Terms { max_size_bytes: has_limit.then_some(max), needed_bytes: needed, ..terms(max) };
-        let plan = Plan::new(&stock, &terms);
-        let find = |id: &str| stock.units.iter().find(|unit| unit.ids[0] == id).unwrap();
+        let plan = Plan::new(&inventory, &terms);
+        let find = |id: &str| inventory.units.iter().find(|unit| unit.ids[0] == id).unwrap();
         let gone: HashSet<&str> = evicted(&plan).into_iter().collect();
-        let stays: HashSet<usize> = stock.units.iter()
+        let stays: HashSet<usize> = inventory.units.iter()
             .filter(|unit| !gone.contains(unit.ids[0].as_str()))
-            .flat_map(|unit| unit.pieces.clone()).collect();
-        let lost: HashSet<usize> = gone.iter().flat_map(|id| find(id).pieces.clone())
-            .filter(|piece| !stays.contains(piece)).collect();
-        let bytes: u64 = lost.iter().map(|&at| &stock.pieces[at]).filter(|p| p.is_ours).map(|p| p.bytes).sum();
+            .flat_map(|unit| unit.inodes.clone()).collect();
+        let lost: HashSet<usize> = gone.iter().flat_map(|id| find(id).inodes.clone())
+            .filter(|inode| !stays.contains(inode)).collect();
+        let bytes: u64 = lost.iter().map(|&at| &inventory.inodes[at]).filter(|p| p.is_ours).map(|p| p.bytes).sum();
         prop_assert_eq!(plan.freed_bytes, bytes, "the sum is that of the inodes that nobody has any more");
         prop_assert_eq!(plan.evicted.iter().map(|unit| unit.bytes).sum::<u64>(), bytes);
-        let may_go = |unit: &&Unit| unit.claim.is_none() && 1_000_000 - unit.used_at.unwrap().as_second() >= 600
-            && unit.data.iter().any(|&at| stock.pieces[at].is_ours);
+        let may_go = |unit: &&EvictionUnit| unit.claim.is_none() && 1_000_000 - unit.used_at.unwrap().as_second() >= 600
+            && unit.data.iter().any(|&at| inventory.inodes[at].is_ours);
         prop_assert!(gone.iter().all(|id| may_go(&find(id))));
-        prop_assert_eq!(plan.kept.len() + plan.evicted.len(), stock.units.len());
-        let rank = |unit: &Unit| (!unit.is_retired, unit.used_at, unit.ids.clone());
+        prop_assert_eq!(plan.kept.len() + plan.evicted.len(), inventory.units.len());
+        let rank = |unit: &EvictionUnit| (!unit.is_retired, unit.used_at, unit.ids.clone());
         let ranks: Vec<_> = plan.evicted.iter().map(|unit| rank(find(&unit.ids[0]))).collect();
         prop_assert!(ranks.is_sorted());
-        let candidates: Vec<_> = stock.units.iter().filter(may_go).collect();
+        let candidates: Vec<_> = inventory.units.iter().filter(may_go).collect();
         if let Some(last) = ranks.last() {
             let before = candidates.iter().filter(|unit| rank(unit) <= *last).count();
             prop_assert_eq!(before, gone.len(), "nobody was passed over");
         }
-        let size: u64 = stock.pieces.iter().filter(|p| p.is_ours).map(|p| p.bytes).sum();
+        let size: u64 = inventory.inodes.iter().filter(|p| p.is_ours).map(|p| p.bytes).sum();
         if !has_limit || size + needed <= max {
             prop_assert!(gone.is_empty());
         } else if plan.over_bytes > 0 {

@@ -4,19 +4,19 @@ use super::*;
 fn a_dead_owners_partial_is_adopted_and_a_live_ones_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::new(dir.path().to_owned());
-    let first = store.partial("a", 10, "model", &store.left().unwrap()).unwrap();
-    fs_err::write(first.slot().data, "bytes").unwrap();
-    fs_err::write(first.slot().journal, "").unwrap();
-    let beside = store.partial("a", 10, "model", &store.left().unwrap()).unwrap();
-    assert!(!beside.slot().data.exists(), "the first one lives");
+    let first = store.partial("a", 10, "model", &store.resumable().unwrap()).unwrap();
+    fs_err::write(first.file().data, "bytes").unwrap();
+    fs_err::write(first.file().journal, "").unwrap();
+    let beside = store.partial("a", 10, "model", &store.resumable().unwrap()).unwrap();
+    assert!(!beside.file().data.exists(), "the first one lives");
     beside.discard().unwrap();
     drop(first);
     assert!(
-        !store.partial("b", 10, "model", &store.left().unwrap()).unwrap().slot().data.exists(),
+        !store.partial("b", 10, "model", &store.resumable().unwrap()).unwrap().file().data.exists(),
         "another file"
     );
-    let adopted = store.partial("a", 10, "model", &store.left().unwrap()).unwrap();
-    assert_eq!(fs_err::read(adopted.slot().data).unwrap(), b"bytes");
+    let adopted = store.partial("a", 10, "model", &store.resumable().unwrap()).unwrap();
+    assert_eq!(fs_err::read(adopted.file().data).unwrap(), b"bytes");
     adopted.discard().unwrap();
 }
 
@@ -32,9 +32,9 @@ fn one_kind_is_never_taken_for_another() {
     }
     let root = store.models().join("hf/org/repo/abc/all");
     let makers: [&dyn Fn() -> Partial; 3] = [
-        &|| store.partial("a", 10, "model", &store.left().unwrap()).unwrap(),
-        &|| store.partial_of_small("model", &store.left().unwrap()).unwrap(),
-        &|| store.scaffold(&root).unwrap(),
+        &|| store.partial("a", 10, "model", &store.resumable().unwrap()).unwrap(),
+        &|| store.partial_of_small("model", &store.resumable().unwrap()).unwrap(),
+        &|| store.begin_view(&root).unwrap(),
     ];
     for make in makers {
         let folder = make().folder().to_owned();
@@ -65,7 +65,7 @@ fn one_kind_is_never_taken_for_another() {
 fn what_dying_makers_left_is_swept() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::new(dir.path().to_owned());
-    let alive = store.partial("a", 10, "model", &LeftPartials::default()).unwrap();
+    let alive = store.partial("a", 10, "model", &ResumableTransfers::default()).unwrap();
     for (name, files) in [
         (".new.1", &[][..]),
         (".new.2", &["lock"]),

@@ -6,7 +6,7 @@ use provisioner_core::{CatalogRecord, Timestamp};
 use super::*;
 use crate::{
     eviction::{DEFAULT_GRACE, PARTIAL_LIMIT, Terms},
-    partial::LeftPartials,
+    partial::ResumableTransfers,
     view::tests::Bench,
 };
 
@@ -18,7 +18,7 @@ fn taken(store: &Store) -> u64 {
         let Ok(metadata) = fs_err::symlink_metadata(&path) else { continue };
         seen.insert((metadata.dev(), metadata.ino()), metadata.blocks() * 512);
         if metadata.is_dir() {
-            paths.extend(crate::census::entries(&path).unwrap());
+            paths.extend(crate::scan::entries(&path).unwrap());
         }
     }
     seen.values().sum()
@@ -30,9 +30,9 @@ fn terms(max_size_bytes: Option<u64>) -> Terms {
 
 /// Carries a plan out.
 fn carry_out(store: &Store, records: &[CatalogRecord], terms: &Terms) -> (Plan, u64) {
-    let gate = store.close_gate(Duration::ZERO).unwrap();
-    let mut removals = store.removals(gate, store.stock(records, &[]).unwrap());
-    let plan = Plan::new(removals.stock(), terms);
+    let store_lock = store.lock_exclusive(Duration::ZERO).unwrap();
+    let mut removals = store.removals(store_lock, store.inventory(records, &[]).unwrap());
+    let plan = Plan::new(removals.inventory(), terms);
     let mut freed = 0;
     for swept in &plan.leftovers {
         freed += removals.sweep(swept).unwrap().unwrap();
@@ -71,7 +71,7 @@ fn shared_bytes_are_held_once_and_freed_last() {
     );
     let records = [old.clone(), new.clone()];
     let before = taken(&bench.store);
-    let size = bench.store.stock(&records, &[]).unwrap().size_bytes();
+    let size = bench.store.inventory(&records, &[]).unwrap().size_bytes();
     let (plan, freed) = carry_out(&bench.store, &records, &terms(Some(size - 1)));
     assert_eq!((plan.evicted.len(), plan.evicted[0].ids.as_slice()), (1, &["hf:org/repo".to_owned()][..]));
     assert_eq!((plan.freed_bytes, plan.evicted[0].bytes), (freed, freed));
@@ -82,9 +82,9 @@ fn shared_bytes_are_held_once_and_freed_last() {
     let (plan, freed) = carry_out(&bench.store, &records[1..], &terms(Some(0)));
     assert_eq!((before - taken(&bench.store), plan.freed_bytes, plan.over_bytes), (freed, freed, 0));
     assert!(bench.store.views().unwrap().is_empty());
-    assert!(crate::census::entries(&bench.store.models()).unwrap().is_empty(), "no empty folders are left");
-    let blobs = crate::census::entries(&bench.store.root().join("blobs/sha256")).unwrap();
-    assert!(blobs.iter().all(|folder| crate::census::entries(folder).unwrap().is_empty()), "nor blobs");
+    assert!(crate::scan::entries(&bench.store.models()).unwrap().is_empty(), "no empty folders are left");
+    let blobs = crate::scan::entries(&bench.store.root().join("blobs/sha256")).unwrap();
+    assert!(blobs.iter().all(|folder| crate::scan::entries(folder).unwrap().is_empty()), "nor blobs");
 }
 
 #[test]
@@ -94,15 +94,15 @@ fn what_another_store_has_frees_nothing() {
     let foreign = bench.dir.path().join("foreign");
     fs_err::hard_link(record.local_path.join("a"), &foreign).unwrap();
     let records = [record];
-    let stock = bench.store.stock(&records, &[]).unwrap();
-    assert!(stock.size_bytes() < 100_000, "{}", stock.size_bytes());
+    let inventory = bench.store.inventory(&records, &[]).unwrap();
+    assert!(inventory.size_bytes() < 100_000, "{}", inventory.size_bytes());
     let (plan, freed) = carry_out(&bench.store, &records, &terms(Some(0)));
     assert_eq!((plan.evicted.len(), freed), (0, 0));
     assert!(plan.kept[0].reason.contains("another store"), "{plan:?}");
     assert!(plan.over_bytes > 0);
-    let gate = bench.store.close_gate(Duration::ZERO).unwrap();
+    let store_lock = bench.store.lock_exclusive(Duration::ZERO).unwrap();
     let before = taken(&bench.store);
-    let mut removals = bench.store.removals(gate, stock);
+    let mut removals = bench.store.removals(store_lock, inventory);
     let removal = removals.begin(records[0].root()).unwrap();
     let freed = removals.finish(removal).unwrap();
     // What is ours goes; the bytes were freed by nobody, for the foreign link has them.
@@ -129,14 +129,14 @@ fn leftovers_go_and_what_lives_stays() {
     let store = &bench.store;
     let kept = bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "kept")]));
     let orphan = crate::blob::tests::insert(store, b"orphan");
-    let dead = store.partial("dead", 10, "model", &LeftPartials::default()).unwrap();
-    fs_err::write(dead.slot().data, [7; 5000]).unwrap();
-    fs_err::write(dead.slot().journal, "").unwrap();
+    let dead = store.partial("dead", 10, "model", &ResumableTransfers::default()).unwrap();
+    fs_err::write(dead.file().data, [7; 5000]).unwrap();
+    fs_err::write(dead.file().journal, "").unwrap();
     let dead_folder = dead.folder().to_owned();
     drop(dead);
     // Another test that is starting a program just now has a copy of every descriptor for a moment.
     drop(durable_fs::lock(&dead_folder.join("lock"), Duration::from_secs(10)).unwrap());
-    let alive = store.partial("alive", 10, "model", &LeftPartials::default()).unwrap();
+    let alive = store.partial("alive", 10, "model", &ResumableTransfers::default()).unwrap();
     fs_err::create_dir_all(store.root().join("models/hf/empty/repo/1")).unwrap();
     for hidden in ["models/hf/org/.gone.x", "models/hf/org/.building.x", "quarantine/wrong.1"] {
         fs_err::create_dir_all(store.root().join(hidden)).unwrap();
@@ -147,12 +147,12 @@ fn leftovers_go_and_what_lives_stays() {
     let records = [kept.clone()];
     let at = |now: Timestamp| Terms { now, grace: DEFAULT_GRACE, ..terms(None) };
     let kinds = |plan: &Plan| plan.leftovers.iter().map(|swept| swept.kind).collect::<Vec<_>>();
-    let turn = crate::TurnWait { limit: Some(Duration::ZERO), stall: Duration::MAX };
-    let turn = store.turn("hf:other/repo", turn, &mut |_| true).unwrap();
-    let plan = Plan::new(&store.stock(&records, &[]).unwrap(), &at(now));
+    let wait = crate::LockWait { limit: Some(Duration::ZERO), stall: Duration::MAX };
+    let lock = store.model_lock("hf:other/repo", wait, &mut |_| true).unwrap();
+    let plan = Plan::new(&store.inventory(&records, &[]).unwrap(), &at(now));
     assert_eq!(kinds(&plan), [LeftoverKind::Gone], "the orphan may be needed by what is being brought");
-    drop(turn);
-    let plan = Plan::new(&store.stock(&records, &[]).unwrap(), &at(now));
+    drop(lock);
+    let plan = Plan::new(&store.inventory(&records, &[]).unwrap(), &at(now));
     assert_eq!(kinds(&plan), [LeftoverKind::Blob, LeftoverKind::Gone]);
     let later = now + SignedDuration::try_from(PARTIAL_LIMIT + Duration::from_secs(60)).unwrap();
     let (plan, _) = carry_out(store, &records, &at(later));
@@ -160,7 +160,7 @@ fn leftovers_go_and_what_lives_stays() {
     assert!(!orphan.path.exists() && !dead_folder.exists() && alive.folder().exists());
     assert!(kept.local_path.exists() && plan.evicted.is_empty());
     assert!(!store.root().join("models/hf/empty").exists(), "no empty folder stays");
-    assert!(Plan::new(&store.stock(&records, &[]).unwrap(), &at(later)).is_empty());
+    assert!(Plan::new(&store.inventory(&records, &[]).unwrap(), &at(later)).is_empty());
 }
 
 #[test]
@@ -169,10 +169,10 @@ fn what_is_in_use_is_not_begun() {
     let records = [bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "one")]))];
     let root = records[0].root();
     let lease = bench.store.lease(root, "hf:org/repo", Duration::ZERO).unwrap();
-    let plan = Plan::new(&bench.store.stock(&records, &[]).unwrap(), &terms(Some(0)));
+    let plan = Plan::new(&bench.store.inventory(&records, &[]).unwrap(), &terms(Some(0)));
     assert!(plan.evicted.is_empty() && plan.kept[0].reason.starts_with("in use by process "), "{plan:?}");
-    let gate = bench.store.close_gate(Duration::ZERO).unwrap();
-    let removals = bench.store.removals(gate, bench.store.stock(&records, &[]).unwrap());
+    let store_lock = bench.store.lock_exclusive(Duration::ZERO).unwrap();
+    let removals = bench.store.removals(store_lock, bench.store.inventory(&records, &[]).unwrap());
     assert!(matches!(removals.begin(root), Err(Error::Leased { .. })));
     assert!(bench.store.is_sealed(root));
     drop(lease);
@@ -194,9 +194,9 @@ fn what_is_pinned_stays() {
     let records =
         [bench.commit(&bench.model("hf:org/repo", "abc", &[("a", &large('a')), ("b", &large('b'))]))];
     let pinned = records[0].files[0].sha256.clone().unwrap();
-    let stock = bench.store.stock(&records, std::slice::from_ref(&pinned)).unwrap();
-    let gate = bench.store.close_gate(Duration::ZERO).unwrap();
-    let mut removals = bench.store.removals(gate, stock);
+    let inventory = bench.store.inventory(&records, std::slice::from_ref(&pinned)).unwrap();
+    let store_lock = bench.store.lock_exclusive(Duration::ZERO).unwrap();
+    let mut removals = bench.store.removals(store_lock, inventory);
     let removal = removals.begin(records[0].root()).unwrap();
     let freed = removals.finish(removal).unwrap();
     assert!(freed < 200_000, "{freed}");
@@ -218,12 +218,12 @@ fn a_stray_file_hides_no_view() {
 fn what_is_put_in_waits_until_the_gate_is_open() {
     let bench = Bench::new();
     let model = bench.model("hf:org/repo", "abc", &[("a", "one")]);
-    let gate = bench.store.close_gate(Duration::ZERO).unwrap();
+    let store_lock = bench.store.lock_exclusive(Duration::ZERO).unwrap();
     std::thread::scope(|scope| {
         let commit = scope.spawn(|| bench.commit(&model));
         std::thread::sleep(Duration::from_millis(100));
         assert!(!bench.store.root().join("blobs").exists() && !commit.is_finished());
-        drop(gate);
+        drop(store_lock);
         assert!(commit.join().unwrap().local_path.exists());
     });
 }
@@ -233,13 +233,13 @@ fn unfinished_transfers_and_wrong_files_go_before_any_model() {
     let bench = Bench::new();
     let store = &bench.store;
     let record = bench.commit(&bench.model("hf:org/repo", "abc", &[("a", &large('a'))]));
-    let dead = store.partial("dead", 100_000, "hf:org/dead", &LeftPartials::default()).unwrap();
-    fs_err::write(dead.slot().data, large('d')).unwrap();
-    fs_err::write(dead.slot().journal, "").unwrap();
+    let dead = store.partial("dead", 100_000, "hf:org/dead", &ResumableTransfers::default()).unwrap();
+    fs_err::write(dead.file().data, large('d')).unwrap();
+    fs_err::write(dead.file().journal, "").unwrap();
     let dead_folder = dead.folder().to_owned();
     drop(dead);
     drop(durable_fs::lock(&dead_folder.join("lock"), Duration::from_secs(10)).unwrap());
-    let alive = store.partial("alive", 10, "hf:org/alive", &LeftPartials::default()).unwrap();
+    let alive = store.partial("alive", 10, "hf:org/alive", &ResumableTransfers::default()).unwrap();
     let wrong = store.quarantined().join("wrong.1/wrong");
     fs_err::create_dir_all(&wrong).unwrap();
     fs_err::write(wrong.join("file"), large('w')).unwrap();
@@ -248,7 +248,7 @@ fn unfinished_transfers_and_wrong_files_go_before_any_model() {
     let an_hour_later = now + SignedDuration::from_hours(1);
     let plan = |max_size_bytes| {
         let terms = Terms { now: an_hour_later, max_size_bytes, needed_bytes: 0, grace: DEFAULT_GRACE };
-        Plan::new(&store.stock(&records, &[]).unwrap(), &terms)
+        Plan::new(&store.inventory(&records, &[]).unwrap(), &terms)
     };
     let gone = |plan: &Plan| {
         let ids = plan.leftovers.iter().map(|swept| swept.id.clone().unwrap_or("-".to_owned()));
@@ -275,14 +275,14 @@ fn what_is_about_to_come_keeps_its_own_transfer_and_no_other() {
     let store = &bench.store;
     let mut folders = Vec::new();
     for name in ["mine", "other"] {
-        let partial = store.partial(name, 100_000, name, &LeftPartials::default()).unwrap();
-        fs_err::write(partial.slot().data, large('d')).unwrap();
-        fs_err::write(partial.slot().journal, "").unwrap();
+        let partial = store.partial(name, 100_000, name, &ResumableTransfers::default()).unwrap();
+        fs_err::write(partial.file().data, large('d')).unwrap();
+        fs_err::write(partial.file().journal, "").unwrap();
         folders.push(partial.folder().to_owned());
     }
     let room = |max: u64| {
-        let stock = store.stock(&[], &[]).unwrap().keeping(&folders[..1]);
-        Plan::new(&stock, &Terms { needed_bytes: 1000, ..terms(Some(max)) })
+        let inventory = store.inventory(&[], &[]).unwrap().keeping(&folders[..1]);
+        Plan::new(&inventory, &Terms { needed_bytes: 1000, ..terms(Some(max)) })
     };
     let enough = room(150_000);
     assert_eq!((enough.leftovers.len(), &enough.leftovers[0].path, enough.over_bytes), (1, &folders[1], 0));
@@ -293,15 +293,15 @@ fn a_leftover_that_another_process_removes_or_takes_meanwhile_is_passed_over() {
     let bench = Bench::new();
     let store = &bench.store;
     for name in ["removed", "taken"] {
-        let dead = store.partial(name, 10, "hf:org/dead", &LeftPartials::default()).unwrap();
+        let dead = store.partial(name, 10, "hf:org/dead", &ResumableTransfers::default()).unwrap();
         fs_err::remove_file(dead.folder().join("about")).unwrap();
     }
     let stray = store.quarantined().join("wrong.1");
     fs_err::create_dir_all(&stray).unwrap();
-    let gate = store.close_gate(Duration::ZERO).unwrap();
-    let mut removals = store.removals(gate, store.stock(&[], &[]).unwrap());
-    let plan = Plan::new(removals.stock(), &terms(None));
-    let partials: Vec<_> = crate::census::entries(&store.partials()).unwrap();
+    let store_lock = store.lock_exclusive(Duration::ZERO).unwrap();
+    let mut removals = store.removals(store_lock, store.inventory(&[], &[]).unwrap());
+    let plan = Plan::new(removals.inventory(), &terms(None));
+    let partials: Vec<_> = crate::scan::entries(&store.partials()).unwrap();
     assert_eq!((plan.leftovers.len(), partials.len()), (3, 2));
     fs_err::remove_dir_all(&partials[0]).unwrap();
     let taken = store.own_again(&partials[1], true).unwrap();

@@ -12,25 +12,25 @@ use std::{
 
 use testkit::{Hub, gguf_of, safetensors_of};
 
-use crate::workbench::{Finished, Workbench, finish};
+use crate::fixture::{Finished, Fixture, finish};
 
 const ID: &str = "hf:org/repo?include=*";
 const SIZE: usize = 3 << 20;
 
-fn command(bench: &Workbench, hub: &Hub, args: &[&str]) -> Command {
+fn command(bench: &Fixture, hub: &Hub, args: &[&str]) -> Command {
     let mut command = bench.command();
     command.env("HF_ENDPOINT", hub.endpoint()).env("HF_HOME", bench.path("hf")).env_remove("HF_TOKEN");
     command.args(args);
     command
 }
 
-fn run(bench: &Workbench, hub: &Hub, args: &[&str]) -> Finished {
+fn run(bench: &Fixture, hub: &Hub, args: &[&str]) -> Finished {
     let done = finish(&mut command(bench, hub, args));
     assert_eq!(done.status, 0, "{args:?}: {}", done.stderr);
     done
 }
 
-fn document(bench: &Workbench, hub: &Hub, args: &[&str]) -> serde_json::Value {
+fn document(bench: &Fixture, hub: &Hub, args: &[&str]) -> serde_json::Value {
     serde_json::from_str(&run(bench, hub, &[args, &["--json"]].concat()).stdout).unwrap()
 }
 
@@ -65,7 +65,7 @@ fn seen(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u32, u32, i64, i64)> {
 }
 
 /// A repository of two large files and a small one, and a blob of the first in Ollama's layout.
-fn in_ollama(bench: &Workbench) -> Hub {
+fn in_ollama(bench: &Fixture) -> Hub {
     let hub = Hub::start();
     let [one, two] = [weights(1), weights(2)];
     hub.repo("org/repo").lfs("a.gguf", one.clone()).lfs("b.gguf", two).file("config.json", "{}").publish();
@@ -79,7 +79,7 @@ fn in_ollama(bench: &Workbench) -> Hub {
 
 #[test]
 fn a_plan_says_what_would_be_adopted_from_where() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let hub = in_ollama(&bench);
     let before = seen(&bench.path("ollama"));
     let plan = document(&bench, &hub, &["plan", ID]);
@@ -104,7 +104,7 @@ fn a_plan_says_what_would_be_adopted_from_where() {
 
 #[test]
 fn a_config_names_folders() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let hub = Hub::start();
     hub.repo("org/repo").lfs("a.gguf", weights(1)).publish();
     bench.file("conf/nas/models/tiny.gguf", weights(1));
@@ -122,7 +122,7 @@ fn a_config_names_folders() {
 
 #[test]
 fn progress_shows_the_reading() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let hub = in_ollama(&bench);
     let done = run(&bench, &hub, &["ensure", "hf:org/repo/a.gguf", "--progress", "json"]);
     let events = done.stderr.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
@@ -134,7 +134,7 @@ fn progress_shows_the_reading() {
 #[test]
 #[ignore = "needs the hf command: pip install huggingface_hub; .ci/run installs it where it can"]
 fn what_the_hf_command_downloaded_costs_no_byte() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     let repo = hub
         .repo("org/repo")
         .lfs("model.safetensors", safetensors_of(SIZE, 1))
@@ -166,7 +166,7 @@ struct Exfat {
 }
 
 impl Exfat {
-    fn mount(bench: &Workbench) -> Self {
+    fn mount(bench: &Fixture) -> Self {
         let (image, at) = (bench.path("exfat.img"), bench.path("exfat"));
         fs_err::File::create(&image).unwrap().set_len(64 << 20).unwrap();
         fs_err::create_dir(&at).unwrap();
@@ -192,7 +192,7 @@ impl Drop for Exfat {
 #[test]
 #[ignore = "needs root and exfat-fuse; .ci/run installs it where it can"]
 fn without_links_everything_is_copied_and_that_is_said() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let hub = in_ollama(&bench);
     let before = seen(&bench.path("ollama"));
     let exfat = Exfat::mount(&bench);
@@ -243,7 +243,7 @@ impl Drop for Tmpfs {
 #[test]
 #[ignore = "needs root, to mount a small disk; .ci/run runs it where it is root"]
 fn a_link_fits_on_a_small_disk_that_has_no_room_for_a_copy() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("org/repo").lfs("a.gguf", weights(1)).publish();
     let disk = Tmpfs(bench.path("disk"));
     fs_err::create_dir(&disk.0).unwrap();
@@ -275,7 +275,7 @@ fn a_link_fits_on_a_small_disk_that_has_no_room_for_a_copy() {
 fn killed_at_every_system_call_of_an_adoption() {
     for mode in ["link", "copy"] {
         for call in ["rename,renameat,renameat2", "fsync,fdatasync", "link,linkat", "unlink,unlinkat,rmdir"] {
-            let bench = Workbench::new();
+            let bench = Fixture::new();
             let hub = in_ollama(&bench);
             let (before, mut kills) = (seen(&bench.path("ollama")), 0);
             let args = ["ensure", "hf:org/repo/a.gguf", "--adopt", mode];

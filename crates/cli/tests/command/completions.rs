@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::workbench::{Finished, Workbench, finish};
+use crate::fixture::{Finished, Fixture, finish};
 
 /// What is typed, and what completes it.
 const EXPECTED: [(&[&str], &[&str]); 4] = [
@@ -13,7 +13,7 @@ const EXPECTED: [(&[&str], &[&str]); 4] = [
 ];
 
 /// A shell that reads the completions from `script` and then runs `body`, which says a candidate in each line.
-fn complete(bench: &Workbench, shell: &mut Command, name: &str, body: &str) -> Vec<String> {
+fn complete(bench: &Fixture, shell: &mut Command, name: &str, body: &str) -> Vec<String> {
     let script = bench.file(&format!("completions.{name}"), bench.run(&["completions", name]).stdout);
     let body = body.replace("SCRIPT", script.to_str().unwrap());
     let Finished { status, stdout, stderr } = finish(shell.current_dir(bench.path("")).arg(&body));
@@ -34,7 +34,7 @@ fn bash_completes_options_and_values() {
     if !is_there("bash") {
         return;
     }
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     for (typed, expected) in EXPECTED {
         let (last, before) =
             (typed.last().unwrap(), typed.len().checked_sub(2).map_or("model-provisioner", |at| typed[at]));
@@ -53,7 +53,7 @@ fn bash_completes_options_and_values() {
 #[test]
 #[ignore = "needs fish; .ci/run installs it"]
 fn fish_completes_options_and_values() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     for (typed, expected) in EXPECTED {
         let body = format!(
             "source SCRIPT; complete -C 'model-provisioner {}' | string split -f1 \\t",
@@ -68,7 +68,7 @@ fn fish_completes_options_and_values() {
 #[test]
 #[ignore = "needs zsh; .ci/run installs it"]
 fn zsh_completes_options_and_values() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     for (typed, expected) in EXPECTED {
         let body = ZSH.replace("TYPED", &typed.join(" "));
         let mut zsh = Command::new("timeout");

@@ -12,7 +12,7 @@ use testkit::gguf_of;
 
 use testkit::{Hub, hub::Origin};
 
-use crate::workbench::{Workbench, finish};
+use crate::fixture::{Fixture, finish};
 
 const ID: &str = "hf:org/repo/a.gguf";
 const SIZE: usize = 6 << 20;
@@ -31,13 +31,13 @@ fn weights() -> Vec<u8> {
     gguf_of(SIZE, 0)
 }
 
-fn bench() -> (Workbench, Hub) {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+fn bench() -> (Fixture, Hub) {
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("org/repo").lfs("a.gguf", weights()).publish();
     (bench, hub)
 }
 
-fn ensure(bench: &Workbench, hub: &Hub) -> Command {
+fn ensure(bench: &Fixture, hub: &Hub) -> Command {
     let mut command = bench.command();
     command.env("HF_ENDPOINT", hub.endpoint()).env("HF_HOME", bench.path("hf-home"));
     command.args(["ensure", ID, "-q"]);
@@ -59,7 +59,7 @@ fn start(mut command: Command) -> Child {
 }
 
 #[track_caller]
-fn all_end_verified(bench: &Workbench, children: Vec<Child>) {
+fn all_end_verified(bench: &Fixture, children: Vec<Child>) {
     for child in children {
         let done = child.wait_with_output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

@@ -2,25 +2,25 @@
 
 use std::process::Command;
 
-use crate::workbench::Workbench;
+use crate::fixture::Fixture;
 
 /// `sha256sum` of five gibibytes of zeros.
 const FIVE_GIB_OF_ZEROS: &str = "7f06c62352aebd8125b2a1841e2b9e1ffcbed602f381c3dcb3200200e383d1d5";
 
-fn computed(bench: &Workbench, name: &str) -> String {
+fn computed(bench: &Fixture, name: &str) -> String {
     assert_eq!(bench.run(&["ensure", name, "-q"]).status, 0);
     assert_eq!(bench.run(&["verify", name]).status, 0);
     bench.json(&["show", name])["digest"]["value"].as_str().unwrap().to_owned()
 }
 
-fn sha256sum(bench: &Workbench, name: &str) -> String {
+fn sha256sum(bench: &Fixture, name: &str) -> String {
     let output = Command::new("sha256sum").arg(bench.path(name)).output().unwrap();
     String::from_utf8(output.stdout).unwrap()[..64].to_owned()
 }
 
 #[test]
 fn are_those_of_sha256sum() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     for size in [0, 1, 65535, 65536, 65537, 262_143, 262_145, 3_000_001] {
         let bytes: Vec<u8> = (0..size).map(|n: usize| u8::try_from(n * 7 % 251).unwrap()).collect();
         let name = format!("{size}.bin");
@@ -31,14 +31,14 @@ fn are_those_of_sha256sum() {
 
 #[test]
 fn go_past_four_gibibytes() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     fs_err::File::create(bench.path("large.bin")).unwrap().set_len(5 << 30).unwrap();
     assert_eq!(computed(&bench, "large.bin"), FIVE_GIB_OF_ZEROS);
 }
 
 #[test]
 fn of_a_folder_are_those_of_the_table() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     for name in ["repo/b", "repo/a b", "repo/sub/c", "repo/B"] {
         bench.file(name, name);
     }

@@ -13,8 +13,8 @@ use std::{
 use testkit::{Hub, gguf, gguf_of};
 
 use crate::{
+    fixture::{Fixture, finish},
     hub::{command, run},
-    workbench::{Workbench, finish},
 };
 
 /// The calls that make, name, write and sync.
@@ -88,7 +88,7 @@ fn paths(call: &str, at: &Path) -> Vec<PathBuf> {
 
 /// What of a trace is durable, and what is not yet.
 struct Disk<'a> {
-    bench: &'a Workbench,
+    bench: &'a Fixture,
     /// Files that are on the disk as they are.
     synced: BTreeSet<PathBuf>,
     /// When a file was last written to.
@@ -211,7 +211,7 @@ impl Disk<'_> {
 
 /// Runs a command that has to end well, and looks at each of its calls. Returns what it promised, and how often.
 #[track_caller]
-fn is_durable(bench: &Workbench, command: &Command) -> BTreeMap<&'static str, usize> {
+fn is_durable(bench: &Fixture, command: &Command) -> BTreeMap<&'static str, usize> {
     let trace = traced(bench, command);
     let mut disk = Disk {
         bench,
@@ -234,7 +234,7 @@ fn is_durable(bench: &Workbench, command: &Command) -> BTreeMap<&'static str, us
     disk.promised
 }
 
-fn traced(bench: &Workbench, command: &Command) -> String {
+fn traced(bench: &Fixture, command: &Command) -> String {
     let log = bench.path("strace.log");
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-y", "-s", "32", "-e", &format!("trace={CALLS}"), "-e", "signal=none", "-o"]);
@@ -248,7 +248,7 @@ fn traced(bench: &Workbench, command: &Command) -> String {
 #[test]
 #[ignore = "needs strace; .ci/run installs it"]
 fn every_promise_is_durable_before_the_next_one_and_before_the_end() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     let publish = |text: &str| {
         let repo = hub.repo("org/repo").lfs("a.gguf", gguf(text)).file("config.json", "{}");
         repo.lfs("sub/b.gguf", gguf("the same")).publish();
@@ -293,7 +293,7 @@ fn every_promise_is_durable_before_the_next_one_and_before_the_end() {
 fn the_bytes_of_a_transfer_are_on_the_disk_before_its_journal_says_so() {
     // Longer than what is written between two syncs.
     let size = 260 << 20;
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("org/repo").lfs("a.gguf", gguf_of(size, 3)).publish();
     let trace = traced(&bench, &command(&bench, &hub.endpoint(), &["ensure", "hf:org/repo/a.gguf"]));
     let (mut data_synced, mut said, mut said_durably) = (0, 0, 0);

@@ -11,7 +11,7 @@ use std::{
 
 use testkit::Hub;
 
-use crate::workbench::{Workbench, finish};
+use crate::fixture::{Fixture, finish};
 
 const ID: &str = "hf:org/repo/tiny.gguf";
 
@@ -50,7 +50,7 @@ fn agrees_with(answer: &str, ours: &serde_json::Value) {
 fn a_real_engine_keeps_its_model() {
     let python = root().join("target/tools/llama/bin/python");
     assert!(python.exists(), "`just engine` brings the engine to {}", python.display());
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     let tiny = fs_err::read(root().join("examples/tiny.gguf")).unwrap();
     hub.repo("org/repo").lfs("tiny.gguf", tiny).publish();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engine/llama_server.py");

@@ -8,7 +8,7 @@ use std::{
 
 use testkit::{FakeModel, Hub, TINY_GGUF, gguf};
 
-use crate::workbench::{Finished, Workbench, finish};
+use crate::fixture::{Finished, Fixture, finish};
 
 const ID: &str = "hf:org/repo?include=*";
 
@@ -18,7 +18,7 @@ fn fails(done: &Finished, status: i32, words: &[&str]) {
 }
 
 /// A model of the hub, present and exported to `out`; the cache is gone.
-fn exported(bench: &Workbench) -> serde_json::Value {
+fn exported(bench: &Fixture) -> serde_json::Value {
     let hub = Hub::start();
     hub.repo("org/repo").lfs("sub/a b.gguf", gguf("some weights")).file("config.json", "{}").publish();
     let mut ensure = bench.command();
@@ -32,7 +32,7 @@ fn exported(bench: &Workbench) -> serde_json::Value {
     before
 }
 
-fn write_seal(bench: &Workbench, from: &str, to: &str) {
+fn write_seal(bench: &Fixture, from: &str, to: &str) {
     let seal = bench.path("out/.model.json");
     let text = fs_err::read_to_string(&seal).unwrap();
     assert!(text.contains(from), "{text}");
@@ -41,7 +41,7 @@ fn write_seal(bench: &Workbench, from: &str, to: &str) {
 
 #[test]
 fn a_model_crosses_an_air_gap() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let before = exported(&bench);
     let sums =
         Command::new("sha256sum").args(["-c", "SHA256SUMS"]).current_dir(bench.path("out")).output().unwrap();
@@ -74,18 +74,18 @@ fn a_model_crosses_an_air_gap() {
 #[test]
 fn a_folder_that_was_tampered_with_is_refused() {
     let change = |name: &'static str, text: &'static str| {
-        move |bench: &Workbench| fs_err::write(bench.path("out").join(name), text).unwrap()
+        move |bench: &Fixture| fs_err::write(bench.path("out").join(name), text).unwrap()
     };
-    let seal = |from: &'static str, to: &'static str| move |bench: &Workbench| write_seal(bench, from, to);
-    let check = |tamper: &dyn Fn(&Workbench), status: i32, words: &[&str]| {
-        let bench = Workbench::new();
+    let seal = |from: &'static str, to: &'static str| move |bench: &Fixture| write_seal(bench, from, to);
+    let check = |tamper: &dyn Fn(&Fixture), status: i32, words: &[&str]| {
+        let bench = Fixture::new();
         exported(&bench);
         tamper(&bench);
         fails(&bench.run(&["import", "out"]), status, words);
         assert_eq!(bench.json(&["list"]), serde_json::json!([]), "{words:?}");
         assert!(!bench.cache().join("store-v1/models").exists(), "nothing is visible");
     };
-    let flip = |bench: &Workbench| {
+    let flip = |bench: &Fixture| {
         fs_err::write(bench.path("out/sub/a b.gguf"), gguf("some wEights")).unwrap();
     };
     check(&flip, 4, &["sub/a b.gguf", "expected sha256:", "got sha256:"]);
@@ -93,10 +93,10 @@ fn a_folder_that_was_tampered_with_is_refused() {
     check(&change("sub/a b.gguf", "longer than before"), 4, &["sub/a b.gguf", "expected sha256:"]);
     check(&change("SHA256SUMS", "no digests\n"), 2, &["SHA256SUMS"]);
     check(&change(".model.json", "{}"), 2, &[".model.json", "schema_version"]);
-    let gone = |name: &'static str| move |bench: &Workbench| fs_err::remove_file(bench.path(name)).unwrap();
+    let gone = |name: &'static str| move |bench: &Fixture| fs_err::remove_file(bench.path(name)).unwrap();
     check(&gone("out/config.json"), 3, &["config.json"]);
     check(&gone("out/SHA256SUMS"), 3, &["SHA256SUMS"]);
-    let link = |bench: &Workbench| {
+    let link = |bench: &Fixture| {
         fs_err::rename(bench.path("out/config.json"), bench.path("config.json")).unwrap();
         std::os::unix::fs::symlink(bench.path("config.json"), bench.path("out/config.json")).unwrap();
     };
@@ -109,7 +109,7 @@ fn a_folder_that_was_tampered_with_is_refused() {
 
 #[test]
 fn a_size_that_contradicts_the_record_is_refused_unread() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     exported(&bench);
     // It takes no blocks, and would take minutes to hash.
     let file = std::fs::File::options().write(true).open(bench.path("out/sub/a b.gguf")).unwrap();
@@ -122,7 +122,7 @@ fn a_size_that_contradicts_the_record_is_refused_unread() {
 #[test]
 fn many_files_that_are_linked_settle_together() {
     const MANY: u32 = 300;
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     (0..MANY).for_each(|number| drop(bench.file(&format!("repo/{number}.json"), number.to_string())));
     let began = std::time::Instant::now();
     assert_eq!(bench.run(&["import", "repo", "--id", "hf:org/many", "-q"]).status, 0);
@@ -133,7 +133,7 @@ fn many_files_that_are_linked_settle_together() {
 
 #[test]
 fn what_an_import_leaves_out_or_cannot_find_is_told() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     exported(&bench);
     assert_eq!(bench.run(&["import", "out"]).stderr, "");
     bench.file("out/no\u{202e}tes.txt", "mine");
@@ -146,7 +146,7 @@ fn what_an_import_leaves_out_or_cannot_find_is_told() {
 
 #[test]
 fn a_revision_that_is_no_commit_is_refused() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let before = exported(&bench);
     let commit = before["revision"].as_str().unwrap();
     for revision in [".gone.evil", "main", "..", "a/b"] {
@@ -159,7 +159,7 @@ fn a_revision_that_is_no_commit_is_refused() {
 
 #[test]
 fn a_pin_counts_before_what_a_folder_says() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let tree = exported(&bench)["digest"]["value"].as_str().unwrap().to_owned();
     let pin = |hex: &str| bench.run(&["import", "out", "--digest", &format!("sha256-tree:{hex}")]);
     fails(&pin(&"0".repeat(64)), 4, &["expected sha256-tree:0000", "(pinned)"]);
@@ -176,7 +176,7 @@ fn a_pin_counts_before_what_a_folder_says() {
 
 #[test]
 fn files_are_taken_in_under_an_id() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let file = bench.file("my model.gguf", gguf("GGUF1"));
     let before = fs_err::metadata(&file).unwrap();
     let lost = bench.run(&["import", "my model.gguf"]);
@@ -206,7 +206,7 @@ fn files_are_taken_in_under_an_id() {
 
 #[test]
 fn sets_and_folders_keep_their_names_and_copies_are_apart() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     FakeModel::gguf().shards(2).write_to(&bench.path(""), "x").unwrap();
     let shards = bench.json(&["import", "x-00002-of-00002.gguf", "--id", "hf:org/x:Q8_0", "--adopt", "copy"]);
     assert!(shards["local_path"].as_str().unwrap().ends_with("/x-00001-of-00002.gguf"));
@@ -228,7 +228,7 @@ fn sets_and_folders_keep_their_names_and_copies_are_apart() {
 
 #[test]
 fn an_export_is_whole_or_nothing() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let model = bench.file("a.gguf", TINY_GGUF);
     assert_eq!(bench.run(&["ensure", "a.gguf", "-q"]).status, 0);
     bench.file("full/x", "");
@@ -257,7 +257,7 @@ fn an_export_is_whole_or_nothing() {
 #[test]
 #[ignore = "needs strace; .ci/run installs it"]
 fn killed_at_every_system_call_of_an_exchange() {
-    let killed = |bench: &Workbench, call: &str, count: u32, args: &[&str]| {
+    let killed = |bench: &Fixture, call: &str, count: u32, args: &[&str]| {
         let plain = bench.command();
         let mut strace = Command::new("strace");
         let inject = format!("inject={call}:signal=KILL:when={count}");
@@ -267,7 +267,7 @@ fn killed_at_every_system_call_of_an_exchange() {
         finish(&mut strace).status != 0
     };
     for call in ["rename,renameat,renameat2", "fsync,fdatasync", "link,linkat,mkdir"] {
-        let bench = Workbench::new();
+        let bench = Fixture::new();
         exported(&bench);
         let mut kills = 0;
         for count in 1..60 {
@@ -301,7 +301,7 @@ fn killed_at_every_system_call_of_an_exchange() {
 
 #[test]
 fn what_a_killed_export_left_goes_with_the_next_one() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     exported(&bench);
     let imported = bench.run(&["import", "out", "-q"]);
     assert_eq!(imported.status, 0, "{}", imported.stderr);
@@ -329,7 +329,7 @@ fn what_a_killed_export_left_goes_with_the_next_one() {
 
 #[test]
 fn what_a_stranger_wrote_is_quoted_in_part() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let record = exported(&bench);
     let (seal, sums) = (bench.path("out/.model.json"), bench.path("out/SHA256SUMS"));
     let (good_seal, good_sums) =
@@ -363,7 +363,7 @@ fn what_a_stranger_wrote_is_quoted_in_part() {
 #[test]
 #[ignore = "needs strace; .ci/run installs it"]
 fn a_failed_export_says_whether_the_folder_is_there() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     exported(&bench);
     assert_eq!(bench.run(&["import", "out", "-q"]).status, 0);
     let (mut before, mut after) = (0, 0);

@@ -6,13 +6,13 @@ use std::{
 };
 use testkit::{FakeModel, TINY_GGUF};
 
-use crate::workbench::{Finished, Workbench, finish};
+use crate::fixture::{Finished, Fixture, finish};
 
 const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// Runs the command twice, for people and for programs, and compares what both tell.
 #[track_caller]
-fn check(bench: &Workbench, args: &[&str], status: i32, code: &str) -> Finished {
+fn check(bench: &Fixture, args: &[&str], status: i32, code: &str) -> Finished {
     let done = bench.run(args);
     assert_eq!(done.status, status, "{args:?}: {}", done.stderr);
     assert!(done.stderr.contains("error: "), "{}", done.stderr);
@@ -29,7 +29,7 @@ fn check(bench: &Workbench, args: &[&str], status: i32, code: &str) -> Finished 
 
 #[test]
 fn usage() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("a.gguf", TINY_GGUF);
     check(&bench, &["ensure", "a.gguf", "--no-such-option"], 2, "invalid-usage");
     check(&bench, &["no-such-command"], 2, "invalid-usage");
@@ -56,7 +56,7 @@ fn usage() {
 
 #[test]
 fn a_digest_of_a_set() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("repo/a", "");
     let done = check(&bench, &["ensure", "repo", "--sha256", HEX], 2, "digest-needs-one-file");
     assert!(
@@ -68,7 +68,7 @@ fn a_digest_of_a_set() {
 
 #[test]
 fn configs() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let config = |text: &str, status: i32, code: &str| {
         bench.file("model.yaml", text);
         check(&bench, &["provision", "--config", "model.yaml"], status, code)
@@ -88,7 +88,7 @@ fn configs() {
 
 #[test]
 fn not_found() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     fs_err::create_dir(bench.path("empty")).unwrap();
     bench.file("x-00001-of-00002.gguf", TINY_GGUF);
     check(&bench, &["ensure", "absent.gguf"], 3, "not-found");
@@ -103,7 +103,7 @@ fn not_found() {
 
 #[test]
 fn verification() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("a.gguf", TINY_GGUF);
     let mismatch = check(&bench, &["ensure", "a.gguf", "--sha256", HEX], 4, "digest-mismatch");
     assert!(mismatch.stderr.contains(HEX));
@@ -139,7 +139,7 @@ fn verification() {
 
 #[test]
 fn denied() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("a.gguf", TINY_GGUF);
     bench.file("m.pkl", "x");
     bench.run(&["ensure", "a.gguf"]);
@@ -154,7 +154,7 @@ fn denied() {
 
 #[test]
 fn storage() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let file = bench.file("a.gguf", TINY_GGUF);
     assert_eq!(bench.run(&["ensure", "a.gguf"]).status, 0);
     let record = bench.records().remove(0);
@@ -186,7 +186,7 @@ fn storage() {
 
 #[test]
 fn unreadable_files() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let file = bench.file("a.gguf", TINY_GGUF);
     fs_err::set_permissions(&file, PermissionsExt::from_mode(0o000)).unwrap();
     fs_err::create_dir(bench.path("open")).unwrap();
@@ -198,7 +198,7 @@ fn unreadable_files() {
 
 #[test]
 fn a_read_only_cache_serves_what_it_has() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     // Just written, so that its record is of the kind that is judged again.
     bench.file("a.bin", "");
     bench.file("b.gguf", TINY_GGUF);
@@ -238,7 +238,7 @@ fn a_read_only_cache_serves_what_it_has() {
 
 #[test]
 fn too_few_files_may_be_open() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("a.gguf", TINY_GGUF);
     let run = |limit: u8| {
         let script = format!("ulimit -n {limit}; exec \"$0\" ensure a.gguf -q --json");
@@ -258,7 +258,7 @@ fn too_few_files_may_be_open() {
 
 #[test]
 fn several_references_go_on_after_one_that_fails() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("a.gguf", TINY_GGUF);
     let done = bench.run(&["ensure", "absent.gguf", "a.gguf"]);
     assert_eq!((done.status, done.stdout.trim()), (3, bench.path("a.gguf").to_str().unwrap()));
@@ -269,7 +269,7 @@ fn several_references_go_on_after_one_that_fails() {
 
 #[test]
 fn what_is_read_whole_is_a_regular_file_of_some_size() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("a.gguf", TINY_GGUF);
     let pipe = bench.path("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());

@@ -6,8 +6,8 @@ use serde_json::Value;
 use testkit::{Hub, gguf, gguf_of, safetensors};
 
 use crate::{
+    fixture::{Finished, Fixture},
     hub::{is_clean, run},
-    workbench::{Finished, Workbench},
 };
 
 const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -37,7 +37,7 @@ fn error(done: &Finished) -> Value {
 
 #[test]
 fn a_digest_that_the_listing_contradicts_costs_no_download() {
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     let done = run(&bench, &hub, &["ensure", "hf:org/one/a.gguf", "--sha256", ZEROS, "--json"]);
     assert_eq!((done.status, &error(&done)["code"]), (4, &"digest-mismatch".into()), "{}", done.stdout);
     let message = error(&done)["message"].as_str().unwrap().to_owned();
@@ -52,7 +52,7 @@ fn a_digest_that_the_listing_contradicts_costs_no_download() {
 
 #[test]
 fn a_digest_of_one_file_is_refused_for_a_set_before_it_is_fetched() {
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     let done = run(&bench, &hub, &["ensure", "hf:org/set", "--sha256", ZEROS]);
     assert_eq!(done.status, 2, "{}", done.stderr);
     assert!(done.stderr.contains("set of 2, which has sha256-tree:"), "{}", done.stderr);
@@ -71,7 +71,7 @@ fn a_digest_of_one_file_is_refused_for_a_set_before_it_is_fetched() {
 
 #[test]
 fn bytes_that_failed_an_expectation_are_counted_and_can_be_used() {
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     let ensure = |digest: &str| run(&bench, &hub, &["ensure", "hf:org/small/a.gguf", "--sha256", digest]);
     let failed = ensure(ZEROS);
     assert_eq!(failed.status, 4, "the listing has only the id that git gave it: {}", failed.stderr);
@@ -93,7 +93,7 @@ fn bytes_that_failed_an_expectation_are_counted_and_can_be_used() {
 
 #[test]
 fn a_plan_says_what_policy_says() {
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     for command in ["plan", "ensure"] {
         let done = run(&bench, &hub, &[command, "hf:org/pickle", "--include", "*", "--json"]);
         assert_eq!((done.status, &error(&done)["code"]), (5, &"refused-format".into()), "{command}");
@@ -105,7 +105,7 @@ fn a_plan_says_what_policy_says() {
 
 #[test]
 fn a_plan_of_a_present_model_says_what_policy_says() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("m.pkl", "x");
     bench.file("model.yaml", "model_ref: m.pkl\npolicy: { formats: [pickle, other] }\n");
     assert_eq!(bench.run(&["plan", "m.pkl"]).status, 5);

@@ -11,19 +11,19 @@ use std::{
 
 use testkit::{Hub, TINY_GGUF, gguf};
 
-use crate::workbench::{Finished, Workbench, finish};
+use crate::fixture::{Finished, Fixture, finish};
 
 /// Everything that may go.
 const ALL: [&str; 5] = ["gc", "--max-size", "0", "--grace", "0"];
 
-fn command(bench: &Workbench, hub: &Hub, args: &[&str]) -> Command {
+fn command(bench: &Fixture, hub: &Hub, args: &[&str]) -> Command {
     let mut command = bench.command();
     command.env("HF_ENDPOINT", hub.endpoint()).env("HF_HOME", bench.path("hf-home")).env_remove("HF_TOKEN");
     command.args(args);
     command
 }
 
-fn run(bench: &Workbench, hub: &Hub, args: &[&str]) -> Finished {
+fn run(bench: &Fixture, hub: &Hub, args: &[&str]) -> Finished {
     finish(&mut command(bench, hub, args))
 }
 
@@ -40,7 +40,7 @@ fn id(name: &str) -> String {
     format!("hf:org/{name}?include=*")
 }
 
-fn fill(bench: &Workbench, hub: &Hub) {
+fn fill(bench: &Fixture, hub: &Hub) {
     let done = run(bench, hub, &["ensure", &id("a"), &id("b"), "-q"]);
     assert_eq!(done.status, 0, "{}", done.stderr);
 }
@@ -51,7 +51,7 @@ fn names(folder: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
-fn du(bench: &Workbench) -> u64 {
+fn du(bench: &Fixture) -> u64 {
     let store = bench.cache().join("store-v1");
     let done = Command::new("du")
         .args(["-scB1"])
@@ -64,7 +64,7 @@ fn du(bench: &Workbench) -> u64 {
 
 #[test]
 fn each_choice_is_explained_before_it_is_carried_out() {
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     bench.file("mine.gguf", TINY_GGUF);
     bench.run(&["ensure", "mine.gguf", "-q"]);
     fill(&bench, &hub);
@@ -97,7 +97,7 @@ fn each_choice_is_explained_before_it_is_carried_out() {
 
 #[test]
 fn ids_with_the_same_files_go_together() {
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     fill(&bench, &hub);
     assert_eq!(run(&bench, &hub, &["ensure", "hf:org/a@main?include=*", "-q"]).status, 0);
     let done = bench.json(&ALL);
@@ -114,7 +114,7 @@ fn ids_with_the_same_files_go_together() {
 
 #[test]
 fn doctor_fits_on_a_screen_and_verify_says_what_helps() {
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     fill(&bench, &hub);
     let mut doctor = command(&bench, &hub, &["doctor"]);
     let screen = finish(doctor.env("HF_ENDPOINT", "http://user:secret@127.0.0.1:1").env("PATH", "/nowhere"));
@@ -164,7 +164,7 @@ fn ids(list: &serde_json::Value) -> BTreeSet<String> {
 }
 
 /// What must hold whenever a removal was killed.
-fn is_consistent(bench: &Workbench, hub: &Hub, what: &str) {
+fn is_consistent(bench: &Fixture, hub: &Hub, what: &str) {
     let list = bench.run(&["list", "--json"]);
     assert_eq!((list.status, list.stderr.as_str()), (0, ""), "{what}");
     // Whose seal is gone does not come back when the catalog is lost.
@@ -195,7 +195,7 @@ fn is_consistent(bench: &Workbench, hub: &Hub, what: &str) {
 fn killed_at_random_moments() {
     let (hub, mut kills) = (hub(), 0);
     for round in 0..if is_full() { 200u64 } else { 8 } {
-        let bench = Workbench::new();
+        let bench = Fixture::new();
         fill(&bench, &hub);
         let args = if round % 2 == 0 { ALL.to_vec() } else { vec!["remove", "hf:org/a?include=*"] };
         let mut child =
@@ -215,7 +215,7 @@ fn is_full() -> bool {
 }
 
 /// The command under `strace`, with an injection.
-fn injected(bench: &Workbench, inject: &str, args: &[&str]) -> Finished {
+fn injected(bench: &Fixture, inject: &str, args: &[&str]) -> Finished {
     let call = inject.split(':').next().unwrap();
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")]);
@@ -244,7 +244,7 @@ fn killed_at_every_system_call_of_a_removal() {
         }
         for call in calls {
             for count in 1..if is_full() { 400 } else { 80 } {
-                let bench = Workbench::new();
+                let bench = Fixture::new();
                 fill(&bench, &hub);
                 let done = injected(&bench, &format!("{call}:signal=KILL:when={count}"), &args);
                 is_consistent(&bench, &hub, &format!("{args:?}, {call} number {count}"));
@@ -261,7 +261,7 @@ fn killed_at_every_system_call_of_a_removal() {
 #[test]
 #[ignore = "needs strace; .ci/run installs it"]
 fn nothing_is_taken_away_where_locks_lie() {
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     fill(&bench, &hub);
     for inject in ["flock:retval=0", "flock:error=ENOLCK"] {
         for args in [&ALL[..], &["gc", "--dry-run"], &["remove", "hf:org/a?include=*"]] {

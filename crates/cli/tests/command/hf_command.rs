@@ -6,7 +6,7 @@ use std::process::Command;
 
 use testkit::{Hub, gguf_of, hub::Commit, safetensors_of};
 
-use crate::workbench::{Workbench, finish};
+use crate::fixture::{Fixture, finish};
 
 const SIZE: usize = 1 << 20;
 
@@ -35,7 +35,7 @@ fn publish(hub: &Hub) -> Commit {
 }
 
 /// Downloads a repository, or what the arguments name of it.
-fn download(release: &Release, bench: &Workbench, hub: &Hub, symlinks: bool, args: &[&str]) {
+fn download(release: &Release, bench: &Fixture, hub: &Hub, symlinks: bool, args: &[&str]) {
     let mut hf = Command::new(release.program);
     // The hub and its CDN are on one machine. By one name, the command would take them for one host.
     hf.env("HF_ENDPOINT", hub.endpoint().replace("127.0.0.1", "localhost"));
@@ -62,7 +62,7 @@ fn what_each_hf_command_leaves_is_enough() {
         for symlinks in
             [true, false].into_iter().filter(|symlinks| *symlinks || release.can_go_without_symlinks)
         {
-            let (bench, hub) = (Workbench::new(), Hub::start());
+            let (bench, hub) = (Fixture::new(), Hub::start());
             let commit = publish(&hub);
             download(release, &bench, &hub, symlinks, &["org/gguf"]);
             download(release, &bench, &hub, symlinks, &["org/st"]);
@@ -107,7 +107,7 @@ fn what_each_hf_command_leaves_is_enough() {
 #[ignore = "needs hf-0.36, hf-1 and hf-2 on the path; .ci/run installs them where it can"]
 fn what_a_hf_command_downloaded_of_a_repository_is_a_part() {
     for release in &RELEASES {
-        let (bench, hub) = (Workbench::new(), Hub::start());
+        let (bench, hub) = (Fixture::new(), Hub::start());
         publish(&hub);
         download(release, &bench, &hub, true, &["org/gguf", "x-Q8_0.gguf"]);
         download(release, &bench, &hub, true, &["org/st", "--include", "*.json"]);
@@ -142,7 +142,7 @@ snapshot_download("org/repo")
 #[expect(clippy::disallowed_methods, reason = "the program on the path tells where its Python is")]
 fn what_the_hf_command_brings_through_xet_is_found() {
     const HASH: &str = "91e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5";
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     let bytes = gguf_of(SIZE, 3);
     hub.xet_cas("http://127.0.0.1:1");
     hub.repo("org/repo").xet("x-Q4_K_M.gguf", bytes.clone(), HASH).publish();

@@ -12,7 +12,7 @@ use testkit::{
     hub::{At, Fault, FaultKind, Origin, Protocol},
 };
 
-use crate::workbench::{Finished, Workbench, finish};
+use crate::fixture::{Finished, Fixture, finish};
 
 const ID: &str = "hf:org/repo/a.gguf";
 
@@ -20,7 +20,7 @@ const ID: &str = "hf:org/repo/a.gguf";
 const SIZE: u64 = 48 << 20;
 
 /// The command, asking that hub, and with nothing of the environment that says how.
-pub(crate) fn command(bench: &Workbench, endpoint: &str, args: &[&str]) -> Command {
+pub(crate) fn command(bench: &Fixture, endpoint: &str, args: &[&str]) -> Command {
     let mut command = bench.command();
     for name in
         ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]
@@ -31,18 +31,18 @@ pub(crate) fn command(bench: &Workbench, endpoint: &str, args: &[&str]) -> Comma
     command
 }
 
-pub(crate) fn run(bench: &Workbench, hub: &Hub, args: &[&str]) -> Finished {
+pub(crate) fn run(bench: &Fixture, hub: &Hub, args: &[&str]) -> Finished {
     finish(&mut command(bench, &hub.endpoint(), args))
 }
 
-pub(crate) fn start(bench: &Workbench, hub: &Hub, args: &[&str]) -> Child {
+pub(crate) fn start(bench: &Fixture, hub: &Hub, args: &[&str]) -> Child {
     let mut command = command(bench, &hub.endpoint(), args);
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Nothing is left of a transfer.
 #[track_caller]
-pub(crate) fn is_clean(bench: &Workbench) {
+pub(crate) fn is_clean(bench: &Fixture) {
     let partial = bench.cache().join("store-v1/partial");
     let left: Vec<_> =
         fs_err::read_dir(partial).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
@@ -56,7 +56,7 @@ pub(crate) fn is_clean(bench: &Workbench) {
 
 #[test]
 fn a_hub_over_tls_is_trusted_by_the_file_that_names_its_authority() {
-    let (bench, hub) = (Workbench::new(), Hub::start_tls(&[Protocol::Http2, Protocol::Http1]));
+    let (bench, hub) = (Fixture::new(), Hub::start_tls(&[Protocol::Http2, Protocol::Http1]));
     hub.repo("org/repo").lfs("a.gguf", gguf_of(3 << 20, 1)).file("config.json", "{}").publish();
     let certificate = bench.file("certificate.pem", hub.certificate().unwrap());
     let args = ["ensure", "hf:org/repo?include=*"];
@@ -72,7 +72,7 @@ fn a_hub_over_tls_is_trusted_by_the_file_that_names_its_authority() {
 
 #[test]
 fn a_model_may_have_more_files_than_may_be_open() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     let repo = (0..300).fold(hub.repo("org/repo"), |repo, n| repo.file(&format!("{n}.json"), n.to_string()));
     repo.publish();
     let run = |args: &[&str]| {
@@ -96,7 +96,7 @@ fn a_model_may_have_more_files_than_may_be_open() {
 
 #[test]
 fn people_and_programs_see_what_was_fetched() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     let commit = hub
         .repo("org/repo")
         .lfs("a-Q4_0.gguf", gguf("one"))
@@ -134,7 +134,7 @@ fn people_and_programs_see_what_was_fetched() {
 
 #[test]
 fn eight_processes_make_one_download() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("org/repo").lfs("a.gguf", gguf_of(usize::try_from(SIZE).unwrap(), 7)).publish();
     let children: Vec<_> = (0..8).map(|_| start(&bench, &hub, &["ensure", ID])).collect();
     for child in children {
@@ -147,7 +147,7 @@ fn eight_processes_make_one_download() {
 
 #[test]
 fn a_token_of_the_environment_goes_to_the_hub_alone() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.grant("hf_secret");
     hub.repo("org/private").lfs("a.gguf", gguf("x")).private().publish();
     bench.file("hf-home/token", "hf_secret\n");
@@ -166,7 +166,7 @@ fn a_token_of_the_environment_goes_to_the_hub_alone() {
 
 #[test]
 fn every_name_of_a_repository_arrives_as_it_is() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     let names = [
         "with space.bin",
         "a#b.bin",
@@ -221,7 +221,7 @@ fn every_name_of_a_repository_arrives_as_it_is() {
 fn what_is_absent_offline_says_which_command_fetches_it() {
     let [all, some] = [&["ensure", "hf:org/repo"][..], &["ensure", "hf:org/repo", "--include", "*.json"]];
     for (present, absent) in [(all, some), (some, all)] {
-        let (bench, hub) = (Workbench::new(), Hub::start());
+        let (bench, hub) = (Fixture::new(), Hub::start());
         hub.repo("org/repo").file("config.json", "{}").lfs("model.safetensors", safetensors("x")).publish();
         assert_eq!(run(&bench, &hub, present).status, 0);
         let offline = |args: &[&str]| run(&bench, &hub, &[args, &["--offline", "--json"]].concat());
@@ -243,7 +243,7 @@ fn what_is_absent_offline_says_which_command_fetches_it() {
 
 #[test]
 fn one_file_in_a_repository_is_pinned_by_its_own_digest() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("org/repo").lfs("one.bin", "one").publish();
     let id = "hf:org/repo?include=*";
     let wrong = run(&bench, &hub, &["ensure", id, "--sha256", &"0".repeat(64)]);
@@ -261,7 +261,7 @@ fn one_file_in_a_repository_is_pinned_by_its_own_digest() {
 
 #[test]
 fn a_refresh_that_leaves_a_pin_behind_says_so() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("org/repo").lfs("a.gguf", gguf("old")).publish();
     let id = "hf:org/repo/a.gguf";
     let found = run(&bench, &hub, &["ensure", id, "--json"]);
@@ -276,7 +276,7 @@ fn a_refresh_that_leaves_a_pin_behind_says_so() {
 
 #[test]
 fn a_refresh_without_a_network_is_told_from_a_model_that_is_not_here() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("org/repo").lfs("a.gguf", testkit::TINY_GGUF).publish();
     assert_eq!(run(&bench, &hub, &["ensure", ID]).status, 0);
     let done = run(&bench, &hub, &["ensure", ID, "--refresh", "--offline"]);
@@ -286,7 +286,7 @@ fn a_refresh_without_a_network_is_told_from_a_model_that_is_not_here() {
 
 #[test]
 fn a_cache_that_cannot_be_written_is_judged_again_all_the_same() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("org/repo").lfs("a.gguf", testkit::TINY_GGUF).publish();
     let path = run(&bench, &hub, &["ensure", ID]).stdout;
     // Another time, and the same bytes.
@@ -305,7 +305,7 @@ fn a_cache_that_cannot_be_written_is_judged_again_all_the_same() {
 
 #[test]
 fn a_limit_on_the_rate_is_kept() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     let files = ["a.bin", "b.bin", "c.bin"];
     files
         .iter()
@@ -320,7 +320,7 @@ fn a_limit_on_the_rate_is_kept() {
 
 #[test]
 fn progress_never_goes_back() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     let sizes = [("a.bin", 40 << 20), ("b.bin", 3 << 20), ("c.bin", 0)];
     sizes.iter().fold(hub.repo("org/repo"), |repo, (name, size)| repo.lfs(name, vec![3; *size])).publish();
     // Cut off, and begun anew.
@@ -368,7 +368,7 @@ fn peak_kib(child: &mut Child) -> u64 {
 #[test]
 fn a_large_file_takes_little_memory() {
     let peak_of = |size: u64| {
-        let (bench, hub) = (Workbench::new(), Hub::start());
+        let (bench, hub) = (Fixture::new(), Hub::start());
         hub.repo("org/repo").lfs_synthetic("a.bin", size, 1).publish();
         let mut child = start(&bench, &hub, &["ensure", "hf:org/repo/a.bin"]);
         let peak = peak_kib(&mut child);
@@ -387,7 +387,7 @@ fn xet_is_used_unless_it_is_disabled_and_leaves_nothing_behind() {
     hub.xet_cas("http://127.0.0.1:1");
     hub.repo("org/repo").xet("a.gguf", gguf("one"), &"0f".repeat(32)).publish();
     for (disabled, tokens) in [("1", 0), ("0", 1)] {
-        let bench = Workbench::new();
+        let bench = Fixture::new();
         fs_err::create_dir(bench.path("tmp")).unwrap();
         let mut command = command(&bench, &hub.endpoint(), &["ensure", ID, "-v"]);
         command.env("HF_HUB_DISABLE_XET", disabled).env("TMPDIR", bench.path("tmp"));

@@ -17,8 +17,8 @@ use testkit::{
 };
 
 use crate::{
+    fixture::{Fixture, finish},
     hub::{command, is_clean},
-    workbench::{Workbench, finish},
 };
 
 /// The longest that a person waits for news of a hub that fails for ever.
@@ -50,8 +50,8 @@ fn hub() -> Hub {
 }
 
 #[track_caller]
-fn check(case: &Case<'_>, faults: impl IntoIterator<Item = Fault>) -> (Workbench, Hub, Duration) {
-    let (bench, hub) = (Workbench::new(), hub());
+fn check(case: &Case<'_>, faults: impl IntoIterator<Item = Fault>) -> (Fixture, Hub, Duration) {
+    let (bench, hub) = (Fixture::new(), hub());
     faults.into_iter().for_each(|fault| hub.fault(fault));
     let endpoint = hub.endpoint();
     let endpoint = case.endpoint.unwrap_or(&endpoint);
@@ -175,13 +175,13 @@ fn speaks_plainly() -> String {
 fn a_server_that_says_nothing_is_given_up_after_the_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let args = ["ensure", A, "--timeout", "100ms", "--json"];
     let begin = Instant::now();
     let done = finish(&mut command(&bench, &endpoint, &args));
     assert!(done.status == 6 && done.stdout.contains("source-unavailable"), "{}", done.stdout);
     assert!(begin.elapsed() < SOON, "30 seconds are the default, for each try: {:?}", begin.elapsed());
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     hub.fault(Fault::on("a.gguf").at(Origin::Cdn).once().kind(FaultKind::Stall(At::Half, None)));
     let begin = Instant::now();
     let done = finish(&mut command(&bench, &hub.endpoint(), &["ensure", A, "--timeout", "200ms"]));
@@ -196,7 +196,7 @@ fn a_server_that_says_nothing_is_given_up_after_the_timeout() {
 #[test]
 fn what_passes() {
     let check = |faults: Vec<Fault>, at_least: Duration| {
-        let (bench, hub) = (Workbench::new(), hub());
+        let (bench, hub) = (Fixture::new(), hub());
         let told = format!("{faults:?}");
         for fault in faults {
             hub.fault(fault);
@@ -225,7 +225,7 @@ fn what_passes() {
 #[test]
 fn the_token_goes_along_no_redirect_to_another_host() {
     for pattern in ["/api/", "a.gguf"] {
-        let (bench, hub, other) = (Workbench::new(), hub(), hub());
+        let (bench, hub, other) = (Fixture::new(), hub(), hub());
         hub.fault(Fault::on(pattern).at(Origin::Hub).kind(FaultKind::RedirectTo(other.endpoint())));
         let done = finish(command(&bench, &hub.endpoint(), &["ensure", A]).env("HF_TOKEN", "hf_secret"));
         assert_eq!(done.status, 0, "{}", done.stderr);
@@ -248,7 +248,7 @@ fn the_token_goes_along_no_redirect_to_another_host() {
 #[test]
 #[ignore = "needs openssl; .ci/run installs it"]
 fn a_certificate_that_nobody_signed() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let openssl = |args: &[&str]| {
         let mut command = std::process::Command::new("openssl");
         command.args(args).current_dir(bench.path("")).stderr(Stdio::null());

@@ -11,8 +11,8 @@ use std::{
 use testkit::{Hub, gguf, gguf_of};
 
 use crate::{
+    fixture::{Fixture, finish},
     hub::{command, is_clean, run, start},
-    workbench::{Workbench, finish},
 };
 
 const ID: &str = "hf:org/repo/a.gguf";
@@ -28,8 +28,8 @@ fn weights() -> Vec<u8> {
 }
 
 /// A hub with the weights, and a cache in which a download of them was killed after so much of it.
-fn killed_after(weights: &[u8], percent: usize) -> (Workbench, Hub) {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+fn killed_after(weights: &[u8], percent: usize) -> (Fixture, Hub) {
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("org/repo").lfs("a.gguf", weights.to_vec()).publish();
     hub.limit_rate(Some(30 << 20));
     let mut child = start(&bench, &hub, &["ensure", ID]);
@@ -44,7 +44,7 @@ fn killed_after(weights: &[u8], percent: usize) -> (Workbench, Hub) {
 
 /// The next run, which has to end well; and how many bytes it fetched.
 #[track_caller]
-fn next_run(bench: &Workbench, hub: &Hub, id: &str, weights: &[u8]) -> u64 {
+fn next_run(bench: &Fixture, hub: &Hub, id: &str, weights: &[u8]) -> u64 {
     hub.reset_counts();
     let done = run(bench, hub, &["ensure", id]);
     assert_eq!(done.status, 0, "{}", done.stderr);
@@ -71,7 +71,7 @@ fn a_kill_costs_no_more_than_what_was_in_flight() {
 }
 
 /// The journal of the only partial.
-fn journal(bench: &Workbench) -> PathBuf {
+fn journal(bench: &Fixture) -> PathBuf {
     let partials = fs_err::read_dir(bench.cache().join("store-v1/partial")).unwrap();
     let folders: Vec<_> = partials.map(|entry| entry.unwrap().path()).collect();
     let [folder] = folders.as_slice() else { panic!("{folders:?}") };
@@ -105,14 +105,7 @@ fn after_another_boot_only_what_was_synced_counts() {
 
 /// Runs `ensure` under `strace`, which kills it at the call of that number: of all, or of those about a place in the
 /// cache. Each thread counts for itself, so numbers alone do not reach every call; places do.
-fn killed_at(
-    bench: &Workbench,
-    hub: &Hub,
-    id: &str,
-    calls: &str,
-    place: Option<&Path>,
-    count: usize,
-) -> bool {
+fn killed_at(bench: &Fixture, hub: &Hub, id: &str, calls: &str, place: Option<&Path>, count: usize) -> bool {
     let plain = command(bench, &hub.endpoint(), &["ensure", id]);
     let mut strace = Command::new("strace");
     let inject = format!("inject={calls}:signal=KILL:when={count}");
@@ -129,7 +122,7 @@ fn killed_at(
 const MOST: usize = 60;
 
 /// Every file and folder that a whole run leaves in the cache.
-fn places(bench: &Workbench) -> BTreeSet<PathBuf> {
+fn places(bench: &Fixture) -> BTreeSet<PathBuf> {
     let files = bench.cache_files().into_iter();
     let below = |path: &Path| path.strip_prefix(bench.cache()).unwrap().to_owned();
     files.flat_map(|path| below(&path).ancestors().map(Path::to_owned).collect::<Vec<_>>()).collect()
@@ -142,7 +135,7 @@ fn nothing_comes_again_once_the_last_byte_has_arrived() {
     let size = (weights.len() + config.len()) as u64;
     // The hub lists the one by its SHA-256, and the other by git's id.
     hub.repo("org/repo").lfs("a.gguf", weights.clone()).file("config.json", config).publish();
-    let (whole, id) = (Workbench::new(), "hf:org/repo?include=*");
+    let (whole, id) = (Fixture::new(), "hf:org/repo?include=*");
     assert_eq!(next_run(&whole, &hub, id, &weights), size);
     let places = places(&whole);
     let calls = "rename,renameat,renameat2,link,linkat,fsync,fdatasync,utimensat,chmod,fchmod,fchmodat,mkdir,\
@@ -150,7 +143,7 @@ fn nothing_comes_again_once_the_last_byte_has_arrived() {
     let (mut late, mut committed) = (0, 0);
     for place in &places {
         for count in 1..MOST {
-            let (bench, what) = (Workbench::new(), format!("{} {count}", place.display()));
+            let (bench, what) = (Fixture::new(), format!("{} {count}", place.display()));
             hub.reset_counts();
             let is_killed = killed_at(&bench, &hub, id, calls, Some(place), count);
             let had_all = all_sent(&hub) == size;
@@ -195,7 +188,7 @@ fn killed_at_every_system_call_of_the_store() {
         "pwrite64,write",
         "openat",
     ] {
-        let (bench, mut kills) = (Workbench::new(), 0);
+        let (bench, mut kills) = (Fixture::new(), 0);
         for count in 1..MOST {
             let is_killed = killed_at(&bench, &hub, id, call, None, count);
             let list = bench.run(&["list", "--json"]);

@@ -14,15 +14,15 @@ use testkit::{
 };
 
 use crate::{
+    fixture::Fixture,
     hub::{command, run},
-    workbench::Workbench,
 };
 
 const ID: &str = "hf:org/repo/a.gguf";
 
 #[test]
 fn what_cannot_fit_is_refused_before_a_byte() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("org/repo").lfs("a.gguf", gguf("x")).lfs("b.gguf", gguf("small")).publish();
     let small = run(&bench, &hub, &["ensure", "hf:org/repo/b.gguf"]);
     assert_eq!(small.status, 0, "{}", small.stderr);
@@ -49,7 +49,7 @@ fn what_cannot_fit_is_refused_before_a_byte() {
 
 /// Runs a script in a mount namespace of its own, where the cache is a disk of 24 MiB. It fills the disk when it reads a
 /// line.
-fn on_a_small_disk(bench: &Workbench, hub: &Hub) -> Command {
+fn on_a_small_disk(bench: &Fixture, hub: &Hub) -> Command {
     let script = r#"
         mount -t tmpfs -o size=24m,mode=755 none "$MODEL_PROVISIONER_CACHE_DIR" || exit 99
         "$0" ensure hf:org/repo/kept.gguf >/dev/null || exit 98
@@ -79,7 +79,7 @@ fn on_a_small_disk(bench: &Workbench, hub: &Hub) -> Command {
 #[test]
 #[ignore = "needs unshare, and the right to use it"]
 fn a_disk_that_fills_up_in_the_middle_is_survived() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     let weights = gguf_of(16 << 20, 1);
     bench.file("weights", &weights);
     fs_err::create_dir(bench.cache()).unwrap();

@@ -2,15 +2,15 @@
 
 use testkit::{FakeModel, Hub, gguf};
 
-use crate::workbench::{Workbench, finish};
+use crate::fixture::{Fixture, finish};
 
-fn tiny(bench: &Workbench) {
+fn tiny(bench: &Fixture) {
     FakeModel::gguf().write_to(&bench.path("m"), "tiny").unwrap();
 }
 
 #[test]
 fn a_person_sees_a_card() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     tiny(&bench);
     let done = bench.run(&["inspect", "m/tiny.gguf", "--ctx", "128", "--parallel", "2", "--vram", "1GiB"]);
     assert_eq!((done.status, done.stderr.as_str()), (0, ""));
@@ -39,7 +39,7 @@ fn a_person_sees_a_card() {
 
 #[test]
 fn a_program_sees_a_document() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     tiny(&bench);
     FakeModel::gguf().shards(2).write_to(&bench.path("s"), "x").unwrap();
     let found = bench.json(&["inspect", "m/tiny.gguf"]);
@@ -64,7 +64,7 @@ fn a_program_sees_a_document() {
 
 #[test]
 fn failures_are_those_of_ensure() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let whole = FakeModel::gguf().to_bytes();
     bench.file("cut.gguf", &whole[..whole.len() - 100]);
     let status = |args: &[&str]| {
@@ -87,7 +87,7 @@ fn failures_are_those_of_ensure() {
 
 #[test]
 fn a_model_of_the_hub_is_not_fetched() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("org/repo").lfs("tiny-F16.gguf", FakeModel::gguf().to_bytes()).publish();
     let mut command = bench.command();
     command.env("HF_ENDPOINT", hub.endpoint()).env("HF_HOME", bench.path("hf")).env_remove("HF_TOKEN");
@@ -99,7 +99,7 @@ fn a_model_of_the_hub_is_not_fetched() {
 
 #[test]
 fn a_plan_says_which_quantizations_fit() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     let repo = hub.repo("org/repo").lfs("tiny-F16.gguf", FakeModel::gguf().to_bytes());
     repo.lfs("large-Q8_0.gguf", gguf(vec![7; 2_000_000])).publish();
     let run = |more: &[&str]| {
@@ -129,7 +129,7 @@ fn a_plan_says_which_quantizations_fit() {
 
 #[test]
 fn the_projector_that_goes_along_is_counted() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     let repo = hub.repo("org/repo").lfs("tiny-F16.gguf", FakeModel::gguf().to_bytes());
     repo.lfs("large-Q8_0.gguf", gguf(vec![7; 2_000_000])).lfs("mmproj-F16.gguf", gguf("projector")).publish();
     let run = |args: &[&str]| -> serde_json::Value {
@@ -145,7 +145,7 @@ fn the_projector_that_goes_along_is_counted() {
 
 #[test]
 fn a_context_beyond_the_models_own_is_said_plainly() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     tiny(&bench);
     let asked = ["inspect", "m/tiny.gguf", "--ctx", "512", "--vram", "1GiB"];
     let card = bench.run(&asked).stdout;
@@ -161,7 +161,7 @@ fn a_context_beyond_the_models_own_is_said_plainly() {
 
 #[test]
 fn what_is_unknown_has_a_reason() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     tiny(&bench);
     let asked = ["inspect", "m/tiny.gguf", "--kv-type", "Q8_0", "--vram", "1GiB"];
     insta::assert_snapshot!(last(&bench.run(&asked).stdout, 3), @r"
@@ -176,7 +176,7 @@ fn what_is_unknown_has_a_reason() {
 
 #[test]
 fn the_card_is_of_the_cache_that_was_asked_for() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     tiny(&bench);
     let memory = |more: &[&str]| {
         let card = bench.run(&[&["inspect", "m/tiny.gguf"], more].concat()).stdout;
@@ -190,7 +190,7 @@ fn the_card_is_of_the_cache_that_was_asked_for() {
 
 #[test]
 fn a_header_moves_no_cursor() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("m.gguf", FakeModel::gguf().name("\u{202e}evil\u{1b}[2J\nlicence  mit").to_bytes());
     let card = bench.run(&["inspect", "m.gguf"]).stdout;
     let name = card.lines().find(|line| line.starts_with("name")).unwrap();

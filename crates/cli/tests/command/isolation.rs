@@ -7,12 +7,12 @@ use std::{path::Path, process::Command};
 use testkit::{Hub, TINY_GGUF, gguf, safetensors};
 
 use crate::{
+    fixture::{Finished, Fixture, finish},
     hub,
-    workbench::{Finished, Workbench, finish},
 };
 
 /// Runs the command under `strace`, and returns the calls that were traced.
-pub(crate) fn trace(bench: &Workbench, calls: &str, args: &[&str]) -> String {
+pub(crate) fn trace(bench: &Fixture, calls: &str, args: &[&str]) -> String {
     let log = bench.path("strace.log");
     let (calls, log_text) = (format!("trace={calls}"), log.to_str().unwrap());
     let mut command = bench.command();
@@ -23,7 +23,7 @@ pub(crate) fn trace(bench: &Workbench, calls: &str, args: &[&str]) -> String {
 }
 
 /// Runs a command by another program.
-fn under(program: &[&str], bench: &Workbench, command: &Command) -> Finished {
+fn under(program: &[&str], bench: &Fixture, command: &Command) -> Finished {
     let mut outer = Command::new(program[0]);
     outer.args(&program[1..]).arg(command.get_program()).args(command.get_args());
     outer.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -31,8 +31,8 @@ fn under(program: &[&str], bench: &Workbench, command: &Command) -> Finished {
 }
 
 /// A cache with a file and a repository of a hub that is gone by now.
-fn fetched() -> (Workbench, [&'static str; 2]) {
-    let (bench, hub, ids) = (Workbench::new(), Hub::start(), ["hf:org/repo", "hf:org/repo@main/a.gguf"]);
+fn fetched() -> (Fixture, [&'static str; 2]) {
+    let (bench, hub, ids) = (Fixture::new(), Hub::start(), ["hf:org/repo", "hf:org/repo@main/a.gguf"]);
     let repo = hub.repo("org/repo").file("config.json", "{}").lfs("model.safetensors", safetensors("x"));
     repo.lfs("a.gguf", gguf("GGUF")).publish();
     for id in ids {
@@ -77,7 +77,7 @@ fn a_present_model_of_the_hub_opens_no_socket() {
 #[test]
 #[ignore = "needs strace; .ci/run installs it"]
 fn no_internet_socket_is_opened() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("a.gguf", TINY_GGUF);
     bench.file("model.yaml", "model_ref: a.gguf\n");
     for args in [
@@ -94,7 +94,7 @@ fn no_internet_socket_is_opened() {
 #[test]
 #[ignore = "needs strace; .ci/run installs it"]
 fn a_present_model_is_looked_at_and_not_opened() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let model = bench.file("a.gguf", TINY_GGUF);
     let day = std::time::Duration::from_secs(86_400);
     let modified = fs_err::metadata(&model).unwrap().modified().unwrap() - day;

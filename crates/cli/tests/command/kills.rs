@@ -6,11 +6,11 @@
 use std::{process::Stdio, thread, time::Duration};
 use testkit::TINY_GGUF;
 
-use crate::workbench::{Workbench, finish};
+use crate::fixture::{Fixture, finish};
 
 /// What must hold whenever a command was killed.
 #[track_caller]
-fn is_whole(bench: &Workbench, what: &str) {
+fn is_whole(bench: &Fixture, what: &str) {
     let list = bench.run(&["list", "--json"]);
     assert_eq!((list.status, list.stderr.as_str()), (0, ""), "{what}");
     let models: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
@@ -21,8 +21,8 @@ fn is_whole(bench: &Workbench, what: &str) {
     assert_eq!(bench.run(&["doctor"]).status, 0, "{what}");
 }
 
-fn bench() -> Workbench {
-    let bench = Workbench::new();
+fn bench() -> Fixture {
+    let bench = Fixture::new();
     bench.file("kept.gguf", TINY_GGUF);
     bench.file("a.gguf", TINY_GGUF);
     bench.run(&["ensure", "kept.gguf", "-q"]);

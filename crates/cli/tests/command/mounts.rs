@@ -11,7 +11,7 @@ use std::{
 
 use testkit::gguf_of;
 
-use crate::workbench::{Finished, Workbench, finish};
+use crate::fixture::{Finished, Fixture, finish};
 
 const ID: &str = "hf:org/mine/model.gguf";
 const SIZE: usize = 2 << 20;
@@ -23,14 +23,14 @@ fn has_read(done: &Finished) -> bool {
 }
 
 /// Asks for the model in a cache, without a network.
-fn ensure(bench: &Workbench, cache: &Path, more: &[&str]) -> Finished {
+fn ensure(bench: &Fixture, cache: &Path, more: &[&str]) -> Finished {
     let mut command = bench.command();
     command.args(["ensure", ID, "--offline", "--json", "--progress", "json"]).args(more);
     finish(command.env("MODEL_PROVISIONER_CACHE_DIR", cache))
 }
 
 /// A cache with a model that it shares with another owner, or that is only its own.
-fn import(bench: &Workbench, cache: &Path, from: &Path, mode: &str) {
+fn import(bench: &Fixture, cache: &Path, from: &Path, mode: &str) {
     let mut command = bench.command();
     command.args(["import", "--id", ID, "--adopt", mode]).arg(from);
     let done = finish(command.env("MODEL_PROVISIONER_CACHE_DIR", cache));
@@ -64,7 +64,7 @@ struct Disk {
 }
 
 impl Disk {
-    fn new(bench: &Workbench) -> Self {
+    fn new(bench: &Fixture) -> Self {
         let (image, at) = (bench.path("disk.img"), bench.path("disk"));
         fs_err::File::create(&image).unwrap().set_len(64 << 20).unwrap();
         fs_err::create_dir(&at).unwrap();
@@ -98,7 +98,7 @@ impl Drop for Disk {
 #[test]
 #[ignore = "needs root, to mount a disk image; .ci/run runs it where it is root"]
 fn a_small_disk_is_the_same_under_another_number() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let mut disk = Disk::new(&bench);
     let first = disk.mount("rw");
     let theirs = old_file(&disk.at.join("theirs.gguf"));
@@ -123,7 +123,7 @@ fn a_small_disk_is_the_same_under_another_number() {
 
 #[test]
 fn a_copied_cache_is_read_once() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let theirs = old_file(&bench.path("theirs.gguf"));
     import(&bench, &bench.cache(), &theirs, "copy");
     let copy = bench.path("copy");
@@ -134,7 +134,7 @@ fn a_copied_cache_is_read_once() {
 
 #[test]
 fn a_copied_cache_that_cannot_be_written_says_what_it_rests_on() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let theirs = old_file(&bench.path("theirs.gguf"));
     import(&bench, &bench.cache(), &theirs, "copy");
     let copy = bench.path("copy");
@@ -153,7 +153,7 @@ fn a_copied_cache_that_cannot_be_written_says_what_it_rests_on() {
 #[test]
 #[ignore = "needs root, to mount layers over each other; .ci/run runs it where it is root"]
 fn what_lies_in_the_lower_layer_of_a_small_disk_is_removed_whole() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let mut disk = Disk::new(&bench);
     disk.mount("rw");
     let theirs = old_file(&bench.path("theirs.gguf"));

@@ -5,9 +5,9 @@ use std::{path::Path, process::Command};
 use testkit::{Hub, HubCache, gguf};
 
 use crate::{
+    fixture::{Fixture, finish},
     hub,
     isolation::trace,
-    workbench::{Workbench, finish},
 };
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -18,13 +18,13 @@ fn bytes() -> Vec<u8> {
 }
 
 /// The SHA-256 of those bytes.
-fn digest(bench: &Workbench) -> String {
+fn digest(bench: &Fixture) -> String {
     let sum = Command::new("sha256sum").arg(bench.file("bytes", bytes())).output().unwrap();
     String::from_utf8(sum.stdout).unwrap()[..64].to_owned()
 }
 
 /// The command in a home of its own, with these variables and no others that name places.
-fn command(bench: &Workbench, endpoint: &str, variables: &[(&str, &str)], args: &[&str]) -> Command {
+fn command(bench: &Fixture, endpoint: &str, variables: &[(&str, &str)], args: &[&str]) -> Command {
     let mut command = hub::command(bench, endpoint, args);
     for name in ["HF_HUB_CACHE", "HF_HOME", "OLLAMA_MODELS"] {
         command.env_remove(name);
@@ -43,7 +43,7 @@ fn each_tool_is_found_by_its_own_rules() {
     let hub = Hub::start();
     hub.repo("org/repo").lfs("a.gguf", bytes()).publish();
     let check = |place: &str, variables: &[(&str, &str)]| {
-        let bench = Workbench::new();
+        let bench = Fixture::new();
         let place = place.replace("HEX", &digest(&bench));
         match place.strip_suffix("[hub]") {
             Some(cache) => in_hub(&bench.path(cache)),
@@ -81,7 +81,7 @@ fn each_tool_is_found_by_its_own_rules() {
 
 #[test]
 fn lm_studio_is_where_its_pointer_leads() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("org/repo").lfs("a.gguf", bytes()).publish();
     bench.file("studio/models/org/repo/a.gguf", bytes());
     let pointer = bench.file("home/.lmstudio-home-pointer", bench.path("studio").to_str().unwrap());
@@ -95,7 +95,7 @@ fn lm_studio_is_where_its_pointer_leads() {
 
 #[test]
 fn the_path_of_a_token_is_expanded() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("org/repo").lfs("a.gguf", bytes()).private().publish();
     hub.grant("hf_secret");
     bench.file("home/token", "hf_secret\n");
@@ -105,7 +105,7 @@ fn the_path_of_a_token_is_expanded() {
 }
 
 /// A config that allows no network, and a cache that has its model.
-fn denied(bench: &Workbench) {
+fn denied(bench: &Fixture) {
     let cache = bench.path("hf/hub");
     HubCache::new(&cache, "org/repo", COMMIT).lfs("a.gguf", bytes()).write_tree();
     bench.file("model.yaml", format!("model_ref: {ID}\nstrict_verification: true\n"));
@@ -113,7 +113,7 @@ fn denied(bench: &Workbench) {
 
 #[test]
 fn no_network_is_needed_for_what_the_hub_s_own_tools_have() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     denied(&bench);
     let provisioned = bench.json(&["provision", "--config", "model.yaml"]);
     assert_eq!((&provisioned["cached"], &provisioned["revision"]), (&true.into(), &COMMIT.into()));
@@ -137,7 +137,7 @@ fn no_network_is_needed_for_what_the_hub_s_own_tools_have() {
 #[ignore = "needs strace; .ci/run installs it"]
 fn what_the_hub_s_own_tools_have_opens_no_socket() {
     for args in [["ensure", "--offline", ID].as_slice(), &["provision", "--config", "model.yaml"]] {
-        let bench = Workbench::new();
+        let bench = Fixture::new();
         denied(&bench);
         let calls = trace(&bench, "network", args);
         assert!(!calls.contains("AF_INET") && !calls.contains("connect("), "{args:?}: {calls}");

@@ -3,8 +3,8 @@
 use testkit::{FakeModel, Hub, TINY_GGUF, gguf, safetensors};
 
 use crate::{
+    fixture::{Fixture, finish},
     hub::{command, run},
-    workbench::{Workbench, finish},
 };
 
 fn hub() -> Hub {
@@ -19,7 +19,7 @@ fn hub() -> Hub {
 /// Runs a command that fails with a status, and says all of these.
 #[track_caller]
 fn check(args: &[&str], status: i32, says: &[&str]) {
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     let done = run(&bench, &hub, args);
     assert_eq!(done.status, status, "{args:?}: {}", done.stderr);
     for text in says {
@@ -46,7 +46,7 @@ fn patterns_that_are_none() {
 fn revisions() {
     let both = ["ensure", "hf:org/hf@main", "--revision", "other"];
     check(&both, 2, &["it names another revision than `other`"]);
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     let same = run(&bench, &hub, &["ensure", "hf:org/hf@main", "--revision", "main"]);
     assert_eq!(same.status, 0, "{}", same.stderr);
     for branch in ["hf:org/hf@feat/x", "https://huggingface.co/org/hf/tree/feat/x"] {
@@ -71,7 +71,7 @@ fn what_the_repository_has_instead() {
 
 #[test]
 fn whom_the_environment_names() {
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     let ensure = ["ensure", "hf:org/hf"];
     let token = finish(command(&bench, &hub.endpoint(), &ensure).env("HF_TOKEN", "hf_secret\nmore"));
     assert_eq!(token.status, 7);
@@ -95,7 +95,7 @@ fn whom_the_environment_names() {
 
 #[test]
 fn commands_in_hints_are_whole() {
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     let id = "hf:org/weird/[x]*é.gguf";
     let offline = run(&bench, &hub, &["ensure", id, "--offline"]);
     assert!(
@@ -121,7 +121,7 @@ fn commands_in_hints_are_whole() {
 
 #[test]
 fn one_is_one() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("a.gguf", TINY_GGUF);
     assert_eq!(bench.run(&["ensure", "a.gguf", "-q"]).status, 0);
     fs_err::write(&bench.records()[0], "no record").unwrap();
@@ -131,7 +131,7 @@ fn one_is_one() {
 
 #[test]
 fn what_engines_of_one_file_need_is_named_by_its_file() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let folder = bench.path("several");
     for name in ["one", "other"] {
         FakeModel::gguf().write_to(&folder, name).unwrap();

@@ -3,10 +3,10 @@
 use std::process::{Command, Stdio};
 use testkit::TINY_GGUF;
 
-use crate::workbench::{Finished, Workbench, finish};
+use crate::fixture::{Finished, Fixture, finish};
 
 /// Takes out what differs from run to run.
-fn steady(bench: &Workbench, text: &str) -> String {
+fn steady(bench: &Fixture, text: &str) -> String {
     let text = text.replace(bench.path("").to_str().unwrap(), "[DIR]/");
     let mut words: Vec<String> = Vec::new();
     for line in text.lines() {
@@ -23,7 +23,7 @@ fn is_time(word: &str) -> bool {
 
 #[test]
 fn a_person_sees_paths_cards_and_tables() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("a.gguf", TINY_GGUF);
     let Finished { status, stdout, stderr } = bench.run(&["ensure", "a.gguf"]);
     assert_eq!((status, stdout.trim()), (0, bench.path("a.gguf").to_str().unwrap()));
@@ -53,7 +53,7 @@ fn a_person_sees_paths_cards_and_tables() {
 
 #[test]
 fn a_program_sees_documents() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("a.gguf", TINY_GGUF);
     bench.run(&["ensure", "a.gguf", "-q"]);
     bench.run(&["verify", "a.gguf"]);
@@ -106,7 +106,7 @@ fn a_program_sees_documents() {
 
 #[test]
 fn what_changed_since_it_was_judged_is_shown() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let file = bench.file("a.gguf", TINY_GGUF);
     bench.run(&["ensure", "a.gguf", "-q"]);
     let row = || {
@@ -137,7 +137,7 @@ fn what_changed_since_it_was_judged_is_shown() {
 
 #[test]
 fn names_that_turn_text_around_are_escaped_and_paths_are_exact() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let path = bench.file("a\u{202e}.gguf", TINY_GGUF);
     let done = bench.run(&["ensure", "a\u{202e}.gguf"]);
     assert_eq!(done.stdout.trim_end_matches('\n'), path.to_str().unwrap());
@@ -160,7 +160,7 @@ fn names_that_turn_text_around_are_escaped_and_paths_are_exact() {
 
 #[test]
 fn provision_prints_where() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("conf/a.gguf", TINY_GGUF);
     bench.file("conf/model.yaml", "model_ref: a.gguf\n");
     let provision = ["provision", "--config", "conf/model.yaml"];
@@ -179,7 +179,7 @@ fn provision_prints_where() {
 
 #[test]
 fn the_help_has_examples() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let help = bench.run(&["--help"]);
     assert_eq!((help.status, help.stderr.as_str()), (0, ""));
     assert!(help.stdout.contains("Examples:") && help.stdout.contains("Exit status:"));
@@ -205,7 +205,7 @@ fn the_help_has_examples() {
 
 #[test]
 fn a_closed_pipe_ends_quietly() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     for n in 0..50 {
         bench.file(&format!("m/{n}.gguf"), TINY_GGUF);
     }
@@ -223,7 +223,7 @@ fn a_closed_pipe_ends_quietly() {
 
 #[test]
 fn progress_is_lines_only_where_it_is_asked_for() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("a.bin", vec![0; 20 << 20]);
     bench.run(&["ensure", "a.bin", "-q"]);
     assert_eq!(bench.run(&["verify", "a.bin"]).stderr, "", "nothing on a pipe");
@@ -238,7 +238,7 @@ fn progress_is_lines_only_where_it_is_asked_for() {
 
 #[test]
 fn several_models_are_verified_at_once() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     for name in ["a.bin", "b.bin"] {
         bench.file(name, vec![0; 64 << 20]);
         bench.run(&["ensure", name, "-q"]);
@@ -258,7 +258,7 @@ fn several_models_are_verified_at_once() {
 
 #[test]
 fn colours_are_for_terminals() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     assert!(!bench.run(&["ensure", "absent"]).stderr.contains('\x1b'));
     let mut forced: Command = bench.command();
     assert!(finish(forced.env("CLICOLOR_FORCE", "1").args(["ensure", "absent"])).stderr.contains('\x1b'));
@@ -266,7 +266,7 @@ fn colours_are_for_terminals() {
 
 #[test]
 fn the_interrupt_key_ends_with_130() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     fs_err::File::create(bench.path("large.bin")).unwrap().set_len(200 << 30).unwrap();
     bench.run(&["ensure", "large.bin", "-q"]);
     let verify = ["verify", "large.bin", "--progress", "json"];

@@ -18,8 +18,8 @@ use serde_json::Value;
 use testkit::{Hub, gguf_of};
 
 use crate::{
+    fixture::{Finished, Fixture, finish},
     hub,
-    workbench::{Finished, Workbench, finish},
 };
 
 /// The bytes of the model, by the name of its repository and how often that was published.
@@ -29,7 +29,7 @@ fn weights(repo: &str, edition: usize) -> Vec<u8> {
 
 /// A file system in a file.
 struct Disk {
-    bench: Workbench,
+    bench: Fixture,
     kind: &'static str,
 }
 
@@ -46,7 +46,7 @@ fn must(command: &mut Command) {
 
 impl Disk {
     fn new(kind: &'static str) -> Self {
-        let disk = Self { bench: Workbench::new(), kind };
+        let disk = Self { bench: Fixture::new(), kind };
         let image = disk.bench.path("image");
         fs_err::File::create(&image).unwrap().set_len(320 << 20).unwrap();
         let quiet = if kind == "xfs" { ["-q", "-f"] } else { ["-q", "-F"] };

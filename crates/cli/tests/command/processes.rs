@@ -6,9 +6,9 @@ use std::{
 };
 use testkit::{TINY_GGUF, gguf};
 
-use crate::workbench::{Finished, Workbench, finish};
+use crate::fixture::{Finished, Fixture, finish};
 
-fn start(bench: &Workbench, args: &[&str]) -> Child {
+fn start(bench: &Fixture, args: &[&str]) -> Child {
     bench.command().args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
@@ -21,7 +21,7 @@ fn succeed(children: Vec<Child>) {
 
 #[test]
 fn thirty_two_ensure_different_files() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let names: Vec<_> = (0..32).map(|n| format!("{n}.gguf")).collect();
     for name in &names {
         bench.file(name, gguf(name));
@@ -38,7 +38,7 @@ fn thirty_two_ensure_different_files() {
 
 #[test]
 fn thirty_two_retire_and_activate_one_model() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("a.gguf", TINY_GGUF);
     bench.run(&["ensure", "a.gguf", "-q"]);
     let commands = ["retire", "activate"].into_iter().cycle().take(32);
@@ -51,7 +51,7 @@ fn thirty_two_retire_and_activate_one_model() {
 
 #[test]
 fn thirty_two_ensure_one_model() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("a.gguf", TINY_GGUF);
     let pinned =
         ["ensure", "a.gguf", "--sha256", "a4e5e156ddec27e286f75328784d7106b60a4eb1d246e950a001a3f944fbda99"];
@@ -60,7 +60,7 @@ fn thirty_two_ensure_one_model() {
 }
 
 /// The command under limits of the system, as a user to whom they apply.
-fn limited(bench: &Workbench, limit: &str, args: &[&str]) -> Finished {
+fn limited(bench: &Fixture, limit: &str, args: &[&str]) -> Finished {
     let plain = bench.unprivileged();
     let mut command = Command::new("prlimit");
     command.arg(limit).arg(plain.get_program()).args(args).current_dir(bench.path(""));
@@ -73,7 +73,7 @@ fn limited(bench: &Workbench, limit: &str, args: &[&str]) -> Finished {
 
 #[test]
 fn without_a_thread_or_a_descriptor_there_is_a_code() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     for (limit, status, code) in [
         ("--nproc=1", 1, "too-many-threads"),
         ("--nofile=6", 8, "too-many-files"),

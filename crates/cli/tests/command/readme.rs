@@ -5,14 +5,14 @@
 
 use std::process::Command;
 
-use crate::workbench::{Workbench, finish};
+use crate::fixture::{Fixture, finish};
 
 const README: &str = include_str!("../../../../README.md");
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
 
 #[test]
 fn the_console_blocks_are_true() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     fs_err::create_dir(bench.path("examples")).unwrap();
     for name in ["tiny.gguf", "model.yaml"] {
         fs_err::copy(format!("{EXAMPLES}/{name}"), bench.path("examples").join(name)).unwrap();
@@ -29,7 +29,7 @@ fn the_console_blocks_are_true() {
     assert!(steps >= 5, "only {steps} steps");
 }
 
-fn shell(bench: &Workbench, line: &str) -> String {
+fn shell(bench: &Fixture, line: &str) -> String {
     let command = bench.command();
     let program = std::path::Path::new(command.get_program());
     let path = format!("{}:{}", program.parent().unwrap().display(), "/usr/local/bin:/usr/bin:/bin");

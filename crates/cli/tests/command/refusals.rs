@@ -12,8 +12,8 @@ use testkit::{
 };
 
 use crate::{
+    fixture::{Finished, Fixture, finish},
     hub::command,
-    workbench::{Finished, Workbench, finish},
 };
 
 const A: &str = "hf:org/repo/a.gguf";
@@ -29,7 +29,7 @@ fn busy(seconds: u64) -> Fault {
     Fault::on("/api/").once().kind(FaultKind::Refuse(Refusal::status(429).rate_limit_s(seconds)))
 }
 
-fn run(bench: &Workbench, hub: &Hub, args: &[&str], variables: &[(&str, &str)]) -> Finished {
+fn run(bench: &Fixture, hub: &Hub, args: &[&str], variables: &[(&str, &str)]) -> Finished {
     finish(command(bench, &hub.endpoint(), args).envs(variables.iter().copied()))
 }
 
@@ -41,7 +41,7 @@ fn error(done: &Finished) -> (Value, String, String) {
 
 #[test]
 fn the_window_of_a_rate_limit_is_waited_for_and_told() {
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     hub.fault(busy(1));
     let begin = Instant::now();
     let done = run(&bench, &hub, &["ensure", A, "--progress", "json"], &[]);
@@ -58,7 +58,7 @@ fn the_window_of_a_rate_limit_is_waited_for_and_told() {
 
 #[test]
 fn a_window_beyond_the_limit_is_told_at_once() {
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     hub.fault(busy(60));
     let begin = Instant::now();
     let done = run(&bench, &hub, &["ensure", A, "--wait", "5s", "--json"], &[]);
@@ -72,7 +72,7 @@ fn a_window_beyond_the_limit_is_told_at_once() {
 
 #[test]
 fn a_disabled_repository_is_no_matter_of_tokens() {
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     let disabled = Refusal::status(403).header("X-Error-Message", "Access to this resource is disabled.");
     hub.fault(Fault::on("/api/").kind(FaultKind::Refuse(disabled)));
     let done = run(&bench, &hub, &["ensure", A, "--json"], &[]);
@@ -84,7 +84,7 @@ fn a_disabled_repository_is_no_matter_of_tokens() {
 
 #[test]
 fn doctor_says_where_the_token_comes_from_and_not_what_it_is() {
-    let (bench, hub) = (Workbench::new(), hub());
+    let (bench, hub) = (Fixture::new(), hub());
     let file = bench.file("token", TOKEN);
     let path = file.to_str().unwrap();
     let check = |variables: &[(&str, &str)], expected: &str| {
@@ -104,13 +104,13 @@ fn an_expired_token_is_told_by_its_variable_or_file() {
     let hub = hub();
     hub.expire(TOKEN);
     for variable in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"] {
-        let done = run(&Workbench::new(), &hub, &["ensure", A, "--json"], &[(variable, TOKEN)]);
+        let done = run(&Fixture::new(), &hub, &["ensure", A, "--json"], &[(variable, TOKEN)]);
         let (code, message, hint) = error(&done);
         assert_eq!((done.status, code), (7, json!("unauthorized")));
         assert!(message.contains(&format!("the token of the variable {variable}: ")), "{message}");
         assert!(hint.contains("unset it") && hint.contains(variable), "{hint}");
     }
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     let file = bench.file("hf-home/token", TOKEN);
     let done = run(&bench, &hub, &["ensure", A], &[]);
     assert_eq!(done.status, 0, "a public model needs no token: {}", done.stderr);
@@ -122,7 +122,7 @@ fn an_expired_token_is_told_by_its_variable_or_file() {
 fn the_variables_of_the_hubs_own_tools_mean_what_they_mean_there() {
     let hub = hub();
     let asked = |variables: &[(&str, &str)]| {
-        let bench = Workbench::new();
+        let bench = Fixture::new();
         bench.file("hf-home/token", "hf_of_a_file");
         hub.reset_counts();
         let done = run(&bench, &hub, &["ensure", A], variables);
@@ -183,7 +183,7 @@ fn a_token_that_a_hub_repeats_is_nowhere() {
         !text.contains(&TOKEN.to_ascii_lowercase())
     };
     for kind in kinds {
-        let (bench, hub) = (Workbench::new(), hub());
+        let (bench, hub) = (Fixture::new(), hub());
         let told = format!("{kind:?}");
         hub.fault(Fault::on("*").kind(kind));
         for args in [&["ensure", "hf:org/repo?include=*", "-vvv"][..], &["plan", A, "--json", "-vvv"]] {

@@ -7,10 +7,10 @@ use std::{
 };
 use testkit::TINY_GGUF;
 
-use crate::workbench::{Workbench, finish};
+use crate::fixture::{Fixture, finish};
 
-fn bench() -> Workbench {
-    let bench = Workbench::new();
+fn bench() -> Fixture {
+    let bench = Fixture::new();
     bench.file("a.gguf", TINY_GGUF);
     bench
 }

@@ -23,8 +23,8 @@ use serde_json::Value;
 use testkit::{Hub, gguf_of};
 
 use crate::{
+    fixture::Fixture,
     hub::{self, run},
-    workbench::Workbench,
 };
 
 const REPOS: [&str; 4] = ["one", "two", "three", "four"];
@@ -61,7 +61,7 @@ type Editions = Mutex<BTreeMap<String, Vec<u8>>>;
 /// What all processes of a storm share.
 struct Storm {
     seed: u64,
-    bench: Workbench,
+    bench: Fixture,
     hub: Hub,
     editions: Editions,
     is_over: AtomicBool,
@@ -102,7 +102,7 @@ impl Storm {
     fn new(seed: u64) -> Self {
         let storm = Self {
             seed,
-            bench: Workbench::new(),
+            bench: Fixture::new(),
             hub: Hub::start(),
             editions: Mutex::default(),
             is_over: AtomicBool::new(false),
@@ -126,7 +126,7 @@ impl Storm {
         let config = format!("{{\"edition\": {edition}}}");
         let repo =
             self.hub.repo(&format!("org/{repo}")).lfs("a.gguf", own.clone()).lfs("sub/same.gguf", same());
-        // Known before anybody can see it.
+        // GitIdIndex before anybody can see it.
         let mut editions = self.editions.lock().unwrap();
         editions.insert(repo.file("config.json", config).publish().to_string(), own);
     }

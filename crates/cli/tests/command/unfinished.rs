@@ -6,16 +6,16 @@ use rustix::process::{Pid, Signal, kill_process};
 use testkit::{Hub, TINY_GGUF, gguf_of};
 
 use crate::{
+    fixture::{Finished, Fixture},
     hub::{command, run, start},
-    workbench::{Finished, Workbench},
 };
 
 const ID: &str = "hf:acme/big/a.gguf";
 const SIZE: usize = 8 << 20;
 
 /// A hub with a large model, and a cache in which a download of it was interrupted by its user.
-fn interrupted() -> (Workbench, Hub, Finished) {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+fn interrupted() -> (Fixture, Hub, Finished) {
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("acme/big").lfs("a.gguf", gguf_of(SIZE, 0)).publish();
     hub.limit_rate(Some(4 << 20));
     let mut child = command(&bench, &hub.endpoint(), &["ensure", ID]);
@@ -29,7 +29,7 @@ fn interrupted() -> (Workbench, Hub, Finished) {
     (bench, hub, Finished { status, stdout: text(done.stdout), stderr: text(done.stderr) })
 }
 
-fn partials(bench: &Workbench) -> usize {
+fn partials(bench: &Fixture) -> usize {
     fs_err::read_dir(bench.cache().join("store-v1/partial")).map_or(0, Iterator::count)
 }
 
@@ -92,7 +92,7 @@ fn progress_tells_the_whole_from_its_start_and_what_was_here_before() {
 #[test]
 #[ignore = "needs tmux; .ci/run installs it"]
 fn no_bar_is_left_on_the_terminal_by_the_interrupt_key() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("acme/big").lfs("a.gguf", gguf_of(SIZE, 0)).publish();
     // So slow that it lasts until the key comes, on a busy machine too.
     hub.limit_rate(Some(200 << 10));
@@ -162,7 +162,7 @@ fn remove_frees_the_transfer_of_an_id() {
 
 #[test]
 fn what_a_live_process_fetches_is_left_alone() {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+    let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("acme/big").lfs("a.gguf", gguf_of(SIZE, 0)).publish();
     hub.limit_rate(Some(2 << 20));
     let mut child = start(&bench, &hub, &["ensure", ID]);
@@ -181,7 +181,7 @@ fn what_a_live_process_fetches_is_left_alone() {
 
 #[test]
 fn engines_that_ended_leave_no_finding() {
-    let bench = Workbench::new();
+    let bench = Fixture::new();
     bench.file("a.gguf", TINY_GGUF);
     for _ in 0..3 {
         assert_eq!(bench.run(&["run", "a.gguf", "--", "true"]).status, 0);

@@ -5,15 +5,15 @@ use std::{path::PathBuf, process::Command};
 use testkit::{Hub, gguf_of};
 
 use crate::{
+    fixture::{Finished, Fixture, finish},
     hub,
-    workbench::{Finished, Workbench, finish},
 };
 
 const IDS: [&str; 2] = ["hf:org/repo?include=*", "hf:org/repo/b.gguf"];
 
 /// A cache with two models, and the files of their views.
-fn fetched() -> (Workbench, Vec<PathBuf>) {
-    let (bench, hub) = (Workbench::new(), Hub::start());
+fn fetched() -> (Fixture, Vec<PathBuf>) {
+    let (bench, hub) = (Fixture::new(), Hub::start());
     let repo = hub.repo("org/repo").file("config.json", "{}").lfs("a.gguf", gguf_of(9_000, 1));
     repo.lfs("b.gguf", gguf_of(9_000, 2)).publish();
     let done = hub::run(&bench, &hub, &["ensure", IDS[0], IDS[1]]);
@@ -25,7 +25,7 @@ fn fetched() -> (Workbench, Vec<PathBuf>) {
 
 /// Nothing was condemned, by anything that was kept of it.
 #[track_caller]
-fn is_as_before(bench: &Workbench, views: &[PathBuf], what: &str) {
+fn is_as_before(bench: &Fixture, views: &[PathBuf], what: &str) {
     assert!(views.iter().all(|path| path.exists()), "{what}");
     assert!(!bench.cache().join("store-v1/quarantine").exists(), "{what}");
     let log = fs_err::read_to_string(bench.cache().join("provenance.jsonl")).unwrap();

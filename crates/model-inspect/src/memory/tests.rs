@@ -73,7 +73,7 @@ fn windows_hold_no_more_than_they_look_at() {
 #[test]
 fn what_fits() {
     let fit = |vram_bytes: u64, ctx: Option<u64>, parallel: u64| {
-        llama().fit(&Demand { ctx, parallel, cache: CacheType::F16, vram_bytes: Some(vram_bytes) })
+        llama().fit(&MemoryRequest { ctx, parallel, cache: CacheType::F16, vram_bytes: Some(vram_bytes) })
     };
     let eight = fit(24 << 30, Some(8192), 4);
     assert_eq!(eight.kv_bytes, Some(4 << 30));
@@ -91,7 +91,7 @@ fn what_fits() {
 
 #[test]
 fn what_is_not_known_is_not_guessed() {
-    let demand = Demand { vram_bytes: Some(8 << 30), ..Demand::default() };
+    let demand = MemoryRequest { vram_bytes: Some(8 << 30), ..MemoryRequest::default() };
     let estimate = MemoryEstimate::new(Some(4 << 30), Err("it has recurrent layers".to_owned()), Some(1024));
     let fit = estimate.fit(&demand);
     assert_eq!((fit.fits, fit.total_bytes, fit.kv_bytes, fit.largest_ctx), (None, None, None, None));
@@ -103,13 +103,14 @@ fn what_is_not_known_is_not_guessed() {
     let estimate = MemoryEstimate::new(None, Ok(vec![layer(32, 32, None)]), Some(1024));
     assert_eq!((estimate.fit(&demand).fits, estimate.fit(&demand).kv_bytes), (None, Some(131_072)));
     // Without a limit there is no answer to whether it fits.
-    assert_eq!(llama().fit(&Demand::default()).fits, None);
+    assert_eq!(llama().fit(&MemoryRequest::default()).fits, None);
     assert!(MemoryEstimate::new(None, Err(String::new()), None).summary().is_none());
 }
 
 #[test]
 fn a_context_beyond_the_models_own_is_said_to_be() {
-    let fit = |ctx| llama().fit(&Demand { ctx, vram_bytes: Some(1 << 40), ..Demand::default() });
+    let fit =
+        |ctx| llama().fit(&MemoryRequest { ctx, vram_bytes: Some(1 << 40), ..MemoryRequest::default() });
     let beyond = fit(Some(131_073));
     assert!(beyond.exceeds_ctx_max, "{beyond:?}");
     // There is memory for it all the same; the model is the limit.
@@ -117,13 +118,18 @@ fn a_context_beyond_the_models_own_is_said_to_be() {
     assert!(!fit(Some(131_072)).exceeds_ctx_max && !fit(None).exceeds_ctx_max);
     // A model that names no maximum has none to exceed.
     let endless = MemoryEstimate::new(Some(1), Ok(Vec::new()), None);
-    assert!(!endless.fit(&Demand { ctx: Some(1 << 40), ..Demand::default() }).exceeds_ctx_max);
+    assert!(!endless.fit(&MemoryRequest { ctx: Some(1 << 40), ..MemoryRequest::default() }).exceeds_ctx_max);
 }
 
 #[test]
 fn what_is_unknown_has_a_reason() {
     let check = |estimate: MemoryEstimate, ctx: Option<u64>, cache: CacheType, expected: &str| {
-        let fit = estimate.fit(&Demand { ctx, cache, vram_bytes: Some(8 << 30), ..Demand::default() });
+        let fit = estimate.fit(&MemoryRequest {
+            ctx,
+            cache,
+            vram_bytes: Some(8 << 30),
+            ..MemoryRequest::default()
+        });
         assert_eq!((fit.total_bytes, fit.fits, fit.reason.as_deref()), (None, None, Some(expected)));
     };
     let (known, f16) = (|| Ok(vec![layer(1024, 80, None)]), CacheType::F16);
@@ -159,5 +165,5 @@ fn what_is_unknown_has_a_reason() {
         "q8_0 keeps blocks of 32 elements, and a head's values have 80",
     );
     check(MemoryEstimate::new(Some(1), known(), None), Some(1 << 62), f16, "it is more than can be counted");
-    assert_eq!(llama().fit(&Demand::default()).reason, None);
+    assert_eq!(llama().fit(&MemoryRequest::default()).reason, None);
 }

@@ -10,7 +10,7 @@ use model_inspect::{
 use provisioner_core::Format;
 use testkit::FakeModel;
 
-use crate::workbench::{InMemory, Raw, text};
+use crate::fixture::{InMemory, Raw, text};
 
 fn found(raw: &Raw) -> Inspection {
     inspect_model(&InMemory::new([("x.gguf", raw.bytes())])).unwrap()

@@ -4,7 +4,7 @@ use model_inspect::{Error, gguf::Header, inspect_model};
 use proptest::prelude::*;
 use testkit::FakeModel;
 
-use crate::workbench::{InMemory, Raw, fault, text};
+use crate::fixture::{InMemory, Raw, fault, text};
 
 #[track_caller]
 fn check(raw: &Raw, says: &str) {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod fixture;
 mod gguf;
 mod hostile;
 mod memory;
@@ -9,4 +10,3 @@ mod reading;
 mod repository;
 mod shards;
 mod structure;
-mod workbench;

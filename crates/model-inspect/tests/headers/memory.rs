@@ -2,7 +2,7 @@
 
 use model_inspect::{CacheType, Inspection, inspect_model};
 
-use crate::workbench::{InMemory, Raw};
+use crate::fixture::{InMemory, Raw};
 
 /// Four layers of four heads, two of them for keys and values, of 16 elements each.
 fn llama() -> Raw {

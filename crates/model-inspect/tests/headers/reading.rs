@@ -9,7 +9,7 @@ use model_inspect::{
 };
 use testkit::GgufWriter;
 
-use crate::workbench::{Counted, Raw, text};
+use crate::fixture::{Counted, Raw, text};
 
 /// A header of about so many bytes, most of them tokens and merges, as in the vocabularies of real models.
 fn header_of(bytes: usize) -> Raw {

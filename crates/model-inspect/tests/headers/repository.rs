@@ -4,7 +4,7 @@ use model_inspect::{CacheType, Inspection, inspect_model, safetensors::Header};
 use provisioner_core::{ErrorCode, Format};
 use serde_json::{Value, json};
 
-use crate::workbench::{InMemory, refused};
+use crate::fixture::{InMemory, refused};
 
 /// A file with such a header, and so many bytes of data.
 fn file(header: &Value, data: usize) -> Vec<u8> {
@@ -454,7 +454,7 @@ fn layers_that_differ_in_ways_of_their_own() {
 #[test]
 fn a_window_of_nobody_knows_which_layers_is_an_upper_bound() {
     let fit = |changes: Value, vram_bytes| {
-        let demand = model_inspect::Demand { vram_bytes: Some(vram_bytes), ..Default::default() };
+        let demand = model_inspect::MemoryRequest { vram_bytes: Some(vram_bytes), ..Default::default() };
         found(&with(changes)).memory.fit(&demand)
     };
     let window = || json!({ "sliding_window": 512 });

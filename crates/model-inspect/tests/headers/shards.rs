@@ -4,7 +4,7 @@ use model_inspect::{inspect, inspect_model};
 use provisioner_core::ErrorCode;
 use testkit::FakeModel;
 
-use crate::workbench::{InMemory, Raw, refused};
+use crate::fixture::{InMemory, Raw, refused};
 
 /// One of two shards, each with one tensor.
 fn shard(number: u16, count: u16, tensors: u32, name: &str) -> Raw {

@@ -5,8 +5,8 @@ use std::sync::{Arc, atomic::AtomicU64};
 use super::{
     connection::Line,
     fault::{At, FaultKind},
+    fault_injection,
     ledger::{Origin, Seen},
-    mischief,
     reply::{Reply, reply},
     request::Request,
     routes::{self, Found},
@@ -32,10 +32,10 @@ pub(super) fn answer(shared: &Shared, line: Line, request: &Request) -> Exchange
         Origin::Cdn => state.signatures.find(request).map(|(path, _)| path),
     };
     let path = path.map(str::to_owned);
-    let kinds = mischief::struck(state, origin, request, &found);
+    let kinds = fault_injection::struck(state, origin, request, &found);
     let mut asked = request.clone();
     for kind in &kinds {
-        mischief::before(shared, state, &mut asked, &mut found, kind);
+        fault_injection::before(shared, state, &mut asked, &mut found, kind);
     }
     if origin == Origin::Cdn && matches!(found, Found::File(_)) && !state.signatures.spend(request) {
         found = Found::Refusal(routes::expired());
@@ -47,9 +47,9 @@ pub(super) fn answer(shared: &Shared, line: Line, request: &Request) -> Exchange
             FaultKind::Publish(planned) => plans.push(planned.0),
             FaultKind::Cut(At::BeforeHead) | FaultKind::Reset(At::BeforeHead) => {
                 status = Some(0);
-                mischief::after(shared, origin, request, &mut reply, kind);
+                fault_injection::after(shared, origin, request, &mut reply, kind);
             }
-            kind => mischief::after(shared, origin, request, &mut reply, kind),
+            kind => fault_injection::after(shared, origin, request, &mut reply, kind),
         }
     }
     let seen = Seen::new(line, request, path.as_deref(), status.unwrap_or(reply.status));

@@ -4,17 +4,17 @@
 //! It writes HTTP/1.1 to the socket itself, so that an answer may break the protocol too. Over TLS it speaks HTTP/2 besides, as the
 //! Hub and its CDN do; the same faults strike there, as far as that protocol can say them.
 
-mod bomb;
 mod connection;
 mod content;
+mod decompression_bomb;
 mod delivery;
 mod exchange;
 mod fault;
+mod fault_injection;
 mod http1;
 mod http2;
 mod ledger;
 mod listing;
-mod mischief;
 mod reply;
 mod repo;
 mod request;

@@ -224,7 +224,7 @@ async fn what_was_hashed_is_never_written_again() {
     let dir = tempfile::tempdir().unwrap();
     let source = Source::new(50_000, &[]);
     // A gap in the middle, as several connections leave it.
-    let subject = Subject {
+    let subject = JournalHeader {
         size: 50_000,
         digest: Some(source.sha256().to_string()),
         validator: None,

@@ -11,15 +11,14 @@ use std::collections::{BTreeSet, HashMap};
 use provisioner_core::{Digest, DigestAlgorithm, ManifestFile, RelativePath};
 
 use crate::{
-    Blob, Result, Store,
-    census::entries,
-    git_id,
+    Blob, Result, Store, git_id,
+    scan::entries,
     view::{read_draft, read_seal},
 };
 
 /// What a store knows of the files of a view that is to be made.
 #[derive(Debug)]
-pub struct Known<'a> {
+pub struct GitIdIndex<'a> {
     store: &'a Store,
     /// The SHA-256 of what has a path and a size.
     files: HashMap<(RelativePath, u64), BTreeSet<Digest>>,
@@ -30,7 +29,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
-    pub fn known(&self, view: &RelativePath) -> Result<Known<'_>> {
+    pub fn git_ids(&self, view: &RelativePath) -> Result<GitIdIndex<'_>> {
         let root = self.view(view);
         // Both are hints, and one that cannot be read is none.
         let mut records: Vec<_> =
@@ -45,11 +44,11 @@ impl Store {
         for file in records.into_iter().flat_map(|record| record.files) {
             files.entry((file.path, file.stamp.size)).or_default().extend(file.sha256);
         }
-        Ok(Known { store: self, files })
+        Ok(GitIdIndex { store: self, files })
     }
 }
 
-impl Known<'_> {
+impl GitIdIndex<'_> {
     /// The blob of a listed file, by the digest that is listed, if the store has it and its bytes are still those.
     ///
     /// # Errors
@@ -103,7 +102,7 @@ mod tests {
             digest: Some(Digest::git_sha1(id.into())),
             locator: Locator::Streamed(String::new()),
         };
-        let known = bench.store.known(&RelativePath::new(VIEW).unwrap()).unwrap();
+        let known = bench.store.git_ids(&RelativePath::new(VIEW).unwrap()).unwrap();
         let found = known.blob(&file).unwrap();
         assert!(found.iter().all(|blob| fs_err::read(&blob.path).unwrap() == text.as_bytes()), "other bytes");
         found.is_some()
@@ -142,7 +141,7 @@ mod tests {
         assert!(finds(&bench, "a.json", "one") && finds(&bench, "b.json", "two"));
         assert_eq!(partials(&bench), 1);
         let built = bench.store.unfinished(&obstacle.join("all")).unwrap();
-        let left = crate::census::entries(&built[0]).unwrap();
+        let left = crate::scan::entries(&built[0]).unwrap();
         assert!(left.len() == 1 && left[0].ends_with(".model.json"), "nothing holds the blobs: {left:?}");
         fs_err::remove_file(&obstacle).unwrap();
         bench.commit(&model());

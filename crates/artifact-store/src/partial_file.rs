@@ -13,8 +13,8 @@ use provisioner_core::RelativePath;
 
 use crate::{
     Result,
-    census::entries,
     partial::{key_of_partial, remove, unlink},
+    scan::entries,
     space::{allocated, allocated_bytes},
 };
 
@@ -27,7 +27,7 @@ const LINKED: &str = "linked";
 
 /// The place of one file in a partial.
 #[derive(Clone, Debug)]
-pub struct Slot {
+pub struct PartialFile {
     /// Where the bytes go.
     pub data: PathBuf,
     /// Where it is noted which bytes are there.
@@ -36,7 +36,7 @@ pub struct Slot {
     pub(crate) linked: PathBuf,
 }
 
-impl Slot {
+impl PartialFile {
     /// The place of a partial's only file.
     pub(crate) fn of(folder: &Path) -> Self {
         Self { data: folder.join(DATA), journal: folder.join(JOURNAL), linked: folder.join(LINKED) }

@@ -2,10 +2,10 @@
 //!
 //! # Two looks
 //! What is found while others put models in and take them away may be no more than their work half done. So the look and the
-//! mending both belong behind one closed gate, with the records that were read behind it too; then no commit is under way,
+//! mending both belong under one exclusive store lock, with the records that were read behind it too; then no commit is under way,
 //! and no removal. What a live process has a lease on keeps its place, and what one is making present is passed over.
 //!
-//! Neither reads the bytes of a model: the gate is closed for moments. Nothing that another store has a link to is touched.
+//! Neither reads the bytes of a model: the store lock is closed for moments. Nothing that another store has a link to is touched.
 //! What nobody needs any more is the matter of [`eviction`](crate::eviction).
 //!
 //! # Locks
@@ -21,9 +21,9 @@ use std::{
 use provisioner_core::{CatalogRecord, Digest, RecordedFile, Stamp};
 
 use crate::{
-    Claim, Error, Gate, Result, Stock, Store,
+    Claim, Error, Result, Store, StoreInventory, StoreLock,
     blob::is_ours_alone,
-    census::{entries, look},
+    scan::{entries, look},
     view::{REMOVED, read_seal},
 };
 
@@ -32,9 +32,9 @@ const BLOB_MODE: u32 = 0o444;
 
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ailment {
+pub struct Problem {
     /// What it is.
-    pub kind: AilmentKind,
+    pub kind: ProblemKind,
     /// Where.
     pub path: PathBuf,
 }
@@ -42,7 +42,7 @@ pub struct Ailment {
 /// What can be wrong.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum AilmentKind {
+pub enum ProblemKind {
     /// A view has no seal that can be read, and a record that fits it.
     SealLost(Box<CatalogRecord>),
     /// The seal of a view cannot be read, so nothing is known of the view.
@@ -68,27 +68,27 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
-    pub fn ailments(&self, records: &[CatalogRecord], stock: &Stock) -> Result<Vec<Ailment>> {
+    pub fn problems(&self, records: &[CatalogRecord], inventory: &StoreInventory) -> Result<Vec<Problem>> {
         // First, for what has the place of a blob keeps it from being linked again.
         let mut found: Vec<_> = self
             .not_regular()?
             .into_iter()
-            .map(|path| Ailment { kind: AilmentKind::NotRegular, path })
+            .map(|path| Problem { kind: ProblemKind::NotRegular, path })
             .collect();
-        for unit in &stock.units {
+        for unit in &inventory.units {
             let is_busy = matches!(unit.claim, Some(Claim::Brought(_)));
             if !unit.is_going && !is_busy {
                 let record = records.iter().find(|record| record.root() == unit.root);
                 found.extend(self.of_view(&unit.root, record)?);
             }
         }
-        for piece in stock.pieces.iter().filter(|piece| piece.is_ours) {
-            let Some(blob) = &piece.blob else { continue };
+        for inode in inventory.inodes.iter().filter(|inode| inode.is_ours) {
+            let Some(blob) = &inode.blob else { continue };
             let Some(metadata) = look(blob)? else { continue };
             let mode = metadata.permissions().mode() & 0o7777;
             // A link that is being taken in would count as ours; the mode of a shared file is its owner's.
             if mode != BLOB_MODE && is_ours_alone(blob) {
-                found.push(Ailment { kind: AilmentKind::BlobMode(mode), path: blob.clone() });
+                found.push(Problem { kind: ProblemKind::BlobMode(mode), path: blob.clone() });
             }
         }
         Ok(found)
@@ -107,51 +107,51 @@ impl Store {
         Ok(found)
     }
 
-    fn of_view(&self, root: &Path, record: Option<&CatalogRecord>) -> Result<Vec<Ailment>> {
+    fn of_view(&self, root: &Path, record: Option<&CatalogRecord>) -> Result<Vec<Problem>> {
         let sealed = match read_seal(root) {
             Err(error) => {
-                let kind = AilmentKind::Unreadable(error.to_string());
-                return Ok(vec![Ailment { kind, path: root.to_owned() }]);
+                let kind = ProblemKind::Unreadable(error.to_string());
+                return Ok(vec![Problem { kind, path: root.to_owned() }]);
             }
             sealed => sealed?,
         };
         let kind = match (sealed, record) {
             (Some(_), Some(record)) => return self.of_files(record),
-            (Some(sealed), None) => AilmentKind::Unrecorded(Box::new(sealed)),
-            (None, Some(record)) => AilmentKind::SealLost(Box::new(record.clone())),
-            (None, None) if look(root)?.is_some_and(|metadata| metadata.is_dir()) => AilmentKind::NobodysView,
-            (None, None) => AilmentKind::Stray,
+            (Some(sealed), None) => ProblemKind::Unrecorded(Box::new(sealed)),
+            (None, Some(record)) => ProblemKind::SealLost(Box::new(record.clone())),
+            (None, None) if look(root)?.is_some_and(|metadata| metadata.is_dir()) => ProblemKind::NobodysView,
+            (None, None) => ProblemKind::Stray,
         };
-        Ok(vec![Ailment { kind, path: root.to_owned() }])
+        Ok(vec![Problem { kind, path: root.to_owned() }])
     }
 
-    fn of_files(&self, record: &CatalogRecord) -> Result<Vec<Ailment>> {
+    fn of_files(&self, record: &CatalogRecord) -> Result<Vec<Problem>> {
         let mut found = Vec::new();
         for file in &record.files {
             let Some(sha256) = &file.sha256 else { continue };
             let (path, blob) = (record.location(&file.path), self.blob_path(sha256));
             if look(&path)?.is_none() {
                 if is_unchanged(&blob, &file.stamp) {
-                    found.push(Ailment { kind: AilmentKind::LinkLost(sha256.clone()), path });
+                    found.push(Problem { kind: ProblemKind::LinkLost(sha256.clone()), path });
                 }
             } else if !look(&blob)?.is_some_and(|metadata| metadata.is_file())
                 && is_unchanged(&path, &file.stamp)
             {
-                found.push(Ailment { kind: AilmentKind::BlobLost(sha256.clone()), path });
+                found.push(Problem { kind: ProblemKind::BlobLost(sha256.clone()), path });
             }
         }
         Ok(found)
     }
 
-    /// Mends something, behind the closed gate behind which it was found, and says how; `None` for what is not the store's to
+    /// Mends something, under the exclusive store lock behind which it was found, and says how; `None` for what is not the store's to
     /// mend, and for what a live process uses.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
-    pub fn mend(&self, _gate: &Gate, ailment: &Ailment) -> Result<Option<String>> {
-        let path = &ailment.path;
-        let how = match &ailment.kind {
-            AilmentKind::SealLost(record) => {
+    pub fn repair(&self, _lock: &StoreLock, problem: &Problem) -> Result<Option<String>> {
+        let path = &problem.path;
+        let how = match &problem.kind {
+            ProblemKind::SealLost(record) => {
                 let fits = |file: &RecordedFile| is_unchanged(&record.location(&file.path), &file.stamp);
                 if path.join(REMOVED).exists() || !record.files.iter().all(fits) {
                     return Ok(None);
@@ -159,47 +159,47 @@ impl Store {
                 self.reseal(record)?;
                 "sealed again".to_owned()
             }
-            AilmentKind::NobodysView => match self.exclude(path, "") {
+            ProblemKind::NobodysView => match self.block_leases(path, "") {
                 Err(Error::Leased { .. }) => return Ok(None),
                 excluded => {
                     let _alone = excluded?;
                     format!("moved to `{}`", self.quarantine(path)?.display())
                 }
             },
-            AilmentKind::NotRegular => format!("moved to `{}`", self.quarantine(path)?.display()),
-            AilmentKind::LinkLost(sha256) => link(&self.blob_path(sha256), path)?,
-            AilmentKind::BlobLost(sha256) => link(path, &self.blob_path(sha256))?,
-            AilmentKind::BlobMode(_) if !is_ours_alone(path) => return Ok(None),
-            AilmentKind::BlobMode(_) => {
+            ProblemKind::NotRegular => format!("moved to `{}`", self.quarantine(path)?.display()),
+            ProblemKind::LinkLost(sha256) => link(&self.blob_path(sha256), path)?,
+            ProblemKind::BlobLost(sha256) => link(path, &self.blob_path(sha256))?,
+            ProblemKind::BlobMode(_) if !is_ours_alone(path) => return Ok(None),
+            ProblemKind::BlobMode(_) => {
                 fs_err::set_permissions(path, PermissionsExt::from_mode(BLOB_MODE))?;
                 format!("its mode is {BLOB_MODE:04o} now")
             }
-            AilmentKind::Unrecorded(_) | AilmentKind::Unreadable(_) | AilmentKind::Stray => return Ok(None),
+            ProblemKind::Unrecorded(_) | ProblemKind::Unreadable(_) | ProblemKind::Stray => return Ok(None),
         };
         Ok(Some(how))
     }
 }
 
-impl Ailment {
+impl Problem {
     /// What is wrong, as a fragment.
     pub fn told(&self) -> String {
         let path = self.path.display();
         match &self.kind {
-            AilmentKind::SealLost(record) => format!("`{}` has lost its seal in `{path}`", record.id),
-            AilmentKind::Unreadable(reason) => format!("the seal of `{path}` cannot be read: {reason}"),
-            AilmentKind::NobodysView => {
+            ProblemKind::SealLost(record) => format!("`{}` has lost its seal in `{path}`", record.id),
+            ProblemKind::Unreadable(reason) => format!("the seal of `{path}` cannot be read: {reason}"),
+            ProblemKind::NobodysView => {
                 format!("`{path}` has neither a seal nor a record, and is no whole model")
             }
-            AilmentKind::Stray => format!("`{path}` is not a part of any model"),
-            AilmentKind::NotRegular => {
+            ProblemKind::Stray => format!("`{path}` is not a part of any model"),
+            ProblemKind::NotRegular => {
                 format!("`{path}` is not a regular file, so nothing can be kept there")
             }
-            AilmentKind::Unrecorded(record) => {
+            ProblemKind::Unrecorded(record) => {
                 format!("`{}` is whole in `{path}`, and not in the catalog", record.id)
             }
-            AilmentKind::LinkLost(_) => format!("`{path}` is gone, and its bytes are in the store"),
-            AilmentKind::BlobLost(_) => format!("the blob of `{path}` is gone"),
-            AilmentKind::BlobMode(mode) => {
+            ProblemKind::LinkLost(_) => format!("`{path}` is gone, and its bytes are in the store"),
+            ProblemKind::BlobLost(_) => format!("the blob of `{path}` is gone"),
+            ProblemKind::BlobMode(mode) => {
                 format!("`{path}` has the mode {mode:04o}, and not {BLOB_MODE:04o}")
             }
         }
@@ -234,16 +234,16 @@ mod tests {
         let record = bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "one"), ("b", "two")]));
         let find = || {
             let records = [record.clone()];
-            let stock = bench.store.stock(&records, &[]).unwrap();
-            bench.store.ailments(&records, &stock).unwrap()
+            let inventory = bench.store.inventory(&records, &[]).unwrap();
+            bench.store.problems(&records, &inventory).unwrap()
         };
         assert_eq!(find(), []);
         harm(&bench, &record.local_path);
         let found = find();
         assert!(found.len() == 1 && found[0].told().contains(told), "{found:?}");
-        let gate = bench.store.close_gate(Duration::ZERO).unwrap();
-        assert!(bench.store.mend(&gate, &found[0]).unwrap().is_some(), "{told}");
-        drop(gate);
+        let store_lock = bench.store.lock_exclusive(Duration::ZERO).unwrap();
+        assert!(bench.store.repair(&store_lock, &found[0]).unwrap().is_some(), "{told}");
+        drop(store_lock);
         assert_eq!(find(), [], "{told}");
         for file in &record.files {
             assert!(is_unchanged(&record.location(&file.path), &file.stamp), "{told}");
@@ -283,11 +283,11 @@ mod tests {
         for place in ["README", "hf/notes.txt", "hf/org/repo/x"] {
             let stray = bench.store.models().join(place);
             fs_err::write(&stray, "hello").unwrap();
-            let stock = bench.store.stock(&records, &[]).unwrap();
-            let [found] = &bench.store.ailments(&records, &stock).unwrap()[..] else { panic!("one") };
-            assert_eq!((&found.kind, &found.path), (&AilmentKind::Stray, &stray));
-            let gate = bench.store.close_gate(Duration::ZERO).unwrap();
-            assert_eq!(bench.store.mend(&gate, found).unwrap(), None);
+            let inventory = bench.store.inventory(&records, &[]).unwrap();
+            let [found] = &bench.store.problems(&records, &inventory).unwrap()[..] else { panic!("one") };
+            assert_eq!((&found.kind, &found.path), (&ProblemKind::Stray, &stray));
+            let store_lock = bench.store.lock_exclusive(Duration::ZERO).unwrap();
+            assert_eq!(bench.store.repair(&store_lock, found).unwrap(), None);
             assert!(records[0].local_path.exists());
             fs_err::remove_file(stray).unwrap();
         }
@@ -300,12 +300,15 @@ mod tests {
         fs_err::create_dir_all(&root).unwrap();
         fs_err::write(root.join("file"), "x").unwrap();
         let lease = bench.store.lease(&root, "hf:org/other", Duration::ZERO).unwrap();
-        let stock = bench.store.stock(&[], &[]).unwrap();
-        let [found] = &bench.store.ailments(&[], &stock).unwrap()[..] else { panic!("one") };
-        let gate = bench.store.close_gate(Duration::ZERO).unwrap();
-        assert_eq!((&found.kind, bench.store.mend(&gate, found).unwrap()), (&AilmentKind::NobodysView, None));
+        let inventory = bench.store.inventory(&[], &[]).unwrap();
+        let [found] = &bench.store.problems(&[], &inventory).unwrap()[..] else { panic!("one") };
+        let store_lock = bench.store.lock_exclusive(Duration::ZERO).unwrap();
+        assert_eq!(
+            (&found.kind, bench.store.repair(&store_lock, found).unwrap()),
+            (&ProblemKind::NobodysView, None)
+        );
         drop(lease);
-        assert!(bench.store.mend(&gate, found).unwrap().is_some() && !root.exists());
+        assert!(bench.store.repair(&store_lock, found).unwrap().is_some() && !root.exists());
     }
 
     #[test]
@@ -313,8 +316,8 @@ mod tests {
         let bench = Bench::new();
         let records = [bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "one")]))];
         let find = |records: &[CatalogRecord]| {
-            let stock = bench.store.stock(records, &[]).unwrap();
-            bench.store.ailments(records, &stock).unwrap()
+            let inventory = bench.store.inventory(records, &[]).unwrap();
+            bench.store.problems(records, &inventory).unwrap()
         };
         let blob = bench.store.blob_path(&sha256(b"one"));
         fs_err::hard_link(&blob, bench.dir.path().join("foreign")).unwrap();
@@ -323,10 +326,14 @@ mod tests {
         let leases = bench.store.root().join("leases");
         fs_err::write(leases.join("key.x"), "{}").unwrap();
         assert_eq!(find(&records), [], "the note of an ended lease goes by itself");
-        assert!(matches!(&find(&[])[0].kind, AilmentKind::Unrecorded(record) if **record == records[0]));
-        let gate = bench.store.close_gate(Duration::ZERO).unwrap();
+        assert!(matches!(&find(&[])[0].kind, ProblemKind::Unrecorded(record) if **record == records[0]));
+        let store_lock = bench.store.lock_exclusive(Duration::ZERO).unwrap();
         let found = find(&[]);
-        assert_eq!(bench.store.mend(&gate, &found[0]).unwrap(), None, "that is whoever keeps the catalog's");
+        assert_eq!(
+            bench.store.repair(&store_lock, &found[0]).unwrap(),
+            None,
+            "that is whoever keeps the catalog's"
+        );
     }
 
     #[test]
@@ -336,15 +343,15 @@ mod tests {
         let blob = bench.store.blob_path(&sha256(b"one"));
         fs_err::set_permissions(&blob, PermissionsExt::from_mode(0o664)).unwrap();
         let find = || {
-            let stock = bench.store.stock(&records, &[]).unwrap();
-            bench.store.ailments(&records, &stock).unwrap()
+            let inventory = bench.store.inventory(&records, &[]).unwrap();
+            bench.store.problems(&records, &inventory).unwrap()
         };
         let [ours] = &find()[..] else { panic!("one: {:?}", find()) };
         // As a link of another owner's file is recorded, from the moment that it has a blob's name.
         bench.store.record_stamp(&blob, Stamp::of(&fs_err::metadata(&blob).unwrap())).unwrap();
         assert_eq!(find(), []);
-        let gate = bench.store.close_gate(Duration::ZERO).unwrap();
-        assert_eq!(bench.store.mend(&gate, ours).unwrap(), None);
+        let store_lock = bench.store.lock_exclusive(Duration::ZERO).unwrap();
+        assert_eq!(bench.store.repair(&store_lock, ours).unwrap(), None);
         assert_eq!(fs_err::metadata(&blob).unwrap().permissions().mode() & 0o777, 0o664);
     }
 }

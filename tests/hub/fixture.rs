@@ -15,12 +15,12 @@ use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 use testkit::{Hub, gguf_of, hub::Protocol};
 
-pub(crate) struct Workbench {
+pub(crate) struct Fixture {
     dir: tempfile::TempDir,
     pub(crate) hub: Hub,
 }
 
-impl Workbench {
+impl Fixture {
     pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap(), hub: Hub::start() }
     }

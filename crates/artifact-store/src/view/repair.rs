@@ -13,7 +13,7 @@ use crate::{Blob, Error, GoOn, Result, Store, blob, reading};
 impl Store {
     /// Makes the view at a place one of these blobs, and returns its record; `None` where there is none. A live process may use
     /// that view. So its folder stays, and so does every file that has the right bytes; another one is replaced in one step.
-    pub(super) fn mend_view(
+    pub(super) fn repair_view(
         &self,
         root: &Path,
         aside: &Path,
@@ -74,7 +74,7 @@ impl Store {
 
     /// Moves a view of other files out of the way, unless a live process uses it.
     fn displace(&self, root: &Path, id: &str) -> Result<()> {
-        match self.exclude(root, id) {
+        match self.block_leases(root, id) {
             // Where locks lie, a lease means nothing.
             Err(Error::Doubtful { .. }) => drop(self.quarantine(root)?),
             excluded => {
@@ -97,7 +97,7 @@ fn has_bytes(place: &Path, blob: &Blob, recorded: Option<&RecordedFile>) -> Resu
         Err(error) => return Err(error.into()),
     };
     // A link to a shared blob is read when the stamps are taken, and needs no reading here.
-    if blob.is_shared() && (now.dev, now.inode) == (blob.stamp.dev, blob.stamp.inode) {
+    if blob.is_externally_linked() && (now.dev, now.inode) == (blob.stamp.dev, blob.stamp.inode) {
         return Ok(true);
     }
     let is_as_judged = |stamp: &Stamp| stamp.difference(&now).is_none();

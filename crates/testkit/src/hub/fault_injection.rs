@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    bomb,
     content::Content,
+    decompression_bomb,
     fault::{At, FaultKind, Refusal},
     ledger::Origin,
     listing,
@@ -140,7 +140,7 @@ pub(super) fn after(shared: &Shared, origin: Origin, request: &Request, reply: &
             reply.body.push((Content::Synthetic { size: length, seed: 0 }, 0..length));
         }
         FaultKind::GzipBomb(size) => {
-            reply.set_body(bomb::gzip_of_zeros(size));
+            reply.set_body(decompression_bomb::gzip_of_zeros(size));
             reply.set("Content-Encoding", Some("gzip".to_owned()));
         }
         FaultKind::Refuse(refusal) => *reply = refuse(refusal),

@@ -13,7 +13,7 @@ use std::{
 use model_provisioner::{Digest, Error, ModelProvisioner, ModelRef, ProgressEvent, ProgressSink};
 use sha2::{Digest as _, Sha256};
 
-pub(crate) struct Workbench {
+pub(crate) struct Fixture {
     dir: tempfile::TempDir,
     pub(crate) hashing: Hashing,
 }
@@ -39,7 +39,7 @@ impl ProgressSink for Hashing {
     }
 }
 
-impl Workbench {
+impl Fixture {
     pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap(), hashing: Hashing::default() }
     }

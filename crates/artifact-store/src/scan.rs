@@ -13,27 +13,28 @@ use std::{
 use provisioner_core::{CatalogRecord, Digest, Lifecycle, Timestamp};
 
 use crate::{
-    LeftoverEntry, LeftoverKind, Result, Store, about,
-    eviction::{Claim, Piece, Stock, Unit, freed},
+    LeftoverEntry, LeftoverKind, Result, Store,
+    eviction::{Claim, EvictionUnit, Inode, StoreInventory, freed},
     leftover::Leftover,
     partial::{DISCARDED, NEW, can_go_on},
+    partial_meta,
     space::{allocated, is_held},
     used::modified,
     view::{REMOVED, SEAL, read_mark, read_seal, sealed_id},
 };
 
-/// The name of an inode.
-type Inode = (u64, u64);
+/// The key of an inode.
+type InodeKey = (u64, u64);
 
-/// A stock that is being put together.
-struct Census<'a> {
+/// An inventory that is being put together.
+struct Scan<'a> {
     store: &'a Store,
-    stock: Stock,
-    places: HashMap<Inode, usize>,
+    inventory: StoreInventory,
+    places: HashMap<InodeKey, usize>,
     /// How many links of an inode were seen, and how many it has.
     links: Vec<(u64, u64)>,
     blobs: BTreeMap<PathBuf, usize>,
-    /// The stamp of each blob's piece.
+    /// The stamp of each blob's inode.
     stamps: HashMap<usize, usize>,
     recorded: BTreeMap<PathBuf, Vec<&'a CatalogRecord>>,
 }
@@ -43,13 +44,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
-    pub fn stock(&self, records: &[CatalogRecord], pinned: &[Digest]) -> Result<Stock> {
-        let mut census = Census::new(self, records);
-        census.count_blobs()?;
-        census.visit(&self.models(), &mut Vec::new())?;
-        census.count_quarantine()?;
-        census.count_partials(self.trusts_locks())?;
-        census.finish(pinned)
+    pub fn inventory(&self, records: &[CatalogRecord], pinned: &[Digest]) -> Result<StoreInventory> {
+        let mut scan = Scan::new(self, records);
+        scan.count_blobs()?;
+        scan.visit(&self.models(), &mut Vec::new())?;
+        scan.count_quarantine()?;
+        scan.count_partials(self.trusts_locks())?;
+        scan.finish(pinned)
     }
 
     /// The unfinished transfers, and what was found to be wrong, with what each takes. It looks at nothing else, and writes
@@ -58,16 +59,16 @@ impl Store {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn leftovers(&self) -> Result<Vec<LeftoverEntry>> {
-        let mut census = Census::new(self, &[]);
-        census.count_quarantine()?;
-        census.count_partials(true)?;
-        census.mark_ours();
-        let Stock { pieces, leftovers, .. } = census.stock;
+        let mut scan = Scan::new(self, &[]);
+        scan.count_quarantine()?;
+        scan.count_partials(true)?;
+        scan.mark_ours();
+        let StoreInventory { inodes, leftovers, .. } = scan.inventory;
         let listed = leftovers
             .into_iter()
             .filter(|left| matches!(left.kind, LeftoverKind::Partial | LeftoverKind::Quarantined));
         let entry = |left: Leftover| {
-            let bytes = freed(&left.pieces.iter().map(|&place| &pieces[place]).collect::<Vec<_>>());
+            let bytes = freed(&left.inodes.iter().map(|&place| &inodes[place]).collect::<Vec<_>>());
             let Leftover { path, id, kind, changed_at, is_held, .. } = left;
             LeftoverEntry { id, kind, path, bytes, changed_at, is_held }
         };
@@ -75,20 +76,20 @@ impl Store {
     }
 }
 
-impl<'a> Census<'a> {
+impl<'a> Scan<'a> {
     fn new(store: &'a Store, records: &'a [CatalogRecord]) -> Self {
         let mut recorded: BTreeMap<PathBuf, Vec<_>> = BTreeMap::new();
-        let mut stock = Stock::default();
+        let mut inventory = StoreInventory::default();
         for record in records {
             if store.holds(record.root()) {
                 recorded.entry(record.root().to_owned()).or_default().push(record);
             } else {
-                stock.local.push(record.id.clone());
+                inventory.local.push(record.id.clone());
             }
         }
         Self {
             store,
-            stock,
+            inventory,
             places: HashMap::new(),
             links: Vec::new(),
             blobs: BTreeMap::new(),
@@ -97,13 +98,13 @@ impl<'a> Census<'a> {
         }
     }
 
-    /// The piece of an inode, one of whose links was found.
-    fn piece(&mut self, metadata: &Metadata) -> usize {
-        let next = self.stock.pieces.len();
+    /// The inode of an inode, one of whose links was found.
+    fn inode(&mut self, metadata: &Metadata) -> usize {
+        let next = self.inventory.inodes.len();
         let place = *self.places.entry((metadata.dev(), metadata.ino())).or_insert(next);
         if place == next {
             let bytes = allocated(metadata);
-            self.stock.pieces.push(Piece { bytes, is_ours: true, blob: None });
+            self.inventory.inodes.push(Inode { bytes, is_ours: true, blob: None });
             // A folder's links are its own.
             self.links.push((0, if metadata.is_dir() { 0 } else { metadata.nlink() }));
         }
@@ -111,13 +112,13 @@ impl<'a> Census<'a> {
         place
     }
 
-    /// Every piece at a path and below it.
-    fn tree(&mut self, path: &Path, pieces: &mut BTreeSet<usize>) -> Result<()> {
+    /// Every inode at a path and below it.
+    fn tree(&mut self, path: &Path, inodes: &mut BTreeSet<usize>) -> Result<()> {
         let Some(metadata) = look(path)? else { return Ok(()) };
-        pieces.insert(self.piece(&metadata));
+        inodes.insert(self.inode(&metadata));
         if metadata.is_dir() {
             for entry in entries(path)? {
-                self.tree(&entry, pieces)?;
+                self.tree(&entry, inodes)?;
             }
         }
         Ok(())
@@ -129,13 +130,13 @@ impl<'a> Census<'a> {
                 let Some(metadata) = look(&path)?.filter(Metadata::is_file) else { continue };
                 let is_hidden = is_named(&path, ".");
                 if !is_hidden && path.extension().is_none() {
-                    let place = self.piece(&metadata);
-                    self.stock.pieces[place].blob = Some(path.clone());
+                    let place = self.inode(&metadata);
+                    self.inventory.inodes[place].blob = Some(path.clone());
                     self.blobs.insert(path, place);
                 } else if is_hidden {
                     self.leave(&path, LeftoverKind::Unfinished, false)?;
                 } else if let Some(&blob) = self.blobs.get(&path.with_extension("")) {
-                    let stamp = self.piece(&metadata);
+                    let stamp = self.inode(&metadata);
                     self.stamps.insert(blob, stamp);
                 } else {
                     self.leave(&path, LeftoverKind::Gone, false)?;
@@ -145,7 +146,7 @@ impl<'a> Census<'a> {
         Ok(())
     }
 
-    /// Looks for views in a folder. `above` are the pieces of the folders above: they go when they become empty.
+    /// Looks for views in a folder. `above` are the inodes of the folders above: they go when they become empty.
     fn visit(&mut self, folder: &Path, above: &mut Vec<usize>) -> Result<()> {
         let (mut strays, mut has_folders) = (Vec::new(), *folder == self.store.models());
         for path in entries(folder)? {
@@ -153,17 +154,17 @@ impl<'a> Census<'a> {
             if is_named(&path, ".") {
                 let kind =
                     if is_named(&path, DISCARDED) { LeftoverKind::Gone } else { LeftoverKind::Unfinished };
-                let pieces = self.leave(&path, kind, false)?;
-                pieces.extend(above.iter());
+                let inodes = self.leave(&path, kind, false)?;
+                inodes.extend(above.iter());
                 continue;
             }
             has_folders |= metadata.is_dir();
             if !metadata.is_dir() {
-                strays.push((path, self.piece(&metadata)));
+                strays.push((path, self.inode(&metadata)));
             } else if self.is_view(&path) {
                 self.add_view(&path, above)?;
             } else {
-                let place = self.piece(&metadata);
+                let place = self.inode(&metadata);
                 above.push(place);
                 self.visit(&path, above)?;
                 above.pop();
@@ -175,18 +176,18 @@ impl<'a> Census<'a> {
                 self.add_unsealed(&path, vec![place]);
             }
         } else if !strays.is_empty() {
-            let pieces: BTreeSet<_> =
+            let inodes: BTreeSet<_> =
                 strays.iter().map(|(_, place)| place).chain(above.iter()).copied().collect();
-            self.add_unsealed(folder, pieces.into_iter().collect());
+            self.add_unsealed(folder, inodes.into_iter().collect());
         }
         Ok(())
     }
 
-    fn add_unsealed(&mut self, path: &Path, pieces: Vec<usize>) {
-        let mut unit = Unit::of(path, self.store.name_of_view(path));
+    fn add_unsealed(&mut self, path: &Path, inodes: Vec<usize>) {
+        let mut unit = EvictionUnit::of(path, self.store.name_of_view(path));
         unit.claim = Some(Claim::Unsealed);
-        unit.pieces = pieces;
-        self.stock.units.push(unit);
+        unit.inodes = inodes;
+        self.inventory.units.push(unit);
     }
 
     fn is_view(&self, path: &Path) -> bool {
@@ -194,8 +195,8 @@ impl<'a> Census<'a> {
     }
 
     fn add_view(&mut self, root: &Path, above: &[usize]) -> Result<()> {
-        let mut pieces = BTreeSet::new();
-        self.tree(root, &mut pieces)?;
+        let mut inodes = BTreeSet::new();
+        self.tree(root, &mut inodes)?;
         let records = self.recorded.get(root).cloned().unwrap_or_default();
         let is_sealed = root.join(SEAL).exists();
         let is_going = !is_sealed && root.join(REMOVED).exists();
@@ -207,7 +208,7 @@ impl<'a> Census<'a> {
             read_seal(root)?
         };
         let known: Vec<&CatalogRecord> = records.iter().copied().chain(&lone).collect();
-        let mut unit = Unit::of(root, self.store.name_of_view(root));
+        let mut unit = EvictionUnit::of(root, self.store.name_of_view(root));
         if !known.is_empty() {
             unit.ids = known.iter().map(|record| record.id.clone()).collect();
             unit.ids.sort_unstable();
@@ -224,15 +225,15 @@ impl<'a> Census<'a> {
                 blob.into_iter().chain(place).copied()
             })
             .collect();
-        pieces.extend(&data);
-        pieces.extend(above);
+        inodes.extend(&data);
+        inodes.extend(above);
         unit.is_going = is_going;
         unit.used_at = unit.ids.iter().filter_map(|id| self.store.last_used(id)).max();
         unit.recorded_at = known.iter().map(|record| record.created_at).max();
         unit.claim = self.claim(root, &unit.ids, is_sealed || is_going);
-        unit.pieces = pieces.into_iter().collect();
+        unit.inodes = inodes.into_iter().collect();
         unit.data = data.into_iter().collect();
-        self.stock.units.push(unit);
+        self.inventory.units.push(unit);
         Ok(())
     }
 
@@ -242,20 +243,20 @@ impl<'a> Census<'a> {
         leased().or_else(brought).or_else(|| (!is_whole).then_some(Claim::Unsealed))
     }
 
-    /// Notes a leftover, and returns its pieces for others to be added.
+    /// Notes a leftover, and returns its inodes for others to be added.
     fn leave(&mut self, path: &Path, kind: LeftoverKind, is_held: bool) -> Result<&mut Vec<usize>> {
-        let mut pieces = BTreeSet::new();
-        self.tree(path, &mut pieces)?;
-        let pieces = pieces.into_iter().collect();
+        let mut inodes = BTreeSet::new();
+        self.tree(path, &mut inodes)?;
+        let inodes = inodes.into_iter().collect();
         let id = match kind {
-            LeftoverKind::Partial => about::id_of(path),
+            LeftoverKind::Partial => partial_meta::id_of(path),
             LeftoverKind::Quarantined => entries(path)?.first().and_then(|aside| sealed_id(aside)),
             _ => None,
         };
         let (path, changed_at) = (path.to_owned(), last_change(path));
-        self.stock.leftovers.push(Leftover { path, id, kind, changed_at, is_held, pieces });
-        let last = self.stock.leftovers.len() - 1;
-        Ok(&mut self.stock.leftovers[last].pieces)
+        self.inventory.leftovers.push(Leftover { path, id, kind, changed_at, is_held, inodes });
+        let last = self.inventory.leftovers.len() - 1;
+        Ok(&mut self.inventory.leftovers[last].inodes)
     }
 
     fn count_quarantine(&mut self) -> Result<()> {
@@ -281,48 +282,48 @@ impl<'a> Census<'a> {
         Ok(())
     }
 
-    /// Adds what follows from the whole: orphans, stamps, and which pieces are only ours.
-    fn finish(mut self, pinned: &[Digest]) -> Result<Stock> {
-        let roots: HashSet<_> = self.stock.units.iter().map(|unit| &unit.root).collect();
+    /// Adds what follows from the whole: orphans, stamps, and which inodes are only ours.
+    fn finish(mut self, pinned: &[Digest]) -> Result<StoreInventory> {
+        let roots: HashSet<_> = self.inventory.units.iter().map(|unit| &unit.root).collect();
         let missing = self.recorded.iter().filter(|(root, _)| !roots.contains(root));
         let missing: Vec<&CatalogRecord> = missing.flat_map(|(_, records)| records.iter().copied()).collect();
-        self.stock.missing = missing.iter().map(|record| record.id.clone()).collect();
+        self.inventory.missing = missing.iter().map(|record| record.id.clone()).collect();
         let blob_of = |sha256| self.blobs.get(&self.store.blob_path(sha256)).copied();
         let mut used: HashSet<usize> =
-            self.stock.units.iter().flat_map(|unit| unit.pieces.iter().copied()).collect();
+            self.inventory.units.iter().flat_map(|unit| unit.inodes.iter().copied()).collect();
         // A model whose view is gone is linked again from its blobs.
         let files = missing.iter().flat_map(|record| &record.files);
         used.extend(files.filter_map(|file| blob_of(file.sha256.as_ref()?)));
-        self.stock.pinned = pinned.iter().filter_map(blob_of).collect();
-        let is_needed = self.store.has_turn()?;
+        self.inventory.pinned = pinned.iter().filter_map(blob_of).collect();
+        let is_needed = self.store.has_model_lock()?;
         for (path, &place) in self.blobs.iter().filter(|(_, place)| !used.contains(place)) {
-            self.stock.leftovers.push(Leftover {
+            self.inventory.leftovers.push(Leftover {
                 path: path.clone(),
                 id: None,
                 kind: LeftoverKind::Blob,
                 changed_at: last_change(path),
                 is_held: is_needed,
-                pieces: vec![place],
+                inodes: vec![place],
             });
         }
-        let with_stamps = |pieces: &mut Vec<usize>| {
-            let stamps: Vec<_> = pieces.iter().filter_map(|place| self.stamps.get(place)).collect();
-            pieces.extend(stamps);
+        let with_stamps = |inodes: &mut Vec<usize>| {
+            let stamps: Vec<_> = inodes.iter().filter_map(|place| self.stamps.get(place)).collect();
+            inodes.extend(stamps);
         };
-        self.stock.units.iter_mut().for_each(|unit| with_stamps(&mut unit.pieces));
-        let orphans = self.stock.leftovers.iter_mut().filter(|left| left.kind == LeftoverKind::Blob);
-        orphans.for_each(|left| with_stamps(&mut left.pieces));
+        self.inventory.units.iter_mut().for_each(|unit| with_stamps(&mut unit.inodes));
+        let orphans = self.inventory.leftovers.iter_mut().filter(|left| left.kind == LeftoverKind::Blob);
+        orphans.for_each(|left| with_stamps(&mut left.inodes));
         self.mark_ours();
-        self.stock.units.sort_by(|a, b| a.root.cmp(&b.root));
-        self.stock.leftovers.sort_by(|a, b| a.path.cmp(&b.path));
-        self.stock.promised_bytes = self.store.promised()?;
-        Ok(self.stock)
+        self.inventory.units.sort_by(|a, b| a.root.cmp(&b.root));
+        self.inventory.leftovers.sort_by(|a, b| a.path.cmp(&b.path));
+        self.inventory.promised_bytes = self.store.promised()?;
+        Ok(self.inventory)
     }
 
-    /// Marks the pieces all of whose links were seen.
+    /// Marks the inodes all of whose links were seen.
     fn mark_ours(&mut self) {
-        for (piece, (seen, has)) in self.stock.pieces.iter_mut().zip(&self.links) {
-            piece.is_ours = seen >= has;
+        for (inode, (seen, has)) in self.inventory.inodes.iter_mut().zip(&self.links) {
+            inode.is_ours = seen >= has;
         }
     }
 }

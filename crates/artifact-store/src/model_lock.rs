@@ -1,12 +1,12 @@
 //! One process at a time makes a model present; the others wait for it, and see how far it is.
 //!
 //! # Model
-//! The turn is the lock on `locks/<key>`, in which its owner says who it is. Whoever waits looks at the lock several times
+//! The model lock is the lock on `locks/<key>`, in which its owner says who it is. Whoever waits looks at the lock several times
 //! a second, so it takes over at once when the owner dies; it reads who that is, and how far its partials are. It waits for
 //! as long as the owner gets on, and no longer than it was told to.
 //!
 //! # Where locks lie
-//! Everybody has a turn at once. Then a model is fetched several times, and every one of them is whole.
+//! Every process gets the lock at once. Then a model is fetched several times, and every one of them is whole.
 
 use std::{
     io,
@@ -16,24 +16,27 @@ use std::{
 
 use provisioner_core::{Timestamp, key_of};
 
-use crate::{Claim, Error, Owner, Result, Store, about::About, slot::arrived_bytes, space::is_held};
+use crate::{
+    Claim, Error, ProcessIdentity, Result, Store, partial_file::arrived_bytes, partial_meta::PartialMeta,
+    space::is_held,
+};
 
 /// How often a waiter looks how far the owner is.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How long the name of a turn's lock is: a SHA-256 in hex. Other locks beside it have other names.
+/// How long the name of a model lock is: a SHA-256 in hex. Other locks beside it have other names.
 const KEY_LEN: usize = 64;
 
-/// The turn to make a model present, until it is dropped.
+/// The lock under which one process makes a model present, until it is dropped.
 #[derive(Debug)]
-#[must_use = "others have their turn when it is dropped"]
-pub struct Turn {
+#[must_use = "another process gets the lock when it is dropped"]
+pub struct ModelLock {
     _lock: durable_fs::Lock,
 }
 
-/// How long to wait for a turn.
+/// How long to wait for the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TurnWait {
+pub struct LockWait {
     /// In all; `None` for as long as the owner gets on.
     pub limit: Option<Duration>,
     /// While the owner does not get on.
@@ -43,8 +46,8 @@ pub struct TurnWait {
 /// What a waiter sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// Whose turn it is, as far as it says.
-    pub owner: Option<Owner>,
+    /// Whose lock it is, as far as it says.
+    pub owner: Option<ProcessIdentity>,
     /// Since when.
     pub since: Option<Timestamp>,
     /// How many bytes are here.
@@ -54,11 +57,16 @@ pub struct Waiting {
 }
 
 impl Store {
-    /// Waits for the turn to make a model present. `watch` is told now and then for whom, and says whether to go on waiting.
+    /// Waits for the lock under which a model is made present. `watch` is told now and then for whom, and says whether to go on waiting.
     ///
     /// # Errors
     /// [`Error::Busy`] when the wait is over, or nobody wants it any more; [`Error::Io`].
-    pub fn turn(&self, id: &str, wait: TurnWait, watch: &mut dyn FnMut(&Waiting) -> bool) -> Result<Turn> {
+    pub fn model_lock(
+        &self,
+        id: &str,
+        wait: LockWait,
+        watch: &mut dyn FnMut(&Waiting) -> bool,
+    ) -> Result<ModelLock> {
         durable_fs::create_folders(&self.locks())?;
         let path = self.locks().join(key_of(id));
         let began = Instant::now();
@@ -67,8 +75,8 @@ impl Store {
             let slice = wait.limit.map_or(LOOK, |limit| limit.saturating_sub(began.elapsed()).min(LOOK));
             match durable_fs::lock(&path, slice) {
                 Ok(mut lock) => {
-                    lock.write(&Owner::this().to_json())?;
-                    return Ok(Turn { _lock: lock });
+                    lock.write(&ProcessIdentity::this().to_json())?;
+                    return Ok(ModelLock { _lock: lock });
                 }
                 Err(durable_fs::Error::Busy { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -97,7 +105,7 @@ impl Store {
     /// The claim of whoever is making a model present; `None` where nobody is.
     pub(crate) fn brought(&self, id: &str) -> Option<Claim> {
         let path = self.locks().join(key_of(id));
-        is_held(&path).then(|| Claim::Brought(Owner::read(&path)))
+        is_held(&path).then(|| Claim::Brought(ProcessIdentity::read(&path)))
     }
 
     /// Makes sure that no live process is making a model present.
@@ -110,7 +118,7 @@ impl Store {
     }
 
     /// Whether a live process is making any model present.
-    pub(crate) fn has_turn(&self) -> Result<bool> {
+    pub(crate) fn has_model_lock(&self) -> Result<bool> {
         let entries = match fs_err::read_dir(self.locks()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             entries => entries?,
@@ -128,14 +136,14 @@ impl Store {
         let key = lock.file_name().unwrap_or_default().to_string_lossy();
         let partials = self.partial_folders().unwrap_or_default();
         let theirs = partials.iter().filter_map(|folder| {
-            let about = About::read(folder).filter(|about| about.model == key)?;
+            let about = PartialMeta::read(folder).filter(|about| about.model == key)?;
             Some((arrived_bytes(folder).min(about.size_bytes), about.size_bytes))
         });
         let (done_bytes, size_bytes) = theirs
             .fold((0, 0), |sum: (u64, u64), one| (sum.0.saturating_add(one.0), sum.1.saturating_add(one.1)));
         let metadata = fs_err::symlink_metadata(lock).ok();
         Waiting {
-            owner: Owner::read(lock),
+            owner: ProcessIdentity::read(lock),
             since: metadata.and_then(|metadata| crate::used::modified(&metadata)),
             done_bytes,
             size_bytes,
@@ -156,25 +164,25 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::LeftPartials;
+    use crate::ResumableTransfers;
 
-    const PATIENT: TurnWait = TurnWait { limit: None, stall: Duration::from_secs(60) };
+    const PATIENT: LockWait = LockWait { limit: None, stall: Duration::from_secs(60) };
 
     #[test]
     fn a_waiter_sees_the_owner_and_follows_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().to_owned());
-        let first = store.turn("hf:org/repo", PATIENT, &mut |_| true).unwrap();
-        let partial = store.partial("file", 10_000, "hf:org/repo", &LeftPartials::default()).unwrap();
-        let _other = store.partial("file", 10_000, "hf:org/other", &LeftPartials::default()).unwrap();
-        fs_err::write(partial.slot().data, [7; 5000]).unwrap();
+        let first = store.model_lock("hf:org/repo", PATIENT, &mut |_| true).unwrap();
+        let partial = store.partial("file", 10_000, "hf:org/repo", &ResumableTransfers::default()).unwrap();
+        let _other = store.partial("file", 10_000, "hf:org/other", &ResumableTransfers::default()).unwrap();
+        fs_err::write(partial.file().data, [7; 5000]).unwrap();
         let (mut first, mut looks) = (Some(first), Vec::new());
         let mut watch = |waiting: &Waiting| {
             looks.push(waiting.clone());
             first = None;
             true
         };
-        let _second = store.turn("hf:org/repo", PATIENT, &mut watch).unwrap();
+        let _second = store.model_lock("hf:org/repo", PATIENT, &mut watch).unwrap();
         let [look] = looks.as_slice() else { panic!("one look was enough: {looks:?}") };
         assert_eq!(look.owner.as_ref().map(|owner| owner.pid), Some(std::process::id()));
         assert_eq!((look.size_bytes, look.done_bytes), (10_000, 8192), "in blocks of the disk");
@@ -184,15 +192,15 @@ mod tests {
     fn a_wait_ends_when_it_is_told_to_or_nothing_moves_or_nobody_cares() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().to_owned());
-        let _held = store.turn("id", PATIENT, &mut |_| true).unwrap();
-        let check = |wait: TurnWait, goes_on: bool| {
-            let error = store.turn("id", wait, &mut |_| goes_on).unwrap_err().to_string();
+        let _held = store.model_lock("id", PATIENT, &mut |_| true).unwrap();
+        let check = |wait: LockWait, goes_on: bool| {
+            let error = store.model_lock("id", wait, &mut |_| goes_on).unwrap_err().to_string();
             assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
             error.contains("nothing moved")
         };
         let short = Duration::from_millis(10);
-        assert!(!check(TurnWait { limit: Some(short), ..PATIENT }, true));
-        assert!(check(TurnWait { stall: Duration::ZERO, ..PATIENT }, true));
+        assert!(!check(LockWait { limit: Some(short), ..PATIENT }, true));
+        assert!(check(LockWait { stall: Duration::ZERO, ..PATIENT }, true));
         assert!(!check(PATIENT, false));
     }
 }

@@ -13,23 +13,23 @@ use provisioner_core::{
 
 /// A catalog whose records of fetched models are of one store.
 #[derive(Debug)]
-pub(crate) struct AtHome {
+pub(crate) struct RelocatedCatalog {
     catalog: Arc<dyn CatalogStore>,
     store: Store,
 }
 
-impl AtHome {
+impl RelocatedCatalog {
     pub(crate) fn new(catalog: Arc<dyn CatalogStore>, store: Store) -> Self {
         Self { catalog, store }
     }
 
     fn here(&self, found: Versioned) -> Versioned {
-        Versioned { record: self.store.at_home(found.record), ..found }
+        Versioned { record: self.store.relocated(found.record), ..found }
     }
 }
 
 #[async_trait]
-impl CatalogStore for AtHome {
+impl CatalogStore for RelocatedCatalog {
     async fn get(&self, id: &str) -> Result<Option<Versioned>, CatalogError> {
         Ok(self.catalog.get(id).await?.map(|found| self.here(found)))
     }

@@ -19,7 +19,7 @@ const PLACES: [&str; 7] = [
     "XDG_DATA_HOME",
 ];
 
-pub(crate) struct Workbench {
+pub(crate) struct Fixture {
     dir: tempfile::TempDir,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Finished {
     pub(crate) stderr: String,
 }
 
-impl Workbench {
+impl Fixture {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs_err::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();

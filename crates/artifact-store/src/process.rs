@@ -10,7 +10,7 @@ const MAX_BYTES: u64 = 4096;
 /// A process. A number alone would soon mean another one; with the boot, the space of numbers and the moment at which
 /// it began, it does not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owner {
+pub struct ProcessIdentity {
     /// Its number.
     pub pid: u32,
     /// What it runs.
@@ -24,7 +24,7 @@ pub struct Owner {
     began: Option<u64>,
 }
 
-impl Owner {
+impl ProcessIdentity {
     /// This process.
     pub fn this() -> Self {
         let pid = std::process::id();
@@ -80,7 +80,7 @@ impl Owner {
     }
 }
 
-impl fmt::Display for Owner {
+impl fmt::Display for ProcessIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "process {} ({}) on {}", self.pid, self.program, self.host)
     }
@@ -108,20 +108,23 @@ mod tests {
 
     #[test]
     fn a_process_is_told_from_another_one() {
-        let this = Owner::this();
+        let this = ProcessIdentity::this();
         assert!(this.began.is_some(), "{this:?}");
         assert_eq!(this.is_alive(), Some(true));
         // The first process of all, which outlives this one.
         let (program, began) = program_and_start(1).unwrap();
-        let first = Owner { pid: 1, program, began, ..this.clone() };
+        let first = ProcessIdentity { pid: 1, program, began, ..this.clone() };
         assert_eq!(first.is_alive(), Some(true));
         assert_eq!(
-            Owner { began: Some(u64::MAX), ..first }.is_alive(),
+            ProcessIdentity { began: Some(u64::MAX), ..first }.is_alive(),
             Some(false),
             "the number was used again"
         );
-        assert_eq!(Owner { boot: "other".into(), ..this.clone() }.is_alive(), Some(false));
-        assert_eq!(Owner { boot: "other".into(), host: "elsewhere".into(), ..this.clone() }.is_alive(), None);
-        assert_eq!(Owner { pid_space: "pid:[1]".into(), ..this }.is_alive(), None);
+        assert_eq!(ProcessIdentity { boot: "other".into(), ..this.clone() }.is_alive(), Some(false));
+        assert_eq!(
+            ProcessIdentity { boot: "other".into(), host: "elsewhere".into(), ..this.clone() }.is_alive(),
+            None
+        );
+        assert_eq!(ProcessIdentity { pid_space: "pid:[1]".into(), ..this }.is_alive(), None);
     }
 }
