@@ -6,7 +6,7 @@ use artifact_store::Adoption;
 use provisioner_core::{AdoptMode, Digest, Expectation, ModelRef, Policy, excerpt};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// No config is larger.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -165,7 +165,7 @@ fn told(error: &serde_saphyr::Error) -> String {
         Unexpected { expected: "string scalar", .. } => "a text is expected".to_owned(),
         other => {
             let text = other.to_string();
-            // The place is told already, and the parser's own options are nobody's business.
+            // The reason begins with the place already, and the caller cannot set the parser's options.
             let reason = text.lines().next().unwrap_or_default();
             let reason = reason.split(" at line ").next().unwrap_or(reason);
             reason.split(", set DuplicateKeyPolicy").next().unwrap_or(reason).to_owned()
