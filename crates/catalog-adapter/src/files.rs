@@ -15,9 +15,10 @@ pub(crate) fn below(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Returns the temporary files of the folders in a catalog's folder, in the order of their paths.
+/// Returns the temporary files of the folders in a catalog's folder, in the order of their paths. A symlink is not followed.
 pub(crate) fn temporary(root: &Path) -> Vec<PathBuf> {
-    let of_folders = paths(root).into_iter().flat_map(|folder| paths(&folder));
+    let folders = paths(root).into_iter().filter(|path| is_folder(path));
+    let of_folders = folders.flat_map(|folder| paths(&folder));
     of_folders.filter(|path| is_temporary(path)).collect()
 }
 
