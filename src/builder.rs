@@ -70,7 +70,7 @@ impl ProvisionerBuilder {
         }
     }
 
-    /// Adds a source. For a scheme that several answer for, the last one added does. One that
+    /// Adds a source. For a scheme that several answer for, the last one added does. A fetcher that
     /// [uses the network](ModelFetcher::uses_network) is asked only where the policy allows that.
     #[must_use]
     pub fn fetcher(mut self, fetcher: impl ModelFetcher) -> Self {

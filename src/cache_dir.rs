@@ -88,7 +88,7 @@ fn check_real(folder: &Path) -> Result<()> {
     Err(Error::UnsafeCache { path: folder.to_owned(), reason })
 }
 
-/// Creates a folder that only this user can enter, or fails where the one that exists is not such.
+/// Creates a folder that only this user can enter, or fails where another user can enter the existing one.
 fn make_private(folder: &Path, uid: u32) -> Result<()> {
     match fs_err::symlink_metadata(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -40,7 +40,7 @@ pub enum Error {
     Config {
         /// The config.
         path: PathBuf,
-        /// What is wrong, and in which line.
+        /// The mistake, and its line.
         reason: String,
         /// What to write instead.
         hint: Option<String>,
@@ -91,7 +91,7 @@ pub enum Error {
         /// The handoff.
         path: PathBuf,
     },
-    /// What is imported has no id of its own.
+    /// The files of an import have no id of their own.
     #[error("{what}")]
     NeedsId {
         /// What it is.

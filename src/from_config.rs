@@ -17,7 +17,7 @@ pub const DEFAULT_LLAMACPP_HANDOFF_PATH: &str = ".runtime/engines/llamacpp.json"
 /// catalog.
 ///
 /// # Errors
-/// What is wrong with the config, and as [`ModelProvisioner::ensure`].
+/// [`Error::Config`](crate::Error::Config), and as [`ModelProvisioner::ensure`].
 pub fn provision_from_config_to_handoff(
     config_path: impl AsRef<Path>,
     handoff_dest: impl AsRef<Path>,

@@ -41,16 +41,17 @@ mod own_runtime;
 mod registry;
 mod retry;
 mod single_flight;
+mod store_lock;
 
 // The flow, in its order: a file imports none of a later step.
 
-// What is recorded, which the first step reads and the last one writes.
+// Records, which the first step reads and the last one writes.
 mod catalog;
 
 // Reference → manifest, or the model that is present.
 mod resolve;
 
-// Room for what is missing.
+// Room for missing bytes.
 mod space;
 
 // Manifest → staged model.

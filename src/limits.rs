@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use artifact_store::eviction::DEFAULT_GRACE;
 
-/// How much the store may take, and what is left alone in any case.
+/// How much the store may take, and which models eviction leaves alone in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EvictionLimits {
     /// The most that the store may take, in bytes. `None` sets no limit: then only files that no record names go.

@@ -69,7 +69,7 @@ impl ModelProvisioner {
     /// Makes a model present, and returns where it is. See [`ensure`](Self::ensure).
     ///
     /// # Errors
-    /// As [`ensure`](Self::ensure), and what is wrong with the reference.
+    /// As [`ensure`](Self::ensure), and a reference that cannot be parsed.
     pub async fn ensure_present_str(&self, reference: &str, digest: Option<Digest>) -> Result<ResolvedModel> {
         self.ensure_str(reference, &expectation(digest)).await
     }
@@ -89,7 +89,7 @@ impl ModelProvisioner {
     /// Makes the model of a reference, as a person wrote it, present. See [`ensure`](Self::ensure).
     ///
     /// # Errors
-    /// As [`ensure`](Self::ensure), and what is wrong with the reference.
+    /// As [`ensure`](Self::ensure), and a reference that cannot be parsed.
     pub async fn ensure_str(&self, reference: &str, expectation: &Expectation) -> Result<ResolvedModel> {
         ensure::ensure_str(&self.context, reference, expectation).await
     }
@@ -101,7 +101,7 @@ impl ModelProvisioner {
     /// same time, do the work once. The caller may drop the future at any await; then another call takes over.
     ///
     /// # Errors
-    /// What is wrong with the reference, its source, its bytes, the policy, the catalog or the disk. The record
+    /// A denial by the policy, a verdict on the bytes, and a failure of the source, the catalog or the disk. The record
     /// of a model that does not meet the expectation stays as it was.
     pub async fn ensure(&self, reference: &ModelRef, expectation: &Expectation) -> Result<ResolvedModel> {
         ensure::ensure(&self.context, reference, expectation).await
@@ -145,7 +145,7 @@ impl ModelProvisioner {
     /// before it was judged.
     ///
     /// # Errors
-    /// What is wrong with the catalog or the disk.
+    /// A failure of the catalog or the disk.
     pub async fn locate(&self, reference: &ModelRef) -> Result<Option<ResolvedModel>> {
         presence::locate(&self.context, reference).await
     }
@@ -185,7 +185,7 @@ impl ModelProvisioner {
     /// Returns the processes that have a lease on a recorded model.
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and what is wrong with the catalog or the disk.
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and a failure of the catalog or the disk.
     pub async fn holders(&self, reference: &ModelRef) -> Result<Vec<LeaseHolder>> {
         lease::holders(&self.context, reference).await
     }
@@ -216,7 +216,7 @@ impl ModelProvisioner {
     /// Returns everything in the catalog, as it is recorded: no model is looked at.
     ///
     /// # Errors
-    /// What is wrong with the catalog as a whole; a record that cannot be read is part of the answer.
+    /// A failure of the catalog as a whole; a record that cannot be read is part of the answer.
     pub async fn list(&self) -> Result<Inventory> {
         inventory::list(&self.context).await
     }
@@ -224,7 +224,7 @@ impl ModelProvisioner {
     /// Returns what the catalog keeps of a model. Whether that is still so, [`change`](Self::change) tells.
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and what is wrong with the catalog.
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and a failure of the catalog.
     pub async fn show(&self, reference: &ModelRef) -> Result<InventoryEntry> {
         inventory::show(&self.context, reference).await
     }
@@ -257,7 +257,7 @@ impl ModelProvisioner {
     /// Keeps a model, and refuses it until it is activated. Returns its record.
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and what is wrong with the catalog.
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and a failure of the catalog.
     pub async fn retire(&self, reference: &ModelRef) -> Result<CatalogRecord> {
         retire::retire(&self.context, reference).await
     }
@@ -265,7 +265,7 @@ impl ModelProvisioner {
     /// Makes a retired model usable again. Returns its record.
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and what is wrong with the catalog.
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and a failure of the catalog.
     pub async fn activate(&self, reference: &ModelRef) -> Result<CatalogRecord> {
         retire::activate(&self.context, reference).await
     }
@@ -274,7 +274,7 @@ impl ModelProvisioner {
     /// the caller's, and stay. Its unfinished transfers go too.
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), what is wrong with the catalog, and `busy` where a live process has
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), a failure of the catalog, and `busy` where a live process has
     /// a lease on the model.
     pub async fn remove(&self, reference: &ModelRef) -> Result<CatalogRecord> {
         remove::remove(&self.context, reference).await
@@ -294,7 +294,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// [`StoreError::Doubtful`](crate::StoreError::Doubtful) where locks are not to be trusted, so that the store cannot tell
-    /// what is in use; what is wrong with the catalog or the disk.
+    /// which models are in use; a failure of the catalog or the disk.
     pub async fn plan_eviction(&self, limits: &EvictionLimits) -> Result<EvictionPlan> {
         evict::plan_eviction(&self.context, limits).await
     }
@@ -312,7 +312,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// [`Error::NeedsId`](crate::Error::NeedsId); [`Error::Store`](crate::Error::Store) for a folder that was exported and makes
-    /// no sense; what is missing there or has other bytes; and as [`ensure`](Self::ensure). Then nothing is visible of it.
+    /// no sense; files that are missing there or have other bytes; and as [`ensure`](Self::ensure). Then nothing is visible of it.
     pub async fn import(&self, request: &ImportRequest) -> Result<ResolvedModel> {
         import::import(&self.context, request).await
     }
@@ -343,7 +343,7 @@ impl ModelProvisioner {
     /// Nothing is compared with a digest, and nothing is recorded: that is what [`ensure`](Self::ensure) is for.
     ///
     /// # Errors
-    /// What is wrong with the reference, its source or the policy; and [`Error::Inspect`](crate::Error::Inspect) for a
+    /// A denial by the policy, a failure of the source, and [`Error::Inspect`](crate::Error::Inspect) for a
     /// model whose structure is unsound.
     pub async fn inspect(&self, reference: &ModelRef) -> Result<Inspection> {
         inspect::inspect(&self.context, reference).await
@@ -361,12 +361,12 @@ impl ModelProvisioner {
     /// Returns the state of the cache. Reads no model, and opens no socket.
     ///
     /// # Errors
-    /// What is wrong with the catalog or the disk.
+    /// A failure of the catalog or the disk.
     pub async fn overview(&self) -> Result<Overview> {
         overview::overview(&self.context).await
     }
 
-    /// Looks for what is wrong with the cache, and repairs it where `fix` says so: a damaged record is set aside, and
+    /// Looks for problems of the cache, and repairs them where `fix` says so: a damaged record is set aside, and
     /// its model can be made present anew; a whole model without a record gets one; lost links, seals and modes are
     /// restored; a model whose files have other stamps is read, and recorded anew where its bytes are the same; and what
     /// dead processes left is removed. It touches nothing of a live process, and no file that is not ours.

@@ -7,7 +7,7 @@ use provisioner_core::{CatalogRecord, Expected, Versioned};
 use super::provenance::{self, Action, Line};
 use crate::{context::Context, error::Result};
 
-/// Writes a record in the place of the one that was read, and a line of provenance.
+/// Replaces the record `previous`, and appends a line of provenance.
 ///
 /// # Errors
 /// A [conflict](crate::Error::is_conflict) where another process changed the record since it was read.

@@ -6,7 +6,6 @@ use provisioner_core::{CatalogRecord, ResolvedModel, VerifiedModel, Versioned, s
 
 use super::{
     record::record_of,
-    store_lock::lock_shared,
     view::{seal, seal_again},
 };
 use crate::{
@@ -17,9 +16,10 @@ use crate::{
     context::Context,
     error::{Error, Result},
     stage::session::StagingSession,
+    store_lock,
 };
 
-/// Makes a verified model's record the current one, in the place of the one that it was judged against.
+/// Makes a verified model's record the current one. It replaces `previous`, the record that the model was judged against.
 ///
 /// # Errors
 /// A [conflict](Error::is_conflict) where another process changed that record, or removed a blob that was found.
@@ -33,8 +33,8 @@ pub(crate) async fn commit(
     let is_fetched = !verified.staged().manifest().is_in_place();
     let is_stored =
         is_fetched || verified.staged().files().iter().any(|file| ctx.store.holds(&file.location));
-    // From the look at what is stored until there is a record of it, no process removes any of it.
-    let store_lock = if is_stored { lock_shared(ctx).await? } else { None };
+    // From the look at stored files until there is a record of them, no process removes any of them.
+    let store_lock = if is_stored { store_lock::shared(ctx).await? } else { None };
     let mut fresh = if is_fetched {
         seal(ctx, verified, Arc::clone(&session)).await?
     } else {

@@ -98,7 +98,7 @@ async fn or_discard<T>(outcome: Result<T>, session: &Arc<StagingSession>) -> Res
     outcome
 }
 
-/// Returns what is at a path, and under which id it goes.
+/// Finds the files at the path of a request, and the id to import them under.
 async fn find(ctx: &Arc<Context>, request: &ImportRequest) -> Result<Found> {
     if let Some(other) = request.id.as_ref().filter(|id| !matches!(id, ModelRef::Hub(_))) {
         return Err(needs_id(&request.path, format!("`{other}` is no id for an import")));

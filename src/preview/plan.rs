@@ -76,14 +76,14 @@ impl FileState {
 }
 
 impl Plan {
-    /// How many bytes would be fetched: what is here of a partial, counted in blocks of the disk, is not.
+    /// Returns how many bytes would be fetched: not those of a partial that are here, counted in blocks of the disk.
     pub fn download_bytes(&self) -> u64 {
         let missing =
             self.files.iter().filter(|file| matches!(file.state, FileState::Partial | FileState::Fetch));
         missing.fold(0, |sum, file| sum.saturating_add(file.space_needed_bytes))
     }
 
-    /// How much space that takes, and copies of what is adopted, in bytes.
+    /// Returns how much space that takes, with copies of adopted files, in bytes.
     pub fn space_needed_bytes(&self) -> u64 {
         self.files.iter().fold(0, |sum, file| sum.saturating_add(file.space_needed_bytes))
     }

@@ -3,7 +3,6 @@
 use std::{
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use artifact_store::Removals;
@@ -14,10 +13,8 @@ use crate::{
     context::Context,
     error::Result,
     retry::retry_on_conflict,
+    store_lock,
 };
-
-/// How long a removal waits for processes that put models into the store, unless the caller says otherwise.
-pub(crate) const STORE_LOCK_WAIT: Duration = Duration::from_secs(60);
 
 /// The store's exclusive lock, and what there was in the store when it was taken. Blocking work that was begun holds it to its
 /// end, also when its caller drops the future.
@@ -28,8 +25,7 @@ impl ExclusiveStore {
     /// Takes the store's exclusive lock, and lists what there is behind it. The blobs in `pinned` stay.
     pub(crate) async fn lock(ctx: &Arc<Context>, pinned: Vec<Digest>) -> Result<Self> {
         check_log(ctx).await?;
-        let wait = ctx.lock_wait.limit.unwrap_or(STORE_LOCK_WAIT);
-        let store_lock = ctx.run_blocking(move |ctx| Ok(ctx.store.lock_exclusive(wait)?)).await?;
+        let store_lock = store_lock::exclusive(ctx).await?;
         let records = records::all(ctx).await?;
         ctx.run_blocking(move |ctx| {
             let inventory = ctx.store.inventory(&records, &pinned)?;

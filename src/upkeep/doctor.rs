@@ -1,4 +1,4 @@
-//! Finding what is wrong with a cache, and repairing it.
+//! Finding the problems of a cache, and repairing them.
 //!
 //! # Order
 //! What a look finds while other processes work may be their work half done. So the look, and every repair that takes moments,
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use artifact_store::StoreLock;
 
-use crate::{catalog::records, context::Context, error::Result, space::removal::STORE_LOCK_WAIT};
+use crate::{catalog::records, context::Context, error::Result, store_lock};
 
 pub(crate) mod finding;
 mod folder;
@@ -21,7 +21,7 @@ mod store;
 
 use finding::HealthFinding;
 
-/// Looks for what is wrong with the cache, and repairs it where `fix` says so.
+/// Returns the problems of the cache, repaired where `fix` says so.
 pub(crate) async fn doctor(ctx: &Arc<Context>, fix: bool) -> Result<Vec<HealthFinding>> {
     let (files, unfinished) = (ctx.catalog.local_files().await?, ctx.catalog.leftovers().await?);
     let mut findings = ctx
@@ -52,15 +52,11 @@ pub(crate) async fn doctor(ctx: &Arc<Context>, fix: bool) -> Result<Vec<HealthFi
 /// Keeps other processes from putting something in and from removing something; or says why that cannot be. Where nothing can
 /// be written, or there is no store yet, no process does either.
 async fn lock_exclusive(ctx: &Arc<Context>) -> Result<(Option<Arc<StoreLock>>, Option<String>)> {
-    let wait = ctx.lock_wait.limit.unwrap_or(STORE_LOCK_WAIT);
-    ctx.run_blocking(move |ctx| {
-        if !ctx.store.root().exists() {
-            return Ok((None, None));
-        }
-        Ok(match ctx.store.lock_exclusive(wait) {
-            Ok(store_lock) => (Some(Arc::new(store_lock)), None),
-            Err(error) => (None, Some(error.to_string())),
-        })
+    if !ctx.run_blocking(|ctx| Ok(ctx.store.root().exists())).await? {
+        return Ok((None, None));
+    }
+    Ok(match store_lock::exclusive(ctx).await {
+        Ok(store_lock) => (Some(Arc::new(store_lock)), None),
+        Err(error) => (None, Some(error.to_string())),
     })
-    .await
 }

@@ -1,4 +1,4 @@
-//! What is recorded.
+//! Listing and showing records.
 
 use std::sync::Arc;
 

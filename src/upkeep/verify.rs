@@ -18,8 +18,8 @@ use crate::{
         reference::canonical,
     },
     retry::retry_on_conflict,
-    space::removal::STORE_LOCK_WAIT,
     stage::supply::in_place::stage_in_place,
+    store_lock::{REMOVAL_WAIT, exclusive_within},
     verify::judge::judge,
 };
 
@@ -134,11 +134,7 @@ async fn keep_verdict(ctx: &Arc<Context>, record: CatalogRecord, previous: &Vers
 async fn invalidate(ctx: &Arc<Context>, record: CatalogRecord, previous: &Versioned) -> Result<bool> {
     let is_stored = ctx.store.holds(record.root());
     // Under the store lock no process repairs the view or removes it. Without it, the record alone keeps it from being used.
-    let store_lock = if is_stored {
-        ctx.run_blocking(|ctx| Ok(ctx.store.lock_exclusive(STORE_LOCK_WAIT).ok())).await?
-    } else {
-        None
-    };
+    let store_lock = if is_stored { exclusive_within(ctx, REMOVAL_WAIT).await.ok() } else { None };
     keep_verdict(ctx, record.clone(), previous).await?;
     let Some(store_lock) = store_lock else { return Ok(false) };
     ctx.run_blocking(move |ctx| Ok(ctx.store.invalidate(&store_lock, &record)?)).await

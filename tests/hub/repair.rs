@@ -1,4 +1,4 @@
-//! HealthFinding what is wrong with what was fetched, and mending it.
+//! Finding the problems of fetched models, and repairing them.
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 use testkit::TINY_GGUF;

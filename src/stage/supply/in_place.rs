@@ -197,7 +197,7 @@ impl HashInPlace {
         // A page that a mapping wrote to before it reached the disk can be written again without a new time.
         let _ = file.sync_data();
         let Some(before) = settled(&file, self.clock.as_ref()).map_err(failed)? else { return Ok(None) };
-        // What is written from here on must show in the stamp: the age counts before the first byte is read.
+        // A write from here on must show in the stamp: the age counts before the first byte is read.
         let settled = before.is_settled(self.clock.now());
         let mut format = staged.format;
         let mut is_first = true;

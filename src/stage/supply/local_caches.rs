@@ -180,7 +180,7 @@ impl Job {
     }
 }
 
-/// Returns the staged file of one that was taken in. `began` is a moment before its bytes were read.
+/// Returns the staged file of an adopted one. `began` is a moment before its bytes were read.
 pub(crate) fn staged(file: &ManifestFile, adopted: &Adopted, began: Timestamp) -> StagedFile {
     StagedFile {
         path: file.path.clone(),

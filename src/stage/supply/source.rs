@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Transfers a file into a partial, and resumes one that an earlier transfer left.
+/// Transfers a file into a partial, and resumes the partial of an earlier transfer.
 pub(crate) async fn transfer(
     ctx: &Arc<Context>,
     reference: &ModelRef,

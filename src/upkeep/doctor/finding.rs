@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HealthFinding {
-    /// What is wrong, and where.
+    /// The problem, and where it is.
     pub problem: String,
     /// What `doctor` did about it; `None` where it did nothing.
     pub mended: Option<String>,

@@ -9,18 +9,18 @@ use rustix::fs::{Access, access};
 use super::finding::{FIX, HealthFinding};
 use crate::context::Context;
 
-/// Returns what is wrong with the provenance log; and the temporary files that dead processes left, of which `of_catalog` are the
-/// catalog's. Repairs it where `fix` says so.
+/// Returns the problems of the provenance log; and the temporary files that dead processes left, of which `of_catalog` are the
+/// catalog's. Repairs them where `fix` says so.
 pub(super) fn findings(ctx: &Context, of_catalog: Vec<PathBuf>, fix: bool) -> Vec<HealthFinding> {
     let mut findings: Vec<_> = log(ctx, fix).into_iter().collect();
     findings.extend(temporary_files(ctx, of_catalog, fix));
     findings
 }
 
-/// What keeps lines from being appended to the provenance log, without which nothing is changed.
+/// Returns why no process can append a line to the provenance log. Without a line, no process changes a record.
 fn log(ctx: &Context, fix: bool) -> Option<HealthFinding> {
     let path = ctx.cache.provenance();
-    // One that is not there is made, unless the whole cache cannot be written.
+    // A missing log is made, unless the whole cache cannot be written.
     let is_writable = access(ctx.cache.root(), Access::WRITE_OK).is_ok();
     if !is_writable || fs_err::symlink_metadata(&path).is_err() {
         return None;

@@ -53,7 +53,7 @@ fn close_to_others(path: &Path) -> io::Result<()> {
     file.set_permissions(PermissionsExt::from_mode(mode & !OTHERS_WRITE))
 }
 
-/// The mode of a file or a folder; `None` for a symlink, and for what is not there.
+/// Returns the mode of a file or a folder; `None` for a symlink, and for a path where there is no file.
 fn mode(path: &Path) -> Option<u32> {
     let metadata = fs_err::symlink_metadata(path).ok().filter(|metadata| !metadata.is_symlink())?;
     Some(metadata.permissions().mode() & 0o7777)

@@ -1,4 +1,4 @@
-//! Whether a model is what its record says.
+//! Whether a model is still what its record says.
 
 use std::{io, path::PathBuf};
 
@@ -7,7 +7,7 @@ use provisioner_core::{CatalogRecord, Lifecycle, Outcome, RecordedFile, Stamp, s
 use super::finding::HealthFinding;
 use crate::{context::Context, resolve::presence::change};
 
-/// Returns what is wrong with a model, by its record and by the stamps of its files.
+/// Returns the problem of a model, by its record and by the stamps of its files.
 pub(super) fn finding(ctx: &Context, record: &CatalogRecord) -> Option<HealthFinding> {
     let id = &record.id;
     if let Some(path) = is_missing(record) {

@@ -1,4 +1,4 @@
-//! What is wrong with the catalog's records and with what the store has.
+//! The problems of the catalog's records and of the store.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ pub(super) async fn set_aside(ctx: &Context, damaged: DamagedRecord, fix: bool) 
     finding.after(told.map_err(|error| error.to_string()))
 }
 
-/// Returns what is wrong with what the store has, and is repaired under the store lock; and the models that have lost their seal
-/// and have to be read before they get one again.
+/// Returns the problems of the store, repaired under the store lock where `fix` says so; and the models that have lost their
+/// seal and have to be read before they get one again.
 pub(super) async fn problems(
     ctx: &Arc<Context>,
     store_lock: Option<&Arc<StoreLock>>,
@@ -83,7 +83,7 @@ async fn record_again(ctx: &Context, record: &CatalogRecord) -> Result<Option<St
     }
 }
 
-/// Returns what to do about something that is wrong with the store.
+/// Returns what to do about a problem of the store.
 fn hint_of(kind: &ProblemKind, fix: bool) -> &'static str {
     match kind {
         ProblemKind::Stray => "move it elsewhere: only models belong there",
