@@ -4,17 +4,28 @@
 //! blocks the thread that calls it. A task of a single-threaded runtime must not call it for a model that another
 //! task of that runtime is bringing with the same provisioner: the one would wait for the other.
 
-use std::{
-    path::{Path, PathBuf},
-    thread,
-};
+use std::path::{Path, PathBuf};
 
+use artifact_store::{Lease, LeaseHolder, Plan as EvictionPlan};
+use model_inspect::{Inspection, MemoryRequest};
 use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedModel};
 
 use crate::{
-    Error, EvictionLimits, EvictionPlan, Finding, ImportRequest, Inspection, Inventory, InventoryEntry,
-    Lease, LeaseHolder, MemoryRequest, ModelProvisionerConfig, Overview, Provisioned, Removed, Result,
-    Variant, VerifyReport,
+    config::ModelProvisionerConfig,
+    error::Result,
+    exchange::import::ImportRequest,
+    handoff::provision::Provisioned,
+    limits::EvictionLimits,
+    own_runtime::run,
+    preview::{plan::Plan, variants::Variant},
+    provisioner,
+    upkeep::{
+        doctor::finding::HealthFinding,
+        inventory::{Inventory, InventoryEntry},
+        overview::Overview,
+        remove::Removed,
+        verify::VerifyReport,
+    },
 };
 
 /// Makes models present, and blocks until they are. See [`crate::ModelProvisioner`]; one that was put together by its
@@ -32,11 +43,11 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct ModelProvisioner {
-    inner: crate::ModelProvisioner,
+    inner: provisioner::ModelProvisioner,
 }
 
-impl From<crate::ModelProvisioner> for ModelProvisioner {
-    fn from(inner: crate::ModelProvisioner) -> Self {
+impl From<provisioner::ModelProvisioner> for ModelProvisioner {
+    fn from(inner: provisioner::ModelProvisioner) -> Self {
         Self { inner }
     }
 }
@@ -47,7 +58,12 @@ impl ModelProvisioner {
     /// # Errors
     /// As the mirrored call, like all below.
     pub fn file_only(cache_dir: impl Into<PathBuf>) -> Result<Self> {
-        crate::ModelProvisioner::file_only(cache_dir).map(Self::from)
+        provisioner::ModelProvisioner::file_only(cache_dir).map(Self::from)
+    }
+
+    /// See [`crate::ModelProvisioner::cache_dir`].
+    pub fn cache_dir(&self) -> &Path {
+        self.inner.cache_dir()
     }
 
     /// See [`crate::ModelProvisioner::parse`].
@@ -88,6 +104,14 @@ impl ModelProvisioner {
     /// As the mirrored call.
     pub fn ensure_str(&self, reference: &str, expectation: &Expectation) -> Result<ResolvedModel> {
         run(self.inner.ensure_str(reference, expectation))?
+    }
+
+    /// See [`crate::ModelProvisioner::refresh`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn refresh(&self, reference: &ModelRef, expectation: &Expectation) -> Result<ResolvedModel> {
+        run(self.inner.refresh(reference, expectation))?
     }
 
     /// See [`crate::ModelProvisioner::ensure_leased`].
@@ -267,6 +291,14 @@ impl ModelProvisioner {
         run(self.inner.evict(plan))?
     }
 
+    /// See [`crate::ModelProvisioner::plan`].
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn plan(&self, reference: &ModelRef) -> Result<Plan> {
+        run(self.inner.plan(reference))?
+    }
+
     /// See [`crate::ModelProvisioner::inspect`].
     ///
     /// # Errors
@@ -287,23 +319,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As the mirrored call.
-    pub fn doctor(&self, fix: bool) -> Result<Vec<Finding>> {
+    pub fn doctor(&self, fix: bool) -> Result<Vec<HealthFinding>> {
         run(self.inner.doctor(fix))?
-    }
-}
-
-/// Runs a future to its end on a thread with a runtime of its own.
-pub(crate) fn run<T: Send>(future: impl Future<Output = T> + Send) -> Result<T> {
-    let body = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.map(|runtime| runtime.block_on(future))
-    };
-    let joined = thread::scope(|scope| {
-        thread::Builder::new().spawn_scoped(scope, body).map(std::thread::ScopedJoinHandle::join)
-    });
-    match joined {
-        Ok(Ok(Ok(done))) => Ok(done),
-        Ok(Ok(Err(error))) | Err(error) => Err(Error::storage("a thread cannot be started", error)),
-        Ok(Err(_)) => Err(Error::CutOff { reason: "the thread panicked".to_owned() }),
     }
 }

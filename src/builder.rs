@@ -1,4 +1,4 @@
-//! Putting a provisioner together.
+//! Building a provisioner.
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
@@ -10,13 +10,28 @@ use provisioner_core::{
     CatalogErrorKind, CatalogStore, Clock, Expected, ModelFetcher, NoProgress, Policy, ProgressSink,
     Timestamp, Verifier,
 };
-
 use transfer::Transfer;
 
 use crate::{
-    EvictionLimits, ModelProvisioner, Result, blocking, cache::Cache, registry::Registry,
-    relocated::RelocatedCatalog,
+    cache_dir::CacheDir, catalog::relocated::RelocatedCatalog, context::Context, error::Result,
+    limits::EvictionLimits, own_runtime::run, provisioner::ModelProvisioner, registry::Registry,
+    single_flight::SingleFlight,
 };
+
+impl ModelProvisioner {
+    /// Returns a provisioner for local files only, which never opens a socket.
+    ///
+    /// # Errors
+    /// As [`ProvisionerBuilder::build`].
+    pub fn file_only(cache_dir: impl Into<PathBuf>) -> Result<Self> {
+        Self::builder(cache_dir).build()
+    }
+
+    /// Begins a provisioner with a cache folder.
+    pub fn builder(cache_dir: impl Into<PathBuf>) -> ProvisionerBuilder {
+        ProvisionerBuilder::new(cache_dir.into())
+    }
+}
 
 /// Collects what a [`ModelProvisioner`] is made of. Local files are always among the sources.
 #[derive(Debug)]
@@ -55,7 +70,7 @@ impl ProvisionerBuilder {
         }
     }
 
-    /// Adds a source. For a scheme that several answer for, the last one added does. One that
+    /// Adds a source. For a scheme that several answer for, the last one added does. A fetcher that
     /// [uses the network](ModelFetcher::uses_network) is asked only where the policy allows that.
     #[must_use]
     pub fn fetcher(mut self, fetcher: impl ModelFetcher) -> Self {
@@ -84,15 +99,15 @@ impl ProvisionerBuilder {
         self
     }
 
-    /// Takes models whose headers nobody has looked at: a truncated one is found by the engine alone, unless its digest was
-    /// given. Nothing is known of such a model, so its handoff says little.
+    /// Takes models without reading their headers: the engine alone finds a truncated one, unless the caller gave its digest.
+    /// The handoff of such a model says little.
     #[must_use]
     pub fn unsafe_skip_structure(mut self) -> Self {
         self.skips_structure = true;
         self
     }
 
-    /// Says who shows progress.
+    /// Sets the sink that shows progress.
     #[must_use]
     pub fn progress(mut self, progress: impl ProgressSink) -> Self {
         self.progress = Arc::new(progress);
@@ -106,7 +121,7 @@ impl ProvisionerBuilder {
         self
     }
 
-    /// How long to wait for another process that holds the catalog, or that is bringing the same model, before the error is
+    /// Sets how long a call waits for another process that holds the catalog, or that stages the same model, before the error is
     /// `busy`. Otherwise it is 10 seconds for the one; and for the other, as long as it gets on, but no longer than ten
     /// minutes without a byte.
     #[must_use]
@@ -115,7 +130,7 @@ impl ProvisionerBuilder {
         self
     }
 
-    /// How many bytes the store may take. Before more is fetched than fits, models are evicted as
+    /// Sets how many bytes the store may take. Before more is fetched than fits, models are evicted as
     /// [`evict`](ModelProvisioner::evict) does; for a model that would not fit all the same, none is.
     #[must_use]
     pub fn max_size(mut self, bytes: u64) -> Self {
@@ -123,14 +138,14 @@ impl ProvisionerBuilder {
         self
     }
 
-    /// How long a model is left alone after its last use where room is made for another one. Otherwise it is ten minutes.
+    /// Sets how long a model is left alone after its last use where room is made for another one. Otherwise it is ten minutes.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.limits.grace = grace;
         self
     }
 
-    /// How hard to pull.
+    /// Sets how many connections a transfer opens, and when it retries.
     #[must_use]
     pub fn transfer(mut self, settings: transfer::Settings) -> Self {
         self.transfer = settings;
@@ -144,7 +159,7 @@ impl ProvisionerBuilder {
         self
     }
 
-    /// The provisioner.
+    /// Returns the provisioner.
     ///
     /// Looks at the cache folder, and creates nothing in it but what keeps it private in a temp folder. It may block
     /// for as long as that takes.
@@ -154,7 +169,7 @@ impl ProvisionerBuilder {
     /// [`Error::Storage`](crate::Error::Storage); and what the policy says of a source that cannot keep to its hosts.
     pub fn build(mut self) -> Result<ModelProvisioner> {
         self.registry.confine(&self.policy)?;
-        let cache = Cache::at(&self.cache_dir)?;
+        let cache = CacheDir::at(&self.cache_dir)?;
         let is_ours = self.catalog.is_none();
         let catalog = match self.catalog {
             Some(catalog) => catalog,
@@ -166,14 +181,14 @@ impl ProvisionerBuilder {
         };
         let store = cache.store();
         if is_ours {
-            rebuild(&cache, &store, catalog.as_ref())?;
+            rebuild(&store, catalog.as_ref())?;
         }
         let mut verifiers = self.verifiers;
         if !self.skips_structure {
             verifiers.insert(0, Arc::new(StructureVerifier));
         }
         let catalog = Arc::new(RelocatedCatalog::new(catalog, store.clone()));
-        Ok(ModelProvisioner::new(crate::provisioner::Parts {
+        Ok(ModelProvisioner::new(Context {
             store,
             transfer: Transfer::new(self.transfer),
             limits: self.limits,
@@ -186,17 +201,18 @@ impl ProvisionerBuilder {
             verifiers,
             progress: self.progress,
             clock: self.clock,
+            ensuring: SingleFlight::default(),
         }))
     }
 }
 
-/// Tells a cache that has lost its catalog which fetched models it has.
-fn rebuild(cache: &Cache, store: &Store, catalog: &dyn CatalogStore) -> Result<()> {
-    if cache.root().join("catalog-v1").exists() || !cache.root().join("store-v1/models").exists() {
+/// Puts the fetched models of a cache that has lost its catalog back into it.
+fn rebuild(store: &Store, catalog: &dyn CatalogStore) -> Result<()> {
+    if catalog.exists() || !store.root().join("models").exists() {
         return Ok(());
     }
     let views = store.views()?;
-    // What was cut off together with the catalog is not brought again, so nobody else would tidy up after it.
+    // No call resumes work that was cut off together with the catalog, so no other call would tidy up after it.
     if let Err(error) = store.sweep() {
         tracing::debug!("what was left of unfinished work stays: {error}");
     }
@@ -215,7 +231,7 @@ fn rebuild(cache: &Cache, store: &Store, catalog: &dyn CatalogStore) -> Result<(
             record = superseded;
         }
         tracing::warn!("`{}` is put back into the catalog", record.id);
-        match blocking::run(catalog.put(&record, Expected::Absent))? {
+        match run(catalog.put(&record, Expected::Absent))? {
             Err(error) if error.kind != CatalogErrorKind::Conflict => return Err(error.into()),
             _ => {}
         }
@@ -223,7 +239,7 @@ fn rebuild(cache: &Cache, store: &Store, catalog: &dyn CatalogStore) -> Result<(
     Ok(())
 }
 
-/// How long to wait for another process that is bringing the same model and does not get on.
+/// How long to wait for another process that stages the same model and does not get on.
 const STALLED: Duration = Duration::from_secs(10 * 60);
 
 /// The system's clock, in milliseconds: what a person can use, and what every JSON reader can hold.
@@ -231,7 +247,7 @@ const STALLED: Duration = Duration::from_secs(10 * 60);
 struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else asks")]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that all other code asks")]
     fn now(&self) -> Timestamp {
         let now = Timestamp::now();
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)

@@ -6,7 +6,7 @@ use artifact_store::Adoption;
 use provisioner_core::{AdoptMode, Digest, Expectation, ModelRef, Policy, excerpt};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// No config is larger.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -93,7 +93,7 @@ impl ModelProvisionerConfig {
         Ok(Self { folder: path.parent().unwrap_or(path).to_owned(), ..config })
     }
 
-    /// The reference, with a relative path taken from the config's folder.
+    /// Returns the reference, with a relative path taken from the config's folder.
     ///
     /// # Errors
     /// What [`ModelRef::parse`] says.
@@ -101,19 +101,19 @@ impl ModelProvisionerConfig {
         Ok(ModelRef::parse(&self.model_ref, Some(&self.folder))?)
     }
 
-    /// What is expected of the model.
+    /// Returns the digest that the model must have, and how strict the check is.
     pub fn expectation(&self) -> Expectation {
         let digest = self.expected_digest.clone();
         digest.map_or_else(Expectation::none, Expectation::pinned).strict(self.strict_verification)
     }
 
-    /// What is taken from where, instead of fetching it.
+    /// Returns what the provisioner takes from other tools on this machine.
     pub fn adoption(&self) -> Adoption {
         let folders = self.adopt.folders.iter().map(|folder| self.folder.join(folder)).collect();
         Adoption { mode: self.adopt.mode, folders, ..Adoption::default() }
     }
 
-    /// Where the handoff goes, if the config says so.
+    /// Returns the path of the handoff, if the config has one.
     pub fn handoff_path(&self) -> Option<PathBuf> {
         self.handoff.as_ref().map(|handoff| self.folder.join(handoff))
     }
@@ -128,12 +128,12 @@ pub fn read_named_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
         .map_err(|error| Error::storage(format!("`{}` cannot be read", path.display()), error.into()))
 }
 
-/// A digest that is mentioned is there: an empty value is a mistake in a template, and no way to go without.
+/// Reads a digest that the config mentions. An empty value is a mistake in a template, not a config without a digest.
 fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Digest>, D::Error> {
     Digest::deserialize(deserializer).map(Some)
 }
 
-/// A parser's error as ours: one line, with the place, and with the nearest name for one that is not known.
+/// Returns a parser's error as ours: one line, with the place, and with the nearest name for an unknown one.
 fn explain(path: &Path, error: &serde_saphyr::Error) -> Error {
     let error = error.without_snippet();
     let place = error.location().map(|at| format!("line {}: ", at.line())).unwrap_or_default();
@@ -150,7 +150,7 @@ fn explain(path: &Path, error: &serde_saphyr::Error) -> Error {
     Error::Config { path: path.to_owned(), reason, hint }
 }
 
-/// What is wrong, without the words of the language that the parser is written in.
+/// Returns the mistake, without the words of the language that the parser is written in.
 fn told(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error::{Eof, InvalidScalar, NullIntoString, SerdeMissingField, Unexpected};
     match error {
@@ -165,7 +165,7 @@ fn told(error: &serde_saphyr::Error) -> String {
         Unexpected { expected: "string scalar", .. } => "a text is expected".to_owned(),
         other => {
             let text = other.to_string();
-            // The place is told already, and the parser's own options are nobody's business.
+            // The reason begins with the place already, and the caller cannot set the parser's options.
             let reason = text.lines().next().unwrap_or_default();
             let reason = reason.split(" at line ").next().unwrap_or(reason);
             reason.split(", set DuplicateKeyPolicy").next().unwrap_or(reason).to_owned()
@@ -173,7 +173,7 @@ fn told(error: &serde_saphyr::Error) -> String {
     }
 }
 
-/// What to write for a name that is not known.
+/// Returns what to write for an unknown name.
 fn meant(name: &str, known: &[&str], otherwise: &str) -> String {
     match nearest(name, known) {
         Some(name) => format!("did you mean `{name}`?"),
@@ -181,7 +181,7 @@ fn meant(name: &str, known: &[&str], otherwise: &str) -> String {
     }
 }
 
-/// The name that is probably meant.
+/// Returns the known name that is most like another one.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let score = |known: &&str| strsim::jaro_winkler(name, known);
     let best = known.iter().copied().max_by(|a, b| score(a).total_cmp(&score(b)))?;

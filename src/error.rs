@@ -1,10 +1,10 @@
-//! Everything that can go wrong, with a stable code and a next step.
+//! Every error of the facade, with a stable code and a next step.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{any::Any, io, path::PathBuf, sync::Arc};
 
 use provisioner_core::{
-    CatalogError, CatalogErrorKind, ErrorCode, FetchError, FetchErrorKind, reference::did_you_mean,
-    shell_word,
+    CatalogError, CatalogErrorKind, ErrorCode, FetchError, FetchErrorKind, RelativePath,
+    reference::did_you_mean, shell_word,
 };
 
 /// A result with this crate's error.
@@ -40,7 +40,7 @@ pub enum Error {
     Config {
         /// The config.
         path: PathBuf,
-        /// What is wrong, and in which line.
+        /// The mistake, and its line.
         reason: String,
         /// What to write instead.
         hint: Option<String>,
@@ -71,7 +71,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// Others change a record faster than we can.
+    /// Other processes change the record faster than this call does.
     #[error("the record of `{id}` is being changed by others all the time")]
     Contended {
         /// The id.
@@ -91,7 +91,7 @@ pub enum Error {
         /// The handoff.
         path: PathBuf,
     },
-    /// What is imported has no id of its own.
+    /// The files of an import have no id of their own.
     #[error("{what}")]
     NeedsId {
         /// What it is.
@@ -107,12 +107,45 @@ pub enum Error {
         /// What the operating system said.
         source: Arc<io::Error>,
     },
-    /// The work ended without a result: a bug, or a runtime that is shutting down.
-    #[error("the work was cut off: {reason}")]
-    CutOff {
-        /// What is known of it.
-        reason: String,
+    /// The work ended without a result.
+    #[error("the work was cut off: {0}")]
+    CutOff(Interruption),
+}
+
+/// What ended a piece of work before it had a result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Interruption {
+    /// The work panicked, which is a bug.
+    #[error("it panicked: {message}")]
+    Panicked {
+        /// What the panic says.
+        message: String,
     },
+    /// The runtime shut down before the work began or ended.
+    #[error("the runtime is shutting down")]
+    RuntimeShutDown,
+    /// The caller dropped the call.
+    #[error("the caller no longer waits for it")]
+    Abandoned,
+    /// A thread that hashed files of the model ended early.
+    #[error("a thread that hashed its files ended early")]
+    HashingEnded,
+    /// A manifest that lies on this machine lists a file that does not.
+    #[error("`{path}` is not on this machine, and the rest of its model is")]
+    NotInPlace {
+        /// The file.
+        path: RelativePath,
+    },
+}
+
+impl Interruption {
+    /// Returns what a panic says, from what a joined thread or task returns of it.
+    pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Self::Panicked { message: text.unwrap_or("it says no more").to_owned() }
+    }
 }
 
 impl Error {
@@ -120,7 +153,7 @@ impl Error {
         Self::Storage { what: what.into(), source: Arc::new(source) }
     }
 
-    /// The stable code, listed in `docs/error-codes.md`.
+    /// Returns the stable code, listed in `docs/error-codes.md`.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Core(error) => error.code(),
@@ -140,11 +173,11 @@ impl Error {
             Self::UnsafeCache { .. } => ErrorCode::UnsafeCache,
             Self::NeedsId { .. } => ErrorCode::NeedsId,
             Self::Storage { source, .. } => ErrorCode::of_io(source),
-            Self::CutOff { .. } => ErrorCode::Failed,
+            Self::CutOff(_) => ErrorCode::Failed,
         }
     }
 
-    /// The same error; where nothing is at the path that a person wrote, with a guess at what was meant.
+    /// Returns the same error; where nothing is at the path that a person wrote, with a guess at what the person meant.
     #[must_use]
     pub fn guessing(self, written: &str) -> Self {
         let guess = match did_you_mean(written) {
@@ -155,7 +188,7 @@ impl Error {
         self.where_absent(guess)
     }
 
-    /// The same error; with this hint where nothing is at a path.
+    /// Returns the same error; with this hint where nothing is at a path.
     pub(crate) fn where_absent(self, hint: String) -> Self {
         match self {
             Self::Fetch(error) if error.code() == ErrorCode::NotFound => {
@@ -168,7 +201,13 @@ impl Error {
         }
     }
 
-    /// Whether others changed meanwhile what this was about, so that it is to be begun anew.
+    /// Returns that another process changed the record of `id` meanwhile, so that the call begins anew.
+    pub(crate) fn conflict(id: &str) -> Self {
+        let message = format!("the record of `{id}` was changed by another process");
+        CatalogError::new(CatalogErrorKind::Conflict, message).into()
+    }
+
+    /// Whether another process changed meanwhile what the call is about, so that the call begins anew.
     pub(crate) fn is_conflict(&self) -> bool {
         match self {
             Self::Catalog(error) => error.kind == CatalogErrorKind::Conflict,
@@ -182,17 +221,22 @@ impl Error {
         }
     }
 
+    /// Whether the cache cannot be written.
+    pub(crate) fn is_unwritable(&self) -> bool {
+        matches!(self.code(), ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+    }
+
     /// Whether a verifier said no, so that this is a verdict on the bytes.
     pub(crate) fn is_verdict(&self) -> bool {
         matches!(self, Self::Core(provisioner_core::Error::Rejected { .. }))
     }
 
-    /// Whether the same call may succeed later without anybody changing anything.
+    /// Returns whether the same call may succeed later, although the caller changes nothing.
     pub fn is_retriable(&self) -> bool {
         self.code().is_retriable()
     }
 
-    /// The next step, where there is one.
+    /// Returns the next step for a person, where there is one.
     pub fn hint(&self) -> Option<String> {
         let own = match self {
             Self::Core(error) => return error.hint(),
@@ -246,8 +290,17 @@ impl From<handoff::Error> for Error {
     }
 }
 
+impl From<Interruption> for Error {
+    fn from(what: Interruption) -> Self {
+        Self::CutOff(what)
+    }
+}
+
 impl From<tokio::task::JoinError> for Error {
     fn from(error: tokio::task::JoinError) -> Self {
-        Self::CutOff { reason: error.to_string() }
+        match error.try_into_panic() {
+            Ok(panic) => Interruption::of_panic(panic.as_ref()).into(),
+            Err(_) => Interruption::RuntimeShutDown.into(),
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Give it a model reference; get back a verified local path, a catalog record and a handoff that an engine can
 //! start from.
 //!
-//! A digest that is given is always checked, bytes that have not changed are not read again, and nothing touches the network
-//! unless it was asked to. Files and folders that are on this machine already are used in place; with the feature
+//! A digest that the caller gives is always checked, bytes that have not changed are not read again, and nothing touches the
+//! network unless the caller and the policy say so. Files and folders that are on this machine already are used in place; with the feature
 //! `hf`, models of the Hugging Face Hub are fetched, verified and kept, and with `xet` from where the Hub stores them.
 //!
 //! ```
@@ -31,61 +31,119 @@ compile_error!("model-provisioner is not tested on Windows yet, and does not pre
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-mod builder;
-mod doctor;
-mod evict;
-mod export;
-mod import;
-mod lease;
-mod lifecycle;
-mod provisioner;
+// The parts, and what every step works with.
+mod cache_dir;
+mod config;
+mod context;
+mod error;
+mod limits;
+mod own_runtime;
 mod registry;
+mod retry;
+mod single_flight;
+mod store_lock;
 
-mod adopt;
-mod bring;
-mod cache;
-mod flight;
-mod held;
-mod inspect;
-mod measure;
-mod obtain;
-mod offline;
-mod plan;
-mod presence;
-mod provenance;
-mod relocated;
-mod variant;
+// The flow, in its order: a file imports none of a later step.
+
+// Records, which the first step reads and the last one writes.
+mod catalog;
+
+// Reference → manifest, or the model that is present.
+mod resolve;
+
+// Room for missing bytes.
+mod space;
+
+// Manifest → staged model.
+mod stage;
+
+// Staged model → verified model.
+mod verify;
+
+// Verified model → record.
+mod commit;
+
+// The order of these steps.
+mod ensure;
+
+// What an engine receives.
+pub mod handoff;
+
+// What else is done with models: recorded ones, those on other machines, and those that are not fetched yet.
+
+mod upkeep;
+
+mod exchange;
+
+mod preview;
+
+// What callers see.
+
+mod provisioner;
+
+mod builder;
+
+mod from_config;
 
 pub mod blocking;
-mod config;
-mod error;
-mod provision;
 
+// Calling: references, expectations, what a call returns, and its errors.
 pub use artifact_store::{
-    Adoption, Evicted, Kept, Lease, LeaseHolder, LeftoverEntry, LeftoverKind, Plan as EvictionPlan,
-    ProcessIdentity, Swept, Terms as EvictionTerms, eviction::DEFAULT_GRACE,
+    Error as StoreError, Evicted, Kept, Lease, LeaseHolder, LeftoverEntry, LeftoverKind,
+    Plan as EvictionPlan, ProcessIdentity, Swept, Terms as EvictionTerms,
 };
+pub use error::{Error, Interruption, Result};
+pub use exchange::import::ImportRequest;
+pub use from_config::{
+    DEFAULT_LLAMACPP_HANDOFF_PATH, provision_from_config_to_default_handoff, provision_from_config_to_handoff,
+};
+pub use handoff::{
+    Handoff,
+    provision::{ModelMetadata, Provisioned},
+};
+pub use model_inspect::{
+    CacheType, Error as InspectError, Fit, Inspection, KvLayer, MemoryEstimate, MemoryRequest, ModelInfo,
+    Quantizer, RopeScaling, TypeShare,
+};
+pub use preview::{
+    plan::{FileState, Plan, PlannedFile},
+    variants::Variant,
+};
+pub use provisioner::ModelProvisioner;
+pub use provisioner_core::{
+    AdoptMode, Basis, CatalogRecord, Category, DamagedRecord, Digest, DigestAlgorithm, Error as CoreError,
+    ErrorCode, Expectation, Format, Hold, Lifecycle, MemoryFacts, ModelFacts, ModelRef, Outcome,
+    RecordedFile, RelativePath, ResolvedModel, Stamp, Timestamp, Verification, excerpt, key_of,
+    readable_size, reference, sha256_tree, shell_word,
+};
+pub use transfer::Error as TransferError;
+pub use upkeep::{
+    doctor::finding::HealthFinding,
+    inventory::{Inventory, InventoryEntry},
+    overview::Overview,
+    remove::Removed,
+    verify::VerifyReport,
+};
+
+// Configuring: what a provisioner is built from.
+pub use artifact_store::{Adoption, eviction::DEFAULT_GRACE};
 pub use builder::ProvisionerBuilder;
 pub use catalog_adapter::FsCatalog;
 pub use config::{AdoptionConfig, ModelProvisionerConfig, read_named_file};
-pub use doctor::{Finding, Overview};
-pub use error::{Error, Result};
-pub use evict::EvictionLimits;
 pub use fetch_file::FileFetcher;
 #[cfg(feature = "hf")]
 pub use fetch_hf::{HubFetcher, HubSettings, Token, TokenOrigin};
-pub use handoff::{self, Handoff};
-pub use import::ImportRequest;
-pub use lifecycle::{Inventory, InventoryEntry, Removed, VerifyReport};
-pub use model_inspect::{
-    CacheType, Fit, Inspection, MemoryEstimate, MemoryRequest, ModelInfo, StructureVerifier,
-};
-pub use plan::{FileState, Plan, PlannedFile};
-pub use provision::{
-    DEFAULT_LLAMACPP_HANDOFF_PATH, ModelMetadata, Provisioned, provision_from_config_to_default_handoff,
-    provision_from_config_to_handoff,
-};
-pub use provisioner::ModelProvisioner;
-pub use provisioner_core::{self, *};
+pub use limits::EvictionLimits;
+pub use model_inspect::StructureVerifier;
+pub use provisioner_core::{MIN_BYTES_PER_S, Network, NoProgress, Pace, Policy, ProgressEvent};
 pub use transfer::Settings as TransferSettings;
-pub use variant::Variant;
+
+// Implementing: the contracts, and the types that their methods take and return.
+pub use async_trait::async_trait;
+pub use bytes::Bytes;
+pub use provisioner_core::{
+    ByteRange, ByteStream, CatalogError, CatalogErrorKind, CatalogStore, Clock, DigestVerifier, Entry,
+    Expected, FetchError, FetchErrorKind, Finding, Listing, Locator, MOST_TOLD, Manifest, ManifestFile,
+    ModelFetcher, Opened, Placement, ProgressSink, Rejection, ResolveRequest, StagedFile, StagedModel,
+    Verdict, VerifiedModel, Verifier, Version, Versioned, told,
+};

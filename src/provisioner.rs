@@ -1,103 +1,75 @@
-//! The order of steps.
-//!
-//! ```text
-//! reference ─policy─▶ catalog ─present─▶ resolved
-//!                        │ absent, or changed
-//!                        ▼
-//!   flight ▶ look again ▶ policy ▶ fetcher.resolve ▶ manifest ▶ measure ▶ staged ▶ judge ▶ verified
-//!                        ▼
-//!   catalog.put ▶ provenance ▶ resolved
-//! ```
+//! The public calls. Each is one line: the work is in the folder of its step, and [`ensure`](crate::ensure) has the order of the
+//! steps.
 
 use std::{
     fmt,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use artifact_store::{Adoption, LockWait, Store};
-
-use provisioner_core::{
-    Basis, CatalogErrorKind, CatalogRecord, CatalogStore, Clock, Digest, Expectation, Lifecycle, ModelRef,
-    Outcome, Policy, ProgressEvent, ProgressSink, ResolvedModel, Verifier, Versioned,
-};
-
-use transfer::Transfer;
+use artifact_store::{Lease, LeaseHolder, Plan as EvictionPlan};
+use model_inspect::{Inspection, MemoryRequest};
+use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedModel};
 
 use crate::{
-    Error, ProvisionerBuilder, Result,
-    adopt::Adoptee,
-    cache::Cache,
-    evict::EvictionLimits,
-    flight::Flights,
-    presence::{Freshness, freshness},
-    provenance::{Action, Line, ProvenanceLog},
-    registry::Registry,
+    config::ModelProvisionerConfig,
+    context::Context,
+    ensure,
+    error::Result,
+    exchange::{
+        export,
+        import::{self, ImportRequest},
+    },
+    handoff::{
+        hand_off, lease,
+        provision::{self, Provisioned},
+    },
+    limits::EvictionLimits,
+    preview::{
+        inspect,
+        plan::{self, Plan},
+        variants::{self, Variant},
+    },
+    resolve::{presence, reference},
+    space::evict,
+    upkeep::{
+        doctor::{self, finding::HealthFinding},
+        inventory::{self, Inventory, InventoryEntry},
+        overview::{self, Overview},
+        remove::{self, Removed},
+        retire,
+        verify::{self, VerifyReport},
+    },
 };
-
-/// How often a change of a record is tried again when others change it at the same time.
-pub(crate) const MAX_CONFLICTS: usize = 100;
 
 /// Makes models present. Cheap to clone; clones share their work.
 #[derive(Clone)]
 pub struct ModelProvisioner {
-    pub(crate) parts: Arc<Parts>,
-    flights: Arc<Flights<Expectation, Result<ResolvedModel>>>,
-}
-
-/// What a provisioner is made of.
-pub(crate) struct Parts {
-    pub(crate) cache: Cache,
-    pub(crate) store: Store,
-    pub(crate) transfer: Transfer,
-    /// How long to wait for another process that is bringing the same model.
-    pub(crate) lock_wait: LockWait,
-    pub(crate) adoption: Adoption,
-    /// How much the store may take.
-    pub(crate) limits: EvictionLimits,
-    pub(crate) registry: Registry,
-    pub(crate) catalog: Arc<dyn CatalogStore>,
-    pub(crate) policy: Policy,
-    pub(crate) verifiers: Vec<Arc<dyn Verifier>>,
-    pub(crate) progress: Arc<dyn ProgressSink>,
-    pub(crate) clock: Arc<dyn Clock>,
+    context: Arc<Context>,
 }
 
 impl ModelProvisioner {
-    /// A provisioner for local files only, which never opens a socket.
+    pub(crate) fn new(context: Context) -> Self {
+        Self { context: Arc::new(context) }
+    }
+
+    /// Returns the folder that everything is kept in: the one that was given, or the private one below it.
+    pub fn cache_dir(&self) -> &Path {
+        self.context.cache.root()
+    }
+
+    /// Parses a reference as a person wrote it. A relative path is taken from the working directory.
     ///
     /// # Errors
-    /// As [`ProvisionerBuilder::build`].
-    pub fn file_only(cache_dir: impl Into<PathBuf>) -> Result<Self> {
-        Self::builder(cache_dir).build()
-    }
-
-    /// Begins a provisioner with a cache folder.
-    pub fn builder(cache_dir: impl Into<PathBuf>) -> ProvisionerBuilder {
-        ProvisionerBuilder::new(cache_dir.into())
-    }
-
-    pub(crate) fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts), flights: Arc::default() }
-    }
-
-    /// Reads a reference as a person wrote it. A relative path is taken from the working directory.
-    ///
-    /// # Errors
-    /// What [`ModelRef::parse`] says.
+    /// As [`ModelRef::parse`].
     pub async fn parse(&self, text: &str) -> Result<ModelRef> {
-        let text = text.to_owned();
-        // A working directory that is gone matters to a relative path only.
-        blocking(move || Ok(ModelRef::parse(&text, std::env::current_dir().ok().as_deref())?)).await
+        reference::parse(text).await
     }
 
     /// Makes a model present, and returns where it is. See [`ensure`](Self::ensure).
     ///
     /// # Errors
-    /// As [`ensure`](Self::ensure), and what is wrong with the reference.
+    /// As [`ensure`](Self::ensure), and a reference that cannot be parsed.
     pub async fn ensure_present_str(&self, reference: &str, digest: Option<Digest>) -> Result<ResolvedModel> {
         self.ensure_str(reference, &expectation(digest)).await
     }
@@ -117,97 +89,48 @@ impl ModelProvisioner {
     /// Makes the model of a reference, as a person wrote it, present. See [`ensure`](Self::ensure).
     ///
     /// # Errors
-    /// As [`ensure`](Self::ensure), and what is wrong with the reference.
+    /// As [`ensure`](Self::ensure), and a reference that cannot be parsed.
     pub async fn ensure_str(&self, reference: &str, expectation: &Expectation) -> Result<ResolvedModel> {
-        let parsed = self.parse(reference).await?;
-        self.ensure(&parsed, expectation).await.map_err(|error| error.guessing(reference))
+        ensure::ensure_str(&self.context, reference, expectation).await
     }
 
     /// Makes a model present: verified as far as the expectation demands, recorded as Active, and at a path that an
     /// engine can open.
     ///
-    /// A model whose files have not changed since they were judged is not read again. The same call for one id in
-    /// this process, at the same time, does the work once; a call may be dropped at any await, and then another one
-    /// takes over.
+    /// A model whose files have not changed since they were judged is not read again. Calls of this process for one id, at the
+    /// same time, do the work once. The caller may drop the future at any await; then another call takes over.
     ///
     /// # Errors
-    /// What is wrong with the reference, its source, its bytes, the policy, the catalog or the disk. The record
+    /// A denial by the policy, a verdict on the bytes, and a failure of the source, the catalog or the disk. The record
     /// of a model that does not meet the expectation stays as it was.
     pub async fn ensure(&self, reference: &ModelRef, expectation: &Expectation) -> Result<ResolvedModel> {
-        let reference = self.canonical(reference).await?;
-        let id = reference.id();
-        self.parts.policy.check_reference(&reference)?;
-        if let Some(present) = self.present(&id, expectation).await? {
-            return Ok(present);
-        }
-        self.flights.join(&id, expectation, self.bring(&reference, expectation)).await
+        ensure::ensure(&self.context, reference, expectation).await
     }
 
     /// Makes a model present at the revision that its branch or tag names now. When that is another one than is recorded, it
     /// is fetched, the record moves to it, and the old one stays in the catalog as Retired, under the id that names its
-    /// commit. Nothing is changed under those who use the old one.
+    /// commit. The files of the old one stay as they are, for those who use it.
     ///
     /// # Errors
     /// As [`ensure`](Self::ensure). Then the record stays as it was.
     pub async fn refresh(&self, reference: &ModelRef, expectation: &Expectation) -> Result<ResolvedModel> {
-        if !matches!(reference, ModelRef::Hub(_)) {
-            return self.ensure(reference, expectation).await;
-        }
-        let id = reference.id();
-        for _ in 0..MAX_CONFLICTS {
-            let Some(previous) = self.parts.catalog.get(&id).await? else { break };
-            let old = previous.record.clone();
-            if old.lifecycle == Lifecycle::Retired {
-                return Err(Error::Retired { id });
-            }
-            self.parts.policy.check_reference(reference)?;
-            let manifest = match self.resolve(reference, None).await {
-                Err(Error::Core(provisioner_core::Error::Offline { id })) => {
-                    return Err(provisioner_core::Error::OfflineRefresh { id }.into());
-                }
-                manifest => manifest?,
-            };
-            if manifest.revision() == old.revision.as_deref() {
-                break;
-            }
-            let judged = self.judge_anew(reference, expectation, Some(&previous), Some(manifest)).await;
-            let (verified, lock) = match judged {
-                Err(error) if error.is_conflict() => continue,
-                judged => judged?,
-            };
-            let Some(verified) = verified else { continue };
-            let moved = match self.commit(verified, Some(previous), lock, Action::Ensure).await {
-                Err(error) if error.is_conflict() => continue,
-                done => done?,
-            };
-            if let Some(superseded) = old.superseded() {
-                self.keep_superseded(superseded).await?;
-            }
-            let was_pinned = old.verification.basis == Some(Basis::Pinned);
-            if was_pinned && expectation.digest().is_none() {
-                tracing::warn!("`{id}` was pinned by a digest, which is not that of its new revision");
-            }
-            return Ok(moved);
-        }
-        self.ensure(reference, expectation).await
+        ensure::refresh(&self.context, reference, expectation).await
     }
 
-    /// Records what a refresh leaves behind, while nothing takes it away. Since the record moved, no record has named its view: a
-    /// removal may have taken it, and then there is nothing to record.
-    async fn keep_superseded(&self, superseded: CatalogRecord) -> Result<()> {
-        let store_lock = self.lock_shared().await?;
-        let (parts, record) = (Arc::clone(&self.parts), superseded.clone());
-        if blocking(move || Ok(parts.is_whole(&record))).await? {
-            match self.put(superseded, None, Action::Retire).await {
-                Err(Error::Catalog(error)) if error.kind == CatalogErrorKind::Conflict => {}
-                put => drop(put?),
-            }
-        }
-        drop(store_lock);
-        Ok(())
+    /// Makes a model present and takes a lease on it, so that it stays for as long as the lease lives. See
+    /// [`ensure`](Self::ensure).
+    ///
+    /// # Errors
+    /// As [`ensure`](Self::ensure) and [`lease`](Self::lease).
+    pub async fn ensure_leased(
+        &self,
+        reference: &ModelRef,
+        expectation: &Expectation,
+    ) -> Result<(ResolvedModel, Lease)> {
+        lease::ensure_leased(&self.context, reference, expectation).await
     }
 
-    /// Whether a model is present. Writes nothing, and asks no source.
+    /// Returns whether a model is present. Writes nothing, and asks no source.
     ///
     /// # Errors
     /// As [`locate`](Self::locate).
@@ -215,189 +138,252 @@ impl ModelProvisioner {
         Ok(self.locate(reference).await?.is_some())
     }
 
-    /// The model, if it is present: recorded as Active, judged, and with files that have not changed since. Writes
+    /// Returns the model, if it is present: recorded as Active, judged, and with files that have not changed since. Writes
     /// nothing, and asks no source.
     ///
     /// It does not promise what [`ensure`](Self::ensure) does of a file that was written less than two seconds
     /// before it was judged.
     ///
     /// # Errors
-    /// What is wrong with the catalog or the disk.
+    /// A failure of the catalog or the disk.
     pub async fn locate(&self, reference: &ModelRef) -> Result<Option<ResolvedModel>> {
-        let id = self.canonical(reference).await?.id();
-        let Some(Versioned { record, .. }) = self.parts.catalog.get(&id).await? else { return Ok(None) };
-        if record.lifecycle != Lifecycle::Active || record.verification.outcome == Outcome::Fail {
-            return Ok(None);
-        }
-        let parts = Arc::clone(&self.parts);
-        let (record, is_there) = blocking(move || {
-            let is_there =
-                freshness(&record, &parts.store) == Freshness::Unchanged && parts.is_whole(&record);
-            Ok((record, is_there))
-        })
-        .await?;
-        Ok(is_there.then(|| ResolvedModel::new(record, true)))
+        presence::locate(&self.context, reference).await
     }
 
-    /// The folder that everything is kept in: the one that was given, or the private one below it.
-    pub fn cache_dir(&self) -> &std::path::Path {
-        self.parts.cache.root()
+    /// Takes a lease on a model: until it is dropped, and until every process that it was handed to has ended, no process
+    /// evicts or removes the model's files.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("tiny.gguf");
+    /// # std::fs::write(&path, testkit::TINY_GGUF).unwrap();
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    /// # runtime.block_on(async {
+    /// use model_provisioner::ModelProvisioner;
+    /// use std::process::Command;
+    ///
+    /// let provisioner = ModelProvisioner::file_only(dir.path().join("cache"))?;
+    /// let model = provisioner.ensure_present_str(path.to_str().unwrap(), None).await?;
+    /// let mut lease = provisioner.lease(&model).await?;
+    /// let mut command = Command::new("cat");
+    /// command.arg(&model.local_path);
+    /// let mut engine = lease.spawn(command).unwrap();
+    /// let model = model.holding(lease); // and as long as `model` lives
+    /// engine.wait().unwrap();
+    /// # drop(model);
+    /// # Ok::<(), model_provisioner::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog) when another process removed the model meanwhile; `busy` when one is
+    /// removing it and does not come to an end.
+    pub async fn lease(&self, model: &ResolvedModel) -> Result<Lease> {
+        lease::lease(&self.context, model).await
     }
 
-    /// Appends to the provenance log that a model was handed off.
-    pub(crate) async fn record_handoff(
+    /// Returns the processes that have a lease on a recorded model.
+    ///
+    /// # Errors
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and a failure of the catalog or the disk.
+    pub async fn holders(&self, reference: &ModelRef) -> Result<Vec<LeaseHolder>> {
+        lease::holders(&self.context, reference).await
+    }
+
+    /// Makes the model of a config present and writes its handoff to `dest`. The policy is this provisioner's own, not the
+    /// config's, and so is the place of the handoff. `config_path` is for the provenance log.
+    ///
+    /// # Errors
+    /// As [`ensure`](Self::ensure), and what keeps the handoff from being written.
+    pub async fn provision(
         &self,
-        model: &ResolvedModel,
-        config: PathBuf,
-        handoff: PathBuf,
-    ) -> Result<()> {
-        let (parts, model) = (Arc::clone(&self.parts), model.clone());
-        blocking(move || {
-            let line = Line {
-                config: Some(&config),
-                handoff: Some(&handoff),
-                local_path: Some(&model.local_path),
-                digest: model.digest.as_ref(),
-                ..Line::new(parts.clock.now(), Action::Provision, &model.id)
-                    .with_verification(&model.verification)
-            };
-            parts.provenance().note(&line);
-            Ok(())
-        })
-        .await
+        config: &ModelProvisionerConfig,
+        config_path: &Path,
+        dest: &Path,
+    ) -> Result<Provisioned> {
+        provision::provision(&self.context, config, config_path, dest).await
     }
 
-    /// The reference with what only the disk knows.
-    pub(crate) async fn canonical(&self, reference: &ModelRef) -> Result<ModelRef> {
-        match reference {
-            ModelRef::Local(local) if local.as_str().contains("/..") => {
-                let local = local.clone();
-                blocking(move || Ok(ModelRef::Local(fetch_file::tidy(&local)?))).await
-            }
-            other => Ok(other.clone()),
-        }
+    /// Writes a model's handoff, and returns its absolute path.
+    ///
+    /// # Errors
+    /// [`Error::HandoffInTheWay`](crate::Error::HandoffInTheWay) when that is one of the model's files, or lies in its folder;
+    /// [`Error::Handoff`](crate::Error::Handoff).
+    pub async fn hand_off(&self, model: &ResolvedModel, dest: &Path) -> Result<PathBuf> {
+        hand_off::hand_off(model, dest).await
     }
 
-    /// The model, if its record satisfies the expectation and its files have not changed.
-    pub(crate) async fn present(&self, id: &str, expectation: &Expectation) -> Result<Option<ResolvedModel>> {
-        let Some(Versioned { record, .. }) = self.parts.catalog.get(id).await? else { return Ok(None) };
-        if record.lifecycle == Lifecycle::Retired {
-            return Err(Error::Retired { id: id.to_owned() });
-        }
-        self.parts.check_policy(&record)?;
-        if !record.satisfies(expectation) {
-            return Ok(None);
-        }
-        let parts = Arc::clone(&self.parts);
-        blocking(move || {
-            if let Freshness::Changed(reason) = freshness(&record, &parts.store) {
-                tracing::debug!("`{}` is judged again: {reason}", record.id);
-                return Ok(None);
-            }
-            if !parts.is_whole(&record) {
-                tracing::debug!("`{}` is judged again: its removal was begun", record.id);
-                return Ok(None);
-            }
-            tracing::debug!("`{}` is present, and unchanged", record.id);
-            parts.store.touch_used(&record.id);
-            let model = ResolvedModel::new(record, true);
-            parts.note_ensure(&model);
-            Ok(Some(model))
-        })
-        .await
-    }
-}
-
-impl Parts {
-    pub(crate) fn provenance(&self) -> ProvenanceLog {
-        ProvenanceLog::new(self.cache.provenance())
+    /// Returns everything in the catalog, as it is recorded: no model is looked at.
+    ///
+    /// # Errors
+    /// A failure of the catalog as a whole; a record that cannot be read is part of the answer.
+    pub async fn list(&self) -> Result<Inventory> {
+        inventory::list(&self.context).await
     }
 
-    /// What the policy says of a model that is recorded.
-    pub(crate) fn check_policy(&self, record: &CatalogRecord) -> Result<()> {
-        self.policy.check_size(&record.id, record.size_bytes)?;
-        for file in &record.files {
-            self.policy.check_format(&record.location(&file.path).to_string_lossy(), file.format)?;
-        }
-        Ok(())
+    /// Returns what the catalog keeps of a model. Whether that is still so, [`change`](Self::change) tells.
+    ///
+    /// # Errors
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and a failure of the catalog.
+    pub async fn show(&self, reference: &ModelRef) -> Result<InventoryEntry> {
+        inventory::show(&self.context, reference).await
     }
 
-    /// Whether nobody has begun to take a model out of the store.
-    pub(crate) fn is_whole(&self, record: &CatalogRecord) -> bool {
-        !self.store.holds(record.root()) || self.store.is_sealed(record.root())
+    /// Returns how the files of a record differ from those that were judged, for a person; `None` where they do not. Looks at
+    /// their stamps, opens none of them, and records nothing: what the record says is of the bytes that there were.
+    ///
+    /// # Errors
+    /// [`Error::CutOff`](crate::Error::CutOff).
+    pub async fn change(&self, record: &CatalogRecord) -> Result<Option<String>> {
+        inventory::change(&self.context, record).await
     }
 
-    /// Appends that a record was changed.
-    pub(crate) fn record_line(&self, action: Action, record: &CatalogRecord) {
-        let line = Line {
-            local_path: Some(&record.local_path),
-            digest: record.digest.as_ref(),
-            ..Line::new(self.clock.now(), action, &record.id).with_verification(&record.verification)
-        };
-        self.provenance().record(&line);
+    /// Reads all bytes of a recorded model, compares them with the digest that it has, and records the outcome. A
+    /// model without a digest gets the one that was computed, on the basis of first use.
+    ///
+    /// # Errors
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and what keeps the bytes from being read. Wrong bytes are not an
+    /// error of this call, but a report with [`Outcome::Fail`](crate::Outcome::Fail).
+    pub async fn verify(&self, reference: &ModelRef) -> Result<VerifyReport> {
+        verify::verify(&self.context, reference).await
     }
 
-    /// Appends that a model was asked for and is present.
-    fn note_ensure(&self, model: &ResolvedModel) {
-        let line = Line {
-            local_path: Some(&model.local_path),
-            digest: model.digest.as_ref(),
-            cached: Some(true),
-            ..Line::new(self.clock.now(), Action::Ensure, &model.id).with_verification(&model.verification)
-        };
-        self.provenance().note(&line);
-        self.announce(model);
+    /// Verifies several models, as [`verify`](Self::verify) does, as many at once as there are cores. The answers are in the
+    /// order of the references.
+    pub async fn verify_several(&self, references: &[ModelRef]) -> Vec<Result<VerifyReport>> {
+        verify::verify_several(&self.context, references).await
     }
 
-    /// Appends from where files of a model were taken in.
-    pub(crate) fn note_adopted(&self, model: &ResolvedModel, adopted: &[Adoptee]) {
-        if !adopted.is_empty() {
-            let line = Line {
-                local_path: Some(&model.local_path),
-                digest: model.digest.as_ref(),
-                adopted: Some(adopted),
-                ..Line::new(self.clock.now(), Action::Adopt, &model.id)
-            };
-            self.provenance().record(&line);
-        }
+    /// Keeps a model, and refuses it until it is activated. Returns its record.
+    ///
+    /// # Errors
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and a failure of the catalog.
+    pub async fn retire(&self, reference: &ModelRef) -> Result<CatalogRecord> {
+        retire::retire(&self.context, reference).await
     }
 
-    pub(crate) fn announce(&self, model: &ResolvedModel) {
-        self.progress.on_event(&ProgressEvent::Ready { id: model.id.clone(), cached: model.cached });
+    /// Makes a retired model usable again. Returns its record.
+    ///
+    /// # Errors
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and a failure of the catalog.
+    pub async fn activate(&self, reference: &ModelRef) -> Result<CatalogRecord> {
+        retire::activate(&self.context, reference).await
+    }
+
+    /// Removes a model's record, and frees those of its fetched files that no other record has. The files of a local model are
+    /// the caller's, and stay. Its unfinished transfers go too.
+    ///
+    /// # Errors
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), a failure of the catalog, and `busy` where a live process has
+    /// a lease on the model.
+    pub async fn remove(&self, reference: &ModelRef) -> Result<CatalogRecord> {
+        remove::remove(&self.context, reference).await
+    }
+
+    /// Removes all that is kept of a model: as [`remove`](Self::remove), and the unfinished transfers of a model that has no
+    /// record too.
+    ///
+    /// # Errors
+    /// As [`remove`](Self::remove); [`Error::NotInCatalog`](crate::Error::NotInCatalog) where there is neither a record nor a
+    /// transfer.
+    pub async fn purge(&self, reference: &ModelRef) -> Result<Removed> {
+        remove::purge(&self.context, reference).await
+    }
+
+    /// Returns what [`evict`](Self::evict) would remove, and why; removes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Doubtful`](crate::StoreError::Doubtful) where locks are not to be trusted, so that the store cannot tell
+    /// which models are in use; a failure of the catalog or the disk.
+    pub async fn plan_eviction(&self, limits: &EvictionLimits) -> Result<EvictionPlan> {
+        evict::plan_eviction(&self.context, limits).await
+    }
+
+    /// Removes what a plan names and no caller has used since the plan was made, and returns what went.
+    ///
+    /// # Errors
+    /// As [`plan_eviction`](Self::plan_eviction); `busy` where other processes put models into the store all the time.
+    pub async fn evict(&self, plan: &EvictionPlan) -> Result<EvictionPlan> {
+        evict::evict(&self.context, plan).await
+    }
+
+    /// Takes a file or a folder into the store, verified, and makes it present under an id. The files at the path stay as
+    /// they are. No source is asked.
+    ///
+    /// # Errors
+    /// [`Error::NeedsId`](crate::Error::NeedsId); [`Error::Store`](crate::Error::Store) for a folder that was exported and makes
+    /// no sense; files that are missing there or have other bytes; and as [`ensure`](Self::ensure). Then nothing is visible of it.
+    pub async fn import(&self, request: &ImportRequest) -> Result<ResolvedModel> {
+        import::import(&self.context, request).await
+    }
+
+    /// Copies a recorded model's files into a folder, which must be absent or empty, with a `SHA256SUMS` and the record;
+    /// and returns the record as it is written there. The bytes are hashed on the way, and no process removes the model
+    /// before they are copied.
+    ///
+    /// # Errors
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), [`Error::Retired`](crate::Error::Retired);
+    /// [`Error::Store`](crate::Error::Store) where bytes are not those that are recorded, or a file is at the folder's name.
+    /// Then the folder is empty or absent; but after [`StoreError::NotDurable`](crate::StoreError::NotDurable) it is whole.
+    pub async fn export(&self, reference: &ModelRef, dir: &Path) -> Result<CatalogRecord> {
+        export::export(&self.context, reference, dir).await
+    }
+
+    /// Returns what ensuring a model would fetch. Asks the source, and moves nothing.
+    ///
+    /// # Errors
+    /// As [`ensure`](Self::ensure), as far as it comes before the first byte.
+    pub async fn plan(&self, reference: &ModelRef) -> Result<Plan> {
+        plan::plan(&self.context, reference).await
+    }
+
+    /// Returns what a model says of itself, and what memory it needs. A model that is here is read where it lies, whether it is
+    /// recorded or not; of another one, only headers are fetched, and nothing is kept.
+    ///
+    /// Nothing is compared with a digest, and nothing is recorded: that is what [`ensure`](Self::ensure) is for.
+    ///
+    /// # Errors
+    /// A denial by the policy, a failure of the source, and [`Error::Inspect`](crate::Error::Inspect) for a
+    /// model whose structure is unsound.
+    pub async fn inspect(&self, reference: &ModelRef) -> Result<Inspection> {
+        inspect::inspect(&self.context, reference).await
+    }
+
+    /// Returns the models that a reference may mean, and how each meets a demand: one, or every GGUF model of a repository
+    /// that has several, smallest first. Reads headers, as [`inspect`](Self::inspect) does.
+    ///
+    /// # Errors
+    /// As [`inspect`](Self::inspect); but one of several whose structure is unsound is part of the answer.
+    pub async fn variants(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
+        variants::variants(&self.context, reference, demand).await
+    }
+
+    /// Returns the state of the cache. Reads no model, and opens no socket.
+    ///
+    /// # Errors
+    /// A failure of the catalog or the disk.
+    pub async fn overview(&self) -> Result<Overview> {
+        overview::overview(&self.context).await
+    }
+
+    /// Looks for problems of the cache, and repairs them where `fix` says so: a damaged record is set aside, and
+    /// its model can be made present anew; a whole model without a record gets one; lost links, seals and modes are
+    /// restored; a model whose files have other stamps is read, and recorded anew where its bytes are the same; and what
+    /// dead processes left is removed. It touches nothing of a live process, and no file that is not ours.
+    ///
+    /// # Errors
+    /// What keeps it from looking.
+    pub async fn doctor(&self, fix: bool) -> Result<Vec<HealthFinding>> {
+        doctor::doctor(&self.context, fix).await
     }
 }
 
 impl fmt::Debug for ModelProvisioner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ModelProvisioner").field("cache", &self.parts.cache).finish_non_exhaustive()
+        f.debug_struct("ModelProvisioner").field("cache", &self.context.cache).finish_non_exhaustive()
     }
 }
 
 fn expectation(digest: Option<Digest>) -> Expectation {
     digest.map_or_else(Expectation::none, Expectation::pinned)
-}
-
-/// Runs file work where it may block.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work).await?
-}
-
-/// Tells blocking work, when it is dropped, that nobody waits for the outcome any more.
-#[derive(Debug, Default)]
-pub(crate) struct CancelOnDrop(Arc<AtomicBool>);
-
-impl CancelOnDrop {
-    /// What says whether it was dropped.
-    pub(crate) fn watch(&self) -> impl Fn() -> bool + Send + Sync + 'static {
-        let given_up = Arc::clone(&self.0);
-        move || given_up.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

@@ -1,8 +1,8 @@
-//! From a scheme to its fetcher.
+//! Which fetcher answers for a scheme.
 
 use provisioner_core::{ModelFetcher, ModelRef, Policy};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// The fetchers of one provisioner.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl Registry {
         }
     }
 
-    /// The fetcher of a reference.
+    /// Returns the fetcher of a reference.
     pub(crate) fn find(&self, reference: &ModelRef) -> Result<&dyn ModelFetcher> {
         let scheme = reference.scheme();
         let found = self.fetchers.iter().find(|fetcher| fetcher.schemes().contains(&scheme));

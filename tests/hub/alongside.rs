@@ -15,8 +15,8 @@ use artifact_store::{LockWait, Store};
 use async_trait::async_trait;
 use model_provisioner::{
     AdoptMode, CatalogError, CatalogRecord, CatalogStore, DamagedRecord, EvictionLimits, Expectation,
-    Expected, Finding, FsCatalog, Lifecycle, Listing, ModelProvisioner, ModelRef, Outcome, ProgressEvent,
-    ProgressSink, StagedModel, Timestamp, Verdict, Verifier, Version, Versioned, blocking,
+    Expected, FsCatalog, HealthFinding, Lifecycle, Listing, ModelProvisioner, ModelRef, Outcome,
+    ProgressEvent, ProgressSink, StagedModel, Timestamp, Verdict, Verifier, Version, Versioned, blocking,
 };
 
 use crate::fixture::{Fixture, builder_at, bytes, code, sha256};
@@ -125,7 +125,7 @@ fn quarantine_is_empty(bench: &Fixture) -> bool {
 }
 
 #[track_caller]
-fn all_mended(findings: &[Finding], told: &str) {
+fn all_mended(findings: &[HealthFinding], told: &str) {
     assert!(findings.iter().any(|finding| finding.problem.contains(told)), "{told}: {findings:?}");
     assert!(findings.iter().all(|finding| finding.mended.is_some()), "{findings:?}");
 }

@@ -8,9 +8,7 @@ use std::{
 };
 
 use artifact_store::Store;
-use model_provisioner::{
-    Clock, EvictionLimits, EvictionPlan, ModelProvisioner, ModelRef, Timestamp, provisioner_core::key_of,
-};
+use model_provisioner::{Clock, EvictionLimits, EvictionPlan, ModelProvisioner, ModelRef, Timestamp, key_of};
 use sha2::{Digest as _, Sha256};
 
 use crate::fixture::{Fixture, bytes, code};

@@ -1,10 +1,10 @@
-//! Finding what is wrong with what was fetched, and mending it.
+//! Finding the problems of fetched models, and repairing them.
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 use testkit::TINY_GGUF;
 
 use artifact_store::Store;
-use model_provisioner::{EvictionLimits, Expectation, Finding, ModelProvisioner, ModelRef, Outcome};
+use model_provisioner::{EvictionLimits, Expectation, HealthFinding, ModelProvisioner, ModelRef, Outcome};
 
 use crate::fixture::{Fixture, builder_at, bytes};
 
@@ -26,7 +26,7 @@ async fn bench() -> (Fixture, ModelProvisioner, PathBuf) {
 /// What doctor finds, which is mended, and then gone, with the model as it was.
 async fn is_mended(provisioner: &ModelProvisioner, told: &str) {
     let found = provisioner.doctor(false).await.unwrap();
-    let about = |found: &[Finding]| found.iter().any(|finding| finding.problem.contains(told));
+    let about = |found: &[HealthFinding]| found.iter().any(|finding| finding.problem.contains(told));
     assert!(about(&found) && found.iter().all(|finding| finding.hint.is_some()), "{told}: {found:?}");
     let mended = provisioner.doctor(true).await.unwrap();
     assert!(about(&mended) && mended.iter().all(|finding| finding.mended.is_some()), "{told}: {mended:?}");

@@ -12,4 +12,5 @@ mod presence;
 mod provision;
 mod references;
 mod structure;
+mod surface;
 mod verification;

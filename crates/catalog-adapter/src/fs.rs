@@ -39,7 +39,7 @@ use provisioner_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::index;
+use crate::{files, index};
 
 /// The schema of the files that this release writes, and the newest that it reads.
 pub const SCHEMA_VERSION: u64 = 1;
@@ -68,7 +68,7 @@ impl FsCatalog {
     /// # Errors
     /// What keeps an old index from being imported for now.
     pub fn open(cache: &Path, clock: Arc<dyn Clock>, wait: Duration) -> Result<Self, CatalogError> {
-        let catalog = Self { root: cache.join("catalog-v1"), wait, clock };
+        let catalog = Self { root: Self::folder_in(cache), wait, clock };
         match index::import(cache, &catalog) {
             Err(error) if matches!(error.code(), ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
                 tracing::warn!("the old catalog in `{}` cannot be imported here", cache.display());
@@ -76,6 +76,11 @@ impl FsCatalog {
             imported => imported?,
         }
         Ok(catalog)
+    }
+
+    /// Returns the folder of the catalog in a cache folder.
+    pub fn folder_in(cache: &Path) -> PathBuf {
+        cache.join("catalog-v1")
     }
 
     /// Where the record of an id is kept.
@@ -229,6 +234,18 @@ impl CatalogStore for FsCatalog {
     async fn set_aside(&self, damaged: &DamagedRecord) -> Result<PathBuf, CatalogError> {
         let damaged = damaged.clone();
         self.blocking(move |catalog| catalog.set_aside_blocking(&damaged)).await
+    }
+
+    fn exists(&self) -> bool {
+        self.root.exists()
+    }
+
+    async fn local_files(&self) -> Result<Vec<PathBuf>, CatalogError> {
+        self.blocking(|catalog| Ok(files::below(&catalog.root))).await
+    }
+
+    async fn leftovers(&self) -> Result<Vec<PathBuf>, CatalogError> {
+        self.blocking(|catalog| Ok(files::temporary(&catalog.root))).await
     }
 }
 

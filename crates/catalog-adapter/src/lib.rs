@@ -3,6 +3,7 @@
 //! [`FsCatalog`] keeps one JSON file per record in a folder; it needs no server, and one damaged file hurts one
 //! model. It is meant for up to 10,000 records.
 
+mod files;
 mod fs;
 mod index;
 

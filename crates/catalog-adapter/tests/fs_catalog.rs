@@ -208,3 +208,24 @@ async fn an_index_that_cannot_be_read_is_left_alone() {
     assert!(open(dir.path()).list().await.unwrap().records.is_empty());
     assert!(dir.path().join("index.json").exists());
 }
+
+#[tokio::test]
+async fn it_tells_of_its_files_and_of_what_a_dead_writer_left() {
+    let cache = tempfile::tempdir().unwrap();
+    let catalog = open(cache.path());
+    let folder = FsCatalog::folder_in(cache.path());
+    assert!(!catalog.exists());
+    assert_eq!(catalog.local_files().await.unwrap(), [folder.clone()]);
+    assert!(catalog.leftovers().await.unwrap().is_empty());
+    let first = two_records(cache.path()).await;
+    let temporary = first.with_file_name(".x.json.1234.tmp");
+    fs_err::write(&temporary, "{").unwrap();
+    symlink("/etc", folder.join("elsewhere")).unwrap();
+    assert!(catalog.exists());
+    let all = catalog.local_files().await.unwrap();
+    assert!(all[0] == folder && all.contains(&first) && all.contains(&temporary), "{all:?}");
+    let elsewhere = all.iter().filter(|path| path.starts_with(folder.join("elsewhere")));
+    assert_eq!(elsewhere.count(), 1, "a symlink is not followed");
+    assert_eq!(catalog.leftovers().await.unwrap(), [temporary]);
+    assert_eq!(catalog.list().await.unwrap().records.len(), 2);
+}

@@ -8,10 +8,9 @@ use std::{
 
 use etcetera::BaseStrategy;
 use model_provisioner::{
-    Adoption, DEFAULT_LLAMACPP_HANDOFF_PATH, Digest, DigestAlgorithm, Error, EvictionLimits, Expectation,
-    Lifecycle, ModelProvisioner, ModelProvisionerConfig, ModelRef, Network, Outcome, Policy,
-    ProvisionerBuilder, Removed, ResolvedModel, TransferSettings,
-    provisioner_core::{self, shell_word},
+    Adoption, CoreError, DEFAULT_LLAMACPP_HANDOFF_PATH, Digest, DigestAlgorithm, Error, EvictionLimits,
+    Expectation, Lifecycle, ModelProvisioner, ModelProvisionerConfig, ModelRef, Network, Outcome, Policy,
+    ProvisionerBuilder, Removed, ResolvedModel, TransferSettings, shell_word,
 };
 
 use crate::{
@@ -436,6 +435,6 @@ pub(crate) async fn reference(provisioner: &ModelProvisioner, id: &OsStr) -> Res
 fn text(argument: &OsStr) -> Result<&str, Failure> {
     argument.to_str().ok_or_else(|| {
         let path = argument.to_string_lossy().into_owned();
-        Error::from(provisioner_core::Error::PathNotUtf8 { path }).into()
+        Error::from(CoreError::PathNotUtf8 { path }).into()
     })
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use indicatif::HumanBytes;
-use model_provisioner::{Finding, Overview};
+use model_provisioner::{HealthFinding, Overview};
 use serde::Serialize;
 
 use crate::{
@@ -85,9 +85,9 @@ struct HubSetting {
     offline: bool,
 }
 
-impl From<Finding> for Problem {
-    fn from(finding: Finding) -> Self {
-        let Finding { problem, mended, hint, is_harmless, .. } = finding;
+impl From<HealthFinding> for Problem {
+    fn from(finding: HealthFinding) -> Self {
+        let HealthFinding { problem, mended, hint, is_harmless, .. } = finding;
         Self { what: problem, mended, hint, harmless: is_harmless }
     }
 }

@@ -59,7 +59,7 @@ pub struct DamagedRecord {
 ///   [`CatalogErrorKind::Damaged`] or [`CatalogErrorKind::Newer`]; `list` names it and goes on.
 /// - **Reading**: `get` and `list` write nothing.
 /// - **Cancellation**: a call may be dropped at any await; the change then happens whole or not at all.
-/// - Nobody retries but the caller.
+/// - **Retries**: the caller alone retries.
 #[async_trait]
 pub trait CatalogStore: fmt::Debug + Send + Sync + 'static {
     /// The record of an id.
@@ -77,6 +77,31 @@ pub trait CatalogStore: fmt::Debug + Send + Sync + 'static {
     /// Moves a damaged record out of the way, and returns where it is now. A record that turns out to be
     /// readable stays where it is.
     async fn set_aside(&self, damaged: &DamagedRecord) -> Result<PathBuf, CatalogError>;
+
+    /// Returns whether the catalog exists: `false` before its first put, and after its files were lost. A provisioner asks once,
+    /// when it is built, and puts the models of its store back into a catalog that does not exist. It may look at the disk,
+    /// and opens no socket: a catalog on another machine returns `true`, which is the default.
+    fn exists(&self) -> bool {
+        true
+    }
+
+    /// Returns the folders and the files of the catalog that lie on this machine, the folders first. `doctor` checks that other
+    /// users cannot write to them. The default returns none.
+    ///
+    /// # Errors
+    /// The catalog's failure to list them; a folder that it cannot read is not a failure.
+    async fn local_files(&self) -> Result<Vec<PathBuf>, CatalogError> {
+        Ok(Vec::new())
+    }
+
+    /// Returns the temporary files that a process which died while it wrote may have left. The file of a live writer may be among
+    /// them, so the caller removes none that is young. The default returns none.
+    ///
+    /// # Errors
+    /// The catalog's failure to list them; a folder that it cannot read is not a failure.
+    async fn leftovers(&self) -> Result<Vec<PathBuf>, CatalogError> {
+        Ok(Vec::new())
+    }
 }
 
 /// A catalog's failure.

@@ -50,6 +50,7 @@ async fn keeps_what_is_put(store: &dyn CatalogStore) {
     let version = store.put(&full, Expected::Absent).await.unwrap();
     let found = store.get("local:/a").await.unwrap().unwrap();
     assert_eq!((&found.record, found.version), (&full, version));
+    assert!(store.exists(), "there is a record");
     store.put(&record("local:/0"), Expected::Absent).await.unwrap();
     let listing = store.list().await.unwrap();
     let ids: Vec<_> = listing.records.iter().map(|found| found.record.id.as_str()).collect();

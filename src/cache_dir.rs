@@ -1,0 +1,119 @@
+//! The folder of the cache, and what lies in it.
+//!
+//! ```text
+//! <cache>/
+//!   catalog-v1/          the catalog: see the crate `catalog-adapter`
+//!   provenance.jsonl     what was done, and why it was trusted
+//!   store-v1/            fetched models, and when each was last asked for: see the crate `artifact-store`
+//! ```
+//!
+//! # The temp folder as cache
+//! A folder that is sticky and that every user may write to, such as `/tmp`, is not fit for a catalog: another user could
+//! plant records in it. There everything goes below `model-provisioner-<uid>/`, which must be a real folder of this
+//! user, closed to all others. As the parent is sticky, no other user can move it away.
+
+use std::{
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use artifact_store::Store;
+use catalog_adapter::FsCatalog;
+
+use crate::error::{Error, Result};
+
+const STORE: &str = "store-v1";
+
+const STICKY: u32 = 0o1000;
+const OTHERS_WRITE: u32 = 0o002;
+const ALL_OTHERS: u32 = 0o077;
+
+/// The cache's folder.
+#[derive(Clone, Debug)]
+pub(crate) struct CacheDir {
+    root: PathBuf,
+}
+
+impl CacheDir {
+    /// Returns the cache in a folder; or below it, where every user may write to the folder. Creates nothing but that.
+    pub(crate) fn at(folder: &Path) -> Result<Self> {
+        let failed =
+            |error| Error::storage(format!("the cache `{}` cannot be used", folder.display()), error);
+        let folder = std::path::absolute(folder).map_err(failed)?;
+        match fs_err::metadata(&folder) {
+            Ok(metadata) if !metadata.is_dir() => {
+                Err(Error::UnsafeCache { path: folder, reason: "it is not a folder".to_owned() })
+            }
+            Ok(metadata) if metadata.mode() & (STICKY | OTHERS_WRITE) == STICKY | OTHERS_WRITE => {
+                let uid = rustix::process::geteuid().as_raw();
+                let root = folder.join(format!("model-provisioner-{uid}"));
+                make_private(&root, uid)?;
+                Ok(Self { root })
+            }
+            Ok(metadata) if !durable_fs::is_trusted(metadata.uid()) => {
+                Err(Error::UnsafeCache { path: folder, reason: "it belongs to another user".to_owned() })
+            }
+            Ok(_) => {
+                check_real(&FsCatalog::folder_in(&folder))?;
+                check_real(&folder.join(STORE))?;
+                Ok(Self { root: folder })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { root: folder }),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn provenance(&self) -> PathBuf {
+        self.root.join("provenance.jsonl")
+    }
+
+    /// Returns the store of fetched models.
+    pub(crate) fn store(&self) -> Store {
+        Store::new(self.root.join(STORE))
+    }
+}
+
+/// Fails where a folder exists and is not a real one, or belongs to a user whom we do not trust.
+fn check_real(folder: &Path) -> Result<()> {
+    let Ok(metadata) = fs_err::symlink_metadata(folder) else { return Ok(()) };
+    if metadata.is_dir() && durable_fs::is_trusted(metadata.uid()) {
+        return Ok(());
+    }
+    let reason = "it is a symlink, no folder, or another user's".to_owned();
+    Err(Error::UnsafeCache { path: folder.to_owned(), reason })
+}
+
+/// Creates a folder that only this user can enter, or fails where another user can enter the existing one.
+fn make_private(folder: &Path, uid: u32) -> Result<()> {
+    match fs_err::symlink_metadata(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let made = std::fs::DirBuilder::new().mode(0o700).create(folder);
+            match made {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(Error::storage(format!("cannot create `{}`", folder.display()), error));
+                }
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+    let failed = |error| Error::storage(format!("the cache `{}` cannot be used", folder.display()), error);
+    let metadata = fs_err::symlink_metadata(folder).map_err(failed)?;
+    let reason = if metadata.is_symlink() {
+        "it is a symlink in a folder that is open to everybody"
+    } else if !metadata.is_dir() {
+        "it is not a folder"
+    } else if metadata.uid() != uid {
+        "it belongs to another user"
+    } else if metadata.mode() & ALL_OTHERS != 0 {
+        "other users may enter it; its mode must be 0700"
+    } else {
+        return Ok(());
+    };
+    Err(Error::UnsafeCache { path: folder.to_owned(), reason: reason.to_owned() })
+}

@@ -1,0 +1,8 @@
+//! The catalog's records, and the log of what was done with them.
+//!
+//! The catalog is not a step: [`resolve`](crate::resolve) reads it first, and [`commit`](crate::commit) writes it last.
+
+pub(crate) mod provenance;
+pub(crate) mod put;
+pub(crate) mod records;
+pub(crate) mod relocated;

@@ -1,0 +1,95 @@
+//! Making a verified model's record the current one.
+
+use std::sync::Arc;
+
+use provisioner_core::{CatalogRecord, ResolvedModel, VerifiedModel, Versioned, shell_word};
+
+use super::{
+    record::record_of,
+    view::{seal, seal_again},
+};
+use crate::{
+    catalog::{
+        provenance::{self, Action, AdoptedFile, Line},
+        put::put,
+    },
+    context::Context,
+    error::{Error, Result},
+    stage::session::StagingSession,
+    store_lock,
+};
+
+/// Makes a verified model's record the current one. It replaces `previous`, the record that the model was judged against.
+///
+/// # Errors
+/// A [conflict](Error::is_conflict) where another process changed that record, or removed a blob that was found.
+pub(crate) async fn commit(
+    ctx: &Arc<Context>,
+    verified: VerifiedModel,
+    previous: Option<Versioned>,
+    session: Arc<StagingSession>,
+    action: Action,
+) -> Result<ResolvedModel> {
+    let is_fetched = !verified.staged().manifest().is_in_place();
+    let is_stored =
+        is_fetched || verified.staged().files().iter().any(|file| ctx.store.holds(&file.location));
+    // From the look at stored files until there is a record of them, no process removes any of them.
+    let store_lock = if is_stored { store_lock::shared(ctx).await? } else { None };
+    let mut fresh = if is_fetched {
+        seal(ctx, verified, Arc::clone(&session)).await?
+    } else {
+        let fresh = record_of(ctx, &verified).await?;
+        if is_stored { seal_again(ctx, fresh).await? } else { fresh }
+    };
+    if let Some(Versioned { record, .. }) = &previous {
+        fresh = fresh.succeeding(record);
+    }
+    let record = match put(ctx, fresh.clone(), previous.as_ref(), action).await {
+        // A cache that cannot be written still serves what it has.
+        Err(error) if error.is_unwritable() => match &previous {
+            Some(previous) => {
+                warn_of_reading(&fresh, &previous.record, &error);
+                fresh
+            }
+            None => return Err(error),
+        },
+        put => put?,
+    };
+    let adopted = session.take_adopted();
+    let model = ResolvedModel::new(record, !session.has_fetched());
+    drop(session);
+    ctx.run_blocking(move |ctx| {
+        note_adopted(ctx, &model, &adopted);
+        ctx.store.touch_used(&model.id);
+        drop(store_lock);
+        ctx.announce(&model);
+        Ok(model)
+    })
+    .await
+}
+
+/// Appends to the log where files of a model were taken from.
+fn note_adopted(ctx: &Context, model: &ResolvedModel, adopted: &[AdoptedFile]) {
+    if !adopted.is_empty() {
+        let line = Line {
+            local_path: Some(&model.local_path),
+            digest: model.digest.as_ref(),
+            adopted: Some(adopted),
+            ..Line::new(ctx.clock.now(), Action::Adopt, &model.id)
+        };
+        provenance::log(ctx).record(&line);
+    }
+}
+
+/// Warns that a model was read whose files are not those of its record, and that the next call reads it too.
+fn warn_of_reading(fresh: &CatalogRecord, recorded: &CatalogRecord, error: &Error) {
+    if fresh.files != recorded.files {
+        let id = shell_word(&fresh.id);
+        tracing::warn!(
+            "`{}` has the bytes of its record in other files, as a copy has; this rests on reading them now, which cannot be \
+             recorded ({error}), so each call reads them: run `model-provisioner verify {id}` once where the cache can be \
+             written",
+            fresh.id
+        );
+    }
+}

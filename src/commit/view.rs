@@ -1,0 +1,46 @@
+//! Sealing the view of a fetched model.
+
+use std::sync::{Arc, OnceLock};
+
+use provisioner_core::{CatalogRecord, VerifiedModel};
+
+use crate::{
+    context::{CancelOnDrop, Context},
+    error::{Error, Result},
+    stage::{read_progress::ReadProgress, session::StagingSession},
+};
+
+/// Makes a verified model's staged files a sealed view, and returns its record.
+pub(crate) async fn seal(
+    ctx: &Arc<Context>,
+    verified: VerifiedModel,
+    session: Arc<StagingSession>,
+) -> Result<CatalogRecord> {
+    let cancel = CancelOnDrop::default();
+    let is_cancelled = cancel.watch();
+    ctx.run_blocking(move |ctx| {
+        let id = verified.staged().manifest().reference().id();
+        let begin = || ReadProgress::start(&ctx.progress, &id, &ctx.store.externally_linked_sizes(&verified));
+        let reading = OnceLock::new();
+        let go_on = |bytes| {
+            reading.get_or_init(begin).add(bytes);
+            !is_cancelled()
+        };
+        let record = ctx.store.commit_while(&verified, ctx.clock.now(), &go_on)?;
+        drop(reading);
+        if let Err(error) = session.discard_all().and_then(|()| ctx.store.discard_resumable_of(&record.id)) {
+            tracing::debug!("a partial is left: {error}");
+        }
+        Ok(record)
+    })
+    .await
+}
+
+/// Seals the view of a record again, where a removal of it was begun and has not ended.
+pub(crate) async fn seal_again(ctx: &Arc<Context>, fresh: CatalogRecord) -> Result<CatalogRecord> {
+    ctx.run_blocking(move |ctx| match ctx.store.seal_again(&fresh).map_err(Error::from) {
+        Err(error) if !error.is_unwritable() => Err(error),
+        _ => Ok(fresh),
+    })
+    .await
+}

@@ -1,0 +1,78 @@
+//! What every step works with, and how a step does work that may block.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use artifact_store::{Adoption, LockWait, Store};
+use provisioner_core::{
+    CatalogStore, Clock, Expectation, Policy, ProgressEvent, ProgressSink, ResolvedModel, Verifier,
+};
+use transfer::Transfer;
+
+use crate::{
+    cache_dir::CacheDir, error::Result, limits::EvictionLimits, registry::Registry,
+    single_flight::SingleFlight,
+};
+
+/// The parts of one provisioner, which all of its steps share.
+pub(crate) struct Context {
+    pub(crate) cache: CacheDir,
+    pub(crate) store: Store,
+    pub(crate) transfer: Transfer,
+    /// How long a step waits for another process that stages the same model.
+    pub(crate) lock_wait: LockWait,
+    pub(crate) adoption: Adoption,
+    /// How much the store may take.
+    pub(crate) limits: EvictionLimits,
+    pub(crate) registry: Registry,
+    pub(crate) catalog: Arc<dyn CatalogStore>,
+    pub(crate) policy: Policy,
+    pub(crate) verifiers: Vec<Arc<dyn Verifier>>,
+    pub(crate) progress: Arc<dyn ProgressSink>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The models that calls of this process are ensuring now.
+    pub(crate) ensuring: SingleFlight<Expectation, Result<ResolvedModel>>,
+}
+
+impl Context {
+    /// Runs file work on a thread that may block. The work goes on to its end when the caller drops the future.
+    pub(crate) async fn run_blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let context = Arc::clone(self);
+        run_blocking(move || work(&context)).await
+    }
+
+    /// Tells the progress sink that a model is ready.
+    pub(crate) fn announce(&self, model: &ResolvedModel) {
+        self.progress.on_event(&ProgressEvent::Ready { id: model.id.clone(), cached: model.cached });
+    }
+}
+
+/// Runs file work that needs no context on a thread that may block.
+pub(crate) async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await?
+}
+
+/// Tells blocking work, when the caller drops it, that the caller no longer waits for the outcome.
+#[derive(Debug, Default)]
+pub(crate) struct CancelOnDrop(Arc<AtomicBool>);
+
+impl CancelOnDrop {
+    /// Returns a function that says whether the caller dropped it.
+    pub(crate) fn watch(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let is_cancelled = Arc::clone(&self.0);
+        move || is_cancelled.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,175 @@
+//! One model, from its reference to the path that is handed out.
+//!
+//! ```text
+//! reference ─▶ policy ─▶ present? ──────────────────────────────────────────▶ resolved     (no lock, no socket)
+//!                          │ absent, or changed
+//!                          ▼
+//!   single flight ─▶ present? ─▶ session ─▶ stage ─▶ judge ─▶ commit ─▶ resolved ─▶ handoff
+//!                        ▲                                      │
+//!                        └───── another process changed it ─────┘
+//! ```
+//!
+//! | step | where |
+//! | --- | --- |
+//! | read the reference | [`resolve::reference`](crate::resolve::reference) |
+//! | is the model present? | [`resolve::presence`](crate::resolve::presence) |
+//! | take the model's lock | [`stage::session`](crate::stage::session) |
+//! | ask the source for the manifest | [`resolve::manifest`](crate::resolve::manifest) |
+//! | make room | [`space::reserve`](crate::space::reserve) |
+//! | get and hash the bytes | [`stage::supply`](crate::stage::supply) |
+//! | ask the verifiers | [`verify::judge`](crate::verify::judge) |
+//! | seal the view, write the record | [`commit::model`](crate::commit::model) |
+//! | write what an engine reads | [`handoff`](crate::handoff) |
+
+use std::sync::Arc;
+
+use provisioner_core::{
+    Basis, CatalogRecord, Expectation, Lifecycle, Manifest, ModelRef, ResolvedModel, VerifiedModel, Versioned,
+};
+
+use crate::{
+    catalog::provenance::{Action, note_refusal},
+    commit::{model::commit, superseded::keep_superseded},
+    context::Context,
+    error::{Error, Result},
+    resolve::{
+        manifest::resolve,
+        presence::present,
+        reference::{canonical, parse},
+    },
+    retry::retry_on_conflict,
+    stage::{from_source::stage_from_source, restage::restage, session::StagingSession},
+    verify::judge::judge,
+};
+
+/// Makes the model of a reference, as a person wrote it, present.
+pub(crate) async fn ensure_str(
+    ctx: &Arc<Context>,
+    reference: &str,
+    expectation: &Expectation,
+) -> Result<ResolvedModel> {
+    let parsed = parse(reference).await?;
+    ensure(ctx, &parsed, expectation).await.map_err(|error| error.guessing(reference))
+}
+
+/// Makes a model present. Calls of this process for one id, at the same time, do the work once.
+pub(crate) async fn ensure(
+    ctx: &Arc<Context>,
+    reference: &ModelRef,
+    expectation: &Expectation,
+) -> Result<ResolvedModel> {
+    let reference = canonical(reference).await?;
+    let id = reference.id();
+    ctx.policy.check_reference(&reference)?;
+    if let Some(present) = present(ctx, &id, expectation).await? {
+        return Ok(present);
+    }
+    let work = retry_on_conflict(&id, || attempt(ctx, &reference, expectation));
+    ctx.ensuring.join(&id, expectation, work).await
+}
+
+/// Makes a model present, unless another process changes its record meanwhile.
+async fn attempt(
+    ctx: &Arc<Context>,
+    reference: &ModelRef,
+    expectation: &Expectation,
+) -> Result<ResolvedModel> {
+    let id = reference.id();
+    // Another process, or the flight before, may have done it meanwhile.
+    if let Some(present) = present(ctx, &id, expectation).await? {
+        return Ok(present);
+    }
+    let previous = ctx.catalog.get(&id).await?;
+    let (verified, session) = verify(ctx, reference, expectation, previous.as_ref(), None).await?;
+    commit(ctx, verified, previous, session, Action::Ensure).await
+}
+
+/// Makes a model present at the revision that its source names now, and keeps the revision that was recorded as retired.
+pub(crate) async fn refresh(
+    ctx: &Arc<Context>,
+    reference: &ModelRef,
+    expectation: &Expectation,
+) -> Result<ResolvedModel> {
+    if !matches!(reference, ModelRef::Hub(_)) {
+        return ensure(ctx, reference, expectation).await;
+    }
+    let id = reference.id();
+    let moved = retry_on_conflict(&id, || move_on(ctx, reference, expectation)).await?;
+    let Some((moved, old)) = moved else { return ensure(ctx, reference, expectation).await };
+    if let Some(superseded) = old.superseded() {
+        keep_superseded(ctx, superseded).await?;
+    }
+    let was_pinned = old.verification.basis == Some(Basis::Pinned);
+    if was_pinned && expectation.digest().is_none() {
+        tracing::warn!("`{id}` was pinned by a digest, which is not that of its new revision");
+    }
+    Ok(moved)
+}
+
+/// Moves a record to the revision that its source names now, and returns the model and the record that it had. Returns `None`
+/// where there is no record, or the source names the revision that is recorded.
+async fn move_on(
+    ctx: &Arc<Context>,
+    reference: &ModelRef,
+    expectation: &Expectation,
+) -> Result<Option<(ResolvedModel, CatalogRecord)>> {
+    let id = reference.id();
+    let Some(previous) = ctx.catalog.get(&id).await? else { return Ok(None) };
+    let old = previous.record.clone();
+    if old.lifecycle == Lifecycle::Retired {
+        return Err(Error::Retired { id });
+    }
+    ctx.policy.check_reference(reference)?;
+    let manifest = match resolve(ctx, reference, None).await {
+        Err(Error::Core(provisioner_core::Error::Offline { id })) => {
+            return Err(provisioner_core::Error::OfflineRefresh { id }.into());
+        }
+        manifest => manifest?,
+    };
+    if manifest.revision() == old.revision.as_deref() {
+        return Ok(None);
+    }
+    let (verified, session) = verify(ctx, reference, expectation, Some(&previous), Some(manifest)).await?;
+    let moved = commit(ctx, verified, Some(previous), session, Action::Ensure).await?;
+    Ok(Some((moved, old)))
+}
+
+/// Stages a model and judges it by the expectation, or else by what its record says. `moved` is what its source lists now,
+/// where that is another revision than is recorded.
+///
+/// # Errors
+/// A [conflict](Error::is_conflict) where another process changed the record meanwhile.
+async fn verify(
+    ctx: &Arc<Context>,
+    reference: &ModelRef,
+    expectation: &Expectation,
+    previous: Option<&Versioned>,
+    moved: Option<Manifest>,
+) -> Result<(VerifiedModel, Arc<StagingSession>)> {
+    let id = reference.id();
+    let version = previous.map(|found| found.version);
+    // A model that moves to another revision owes nothing to the record of the old one.
+    let recorded = previous.map(|found| &found.record).filter(|_| moved.is_none());
+    let expectation = expectation.clone().or(recorded.and_then(CatalogRecord::evidence));
+    let session = StagingSession::begin(ctx, reference, version, recorded).await?;
+    let again = match recorded {
+        Some(record) if !matches!(reference, ModelRef::Local(_)) => restage(ctx, reference, record).await?,
+        _ => None,
+    };
+    let staged = match again {
+        Some(staged) => staged,
+        None => stage_from_source(ctx, reference, moved, &expectation, recorded, &session).await?,
+    };
+    match judge(ctx, staged, expectation).await {
+        Err(error) => {
+            if error.is_verdict() {
+                note_refusal(ctx, &id, &error).await?;
+            }
+            Err(error)
+        }
+        Ok(verified) => {
+            tracing::debug!("`{id}` is judged: {}", verified.verification().reason);
+            Ok((verified, session))
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What an import found at a path.
+
+use std::path::{Path, PathBuf};
+
+use provisioner_core::{Basis, Digest, Manifest, shell_word};
+
+use crate::error::Error;
+
+/// The files at a path as a model, where each lies, and what the path says of their digest.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) manifest: Manifest,
+    pub(super) locations: Vec<PathBuf>,
+    /// The digest that an exported folder names, and on which basis; `None` for plain files.
+    pub(super) told: Option<(Option<Digest>, Basis)>,
+}
+
+/// Returns the error for a path without an id, with the command that gives it one.
+pub(super) fn needs_id(path: &Path, what: String) -> Error {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let plain = |text: &str| -> String {
+        let kept = text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' });
+        kept.collect::<String>().trim_matches(['.', '-']).to_owned()
+    };
+    let stem = plain(name.split('.').next().unwrap_or_default());
+    let stem = if stem.is_empty() { "model".to_owned() } else { stem };
+    let id = if path.is_dir() { format!("hf:local/{stem}") } else { format!("hf:local/{stem}/{name}") };
+    let (path, id) = (path.to_string_lossy(), shell_word(&id));
+    let hint = format!("give it one: `model-provisioner import {} --id {id}`", shell_word(&path));
+    Error::NeedsId { what, hint }
+}

@@ -1,0 +1,125 @@
+//! Taking files into the store that a person brought: a model's own, or a folder that was exported.
+
+use std::{path::PathBuf, sync::Arc};
+
+use provisioner_core::{
+    AdoptMode, Basis, Digest, Expectation, Lifecycle, ModelRef, ResolvedModel, VerifiedModel, Versioned,
+};
+
+use super::{
+    exported_folder::{as_exported, exported},
+    found::{Found, needs_id},
+    plain_files::as_files,
+    take_in::take_in,
+};
+use crate::{
+    catalog::provenance::Action,
+    commit::model::commit,
+    context::{Context, run_blocking},
+    error::{Error, Result},
+    resolve::{manifest::resolve, reference::canonical},
+    retry::retry_on_conflict,
+    stage::session::StagingSession,
+    verify::judge::judge,
+};
+
+const TAKES: &str =
+    "check the path: an import takes files that are on this machine, and `ensure` fetches those of a hub";
+
+/// What a caller imports, and as what.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ImportRequest {
+    /// A file, any shard of a set, a folder, or a folder that was exported.
+    pub path: PathBuf,
+    /// The id to give it. Only a folder that was exported has one of its own.
+    pub id: Option<ModelRef>,
+    /// The digest that it must have.
+    pub digest: Option<Digest>,
+    /// How its files are taken in.
+    pub mode: AdoptMode,
+}
+
+impl ImportRequest {
+    /// Returns a request for a path, to link its files.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), id: None, digest: None, mode: AdoptMode::Link }
+    }
+}
+
+/// Takes a file or a folder into the store, verified, and makes it present under an id.
+pub(crate) async fn import(ctx: &Arc<Context>, request: &ImportRequest) -> Result<ResolvedModel> {
+    let found = find(ctx, request).await?;
+    let reference = found.manifest.reference().clone();
+    ctx.policy.check_reference(&reference)?;
+    ctx.policy.check_size(&reference.id(), found.manifest.size_bytes())?;
+    retry_on_conflict(&reference.id(), || async {
+        match verify(ctx, &found, request).await {
+            Ok((verified, previous, session)) => {
+                commit(ctx, verified, previous, session, Action::Import).await.map(Ok)
+            }
+            // Only a commit that another process outran is tried again.
+            Err(error) => Ok(Err(error)),
+        }
+    })
+    .await?
+}
+
+/// Takes the files in, and judges them by what the caller, the record and the folder say of them.
+async fn verify(
+    ctx: &Arc<Context>,
+    found: &Found,
+    request: &ImportRequest,
+) -> Result<(VerifiedModel, Option<Versioned>, Arc<StagingSession>)> {
+    let id = found.manifest.reference().id();
+    let session = StagingSession::wait(ctx, &id).await?;
+    let previous = ctx.catalog.get(&id).await?;
+    if previous.as_ref().is_some_and(|found| found.record.lifecycle == Lifecycle::Retired) {
+        return Err(Error::Retired { id });
+    }
+    let taken = take_in(ctx, found, request.mode, &session).await;
+    let staged = or_discard(taken, &session).await?;
+    let given = request.digest.clone().map(|digest| (digest, Basis::Pinned));
+    let recorded = previous.as_ref().and_then(|found| found.record.evidence());
+    let told =
+        found.told.clone().and_then(|(digest, basis)| Some((digest.or_else(|| staged.digest())?, basis)));
+    let expectation = Expectation::none().or(given).or(recorded).or(told);
+    let judged = judge(ctx, staged, expectation).await;
+    let verified = or_discard(judged, &session).await?;
+    Ok((verified, previous, session))
+}
+
+/// Returns the outcome. Where it is an error, discards the files that were taken in, for no later call resumes them.
+async fn or_discard<T>(outcome: Result<T>, session: &Arc<StagingSession>) -> Result<T> {
+    if outcome.is_err() {
+        let session = Arc::clone(session);
+        run_blocking(move || Ok(session.discard_all()?)).await?;
+    }
+    outcome
+}
+
+/// Finds the files at the path of a request, and the id to import them under.
+async fn find(ctx: &Arc<Context>, request: &ImportRequest) -> Result<Found> {
+    if let Some(other) = request.id.as_ref().filter(|id| !matches!(id, ModelRef::Hub(_))) {
+        return Err(needs_id(&request.path, format!("`{other}` is no id for an import")));
+    }
+    let path = std::path::absolute(&request.path)
+        .map_err(|error| Error::storage("the working directory cannot be found", error))?;
+    let (dir, id) = (path.clone(), request.id.clone());
+    let exported = run_blocking(move || match exported(&dir)? {
+        Some(record) => as_exported(&dir, &record, id.as_ref()).map(Some),
+        None => Ok(None),
+    });
+    if let Some(found) = exported.await? {
+        return Ok(found);
+    }
+    let text = path
+        .to_str()
+        .ok_or_else(|| provisioner_core::Error::PathNotUtf8 { path: path.display().to_string() })?;
+    let local = canonical(&ModelRef::parse(&format!("local:{text}"), None)?).await?;
+    let listed = resolve(ctx, &local, None).await.map_err(|error| error.where_absent(TAKES.to_owned()))?;
+    let Some(id) = request.id.clone() else {
+        return Err(needs_id(&path, format!("`{}` has no id of its own", path.display())));
+    };
+    run_blocking(move || as_files(&listed, id)).await
+}

@@ -1,0 +1,10 @@
+//! What an engine receives: the document of a model, and how it is written and read back.
+
+pub(crate) mod hand_off;
+pub(crate) mod lease;
+pub(crate) mod provision;
+
+pub use ::handoff::{
+    Error, Handoff, HandoffFile, HandoffMetadata, HandoffModel, HandoffVerification, Result, SCHEMA_VERSION,
+    read, write,
+};

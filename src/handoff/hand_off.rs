@@ -1,0 +1,59 @@
+//! Writing a model's handoff.
+
+use std::path::{Path, PathBuf};
+
+use handoff::Handoff;
+use provisioner_core::ResolvedModel;
+
+use crate::{
+    context::run_blocking,
+    error::{Error, Result},
+};
+
+/// Writes a model's handoff, and returns its absolute path.
+pub(crate) async fn hand_off(model: &ResolvedModel, dest: &Path) -> Result<PathBuf> {
+    let (model, dest) = (model.clone(), dest.to_owned());
+    run_blocking(move || {
+        let path = std::path::absolute(&dest)
+            .map_err(|error| Error::storage("the working directory cannot be found", error))?;
+        if path.to_str().is_none() {
+            return Err(provisioner_core::Error::PathNotUtf8 { path: path.display().to_string() }.into());
+        }
+        if is_in_the_way(&model, &path) {
+            return Err(Error::HandoffInTheWay { path });
+        }
+        handoff::write(&Handoff::of(&model), &path)?;
+        Ok(path)
+    })
+    .await
+}
+
+/// Fails where a handoff at `dest` would overwrite the config that asks for it.
+pub(crate) async fn check_config_stays(config: &Path, dest: &Path) -> Result<()> {
+    let (config, dest) = (config.to_owned(), dest.to_owned());
+    run_blocking(move || {
+        let target = real(&dest);
+        if target.is_some() && target == real(&config) {
+            return Err(Error::HandoffInTheWay { path: dest });
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Returns what a path leads to, through links as far as it exists.
+fn real(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let found = |path: &Path| fs_err::canonicalize(path).ok();
+    found(&path).or_else(|| Some(found(path.parent()?)?.join(path.file_name()?)))
+}
+
+/// Whether a handoff at this path would overwrite a file of the model, or become one.
+fn is_in_the_way(model: &ResolvedModel, path: &Path) -> bool {
+    let target = real(path);
+    let is_file =
+        model.files.iter().any(|file| target.is_some() && real(&model.location(&file.path)) == target);
+    let is_inside = model.local_path.is_dir()
+        && target.zip(real(&model.local_path)).is_some_and(|(target, folder)| target.starts_with(folder));
+    is_file || is_inside
+}

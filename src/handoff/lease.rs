@@ -1,0 +1,55 @@
+//! Keeping a model from being removed while an engine uses it.
+
+use std::{sync::Arc, time::Duration};
+
+use artifact_store::{Lease, LeaseHolder};
+use provisioner_core::{Expectation, ModelRef, RecordedFile, ResolvedModel};
+
+use crate::{
+    catalog::records,
+    context::Context,
+    ensure::ensure,
+    error::{Error, Result},
+    resolve::{presence::change, reference::canonical},
+    retry::retry_on_conflict,
+};
+
+/// How long a lease waits for a removal of its model, which takes no longer than unlinking the files.
+pub(crate) const REMOVAL: Duration = Duration::from_secs(10);
+
+/// Makes a model present and takes a lease on it.
+pub(crate) async fn ensure_leased(
+    ctx: &Arc<Context>,
+    reference: &ModelRef,
+    expectation: &Expectation,
+) -> Result<(ResolvedModel, Lease)> {
+    let id = reference.id();
+    retry_on_conflict(&id, || async {
+        let model = ensure(ctx, reference, expectation).await?;
+        match lease(ctx, &model).await {
+            // Another process removed it in between.
+            Err(Error::NotInCatalog { id }) => Err(Error::conflict(&id)),
+            leased => leased.map(|lease| (model, lease)),
+        }
+    })
+    .await
+}
+
+/// Takes a lease on a model.
+pub(crate) async fn lease(ctx: &Arc<Context>, model: &ResolvedModel) -> Result<Lease> {
+    let model = model.clone();
+    ctx.run_blocking(move |ctx| {
+        let lease = ctx.store.lease(model.root(), &model.id, REMOVAL)?;
+        // A removal that began before has ended by now, and left no file.
+        let is_there = |file: &RecordedFile| change(file, &model.location(&file.path)).is_none();
+        if model.files.iter().all(is_there) { Ok(lease) } else { Err(Error::NotInCatalog { id: model.id }) }
+    })
+    .await
+}
+
+/// Returns the processes that have a lease on a recorded model.
+pub(crate) async fn holders(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Vec<LeaseHolder>> {
+    let id = canonical(reference).await?.id();
+    let record = records::find(ctx, &id).await?.record;
+    ctx.run_blocking(move |ctx| Ok(ctx.store.holders(record.root(), &record.id)?)).await
+}

@@ -1,0 +1,93 @@
+//! From a config to a handoff.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use provisioner_core::{Format, ModelFacts, ResolvedModel};
+
+use super::hand_off::{check_config_stays, hand_off};
+use crate::{
+    catalog::provenance::{self, Action, Line},
+    config::ModelProvisionerConfig,
+    context::Context,
+    ensure::ensure,
+    error::Result,
+};
+
+/// A model that was provided, as the two functions on a config return it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModelMetadata {
+    /// The canonical reference.
+    pub id: String,
+    /// What an engine is given: a file or a folder.
+    pub path: PathBuf,
+    /// The size of all files, in bytes.
+    pub size_bytes: u64,
+    /// The longest context that the model was made for, in tokens, where it is known.
+    pub ctx_max: Option<u64>,
+    /// What the weights are written in.
+    pub format: Format,
+    /// What else its header says of it.
+    pub facts: ModelFacts,
+}
+
+impl From<&ResolvedModel> for ModelMetadata {
+    fn from(model: &ResolvedModel) -> Self {
+        Self {
+            id: model.id.clone(),
+            path: model.local_path.clone(),
+            size_bytes: model.size_bytes,
+            ctx_max: model.facts.ctx_max,
+            format: model.format,
+            facts: model.facts.clone(),
+        }
+    }
+}
+
+/// A model that was provided, and where its handoff is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Provisioned {
+    /// The model.
+    pub model: ResolvedModel,
+    /// Where the handoff was written.
+    pub handoff: PathBuf,
+}
+
+/// Makes the model of a config present and writes its handoff to `dest`.
+pub(crate) async fn provision(
+    ctx: &Arc<Context>,
+    config: &ModelProvisionerConfig,
+    config_path: &Path,
+    dest: &Path,
+) -> Result<Provisioned> {
+    check_config_stays(config_path, dest).await?;
+    let model = ensure(ctx, &config.reference()?, &config.expectation()).await?;
+    let handoff = hand_off(&model, dest).await?;
+    let config_path = std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_owned());
+    note_handoff(ctx, &model, config_path, handoff.clone()).await?;
+    Ok(Provisioned { model, handoff })
+}
+
+/// Appends to the log that a model was handed off.
+async fn note_handoff(
+    ctx: &Arc<Context>,
+    model: &ResolvedModel,
+    config: PathBuf,
+    handoff: PathBuf,
+) -> Result<()> {
+    let model = model.clone();
+    ctx.run_blocking(move |ctx| {
+        let line = Line {
+            config: Some(&config),
+            handoff: Some(&handoff),
+            ..Line::of_model(ctx, Action::Provision, &model)
+        };
+        provenance::log(ctx).note(&line);
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,6 @@
+//! What a model is and what ensuring it would do: these calls read, and keep nothing.
+
+mod headers;
+pub(crate) mod inspect;
+pub(crate) mod plan;
+pub(crate) mod variants;

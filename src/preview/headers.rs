@@ -1,0 +1,122 @@
+//! Reading the headers of a manifest's files, wherever they are.
+//!
+//! # Model
+//! `model-inspect` is synchronous, and reads headers on a thread that may block. Its question for bytes of a file elsewhere goes
+//! over a channel to the task that called, which asks the source for a range. So the runtime is never blocked; and where the
+//! caller drops the future, the next question gets no answer and ends the work.
+
+use std::{io, ops::Range, path::PathBuf};
+
+use model_inspect::{ByteSource, Inspection, ListedFile, ModelSource, Seekable, inspect_model};
+use provisioner_core::{Entry, Locator, Manifest, ManifestFile, RelativePath};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{context::Context, error::Result};
+
+/// How many bytes of a file elsewhere are asked for at first. Most headers are longer, and a request costs more than this.
+const FIRST_READ_BYTES: usize = 256 << 10;
+
+/// Reads the headers of a manifest's files.
+pub(super) async fn read_headers(ctx: &Context, manifest: Manifest) -> Result<Inspection> {
+    let reference = manifest.reference().clone();
+    let (id, progress) = (reference.id(), ctx.progress.as_ref());
+    let (asks, mut asked) = mpsc::channel(1);
+    let source = Listed::new(manifest, asks);
+    let work = tokio::task::spawn_blocking(move || inspect_model(&source));
+    let mut failure = None;
+    // It ends with the work, which has the other end.
+    while let Some(Ask { file, range, answer }) = asked.recv().await {
+        let fetcher = ctx.registry.find(&reference)?;
+        let read = ctx.transfer.read(fetcher, &id, &file, range, progress).await.map_err(|error| {
+            let told = io::Error::other(error.to_string());
+            failure.get_or_insert(error);
+            told
+        });
+        // The thread is gone if the work was cut off, and the join below says so.
+        let _ = answer.send(read);
+    }
+    match (work.await?, failure) {
+        (Err(_), Some(failure)) => Err(failure.into()),
+        (found, _) => Ok(found?),
+    }
+}
+
+/// A question for bytes of a file that is elsewhere.
+struct Ask {
+    file: ManifestFile,
+    range: Range<u64>,
+    answer: oneshot::Sender<io::Result<Vec<u8>>>,
+}
+
+/// The files of a manifest for a reader that knows neither sources nor runtimes.
+struct Listed {
+    manifest: Manifest,
+    files: Vec<ListedFile>,
+    asks: mpsc::Sender<Ask>,
+}
+
+impl Listed {
+    fn new(manifest: Manifest, asks: mpsc::Sender<Ask>) -> Self {
+        let files = manifest.files().iter();
+        let files =
+            files.map(|file| ListedFile { path: file.path.clone(), size_bytes: file.size, format: None });
+        Self { files: files.collect(), manifest, asks }
+    }
+}
+
+impl ModelSource for Listed {
+    fn files(&self) -> &[ListedFile] {
+        &self.files
+    }
+
+    fn entry(&self) -> Option<&RelativePath> {
+        match self.manifest.entry() {
+            Entry::File(path) => Some(path),
+            Entry::Folder => None,
+        }
+    }
+
+    fn open(&self, path: &RelativePath) -> io::Result<Box<dyn ByteSource + '_>> {
+        let file = self.manifest.files().iter().find(|file| file.path == *path);
+        let file = file.ok_or(io::ErrorKind::NotFound)?;
+        Ok(match &file.locator {
+            Locator::InPlace(location) => open_here(location)?,
+            _ => Box::new(Elsewhere { file, asks: &self.asks }),
+        })
+    }
+
+    fn is_selection(&self) -> bool {
+        self.manifest.is_selection()
+    }
+}
+
+fn open_here(location: &PathBuf) -> io::Result<Box<dyn ByteSource>> {
+    Ok(Box::new(Seekable::new(fs_err::File::open(location)?)?))
+}
+
+/// A file that is elsewhere.
+struct Elsewhere<'a> {
+    file: &'a ManifestFile,
+    asks: &'a mpsc::Sender<Ask>,
+}
+
+impl ByteSource for Elsewhere<'_> {
+    fn size_bytes(&self) -> u64 {
+        self.file.size
+    }
+
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let end = offset.saturating_add(buffer.len() as u64).min(self.file.size);
+        let (answer, answered) = oneshot::channel();
+        let gone = || io::Error::other("the caller no longer waits for it");
+        let ask = Ask { file: self.file.clone(), range: offset..end, answer };
+        self.asks.blocking_send(ask).map_err(|_| gone())?;
+        let bytes = answered.blocking_recv().map_err(|_| gone())??;
+        buffer.get_mut(..bytes.len()).ok_or_else(gone)?.copy_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+
+    fn first_read_bytes(&self) -> usize {
+        FIRST_READ_BYTES
+    }
+}

@@ -1,0 +1,146 @@
+//! What ensuring a model would do.
+
+use std::{path::PathBuf, sync::Arc};
+
+use provisioner_core::{Digest, Lifecycle, Locator, ModelRef, RelativePath, Versioned};
+
+use crate::{
+    context::Context,
+    error::{Error, Result},
+    resolve::{
+        admission::{check_listing, check_record},
+        presence::locate,
+        recall::{Resolution, resolve_or_recall},
+        reference::canonical,
+    },
+    stage::{
+        key::{left_of, to_fetch},
+        supply::local_caches::FileCandidates,
+    },
+};
+
+/// What ensuring a model would fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The model.
+    pub id: String,
+    /// The revision that it is pinned to now.
+    pub revision: Option<String>,
+    /// Its files, in the order of their paths.
+    pub files: Vec<PlannedFile>,
+}
+
+/// One file of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlannedFile {
+    /// Its place in the model.
+    pub path: RelativePath,
+    /// Its size, in bytes.
+    pub size: u64,
+    /// What the source says of its bytes.
+    pub digest: Option<Digest>,
+    /// What `ensure` would do about it.
+    pub state: FileState,
+    /// Where it would be adopted from, if nothing there turns out to be different from what it seems.
+    pub from: Option<PathBuf>,
+    /// What that takes of the disk, in bytes.
+    pub space_needed_bytes: u64,
+}
+
+/// What `ensure` would do about a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileState {
+    /// It is here.
+    Present,
+    /// Another tool has it on this machine, as it seems.
+    Adopt,
+    /// Some of it is here.
+    Partial,
+    /// It has to be fetched.
+    Fetch,
+}
+
+impl FileState {
+    /// Its name in documents.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Adopt => "adopt",
+            Self::Partial => "partial",
+            Self::Fetch => "fetch",
+        }
+    }
+}
+
+impl Plan {
+    /// Returns how many bytes would be fetched: not those of a partial that are here, counted in blocks of the disk.
+    pub fn download_bytes(&self) -> u64 {
+        let missing =
+            self.files.iter().filter(|file| matches!(file.state, FileState::Partial | FileState::Fetch));
+        missing.fold(0, |sum, file| sum.saturating_add(file.space_needed_bytes))
+    }
+
+    /// Returns how much space that takes, with copies of adopted files, in bytes.
+    pub fn space_needed_bytes(&self) -> u64 {
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.space_needed_bytes))
+    }
+}
+
+/// Returns what ensuring a model would fetch. Asks the source, and moves nothing.
+pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Plan> {
+    let reference = canonical(reference).await?;
+    ctx.policy.check_reference(&reference)?;
+    if let Some(present) = plan_of_present(ctx, &reference).await? {
+        return Ok(present);
+    }
+    let Resolution { manifest, source } = resolve_or_recall(ctx, &reference, None).await?;
+    check_listing(&ctx.policy, &manifest)?;
+    ctx.run_blocking(move |ctx| {
+        let left = ctx.store.resumable()?;
+        let foreign = ctx.store.foreign(&ctx.adoption, &reference);
+        let known = ctx.store.git_ids(&manifest.view_path()?)?;
+        let mut files = Vec::new();
+        for file in manifest.files() {
+            let fetch = |state| (state, None, to_fetch(&reference, file, &left));
+            let (state, from, space_needed_bytes) = match &file.locator {
+                Locator::InPlace(_) => (FileState::Present, None, 0),
+                _ if known.blob(file)?.is_some() => (FileState::Present, None, 0),
+                _ => match FileCandidates::of(file, &foreign) {
+                    Some(found) => (FileState::Adopt, found.from(), found.space_bytes()),
+                    None if left_of(&reference, file, &left).is_some() => fetch(FileState::Partial),
+                    None => fetch(FileState::Fetch),
+                },
+            };
+            let (path, size, digest) = (file.path.clone(), file.size, file.digest.clone());
+            files.push(PlannedFile { path, size, digest, state, from, space_needed_bytes });
+        }
+        let is_missing = |file: &&PlannedFile| matches!(file.state, FileState::Partial | FileState::Fetch);
+        source.check(&reference.id(), files.iter().find(is_missing).map(|file| &file.path))?;
+        Ok(Plan { id: reference.id(), revision: manifest.revision().map(str::to_owned), files })
+    })
+    .await
+}
+
+/// Returns the plan of a model that is present: nothing. A retired model, and one that the policy denies, are refused as by
+/// `ensure`.
+async fn plan_of_present(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Option<Plan>> {
+    let id = reference.id();
+    let Some(Versioned { record, .. }) = ctx.catalog.get(&id).await? else { return Ok(None) };
+    if record.lifecycle == Lifecycle::Retired {
+        return Err(Error::Retired { id });
+    }
+    check_record(&ctx.policy, &record)?;
+    let Some(model) = locate(ctx, reference).await? else { return Ok(None) };
+    let files = model.files.into_iter().map(|file| PlannedFile {
+        path: file.path,
+        size: file.stamp.size,
+        digest: file.sha256,
+        state: FileState::Present,
+        from: None,
+        space_needed_bytes: 0,
+    });
+    Ok(Some(Plan { id, revision: model.revision, files: files.collect() }))
+}

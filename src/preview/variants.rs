@@ -1,0 +1,129 @@
+//! The models of a repository, and which of them fit.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use model_inspect::{Fit, Inspection, MemoryRequest};
+use provisioner_core::{
+    Entry, ErrorCode, FetchErrorKind, Manifest, ManifestFile, ModelRef, RelativePath,
+    reference::{HubRef, HubTarget, is_companion, set_of},
+};
+
+use super::{headers::read_headers, inspect::inspect};
+use crate::{
+    context::Context,
+    error::{Error, Result},
+    resolve::manifest::resolve,
+};
+
+/// How many models are looked into at once.
+const AT_ONCE: usize = 4;
+
+/// One of the models that a reference may mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Variant {
+    /// The reference that means it alone.
+    pub id: String,
+    /// How its weights are kept, where its header says so.
+    pub quantization: Option<String>,
+    /// The size of its files, in bytes.
+    pub size_bytes: u64,
+    /// What the demand comes to.
+    pub fit: Fit,
+    /// Why it must not be used, for one whose structure is unsound.
+    pub problem: Option<String>,
+}
+
+impl Variant {
+    fn new(id: String, found: Inspection, demand: &MemoryRequest) -> Self {
+        Self {
+            id,
+            size_bytes: found.info.size_bytes,
+            fit: found.memory.fit(demand),
+            quantization: found.info.facts.quantization,
+            problem: None,
+        }
+    }
+}
+
+/// Returns the models that a reference may mean, and how each meets a demand.
+pub(crate) async fn variants(
+    ctx: &Arc<Context>,
+    reference: &ModelRef,
+    demand: &MemoryRequest,
+) -> Result<Vec<Variant>> {
+    let found = inspect(ctx, reference).await;
+    match (reference, found) {
+        (ModelRef::Hub(hub), Err(Error::Fetch(error)))
+            if error.kind == FetchErrorKind::Ambiguous && is_whole(hub) =>
+        {
+            all_of(ctx, hub, demand).await
+        }
+        (_, found) => Ok(vec![Variant::new(reference.id(), found?, demand)]),
+    }
+}
+
+async fn all_of(ctx: &Context, hub: &HubRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
+    let every = hub.clone().select(None, ["*.gguf".to_owned()], [])?;
+    let manifest = resolve(ctx, &ModelRef::Hub(every), None).await?;
+    let mut models: BTreeMap<RelativePath, Vec<ManifestFile>> = BTreeMap::new();
+    let (companions, files): (Vec<_>, Vec<_>) =
+        manifest.files().iter().partition(|file| is_companion(file.path.file_name()));
+    for file in files {
+        let entry = match set_of(file.path.as_str()) {
+            Some(first) => RelativePath::new(first)?,
+            None => file.path.clone(),
+        };
+        models.entry(entry).or_default().push(file.clone());
+    }
+    let mut looks = Vec::new();
+    for (entry, files) in models {
+        let reference = ModelRef::Hub(hub.clone().file(&entry)?);
+        // Which projector goes along, its source knows.
+        let revision = manifest.revision().filter(|_| !companions.is_empty()).map(str::to_owned);
+        looks.push(one_of(ctx, reference, entry, files, revision, demand).boxed());
+    }
+    let mut variants: Vec<_> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
+    variants.sort_by_key(|variant: &Variant| variant.size_bytes);
+    Ok(variants)
+}
+
+/// Looks into one of several: into these files, or into all that its source lists of it at a revision.
+async fn one_of(
+    ctx: &Context,
+    reference: ModelRef,
+    entry: RelativePath,
+    files: Vec<ManifestFile>,
+    revision: Option<String>,
+    demand: &MemoryRequest,
+) -> Result<Variant> {
+    let id = reference.id();
+    let size_bytes = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));
+    let of_unsound = |problem: String| {
+        let (id, fit) = (id.clone(), Fit::default());
+        Ok(Variant { id, quantization: None, size_bytes, fit, problem: Some(problem) })
+    };
+    if !files.iter().any(|file| file.path == entry) {
+        return of_unsound(format!("`{entry}`: missing shard"));
+    }
+    let manifest = match revision {
+        Some(revision) => resolve(ctx, &reference, Some(revision)).await,
+        None => Ok(Manifest::new(reference, files, Entry::File(entry))?),
+    };
+    let found = match manifest {
+        Ok(manifest) => read_headers(ctx, manifest).await,
+        Err(error) => Err(error),
+    };
+    match found {
+        Err(error) if matches!(error, Error::Inspect(_)) || error.code() == ErrorCode::MissingShard => {
+            of_unsound(error.to_string())
+        }
+        found => Ok(Variant::new(id.clone(), found?, demand)),
+    }
+}
+
+/// Whether a reference leaves the choice to the repository.
+fn is_whole(hub: &HubRef) -> bool {
+    matches!(hub.target(), HubTarget::Repository(selection) if selection.is_empty())
+}

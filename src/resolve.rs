@@ -1,0 +1,7 @@
+//! From a reference to a manifest, or to the model that is present already.
+
+pub(crate) mod admission;
+pub(crate) mod manifest;
+pub(crate) mod presence;
+pub(crate) mod recall;
+pub(crate) mod reference;

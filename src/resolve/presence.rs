@@ -1,0 +1,119 @@
+//! Whether a model is present: recorded, and still what its record says. No byte is read.
+
+use std::{io, path::Path, sync::Arc};
+
+use artifact_store::Store;
+use provisioner_core::{
+    CatalogRecord, Expectation, Lifecycle, ModelRef, Outcome, RecordedFile, ResolvedModel, Stamp, Versioned,
+};
+
+use super::{admission::check_record, reference::canonical};
+use crate::{
+    catalog::provenance::{self, Action, Line},
+    context::Context,
+    error::{Error, Result},
+};
+
+/// Returns the model, if its record satisfies the expectation and its files have not changed. Notes that the model was used.
+///
+/// # Errors
+/// [`Error::Retired`], and a denial by the policy.
+pub(crate) async fn present(
+    ctx: &Arc<Context>,
+    id: &str,
+    expectation: &Expectation,
+) -> Result<Option<ResolvedModel>> {
+    let Some(Versioned { record, .. }) = ctx.catalog.get(id).await? else { return Ok(None) };
+    if record.lifecycle == Lifecycle::Retired {
+        return Err(Error::Retired { id: id.to_owned() });
+    }
+    check_record(&ctx.policy, &record)?;
+    if !record.satisfies(expectation) {
+        return Ok(None);
+    }
+    ctx.run_blocking(move |ctx| {
+        if let Freshness::Changed(reason) = freshness(&record, &ctx.store) {
+            tracing::debug!("`{}` is judged again: {reason}", record.id);
+            return Ok(None);
+        }
+        if !is_whole(&ctx.store, &record) {
+            tracing::debug!("`{}` is judged again: its removal was begun", record.id);
+            return Ok(None);
+        }
+        tracing::debug!("`{}` is present, and unchanged", record.id);
+        ctx.store.touch_used(&record.id);
+        let model = ResolvedModel::new(record, true);
+        let line = Line { cached: Some(true), ..Line::of_model(ctx, Action::Ensure, &model) };
+        provenance::log(ctx).note(&line);
+        ctx.announce(&model);
+        Ok(Some(model))
+    })
+    .await
+}
+
+/// Returns the model, if its record is active and judged, and its files have not changed. Writes nothing.
+pub(crate) async fn locate(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Option<ResolvedModel>> {
+    let id = canonical(reference).await?.id();
+    let Some(Versioned { record, .. }) = ctx.catalog.get(&id).await? else { return Ok(None) };
+    if record.lifecycle != Lifecycle::Active || record.verification.outcome == Outcome::Fail {
+        return Ok(None);
+    }
+    ctx.run_blocking(move |ctx| {
+        let is_there =
+            freshness(&record, &ctx.store) == Freshness::Unchanged && is_whole(&ctx.store, &record);
+        Ok(is_there.then(|| ResolvedModel::new(record, true)))
+    })
+    .await
+}
+
+/// Returns whether no process has begun to remove a model from the store.
+pub(crate) fn is_whole(store: &Store, record: &CatalogRecord) -> bool {
+    !store.holds(record.root()) || store.is_sealed(record.root())
+}
+
+/// What a look at a model's files found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// Every file has the stamp that was recorded, and a folder has the names that were.
+    Unchanged,
+    /// Something differs.
+    Changed(String),
+}
+
+/// Compares the files of a record with their stamps. Opens none of them; it may block.
+pub(crate) fn freshness(record: &CatalogRecord, store: &Store) -> Freshness {
+    if record.files.is_empty() {
+        return Freshness::Changed("its files were never looked at".to_owned());
+    }
+    let mut changes = record.files.iter().filter_map(|file| change(file, &record.location(&file.path)));
+    if let Some(change) = changes.next() {
+        return Freshness::Changed(change);
+    }
+    match &record.entry {
+        Some(_) => Freshness::Unchanged,
+        // Other files in a view of the store are not part of the model, and its own hidden files are.
+        None if store.holds(record.root()) => Freshness::Unchanged,
+        None => survey_names(record, &record.local_path),
+    }
+}
+
+/// Returns how a file differs from its record; `None` where it does not.
+pub(crate) fn change(file: &RecordedFile, location: &Path) -> Option<String> {
+    let difference = match fs_err::metadata(location) {
+        Ok(metadata) if !metadata.is_file() => "it is no file any more",
+        Ok(metadata) => file.stamp.difference(&Stamp::of(&metadata))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "it is gone",
+        Err(error) => return Some(error.to_string()),
+    };
+    Some(format!("`{}`: {difference}", location.display()))
+}
+
+fn survey_names(record: &CatalogRecord, folder: &Path) -> Freshness {
+    match fetch_file::folder_names(folder) {
+        Ok(names) if names.iter().map(|(path, _)| path).eq(record.files.iter().map(|file| &file.path)) => {
+            Freshness::Unchanged
+        }
+        Ok(_) => Freshness::Changed(format!("`{}` has other files than before", folder.display())),
+        Err(error) => Freshness::Changed(error.to_string()),
+    }
+}

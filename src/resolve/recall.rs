@@ -1,0 +1,94 @@
+//! Resolving a reference whose source cannot be asked.
+//!
+//! The Hub's own tools keep its listings beside the files that they downloaded, and a fetcher may know how to read them. Such a
+//! listing stands in for the source's own, and for that alone: a file that is not on this machine cannot be fetched then,
+//! and the call fails for the reason for which the source was not asked.
+
+use provisioner_core::{ErrorCode, FetchErrorKind, Manifest, ModelRef, RelativePath, ResolveRequest};
+
+use super::manifest::resolve;
+use crate::{
+    context::Context,
+    error::{Error, Result},
+};
+
+/// A manifest, and whether its files can be fetched.
+#[derive(Debug)]
+pub(crate) struct Resolution {
+    pub(crate) manifest: Manifest,
+    pub(crate) source: SourceAccess,
+}
+
+/// Whether the source of a manifest can be asked for bytes.
+#[derive(Debug)]
+pub(crate) enum SourceAccess {
+    /// The source listed the files.
+    Open,
+    /// The source was not asked, or did not answer.
+    Barred(Error),
+}
+
+impl Resolution {
+    /// Returns the manifest that the source itself lists.
+    pub(crate) fn of_source(manifest: Manifest) -> Self {
+        Self { manifest, source: SourceAccess::Open }
+    }
+}
+
+impl SourceAccess {
+    /// Fails where a file that must be fetched cannot be.
+    pub(crate) fn check(&self, id: &str, to_fetch: Option<&RelativePath>) -> Result<()> {
+        match (self, to_fetch) {
+            (Self::Barred(error), Some(path)) => {
+                tracing::warn!("`{id}`: its file `{path}` is not on this machine");
+                Err(error.clone())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Resolves a reference at its source; where that cannot be asked, by the listing that another tool keeps.
+pub(crate) async fn resolve_or_recall(
+    ctx: &Context,
+    reference: &ModelRef,
+    revision: Option<String>,
+) -> Result<Resolution> {
+    match resolve(ctx, reference, revision.clone()).await {
+        Err(error) if cannot_be_asked(&error) => recall(ctx, reference, revision, error).await,
+        resolved => resolved.map(Resolution::of_source),
+    }
+}
+
+/// Resolves a reference by the listing that another tool keeps; `barred` tells why the source was not asked.
+async fn recall(
+    ctx: &Context,
+    reference: &ModelRef,
+    revision: Option<String>,
+    barred: Error,
+) -> Result<Resolution> {
+    let request = ResolveRequest::new(reference.clone()).at_revision(revision);
+    match ctx.registry.find(reference)?.resolve_offline(&request).await {
+        Ok(Some(manifest)) => {
+            if barred.code() == ErrorCode::SourceUnavailable {
+                let listing = manifest.listing().map(|file| format!(", from `{}`", file.display()));
+                let listing = listing.unwrap_or_default();
+                tracing::warn!("`{reference}` is resolved without its source{listing}: {barred}");
+            }
+            Ok(Resolution { manifest, source: SourceAccess::Barred(barred) })
+        }
+        Ok(None) => Err(barred),
+        // The caller must choose, whether the source answers or the listing does.
+        Err(error) if error.kind == FetchErrorKind::Ambiguous => Err(error.into()),
+        Err(error) => {
+            let hint = error.hint.as_deref().map(|hint| format!("; {hint}")).unwrap_or_default();
+            tracing::warn!("`{reference}` is not resolved from another tool's cache: {error}{hint}");
+            Err(barred)
+        }
+    }
+}
+
+/// Whether a source was not asked, or gave no answer.
+fn cannot_be_asked(error: &Error) -> bool {
+    matches!(error.code(), ErrorCode::Offline | ErrorCode::PolicyDenied | ErrorCode::SourceUnavailable)
+}

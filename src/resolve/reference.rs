@@ -1,0 +1,23 @@
+//! Reading a reference, with what the disk alone knows of it.
+
+use provisioner_core::ModelRef;
+
+use crate::{context::run_blocking, error::Result};
+
+/// Parses a reference as a person wrote it. A relative path is taken from the working directory.
+pub(crate) async fn parse(text: &str) -> Result<ModelRef> {
+    let text = text.to_owned();
+    // A working directory that is gone matters to a relative path only.
+    run_blocking(move || Ok(ModelRef::parse(&text, std::env::current_dir().ok().as_deref())?)).await
+}
+
+/// Returns the reference without the `..` that only the disk can resolve.
+pub(crate) async fn canonical(reference: &ModelRef) -> Result<ModelRef> {
+    match reference {
+        ModelRef::Local(local) if local.as_str().contains("/..") => {
+            let local = local.clone();
+            run_blocking(move || Ok(ModelRef::Local(fetch_file::tidy(&local)?))).await
+        }
+        other => Ok(other.clone()),
+    }
+}

@@ -1,0 +1,115 @@
+//! Evicting models: planning it, and carrying the plan out.
+
+use std::sync::Arc;
+
+use artifact_store::{Evicted, Plan, Terms, USED_SINCE};
+
+use super::removal::ExclusiveStore;
+use crate::{
+    catalog::{
+        provenance::{self, Action, Line},
+        records,
+    },
+    context::Context,
+    error::{Error, Result},
+    limits::EvictionLimits,
+};
+
+/// Returns what [`evict`] would remove, and why.
+pub(crate) async fn plan_eviction(ctx: &Arc<Context>, limits: &EvictionLimits) -> Result<Plan> {
+    ctx.run_blocking(|ctx| {
+        ctx.store.check_locks()?;
+        ctx.store.sweep_leases();
+        Ok(())
+    })
+    .await?;
+    let terms = terms(ctx, limits, 0);
+    let records = records::all(ctx).await?;
+    ctx.run_blocking(move |ctx| Ok(Plan::new(&ctx.store.inventory(&records, &[])?, &terms))).await
+}
+
+/// Removes what a plan names and no caller has used since, and returns what went.
+pub(crate) async fn evict(ctx: &Arc<Context>, plan: &Plan) -> Result<Plan> {
+    let store = ExclusiveStore::lock(ctx, Vec::new()).await?;
+    let terms = Terms { now: ctx.clock.now(), ..plan.terms };
+    let later = Plan::new(store.get().inventory(), &terms);
+    carry_out(ctx, &store, plan.still(later)).await
+}
+
+/// Returns the terms of a plan that is made now.
+pub(crate) fn terms(ctx: &Context, limits: &EvictionLimits, needed_bytes: u64) -> Terms {
+    let (max_size_bytes, grace) = (limits.max_size_bytes, limits.grace);
+    Terms { now: ctx.clock.now(), max_size_bytes, needed_bytes, grace }
+}
+
+/// Does what a plan says, and returns what was done.
+pub(crate) async fn carry_out(ctx: &Arc<Context>, store: &ExclusiveStore, plan: Plan) -> Result<Plan> {
+    let mut done = plan.clone();
+    done.evicted.clear();
+    let (terms, planned) = (plan.terms, plan.leftovers);
+    done.leftovers = store
+        .run(ctx, move |removals| {
+            let mut gone = Vec::new();
+            for mut swept in planned {
+                if let Some(bytes) = removals.sweep(&swept)? {
+                    swept.bytes = bytes;
+                    gone.push(swept);
+                }
+            }
+            removals.tidy();
+            Ok(gone)
+        })
+        .await?;
+    done.freed_bytes = done.leftovers.iter().map(|swept| swept.bytes).sum();
+    for mut evicted in plan.evicted {
+        // A caller that asks for it from here on takes a lease, and sees then that it is gone.
+        let view = evicted.root.clone();
+        if store.run(ctx, move |removals| Ok(removals.is_used_since(&view))).await? {
+            done.spare(evicted.ids, USED_SINCE);
+            continue;
+        }
+        if let Some(reason) = why_unreadable(ctx, &evicted.ids).await {
+            done.spare(evicted.ids, &reason);
+            continue;
+        }
+        match store.remove_view(ctx, &evicted.root, &evicted.ids).await {
+            Ok(bytes) => evicted.bytes = bytes,
+            Err(Error::Store(error)) if matches!(*error, artifact_store::Error::Leased { .. }) => {
+                done.spare(evicted.ids, &error.to_string());
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        done.freed_bytes += evicted.bytes;
+        let evicted = note_eviction(ctx, evicted).await?;
+        done.evicted.push(evicted);
+    }
+    let left = done.size_bytes.saturating_sub(done.freed_bytes).saturating_add(terms.needed_bytes);
+    done.over_bytes = terms.max_size_bytes.map_or(0, |limit| left.saturating_sub(limit));
+    Ok(done)
+}
+
+/// Returns why the record of one of some ids cannot be read: it may say more of the model than we know.
+async fn why_unreadable(ctx: &Context, ids: &[String]) -> Option<String> {
+    for id in ids {
+        if let Err(error) = ctx.catalog.get(id).await {
+            return Some(error.to_string());
+        }
+    }
+    None
+}
+
+async fn note_eviction(ctx: &Arc<Context>, evicted: Evicted) -> Result<Evicted> {
+    ctx.run_blocking(move |ctx| {
+        for id in &evicted.ids {
+            let line = Line {
+                local_path: Some(&evicted.root),
+                reason: Some(&evicted.reason),
+                ..Line::new(ctx.clock.now(), Action::Evict, id)
+            };
+            provenance::log(ctx).record(&line);
+        }
+        Ok(evicted)
+    })
+    .await
+}

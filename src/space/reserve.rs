@@ -1,0 +1,60 @@
+//! Making sure that there is space for a model that is about to be staged.
+
+use std::{path::PathBuf, sync::Arc};
+
+use artifact_store::Plan;
+use provisioner_core::Digest;
+
+use super::{
+    evict::{carry_out, terms},
+    removal::ExclusiveStore,
+};
+use crate::{catalog::records, context::Context, error::Result};
+
+/// Makes sure that so many bytes fit into the limit of size, where there is one, and onto the disk. `found` are the blobs that
+/// the model needs and the store has, `transfers` the partials that it may resume.
+///
+/// # Errors
+/// [`artifact_store::Error::NoRoom`], and too little space on the disk.
+pub(crate) async fn reserve(
+    ctx: &Arc<Context>,
+    needed_bytes: u64,
+    found: &[Digest],
+    transfers: &Arc<[PathBuf]>,
+) -> Result<()> {
+    make_room(ctx, needed_bytes, found.to_vec(), Arc::clone(transfers)).await?;
+    ctx.run_blocking(move |ctx| Ok(ctx.store.check_space(needed_bytes)?)).await
+}
+
+/// Evicts models until so many bytes fit into the limit of size; none, where that would not be enough.
+async fn make_room(
+    ctx: &Arc<Context>,
+    needed_bytes: u64,
+    found: Vec<Digest>,
+    transfers: Arc<[PathBuf]>,
+) -> Result<()> {
+    let Some(limit_bytes) = ctx.limits.max_size_bytes else { return Ok(()) };
+    let terms = terms(ctx, &ctx.limits, needed_bytes);
+    let check = |plan: &Plan| match plan.over_bytes {
+        0 => Ok(()),
+        over_bytes => {
+            let path = ctx.store.root().to_owned();
+            Err(artifact_store::Error::NoRoom { path, limit_bytes, needed_bytes, over_bytes })
+        }
+    };
+    let (records, pinned) = (records::all(ctx).await?, found.clone());
+    let resumed = Arc::clone(&transfers);
+    let plan = ctx
+        .run_blocking(move |ctx| {
+            Ok(Plan::new(&ctx.store.inventory(&records, &pinned)?.keeping(&resumed), &terms))
+        })
+        .await?;
+    check(&plan)?;
+    if plan.size_bytes.saturating_add(needed_bytes) <= limit_bytes {
+        return Ok(());
+    }
+    let store = ExclusiveStore::lock(ctx, found).await?;
+    let plan = Plan::new(&store.get().inventory().clone().keeping(&transfers), &terms);
+    check(&plan)?;
+    Ok(check(&carry_out(ctx, &store, plan).await?)?)
+}

@@ -1,0 +1,124 @@
+//! Staging a model that is elsewhere: each file from the store, from another tool, or from the source.
+
+use std::{collections::HashMap, sync::Arc};
+
+use artifact_store::{Adopted, Blob, ResumableTransfers};
+use futures_util::{
+    FutureExt, TryStreamExt,
+    future::{BoxFuture, ready},
+    stream::FuturesUnordered,
+};
+use provisioner_core::{Digest, Manifest, ManifestFile, ModelRef, StagedFile, StagedModel, Timestamp};
+
+use super::{
+    acquisition::{AcquisitionPlan, plan_acquisition},
+    session::StagingSession,
+    supply::{
+        local_caches::{self, FILES_AT_ONCE, adopt},
+        source::{show_fetching, transfer},
+        store::{blobs, from_blob},
+    },
+};
+use crate::{
+    catalog::provenance::AdoptedFile,
+    context::{Context, run_blocking},
+    error::Result,
+    resolve::recall::Resolution,
+    space::reserve::reserve,
+};
+
+/// Stages all files of a manifest, each from the cheapest place that has it.
+///
+/// # Errors
+/// The reason for which the source cannot be asked, where a file is not on this machine; too little space; and the source's
+/// failure.
+pub(crate) async fn acquire(
+    ctx: &Arc<Context>,
+    reference: &ModelRef,
+    resolution: Resolution,
+    session: &Arc<StagingSession>,
+) -> Result<StagedModel> {
+    let Resolution { manifest, source } = resolution;
+    let (id, began) = (reference.id(), ctx.clock.now());
+    let blobs = blobs(ctx, &manifest).await?;
+    let missing: Vec<_> = missing(&manifest, &blobs).cloned().collect();
+    let found: Vec<_> = blobs.iter().flatten().map(|blob| blob.sha256.clone()).collect();
+    let AcquisitionPlan { candidates, left, transfers, to_fetch, needed_bytes, nowhere } =
+        plan_acquisition(ctx, reference, missing.clone(), session).await?;
+    source.check(&id, nowhere.as_ref())?;
+    reserve(ctx, needed_bytes, &found, &transfers).await?;
+    let has_candidates = !candidates.is_empty();
+    let adopted = adopt(ctx, reference, candidates, session, &left).await?;
+    let is_adopted = |file: &ManifestFile| adopted_as(&adopted, file).is_some();
+    source.check(&id, missing.iter().find(|file| !is_adopted(file)).map(|file| &file.path))?;
+    // A file that is fetched: its size, and how much of it is not here.
+    let fetched = missing.iter().zip(to_fetch).filter(|(file, _)| !is_adopted(file));
+    let sizes: Vec<_> = fetched.map(|(file, to_fetch)| (file.size, to_fetch)).collect();
+    if has_candidates {
+        // A candidate may have had other bytes.
+        let needed_bytes = sizes.iter().map(|(_, to_fetch)| *to_fetch).fold(0, u64::saturating_add);
+        reserve(ctx, needed_bytes, &found, &transfers).await?;
+    }
+    show_fetching(ctx, reference, &sizes);
+    let (promised, small) = (sizes.into_iter().map(|(size, _)| size).collect::<Vec<_>>(), session.clone());
+    run_blocking(move || small.promise_small(&promised)).await?;
+    for file in &missing {
+        if let Some(adopted) = adopted_as(&adopted, file) {
+            session.note_adopted(AdoptedFile::new(file, adopted));
+        }
+    }
+    let staged = Gathering { ctx, reference, session, left, adopted, began }.gather(&manifest, blobs).await?;
+    for file in &staged {
+        ctx.policy.check_format(file.path.as_str(), file.format)?;
+    }
+    Ok(StagedModel::new(manifest, staged)?)
+}
+
+/// The files that the store lacks.
+fn missing<'a>(manifest: &'a Manifest, blobs: &'a [Option<Blob>]) -> impl Iterator<Item = &'a ManifestFile> {
+    manifest.files().iter().zip(blobs).filter(|(_, blob)| blob.is_none()).map(|(file, _)| file)
+}
+
+/// The file that was adopted for one of a manifest.
+fn adopted_as<'a>(adopted: &'a HashMap<Digest, Adopted>, file: &ManifestFile) -> Option<&'a Adopted> {
+    adopted.get(file.digest.as_ref()?)
+}
+
+/// Stages files from wherever they were found.
+struct Gathering<'a> {
+    ctx: &'a Arc<Context>,
+    reference: &'a ModelRef,
+    session: &'a Arc<StagingSession>,
+    left: Arc<ResumableTransfers>,
+    adopted: HashMap<Digest, Adopted>,
+    /// A moment before the first byte was read.
+    began: Timestamp,
+}
+
+impl Gathering<'_> {
+    async fn gather(&self, manifest: &Manifest, blobs: Vec<Option<Blob>>) -> Result<Vec<StagedFile>> {
+        // The work on a file is larger than its line in a listing, so only that of a few files is there at once.
+        let (mut waiting, mut under_way) = (manifest.files().iter().zip(blobs), FuturesUnordered::new());
+        let mut staged = Vec::new();
+        loop {
+            for (file, blob) in waiting.by_ref().take(FILES_AT_ONCE - under_way.len()) {
+                under_way.push(self.stage(file, blob));
+            }
+            match under_way.try_next().await? {
+                Some(file) => staged.push(file),
+                None => return Ok(staged),
+            }
+        }
+    }
+
+    fn stage<'a>(&'a self, file: &'a ManifestFile, blob: Option<Blob>) -> BoxFuture<'a, Result<StagedFile>> {
+        match (blob, adopted_as(&self.adopted, file)) {
+            (Some(blob), _) => from_blob(file, blob, self.began).boxed(),
+            (None, Some(adopted)) => ready(Ok(local_caches::staged(file, adopted, self.began))).boxed(),
+            (None, None) => {
+                let (session, left) = (Arc::clone(self.session), Arc::clone(&self.left));
+                transfer(self.ctx, self.reference, file, session, left).boxed()
+            }
+        }
+    }
+}

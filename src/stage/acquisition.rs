@@ -1,0 +1,67 @@
+//! What there is of a model's missing files before the first byte moves.
+
+use std::{path::PathBuf, sync::Arc};
+
+use artifact_store::ResumableTransfers;
+use provisioner_core::{ManifestFile, ModelRef, RelativePath};
+
+use super::{
+    key::{PartialKey, to_fetch},
+    session::StagingSession,
+    supply::local_caches::FileCandidates,
+};
+use crate::{context::Context, error::Result};
+
+/// Where the missing files of a model can be had, and how much of the disk they take.
+#[derive(Default)]
+pub(crate) struct AcquisitionPlan {
+    /// Where they may lie elsewhere on this machine.
+    pub(crate) candidates: Vec<FileCandidates>,
+    /// What unfinished transfers left.
+    pub(crate) left: Arc<ResumableTransfers>,
+    /// The partials that the model can resume.
+    pub(crate) transfers: Arc<[PathBuf]>,
+    /// How many bytes of each file would still have to be fetched.
+    pub(crate) to_fetch: Vec<u64>,
+    /// How many bytes the disk must have.
+    pub(crate) needed_bytes: u64,
+    /// The first file that is not to be found on this machine.
+    pub(crate) nowhere: Option<RelativePath>,
+}
+
+/// Looks for the missing files of a model, without the network. From here on small ones have a partial.
+pub(crate) async fn plan_acquisition(
+    ctx: &Arc<Context>,
+    reference: &ModelRef,
+    missing: Vec<ManifestFile>,
+    session: &Arc<StagingSession>,
+) -> Result<AcquisitionPlan> {
+    let (reference, session) = (reference.clone(), Arc::clone(session));
+    ctx.run_blocking(move |ctx| {
+        ctx.store.sweep()?;
+        let left = ctx.store.resumable()?;
+        if missing.is_empty() {
+            return Ok(AcquisitionPlan { left: Arc::new(left), ..AcquisitionPlan::default() });
+        }
+        let foreign = ctx.store.foreign(&ctx.adoption, &reference);
+        let (mut candidates, mut needed_bytes, mut nowhere) = (Vec::new(), 0u64, None);
+        let to_fetch: Vec<_> = missing.iter().map(|file| to_fetch(&reference, file, &left)).collect();
+        for (file, to_fetch) in missing.iter().zip(&to_fetch) {
+            let found = FileCandidates::of(file, &foreign);
+            if found.is_none() && nowhere.is_none() {
+                nowhere = Some(file.path.clone());
+            }
+            needed_bytes =
+                needed_bytes.saturating_add(found.as_ref().map_or(*to_fetch, FileCandidates::space_bytes));
+            candidates.extend(found);
+        }
+        // The partials of small files have another name from here on.
+        let sizes: Vec<_> = missing.iter().map(|file| file.size).collect();
+        session.share_small(&ctx.store, &reference.id(), &sizes, &left)?;
+        let of =
+            |file: &ManifestFile| left.folders_of(&PartialKey::of(&reference, file).to_string()).to_vec();
+        let transfers = missing.iter().flat_map(of).collect();
+        Ok(AcquisitionPlan { candidates, left: Arc::new(left), transfers, to_fetch, needed_bytes, nowhere })
+    })
+    .await
+}

@@ -1,0 +1,51 @@
+//! Staging a model as its source lists it: in place, or fetched.
+
+use std::sync::Arc;
+
+use provisioner_core::{CatalogRecord, Expectation, Manifest, ModelRef, StagedModel};
+
+use super::{acquire::acquire, session::StagingSession, supply::in_place::stage_in_place};
+use crate::{
+    catalog::provenance::note_refusal,
+    context::Context,
+    error::Result,
+    resolve::{
+        admission::check_listing,
+        recall::{Resolution, resolve_or_recall},
+    },
+};
+
+/// Stages a model as its source lists it. `listed` is the manifest, where the source was asked already; `recorded` is the
+/// record that the model has.
+///
+/// # Errors
+/// A denial by the policy, an expectation that the listing cannot meet, and the source's failure.
+pub(crate) async fn stage_from_source(
+    ctx: &Arc<Context>,
+    reference: &ModelRef,
+    listed: Option<Manifest>,
+    expectation: &Expectation,
+    recorded: Option<&CatalogRecord>,
+    session: &Arc<StagingSession>,
+) -> Result<StagedModel> {
+    let id = reference.id();
+    let revision = recorded.and_then(|record| record.revision.clone());
+    let Resolution { manifest, source } = match listed {
+        Some(manifest) => Resolution::of_source(manifest),
+        None => resolve_or_recall(ctx, reference, revision).await?,
+    };
+    check_listing(&ctx.policy, &manifest)?;
+    if let Err(error) = manifest.check(expectation) {
+        let error = error.into();
+        note_refusal(ctx, &id, &error).await?;
+        return Err(error);
+    }
+    let (files, bytes) = (manifest.files().len(), manifest.size_bytes());
+    tracing::debug!("`{id}`: files {files}, bytes {bytes}");
+    if manifest.is_in_place() {
+        let hashes = expectation.needs_hashes();
+        stage_in_place(ctx, manifest, expectation, hashes, recorded.cloned()).await
+    } else {
+        Box::pin(acquire(ctx, reference, Resolution { manifest, source }, session)).await
+    }
+}

@@ -1,0 +1,222 @@
+//! What a call holds while it stages a model: the model's lock, and one partial for each file.
+//!
+//! A model that is used in place needs neither, for the version of its record guards it. A cache that cannot be written gives
+//! neither, and what it has is judged all the same. In both cases the session keeps nothing, and its caller does not ask which.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use artifact_store::{LockWait, ModelLock, Partial, PartialFile, ResumableTransfers, Store, Waiting};
+use provisioner_core::{CatalogRecord, ModelRef, ProgressEvent, RelativePath, Version};
+
+use super::key::PartialKey;
+use crate::{
+    catalog::provenance::AdoptedFile,
+    context::{CancelOnDrop, Context},
+    error::{Error, Result},
+};
+
+/// How large a small file is at most, in bytes: it comes with one write.
+const SMALL_BYTES: u64 = 512 << 10;
+
+/// How many small files share a partial. Fewer have one each, which another model can resume.
+const MANY: usize = 64;
+
+/// A call that waits for less says nothing of it.
+const WORTH_A_WORD: Duration = Duration::from_secs(1);
+
+/// The model's lock, and the partials of its files until they are blobs.
+#[derive(Debug, Default)]
+pub(crate) struct StagingSession {
+    /// `None` for a session that keeps nothing.
+    lock: Option<ModelLock>,
+    partials: Mutex<Vec<Partial>>,
+    /// The partial of the small files, where there are many.
+    small: Mutex<Option<Partial>>,
+    /// Whether a byte was fetched.
+    has_fetched: AtomicBool,
+    adopted: Mutex<Vec<AdoptedFile>>,
+}
+
+/// A file that needs a partial.
+#[derive(Debug)]
+pub(crate) struct SlotRequest<'a> {
+    /// What identifies its content.
+    pub(crate) key: PartialKey,
+    pub(crate) path: &'a RelativePath,
+    pub(crate) size: u64,
+    /// How much of the disk it will take, in bytes.
+    pub(crate) promised: u64,
+    /// The id of the model that it is for.
+    pub(crate) model: &'a str,
+    pub(crate) left: &'a ResumableTransfers,
+}
+
+impl StagingSession {
+    /// Begins to stage a model whose record is at `version`, or which has none.
+    ///
+    /// A fetched model gets its lock, for which the call may wait. Where the cache cannot be written and the model is
+    /// `recorded`, the session keeps nothing.
+    ///
+    /// # Errors
+    /// A [conflict](Error::is_conflict) where another process changed the record before the call had the lock.
+    pub(crate) async fn begin(
+        ctx: &Arc<Context>,
+        reference: &ModelRef,
+        version: Option<Version>,
+        recorded: Option<&CatalogRecord>,
+    ) -> Result<Arc<Self>> {
+        if matches!(reference, ModelRef::Local(_)) {
+            return Ok(Arc::default());
+        }
+        let id = reference.id();
+        let session = match Self::wait(ctx, &id).await {
+            Err(error) if recorded.is_some() && error.is_unwritable() => return Ok(Arc::default()),
+            session => session?,
+        };
+        if ctx.catalog.get(&id).await?.map(|found| found.version) == version {
+            Ok(session)
+        } else {
+            Err(Error::conflict(&id))
+        }
+    }
+
+    /// Waits for the lock of a model, and shows for which process.
+    pub(crate) async fn wait(ctx: &Arc<Context>, id: &str) -> Result<Arc<Self>> {
+        Self::wait_within(ctx, id, ctx.lock_wait).await
+    }
+
+    /// Takes the lock of a model, where no other process has it.
+    pub(crate) async fn take_now(ctx: &Arc<Context>, id: &str) -> Result<Arc<Self>> {
+        let wait = LockWait { limit: Some(Duration::ZERO), ..ctx.lock_wait };
+        Self::wait_within(ctx, id, wait).await
+    }
+
+    async fn wait_within(ctx: &Arc<Context>, id: &str, wait: LockWait) -> Result<Arc<Self>> {
+        let id = id.to_owned();
+        let cancel = CancelOnDrop::default();
+        let is_cancelled = cancel.watch();
+        ctx.run_blocking(move |ctx| {
+            let (began, mut is_told) = (Instant::now(), false);
+            let mut watch = |waiting: &Waiting| {
+                show_waiting(ctx, &id, waiting);
+                if !is_told && began.elapsed() >= WORTH_A_WORD {
+                    is_told = true;
+                    tracing::warn!("{}", waiting.told(&id));
+                }
+                !is_cancelled()
+            };
+            let lock = ctx.store.model_lock(&id, wait, &mut watch)?;
+            Ok(Arc::new(Self { lock: Some(lock), ..Self::default() }))
+        })
+        .await
+    }
+
+    fn keeps_nothing(&self) -> bool {
+        self.lock.is_none()
+    }
+
+    /// Returns whether a byte was fetched.
+    pub(crate) fn has_fetched(&self) -> bool {
+        self.has_fetched.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a byte is about to be fetched.
+    pub(crate) fn note_fetched(&self) {
+        self.has_fetched.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns the files that were adopted, for the log.
+    pub(crate) fn take_adopted(&self) -> Vec<AdoptedFile> {
+        std::mem::take(&mut *locked(&self.adopted))
+    }
+
+    /// Notes a file that was adopted.
+    pub(crate) fn note_adopted(&self, file: AdoptedFile) {
+        locked(&self.adopted).push(file);
+    }
+
+    /// Lets the small ones of files of these sizes share a partial, where there are many, or where they did before a process
+    /// died.
+    pub(crate) fn share_small(
+        &self,
+        store: &Store,
+        model: &str,
+        sizes: &[u64],
+        left: &ResumableTransfers,
+    ) -> Result<()> {
+        let are_many = || sizes.iter().filter(|size| is_small(**size)).count() >= MANY;
+        if !self.keeps_nothing() && (left.has_small(model) || are_many()) {
+            *locked(&self.small) = Some(store.partial_of_small(model, left)?);
+        }
+        Ok(())
+    }
+
+    /// Tells the store how much of the disk the small ones of files of these sizes will take.
+    pub(crate) fn promise_small(&self, sizes: &[u64]) -> Result<()> {
+        let small = sizes.iter().filter(|size| is_small(**size));
+        locked(&self.small)
+            .as_ref()
+            .map_or(Ok(()), |partial| partial.promise(small.sum()))
+            .map_err(Into::into)
+    }
+
+    /// Returns a place for a file, which the session keeps until its model is committed.
+    pub(crate) fn slot(&self, store: &Store, request: &SlotRequest<'_>) -> Result<PartialFile> {
+        let key = request.key.to_string();
+        if let Some(small) = locked(&self.small).as_ref().filter(|_| is_small(request.size)) {
+            return Ok(small.small_file(&key, request.path)?);
+        }
+        let partial = store.partial(&key, request.promised, request.model, request.left)?;
+        let slot = partial.file();
+        if !self.keeps_nothing() {
+            locked(&self.partials).push(partial);
+        }
+        Ok(slot)
+    }
+
+    /// Discards a place, and the bytes in it.
+    pub(crate) fn discard(&self, slot: &PartialFile) -> artifact_store::Result<()> {
+        if self.keeps_nothing() {
+            return Ok(());
+        }
+        let mut partials = locked(&self.partials);
+        match partials.iter().position(|partial| slot.data.parent() == Some(partial.folder())) {
+            Some(index) => partials.swap_remove(index).discard(),
+            None => slot.clear(),
+        }
+    }
+
+    /// Discards all partials.
+    pub(crate) fn discard_all(&self) -> artifact_store::Result<()> {
+        let partials = std::mem::take(&mut *locked(&self.partials));
+        let small = locked(&self.small).take();
+        partials.into_iter().chain(small).try_for_each(Partial::discard)
+    }
+}
+
+fn show_waiting(ctx: &Context, id: &str, waiting: &Waiting) {
+    let owner = waiting.owner.as_ref();
+    ctx.progress.on_event(&ProgressEvent::Waiting {
+        id: id.to_owned(),
+        pid: owner.map(|owner| owner.pid),
+        program: owner.map(|owner| owner.program.clone()),
+        host: owner.map(|owner| owner.host.clone()),
+        since: waiting.since,
+        done_bytes: waiting.done_bytes,
+        size_bytes: waiting.size_bytes,
+    });
+}
+
+fn is_small(size: u64) -> bool {
+    size <= SMALL_BYTES
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,32 @@
+//! A file that only the store writes to, as it was staged.
+
+use std::{io::Read, path::PathBuf};
+
+use fs_err::File;
+use provisioner_core::{Format, RelativePath, StagedFile, Stamp};
+use transfer::Fetched;
+
+use crate::error::{Error, Result};
+
+/// Returns the staged file of bytes whose digest is known: opens it for its stamp and its format. It may block.
+pub(crate) fn staged_file(
+    path: RelativePath,
+    location: PathBuf,
+    fetched: Fetched,
+    is_settled: impl Fn(&Stamp) -> bool,
+) -> Result<StagedFile> {
+    let failed = |error| Error::storage("a fetched file cannot be read", error);
+    let mut first = Vec::with_capacity(Format::MAGIC_LEN);
+    let file = File::open(&location).map_err(failed)?;
+    let stamp = Stamp::of(&file.metadata().map_err(failed)?);
+    file.take(Format::MAGIC_LEN as u64).read_to_end(&mut first).map_err(failed)?;
+    Ok(StagedFile {
+        format: Format::of(path.file_name(), &first),
+        path,
+        location,
+        settled: is_settled(&stamp),
+        stamp,
+        sha256: Some(fetched.sha256),
+        git_sha1: fetched.git_sha1,
+    })
+}

@@ -1,0 +1,341 @@
+//! Files that lie on this machine already: what they are, and, where a digest is needed, the hash of their bytes.
+//!
+//! # Model
+//! A file is opened once. Its stamp is taken from the open descriptor, its bytes are read, and the stamp is taken
+//! again: a difference means that another process wrote meanwhile. The digest of an earlier call is taken over,
+//! instead of reading the file, where the stamp is the same and was settled.
+//!
+//! Several files are hashed on several cores, one file on one.
+//!
+//! # Coarse clocks
+//! Kernels keep a file's times in ticks of up to 10 ms. A file that changed in this very tick could change again
+//! without a new time; so a file that is to be hashed and changed less than two ticks ago is left alone until then.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use provisioner_core::{
+    CatalogRecord, Clock, Digest, DigestAlgorithm, Expectation, Format, Locator, Manifest, ManifestFile,
+    ProgressSink, StagedFile, StagedModel, Stamp,
+};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    context::{CancelOnDrop, Context, run_blocking},
+    error::{Error, Interruption, Result},
+    stage::read_progress::ReadProgress,
+};
+
+/// Stages a model that lies on this machine, from where it lies. `recorded` is the record whose digests are taken over for
+/// files that have not changed.
+pub(crate) async fn stage_in_place(
+    ctx: &Context,
+    manifest: Manifest,
+    expectation: &Expectation,
+    hashes: bool,
+    recorded: Option<CatalogRecord>,
+) -> Result<StagedModel> {
+    let (clock, progress) = (Arc::clone(&ctx.clock), Arc::clone(&ctx.progress));
+    let git_ids = wants_git_id(expectation);
+    let staged = HashInPlace { hashes, git_ids, known: recorded, clock, progress }.stage(manifest).await?;
+    for file in staged.files() {
+        ctx.policy.check_format(&file.location.to_string_lossy(), file.format)?;
+    }
+    Ok(staged)
+}
+
+/// Large enough that reading costs nothing beside hashing, small enough for the processor's cache.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Two of the slowest kernel's ticks, in nanoseconds.
+const TICKS_NS: u32 = 20_000_000;
+
+/// How files are looked at.
+#[derive(Debug)]
+struct HashInPlace {
+    /// Whether their bytes are hashed.
+    hashes: bool,
+    /// Whether git's id of each is computed too.
+    git_ids: bool,
+    /// The model's record, where its digests may be taken over.
+    known: Option<CatalogRecord>,
+    clock: Arc<dyn Clock>,
+    progress: Arc<dyn ProgressSink>,
+}
+
+impl HashInPlace {
+    /// Looks at every file of a manifest. When the future is dropped, the reading ends soon after.
+    async fn stage(self, manifest: Manifest) -> Result<StagedModel> {
+        let cancel = CancelOnDrop::default();
+        let is_cancelled = cancel.watch();
+        run_blocking(move || self.stage_blocking(manifest, &is_cancelled)).await
+    }
+
+    fn stage_blocking(
+        &self,
+        manifest: Manifest,
+        is_cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<StagedModel> {
+        let id = manifest.reference().id();
+        let mut files = Vec::new();
+        let mut to_hash = Vec::new();
+        for listed in manifest.files() {
+            let opened = Opened::new(listed)?;
+            let known = self.known_digest(listed, opened.stamp);
+            let staged = opened.staged(listed, self.clock.as_ref(), known);
+            if self.hashes && staged.sha256.is_none() {
+                to_hash.push(files.len());
+            }
+            files.push(staged);
+        }
+        if !to_hash.is_empty() {
+            let sizes: Vec<_> = to_hash.iter().map(|&index| files[index].stamp.size).collect();
+            let reading = ReadProgress::start(&self.progress, &id, &sizes);
+            for (index, staged) in self.hash_all(&files, &to_hash, &reading, is_cancelled)? {
+                files[index] = staged;
+            }
+        }
+        Ok(StagedModel::new(manifest, files)?)
+    }
+
+    /// What was recorded of a file's bytes, if they are still the same.
+    fn known_digest(&self, listed: &ManifestFile, stamp: Stamp) -> Option<Digest> {
+        if self.git_ids {
+            return None;
+        }
+        let record = self.known.as_ref()?;
+        let file = record.files.iter().find(|file| file.path == listed.path)?;
+        let Locator::InPlace(location) = &listed.locator else { return None };
+        let same = file.settled
+            && file.stamp.difference(&stamp).is_none()
+            && record.location(&file.path) == *location;
+        if same { file.sha256.clone() } else { None }
+    }
+
+    /// Hashes some of the files, the largest first, on as many threads as there are cores.
+    fn hash_all(
+        &self,
+        files: &[StagedFile],
+        to_hash: &[usize],
+        reading: &ReadProgress,
+        is_cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<(usize, StagedFile)>> {
+        let mut queue = to_hash.to_vec();
+        queue.sort_by_key(|&index| std::cmp::Reverse(files[index].stamp.size));
+        let next = AtomicUsize::new(0);
+        let failed = AtomicBool::new(false);
+        let work = || {
+            let mut done = Vec::new();
+            let mut buffer = vec![0; BUFFER_BYTES];
+            while let Some(&index) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let stop = || is_cancelled() || failed.load(Ordering::Relaxed);
+                match self.hash(&files[index], &mut buffer, reading, &stop) {
+                    Ok(staged) => done.push((index, staged)),
+                    Err(error) => {
+                        let is_first = !failed.swap(true, Ordering::Relaxed);
+                        return (done, is_first.then_some(error));
+                    }
+                }
+            }
+            (done, None)
+        };
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let results: Vec<_> = thread::scope(|scope| {
+            // Where no further thread can be started, those that there are do all.
+            let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+            let others: Vec<_> = (1..cores.min(queue.len())).filter_map(spawn).collect();
+            let own = work();
+            others.into_iter().filter_map(|thread| thread.join().ok()).chain([own]).collect()
+        });
+        let mut all = Vec::new();
+        for (done, error) in results {
+            if let Some(error) = error {
+                return Err(error);
+            }
+            all.extend(done);
+        }
+        if all.len() == queue.len() { Ok(all) } else { Err(Interruption::HashingEnded.into()) }
+    }
+
+    /// Hashes a file; once more where a link to it came or went meanwhile, which changes its state and not its bytes.
+    fn hash(
+        &self,
+        staged: &StagedFile,
+        buffer: &mut [u8],
+        reading: &ReadProgress,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<StagedFile> {
+        for _ in 0..MAX_READINGS {
+            if let Some(hashed) = self.hash_once(staged, buffer, reading, stop)? {
+                return Ok(hashed);
+            }
+        }
+        Err(Error::ChangedWhileRead { path: staged.location.clone() })
+    }
+
+    /// Hashes a file; `None` where it does not settle, or nothing of its state changed but the time of that.
+    fn hash_once(
+        &self,
+        staged: &StagedFile,
+        buffer: &mut [u8],
+        reading: &ReadProgress,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<StagedFile>> {
+        let path = &staged.location;
+        let failed = |error| Error::storage(format!("`{}` cannot be read", path.display()), error);
+        let mut file = open(path)?;
+        // A page that a mapping wrote to before it reached the disk can be written again without a new time.
+        let _ = file.sync_data();
+        let Some(before) = settled(&file, self.clock.as_ref()).map_err(failed)? else { return Ok(None) };
+        // A write from here on must show in the stamp: the age counts before the first byte is read.
+        let settled = before.is_settled(self.clock.now());
+        let mut format = staged.format;
+        let mut is_first = true;
+        let mut left = before.size;
+        let mut sha256 = Sha256::new();
+        let mut git = self.git_ids.then(|| Sha1::new().chain_update(format!("blob {}\0", before.size)));
+        loop {
+            if stop() {
+                return Err(Interruption::Abandoned.into());
+            }
+            let read = match file.read(buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            if std::mem::take(&mut is_first) {
+                // Of the very bytes that are hashed, and not of those that lay here when the file was looked at.
+                format = Format::of(staged.path.file_name(), &buffer[..read.min(Format::MAGIC_LEN)]);
+            }
+            sha256.update(&buffer[..read]);
+            if let Some(git) = &mut git {
+                git.update(&buffer[..read]);
+            }
+            // A file that grows has changed, and might never end.
+            left = left
+                .checked_sub(read as u64)
+                .ok_or_else(|| Error::ChangedWhileRead { path: path.clone() })?;
+            reading.add(read as u64);
+        }
+        let after = Stamp::of(&file.metadata().map_err(failed)?);
+        if before.without_ctime() != after.without_ctime() {
+            return Err(Error::ChangedWhileRead { path: path.clone() });
+        }
+        Ok((before == after).then(|| StagedFile {
+            stamp: after,
+            settled,
+            format,
+            sha256: Some(Digest::sha256(sha256.finalize().into())),
+            git_sha1: git.map(|git| Digest::git_sha1(git.finalize().into())),
+            ..staged.clone()
+        }))
+    }
+}
+
+/// How often a file is read whose links change all the time.
+const MAX_READINGS: usize = 5;
+
+/// Returns whether an expectation is of git's id of a file.
+pub(crate) fn wants_git_id(expectation: &Expectation) -> bool {
+    expectation.digest().is_some_and(|(digest, _)| digest.algorithm() == DigestAlgorithm::GitSha1)
+}
+
+/// A file that was opened and looked at.
+struct Opened {
+    location: PathBuf,
+    stamp: Stamp,
+    format: Format,
+}
+
+impl Opened {
+    fn new(listed: &ManifestFile) -> Result<Self> {
+        let Locator::InPlace(location) = &listed.locator else {
+            return Err(Interruption::NotInPlace { path: listed.path.clone() }.into());
+        };
+        let failed = |error| Error::storage(format!("`{}` cannot be read", location.display()), error);
+        let file = open(location)?;
+        let stamp = Stamp::of(&file.metadata().map_err(failed)?);
+        let mut first = Vec::with_capacity(Format::MAGIC_LEN);
+        file.take(Format::MAGIC_LEN as u64).read_to_end(&mut first).map_err(failed)?;
+        Ok(Self { location: location.clone(), stamp, format: Format::of(listed.path.file_name(), &first) })
+    }
+
+    fn staged(self, listed: &ManifestFile, clock: &dyn Clock, sha256: Option<Digest>) -> StagedFile {
+        StagedFile {
+            path: listed.path.clone(),
+            location: self.location,
+            stamp: self.stamp,
+            settled: self.stamp.is_settled(clock.now()),
+            format: self.format,
+            sha256,
+            git_sha1: None,
+        }
+    }
+}
+
+/// Opens a regular file. A symlink is followed, for the name is the user's; a pipe does not make us wait.
+fn open(path: &Path) -> Result<File> {
+    let failed = |error| Error::storage(format!("`{}` cannot be opened", path.display()), error);
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_file() {
+        Ok(file)
+    } else {
+        Err(failed(io::Error::other("it is not a regular file")))
+    }
+}
+
+/// The stamp of a file about to be hashed, once the tick in which it last changed is over. `None` for a file that changes
+/// all the time.
+fn settled(file: &File, clock: &dyn Clock) -> io::Result<Option<Stamp>> {
+    let stamp = Stamp::of(&file.metadata()?);
+    let changed = i128::from(stamp.ctime_ns.unwrap_or(stamp.mtime_ns));
+    if clock.now().as_nanosecond() - changed < i128::from(TICKS_NS) {
+        // A time ahead of ours waits too: the clocks of a file server and of this machine differ.
+        return artifact_store::settled_stamp(file);
+    }
+    Ok(Some(stamp))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use provisioner_core::Timestamp;
+
+    use super::*;
+
+    /// A clock that stands still.
+    #[derive(Debug)]
+    struct Still(Timestamp);
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+    }
+
+    #[test]
+    fn a_file_that_changed_in_this_tick_is_left_alone_until_it_is_over() {
+        let file = tempfile::tempfile().unwrap();
+        let stamp = Stamp::of(&file.metadata().unwrap());
+        let changed = Timestamp::from_nanosecond(stamp.ctime_ns.unwrap().into()).unwrap();
+        let ticks = Duration::from_nanos(TICKS_NS.into());
+        for (now, waits) in [(changed, true), (changed - ticks, true), (changed + ticks, false)] {
+            let began = Instant::now();
+            assert_eq!(settled(&file, &Still(now)).unwrap(), Some(stamp));
+            assert!(!waits || began.elapsed() >= ticks, "{now}: {:?}", began.elapsed());
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Files whose bytes the store has already, from another model or from an earlier call.
+
+use std::sync::Arc;
+
+use artifact_store::Blob;
+use provisioner_core::{
+    CatalogRecord, Digest, DigestAlgorithm, Locator, Manifest, ManifestFile, ModelRef, RelativePath,
+    StagedFile, StagedModel, Timestamp,
+};
+use transfer::Fetched;
+
+use crate::{
+    context::{Context, run_blocking},
+    error::Result,
+    resolve::manifest::recorded_at,
+    stage::staged_file::staged_file,
+};
+
+/// Returns the blob of each file that the store has.
+pub(crate) async fn blobs(ctx: &Arc<Context>, manifest: &Manifest) -> Result<Vec<Option<Blob>>> {
+    let manifest = manifest.clone();
+    ctx.run_blocking(move |ctx| {
+        let known = ctx.store.git_ids(&manifest.view_path()?)?;
+        manifest.files().iter().map(|file| Ok(known.blob(file)?)).collect()
+    })
+    .await
+}
+
+/// Stages a fetched model from the blobs of its record alone; returns `None` where one of them is missing.
+pub(crate) async fn stage_blobs(
+    ctx: &Arc<Context>,
+    reference: &ModelRef,
+    record: &CatalogRecord,
+) -> Result<Option<StagedModel>> {
+    let manifest = recorded_at(reference, record, |_| Locator::Streamed(String::new()))?;
+    let files = record.files.clone();
+    let staged = ctx.run_blocking(move |ctx| {
+        let began = ctx.clock.now();
+        let mut staged = Vec::new();
+        for file in files {
+            let blob = file.sha256.map(|sha256| ctx.store.blob(&sha256)).transpose()?.flatten();
+            let Some(blob) = blob else { return Ok(None) };
+            let found = stage_blob(file.path, blob, None, began)?;
+            ctx.policy.check_format(found.path.as_str(), found.format)?;
+            staged.push(found);
+        }
+        Ok(Some(staged))
+    });
+    Ok(staged.await?.map(|staged| StagedModel::new(manifest, staged)).transpose()?)
+}
+
+/// Stages a file from the blob that the store found by the file's listed digest.
+pub(crate) async fn from_blob(file: &ManifestFile, blob: Blob, began: Timestamp) -> Result<StagedFile> {
+    let is_git_id = |digest: &&Digest| digest.algorithm() == DigestAlgorithm::GitSha1;
+    let (path, git_sha1) = (file.path.clone(), file.digest.as_ref().filter(is_git_id).cloned());
+    run_blocking(move || stage_blob(path, blob, git_sha1, began)).await
+}
+
+fn stage_blob(
+    path: RelativePath,
+    blob: Blob,
+    git_sha1: Option<Digest>,
+    began: Timestamp,
+) -> Result<StagedFile> {
+    let is_externally_linked = blob.is_externally_linked();
+    let fetched = Fetched { sha256: blob.sha256, git_sha1 };
+    if !blob.path.exists() {
+        return Err(artifact_store::Error::Vanished { path: blob.path }.into());
+    }
+    staged_file(path, blob.path, fetched, |stamp| !is_externally_linked || stamp.is_settled(began))
+}

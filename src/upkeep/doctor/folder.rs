@@ -1,0 +1,77 @@
+//! The cache's folder, and the files in it beside models.
+
+use std::path::{Path, PathBuf};
+
+use artifact_store::eviction::UNFINISHED_LIMIT;
+use provisioner_core::Timestamp;
+use rustix::fs::{Access, access};
+
+use super::finding::{FIX, HealthFinding};
+use crate::context::Context;
+
+/// Returns the problems of the provenance log; and the temporary files that dead processes left, of which `of_catalog` are the
+/// catalog's. Repairs them where `fix` says so.
+pub(super) fn findings(ctx: &Context, of_catalog: Vec<PathBuf>, fix: bool) -> Vec<HealthFinding> {
+    let mut findings: Vec<_> = log(ctx, fix).into_iter().collect();
+    findings.extend(temporary_files(ctx, of_catalog, fix));
+    findings
+}
+
+/// Returns why no process can append a line to the provenance log. Without a line, no process changes a record.
+fn log(ctx: &Context, fix: bool) -> Option<HealthFinding> {
+    let path = ctx.cache.provenance();
+    // A missing log is made, unless the whole cache cannot be written.
+    let is_writable = access(ctx.cache.root(), Access::WRITE_OK).is_ok();
+    if !is_writable || fs_err::symlink_metadata(&path).is_err() {
+        return None;
+    }
+    let error = durable_fs::check_appendable(&path).err()?;
+    let is_ours = !matches!(error, durable_fs::Error::NotOurs { .. });
+    let problem = format!("no line of provenance can be written, and so nothing can be changed: {error}");
+    if is_ours {
+        return Some(HealthFinding::new(problem, "check its owner and mode"));
+    }
+    let set_aside = || {
+        let aside = path.with_extension(format!("jsonl.aside.{}", ctx.clock.now().as_microsecond()));
+        durable_fs::rename(&path, &aside)?;
+        Ok(Some(format!("set aside as `{}`", aside.display())))
+    };
+    let done = if fix { set_aside() } else { Ok(None) };
+    let hint = "`doctor --fix` sets it aside, and a new log is begun";
+    Some(HealthFinding::new(problem, hint).after(done.map_err(|error: durable_fs::Error| error.to_string())))
+}
+
+/// Returns what dead processes left of the log's files and of the catalog's.
+fn temporary_files(ctx: &Context, of_catalog: Vec<PathBuf>, fix: bool) -> Vec<HealthFinding> {
+    let mut findings = Vec::new();
+    let of_root = paths(ctx.cache.root()).into_iter().filter(|path| is_temporary(path));
+    for path in of_root.chain(of_catalog).filter(|path| is_old(path, ctx.clock.now())) {
+        let finding = HealthFinding::new(format!("`{}` was never finished", path.display()), FIX);
+        let removed =
+            if fix { fs_err::remove_file(&path).map(|()| Some("removed".to_owned())) } else { Ok(None) };
+        findings.push(finding.after(removed.map_err(|error| error.to_string())));
+    }
+    findings
+}
+
+fn is_temporary(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with('.') && name.ends_with(".tmp")
+}
+
+/// Returns the paths in a folder, in their order; none where it cannot be read.
+pub(super) fn paths(folder: &Path) -> Vec<PathBuf> {
+    let read = fs_err::read_dir(folder).into_iter().flatten();
+    let mut paths: Vec<_> = read.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort_unstable();
+    paths
+}
+
+/// Returns whether a file was last written longer ago than unfinished work is kept.
+pub(super) fn is_old(path: &Path, now: Timestamp) -> bool {
+    let modified = fs_err::symlink_metadata(path).ok().and_then(|metadata| metadata.modified().ok());
+    let modified = modified.and_then(|modified| Timestamp::try_from(modified).ok());
+    modified.is_some_and(|modified| {
+        now.duration_since(modified).unsigned_abs() >= UNFINISHED_LIMIT && now > modified
+    })
+}

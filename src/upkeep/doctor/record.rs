@@ -1,0 +1,72 @@
+//! Whether a model is still what its record says.
+
+use std::{io, path::PathBuf};
+
+use provisioner_core::{CatalogRecord, Lifecycle, Outcome, RecordedFile, Stamp, shell_word};
+
+use super::finding::HealthFinding;
+use crate::{context::Context, resolve::presence::change};
+
+/// Returns the problem of a model, by its record and by the stamps of its files.
+pub(super) fn finding(ctx: &Context, record: &CatalogRecord) -> Option<HealthFinding> {
+    let id = &record.id;
+    if let Some(path) = is_missing(record) {
+        let problem = format!("`{id}`: `{}` is gone", path.display());
+        return Some(HealthFinding::new(problem, hint(ctx, record)));
+    }
+    if record.verification.outcome == Outcome::Fail {
+        let reason = &record.verification.reason;
+        let problem = format!("`{id}` failed when it was last verified: {reason}");
+        return Some(HealthFinding::new(problem, hint(ctx, record)));
+    }
+    // The files are the caller's, who may change them.
+    if !ctx.store.holds(record.root()) {
+        return None;
+    }
+    // A link that another store makes is no change of a file.
+    let change = record.files.iter().find_map(|file| {
+        let file = RecordedFile { stamp: file.stamp.without_ctime(), ..file.clone() };
+        change(&file, &record.location(&file.path))
+    })?;
+    let problem = if is_copied(record) {
+        format!(
+            "`{id}` was copied since it was judged: its files have the sizes that they had, and other inodes"
+        )
+    } else {
+        format!("`{id}` changed since it was judged: {change}")
+    };
+    Some(HealthFinding::new(
+        problem,
+        "`doctor --fix` reads it, and records it anew if its bytes are the same",
+    ))
+}
+
+/// Returns what brings a model back where no more than the store is asked for it.
+pub(super) fn hint(ctx: &Context, record: &CatalogRecord) -> String {
+    let id = shell_word(&record.id);
+    if !ctx.store.holds(record.root()) {
+        "bring the file back, or `remove` the record".to_owned()
+    } else if record.lifecycle == Lifecycle::Retired {
+        format!("it is retired: `activate {id}`, and then `ensure {id}` brings it back")
+    } else {
+        format!("`ensure {id}` brings it back")
+    }
+}
+
+/// Returns the first of a model's files that is no longer there.
+fn is_missing(record: &CatalogRecord) -> Option<PathBuf> {
+    let is_gone = |path: &PathBuf| {
+        fs_err::metadata(path).is_err_and(|error| {
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        })
+    };
+    record.files.iter().map(|file| record.location(&file.path)).find(is_gone)
+}
+
+/// Whether every file is another one of the same size, as in a copy of the cache.
+fn is_copied(record: &CatalogRecord) -> bool {
+    record.files.iter().all(|file| {
+        let found = fs_err::metadata(record.location(&file.path)).map(|metadata| Stamp::of(&metadata));
+        found.is_ok_and(|now| now.inode != file.stamp.inode && now.size == file.stamp.size)
+    })
+}

@@ -1,0 +1,96 @@
+//! The problems of the catalog's records and of the store.
+
+use std::sync::Arc;
+
+use artifact_store::{Problem, ProblemKind, StoreLock};
+use provisioner_core::{CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected};
+
+use super::finding::{FIX, HealthFinding};
+use crate::{catalog::records, context::Context, error::Result};
+
+/// Sets a damaged record aside, where `fix` says so and no newer release wrote it.
+pub(super) async fn set_aside(ctx: &Context, damaged: DamagedRecord, fix: bool) -> HealthFinding {
+    let code = if damaged.is_newer { ErrorCode::NewerRecord } else { ErrorCode::DamagedRecord };
+    let hint = code.hint().map(str::to_owned);
+    let problem = damaged.reason.clone();
+    let finding = HealthFinding { problem, mended: None, hint, is_harmless: false };
+    if damaged.is_newer || !fix {
+        return finding;
+    }
+    let aside = ctx.catalog.set_aside(&damaged).await;
+    let told = aside.map(|aside| Some(format!("set aside as `{}`", aside.display())));
+    finding.after(told.map_err(|error| error.to_string()))
+}
+
+/// Returns the problems of the store, repaired under the store lock where `fix` says so; and the models that have lost their
+/// seal and have to be read before they get one again.
+pub(super) async fn problems(
+    ctx: &Arc<Context>,
+    store_lock: Option<&Arc<StoreLock>>,
+    doubt: Option<String>,
+    fix: bool,
+) -> Result<(Vec<HealthFinding>, Vec<(CatalogRecord, HealthFinding)>)> {
+    let records = records::all(ctx).await?;
+    let found = ctx.run_blocking(move |ctx| {
+        let inventory = ctx.store.inventory(&records, &[])?;
+        Ok(ctx.store.problems(&records, &inventory)?)
+    });
+    let (mut findings, mut unsealed) = (Vec::new(), Vec::new());
+    for problem in found.await? {
+        let finding = HealthFinding::new(problem.told(), hint_of(&problem.kind, fix));
+        let mended = match store_lock {
+            _ if !fix => Ok(None),
+            Some(store_lock) => repair(ctx, store_lock, &problem).await.map_err(|error| error.to_string()),
+            None => Err(doubt.clone().unwrap_or_default()),
+        };
+        match (problem.kind, &mended) {
+            (ProblemKind::SealLost(record), Ok(None)) if fix => unsealed.push((*record, finding)),
+            _ => findings.push(finding.after(mended)),
+        }
+    }
+    Ok((findings, unsealed))
+}
+
+async fn repair(
+    ctx: &Arc<Context>,
+    store_lock: &Arc<StoreLock>,
+    problem: &Problem,
+) -> Result<Option<String>> {
+    if let ProblemKind::Unrecorded(record) = &problem.kind {
+        return record_again(ctx, record).await;
+    }
+    let (store_lock, problem) = (Arc::clone(store_lock), problem.clone());
+    ctx.run_blocking(move |ctx| Ok(ctx.store.repair(&store_lock, &problem)?)).await
+}
+
+/// Puts the record of a whole view back into the catalog.
+async fn record_again(ctx: &Context, record: &CatalogRecord) -> Result<Option<String>> {
+    match ctx.catalog.put(record, Expected::Absent).await {
+        Err(error) if error.kind == CatalogErrorKind::Conflict => {}
+        put => {
+            put?;
+            return Ok(Some("put back into the catalog".to_owned()));
+        }
+    }
+    // A newer commit may have its id; then it is the revision that a refresh left behind.
+    let Some(record) = record.superseded() else { return Ok(None) };
+    match ctx.catalog.put(&record, Expected::Absent).await {
+        Err(error) if error.kind == CatalogErrorKind::Conflict => Ok(None),
+        put => {
+            put?;
+            Ok(Some(format!("put back into the catalog as `{}`, retired", record.id)))
+        }
+    }
+}
+
+/// Returns what to do about a problem of the store.
+fn hint_of(kind: &ProblemKind, fix: bool) -> &'static str {
+    match kind {
+        ProblemKind::Stray => "move it elsewhere: only models belong there",
+        ProblemKind::Unreadable(_) => "check its owner and mode",
+        ProblemKind::NobodysView if fix => {
+            "a live process uses it; `doctor --fix` moves it away when that has ended"
+        }
+        _ => FIX,
+    }
+}

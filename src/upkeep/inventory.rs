@@ -1,0 +1,75 @@
+//! Listing and showing records.
+
+use std::sync::Arc;
+
+use artifact_store::LeftoverEntry;
+use provisioner_core::{CatalogRecord, DamagedRecord, ModelRef, Timestamp, Versioned};
+
+use crate::{
+    catalog::records,
+    context::Context,
+    error::Result,
+    resolve::{
+        presence::{Freshness, freshness, is_whole},
+        reference::canonical,
+    },
+};
+
+/// Everything in the catalog.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Inventory {
+    /// The models, in the order of their ids.
+    pub models: Vec<InventoryEntry>,
+    /// The records that cannot be read.
+    pub damaged: Vec<DamagedRecord>,
+    /// What the store has besides: unfinished transfers, and files that failed a check.
+    pub leftovers: Vec<LeftoverEntry>,
+}
+
+/// One model of an inventory.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct InventoryEntry {
+    /// What the catalog keeps.
+    pub record: CatalogRecord,
+    /// When a caller last asked for the model.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Returns everything in the catalog, as it is recorded.
+pub(crate) async fn list(ctx: &Arc<Context>) -> Result<Inventory> {
+    let listing = ctx.catalog.list().await?;
+    ctx.run_blocking(move |ctx| {
+        let models = listing.records.into_iter().map(|Versioned { record, .. }| {
+            let last_used_at = ctx.store.last_used(&record.id);
+            InventoryEntry { record, last_used_at }
+        });
+        let leftovers = ctx.store.leftovers().unwrap_or_else(|error| {
+            tracing::debug!("unfinished transfers cannot be listed: {error}");
+            Vec::new()
+        });
+        Ok(Inventory { models: models.collect(), damaged: listing.damaged, leftovers })
+    })
+    .await
+}
+
+/// Returns what the catalog keeps of a model.
+pub(crate) async fn show(ctx: &Arc<Context>, reference: &ModelRef) -> Result<InventoryEntry> {
+    let id = canonical(reference).await?.id();
+    let record = records::find(ctx, &id).await?.record;
+    ctx.run_blocking(move |ctx| Ok(InventoryEntry { last_used_at: ctx.store.last_used(&id), record })).await
+}
+
+/// Returns how the files of a record differ from it, for a person; `None` where they do not.
+pub(crate) async fn change(ctx: &Arc<Context>, record: &CatalogRecord) -> Result<Option<String>> {
+    let record = record.clone();
+    ctx.run_blocking(move |ctx| {
+        Ok(match freshness(&record, &ctx.store) {
+            Freshness::Changed(change) => Some(change),
+            Freshness::Unchanged if is_whole(&ctx.store, &record) => None,
+            Freshness::Unchanged => Some("its removal was begun".to_owned()),
+        })
+    })
+    .await
+}

@@ -1,0 +1,69 @@
+//! The state of the cache at one look.
+
+use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc};
+
+use artifact_store::{LeftoverEntry, Store};
+use provisioner_core::Lifecycle;
+use rustix::fs::{Access, access};
+
+use crate::{context::Context, error::Result};
+
+/// The state of a cache at one look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Overview {
+    /// The user to whom the folder belongs, and its mode; `None` where there is no folder yet.
+    pub owner_and_mode: Option<(u32, u32)>,
+    /// Whether the caller may write there, or make the folder. Otherwise it serves present models, and nothing else.
+    pub is_writable: bool,
+    /// What the fetched models take, in bytes, with what unfinished work left.
+    pub used_bytes: u64,
+    /// What the file system has free, in bytes.
+    pub free_bytes: Option<u64>,
+    /// How many records are active.
+    pub active: usize,
+    /// How many are retired.
+    pub retired: usize,
+    /// How many of all are of models that are used in place.
+    pub in_place: usize,
+    /// How many cannot be read.
+    pub damaged: usize,
+    /// Why locks are not to be trusted; `None` where they are.
+    pub lock_doubt: Option<String>,
+    /// The unfinished transfers, and the files that failed a check.
+    pub leftovers: Vec<LeftoverEntry>,
+}
+
+/// Returns the state of the cache. It reads no model, and opens no socket.
+pub(crate) async fn overview(ctx: &Arc<Context>) -> Result<Overview> {
+    let listing = ctx.catalog.list().await?;
+    let damaged = listing.damaged.len();
+    let records: Vec<_> = listing.records.into_iter().map(|found| found.record).collect();
+    ctx.run_blocking(move |ctx| {
+        let root = ctx.cache.root();
+        let metadata = fs_err::metadata(root).ok();
+        let existing = root.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+        let retired = records.iter().filter(|record| record.lifecycle == Lifecycle::Retired).count();
+        Ok(Overview {
+            is_writable: access(existing, Access::WRITE_OK).is_ok(),
+            owner_and_mode: metadata.map(|metadata| (metadata.uid(), metadata.mode() & 0o7777)),
+            used_bytes: ctx.store.inventory(&records, &[])?.size_bytes(),
+            free_bytes: artifact_store::free_bytes(existing).ok(),
+            active: records.len() - retired,
+            retired,
+            in_place: records.iter().filter(|record| !ctx.store.holds(record.root())).count(),
+            damaged,
+            lock_doubt: lock_doubt(&ctx.store),
+            leftovers: ctx.store.leftovers()?,
+        })
+    })
+    .await
+}
+
+fn lock_doubt(store: &Store) -> Option<String> {
+    match store.root().exists().then(|| store.check_locks()) {
+        Some(Err(artifact_store::Error::Doubtful { reason, .. })) => Some(reason),
+        Some(Err(error)) => Some(format!("it cannot be tried: {error}")),
+        None | Some(Ok(())) => None,
+    }
+}

@@ -1,0 +1,54 @@
+//! Asking every verifier.
+
+use std::sync::Arc;
+
+use provisioner_core::{Expectation, StagedFile, StagedModel, VerifiedModel};
+
+use crate::{
+    context::Context,
+    error::{Error, Result},
+    stage::supply::in_place::wants_git_id,
+};
+
+/// Judges a staged model by an expectation and by every verifier.
+///
+/// # Errors
+/// [A verdict](Error::is_verdict); a [conflict](Error::is_conflict) where another process took a file out of the store
+/// meanwhile.
+pub(crate) async fn judge(
+    ctx: &Arc<Context>,
+    staged: StagedModel,
+    expectation: Expectation,
+) -> Result<VerifiedModel> {
+    ctx.run_blocking(move |ctx| {
+        let locations = staged.files().iter().map(|file| file.location.clone());
+        let stored: Vec<_> = locations.filter(|location| location.starts_with(ctx.store.root())).collect();
+        let judged = with_git_ids(staged, &expectation)
+            .and_then(|staged| Ok(staged.judge(&expectation, &ctx.verifiers, ctx.clock.now())?));
+        judged.map_err(|error| {
+            // The model is not at fault for a file that another process took out of the store after it was found.
+            match stored.into_iter().find(|location| matches!(location.try_exists(), Ok(false))) {
+                Some(path) => artifact_store::Error::Vanished { path }.into(),
+                None => error,
+            }
+        })
+    })
+    .await
+}
+
+/// Returns a staged model with git's ids, where they are expected: what was fetched, or lay in the store, was read for its
+/// SHA-256.
+fn with_git_ids(staged: StagedModel, expectation: &Expectation) -> Result<StagedModel> {
+    let lacks = |file: &StagedFile| file.git_sha1.is_none() && file.sha256.is_some();
+    if !wants_git_id(expectation) || !staged.files().iter().any(lacks) {
+        return Ok(staged);
+    }
+    let mut files = staged.files().to_vec();
+    for file in files.iter_mut().filter(|file| lacks(file)) {
+        file.git_sha1 = artifact_store::git_id(&file.location, file.sha256.as_ref())?;
+        if file.git_sha1.is_none() {
+            return Err(Error::ChangedWhileRead { path: file.location.clone() });
+        }
+    }
+    Ok(StagedModel::new(staged.manifest().clone(), files)?)
+}
