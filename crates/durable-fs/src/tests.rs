@@ -1,5 +1,8 @@
+use std::{io::Write, os::unix::fs::symlink, path::Path};
+
+use rustix::fs::Mode;
+
 use super::*;
-use std::os::unix::fs::symlink;
 
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> =
