@@ -6,8 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use artifact_store::{Adopted, Candidate, Foreign, PartialFile, ResumableTransfers, Taking, Wanted};
+use artifact_store::{AdoptedFile, AdoptionTarget, BegunAdoption, PartialFile, ResumableTransfers};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use local_caches::{Candidate, LocalFiles};
 use provisioner_core::{Digest, Format, ManifestFile, ModelRef, RelativePath, StagedFile, Timestamp};
 use serde::Serialize;
 
@@ -39,9 +40,9 @@ pub(crate) struct FileCandidates {
 
 impl FileCandidates {
     /// What is known of a file elsewhere on this machine; `None` where nothing is.
-    pub(crate) fn of(file: &ManifestFile, foreign: &Foreign) -> Option<Self> {
+    pub(crate) fn of(file: &ManifestFile, local: &LocalFiles) -> Option<Self> {
         let digest = file.digest.clone()?;
-        let candidates = foreign.candidates(&file.path, file.size, &digest);
+        let candidates = local.candidates(&file.path, file.size, &digest);
         (!candidates.is_empty()).then(|| Self { file: file.clone(), digest, candidates })
     }
 
@@ -68,7 +69,7 @@ impl ModelProvisioner {
         leads: Vec<FileCandidates>,
         lock: &MaybeSession,
         left: &Arc<ResumableTransfers>,
-    ) -> Result<HashMap<Digest, Adopted>> {
+    ) -> Result<HashMap<Digest, AdoptedFile>> {
         // The same bytes under two names are taken in once.
         let leads: BTreeMap<_, _> = leads.into_iter().map(|lead| (lead.digest.clone(), lead)).collect();
         if leads.is_empty() {
@@ -129,7 +130,7 @@ impl ModelProvisioner {
 /// A candidate whose taking in was begun, and its place.
 struct Begun {
     slot: PartialFile,
-    taking: artifact_store::Result<Option<Taking>>,
+    taking: artifact_store::Result<Option<BegunAdoption>>,
 }
 
 /// The search for one file's bytes.
@@ -144,7 +145,8 @@ struct Job {
 impl Job {
     /// Begins to take a candidate in.
     fn begin(&self, parts: &Parts, candidate: &Candidate) -> Result<Begun> {
-        let wanted = Wanted { size_bytes: self.lead.file.size, digest: Some(self.lead.digest.clone()) };
+        let wanted =
+            AdoptionTarget { size_bytes: self.lead.file.size, digest: Some(self.lead.digest.clone()) };
         let wish = SlotRequest {
             // Not the partial that a transfer of the same bytes would go on from.
             identity: format!("adopt {}", self.identity),
@@ -155,7 +157,7 @@ impl Job {
             left: &self.left,
         };
         let slot = place(&parts.store, self.lock.as_deref(), &wish)?;
-        let taking = parts.store.begin_taking(&slot, &wanted, &candidate.path, parts.adoption.mode);
+        let taking = parts.store.begin_adoption(&slot, &wanted, &candidate.path, parts.adoption.mode);
         Ok(Begun { slot, taking })
     }
 
@@ -165,14 +167,14 @@ impl Job {
         parts: &Parts,
         mut first: Option<Begun>,
         watch: &mut dyn FnMut(u64) -> bool,
-    ) -> Result<Option<Adopted>> {
+    ) -> Result<Option<AdoptedFile>> {
         for candidate in &self.lead.candidates {
             let Begun { slot, taking } = match first.take() {
                 Some(begun) => begun,
                 None => self.begin(parts, candidate)?,
             };
-            let end = |taking: Option<Taking>| match taking {
-                Some(taking) => parts.store.end_taking(taking, watch),
+            let end = |taking: Option<BegunAdoption>| match taking {
+                Some(taking) => parts.store.finish_adoption(taking, watch),
                 None => Ok(None),
             };
             let taken = taking.and_then(end);
@@ -196,7 +198,7 @@ impl Job {
 }
 
 /// A file of a model, as it was taken in. `began` is a moment before its bytes were read.
-pub(crate) fn staged(file: &ManifestFile, adopted: &Adopted, began: Timestamp) -> StagedFile {
+pub(crate) fn staged(file: &ManifestFile, adopted: &AdoptedFile, began: Timestamp) -> StagedFile {
     StagedFile {
         path: file.path.clone(),
         location: adopted.location.clone(),
@@ -210,14 +212,14 @@ pub(crate) fn staged(file: &ManifestFile, adopted: &Adopted, began: Timestamp) -
 }
 
 impl Adoptee {
-    pub(crate) fn new(file: &ManifestFile, adopted: &Adopted) -> Self {
+    pub(crate) fn new(file: &ManifestFile, adopted: &AdoptedFile) -> Self {
         let way = if adopted.is_externally_linked { "link" } else { "copy" };
         Self { path: file.path.clone(), from: adopted.from.clone(), way }
     }
 }
 
 /// Says that there are copies where links were wanted.
-pub(crate) fn tell_of_copies<'a>(id: &str, adopted: impl Iterator<Item = &'a Adopted>) {
+pub(crate) fn tell_of_copies<'a>(id: &str, adopted: impl Iterator<Item = &'a AdoptedFile>) {
     let mut copies = adopted.filter_map(|adopted| Some((adopted, adopted.not_linked.as_ref()?)));
     let Some((first, reason)) = copies.next() else { return };
     let from = first.from.display();

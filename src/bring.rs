@@ -248,7 +248,7 @@ impl ModelProvisioner {
             let is_stored = parts.store.holds(placement.root());
             let placement = if is_stored {
                 let files = verified.staged().files().iter();
-                let is_externally_linked = |digest: &Digest| parts.store.may_be_shared(digest);
+                let is_externally_linked = |digest: &Digest| parts.store.may_be_externally_linked(digest);
                 let are_shared: Vec<_> =
                     files.map(|file| file.sha256.as_ref().is_some_and(is_externally_linked)).collect();
                 placement.in_a_store(&are_shared)
@@ -387,7 +387,8 @@ fn with_git_ids(staged: StagedModel, expectation: &Expectation) -> Result<Staged
     }
     let mut files = staged.files().to_vec();
     for file in files.iter_mut().filter(|file| lacks(file)) {
-        file.git_sha1 = artifact_store::git_id(&file.location, file.sha256.as_ref())?;
+        let found = file_hashing::git_id(&file.location, file.sha256.as_ref());
+        file.git_sha1 = found.map_err(artifact_store::Error::from)?;
         if file.git_sha1.is_none() {
             return Err(Error::ChangedWhileRead { path: file.location.clone() });
         }

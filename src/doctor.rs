@@ -8,7 +8,7 @@
 
 use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
-use artifact_store::{LeftoverEntry, Plan, Problem, ProblemKind, StoreLock};
+use artifact_store::{EvictionPlan, LeftoverEntry, Problem, ProblemKind, StoreLock};
 use provisioner_core::{
     CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected, Lifecycle, ModelRef,
 };
@@ -92,7 +92,7 @@ impl ModelProvisioner {
             let existing = root.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
             let retired = records.iter().filter(|record| record.lifecycle == Lifecycle::Retired).count();
             let lock_doubt = match parts.store.root().exists().then(|| parts.store.check_locks()) {
-                Some(Err(artifact_store::Error::Doubtful { reason, .. })) => Some(reason),
+                Some(Err(artifact_store::Error::UntrustedLocks { reason, .. })) => Some(reason),
                 Some(Err(error)) => Some(format!("it cannot be tried: {error}")),
                 None | Some(Ok(())) => None,
             };
@@ -232,40 +232,41 @@ impl ModelProvisioner {
 
     /// What nobody needs any more, and removals that were begun. Partials come and go without the store lock: one that goes may be a
     /// live process's, which removes it, for as long as it is not old.
-    async fn left_over(&self, records: Vec<CatalogRecord>) -> Result<Plan> {
-        let terms = self.terms(&EvictionLimits::default(), 0);
+    async fn left_over(&self, records: Vec<CatalogRecord>) -> Result<EvictionPlan> {
+        let request = self.eviction_request(&EvictionLimits::default(), 0);
         let parts = Arc::clone(&self.parts);
         blocking(move || {
-            let mut plan = Plan::new(&parts.store.inventory(&records, &[])?, &terms);
+            let mut plan = EvictionPlan::new(&parts.store.inventory(&records, &[])?, &request);
             let partials = parts.store.root().join("partial");
-            plan.leftovers
-                .retain(|swept| !swept.path.starts_with(&partials) || folder::is_old(&swept.path, terms.now));
+            plan.leftovers.retain(|swept| {
+                !swept.path.starts_with(&partials) || folder::is_old(&swept.path, request.now)
+            });
             Ok(plan)
         })
         .await
     }
 
-    async fn take_away_left_over(&self, plan: Plan, fix: bool) -> Vec<Finding> {
+    async fn take_away_left_over(&self, plan: EvictionPlan, fix: bool) -> Vec<Finding> {
         if plan.is_empty() {
             return Vec::new();
         }
         let done = if fix {
             self.evict(&plan).await.map_err(|error| error.to_string())
         } else {
-            Ok(Plan::default())
+            Ok(EvictionPlan::default())
         };
-        let mended = |is_gone: &dyn Fn(&Plan) -> bool| match &done {
+        let mended = |is_gone: &dyn Fn(&EvictionPlan) -> bool| match &done {
             Ok(done) => Ok(is_gone(done).then(|| "removed".to_owned())),
             Err(error) => Err(error.clone()),
         };
         let mut findings = Vec::new();
         for swept in &plan.leftovers {
-            let is_gone = |done: &Plan| done.leftovers.iter().any(|gone| gone.path == swept.path);
+            let is_gone = |done: &EvictionPlan| done.leftovers.iter().any(|gone| gone.path == swept.path);
             let problem = format!("`{}`: {}", swept.path.display(), swept.reason);
             findings.push(Finding::new(problem, "`doctor --fix` or `gc` removes it").after(mended(&is_gone)));
         }
         for evicted in &plan.evicted {
-            let is_gone = |done: &Plan| done.evicted.iter().any(|gone| gone.root == evicted.root);
+            let is_gone = |done: &EvictionPlan| done.evicted.iter().any(|gone| gone.root == evicted.root);
             let problem = format!("`{}`: {}", evicted.ids.join("`, `"), evicted.reason);
             findings
                 .push(Finding::new(problem, "`doctor --fix` or `gc` finishes it").after(mended(&is_gone)));
@@ -279,7 +280,7 @@ impl ModelProvisioner {
         blocking(move || {
             let found = records.into_iter().filter_map(|record| {
                 let finding = record::finding(&parts, &record)?;
-                (!parts.store.is_being_made(&record.id)).then_some((record, finding))
+                (!parts.store.is_being_staged(&record.id)).then_some((record, finding))
             });
             Ok(found.collect())
         })
@@ -322,7 +323,7 @@ fn hint_of(kind: &ProblemKind, fix: bool) -> &'static str {
     match kind {
         ProblemKind::Stray => "move it elsewhere: only models belong there",
         ProblemKind::Unreadable(_) => "check its owner and mode",
-        ProblemKind::NobodysView if fix => {
+        ProblemKind::UnknownView if fix => {
             "a live process uses it; `doctor --fix` moves it away when that has ended"
         }
         _ => FIX,

@@ -11,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-use artifact_store::{Evicted, LeaseBlock, Plan, Removals, Terms, USED_SINCE, eviction::DEFAULT_GRACE};
+use artifact_store::{
+    Evicted, EvictionLimits, EvictionPlan, EvictionRequest, LeaseBlock, Removals, USED_SINCE,
+};
 use provisioner_core::{CatalogErrorKind, CatalogRecord, Digest};
 
 use crate::{
@@ -26,29 +28,13 @@ pub(crate) const STORE_LOCK_WAIT: Duration = Duration::from_secs(60);
 /// What is taken away, under the exclusive store lock. Work that was begun holds it to its end, when its caller is dropped too.
 type Behind = Arc<Mutex<Removals>>;
 
-/// How much the store may take, and what is left alone in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EvictionLimits {
-    /// The most that the store may take, in bytes; `None` for as much as it does. Then only what nobody needs goes.
-    pub max_size_bytes: Option<u64>,
-    /// How long a model is left alone after it was last used or recorded.
-    pub grace: Duration,
-}
-
-impl Default for EvictionLimits {
-    /// No limit, and ten minutes.
-    fn default() -> Self {
-        Self { max_size_bytes: None, grace: DEFAULT_GRACE }
-    }
-}
-
 impl ModelProvisioner {
     /// What [`evict`](Self::evict) would take away, and why; takes nothing away.
     ///
     /// # Errors
-    /// [`artifact_store::Error::Doubtful`] where locks are not to be trusted, and so nobody knows what is in use; what is
+    /// [`artifact_store::Error::UntrustedLocks`] where locks are not to be trusted, and so nobody knows what is in use; what is
     /// wrong with the catalog or the disk.
-    pub async fn plan_eviction(&self, limits: &EvictionLimits) -> Result<Plan> {
+    pub async fn plan_eviction(&self, limits: &EvictionLimits) -> Result<EvictionPlan> {
         let parts = Arc::clone(&self.parts);
         blocking(move || {
             parts.store.check_locks()?;
@@ -56,20 +42,20 @@ impl ModelProvisioner {
             Ok(())
         })
         .await?;
-        let terms = self.terms(limits, 0);
+        let request = self.eviction_request(limits, 0);
         let records = self.records().await?;
         let parts = Arc::clone(&self.parts);
-        blocking(move || Ok(Plan::new(&parts.store.inventory(&records, &[])?, &terms))).await
+        blocking(move || Ok(EvictionPlan::new(&parts.store.inventory(&records, &[])?, &request))).await
     }
 
     /// Takes away what a plan names, and returns what went: not what was used since the plan was made.
     ///
     /// # Errors
     /// As [`plan_eviction`](Self::plan_eviction); `busy` where others put models into the store all the time.
-    pub async fn evict(&self, plan: &Plan) -> Result<Plan> {
+    pub async fn evict(&self, plan: &EvictionPlan) -> Result<EvictionPlan> {
         let removals = self.removals(Vec::new()).await?;
-        let terms = Terms { now: self.parts.clock.now(), ..plan.terms };
-        let later = Plan::new(lock(&removals).inventory(), &terms);
+        let request = EvictionRequest { now: self.parts.clock.now(), ..plan.request };
+        let later = EvictionPlan::new(lock(&removals).inventory(), &request);
         self.carry_out(&removals, plan.still(later)).await
     }
 
@@ -83,8 +69,8 @@ impl ModelProvisioner {
     ) -> Result<()> {
         let limits = self.parts.limits;
         let Some(limit_bytes) = limits.max_size_bytes else { return Ok(()) };
-        let terms = self.terms(&limits, needed_bytes);
-        let check = |plan: &Plan| match plan.over_bytes {
+        let request = self.eviction_request(&limits, needed_bytes);
+        let check = |plan: &EvictionPlan| match plan.over_bytes {
             0 => Ok(()),
             over_bytes => {
                 let path = self.parts.store.root().to_owned();
@@ -94,7 +80,7 @@ impl ModelProvisioner {
         let (parts, records, pinned) = (Arc::clone(&self.parts), self.records().await?, found.clone());
         let wanted = Arc::clone(&transfers);
         let plan = blocking(move || {
-            Ok(Plan::new(&parts.store.inventory(&records, &pinned)?.keeping(&wanted), &terms))
+            Ok(EvictionPlan::new(&parts.store.inventory(&records, &pinned)?.keeping(&wanted), &request))
         })
         .await?;
         check(&plan)?;
@@ -102,7 +88,7 @@ impl ModelProvisioner {
             return Ok(());
         }
         let removals = self.removals(found).await?;
-        let plan = Plan::new(&lock(&removals).inventory().clone().keeping(&transfers), &terms);
+        let plan = EvictionPlan::new(&lock(&removals).inventory().clone().keeping(&transfers), &request);
         check(&plan)?;
         Ok(check(&self.carry_out(&removals, plan).await?)?)
     }
@@ -115,7 +101,7 @@ impl ModelProvisioner {
             return self.forget(&record.id, root).await;
         }
         let removals = self.removals(Vec::new()).await?;
-        let ids = lock(&removals).unit(root).map(|unit| unit.ids.clone()).unwrap_or_default();
+        let ids = lock(&removals).view(root).map(|view| view.ids.clone()).unwrap_or_default();
         if ids == [record.id.as_str()] {
             let freed = self.take_view(&removals, root, &ids).await?;
             tracing::debug!("{freed} bytes are freed");
@@ -131,15 +117,14 @@ impl ModelProvisioner {
     async fn exclude(&self, record: &CatalogRecord) -> Result<Option<LeaseBlock>> {
         let (parts, root, id) = (Arc::clone(&self.parts), record.root().to_owned(), record.id.clone());
         blocking(move || match parts.store.block_leases(&root, &id) {
-            Err(artifact_store::Error::Doubtful { .. }) => Ok(None),
+            Err(artifact_store::Error::UntrustedLocks { .. }) => Ok(None),
             alone => Ok(Some(alone?)),
         })
         .await
     }
 
-    pub(crate) fn terms(&self, limits: &EvictionLimits, needed_bytes: u64) -> Terms {
-        let (max_size_bytes, grace) = (limits.max_size_bytes, limits.grace);
-        Terms { now: self.parts.clock.now(), max_size_bytes, needed_bytes, grace }
+    pub(crate) fn eviction_request(&self, limits: &EvictionLimits, needed_bytes: u64) -> EvictionRequest {
+        EvictionRequest { limits: *limits, now: self.parts.clock.now(), needed_bytes }
     }
 
     pub(crate) async fn records(&self) -> Result<Vec<CatalogRecord>> {
@@ -162,10 +147,10 @@ impl ModelProvisioner {
     }
 
     /// Does what a plan says, and returns what was done.
-    async fn carry_out(&self, removals: &Behind, plan: Plan) -> Result<Plan> {
+    async fn carry_out(&self, removals: &Behind, plan: EvictionPlan) -> Result<EvictionPlan> {
         let mut done = plan.clone();
         done.evicted.clear();
-        let (terms, planned) = (plan.terms, plan.leftovers);
+        let (request, planned) = (plan.request, plan.leftovers);
         done.leftovers = behind(removals, move |removals| {
             let mut gone = Vec::new();
             for mut swept in planned {
@@ -202,8 +187,8 @@ impl ModelProvisioner {
             let evicted = self.note_eviction(evicted).await?;
             done.evicted.push(evicted);
         }
-        let left = done.size_bytes.saturating_sub(done.freed_bytes).saturating_add(terms.needed_bytes);
-        done.over_bytes = terms.max_size_bytes.map_or(0, |limit| left.saturating_sub(limit));
+        let left = done.size_bytes.saturating_sub(done.freed_bytes).saturating_add(request.needed_bytes);
+        done.over_bytes = request.limits.max_size_bytes.map_or(0, |limit| left.saturating_sub(limit));
         Ok(done)
     }
 

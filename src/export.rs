@@ -19,8 +19,8 @@ impl ModelProvisioner {
     /// before they are copied.
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`], [`Error::Retired`]; [`Error::Store`] where bytes are not those that are recorded, or there is
-    /// something at the folder's name. Then nothing else is there; but after [`artifact_store::Error::NotDurable`] the whole
+    /// [`Error::NotInCatalog`], [`Error::Retired`]; [`Error::Bundle`] where bytes are not those that are recorded, or there is
+    /// something at the folder's name. Then nothing else is there; but after [`bundle::Error::NotDurable`] the whole
     /// folder is.
     pub async fn export(&self, reference: &ModelRef, dir: &Path) -> Result<CatalogRecord> {
         let id = self.canonical(reference).await?.id();
@@ -38,7 +38,7 @@ impl ModelProvisioner {
                 reading.add(bytes);
                 !is_given_up()
             };
-            let exported = artifact_store::export(&record, &dir, &mut watch)?;
+            let exported = bundle::write(&record, &dir, &mut watch)?;
             let exported = CatalogRecord { local_path: dir, ..exported };
             parts.record_line(Action::Export, &exported);
             Ok(exported)

@@ -8,10 +8,11 @@ use std::{
     sync::Arc,
 };
 
-use artifact_store::{Adopted, ResumableTransfers, Taking, Wanted};
+use artifact_store::{AdoptedFile, AdoptionTarget, BegunAdoption, ResumableTransfers};
+use bundle::Bundle;
 use provisioner_core::{
-    AdoptMode, Basis, CatalogRecord, Digest, Entry, ErrorCode, Expectation, Lifecycle, Locator, Manifest,
-    ManifestFile, ModelRef, RelativePath, ResolvedModel, StagedModel, excerpt,
+    AdoptMode, Basis, Digest, Entry, ErrorCode, Expectation, Lifecycle, Locator, Manifest, ManifestFile,
+    ModelRef, ResolvedModel, StagedModel, excerpt,
     reference::{HubTarget, is_commit},
     shell_word,
 };
@@ -63,7 +64,7 @@ impl ModelProvisioner {
     /// they are. No source is asked.
     ///
     /// # Errors
-    /// [`Error::NeedsId`]; [`Error::Store`] for a folder that was exported and makes no sense; what is missing there or
+    /// [`Error::NeedsId`]; [`Error::Bundle`] for a folder that was exported and makes no sense; what is missing there or
     /// has other bytes; and as [`ensure`](Self::ensure). Then nothing is visible of it.
     pub async fn import(&self, request: &ImportRequest) -> Result<ResolvedModel> {
         let found = self.look_into(request).await?;
@@ -117,11 +118,11 @@ impl ModelProvisioner {
             if !dir.is_dir() {
                 return Ok(None);
             }
-            artifact_store::exported(&dir).map_err(missing).map(|record| record.map(|record| (dir, record)))
+            Bundle::open(&dir).map_err(missing).map(|bundle| bundle.map(|bundle| (dir, bundle)))
         })
         .await?;
-        if let Some((dir, record)) = exported {
-            return blocking(move || as_exported(&dir, &record, id.as_ref())).await;
+        if let Some((dir, bundle)) = exported {
+            return blocking(move || as_exported(&dir, &bundle, id.as_ref())).await;
         }
         let text = path
             .to_str()
@@ -153,9 +154,9 @@ impl ModelProvisioner {
                 reading.add(bytes);
                 !is_given_up()
             };
-            let (mut files, mut all) = (Vec::new(), Vec::<Adopted>::new());
+            let (mut files, mut all) = (Vec::new(), Vec::<AdoptedFile>::new());
             for (file, location, taking) in begin(&parts, &found, mode, lock.as_deref(), &sizes)? {
-                let taken = parts.store.end_taking(taking, &mut watch)?;
+                let taken = parts.store.finish_adoption(taking, &mut watch)?;
                 let adopted = taken.ok_or_else(|| changed(location))?;
                 let staged = staged(file, &adopted, began);
                 parts.policy.check_format(file.path.as_str(), staged.format)?;
@@ -180,7 +181,7 @@ fn begin<'a>(
     mode: AdoptMode,
     lock: Option<&StagingSession>,
     sizes: &[u64],
-) -> Result<Vec<(&'a ManifestFile, &'a Path, Taking)>> {
+) -> Result<Vec<(&'a ManifestFile, &'a Path, BegunAdoption)>> {
     let (id, left) = (found.manifest.reference().id(), ResumableTransfers::default());
     if let Some(held) = lock {
         held.share_small(&parts.store, &id, sizes, &left)?;
@@ -196,8 +197,8 @@ fn begin<'a>(
             left: &left,
         };
         let slot = place(&parts.store, lock, &wish)?;
-        let wanted = Wanted { size_bytes: file.size, digest: None };
-        let taking = parts.store.begin_taking(&slot, &wanted, location, mode)?;
+        let wanted = AdoptionTarget { size_bytes: file.size, digest: None };
+        let taking = parts.store.begin_adoption(&slot, &wanted, location, mode)?;
         begun.push((file, location.as_path(), taking.ok_or_else(|| changed(location))?));
     }
     Ok(begun)
@@ -253,11 +254,9 @@ fn entry_of(id: &ModelRef, listed: &Manifest) -> Result<Entry> {
 }
 
 /// A folder that was exported, under the id that it says or another one.
-fn as_exported(dir: &Path, record: &CatalogRecord, id: Option<&ModelRef>) -> Result<Found> {
-    let invalid = |reason: String| artifact_store::Error::InvalidExport { path: dir.to_owned(), reason };
-    let own = ModelRef::parse(&record.id, None).ok().filter(|own| own.id() == record.id);
-    let own = own.ok_or_else(|| invalid(format!("`{}` is no id", excerpt(&record.id, 200))))?;
-    let own = Some(own).filter(|own| matches!(own, ModelRef::Hub(_)));
+fn as_exported(dir: &Path, bundle: &Bundle, id: Option<&ModelRef>) -> Result<Found> {
+    let record = bundle.record();
+    let own = Some(bundle.reference()?).filter(|own| matches!(own, ModelRef::Hub(_)));
     let reference = match (id, &own) {
         (Some(id), _) => id.clone(),
         (None, Some(own)) => own.clone(),
@@ -267,34 +266,20 @@ fn as_exported(dir: &Path, record: &CatalogRecord, id: Option<&ModelRef>) -> Res
             return Err(needs_id(dir, what));
         }
     };
-    tell_of_others(dir, record);
+    tell_of_others(dir, bundle);
     let (mut files, mut locations) = (Vec::new(), Vec::new());
-    for file in &record.files {
-        let location = dir.join(&file.path);
-        let failed = |error| Error::storage(format!("`{}` cannot be read", location.display()), error);
-        let metadata = fs_err::symlink_metadata(&location).map_err(failed)?;
-        if !metadata.is_file() {
-            return Err(invalid(format!("`{}` is no regular file", file.path)).into());
-        }
-        let (path, size, digest) = (file.path.clone(), metadata.len(), file.sha256.clone());
-        if let Some(expected) = digest.clone().filter(|_| size != file.stamp.size) {
-            let (expected_bytes, actual_bytes) = (file.stamp.size, size);
-            let error = artifact_store::Error::WrongSize { path, expected, expected_bytes, actual_bytes };
-            return Err(error.into());
-        }
-        files.push(ManifestFile { path, size, digest, locator: Locator::Streamed(String::new()) });
-        locations.push(location);
+    for file in bundle.files().map_err(missing)? {
+        let locator = Locator::Streamed(String::new());
+        files.push(ManifestFile { path: file.path, size: file.size_bytes, digest: file.sha256, locator });
+        locations.push(file.location);
     }
-    // Files are in the order of their paths in a manifest, and may have been in any other.
-    let mut order: Vec<_> = files.iter().map(|file| file.path.clone()).zip(locations).collect();
-    order.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    let locations = order.into_iter().map(|(_, location)| location).collect();
     let entry = record.entry.clone().map_or(Entry::Folder, Entry::File);
     let manifest = Manifest::new(reference.clone(), files, entry)?.with_projector(record.projector.clone());
     let is_own = own.as_ref() == Some(&reference);
     let manifest = match &record.revision {
         Some(revision) if is_own && !is_commit(revision) => {
-            return Err(invalid(format!("`{}` is no commit", excerpt(revision, 80))).into());
+            let reason = format!("`{}` is no commit", excerpt(revision, 80));
+            return Err(bundle::Error::Invalid { path: dir.to_owned(), reason }.into());
         }
         Some(revision) if is_own => manifest.at_revision(revision),
         _ => manifest,
@@ -306,9 +291,12 @@ fn as_exported(dir: &Path, record: &CatalogRecord, id: Option<&ModelRef>) -> Res
 }
 
 /// A part of an exported folder that is not there is not found.
-fn missing(error: artifact_store::Error) -> Error {
+fn missing(error: bundle::Error) -> Error {
     match error {
-        artifact_store::Error::Io(error) if ErrorCode::of_io(&error) == ErrorCode::NotFound => {
+        bundle::Error::Unreadable { path, source } => {
+            Error::storage(format!("`{}` cannot be read", path.display()), source)
+        }
+        bundle::Error::Io(error) if ErrorCode::of_io(&error) == ErrorCode::NotFound => {
             Error::storage("the exported folder is not whole", error)
         }
         other => other.into(),
@@ -316,13 +304,10 @@ fn missing(error: artifact_store::Error) -> Error {
 }
 
 /// Says that a folder has files which its record does not name, and which stay behind.
-fn tell_of_others(dir: &Path, record: &CatalogRecord) {
+fn tell_of_others(dir: &Path, bundle: &Bundle) {
     // What cannot be listed is no matter here: the files of the record are looked for one by one.
     let names = fetch_file::folder_names(dir).unwrap_or_default();
-    let is_known = |path: &RelativePath| {
-        path.as_str() == artifact_store::SUMS || record.files.iter().any(|file| file.path == *path)
-    };
-    let mut others = names.iter().filter(|(path, _)| !is_known(path));
+    let mut others = names.iter().filter(|(path, _)| !bundle.names(path));
     let Some((first, _)) = others.next() else { return };
     let more = match others.count() {
         0 => String::new(),

@@ -62,21 +62,22 @@ mod error;
 mod provision;
 
 pub use artifact_store::{
-    Adoption, Evicted, Kept, Lease, LeaseHolder, LeftoverEntry, LeftoverKind, Plan as EvictionPlan,
-    ProcessIdentity, Swept, Terms as EvictionTerms, eviction::DEFAULT_GRACE,
+    DEFAULT_GRACE, Evicted, EvictionLimits, EvictionPlan, EvictionRequest, Kept, Lease, LeaseHolder,
+    LeftoverEntry, LeftoverKind, Swept,
 };
 pub use builder::ProvisionerBuilder;
 pub use catalog_adapter::FsCatalog;
 pub use config::{AdoptionConfig, ModelProvisionerConfig, read_named_file};
 pub use doctor::{Finding, Overview};
+pub use durable_fs::ProcessIdentity;
 pub use error::{Error, Result};
-pub use evict::EvictionLimits;
 pub use fetch_file::FileFetcher;
 #[cfg(feature = "hf")]
 pub use fetch_hf::{HubFetcher, HubSettings, Token, TokenOrigin};
 pub use handoff::{self, Handoff};
 pub use import::ImportRequest;
 pub use lifecycle::{Inventory, InventoryEntry, Removed, VerifyReport};
+pub use local_caches::Adoption;
 pub use model_inspect::{
     CacheType, Fit, Inspection, MemoryEstimate, MemoryRequest, ModelInfo, StructureVerifier,
 };

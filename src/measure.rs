@@ -287,7 +287,7 @@ fn settled(file: &File, clock: &dyn Clock) -> io::Result<Option<Stamp>> {
     let changed = i128::from(stamp.ctime_ns.unwrap_or(stamp.mtime_ns));
     if clock.now().as_nanosecond() - changed < i128::from(TICKS_NS) {
         // A time ahead of ours waits too: the clocks of a file server and of this machine differ.
-        return artifact_store::settled_stamp(file);
+        return file_hashing::settled_stamp(file);
     }
     Ok(Some(stamp))
 }

@@ -14,6 +14,7 @@ use futures_util::{
     future::{BoxFuture, ready},
     stream::FuturesUnordered,
 };
+use local_caches::LocalFiles;
 use provisioner_core::{
     CatalogRecord, Digest, DigestAlgorithm, Format, Locator, Manifest, ManifestFile, ModelRef, ProgressEvent,
     RelativePath, StagedFile, StagedModel, Stamp, Timestamp, VerifiedModel,
@@ -163,11 +164,11 @@ impl ModelProvisioner {
             if missing.is_empty() {
                 return Ok(AcquisitionPlan { left: Arc::new(left), ..AcquisitionPlan::default() });
             }
-            let foreign = parts.store.foreign(&parts.adoption, &reference);
+            let local = LocalFiles::find(&parts.adoption, &reference, parts.store.root());
             let (mut leads, mut needed_bytes, mut nowhere) = (Vec::new(), 0u64, None);
             let to_fetch: Vec<_> = missing.iter().map(|file| to_fetch(&reference, file, &left)).collect();
             for (file, to_fetch) in missing.iter().zip(&to_fetch) {
-                let lead = FileCandidates::of(file, &foreign);
+                let lead = FileCandidates::of(file, &local);
                 if lead.is_none() && nowhere.is_none() {
                     nowhere = Some(file.path.clone());
                 }
@@ -323,12 +324,12 @@ impl Parts {
     }
 
     fn show_waiting(&self, id: &str, waiting: &Waiting) {
-        let owner = waiting.owner.as_ref();
+        let holder = waiting.holder.as_ref();
         self.progress.on_event(&ProgressEvent::Waiting {
             id: id.to_owned(),
-            pid: owner.map(|owner| owner.pid),
-            program: owner.map(|owner| owner.program.clone()),
-            host: owner.map(|owner| owner.host.clone()),
+            pid: holder.map(|holder| holder.pid),
+            program: holder.map(|holder| holder.program.clone()),
+            host: holder.map(|holder| holder.host.clone()),
             since: waiting.since,
             done_bytes: waiting.done_bytes,
             size_bytes: waiting.size_bytes,

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use local_caches::LocalFiles;
 use provisioner_core::{Digest, Lifecycle, Locator, ManifestFile, ModelRef, RelativePath, Versioned};
 
 use crate::{
@@ -98,7 +99,7 @@ impl ModelProvisioner {
         let parts = Arc::clone(&self.parts);
         blocking(move || {
             let left = parts.store.resumable()?;
-            let foreign = parts.store.foreign(&parts.adoption, &reference);
+            let local = LocalFiles::find(&parts.adoption, &reference, parts.store.root());
             let known = parts.store.git_ids(&manifest.view_path()?)?;
             let mut files = Vec::new();
             for file in manifest.files() {
@@ -106,7 +107,7 @@ impl ModelProvisioner {
                 let (state, from, space_needed_bytes) = match &file.locator {
                     Locator::InPlace(_) => (FileState::Present, None, 0),
                     _ if known.blob(file)?.is_some() => (FileState::Present, None, 0),
-                    _ => match FileCandidates::of(file, &foreign) {
+                    _ => match FileCandidates::of(file, &local) {
                         Some(lead) => (FileState::Adopt, lead.from(), lead.space_bytes()),
                         None if left_of(&reference, file, &left).is_some() => fetch(FileState::Partial),
                         None => fetch(FileState::Fetch),

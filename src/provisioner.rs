@@ -18,7 +18,8 @@ use std::{
     },
 };
 
-use artifact_store::{Adoption, LockWait, Store};
+use artifact_store::{EvictionLimits, LockWait, Store};
+use local_caches::Adoption;
 
 use provisioner_core::{
     Basis, CatalogErrorKind, CatalogRecord, CatalogStore, Clock, Digest, Expectation, Lifecycle, ModelRef,
@@ -31,7 +32,6 @@ use crate::{
     Error, ProvisionerBuilder, Result,
     adopt::Adoptee,
     cache::Cache,
-    evict::EvictionLimits,
     flight::Flights,
     presence::{Freshness, freshness},
     provenance::{Action, Line, ProvenanceLog},
