@@ -27,16 +27,11 @@ use provisioner_core::{
     CatalogRecord, Clock, Digest, Format, Locator, Manifest, ManifestFile, ProgressEvent, ProgressSink,
     StagedFile, StagedModel, Stamp,
 };
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     Error, Result,
     provisioner::{CancelOnDrop, blocking},
 };
-
-/// Large enough that reading costs nothing beside hashing, small enough for the processor's cache.
-const BUFFER_BYTES: usize = 256 * 1024;
 
 /// How many bytes are hashed between two events of progress.
 const EVENT_BYTES: u64 = 8 << 20;
@@ -120,10 +115,9 @@ impl HashInPlace {
         let failed = AtomicBool::new(false);
         let work = || {
             let mut done = Vec::new();
-            let mut buffer = vec![0; BUFFER_BYTES];
             while let Some(&index) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let stop = || is_given_up() || failed.load(Ordering::Relaxed);
-                match self.hash(&files[index], &mut buffer, reading, &stop) {
+                match self.hash(&files[index], reading, &stop) {
                     Ok(staged) => done.push((index, staged)),
                     Err(error) => {
                         let is_first = !failed.swap(true, Ordering::Relaxed);
@@ -159,12 +153,11 @@ impl HashInPlace {
     fn hash(
         &self,
         staged: &StagedFile,
-        buffer: &mut [u8],
         reading: &ReadProgress,
         stop: &dyn Fn() -> bool,
     ) -> Result<StagedFile> {
-        for _ in 0..MAX_READINGS {
-            if let Some(hashed) = self.hash_once(staged, buffer, reading, stop)? {
+        for _ in 0..file_hashing::MAX_READS {
+            if let Some(hashed) = self.hash_once(staged, reading, stop)? {
                 return Ok(hashed);
             }
         }
@@ -175,64 +168,43 @@ impl HashInPlace {
     fn hash_once(
         &self,
         staged: &StagedFile,
-        buffer: &mut [u8],
         reading: &ReadProgress,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<StagedFile>> {
         let path = &staged.location;
         let failed = |error| Error::storage(format!("`{}` cannot be read", path.display()), error);
         let mut file = open(path)?;
-        // A page that a mapping wrote to before it reached the disk can be written again without a new time.
-        let _ = file.sync_data();
         let Some(before) = settled(&file, self.clock.as_ref()).map_err(failed)? else { return Ok(None) };
         // What is written from here on must show in the stamp: the age counts before the first byte is read.
         let settled = before.is_settled(self.clock.now());
-        let mut format = staged.format;
-        let mut is_first = true;
-        let mut left = before.size;
-        let mut sha256 = Sha256::new();
-        let mut git = self.git_ids.then(|| Sha1::new().chain_update(format!("blob {}\0", before.size)));
-        loop {
-            if stop() {
-                return Err(Error::CutOff { reason: "nobody waits for it any more".to_owned() });
-            }
-            let read = match file.read(buffer) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(failed(error)),
-            };
-            if std::mem::take(&mut is_first) {
-                // Of the very bytes that are hashed, and not of those that lay here when the file was looked at.
-                format = Format::of(staged.path.file_name(), &buffer[..read.min(Format::MAGIC_LEN)]);
-            }
-            sha256.update(&buffer[..read]);
-            if let Some(git) = &mut git {
-                git.update(&buffer[..read]);
-            }
-            // A file that grows has changed, and might never end.
-            left = left
-                .checked_sub(read as u64)
-                .ok_or_else(|| Error::ChangedWhileRead { path: path.clone() })?;
-            reading.add(read as u64);
-        }
-        let after = Stamp::of(&file.metadata().map_err(failed)?);
-        if before.without_ctime() != after.without_ctime() {
+        let mut watch = |bytes| {
+            reading.add(bytes);
+            !stop()
+        };
+        let found = match file_hashing::read(&mut file, self.git_ids, None, &mut watch) {
+            Ok(found) => found,
+            Err(file_hashing::Error::Io(error)) => return Err(failed(error)),
+            Err(_) => return Err(Error::CutOff { reason: "nobody waits for it any more".to_owned() }),
+        };
+        if before.without_ctime() != found.after.without_ctime() {
             return Err(Error::ChangedWhileRead { path: path.clone() });
         }
-        Ok((before == after).then(|| StagedFile {
-            stamp: after,
+        // Of the very bytes that are hashed, and not of those that lay here when the file was looked at.
+        let format = if found.first.is_empty() {
+            staged.format
+        } else {
+            Format::of(staged.path.file_name(), &found.first)
+        };
+        Ok((before == found.before && before == found.after).then(|| StagedFile {
+            stamp: found.after,
             settled,
             format,
-            sha256: Some(Digest::sha256(sha256.finalize().into())),
-            git_sha1: git.map(|git| Digest::git_sha1(git.finalize().into())),
+            sha256: Some(found.sha256),
+            git_sha1: found.git_sha1,
             ..staged.clone()
         }))
     }
 }
-
-/// How often a file is read whose links change all the time.
-const MAX_READINGS: usize = 5;
 
 /// A file that was opened and looked at.
 struct Opened {
