@@ -52,7 +52,7 @@ pub enum Error {
     #[error("{0}")]
     Busy(String),
     /// Live processes have a lease on the model.
-    #[error("`{id}` is in use by {}", told(.holders))]
+    #[error("`{id}` is in use by {}", named(.holders))]
     Leased {
         /// The model.
         id: String,
@@ -108,7 +108,7 @@ impl Error {
 }
 
 /// Names the processes that have a lease.
-fn told(holders: &[LeaseHolder]) -> String {
+fn named(holders: &[LeaseHolder]) -> String {
     let named: Vec<_> = holders.iter().map(|holder| holder.process.to_string()).collect();
     if named.is_empty() { "a process that left no name".to_owned() } else { named.join(", ") }
 }

@@ -1,4 +1,4 @@
-//! A folder in which a bundle is built, and which is renamed into place whole.
+//! A folder in which a process builds a bundle, and which it renames whole.
 //!
 //! # Model
 //! `.exporting.<random>` lies beside the folder that it becomes. Its lock, `.exporting.<random>.lock`, names the process that

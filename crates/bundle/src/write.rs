@@ -101,3 +101,43 @@ fn copy_out(from: &Path, to: &Path, watch: &mut Watch<'_>) -> Result<Contents> {
     copy.sync_all()?;
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use provisioner_core::{Digest, RelativePath};
+
+    use super::*;
+    use crate::read::Bundle;
+
+    /// The record of a model of one file, in a folder.
+    fn record(root: &Path) -> CatalogRecord {
+        fs_err::write(root.join("a.gguf"), "bytes").unwrap();
+        let (now, verification) =
+            ("1970-01-01T00:00:00Z", serde_json::json!({ "outcome": "pass", "reason": "" }));
+        let json = serde_json::json!({
+            "schema_version": 1, "id": "hf:org/repo", "local_path": root.join("a.gguf"), "entry": "a.gguf",
+            "lifecycle": "Active", "verification": verification, "created_at": now, "updated_at": now,
+            "size_bytes": 5, "format": "gguf",
+            "files": [{ "path": "a.gguf", "format": "gguf", "stamp": of_size(5), "settled": true }],
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_a_changed_table_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = record(dir.path());
+        let out = dir.path().join("out");
+        let written = write(&record, &out, &mut |_| true).unwrap();
+        assert_eq!(written.local_path, Path::new("a.gguf"));
+        let bundle = Bundle::open(&out).unwrap().unwrap();
+        assert_eq!(bundle.record(), &written);
+        let files = bundle.files().unwrap();
+        assert_eq!((files.len(), files[0].size_bytes, &files[0].sha256), (1, 5, &written.files[0].sha256));
+        assert!(bundle.names(&RelativePath::new(SUMS).unwrap()));
+        assert!(matches!(write(&record, &out, &mut |_| true), Err(Error::InTheWay { .. })));
+        fs_err::write(out.join(SUMS), sums_line(&Digest::sha256([7; 32]), &files[0].path)).unwrap();
+        assert!(matches!(Bundle::open(&out), Err(Error::Differs { .. })));
+        assert!(Bundle::open(dir.path()).unwrap().is_none(), "a folder without a record is no bundle");
+    }
+}

@@ -107,3 +107,14 @@ fn an_unfinished_line_is_ended() {
     append_line(&path, "three", false).unwrap();
     assert_eq!(fs_err::read_to_string(&path).unwrap(), "one\ntw\nthree\n");
 }
+
+#[test]
+fn a_folder_is_listed_in_order_and_what_is_none_is_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["b", "a", ".c"] {
+        fs_err::write(dir.path().join(name), "").unwrap();
+    }
+    let at = |name: &str| dir.path().join(name);
+    assert_eq!(entries(dir.path()).unwrap(), [at(".c"), at("a"), at("b")]);
+    assert!(entries(&at("a")).unwrap().is_empty() && entries(&at("absent")).unwrap().is_empty());
+}

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 /// Large enough that reading costs nothing beside hashing, small enough for the processor's cache.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Is told how many more bytes were read, and returns whether to go on.
+/// Receives how many more bytes were read, and returns whether to go on.
 pub type Watch<'a> = dyn FnMut(u64) -> bool + 'a;
 
 /// What one reading of a file found.

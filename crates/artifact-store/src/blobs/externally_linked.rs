@@ -28,7 +28,7 @@ use crate::{
     parallel::{cores, each},
 };
 
-/// Is told how many more bytes were read, and returns whether to go on. Several threads call it.
+/// Receives how many more bytes were read, and returns whether to go on. Several threads call it.
 pub type SharedWatch<'a> = dyn Fn(u64) -> bool + Sync + 'a;
 
 impl Store {

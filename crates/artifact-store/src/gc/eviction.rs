@@ -258,7 +258,7 @@ impl Swept {
 /// Says why a view stays. Returns `None` for a view that may go.
 fn why_kept(view: &EvictionUnit, inventory: &StoreInventory, request: &EvictionRequest) -> Option<String> {
     if let Some(claim) = &view.claim {
-        return Some(claim.told());
+        return Some(claim.reason());
     }
     if view.is_going {
         return None;

@@ -144,7 +144,7 @@ impl EvictionUnit {
 
 impl Claim {
     /// Returns the claim as a fragment.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn reason(&self) -> String {
         match self {
             Self::Leased(holders) if holders.is_empty() => "in use by a process that left no name".to_owned(),
             Self::Leased(holders) => {

@@ -47,7 +47,7 @@ pub enum LeftoverKind {
     Quarantined,
 }
 
-/// An unfinished transfer or a quarantined file, as a person is told of it.
+/// An unfinished transfer or a quarantined file, as a person reads of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeftoverEntry {

@@ -63,7 +63,7 @@ pub struct Waiting {
 }
 
 impl Store {
-    /// Waits for the lock under which one process makes a model present. `watch` is told now and then what the holder does,
+    /// Waits for the lock under which one process makes a model present. `watch` hears now and then what the holder does,
     /// and says whether to go on waiting.
     ///
     /// # Errors

@@ -92,7 +92,7 @@ enum Method {
 
 impl Store {
     /// Adopts a file into the paths of a partial, which hold nothing else. Returns `None` where the file is not the target, or
-    /// cannot be read. `watch` is told how many more bytes were read, and says whether to go on.
+    /// cannot be read. `watch` receives how many more bytes were read, and says whether to go on.
     ///
     /// # Errors
     /// What the store's own disk says; [`Error::NoSpace`] for a copy; [`Error::Cancelled`].

@@ -34,7 +34,7 @@ impl Store {
         self.commit_while(model, now, &|_| true)
     }
 
-    /// Does what [`commit`](Self::commit) does. `watch` is told how many more bytes were read of links to other tools' files,
+    /// Does what [`commit`](Self::commit) does. `watch` receives how many more bytes were read of links to other tools' files,
     /// and says whether to go on.
     ///
     /// # Errors

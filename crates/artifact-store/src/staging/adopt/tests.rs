@@ -63,7 +63,7 @@ impl Fixture {
         Blob { stamp: self.view(&blob, &|_| true).unwrap(), ..blob }
     }
 
-    /// The owner of the file writes other bytes, and sets the modification time back.
+    /// Writes other bytes, and sets the modification time back, as the other tool may.
     fn rewrite(&self) {
         let modified = fs_err::metadata(self.theirs()).unwrap().modified().unwrap();
         fs_err::write(self.theirs(), "the bytEs").unwrap();
