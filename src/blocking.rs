@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use artifact_store::{Lease, LeaseHolder, Plan as EvictionPlan};
+use artifact_store::{EvictionLimits, EvictionPlan, Lease, LeaseHolder};
 use model_inspect::{Inspection, MemoryRequest};
 use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedModel};
 
@@ -15,7 +15,6 @@ use crate::{
     error::Result,
     exchange::import::ImportRequest,
     handoff::provision::Provisioned,
-    limits::EvictionLimits,
     own_runtime::run,
     preview::{plan::Plan, variants::Variant},
     provisioner,

@@ -2,9 +2,10 @@
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
-use artifact_store::{Adoption, LockWait, Store};
+use artifact_store::{EvictionLimits, LockWait, Store};
 use catalog_adapter::{DEFAULT_WAIT, FsCatalog};
 use fetch_file::FileFetcher;
+use local_caches::Adoption;
 use model_inspect::StructureVerifier;
 use provisioner_core::{
     CatalogErrorKind, CatalogStore, Clock, Expected, ModelFetcher, NoProgress, Policy, ProgressSink,
@@ -14,8 +15,7 @@ use transfer::Transfer;
 
 use crate::{
     cache_dir::CacheDir, catalog::relocated::RelocatedCatalog, context::Context, error::Result,
-    limits::EvictionLimits, own_runtime::run, provisioner::ModelProvisioner, registry::Registry,
-    single_flight::SingleFlight,
+    own_runtime::run, provisioner::ModelProvisioner, registry::Registry, single_flight::SingleFlight,
 };
 
 impl ModelProvisioner {

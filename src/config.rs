@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use artifact_store::Adoption;
+use local_caches::Adoption;
 use provisioner_core::{AdoptMode, Digest, Expectation, ModelRef, Policy, excerpt};
 use serde::{Deserialize, Serialize};
 

@@ -5,16 +5,14 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use artifact_store::{Adoption, LockWait, Store};
+use artifact_store::{EvictionLimits, LockWait, Store};
+use local_caches::Adoption;
 use provisioner_core::{
     CatalogStore, Clock, Expectation, Policy, ProgressEvent, ProgressSink, ResolvedModel, Verifier,
 };
 use transfer::Transfer;
 
-use crate::{
-    cache_dir::CacheDir, error::Result, limits::EvictionLimits, registry::Registry,
-    single_flight::SingleFlight,
-};
+use crate::{cache_dir::CacheDir, error::Result, registry::Registry, single_flight::SingleFlight};
 
 /// The parts of one provisioner, which all of its steps share.
 pub(crate) struct Context {

@@ -29,6 +29,9 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(Arc<artifact_store::Error>),
+    /// A portable folder failed.
+    #[error(transparent)]
+    Bundle(Arc<bundle::Error>),
     /// A model's headers cannot be read, or contradict each other or the files.
     #[error(transparent)]
     Inspect(Arc<model_inspect::Error>),
@@ -161,6 +164,7 @@ impl Error {
             Self::Catalog(error) => error.code(),
             Self::Transfer(error) => error.code(),
             Self::Store(error) => error.code(),
+            Self::Bundle(error) => error.code(),
             Self::Inspect(error) => error.code(),
             Self::Handoff(error) => error.code(),
             Self::Config { .. } => ErrorCode::InvalidConfig,
@@ -275,6 +279,12 @@ impl From<transfer::Error> for Error {
 impl From<artifact_store::Error> for Error {
     fn from(error: artifact_store::Error) -> Self {
         Self::Store(Arc::new(error))
+    }
+}
+
+impl From<bundle::Error> for Error {
+    fn from(error: bundle::Error) -> Self {
+        Self::Bundle(Arc::new(error))
     }
 }
 

@@ -36,7 +36,6 @@ mod cache_dir;
 mod config;
 mod context;
 mod error;
-mod limits;
 mod own_runtime;
 mod registry;
 mod retry;
@@ -89,9 +88,11 @@ pub mod blocking;
 
 // Calling: references, expectations, what a call returns, and its errors.
 pub use artifact_store::{
-    Error as StoreError, Evicted, Kept, Lease, LeaseHolder, LeftoverEntry, LeftoverKind,
-    Plan as EvictionPlan, ProcessIdentity, Swept, Terms as EvictionTerms,
+    Error as StoreError, Evicted, EvictionPlan, EvictionRequest, Kept, Lease, LeaseHolder, LeftoverEntry,
+    LeftoverKind, Swept,
 };
+pub use bundle::Error as BundleError;
+pub use durable_fs::ProcessIdentity;
 pub use error::{Error, Interruption, Result};
 pub use exchange::import::ImportRequest;
 pub use from_config::{
@@ -126,14 +127,14 @@ pub use upkeep::{
 };
 
 // Configuring: what a provisioner is built from.
-pub use artifact_store::{Adoption, eviction::DEFAULT_GRACE};
+pub use artifact_store::{DEFAULT_GRACE, EvictionLimits};
 pub use builder::ProvisionerBuilder;
 pub use catalog_adapter::FsCatalog;
 pub use config::{AdoptionConfig, ModelProvisionerConfig, read_named_file};
 pub use fetch_file::FileFetcher;
 #[cfg(feature = "hf")]
 pub use fetch_hf::{HubFetcher, HubSettings, Token, TokenOrigin};
-pub use limits::EvictionLimits;
+pub use local_caches::Adoption;
 pub use model_inspect::StructureVerifier;
 pub use provisioner_core::{MIN_BYTES_PER_S, Network, NoProgress, Pace, Policy, ProgressEvent};
 pub use transfer::Settings as TransferSettings;

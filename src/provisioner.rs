@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use artifact_store::{Lease, LeaseHolder, Plan as EvictionPlan};
+use artifact_store::{EvictionLimits, EvictionPlan, Lease, LeaseHolder};
 use model_inspect::{Inspection, MemoryRequest};
 use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedModel};
 
@@ -24,7 +24,6 @@ use crate::{
         hand_off, lease,
         provision::{self, Provisioned},
     },
-    limits::EvictionLimits,
     preview::{
         inspect,
         plan::{self, Plan},
@@ -293,7 +292,7 @@ impl ModelProvisioner {
     /// Returns what [`evict`](Self::evict) would remove, and why; removes nothing.
     ///
     /// # Errors
-    /// [`StoreError::Doubtful`](crate::StoreError::Doubtful) where locks are not to be trusted, so that the store cannot tell
+    /// [`StoreError::UntrustedLocks`](crate::StoreError::UntrustedLocks) where locks are not to be trusted, so that the store cannot tell
     /// which models are in use; a failure of the catalog or the disk.
     pub async fn plan_eviction(&self, limits: &EvictionLimits) -> Result<EvictionPlan> {
         evict::plan_eviction(&self.context, limits).await

@@ -63,12 +63,39 @@ fn is_c_library(name: &str) -> bool {
 
 #[test]
 fn no_crate_knows_what_it_must_not() {
-    let rules: [(&str, &[&str]); 10] = [
+    let rules: [(&str, &[&str]); 13] = [
         ("transfer", &["fetch-file", "fetch-hf", "artifact-store", "catalog-adapter", "handoff", "reqwest"]),
         (
             "artifact-store",
-            &["fetch-file", "fetch-hf", "transfer", "catalog-adapter", "handoff", "tokio", "reqwest"],
+            &[
+                "fetch-file",
+                "fetch-hf",
+                "transfer",
+                "catalog-adapter",
+                "handoff",
+                "local-caches",
+                "bundle",
+                "tokio",
+                "reqwest",
+            ],
         ),
+        (
+            "local-caches",
+            &["artifact-store", "bundle", "fetch-file", "fetch-hf", "transfer", "catalog-adapter", "tokio"],
+        ),
+        (
+            "bundle",
+            &[
+                "artifact-store",
+                "local-caches",
+                "fetch-file",
+                "fetch-hf",
+                "transfer",
+                "catalog-adapter",
+                "tokio",
+            ],
+        ),
+        ("file-hashing", &["artifact-store", "bundle", "durable-fs", "transfer", "tokio"]),
         ("fetch-hf", &["artifact-store", "transfer", "catalog-adapter", "handoff", "hf-xet"]),
         ("provisioner-core", &["tokio", "fs-err", "rustix", "tempfile", "durable-fs", "tracing"]),
         ("fetch-file", &["catalog-adapter", "handoff", "durable-fs"]),
@@ -109,9 +136,12 @@ fn the_command_uses_the_facade_alone() {
         "fetch-hf",
         "transfer",
         "artifact-store",
+        "bundle",
         "catalog-adapter",
         "handoff",
         "durable-fs",
+        "file-hashing",
+        "local-caches",
         "model-inspect",
     ] {
         assert!(!dependencies.contains(&format!("\n{name} ")), "{name}");

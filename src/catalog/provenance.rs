@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use artifact_store::Adopted;
+use artifact_store::AdoptedFile;
 use provisioner_core::{
     Basis, CatalogRecord, Digest, ManifestFile, Outcome, RelativePath, ResolvedModel, Timestamp, Verification,
 };
@@ -43,14 +43,14 @@ pub(crate) enum Action {
 
 /// A file that was adopted, as the log names it.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct AdoptedFile {
+pub(crate) struct AdoptionEntry {
     path: RelativePath,
     from: PathBuf,
     way: &'static str,
 }
 
-impl AdoptedFile {
-    pub(crate) fn new(file: &ManifestFile, adopted: &Adopted) -> Self {
+impl AdoptionEntry {
+    pub(crate) fn new(file: &ManifestFile, adopted: &AdoptedFile) -> Self {
         let way = if adopted.is_externally_linked { "link" } else { "copy" };
         Self { path: file.path.clone(), from: adopted.from.clone(), way }
     }
@@ -75,7 +75,7 @@ pub(crate) struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cached: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) adopted: Option<&'a [AdoptedFile]>,
+    pub(crate) adopted: Option<&'a [AdoptionEntry]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) config: Option<&'a Path>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     catalog::{
-        provenance::{self, Action, AdoptedFile, Line},
+        provenance::{self, Action, AdoptionEntry, Line},
         put::put,
     },
     context::Context,
@@ -69,7 +69,7 @@ pub(crate) async fn commit(
 }
 
 /// Appends to the log where files of a model were taken from.
-fn note_adopted(ctx: &Context, model: &ResolvedModel, adopted: &[AdoptedFile]) {
+fn note_adopted(ctx: &Context, model: &ResolvedModel, adopted: &[AdoptionEntry]) {
     if !adopted.is_empty() {
         let line = Line {
             local_path: Some(&model.local_path),

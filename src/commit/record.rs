@@ -26,7 +26,7 @@ pub(crate) async fn record_of(ctx: &Arc<Context>, verified: &VerifiedModel) -> R
         let is_stored = ctx.store.holds(placement.root());
         let placement = if is_stored {
             let files = verified.staged().files().iter();
-            let is_externally_linked = |digest: &Digest| ctx.store.may_be_shared(digest);
+            let is_externally_linked = |digest: &Digest| ctx.store.may_be_externally_linked(digest);
             let are_shared: Vec<_> =
                 files.map(|file| file.sha256.as_ref().is_some_and(is_externally_linked)).collect();
             placement.in_a_store(&are_shared)

@@ -34,7 +34,7 @@ pub(crate) async fn export(ctx: &Arc<Context>, reference: &ModelRef, dir: &Path)
             reading.add(bytes);
             !is_cancelled()
         };
-        let exported = artifact_store::export(&record, &dir, &mut watch)?;
+        let exported = bundle::write(&record, &dir, &mut watch)?;
         let exported = CatalogRecord { local_path: dir, ..exported };
         provenance::log(ctx).record(&Line::of_record(ctx, Action::Export, &exported));
         Ok(exported)

@@ -7,7 +7,7 @@ use provisioner_core::{
 };
 
 use super::{
-    exported_folder::{as_exported, exported},
+    exported_folder::{as_exported, open},
     found::{Found, needs_id},
     plain_files::as_files,
     take_in::take_in,
@@ -106,8 +106,8 @@ async fn find(ctx: &Arc<Context>, request: &ImportRequest) -> Result<Found> {
     let path = std::path::absolute(&request.path)
         .map_err(|error| Error::storage("the working directory cannot be found", error))?;
     let (dir, id) = (path.clone(), request.id.clone());
-    let exported = run_blocking(move || match exported(&dir)? {
-        Some(record) => as_exported(&dir, &record, id.as_ref()).map(Some),
+    let exported = run_blocking(move || match open(&dir)? {
+        Some(bundle) => as_exported(&dir, &bundle, id.as_ref()).map(Some),
         None => Ok(None),
     });
     if let Some(found) = exported.await? {

@@ -1,13 +1,13 @@
-//! Taking the files of an import into the store's staging.
+//! BegunAdoption the files of an import into the store's staging.
 
 use std::{path::Path, sync::Arc};
 
-use artifact_store::{Adopted, ResumableTransfers, Taking, Wanted};
+use artifact_store::{AdoptedFile, AdoptionTarget, BegunAdoption, ResumableTransfers};
 use provisioner_core::{AdoptMode, ManifestFile, StagedModel};
 
 use super::found::Found;
 use crate::{
-    catalog::provenance::AdoptedFile,
+    catalog::provenance::AdoptionEntry,
     context::{CancelOnDrop, Context},
     error::{Error, Result},
     stage::{
@@ -41,14 +41,14 @@ pub(super) async fn take_in(
             reading.add(bytes);
             !is_cancelled()
         };
-        let (mut files, mut all) = (Vec::new(), Vec::<Adopted>::new());
+        let (mut files, mut all) = (Vec::new(), Vec::<AdoptedFile>::new());
         for (file, location, taking) in begin(ctx, &found, mode, &session, &sizes)? {
-            let taken = ctx.store.end_taking(taking, &mut watch)?;
+            let taken = ctx.store.finish_adoption(taking, &mut watch)?;
             let adopted = taken.ok_or_else(|| changed(location))?;
             let staged = staged(file, &adopted, began);
             ctx.policy.check_format(file.path.as_str(), staged.format)?;
             files.push(staged);
-            session.note_adopted(AdoptedFile::new(file, &adopted));
+            session.note_adopted(AdoptionEntry::new(file, &adopted));
             all.push(adopted);
         }
         drop(reading);
@@ -65,7 +65,7 @@ fn begin<'a>(
     mode: AdoptMode,
     session: &StagingSession,
     sizes: &[u64],
-) -> Result<Vec<(&'a ManifestFile, &'a Path, Taking)>> {
+) -> Result<Vec<(&'a ManifestFile, &'a Path, BegunAdoption)>> {
     let (id, left) = (found.manifest.reference().id(), ResumableTransfers::default());
     session.share_small(&ctx.store, &id, sizes, &left)?;
     let mut begun = Vec::new();
@@ -79,8 +79,8 @@ fn begin<'a>(
             left: &left,
         };
         let slot = session.slot(&ctx.store, &request)?;
-        let wanted = Wanted { size_bytes: file.size, digest: None };
-        let taking = ctx.store.begin_taking(&slot, &wanted, location, mode)?;
+        let wanted = AdoptionTarget { size_bytes: file.size, digest: None };
+        let taking = ctx.store.begin_adoption(&slot, &wanted, location, mode)?;
         begun.push((file, location.as_path(), taking.ok_or_else(|| changed(location))?));
     }
     Ok(begun)

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use local_caches::LocalFiles;
 use provisioner_core::{Digest, Lifecycle, Locator, ModelRef, RelativePath, Versioned};
 
 use crate::{
@@ -100,7 +101,7 @@ pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Pla
     check_listing(&ctx.policy, &manifest)?;
     ctx.run_blocking(move |ctx| {
         let left = ctx.store.resumable()?;
-        let foreign = ctx.store.foreign(&ctx.adoption, &reference);
+        let local = LocalFiles::find(&ctx.adoption, &reference, ctx.store.root());
         let known = ctx.store.git_ids(&manifest.view_path()?)?;
         let mut files = Vec::new();
         for file in manifest.files() {
@@ -108,7 +109,7 @@ pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Pla
             let (state, from, space_needed_bytes) = match &file.locator {
                 Locator::InPlace(_) => (FileState::Present, None, 0),
                 _ if known.blob(file)?.is_some() => (FileState::Present, None, 0),
-                _ => match FileCandidates::of(file, &foreign) {
+                _ => match FileCandidates::of(file, &local) {
                     Some(found) => (FileState::Adopt, found.from(), found.space_bytes()),
                     None if left_of(&reference, file, &left).is_some() => fetch(FileState::Partial),
                     None => fetch(FileState::Fetch),

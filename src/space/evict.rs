@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use artifact_store::{Evicted, Plan, Terms, USED_SINCE};
+use artifact_store::{Evicted, EvictionLimits, EvictionPlan, EvictionRequest, USED_SINCE};
 
 use super::removal::ExclusiveStore;
 use crate::{
@@ -12,41 +12,43 @@ use crate::{
     },
     context::Context,
     error::{Error, Result},
-    limits::EvictionLimits,
 };
 
 /// Returns what [`evict`] would remove, and why.
-pub(crate) async fn plan_eviction(ctx: &Arc<Context>, limits: &EvictionLimits) -> Result<Plan> {
+pub(crate) async fn plan_eviction(ctx: &Arc<Context>, limits: &EvictionLimits) -> Result<EvictionPlan> {
     ctx.run_blocking(|ctx| {
         ctx.store.check_locks()?;
         ctx.store.sweep_leases();
         Ok(())
     })
     .await?;
-    let terms = terms(ctx, limits, 0);
+    let request = request(ctx, limits, 0);
     let records = records::all(ctx).await?;
-    ctx.run_blocking(move |ctx| Ok(Plan::new(&ctx.store.inventory(&records, &[])?, &terms))).await
+    ctx.run_blocking(move |ctx| Ok(EvictionPlan::new(&ctx.store.inventory(&records, &[])?, &request))).await
 }
 
 /// Removes what a plan names and no caller has used since, and returns what went.
-pub(crate) async fn evict(ctx: &Arc<Context>, plan: &Plan) -> Result<Plan> {
+pub(crate) async fn evict(ctx: &Arc<Context>, plan: &EvictionPlan) -> Result<EvictionPlan> {
     let store = ExclusiveStore::lock(ctx, Vec::new()).await?;
-    let terms = Terms { now: ctx.clock.now(), ..plan.terms };
-    let later = Plan::new(store.get().inventory(), &terms);
+    let request = EvictionRequest { now: ctx.clock.now(), ..plan.request };
+    let later = EvictionPlan::new(store.get().inventory(), &request);
     carry_out(ctx, &store, plan.still(later)).await
 }
 
-/// Returns the terms of a plan that is made now.
-pub(crate) fn terms(ctx: &Context, limits: &EvictionLimits, needed_bytes: u64) -> Terms {
-    let (max_size_bytes, grace) = (limits.max_size_bytes, limits.grace);
-    Terms { now: ctx.clock.now(), max_size_bytes, needed_bytes, grace }
+/// Returns what a plan that is made now has to keep to.
+pub(crate) fn request(ctx: &Context, limits: &EvictionLimits, needed_bytes: u64) -> EvictionRequest {
+    EvictionRequest { limits: *limits, now: ctx.clock.now(), needed_bytes }
 }
 
 /// Does what a plan says, and returns what was done.
-pub(crate) async fn carry_out(ctx: &Arc<Context>, store: &ExclusiveStore, plan: Plan) -> Result<Plan> {
+pub(crate) async fn carry_out(
+    ctx: &Arc<Context>,
+    store: &ExclusiveStore,
+    plan: EvictionPlan,
+) -> Result<EvictionPlan> {
     let mut done = plan.clone();
     done.evicted.clear();
-    let (terms, planned) = (plan.terms, plan.leftovers);
+    let (request, planned) = (plan.request, plan.leftovers);
     done.leftovers = store
         .run(ctx, move |removals| {
             let mut gone = Vec::new();
@@ -84,8 +86,8 @@ pub(crate) async fn carry_out(ctx: &Arc<Context>, store: &ExclusiveStore, plan: 
         let evicted = note_eviction(ctx, evicted).await?;
         done.evicted.push(evicted);
     }
-    let left = done.size_bytes.saturating_sub(done.freed_bytes).saturating_add(terms.needed_bytes);
-    done.over_bytes = terms.max_size_bytes.map_or(0, |limit| left.saturating_sub(limit));
+    let left = done.size_bytes.saturating_sub(done.freed_bytes).saturating_add(request.needed_bytes);
+    done.over_bytes = request.limits.max_size_bytes.map_or(0, |limit| left.saturating_sub(limit));
     Ok(done)
 }
 

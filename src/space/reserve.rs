@@ -2,11 +2,11 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use artifact_store::Plan;
+use artifact_store::EvictionPlan;
 use provisioner_core::Digest;
 
 use super::{
-    evict::{carry_out, terms},
+    evict::{carry_out, request},
     removal::ExclusiveStore,
 };
 use crate::{catalog::records, context::Context, error::Result};
@@ -34,8 +34,8 @@ async fn make_room(
     transfers: Arc<[PathBuf]>,
 ) -> Result<()> {
     let Some(limit_bytes) = ctx.limits.max_size_bytes else { return Ok(()) };
-    let terms = terms(ctx, &ctx.limits, needed_bytes);
-    let check = |plan: &Plan| match plan.over_bytes {
+    let request = request(ctx, &ctx.limits, needed_bytes);
+    let check = |plan: &EvictionPlan| match plan.over_bytes {
         0 => Ok(()),
         over_bytes => {
             let path = ctx.store.root().to_owned();
@@ -46,7 +46,7 @@ async fn make_room(
     let resumed = Arc::clone(&transfers);
     let plan = ctx
         .run_blocking(move |ctx| {
-            Ok(Plan::new(&ctx.store.inventory(&records, &pinned)?.keeping(&resumed), &terms))
+            Ok(EvictionPlan::new(&ctx.store.inventory(&records, &pinned)?.keeping(&resumed), &request))
         })
         .await?;
     check(&plan)?;
@@ -54,7 +54,7 @@ async fn make_room(
         return Ok(());
     }
     let store = ExclusiveStore::lock(ctx, found).await?;
-    let plan = Plan::new(&store.get().inventory().clone().keeping(&transfers), &terms);
+    let plan = EvictionPlan::new(&store.get().inventory().clone().keeping(&transfers), &request);
     check(&plan)?;
     Ok(check(&carry_out(ctx, &store, plan).await?)?)
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use artifact_store::{Adopted, Blob, ResumableTransfers};
+use artifact_store::{AdoptedFile, Blob, ResumableTransfers};
 use futures_util::{
     FutureExt, TryStreamExt,
     future::{BoxFuture, ready},
@@ -20,7 +20,7 @@ use super::{
     },
 };
 use crate::{
-    catalog::provenance::AdoptedFile,
+    catalog::provenance::AdoptionEntry,
     context::{Context, run_blocking},
     error::Result,
     resolve::recall::Resolution,
@@ -64,7 +64,7 @@ pub(crate) async fn acquire(
     run_blocking(move || small.promise_small(&promised)).await?;
     for file in &missing {
         if let Some(adopted) = adopted_as(&adopted, file) {
-            session.note_adopted(AdoptedFile::new(file, adopted));
+            session.note_adopted(AdoptionEntry::new(file, adopted));
         }
     }
     let staged = Gathering { ctx, reference, session, left, adopted, began }.gather(&manifest, blobs).await?;
@@ -80,7 +80,7 @@ fn missing<'a>(manifest: &'a Manifest, blobs: &'a [Option<Blob>]) -> impl Iterat
 }
 
 /// The file that was adopted for one of a manifest.
-fn adopted_as<'a>(adopted: &'a HashMap<Digest, Adopted>, file: &ManifestFile) -> Option<&'a Adopted> {
+fn adopted_as<'a>(adopted: &'a HashMap<Digest, AdoptedFile>, file: &ManifestFile) -> Option<&'a AdoptedFile> {
     adopted.get(file.digest.as_ref()?)
 }
 
@@ -90,7 +90,7 @@ struct Gathering<'a> {
     reference: &'a ModelRef,
     session: &'a Arc<StagingSession>,
     left: Arc<ResumableTransfers>,
-    adopted: HashMap<Digest, Adopted>,
+    adopted: HashMap<Digest, AdoptedFile>,
     /// A moment before the first byte was read.
     began: Timestamp,
 }

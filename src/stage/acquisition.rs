@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use artifact_store::ResumableTransfers;
+use local_caches::LocalFiles;
 use provisioner_core::{ManifestFile, ModelRef, RelativePath};
 
 use super::{
@@ -43,11 +44,11 @@ pub(crate) async fn plan_acquisition(
         if missing.is_empty() {
             return Ok(AcquisitionPlan { left: Arc::new(left), ..AcquisitionPlan::default() });
         }
-        let foreign = ctx.store.foreign(&ctx.adoption, &reference);
+        let local = LocalFiles::find(&ctx.adoption, &reference, ctx.store.root());
         let (mut candidates, mut needed_bytes, mut nowhere) = (Vec::new(), 0u64, None);
         let to_fetch: Vec<_> = missing.iter().map(|file| to_fetch(&reference, file, &left)).collect();
         for (file, to_fetch) in missing.iter().zip(&to_fetch) {
-            let found = FileCandidates::of(file, &foreign);
+            let found = FileCandidates::of(file, &local);
             if found.is_none() && nowhere.is_none() {
                 nowhere = Some(file.path.clone());
             }

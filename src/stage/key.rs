@@ -13,7 +13,7 @@ pub(crate) enum PartialKey {
     /// A file without a listed digest, by its model and its path.
     Place { model: String, path: RelativePath },
     /// The same file while it is taken from another tool. A transfer must not resume it.
-    Adopted(Box<Self>),
+    AdoptedFile(Box<Self>),
     /// A file that is being imported.
     Imported { model: String, path: RelativePath },
 }
@@ -29,7 +29,7 @@ impl PartialKey {
 
     /// Returns the key of the same file while it is taken from another tool.
     pub(crate) fn adopted(&self) -> Self {
-        Self::Adopted(Box::new(self.clone()))
+        Self::AdoptedFile(Box::new(self.clone()))
     }
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for PartialKey {
         match self {
             Self::Content(digest) => digest.fmt(f),
             Self::Place { model, path } => write!(f, "{model}/{path}"),
-            Self::Adopted(key) => write!(f, "adopt {key}"),
+            Self::AdoptedFile(key) => write!(f, "adopt {key}"),
             Self::Imported { model, path } => write!(f, "import {model}/{path}"),
         }
     }

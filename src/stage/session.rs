@@ -16,7 +16,7 @@ use provisioner_core::{CatalogRecord, ModelRef, ProgressEvent, RelativePath, Ver
 
 use super::key::PartialKey;
 use crate::{
-    catalog::provenance::AdoptedFile,
+    catalog::provenance::AdoptionEntry,
     context::{CancelOnDrop, Context},
     error::{Error, Result},
 };
@@ -40,7 +40,7 @@ pub(crate) struct StagingSession {
     small: Mutex<Option<Partial>>,
     /// Whether a byte was fetched.
     has_fetched: AtomicBool,
-    adopted: Mutex<Vec<AdoptedFile>>,
+    adopted: Mutex<Vec<AdoptionEntry>>,
 }
 
 /// A file that needs a partial.
@@ -132,12 +132,12 @@ impl StagingSession {
     }
 
     /// Returns the files that were adopted, for the log.
-    pub(crate) fn take_adopted(&self) -> Vec<AdoptedFile> {
+    pub(crate) fn take_adopted(&self) -> Vec<AdoptionEntry> {
         std::mem::take(&mut *locked(&self.adopted))
     }
 
     /// Notes a file that was adopted.
-    pub(crate) fn note_adopted(&self, file: AdoptedFile) {
+    pub(crate) fn note_adopted(&self, file: AdoptionEntry) {
         locked(&self.adopted).push(file);
     }
 
@@ -201,7 +201,7 @@ impl StagingSession {
 }
 
 fn show_waiting(ctx: &Context, id: &str, waiting: &Waiting) {
-    let owner = waiting.owner.as_ref();
+    let owner = waiting.holder.as_ref();
     ctx.progress.on_event(&ProgressEvent::Waiting {
         id: id.to_owned(),
         pid: owner.map(|owner| owner.pid),

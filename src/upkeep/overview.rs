@@ -62,7 +62,7 @@ pub(crate) async fn overview(ctx: &Arc<Context>) -> Result<Overview> {
 
 fn lock_doubt(store: &Store) -> Option<String> {
     match store.root().exists().then(|| store.check_locks()) {
-        Some(Err(artifact_store::Error::Doubtful { reason, .. })) => Some(reason),
+        Some(Err(artifact_store::Error::UntrustedLocks { reason, .. })) => Some(reason),
         Some(Err(error)) => Some(format!("it cannot be tried: {error}")),
         None | Some(Ok(())) => None,
     }

@@ -63,7 +63,7 @@ async fn remove_files(ctx: &Arc<Context>, record: &CatalogRecord) -> Result<()> 
         return remove_record(ctx, &record.id, root).await;
     }
     let store = ExclusiveStore::lock(ctx, Vec::new()).await?;
-    let ids = store.get().unit(root).map(|unit| unit.ids.clone()).unwrap_or_default();
+    let ids = store.get().view(root).map(|view| view.ids.clone()).unwrap_or_default();
     if ids == [record.id.as_str()] {
         let freed = store.remove_view(ctx, root, &ids).await?;
         tracing::debug!("{freed} bytes are freed");
@@ -79,7 +79,7 @@ async fn remove_files(ctx: &Arc<Context>, record: &CatalogRecord) -> Result<()> 
 async fn block_leases(ctx: &Arc<Context>, record: &CatalogRecord) -> Result<Option<LeaseBlock>> {
     let (root, id) = (record.root().to_owned(), record.id.clone());
     ctx.run_blocking(move |ctx| match ctx.store.block_leases(&root, &id) {
-        Err(artifact_store::Error::Doubtful { .. }) => Ok(None),
+        Err(artifact_store::Error::UntrustedLocks { .. }) => Ok(None),
         alone => Ok(Some(alone?)),
     })
     .await

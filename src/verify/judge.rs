@@ -45,7 +45,8 @@ fn with_git_ids(staged: StagedModel, expectation: &Expectation) -> Result<Staged
     }
     let mut files = staged.files().to_vec();
     for file in files.iter_mut().filter(|file| lacks(file)) {
-        file.git_sha1 = artifact_store::git_id(&file.location, file.sha256.as_ref())?;
+        let found = file_hashing::git_id(&file.location, file.sha256.as_ref());
+        file.git_sha1 = found.map_err(artifact_store::Error::from)?;
         if file.git_sha1.is_none() {
             return Err(Error::ChangedWhileRead { path: file.location.clone() });
         }

@@ -1,91 +1,86 @@
-//! Bytes at rest, verified, addressed by content; taking in what other tools have of them, and giving them out.
+//! Bytes at rest, verified, and addressed by content.
 //!
 //! ```text
 //! store-v1/
 //!   blobs/sha256/ab/cdef…           verified bytes, read-only; the name is the content
 //!   blobs/sha256/ab/cdef….stamp     what `stat` said of them when they were verified
-//!   partial/<key>.<owner>/          an unfinished transfer: `data`, `journal`, `about`, `lock`; or those of many `small`
+//!   partial/<key>.<process>/        an unfinished transfer: `data`, `journal`, `about`, `lock`; or those of many `small`
 //!                                   files; or an unfinished `view` with the draft of its seal; or a file of another tool
-//!                                   that is being taken in: `linked`
+//!                                   that is being adopted: `linked`
 //!   models/<scheme>/<name>/<revision>/<selection>/
 //!                                   a view: hard links to blobs under the names that an engine expects,
 //!                                   sealed with `.model.json`, or, while it is removed, marked with `.removed.json`
-//!   locks/gate                      shared by those who put models in, closed by those who take some away
-//!   locks/<key>                     held while a model is being made present
+//!   locks/gate                      the store lock: shared by processes that commit, exclusive for one that removes
+//!   locks/<key>                     the model lock: held while one process makes a model present
 //!   leases/<key>                    shared by the live processes that use a model
-//!   leases/<key>.<random>           who one of them is
-//!   used/<key>                      when a model was last asked for: the file's modification time
-//!   quarantine/                     what was found to be wrong
+//!   leases/<key>.<random>           names one of them
+//!   used/<key>                      when a model was last used: the file's modification time
+//!   quarantine/                     files whose contents are wrong
 //! ```
 //!
 //! # Order
-//! A final name means verified. Bytes arrive in `partial`; a verdict comes before anything else; then the seal is drafted,
-//! aside; then the data is synced, made read-only and renamed to its blob, and the blob's folder is synced; then a view is
-//! built around the draft, from links, sealed, synced, and renamed into place whole; then its folder is synced. Only then
-//! does anybody write to a catalog.
+//! A final name means verified. Bytes arrive in `partial`. A verdict comes before anything else. Then the store drafts the seal,
+//! aside; syncs the data, makes it read-only and renames it to its blob; syncs the blob's folder; builds a view around the
+//! draft, from links; seals and syncs it; renames it into place whole; and syncs its folder. Only then does the caller write to
+//! a catalog.
 //!
 //! # Crash safety
-//! Before the rename of a blob there is a partial, which the next transfer adopts. Between blob and view there is a blob
-//! that no view names, which the next transfer finds, by its digest or by the draft, and the next commit reuses. Before the
-//! rename of a view there is a folder in `partial`, which the next commit of that view takes over. After it, the model is
-//! here, and a catalog that does not know it can be told by the seal.
+//! Before the rename of a blob there is a partial, which the next transfer resumes. Between blob and view there is a blob that
+//! no view names. The next transfer finds it, by its digest or by the draft, and the next commit reuses it. Before the rename of
+//! a view there is a folder in `partial`, which the next commit of that view takes over. After it, the model is here, and its
+//! seal tells a catalog that does not have it.
 //!
 //! # Trust
-//! A blob's name is a claim. It is believed while the blob has the stamp that was recorded when it was verified; else
-//! it is read again, and what does not fit goes to `quarantine`. The stamp leaves out the time that linking changes. A
-//! blob's modification time is set to a moment before it was verified, so that any later write must change it.
-//! A blob that is somebody else's file too keeps all its times, and its stamp has them all: see the module `shared`.
+//! A blob's name is a claim. The store believes it while the blob has the stamp that was recorded when it was verified.
+//! Otherwise the store reads the blob again, and moves one with other bytes to `quarantine`. The stamp leaves out the time that
+//! linking changes. The store sets a blob's modification time to a moment before it was verified, so that any later write
+//! changes it. A blob that is a link to another tool's file keeps all its times, and its stamp has them all: see the module
+//! `blobs::externally_linked`.
 //!
 //! # Locks
-//! They save work, and guard nothing that could be wrong: see the modules `model_lock`, `partial`, `lease` and `store_lock`. Where locks lie, the
-//! worst is a second download; and what must not be guessed, taking models away, is refused.
+//! Locks save work, and guard nothing that could be wrong: see the module `locks`. Where locks lie, the worst is a second
+//! download. The store refuses to remove there, for that must not be guessed.
+//!
+//! # Modules
+//! `layout` has every name on disk, `staging` the bytes on their way in, `blobs` and `views` the verified ones, `locks` what
+//! processes exclude each other with, `gc` what goes, and `repair` what is wrong.
 
-mod adopt;
-mod aside;
-mod beneath;
-mod blob;
+pub(crate) mod blobs;
 mod error;
-pub mod eviction;
-mod export;
-mod foreign;
-mod git_ids;
-mod lease;
-mod leftover;
-mod model_lock;
-mod partial;
-mod partial_file;
-mod partial_meta;
-mod process;
-mod reading;
-mod removal;
+mod files;
+#[cfg(test)]
+mod fixture;
+pub(crate) mod gc;
+mod layout;
+pub(crate) mod locks;
+mod parallel;
+mod quarantine;
 mod repair;
-mod scan;
-mod shared;
-mod space;
-mod store;
-mod store_lock;
-mod threads;
-mod used;
-mod view;
+pub(crate) mod staging;
+pub(crate) mod views;
 
-pub use adopt::{Adopted, Taking, Wanted};
-pub use blob::Blob;
+pub use blobs::{blob::Blob, externally_linked::SharedWatch, git_ids::GitIdIndex};
 pub use error::{Error, Result};
-pub use eviction::{Claim, Evicted, EvictionUnit, Kept, Plan, StoreInventory, Swept, Terms};
-pub use export::{SUMS, export, exported};
-pub use foreign::{Adoption, Candidate, Foreign};
-pub use git_ids::GitIdIndex;
-pub use lease::{Lease, LeaseBlock, LeaseHolder};
-pub use leftover::{LeftoverEntry, LeftoverKind};
-pub use model_lock::{LockWait, ModelLock, Waiting};
-pub use partial::{Partial, ResumableTransfers};
-pub use partial_file::PartialFile;
-pub use process::ProcessIdentity;
-pub use reading::{Watch, git_id, settled_stamp};
-pub use removal::{Removal, Removals, USED_SINCE};
+pub use files::free_bytes;
+pub use gc::{
+    eviction::{Evicted, EvictionPlan, Kept, Swept, USED_SINCE},
+    inventory::{Claim, EvictionUnit, Inode, StoreInventory},
+    leftover::{Leftover, LeftoverEntry, LeftoverKind, PARTIAL_LIMIT, QUARANTINE_LIMIT, UNFINISHED_LIMIT},
+    limits::{DEFAULT_GRACE, EvictionLimits, EvictionRequest},
+    removal::{Removal, Removals},
+};
+pub use layout::Store;
+pub use locks::{
+    holder::LeaseHolder,
+    lease::{Lease, LeaseBlock},
+    model_lock::{LockWait, ModelLock, Waiting},
+    store_lock::{STORE_LOCK_WAIT, StoreLock},
+};
 pub use repair::{Problem, ProblemKind};
-pub use shared::GoOn;
-pub use space::free_bytes;
-pub use store::Store;
-pub use store_lock::{STORE_LOCK_WAIT, StoreLock};
-pub use view::SealedView;
+pub use staging::{
+    adopt::{AdoptedFile, AdoptionTarget, BegunAdoption},
+    partial::Partial,
+    partial_file::PartialFile,
+    resumable::ResumableTransfers,
+};
+pub use views::view::SealedView;

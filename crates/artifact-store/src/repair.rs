@@ -1,15 +1,15 @@
-//! What is wrong with the store, and mending it.
+//! Finding what is wrong with the store, and repairing it.
 //!
-//! # Two looks
-//! What is found while others put models in and take them away may be no more than their work half done. So the look and the
-//! mending both belong under one exclusive store lock, with the records that were read behind it too; then no commit is under way,
-//! and no removal. What a live process has a lease on keeps its place, and what one is making present is passed over.
+//! # One lock
+//! A problem that is found while other processes commit and remove may be no more than their work half done. So the caller
+//! looks and repairs under one exclusive store lock, and reads the records behind it too: then no process commits or removes.
+//! A view on which a live process has a lease stays where it is, and one that a live process makes present is passed over.
 //!
-//! Neither reads the bytes of a model: the store lock is closed for moments. Nothing that another store has a link to is touched.
-//! What nobody needs any more is the matter of [`eviction`](crate::eviction).
+//! Neither step reads the bytes of a model, for the store lock is held exclusively for moments only. Neither touches a file
+//! that another store has a link to. Files that no model needs are the matter of [`EvictionPlan`](crate::EvictionPlan).
 //!
 //! # Locks
-//! A lock ends with the process that holds it, and its file is no lock: so no lock is ever stale, and no such file is
+//! A lock ends with the process that holds it, and a lock file is not a lock. So no lock is ever stale, and no such file is
 //! removed.
 
 use std::{
@@ -18,40 +18,44 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use durable_fs::entries;
 use provisioner_core::{CatalogRecord, Digest, RecordedFile, Stamp};
 
 use crate::{
-    Claim, Error, Result, Store, StoreInventory, StoreLock,
-    blob::is_ours_alone,
-    scan::{entries, look},
-    view::{REMOVED, read_seal},
+    blobs::stamp::is_ours_alone,
+    error::{Error, Result},
+    files::look,
+    gc::inventory::{Claim, StoreInventory},
+    layout::{REMOVED, Store},
+    locks::store_lock::StoreLock,
+    views::seal::read_seal,
 };
 
-/// The mode of a blob that is only ours.
+/// The mode of a blob that no other tool has.
 const BLOB_MODE: u32 = 0o444;
 
-/// Something that is wrong.
+/// A problem of the store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
     /// What it is.
     pub kind: ProblemKind,
-    /// Where.
+    /// The path that has it.
     pub path: PathBuf,
 }
 
-/// What can be wrong.
+/// Says what is wrong.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ProblemKind {
-    /// A view has no seal that can be read, and a record that fits it.
+    /// A view has no readable seal, and a record that fits it.
     SealLost(Box<CatalogRecord>),
-    /// The seal of a view cannot be read, so nothing is known of the view.
+    /// The seal of a view cannot be read, so the store cannot tell what the view is.
     Unreadable(String),
-    /// A folder has neither a seal that can be read nor a record, and no folder that may be a view.
-    NobodysView,
-    /// A file lies among the folders of views, and is a part of none.
+    /// A folder has neither a readable seal nor a record, and no folder that may be a view.
+    UnknownView,
+    /// A file lies among the folders of views, and is a part of no view.
     Stray,
-    /// Where a blob or a lock belongs, there is something other than a regular file; so nobody can use it.
+    /// Something other than a regular file has the name of a blob or a lock, so no process can use it.
     NotRegular,
     /// A whole view has no record; this is the one of its seal.
     Unrecorded(Box<CatalogRecord>),
@@ -59,34 +63,34 @@ pub enum ProblemKind {
     LinkLost(Digest),
     /// The blob of these bytes is gone, and a view has the file.
     BlobLost(Digest),
-    /// A blob can be written, or not be read, by somebody.
+    /// A blob has a mode that lets a user write it, or keeps one from reading it.
     BlobMode(u32),
 }
 
 impl Store {
-    /// Returns what is wrong with the store, by these records and what it was found to hold.
+    /// Returns what is wrong with the store, by these records and this inventory.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn problems(&self, records: &[CatalogRecord], inventory: &StoreInventory) -> Result<Vec<Problem>> {
-        // First, for what has the place of a blob keeps it from being linked again.
+        // First: a path that has the name of a blob keeps the blob from being linked again.
         let mut found: Vec<_> = self
             .not_regular()?
             .into_iter()
             .map(|path| Problem { kind: ProblemKind::NotRegular, path })
             .collect();
-        for unit in &inventory.units {
-            let is_busy = matches!(unit.claim, Some(Claim::Brought(_)));
-            if !unit.is_going && !is_busy {
-                let record = records.iter().find(|record| record.root() == unit.root);
-                found.extend(self.of_view(&unit.root, record)?);
+        for view in &inventory.views {
+            let is_busy = matches!(view.claim, Some(Claim::Staged(_)));
+            if !view.is_going && !is_busy {
+                let record = records.iter().find(|record| record.root() == view.root);
+                found.extend(self.problems_of_view(&view.root, record)?);
             }
         }
         for inode in inventory.inodes.iter().filter(|inode| inode.is_ours) {
             let Some(blob) = &inode.blob else { continue };
             let Some(metadata) = look(blob)? else { continue };
             let mode = metadata.permissions().mode() & 0o7777;
-            // A link that is being taken in would count as ours; the mode of a shared file is its owner's.
+            // A link that is being adopted would count as the store's. The mode of such a file is the other tool's.
             if mode != BLOB_MODE && is_ours_alone(blob) {
                 found.push(Problem { kind: ProblemKind::BlobMode(mode), path: blob.clone() });
             }
@@ -94,12 +98,14 @@ impl Store {
         Ok(found)
     }
 
-    /// What has the name of a file of ours, and is not a regular file.
+    /// Returns the paths that have the name of a file of the store, and are not regular files.
     fn not_regular(&self) -> Result<Vec<PathBuf>> {
-        let mut folders = entries(&self.root().join("blobs/sha256"))?;
-        folders.extend(["locks", "leases", "used"].map(|name| self.root().join(name)));
+        let mut folders = entries(&self.blobs())?;
+        folders.extend([self.locks(), self.leases(), self.last_uses()]);
         let mut found = Vec::new();
-        for path in folders.iter().map(|folder| entries(folder)).collect::<Result<Vec<_>>>()?.concat() {
+        for path in
+            folders.iter().map(|folder| entries(folder)).collect::<durable_fs::Result<Vec<_>>>()?.concat()
+        {
             if look(&path)?.is_some_and(|metadata| !metadata.is_file()) {
                 found.push(path);
             }
@@ -107,7 +113,8 @@ impl Store {
         Ok(found)
     }
 
-    fn of_view(&self, root: &Path, record: Option<&CatalogRecord>) -> Result<Vec<Problem>> {
+    /// Returns what is wrong with a view.
+    fn problems_of_view(&self, root: &Path, record: Option<&CatalogRecord>) -> Result<Vec<Problem>> {
         let sealed = match read_seal(root) {
             Err(error) => {
                 let kind = ProblemKind::Unreadable(error.to_string());
@@ -116,16 +123,17 @@ impl Store {
             sealed => sealed?,
         };
         let kind = match (sealed, record) {
-            (Some(_), Some(record)) => return self.of_files(record),
+            (Some(_), Some(record)) => return self.problems_of_files(record),
             (Some(sealed), None) => ProblemKind::Unrecorded(Box::new(sealed)),
             (None, Some(record)) => ProblemKind::SealLost(Box::new(record.clone())),
-            (None, None) if look(root)?.is_some_and(|metadata| metadata.is_dir()) => ProblemKind::NobodysView,
+            (None, None) if look(root)?.is_some_and(|metadata| metadata.is_dir()) => ProblemKind::UnknownView,
             (None, None) => ProblemKind::Stray,
         };
         Ok(vec![Problem { kind, path: root.to_owned() }])
     }
 
-    fn of_files(&self, record: &CatalogRecord) -> Result<Vec<Problem>> {
+    /// Returns what is wrong with the files of a view.
+    fn problems_of_files(&self, record: &CatalogRecord) -> Result<Vec<Problem>> {
         let mut found = Vec::new();
         for file in &record.files {
             let Some(sha256) = &file.sha256 else { continue };
@@ -143,8 +151,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Mends something, under the exclusive store lock behind which it was found, and says how; `None` for what is not the store's to
-    /// mend, and for what a live process uses.
+    /// Repairs a problem, under the exclusive store lock behind which it was found, and says how. Returns `None` for a problem
+    /// that the store cannot repair, and for a view that a live process uses.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
@@ -159,10 +167,10 @@ impl Store {
                 self.reseal(record)?;
                 "sealed again".to_owned()
             }
-            ProblemKind::NobodysView => match self.block_leases(path, "") {
+            ProblemKind::UnknownView => match self.block_leases(path, "") {
                 Err(Error::Leased { .. }) => return Ok(None),
-                excluded => {
-                    let _alone = excluded?;
+                blocked => {
+                    let _blocked = blocked?;
                     format!("moved to `{}`", self.quarantine(path)?.display())
                 }
             },
@@ -181,13 +189,13 @@ impl Store {
 }
 
 impl Problem {
-    /// What is wrong, as a fragment.
+    /// Returns what is wrong, as a fragment.
     pub fn told(&self) -> String {
         let path = self.path.display();
         match &self.kind {
             ProblemKind::SealLost(record) => format!("`{}` has lost its seal in `{path}`", record.id),
             ProblemKind::Unreadable(reason) => format!("the seal of `{path}` cannot be read: {reason}"),
-            ProblemKind::NobodysView => {
+            ProblemKind::UnknownView => {
                 format!("`{path}` has neither a seal nor a record, and is no whole model")
             }
             ProblemKind::Stray => format!("`{path}` is not a part of any model"),
@@ -206,6 +214,7 @@ impl Problem {
     }
 }
 
+/// Returns whether a file has the stamp that was recorded.
 fn is_unchanged(path: &Path, stamp: &Stamp) -> bool {
     fs_err::symlink_metadata(path).is_ok_and(|metadata| stamp.difference(&Stamp::of(&metadata)).is_none())
 }
@@ -226,50 +235,53 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{blob::tests::sha256, view::tests::Bench};
+    use crate::fixture::{Fixture, sha256};
 
-    /// What is found after some harm, and after it was mended.
-    fn check(harm: impl FnOnce(&Bench, &Path), told: &str) {
-        let bench = Bench::new();
-        let record = bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "one"), ("b", "two")]));
+    /// Harms a store, and compares what is found before and after the repair.
+    fn check(harm: impl FnOnce(&Fixture, &Path), told: &str) {
+        let fixture = Fixture::new();
+        let record = fixture.commit(&fixture.model("hf:org/repo", "abc", &[("a", "one"), ("b", "two")]));
         let find = || {
             let records = [record.clone()];
-            let inventory = bench.store.inventory(&records, &[]).unwrap();
-            bench.store.problems(&records, &inventory).unwrap()
+            let inventory = fixture.store.inventory(&records, &[]).unwrap();
+            fixture.store.problems(&records, &inventory).unwrap()
         };
         assert_eq!(find(), []);
-        harm(&bench, &record.local_path);
+        harm(&fixture, &record.local_path);
         let found = find();
         assert!(found.len() == 1 && found[0].told().contains(told), "{found:?}");
-        let store_lock = bench.store.lock_exclusive(Duration::ZERO).unwrap();
-        assert!(bench.store.repair(&store_lock, &found[0]).unwrap().is_some(), "{told}");
+        let store_lock = fixture.store.lock_exclusive(Duration::ZERO).unwrap();
+        assert!(fixture.store.repair(&store_lock, &found[0]).unwrap().is_some(), "{told}");
         drop(store_lock);
         assert_eq!(find(), [], "{told}");
         for file in &record.files {
             assert!(is_unchanged(&record.location(&file.path), &file.stamp), "{told}");
         }
-        assert_eq!(bench.store.views().unwrap().len(), 1);
+        assert_eq!(fixture.store.views().unwrap().len(), 1);
     }
 
     #[test]
-    fn what_is_wrong_is_found_and_mended() {
+    fn what_is_wrong_is_found_and_repaired() {
         check(|_, root| fs_err::remove_file(root.join(".model.json")).unwrap(), "has lost its seal");
         check(|_, root| fs_err::write(root.join(".model.json"), "{").unwrap(), "has lost its seal");
         check(|_, root| fs_err::remove_file(root.join("b")).unwrap(), "its bytes are in the store");
-        check(|bench, _| fs_err::remove_file(bench.store.blob_path(&sha256(b"two"))).unwrap(), "the blob of");
-        let open = |bench: &Bench, _: &Path| {
-            let blob = bench.store.blob_path(&sha256(b"one"));
+        check(
+            |fixture, _| fs_err::remove_file(fixture.store.blob_path(&sha256(b"two"))).unwrap(),
+            "the blob of",
+        );
+        let open = |fixture: &Fixture, _: &Path| {
+            let blob = fixture.store.blob_path(&sha256(b"one"));
             fs_err::set_permissions(blob, PermissionsExt::from_mode(0o666)).unwrap();
         };
         check(open, "has the mode 0666");
-        let strange = |bench: &Bench, _: &Path| {
-            let strange = bench.store.models().join("hf/org/other/x/all");
+        let strange = |fixture: &Fixture, _: &Path| {
+            let strange = fixture.store.models().join("hf/org/other/x/all");
             fs_err::create_dir_all(&strange).unwrap();
             fs_err::write(strange.join("file"), "x").unwrap();
         };
         check(strange, "neither a seal nor a record");
-        let elsewhere = |bench: &Bench, _: &Path| {
-            let blob = bench.store.blob_path(&sha256(b"orphan"));
+        let elsewhere = |fixture: &Fixture, _: &Path| {
+            let blob = fixture.store.blob_path(&sha256(b"orphan"));
             fs_err::create_dir_all(blob.parent().unwrap()).unwrap();
             std::os::unix::fs::symlink("/elsewhere", blob).unwrap();
         };
@@ -278,16 +290,16 @@ mod tests {
 
     #[test]
     fn a_stray_file_above_views_is_named_itself_and_takes_none_along() {
-        let bench = Bench::new();
-        let records = [bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "one")]))];
-        for place in ["README", "hf/notes.txt", "hf/org/repo/x"] {
-            let stray = bench.store.models().join(place);
+        let fixture = Fixture::new();
+        let records = [fixture.commit(&fixture.model("hf:org/repo", "abc", &[("a", "one")]))];
+        for name in ["README", "hf/notes.txt", "hf/org/repo/x"] {
+            let stray = fixture.store.models().join(name);
             fs_err::write(&stray, "hello").unwrap();
-            let inventory = bench.store.inventory(&records, &[]).unwrap();
-            let [found] = &bench.store.problems(&records, &inventory).unwrap()[..] else { panic!("one") };
+            let inventory = fixture.store.inventory(&records, &[]).unwrap();
+            let [found] = &fixture.store.problems(&records, &inventory).unwrap()[..] else { panic!("one") };
             assert_eq!((&found.kind, &found.path), (&ProblemKind::Stray, &stray));
-            let store_lock = bench.store.lock_exclusive(Duration::ZERO).unwrap();
-            assert_eq!(bench.store.repair(&store_lock, found).unwrap(), None);
+            let store_lock = fixture.store.lock_exclusive(Duration::ZERO).unwrap();
+            assert_eq!(fixture.store.repair(&store_lock, found).unwrap(), None);
             assert!(records[0].local_path.exists());
             fs_err::remove_file(stray).unwrap();
         }
@@ -295,63 +307,63 @@ mod tests {
 
     #[test]
     fn what_is_leased_is_not_moved() {
-        let bench = Bench::new();
-        let root = bench.store.models().join("hf/org/other/x/all");
+        let fixture = Fixture::new();
+        let root = fixture.store.models().join("hf/org/other/x/all");
         fs_err::create_dir_all(&root).unwrap();
         fs_err::write(root.join("file"), "x").unwrap();
-        let lease = bench.store.lease(&root, "hf:org/other", Duration::ZERO).unwrap();
-        let inventory = bench.store.inventory(&[], &[]).unwrap();
-        let [found] = &bench.store.problems(&[], &inventory).unwrap()[..] else { panic!("one") };
-        let store_lock = bench.store.lock_exclusive(Duration::ZERO).unwrap();
+        let lease = fixture.store.lease(&root, "hf:org/other", Duration::ZERO).unwrap();
+        let inventory = fixture.store.inventory(&[], &[]).unwrap();
+        let [found] = &fixture.store.problems(&[], &inventory).unwrap()[..] else { panic!("one") };
+        let store_lock = fixture.store.lock_exclusive(Duration::ZERO).unwrap();
         assert_eq!(
-            (&found.kind, bench.store.repair(&store_lock, found).unwrap()),
-            (&ProblemKind::NobodysView, None)
+            (&found.kind, fixture.store.repair(&store_lock, found).unwrap()),
+            (&ProblemKind::UnknownView, None)
         );
         drop(lease);
-        assert!(bench.store.repair(&store_lock, found).unwrap().is_some() && !root.exists());
+        assert!(fixture.store.repair(&store_lock, found).unwrap().is_some() && !root.exists());
     }
 
     #[test]
     fn what_is_not_ours_alone_is_left_alone() {
-        let bench = Bench::new();
-        let records = [bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "one")]))];
+        let fixture = Fixture::new();
+        let records = [fixture.commit(&fixture.model("hf:org/repo", "abc", &[("a", "one")]))];
         let find = |records: &[CatalogRecord]| {
-            let inventory = bench.store.inventory(records, &[]).unwrap();
-            bench.store.problems(records, &inventory).unwrap()
+            let inventory = fixture.store.inventory(records, &[]).unwrap();
+            fixture.store.problems(records, &inventory).unwrap()
         };
-        let blob = bench.store.blob_path(&sha256(b"one"));
-        fs_err::hard_link(&blob, bench.dir.path().join("foreign")).unwrap();
+        let blob = fixture.store.blob_path(&sha256(b"one"));
+        fs_err::hard_link(&blob, fixture.dir.path().join("foreign")).unwrap();
         fs_err::set_permissions(&blob, PermissionsExt::from_mode(0o644)).unwrap();
         assert_eq!(find(&records), [], "the mode is another store's");
-        let leases = bench.store.root().join("leases");
+        let leases = fixture.store.root().join("leases");
         fs_err::write(leases.join("key.x"), "{}").unwrap();
         assert_eq!(find(&records), [], "the note of an ended lease goes by itself");
         assert!(matches!(&find(&[])[0].kind, ProblemKind::Unrecorded(record) if **record == records[0]));
-        let store_lock = bench.store.lock_exclusive(Duration::ZERO).unwrap();
+        let store_lock = fixture.store.lock_exclusive(Duration::ZERO).unwrap();
         let found = find(&[]);
         assert_eq!(
-            bench.store.repair(&store_lock, &found[0]).unwrap(),
+            fixture.store.repair(&store_lock, &found[0]).unwrap(),
             None,
-            "that is whoever keeps the catalog's"
+            "the keeper of the catalog repairs that"
         );
     }
 
     #[test]
-    fn the_mode_of_a_shared_file_is_its_owners_though_all_links_that_are_seen_are_ours() {
-        let bench = Bench::new();
-        let records = [bench.commit(&bench.model("hf:org/repo", "abc", &[("a", "one")]))];
-        let blob = bench.store.blob_path(&sha256(b"one"));
+    fn the_mode_of_a_link_is_the_other_tools_though_all_links_that_are_seen_are_ours() {
+        let fixture = Fixture::new();
+        let records = [fixture.commit(&fixture.model("hf:org/repo", "abc", &[("a", "one")]))];
+        let blob = fixture.store.blob_path(&sha256(b"one"));
         fs_err::set_permissions(&blob, PermissionsExt::from_mode(0o664)).unwrap();
         let find = || {
-            let inventory = bench.store.inventory(&records, &[]).unwrap();
-            bench.store.problems(&records, &inventory).unwrap()
+            let inventory = fixture.store.inventory(&records, &[]).unwrap();
+            fixture.store.problems(&records, &inventory).unwrap()
         };
         let [ours] = &find()[..] else { panic!("one: {:?}", find()) };
-        // As a link of another owner's file is recorded, from the moment that it has a blob's name.
-        bench.store.record_stamp(&blob, Stamp::of(&fs_err::metadata(&blob).unwrap())).unwrap();
+        // As a link to another tool's file is recorded, from the moment that it has a blob's name.
+        fixture.store.record_stamp(&blob, Stamp::of(&fs_err::metadata(&blob).unwrap())).unwrap();
         assert_eq!(find(), []);
-        let store_lock = bench.store.lock_exclusive(Duration::ZERO).unwrap();
-        assert_eq!(bench.store.repair(&store_lock, ours).unwrap(), None);
+        let store_lock = fixture.store.lock_exclusive(Duration::ZERO).unwrap();
+        assert_eq!(fixture.store.repair(&store_lock, ours).unwrap(), None);
         assert_eq!(fs_err::metadata(&blob).unwrap().permissions().mode() & 0o777, 0o664);
     }
 }

@@ -62,7 +62,7 @@ impl Collected {
             kept_leftovers: plan.kept_leftovers.iter().map(Leftover::from).collect(),
             dry_run,
             size_bytes: plan.size_bytes.saturating_sub(plan.freed_bytes),
-            max_size_bytes: plan.terms.max_size_bytes,
+            max_size_bytes: plan.request.limits.max_size_bytes,
             over_bytes: plan.over_bytes,
         }
     }

@@ -83,10 +83,10 @@ impl Model {
 
     /// Says who uses it.
     pub(crate) fn used_by(mut self, holders: Vec<LeaseHolder>) -> Self {
-        let told = |LeaseHolder { owner, since }: LeaseHolder| Lease {
-            pid: owner.pid,
-            program: owner.program,
-            host: owner.host,
+        let told = |LeaseHolder { process, since }: LeaseHolder| Lease {
+            pid: process.pid,
+            program: process.program,
+            host: process.host,
             since,
         };
         self.leases = holders.into_iter().map(told).collect();

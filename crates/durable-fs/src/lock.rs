@@ -1,14 +1,14 @@
 //! Advisory locks with a bounded wait.
 //!
 //! # Model
-//! A lock is on a file that is never removed, for removing it would let two processes hold two files of one name. It
-//! ends with the last descriptor of that opening, and so with the process, however it ends; a child that inherits the
-//! descriptor carries it on.
+//! A lock is on a file that no process removes: otherwise two processes could hold two files of one name. The lock ends with
+//! the last descriptor of that opening, and so with the process, however the process ends. A child that inherits the
+//! descriptor keeps the lock.
 //!
 //! # Where locks fail or lie
-//! Where a file system says that it has no locks, [`lock`] succeeds without one; where it lies, nobody can tell. So a
-//! lock may save work, and never guards what must not be wrong: all that is written under one is written to a new file and
-//! renamed. What must not happen without a lock asks [`lock_trust`] first.
+//! Where a file system says that it has no locks, [`lock`] succeeds without one. Where a file system lies, no process can
+//! tell. So a lock may save work, and never guards what must not be wrong: each writer under a lock writes a new file and
+//! renames it. A caller that must not go on without a lock asks [`lock_trust`] first.
 
 use std::{
     fs::{File, TryLockError},
@@ -21,12 +21,15 @@ use std::{
 
 use rustix::{fs::OFlags, io::Errno};
 
-use crate::{Error, Result, at, create, open};
+use crate::{
+    error::{Error, Result, at},
+    open::{create, open},
+};
 
-/// How long two looks at a lock that somebody else holds are apart, at the most.
+/// The longest pause between two tries for a lock that another process holds.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// A lock, until it is dropped.
+/// Holds a lock until it is dropped.
 #[derive(Debug)]
 #[must_use = "the lock ends when it is dropped"]
 pub struct Lock {
@@ -34,7 +37,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Replaces what the locked file says, for those who wait. It is neither synced nor atomic.
+    /// Replaces the text of the locked file, for the processes that wait. The write is neither synced nor atomic.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -51,7 +54,7 @@ impl AsFd for Lock {
     }
 }
 
-/// Takes the lock on a file for oneself alone. The file is created where it is missing. Blocks for as long as `wait`.
+/// Takes the exclusive lock on a file. A missing file is created. Blocks for as long as `wait`.
 ///
 /// # Errors
 /// [`Error::Busy`] when the wait is over; [`Error::NotOurs`]; [`Error::Io`].
@@ -59,8 +62,8 @@ pub fn lock(path: &Path, wait: Duration) -> Result<Lock> {
     acquire(path, create(path, OFlags::RDWR)?, File::try_lock, wait)
 }
 
-/// Takes the lock on a file together with others who share it. The file is created where it is missing, and opened for
-/// reading only: network file systems want no more for a shared lock. Blocks for as long as `wait`.
+/// Takes the shared lock on a file. A missing file is created. The file is opened for reading only: network file systems
+/// want no more for a shared lock. Blocks for as long as `wait`.
 ///
 /// # Errors
 /// As [`lock`].
@@ -68,7 +71,7 @@ pub fn lock_shared(path: &Path, wait: Duration) -> Result<Lock> {
     acquire(path, create(path, OFlags::RDONLY)?, File::try_lock_shared, wait)
 }
 
-/// As [`lock`], on a file that is opened for reading only, and not created: `None` where there is none.
+/// Does what [`lock`] does, on a file that is opened for reading only. Returns `None` where there is no file.
 ///
 /// # Errors
 /// As [`lock`].
@@ -77,7 +80,7 @@ pub fn lock_found(path: &Path, wait: Duration) -> Result<Option<Lock>> {
     file.map(|file| acquire(path, file, File::try_lock, wait)).transpose()
 }
 
-/// As [`lock_shared`], on a file that is not created: `None` where there is none.
+/// Does what [`lock_shared`] does, and creates no file. Returns `None` where there is none.
 ///
 /// # Errors
 /// As [`lock`].
@@ -92,7 +95,7 @@ fn acquire(
     try_lock: impl Fn(&File) -> std::result::Result<(), TryLockError>,
     wait: Duration,
 ) -> Result<Lock> {
-    // No deadline that the clock cannot name: a wait that long has none.
+    // A wait so long that the clock cannot name its end has no deadline.
     let deadline = Instant::now().checked_add(wait);
     let mut pause = Duration::from_millis(1);
     loop {
@@ -112,26 +115,26 @@ fn acquire(
     }
 }
 
-/// Whether the file system says that it keeps no locks.
+/// Returns whether the file system says that it has no locks.
 fn has_no_locks(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(Errno::from_raw_os_error);
     code.is_some_and(|code| [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS].contains(&code))
 }
 
-/// Whether a lock in a folder keeps everybody out.
+/// Says whether a lock in a folder excludes every other process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LockTrust {
-    /// It does, as far as can be told.
+    /// It does, as far as this process can tell.
     Honest,
     /// It may not, for this reason.
     Doubtful(String),
 }
 
-/// Whether a lock in a folder keeps everybody out: by the kind of file system, and by trying. `probe` is a file there
-/// that is for nothing else.
+/// Finds out whether a lock in a folder excludes every other process: by the kind of file system, and by trying. `probe` is
+/// a file in that folder that serves nothing else.
 ///
 /// # Errors
-/// What keeps it from being tried.
+/// What keeps this process from trying.
 pub fn lock_trust(probe: &Path) -> Result<LockTrust> {
     let file = create(probe, OFlags::RDWR)?;
     if let Some(kind) = shared_kind(&file)? {
@@ -139,7 +142,7 @@ pub fn lock_trust(probe: &Path) -> Result<LockTrust> {
     }
     let doubtful = |reason: &str| Ok(LockTrust::Doubtful(reason.to_owned()));
     match file.try_lock() {
-        // Somebody else is trying it.
+        // Another process is trying it.
         Err(TryLockError::WouldBlock) => return Ok(LockTrust::Honest),
         Err(TryLockError::Error(error)) => return doubtful(&format!("locks fail: {error}")),
         Ok(()) => {}
@@ -150,10 +153,10 @@ pub fn lock_trust(probe: &Path) -> Result<LockTrust> {
     }
 }
 
-/// The name of a file system that several machines may share. `None` for a local one.
+/// Returns the name of a file system that several machines may share, and `None` for a local one.
 fn shared_kind(file: &File) -> Result<Option<&'static str>> {
     let kind = rustix::fs::fstatfs(file).map_err(io::Error::from)?.f_type;
-    // The numbers are those of Linux, `include/uapi/linux/magic.h` and the file systems' own.
+    // From Linux, `include/uapi/linux/magic.h`, and from the file systems' own sources.
     let name = match u64::try_from(kind).unwrap_or_default() & 0xffff_ffff {
         0x6969 => "NFS",
         0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB",

@@ -1,5 +1,8 @@
+use std::{io::Write, os::unix::fs::symlink, path::Path};
+
+use rustix::fs::Mode;
+
 use super::*;
-use std::os::unix::fs::symlink;
 
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> =
@@ -103,4 +106,15 @@ fn an_unfinished_line_is_ended() {
     fs_err::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"tw").unwrap();
     append_line(&path, "three", false).unwrap();
     assert_eq!(fs_err::read_to_string(&path).unwrap(), "one\ntw\nthree\n");
+}
+
+#[test]
+fn a_folder_is_listed_in_order_and_what_is_none_is_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["b", "a", ".c"] {
+        fs_err::write(dir.path().join(name), "").unwrap();
+    }
+    let at = |name: &str| dir.path().join(name);
+    assert_eq!(entries(dir.path()).unwrap(), [at(".c"), at("a"), at("b")]);
+    assert!(entries(&at("a")).unwrap().is_empty() && entries(&at("absent")).unwrap().is_empty());
 }

@@ -27,8 +27,6 @@ use provisioner_core::{
     CatalogRecord, Clock, Digest, DigestAlgorithm, Expectation, Format, Locator, Manifest, ManifestFile,
     ProgressSink, StagedFile, StagedModel, Stamp,
 };
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     context::{CancelOnDrop, Context, run_blocking},
@@ -53,9 +51,6 @@ pub(crate) async fn stage_in_place(
     }
     Ok(staged)
 }
-
-/// Large enough that reading costs nothing beside hashing, small enough for the processor's cache.
-const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Two of the slowest kernel's ticks, in nanoseconds.
 const TICKS_NS: u32 = 20_000_000;
@@ -136,10 +131,9 @@ impl HashInPlace {
         let failed = AtomicBool::new(false);
         let work = || {
             let mut done = Vec::new();
-            let mut buffer = vec![0; BUFFER_BYTES];
             while let Some(&index) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let stop = || is_cancelled() || failed.load(Ordering::Relaxed);
-                match self.hash(&files[index], &mut buffer, reading, &stop) {
+                match self.hash(&files[index], reading, &stop) {
                     Ok(staged) => done.push((index, staged)),
                     Err(error) => {
                         let is_first = !failed.swap(true, Ordering::Relaxed);
@@ -171,12 +165,11 @@ impl HashInPlace {
     fn hash(
         &self,
         staged: &StagedFile,
-        buffer: &mut [u8],
         reading: &ReadProgress,
         stop: &dyn Fn() -> bool,
     ) -> Result<StagedFile> {
-        for _ in 0..MAX_READINGS {
-            if let Some(hashed) = self.hash_once(staged, buffer, reading, stop)? {
+        for _ in 0..file_hashing::MAX_READS {
+            if let Some(hashed) = self.hash_once(staged, reading, stop)? {
                 return Ok(hashed);
             }
         }
@@ -187,64 +180,43 @@ impl HashInPlace {
     fn hash_once(
         &self,
         staged: &StagedFile,
-        buffer: &mut [u8],
         reading: &ReadProgress,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<StagedFile>> {
         let path = &staged.location;
         let failed = |error| Error::storage(format!("`{}` cannot be read", path.display()), error);
         let mut file = open(path)?;
-        // A page that a mapping wrote to before it reached the disk can be written again without a new time.
-        let _ = file.sync_data();
         let Some(before) = settled(&file, self.clock.as_ref()).map_err(failed)? else { return Ok(None) };
         // A write from here on must show in the stamp: the age counts before the first byte is read.
         let settled = before.is_settled(self.clock.now());
-        let mut format = staged.format;
-        let mut is_first = true;
-        let mut left = before.size;
-        let mut sha256 = Sha256::new();
-        let mut git = self.git_ids.then(|| Sha1::new().chain_update(format!("blob {}\0", before.size)));
-        loop {
-            if stop() {
-                return Err(Interruption::Abandoned.into());
-            }
-            let read = match file.read(buffer) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(failed(error)),
-            };
-            if std::mem::take(&mut is_first) {
-                // Of the very bytes that are hashed, and not of those that lay here when the file was looked at.
-                format = Format::of(staged.path.file_name(), &buffer[..read.min(Format::MAGIC_LEN)]);
-            }
-            sha256.update(&buffer[..read]);
-            if let Some(git) = &mut git {
-                git.update(&buffer[..read]);
-            }
-            // A file that grows has changed, and might never end.
-            left = left
-                .checked_sub(read as u64)
-                .ok_or_else(|| Error::ChangedWhileRead { path: path.clone() })?;
-            reading.add(read as u64);
-        }
-        let after = Stamp::of(&file.metadata().map_err(failed)?);
-        if before.without_ctime() != after.without_ctime() {
+        let mut watch = |bytes| {
+            reading.add(bytes);
+            !stop()
+        };
+        let found = match file_hashing::read(&mut file, self.git_ids, None, &mut watch) {
+            Ok(found) => found,
+            Err(file_hashing::Error::Io(error)) => return Err(failed(error)),
+            Err(_) => return Err(Interruption::Abandoned.into()),
+        };
+        if before.without_ctime() != found.after.without_ctime() {
             return Err(Error::ChangedWhileRead { path: path.clone() });
         }
-        Ok((before == after).then(|| StagedFile {
-            stamp: after,
+        // Of the very bytes that are hashed, and not of those that lay here when the file was looked at.
+        let format = if found.first.is_empty() {
+            staged.format
+        } else {
+            Format::of(staged.path.file_name(), &found.first)
+        };
+        Ok((before == found.before && before == found.after).then(|| StagedFile {
+            stamp: found.after,
             settled,
             format,
-            sha256: Some(Digest::sha256(sha256.finalize().into())),
-            git_sha1: git.map(|git| Digest::git_sha1(git.finalize().into())),
+            sha256: Some(found.sha256),
+            git_sha1: found.git_sha1,
             ..staged.clone()
         }))
     }
 }
-
-/// How often a file is read whose links change all the time.
-const MAX_READINGS: usize = 5;
 
 /// Returns whether an expectation is of git's id of a file.
 pub(crate) fn wants_git_id(expectation: &Expectation) -> bool {
@@ -303,7 +275,7 @@ fn settled(file: &File, clock: &dyn Clock) -> io::Result<Option<Stamp>> {
     let changed = i128::from(stamp.ctime_ns.unwrap_or(stamp.mtime_ns));
     if clock.now().as_nanosecond() - changed < i128::from(TICKS_NS) {
         // A time ahead of ours waits too: the clocks of a file server and of this machine differ.
-        return artifact_store::settled_stamp(file);
+        return file_hashing::settled_stamp(file);
     }
     Ok(Some(stamp))
 }

@@ -6,8 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use artifact_store::{Adopted, Candidate, Foreign, PartialFile, ResumableTransfers, Taking, Wanted};
+use artifact_store::{AdoptedFile, AdoptionTarget, BegunAdoption, PartialFile, ResumableTransfers};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use local_caches::{Candidate, LocalFiles};
 use provisioner_core::{Digest, Format, ManifestFile, ModelRef, StagedFile, Timestamp};
 
 use crate::{
@@ -33,9 +34,9 @@ pub(crate) struct FileCandidates {
 
 impl FileCandidates {
     /// Returns where a file may lie elsewhere on this machine; `None` where it is not to be found.
-    pub(crate) fn of(file: &ManifestFile, foreign: &Foreign) -> Option<Self> {
+    pub(crate) fn of(file: &ManifestFile, local: &LocalFiles) -> Option<Self> {
         let digest = file.digest.clone()?;
-        let candidates = foreign.candidates(&file.path, file.size, &digest);
+        let candidates = local.candidates(&file.path, file.size, &digest);
         (!candidates.is_empty()).then(|| Self { file: file.clone(), digest, candidates })
     }
 
@@ -61,7 +62,7 @@ pub(crate) async fn adopt(
     candidates: Vec<FileCandidates>,
     session: &Arc<StagingSession>,
     left: &Arc<ResumableTransfers>,
-) -> Result<HashMap<Digest, Adopted>> {
+) -> Result<HashMap<Digest, AdoptedFile>> {
     // The same bytes under two names are taken in once.
     let files: BTreeMap<_, _> = candidates.into_iter().map(|file| (file.digest.clone(), file)).collect();
     if files.is_empty() {
@@ -117,7 +118,7 @@ async fn begin(
 /// A candidate whose taking in was begun, and its place.
 struct Begun {
     slot: PartialFile,
-    taking: artifact_store::Result<Option<Taking>>,
+    taking: artifact_store::Result<Option<BegunAdoption>>,
 }
 
 /// The search for one file's bytes.
@@ -132,7 +133,8 @@ struct Job {
 impl Job {
     /// Begins to take a candidate in.
     fn begin(&self, ctx: &Context, candidate: &Candidate) -> Result<Begun> {
-        let wanted = Wanted { size_bytes: self.file.file.size, digest: Some(self.file.digest.clone()) };
+        let wanted =
+            AdoptionTarget { size_bytes: self.file.file.size, digest: Some(self.file.digest.clone()) };
         let request = SlotRequest {
             key: self.key.adopted(),
             path: &self.file.file.path,
@@ -142,7 +144,7 @@ impl Job {
             left: &self.left,
         };
         let slot = self.session.slot(&ctx.store, &request)?;
-        let taking = ctx.store.begin_taking(&slot, &wanted, &candidate.path, ctx.adoption.mode);
+        let taking = ctx.store.begin_adoption(&slot, &wanted, &candidate.path, ctx.adoption.mode);
         Ok(Begun { slot, taking })
     }
 
@@ -152,14 +154,14 @@ impl Job {
         ctx: &Context,
         mut first: Option<Begun>,
         watch: &mut dyn FnMut(u64) -> bool,
-    ) -> Result<Option<Adopted>> {
+    ) -> Result<Option<AdoptedFile>> {
         for candidate in &self.file.candidates {
             let Begun { slot, taking } = match first.take() {
                 Some(begun) => begun,
                 None => self.begin(ctx, candidate)?,
             };
-            let end = |taking: Option<Taking>| match taking {
-                Some(taking) => ctx.store.end_taking(taking, watch),
+            let end = |taking: Option<BegunAdoption>| match taking {
+                Some(taking) => ctx.store.finish_adoption(taking, watch),
                 None => Ok(None),
             };
             let taken = taking.and_then(end);
@@ -181,7 +183,7 @@ impl Job {
 }
 
 /// Returns the staged file of an adopted one. `began` is a moment before its bytes were read.
-pub(crate) fn staged(file: &ManifestFile, adopted: &Adopted, began: Timestamp) -> StagedFile {
+pub(crate) fn staged(file: &ManifestFile, adopted: &AdoptedFile, began: Timestamp) -> StagedFile {
     StagedFile {
         path: file.path.clone(),
         location: adopted.location.clone(),
@@ -195,7 +197,7 @@ pub(crate) fn staged(file: &ManifestFile, adopted: &Adopted, began: Timestamp) -
 }
 
 /// Warns that there are copies where the operator wants links.
-pub(crate) fn warn_of_copies<'a>(id: &str, adopted: impl Iterator<Item = &'a Adopted>) {
+pub(crate) fn warn_of_copies<'a>(id: &str, adopted: impl Iterator<Item = &'a AdoptedFile>) {
     let mut copies = adopted.filter_map(|adopted| Some((adopted, adopted.not_linked.as_ref()?)));
     let Some((first, reason)) = copies.next() else { return };
     let from = first.from.display();

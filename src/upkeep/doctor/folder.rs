@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use artifact_store::eviction::UNFINISHED_LIMIT;
+use artifact_store::UNFINISHED_LIMIT;
 use provisioner_core::Timestamp;
 use rustix::fs::{Access, access};
 

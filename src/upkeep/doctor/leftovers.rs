@@ -2,50 +2,52 @@
 
 use std::sync::Arc;
 
-use artifact_store::Plan;
+use artifact_store::{EvictionLimits, EvictionPlan};
 use provisioner_core::CatalogRecord;
 
 use super::{finding::HealthFinding, folder::is_old};
 use crate::{
     context::Context,
     error::Result,
-    limits::EvictionLimits,
-    space::evict::{evict, terms},
+    space::evict::{evict, request},
 };
 
 /// Plans the removal of what no record needs, and of models whose removal was begun. Partials come and go without the store
 /// lock: a young one may be a live process's, which removes it.
-pub(super) async fn plan(ctx: &Arc<Context>, records: Vec<CatalogRecord>) -> Result<Plan> {
-    let terms = terms(ctx, &EvictionLimits::default(), 0);
+pub(super) async fn plan(ctx: &Arc<Context>, records: Vec<CatalogRecord>) -> Result<EvictionPlan> {
+    let request = request(ctx, &EvictionLimits::default(), 0);
     ctx.run_blocking(move |ctx| {
-        let mut plan = Plan::new(&ctx.store.inventory(&records, &[])?, &terms);
+        let mut plan = EvictionPlan::new(&ctx.store.inventory(&records, &[])?, &request);
         let partials = ctx.store.root().join("partial");
-        plan.leftovers.retain(|swept| !swept.path.starts_with(&partials) || is_old(&swept.path, terms.now));
+        plan.leftovers.retain(|swept| !swept.path.starts_with(&partials) || is_old(&swept.path, request.now));
         Ok(plan)
     })
     .await
 }
 
 /// Removes what a plan names, where `fix` says so.
-pub(super) async fn remove(ctx: &Arc<Context>, plan: Plan, fix: bool) -> Vec<HealthFinding> {
+pub(super) async fn remove(ctx: &Arc<Context>, plan: EvictionPlan, fix: bool) -> Vec<HealthFinding> {
     if plan.is_empty() {
         return Vec::new();
     }
-    let done =
-        if fix { evict(ctx, &plan).await.map_err(|error| error.to_string()) } else { Ok(Plan::default()) };
-    let mended = |is_gone: &dyn Fn(&Plan) -> bool| match &done {
+    let done = if fix {
+        evict(ctx, &plan).await.map_err(|error| error.to_string())
+    } else {
+        Ok(EvictionPlan::default())
+    };
+    let mended = |is_gone: &dyn Fn(&EvictionPlan) -> bool| match &done {
         Ok(done) => Ok(is_gone(done).then(|| "removed".to_owned())),
         Err(error) => Err(error.clone()),
     };
     let mut findings = Vec::new();
     for swept in &plan.leftovers {
-        let is_gone = |done: &Plan| done.leftovers.iter().any(|gone| gone.path == swept.path);
+        let is_gone = |done: &EvictionPlan| done.leftovers.iter().any(|gone| gone.path == swept.path);
         let problem = format!("`{}`: {}", swept.path.display(), swept.reason);
         let finding = HealthFinding::new(problem, "`doctor --fix` or `gc` removes it");
         findings.push(finding.after(mended(&is_gone)));
     }
     for evicted in &plan.evicted {
-        let is_gone = |done: &Plan| done.evicted.iter().any(|gone| gone.root == evicted.root);
+        let is_gone = |done: &EvictionPlan| done.evicted.iter().any(|gone| gone.root == evicted.root);
         let problem = format!("`{}`: {}", evicted.ids.join("`, `"), evicted.reason);
         let finding = HealthFinding::new(problem, "`doctor --fix` or `gc` finishes it");
         findings.push(finding.after(mended(&is_gone)));

@@ -23,7 +23,7 @@ pub(super) async fn broken(
     ctx.run_blocking(move |ctx| {
         let found = records.into_iter().filter_map(|record| {
             let finding = record::finding(ctx, &record)?;
-            (!ctx.store.is_being_made(&record.id)).then_some((record, finding))
+            (!ctx.store.is_being_staged(&record.id)).then_some((record, finding))
         });
         Ok(found.collect())
     })

@@ -88,7 +88,7 @@ fn hint_of(kind: &ProblemKind, fix: bool) -> &'static str {
     match kind {
         ProblemKind::Stray => "move it elsewhere: only models belong there",
         ProblemKind::Unreadable(_) => "check its owner and mode",
-        ProblemKind::NobodysView if fix => {
+        ProblemKind::UnknownView if fix => {
             "a live process uses it; `doctor --fix` moves it away when that has ended"
         }
         _ => FIX,

@@ -1,0 +1,148 @@
+//! Blobs that are links to files of other tools.
+//!
+//! # Model
+//! A file that was adopted by a hard link has one inode and two users: the store and the other tool. Its mode, its times and
+//! its bytes are the other tool's, and stay as they are. The other tool may write to it. So the blob's stamp keeps the time
+//! that no program can set back, and each resolve compares it. If only the stamp changed, the store hashes the bytes once and
+//! records the new stamp. If the bytes changed, the blob loses its name.
+//!
+//! # The store's own links
+//! They change that time too, and between any two steps of the store the other tool may write and set the modification time
+//! back. So no record is carried over a link: after the last link the bytes are read once more, and the recorded stamp is the
+//! one that the file had before and after that reading. A model whose blob got another link since, by another model, is read
+//! once more by its next `ensure`.
+//!
+//! From the moment at which such a blob has its name until then, its recorded stamp is one that no file has: a process that
+//! finds the blob reads it.
+
+use std::{collections::HashSet, fs::Metadata, os::unix::fs::MetadataExt, path::Path};
+
+use file_hashing::{FreshStamp, open, read_settled};
+use provisioner_core::{Digest, RelativePath, Stamp};
+
+use crate::{
+    blobs::{blob::Blob, stamp::of_no_file},
+    error::{Error, Result},
+    files::allocated_bytes,
+    layout::Store,
+    parallel::{cores, each},
+};
+
+/// Receives how many more bytes were read, and returns whether to go on. Several threads call it.
+pub type SharedWatch<'a> = dyn Fn(u64) -> bool + Sync + 'a;
+
+impl Store {
+    /// Makes a link to another tool's file, whose bytes were verified when it had this stamp, the blob of its SHA-256. The
+    /// file itself stays as it is. The blob's folder is not synced yet, and its stamp is recorded by
+    /// [`stamps`](Self::stamps).
+    pub(crate) fn insert_link(&self, linked: &Path, sha256: &Digest, verified: &Stamp) -> Result<Blob> {
+        let path = self.blob_path(sha256);
+        if let (Ok(ours), true) = (fs_err::symlink_metadata(&path), self.is_externally_linked(sha256))
+            && fs_err::symlink_metadata(linked).is_ok_and(|theirs| is_same_file(&theirs, &ours))
+        {
+            // The bytes are read behind the last link, and would be read here in vain.
+            self.drop_staged(linked)?;
+            return Ok(Blob { path, sha256: sha256.clone(), stamp: Stamp::of(&ours) });
+        }
+        if let Some(blob) = self.blob(sha256)? {
+            self.drop_staged(linked)?;
+            return Ok(blob);
+        }
+        let changed = || Error::Changed { path: linked.to_owned() };
+        let mut file = open(linked)?.ok_or_else(changed)?;
+        let fresh = FreshStamp::of(&file)?;
+        let mut stamp = fresh.stamp();
+        if stamp != *verified {
+            // Another process may be linking it too.
+            let found = read_settled(&mut file, fresh, false, &mut |_| true)?.ok_or_else(changed)?;
+            if found.sha256 != *sha256 {
+                return Err(changed());
+            }
+            stamp = found.after;
+        }
+        // The tool that wrote it may not have synced it.
+        file.sync_all()?;
+        durable_fs::create_folders(path.parent().unwrap_or(&path))?;
+        self.record_stamp(&path, of_no_file(stamp))?;
+        fs_err::rename(linked, &path)?;
+        self.clear_partial(linked)?;
+        Ok(Blob { path, sha256: sha256.clone(), stamp })
+    }
+
+    /// Returns the stamps to record of the files in a folder that were made from blobs. No more links will be made. The links
+    /// to other tools' files are read once more.
+    pub(crate) fn stamps(
+        &self,
+        folder: &Path,
+        blobs: &[(&RelativePath, Blob)],
+        go_on: &SharedWatch<'_>,
+    ) -> Result<Vec<Stamp>> {
+        let mut files = Vec::new();
+        for (path, blob) in blobs {
+            let file = folder.join(path);
+            let fresh = FreshStamp::at(&file)?.ok_or_else(|| Error::Changed { path: file.clone() })?;
+            files.push((file, fresh, blob));
+        }
+        each(&files, cores(), |(path, fresh, blob)| self.stamp_of(path, *fresh, blob, go_on))
+    }
+
+    /// Returns the stamp to record of a file that was made from a blob. Where the blob is a link, the stamp is of the very bytes
+    /// that have its digest.
+    fn stamp_of(
+        &self,
+        path: &Path,
+        fresh: FreshStamp,
+        blob: &Blob,
+        go_on: &SharedWatch<'_>,
+    ) -> Result<Stamp> {
+        let now = fresh.stamp();
+        if !blob.is_externally_linked() {
+            return Ok(now.without_ctime());
+        }
+        let changed = || Error::Changed { path: path.to_owned() };
+        let mut file = open(path)?.ok_or_else(changed)?;
+        let found = read_settled(&mut file, fresh, false, &mut |bytes| go_on(bytes))?;
+        let found = found.ok_or_else(changed)?;
+        let is_link = (now.dev, now.inode) == (blob.stamp.dev, blob.stamp.inode);
+        if found.sha256 != blob.sha256 {
+            if is_link {
+                self.quarantine_blob(&blob.path)?;
+            }
+            return Err(changed());
+        }
+        // Where there can be no link, this is a copy, which no other tool has.
+        if !is_link {
+            return Ok(found.after.without_ctime());
+        }
+        self.record_stamp(&blob.path, found.after)?;
+        Ok(found.after)
+    }
+
+    /// Removes those of some blobs that are links to other tools' files and that no view has. Returns how many bytes that
+    /// freed: none for a file that another tool still has.
+    pub(crate) fn remove_unused_externally_linked<'a>(
+        &self,
+        digests: impl IntoIterator<Item = &'a Digest>,
+    ) -> Result<u64> {
+        let links: Vec<_> = digests.into_iter().filter(|sha256| self.is_externally_linked(sha256)).collect();
+        if links.is_empty() {
+            return Ok(0);
+        }
+        let files = self.views()?.into_iter().flat_map(|view| view.record.files);
+        let used: HashSet<Digest> = files.filter_map(|file| file.sha256).collect();
+        let mut freed = 0;
+        for sha256 in links.into_iter().filter(|sha256| !used.contains(sha256)) {
+            let path = self.blob_path(sha256);
+            if fs_err::symlink_metadata(&path).is_ok_and(|metadata| metadata.nlink() == 1) {
+                freed += allocated_bytes(&path);
+            }
+            Self::remove_blob(&path)?;
+        }
+        Ok(freed)
+    }
+}
+
+/// Returns whether two paths are one inode.
+fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}

@@ -1,0 +1,290 @@
+//! What to evict, and why.
+//!
+//! # Model
+//! [`EvictionPlan::new`] is a pure function of what the store holds ([`StoreInventory`]) and of what the caller asks for
+//! ([`EvictionRequest`]). The ids that share a view go together. What a view takes is counted in inodes, its folders included.
+//! An inode that several views have goes with the last of them, and an inode that another tool has a link to frees nothing.
+//! So the disk gets back exactly what a plan says.
+//!
+//! # Order
+//! First the leftovers that no process needs: views whose removal was begun, unfinished files, orphan blobs. Then, where the
+//! limit of size is not kept, quarantined files, then unfinished transfers, then retired models by their last use, then
+//! active ones; ties by id. Without any grace, quarantined files and unfinished transfers go in any case.
+//!
+//! # Never
+//! A model on which a live process has a lease, or that a live process makes present; a model that was used or recorded within
+//! the grace time; a model that is not in the store. No model goes when that would not make enough room: see
+//! [`EvictionRequest::needed_bytes`].
+
+use std::path::PathBuf;
+
+use provisioner_core::Timestamp;
+
+use crate::gc::{
+    inventory::{EvictionUnit, RefCounts, StoreInventory, freed},
+    leftover::{Fate, Leftover, LeftoverKind},
+    limits::{EvictionRequest, ago, date, signed},
+};
+
+/// Why a model stays that was to go.
+pub const USED_SINCE: &str = "it was used after it was looked at";
+
+/// Says what goes, and what stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EvictionPlan {
+    /// What it was made for.
+    pub request: EvictionRequest,
+    /// The models that go, in this order.
+    pub evicted: Vec<Evicted>,
+    /// The models that stay.
+    pub kept: Vec<Kept>,
+    /// What else goes.
+    pub leftovers: Vec<Swept>,
+    /// What else stays, why, and how many bytes each would free.
+    pub kept_leftovers: Vec<Swept>,
+    /// How many bytes that frees.
+    pub freed_bytes: u64,
+    /// How many bytes the store takes before it.
+    pub size_bytes: u64,
+    /// By how many bytes the limit of size is missed all the same.
+    pub over_bytes: u64,
+}
+
+/// A view that goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Evicted {
+    /// The ids that have it, sorted.
+    pub ids: Vec<String>,
+    /// The view's folder.
+    pub root: PathBuf,
+    /// How many bytes that frees.
+    pub bytes: u64,
+    /// When a caller last asked for one of the ids. A view that was asked for again since then stays.
+    pub used_at: Option<Timestamp>,
+    /// Why, as a fragment.
+    pub reason: String,
+}
+
+/// A model that stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Kept {
+    /// The model.
+    pub id: String,
+    /// Why, as a fragment.
+    pub reason: String,
+}
+
+/// A leftover that goes, or that stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Its path.
+    pub path: PathBuf,
+    /// The model that it is of, where it says so.
+    pub id: Option<String>,
+    /// What it is.
+    pub kind: LeftoverKind,
+    /// Whether a live process works on it, or may be about to. Then it stays.
+    pub is_held: bool,
+    /// How many bytes that frees.
+    pub bytes: u64,
+    /// Why, as a fragment.
+    pub reason: String,
+}
+
+impl EvictionPlan {
+    /// Plans what goes.
+    pub fn new(inventory: &StoreInventory, request: &EvictionRequest) -> Self {
+        let mut draft = Draft::new(inventory, request);
+        let mut spare = Vec::new();
+        for leftover in &inventory.leftovers {
+            match leftover.fate(request) {
+                Fate::Goes(reason) => draft.sweep(leftover, reason),
+                Fate::Spare(reason) => spare.push((leftover, reason)),
+                Fate::Stays(reason) => draft.keep_leftover(leftover, reason),
+            }
+        }
+        spare.sort_by_key(|(leftover, _)| leftover.rank());
+        let (mut order, mut kept) = (Vec::new(), Vec::new());
+        for view in &inventory.views {
+            match why_kept(view, inventory, request) {
+                Some(reason) => kept.push((view, reason)),
+                None => order.push(view),
+            }
+        }
+        order.sort_by_key(|view| (!view.is_going, !view.is_retired, view.last_touch(), &view.ids));
+        let (going, order) = order.split_at(order.partition_point(|view| view.is_going));
+        for view in going {
+            draft.evict(view);
+        }
+        let before = draft.clone();
+        for (leftover, reason) in &spare {
+            if draft.over_bytes() > 0 {
+                draft.sweep(leftover, reason.clone());
+            } else {
+                draft.keep_leftover(leftover, format!("{reason}: kept for a week"));
+            }
+        }
+        let is_enough = if request.limits.max_size_bytes.is_some() {
+            "the limit is kept without it"
+        } else {
+            "no limit is set"
+        };
+        for view in order {
+            if draft.over_bytes() > 0 {
+                draft.evict(view);
+            } else {
+                kept.push((view, is_enough.to_owned()));
+            }
+        }
+        if request.needed_bytes > 0 && draft.over_bytes() > 0 {
+            // No model goes for one that does not come.
+            draft = before;
+            let reason = "what is about to come would not fit all the same";
+            for (leftover, _) in &spare {
+                draft.keep_leftover(leftover, reason.to_owned());
+            }
+            kept.extend(order.iter().map(|view| (*view, reason.to_owned())));
+        }
+        draft.finish(kept)
+    }
+
+    /// Returns whether nothing goes.
+    pub fn is_empty(&self) -> bool {
+        self.evicted.is_empty() && self.leftovers.is_empty()
+    }
+
+    fn keep(&mut self, inventory: &StoreInventory, kept: Vec<(&EvictionUnit, String)>) {
+        let because = |ids: &[String], reason: &str| {
+            ids.iter().map(|id| (id.clone(), reason.to_owned())).collect::<Vec<_>>()
+        };
+        let local = because(&inventory.local, "yours: not in the store");
+        let missing = because(
+            &inventory.missing,
+            "its files are gone: `ensure` brings them back, and `remove` gives them up",
+        );
+        let stored = kept.into_iter().flat_map(|(view, reason)| because(&view.ids, &reason));
+        self.kept =
+            local.into_iter().chain(missing).chain(stored).map(|(id, reason)| Kept { id, reason }).collect();
+        self.kept.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+
+    /// Returns what of this plan is still to be done, by a later plan: neither what was used since, nor what this plan did not
+    /// name.
+    #[must_use]
+    pub fn still(&self, later: Self) -> Self {
+        let mut left = Self { evicted: Vec::new(), ..later.clone() };
+        for evicted in later.evicted {
+            let named =
+                self.evicted.iter().find(|one| (&one.root, &one.ids) == (&evicted.root, &evicted.ids));
+            match named {
+                None => left.spare(evicted.ids, "it was not among what was to go"),
+                Some(before) if before.used_at != evicted.used_at => left.spare(evicted.ids, USED_SINCE),
+                Some(_) => left.evicted.push(evicted),
+            }
+        }
+        let named: Vec<&PathBuf> = self.leftovers.iter().map(|swept| &swept.path).collect();
+        left.leftovers.retain(|swept| named.contains(&&swept.path));
+        left
+    }
+
+    /// Notes that models stay.
+    pub fn spare(&mut self, ids: Vec<String>, reason: &str) {
+        self.kept.extend(ids.into_iter().map(|id| Kept { id, reason: reason.to_owned() }));
+        self.kept.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+}
+
+/// A plan that is being made.
+#[derive(Clone)]
+struct Draft<'a> {
+    inventory: &'a StoreInventory,
+    ref_counts: RefCounts,
+    plan: EvictionPlan,
+}
+
+impl<'a> Draft<'a> {
+    fn new(inventory: &'a StoreInventory, request: &EvictionRequest) -> Self {
+        let plan =
+            EvictionPlan { request: *request, size_bytes: inventory.size_bytes(), ..EvictionPlan::default() };
+        Self { inventory, ref_counts: RefCounts::new(inventory), plan }
+    }
+
+    /// Returns by how many bytes the limit of size is missed so far.
+    fn over_bytes(&self) -> u64 {
+        let EvictionPlan { request, size_bytes, freed_bytes, .. } = &self.plan;
+        let taken = (size_bytes - freed_bytes).saturating_add(request.needed_bytes);
+        request.limits.max_size_bytes.map_or(0, |limit| taken.saturating_sub(limit))
+    }
+
+    fn sweep(&mut self, leftover: &Leftover, reason: String) {
+        let bytes = freed(&self.ref_counts.take(self.inventory, &leftover.inodes));
+        self.plan.leftovers.push(Swept::new(leftover, bytes, reason));
+        self.plan.freed_bytes += bytes;
+    }
+
+    fn keep_leftover(&mut self, leftover: &Leftover, reason: String) {
+        let inodes: Vec<_> = leftover.inodes.iter().map(|&index| &self.inventory.inodes[index]).collect();
+        self.plan.kept_leftovers.push(Swept::new(leftover, freed(&inodes), reason));
+    }
+
+    fn evict(&mut self, view: &EvictionUnit) {
+        let bytes = freed(&self.ref_counts.take(self.inventory, &view.inodes));
+        let (ids, root, reason) = (view.ids.clone(), view.root.clone(), why_evicted(view));
+        self.plan.evicted.push(Evicted { ids, root, bytes, used_at: view.used_at, reason });
+        self.plan.freed_bytes += bytes;
+    }
+
+    /// Returns the plan, in which these views stay.
+    fn finish(self, kept: Vec<(&EvictionUnit, String)>) -> EvictionPlan {
+        let over_bytes = self.over_bytes();
+        let mut plan = EvictionPlan { over_bytes, ..self.plan };
+        plan.keep(self.inventory, kept);
+        plan.kept_leftovers.sort_by(|a, b| a.path.cmp(&b.path));
+        plan
+    }
+}
+
+impl Swept {
+    fn new(leftover: &Leftover, bytes: u64, reason: String) -> Self {
+        let Leftover { path, id, kind, is_held, .. } = leftover.clone();
+        Self { path, id, kind, is_held, bytes, reason }
+    }
+}
+
+/// Says why a view stays. Returns `None` for a view that may go.
+fn why_kept(view: &EvictionUnit, inventory: &StoreInventory, request: &EvictionRequest) -> Option<String> {
+    if let Some(claim) = &view.claim {
+        return Some(claim.reason());
+    }
+    if view.is_going {
+        return None;
+    }
+    let since = view.last_touch().map(|at| request.now.duration_since(at));
+    // The clock of the file system may be ahead of this machine's.
+    if let Some(since) = since
+        && !request.limits.grace.is_zero()
+        && since < signed(request.limits.grace)
+    {
+        let what = if view.used_at >= view.recorded_at { "used" } else { "recorded" };
+        return Some(format!("{what} {}", ago(since)));
+    }
+    let is_elsewhere = !view.data.is_empty() && !view.data.iter().any(|&at| inventory.inodes[at].is_ours);
+    is_elsewhere.then(|| "its bytes are in another store too: taking it away frees nothing".to_owned())
+}
+
+/// Says why a view goes.
+fn why_evicted(view: &EvictionUnit) -> String {
+    let used = view.last_touch().map_or_else(|| "never".to_owned(), date);
+    match (view.is_going, view.is_retired) {
+        (true, _) => "its removal was begun".to_owned(),
+        (false, true) => format!("retired, and least recently used: {used}"),
+        (false, false) => format!("least recently used: {used}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

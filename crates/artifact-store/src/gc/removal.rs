@@ -1,0 +1,206 @@
+//! Removing views and leftovers.
+//!
+//! # Order
+//! The caller holds the exclusive store lock, and blocks leases, before anything else. Then the seal becomes the mark of a
+//! removal, durably: from here on, no catalog learns of the view again. Then the keeper of the catalog removes the records.
+//! Then the view gets a hidden name and is removed, and then the blobs that no other view has.
+//!
+//! # Crash safety
+//! The next removal, `gc` or `doctor` finishes a view with a mark; or the next `ensure` of its id makes it whole again, after
+//! a look at its files. Hidden folders and blobs without a view are leftovers, which `gc` removes.
+
+use std::{io, path::Path};
+
+use durable_fs::entries;
+use provisioner_core::Digest;
+
+use crate::{
+    error::{Error, Result},
+    files::{discard, is_folder, is_named, remove, unlink},
+    gc::{
+        eviction::Swept,
+        inventory::{EvictionUnit, RefCounts, StoreInventory, freed},
+        leftover::{Leftover, LeftoverKind},
+    },
+    layout::{DISCARDED, LOCK, REMOVED, SEAL, Store},
+    locks::{lease::LeaseBlock, store_lock::StoreLock},
+    views::seal::read_mark,
+};
+
+/// An inventory that no other process changes, and what of it was removed.
+#[derive(Debug)]
+pub struct Removals {
+    store: Store,
+    inventory: StoreInventory,
+    ref_counts: RefCounts,
+    _lock: StoreLock,
+}
+
+/// A view whose removal was begun.
+#[derive(Debug)]
+#[must_use = "it is finished by `finish`"]
+pub struct Removal {
+    view: EvictionUnit,
+    block: LeaseBlock,
+}
+
+impl Store {
+    /// Begins to remove from an inventory that was made under this exclusive store lock.
+    pub fn removals(&self, store_lock: StoreLock, inventory: StoreInventory) -> Removals {
+        Removals { store: self.clone(), ref_counts: RefCounts::new(&inventory), inventory, _lock: store_lock }
+    }
+
+    /// Gives a view a hidden name, and removes it and the folders above that become empty.
+    pub(crate) fn remove_view(&self, root: &Path) -> Result<()> {
+        let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let parent = root.parent().unwrap_or(root);
+        let hidden =
+            tempfile::Builder::new().prefix(&format!("{DISCARDED}{name}.")).tempdir_in(parent)?.keep();
+        // A folder can replace an empty one.
+        match durable_fs::rename(root, &hidden) {
+            // A folder of an image's lower layer has to be copied to be renamed, and overlayfs leaves that to this process.
+            Err(durable_fs::Error::Io(error)) if error.kind() == io::ErrorKind::CrossesDevices => {
+                fs_err::remove_dir(&hidden)?;
+                remove_in_place(root)?;
+            }
+            renamed => {
+                renamed?;
+                fs_err::remove_dir_all(&hidden)?;
+            }
+        }
+        self.prune(root);
+        Ok(())
+    }
+
+    /// Removes the folders above a view that became empty.
+    fn prune(&self, root: &Path) {
+        let models = self.models();
+        let above = root.ancestors().skip(1).take_while(|folder| *folder != models);
+        for folder in above {
+            if fs_err::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+impl Removals {
+    /// Returns what is there.
+    pub fn inventory(&self) -> &StoreInventory {
+        &self.inventory
+    }
+
+    /// Returns the entry of a view.
+    pub fn view(&self, root: &Path) -> Option<&EvictionUnit> {
+        self.inventory.views.iter().find(|view| view.root == root)
+    }
+
+    /// Returns whether a caller asked for one of a view's ids since the inventory was made.
+    pub fn is_used_since(&self, root: &Path) -> bool {
+        let used = |view: &EvictionUnit| view.ids.iter().filter_map(|id| self.store.last_used(id)).max();
+        self.view(root).is_some_and(|view| used(view) != view.used_at)
+    }
+
+    /// Makes sure that no process uses a view, and begins its removal: from here on the view does not come back.
+    ///
+    /// # Errors
+    /// [`Error::Leased`]; [`Error::UntrustedLocks`]; [`Error::NotOurs`] for a path that is not a view; [`Error::Io`].
+    pub fn begin(&self, root: &Path) -> Result<Removal> {
+        let not_ours = || Error::NotOurs(format!("`{}` is no view of this store", root.display()));
+        let view = self.view(root).ok_or_else(not_ours)?.clone();
+        let block = self.store.block_leases(root, view.ids.first().map_or("", String::as_str))?;
+        match durable_fs::rename(&root.join(SEAL), &root.join(REMOVED)) {
+            Err(durable_fs::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                // The catalog says what the view was; the mark only says that it goes.
+                if !root.join(REMOVED).exists() {
+                    durable_fs::replace(&root.join(REMOVED), b"{}\n")?;
+                }
+            }
+            renamed => renamed?,
+        }
+        Ok(Removal { view, block })
+    }
+
+    /// Removes the view, and the blobs that no other view has. Returns how many bytes that freed.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn finish(&mut self, removal: Removal) -> Result<u64> {
+        let Removal { view, block } = removal;
+        let files = read_mark(&view.root)?.into_iter().flat_map(|record| record.files);
+        let digests: Vec<Digest> = files.filter_map(|file| file.sha256).collect();
+        self.store.remove_view(&view.root)?;
+        // A process that takes a lease now finds no view.
+        drop(block);
+        let gone = self.ref_counts.take(&self.inventory, &view.inodes);
+        gone.iter().filter_map(|inode| inode.blob.as_deref()).try_for_each(Store::remove_blob)?;
+        // A link to another tool's file frees nothing, and loses its name in the store all the same.
+        Ok(freed(&gone) + self.store.remove_unused_externally_linked(&digests)?)
+    }
+
+    /// Removes the folders above views that a dead process left empty.
+    pub fn tidy(&self) {
+        tidy_below(&self.store.models());
+    }
+
+    /// Removes a leftover that a plan names. Returns how many bytes that freed, and `None` where it is gone already or another
+    /// process has it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn sweep(&mut self, swept: &Swept) -> Result<Option<u64>> {
+        let same = |left: &&Leftover| left.path == swept.path && !left.is_held;
+        let Some(leftover) = self.inventory.leftovers.iter().find(same) else { return Ok(None) };
+        if !self.store.remove_leftover(leftover)? {
+            return Ok(None);
+        }
+        Ok(Some(freed(&self.ref_counts.take(&self.inventory, &leftover.inodes))))
+    }
+}
+
+impl Store {
+    /// Removes a leftover, unless another process has it.
+    fn remove_leftover(&self, leftover: &Leftover) -> Result<bool> {
+        let path = &leftover.path;
+        if path.parent() == Some(&self.partials()) && !is_named(path, DISCARDED) {
+            let lock = path.join(LOCK);
+            let locked = if lock.exists() { self.lock_abandoned(path, self.trusts_locks()) } else { None };
+            if locked.is_none() && lock.exists() {
+                return Ok(false);
+            }
+            return discard(path);
+        }
+        match leftover.kind {
+            LeftoverKind::Blob => Self::remove_blob(path)?,
+            _ if !remove(path)? => return Ok(false),
+            _ => {}
+        }
+        if self.holds(path) {
+            self.prune(path);
+        }
+        Ok(true)
+    }
+}
+
+/// Removes a view that cannot be renamed. Its mark goes last, so that the next removal finishes one that was cut off.
+fn remove_in_place(root: &Path) -> Result<()> {
+    let mark = root.join(REMOVED);
+    entries(root)?.iter().filter(|path| **path != mark).try_for_each(|path| remove(path).map(drop))?;
+    unlink(&mark)?;
+    fs_err::remove_dir(root)?;
+    Ok(durable_fs::sync_folder(root.parent().unwrap_or(root))?)
+}
+
+/// Removes the empty folders below a folder, but for those in views.
+fn tidy_below(folder: &Path) {
+    for path in entries(folder).unwrap_or_default().iter().filter(|path| is_folder(path)) {
+        if !path.join(SEAL).exists() && !path.join(REMOVED).exists() {
+            tidy_below(path);
+            // One that is not empty stays.
+            let _ = fs_err::remove_dir(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! The kinds of partials.
+
+use std::path::Path;
+
+use crate::{
+    files::{is_folder, is_own_file},
+    layout::{DATA, JOURNAL, META, SEAL, VIEW},
+    staging::partial_file::has_small,
+};
+
+/// Says what a partial is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// One file.
+    File,
+    /// The small files of a model.
+    Small,
+    /// A view.
+    View,
+}
+
+impl Kind {
+    /// Returns whether a transfer, or a commit, of this kind can go on from a folder.
+    pub(crate) fn is_at(self, folder: &Path) -> bool {
+        let has = |name: &str| is_own_file(&folder.join(name));
+        let is_folder = |name: &str| is_folder(&folder.join(name));
+        has(META)
+            && match self {
+                Self::File => has(DATA) && has(JOURNAL),
+                Self::Small => has_small(folder),
+                Self::View => is_folder(VIEW) && has(&format!("{VIEW}/{SEAL}")),
+            }
+    }
+}
+
+/// Returns whether a transfer, or a commit, of any kind can go on from a partial.
+pub(crate) fn can_go_on(folder: &Path) -> bool {
+    [Kind::File, Kind::Small, Kind::View].into_iter().any(|kind| kind.is_at(folder))
+}

@@ -1,0 +1,98 @@
+//! The files in a partial.
+//!
+//! A partial of one file has `data` and `journal`, or, where it is another tool's file, `linked`. A partial of small files has
+//! `small/<key>`, `small/<key>.journal` and `small/<key>.linked` of each.
+
+use std::{
+    fs::Metadata,
+    path::{Path, PathBuf},
+};
+
+use durable_fs::entries;
+use provisioner_core::{RelativePath, key_of};
+
+use crate::{
+    error::Result,
+    files::{allocated, allocated_bytes, is_folder, is_own_file, remove, unlink},
+    layout::{DATA, JOURNAL, LINKED, SMALL},
+};
+
+/// The paths of one file in a partial.
+#[derive(Clone, Debug)]
+pub struct PartialFile {
+    /// Where the bytes go.
+    pub data: PathBuf,
+    /// Where the transfer notes which bytes have arrived.
+    pub journal: PathBuf,
+    /// Where a link to another tool's file goes.
+    pub(crate) linked: PathBuf,
+}
+
+impl PartialFile {
+    /// Returns the paths of a partial's only file.
+    pub(crate) fn of(folder: &Path) -> Self {
+        Self { data: folder.join(DATA), journal: folder.join(JOURNAL), linked: folder.join(LINKED) }
+    }
+
+    /// Returns the paths of one of a partial's small files. Two files of a model may have the same bytes, and arrive at once.
+    pub(crate) fn small(folder: &Path, identity: &str, path: &RelativePath) -> Self {
+        let data = folder.join(SMALL).join(key_of_partial(&format!("{identity} {path}")));
+        Self { journal: data.with_extension(JOURNAL), linked: data.with_extension(LINKED), data }
+    }
+
+    /// Removes whatever no transfer can have made there.
+    pub(crate) fn clear_foreign(&self) -> Result<()> {
+        for path in [&self.data, &self.journal] {
+            if fs_err::symlink_metadata(path).is_ok() && !is_own_file(path) {
+                remove(path)?;
+            }
+        }
+        if is_folder(&self.linked) {
+            remove(&self.linked)?;
+        }
+        Ok(())
+    }
+
+    /// Removes all that is there.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn clear(&self) -> Result<()> {
+        [&self.data, &self.journal, &self.linked].into_iter().try_for_each(|path| unlink(path))
+    }
+}
+
+/// Returns whether a staged file is a link to another tool's file.
+pub(crate) fn is_linked(path: &Path) -> bool {
+    [path.file_name(), path.extension()].into_iter().flatten().any(|name| name == LINKED)
+}
+
+/// Returns whether a transfer can go on from a small file of a partial. A copy of another tool's file has no journal.
+pub(crate) fn has_small(folder: &Path) -> bool {
+    let is_begun =
+        |(path, file): &(PathBuf, Metadata)| file.len() > 0 && path.with_extension(JOURNAL).exists();
+    small_files(folder).iter().any(is_begun)
+}
+
+/// Returns a partial's small files, and what `stat` says of them.
+fn small_files(folder: &Path) -> Vec<(PathBuf, Metadata)> {
+    let small = folder.join(SMALL);
+    if !is_folder(&small) {
+        return Vec::new();
+    }
+    let paths = entries(&small).unwrap_or_default();
+    let data = paths.into_iter().filter(|path| path.extension().is_none());
+    data.filter_map(|path| fs_err::symlink_metadata(&path).ok().map(|metadata| (path, metadata))).collect()
+}
+
+/// Returns how many bytes of a partial's files are on the disk. The blocks of a small file are more than its bytes.
+pub(crate) fn arrived_bytes(folder: &Path) -> u64 {
+    let own = allocated_bytes(&folder.join(DATA));
+    let small = small_files(folder);
+    small.iter().fold(own, |sum, (_, file)| sum.saturating_add(allocated(file).min(file.len())))
+}
+
+/// Returns the key of what identifies the content of a partial.
+pub(crate) fn key_of_partial(identity: &str) -> String {
+    key_of(identity)[..32].to_owned()
+}

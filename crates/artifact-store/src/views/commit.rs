@@ -1,0 +1,143 @@
+//! Committing a verified model: blobs, and a sealed view.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use provisioner_core::{CatalogRecord, Placement, RelativePath, StagedFile, Stamp, Timestamp, VerifiedModel};
+
+use crate::{
+    blobs::{blob::Blob, externally_linked::SharedWatch},
+    error::{Error, Result},
+    layout::Store,
+    locks::store_lock::STORE_LOCK_WAIT,
+    parallel::each,
+    staging::partial_file::is_linked,
+    views::{
+        build::{build, open_to_readers},
+        seal::write_seal,
+    },
+};
+
+/// How many files become blobs at once.
+const BLOBS_AT_ONCE: usize = 8;
+
+impl Store {
+    /// Makes a verified model's files blobs and a sealed view, and returns its record. The staged files are moved; those that
+    /// the store has already are left alone. A view that is there already stays, and is repaired where it lies.
+    ///
+    /// # Errors
+    /// What the disk says; [`Error::Leased`] where a live process uses a view of other files in that folder. Then no half of a
+    /// view is visible, and each staged file can be committed again or is a blob.
+    pub fn commit(&self, model: &VerifiedModel, now: Timestamp) -> Result<CatalogRecord> {
+        self.commit_while(model, now, &|_| true)
+    }
+
+    /// Does what [`commit`](Self::commit) does. `watch` receives how many more bytes were read of links to other tools' files,
+    /// and says whether to go on.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit); [`Error::Changed`] for a file that another tool wrote to meanwhile; [`Error::Cancelled`].
+    pub fn commit_while(
+        &self,
+        model: &VerifiedModel,
+        now: Timestamp,
+        watch: &SharedWatch<'_>,
+    ) -> Result<CatalogRecord> {
+        let _lock = self.lock_shared(STORE_LOCK_WAIT)?;
+        let staged = model.staged();
+        let root = self.view(&staged.manifest().view_path()?);
+        // The seal that is there may be of another id, which has the same files at the same revision.
+        let of_this_id = |stamps| CatalogRecord::new(model, &Placement::in_store(root.clone(), stamps), now);
+        let partial = self.begin_view(&root)?;
+        let stamps = staged.files().iter().map(|file| file.stamp).collect();
+        write_seal(&partial.view(), &of_this_id(stamps))?;
+        let blobs = self.insert_all(staged.files())?;
+        let folders: BTreeSet<_> = blobs.iter().filter_map(|(_, blob)| blob.path.parent()).collect();
+        folders.into_iter().try_for_each(durable_fs::sync_folder)?;
+        let record = match self.repair_view(&root, &partial.view(), &blobs, &of_this_id, watch)? {
+            Some(record) => record,
+            None => self.publish(&root, &partial.view(), &blobs, &of_this_id, watch)?,
+        };
+        partial.discard()?;
+        Ok(record)
+    }
+
+    /// Returns the sizes, in bytes, of the files that a commit reads once more: they are links to other tools' files.
+    pub fn externally_linked_sizes(&self, model: &VerifiedModel) -> Vec<u64> {
+        let is_externally_linked = |file: &&StagedFile| {
+            is_linked(&file.location)
+                || file.sha256.as_ref().is_some_and(|sha256| self.is_externally_linked(sha256))
+        };
+        model.staged().files().iter().filter(is_externally_linked).map(|file| file.stamp.size).collect()
+    }
+
+    /// Makes staged files blobs, several at once: a disk makes many files durable in the time of one.
+    fn insert_all<'a>(&self, files: &'a [StagedFile]) -> Result<Vec<(&'a RelativePath, Blob)>> {
+        // The same bytes under several names become one blob.
+        let mut by_digest: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for file in files {
+            by_digest
+                .entry(file.sha256.as_ref().ok_or_else(|| unhashed(&file.path))?)
+                .or_default()
+                .push(file);
+        }
+        let by_digest: Vec<_> = by_digest.into_iter().collect();
+        let done = each(&by_digest, BLOBS_AT_ONCE, |(sha256, files)| {
+            let Some((first, others)) = files.split_first() else { return Ok(Vec::new()) };
+            let blob = if is_linked(&first.location) {
+                self.insert_link(&first.location, sha256, &first.stamp)?
+            } else {
+                self.insert(&first.location, sha256)?
+            };
+            for other in others.iter().filter(|other| other.location != blob.path) {
+                self.drop_staged(&other.location)?;
+            }
+            Ok(files.iter().map(|file| (&file.path, blob.clone())).collect())
+        });
+        let mut blobs: Vec<_> = done?.into_iter().flatten().collect();
+        blobs.sort_unstable_by_key(|(path, _)| *path);
+        Ok(blobs)
+    }
+
+    /// Builds a view aside, seals it, and renames it into place.
+    fn publish(
+        &self,
+        root: &Path,
+        aside: &Path,
+        blobs: &[(&RelativePath, Blob)],
+        record_of: &dyn Fn(Vec<Stamp>) -> CatalogRecord,
+        watch: &SharedWatch<'_>,
+    ) -> Result<CatalogRecord> {
+        build(aside, blobs)?;
+        let record = record_of(self.stamps(aside, blobs, watch)?);
+        write_seal(aside, &record)?;
+        open_to_readers(aside)?;
+        let parent = root.parent().unwrap_or(root);
+        durable_fs::create_folders(parent)?;
+        match fs_err::rename(aside, root) {
+            Ok(()) => {}
+            // Another process was faster.
+            Err(_) if root.exists() => {
+                fs_err::remove_dir_all(aside)?;
+                if let Some(theirs) = self.repair_view(root, aside, blobs, record_of, watch)? {
+                    return Ok(theirs);
+                }
+                return self.publish(root, aside, blobs, record_of, watch);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        durable_fs::sync_folder(parent)?;
+        self.prepare_lease(root);
+        Ok(record)
+    }
+}
+
+/// Says that a staged file has no digest.
+fn unhashed(path: &RelativePath) -> Error {
+    Error::NotOurs(format!("`{path}` was never hashed"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! Repairing a view where it lies.
+//!
+//! A live process may use the view, and may have just been given its path. So its folder never moves. A wrong file is replaced
+//! in one step; a file with the right bytes stays, whatever its times say.
+
+use std::{collections::BTreeSet, io, path::Path};
+
+use file_hashing::{open, read_own};
+use provisioner_core::{CatalogRecord, RecordedFile, RelativePath, Stamp};
+
+use crate::{
+    blobs::{blob::Blob, externally_linked::SharedWatch},
+    error::{Error, Result},
+    layout::Store,
+    views::{
+        build::{build, open_to_readers},
+        seal::read_seal,
+    },
+};
+
+impl Store {
+    /// Makes a view one of these blobs, and returns its record; `None` where there is no view. A live process may use that
+    /// view. So its folder stays, and so does every file that has the right bytes. A wrong file is replaced in one step.
+    pub(crate) fn repair_view(
+        &self,
+        root: &Path,
+        aside: &Path,
+        blobs: &[(&RelativePath, Blob)],
+        record_of: &dyn Fn(Vec<Stamp>) -> CatalogRecord,
+        watch: &SharedWatch<'_>,
+    ) -> Result<Option<CatalogRecord>> {
+        let sealed = read_seal(root)?;
+        if let Some(sealed) = &sealed {
+            let theirs = sealed.files.iter().map(|file| (&file.path, file.sha256.as_ref()));
+            if !theirs.eq(blobs.iter().map(|(path, blob)| (*path, Some(&blob.sha256)))) {
+                self.displace(root, &sealed.id)?;
+                return Ok(None);
+            }
+        } else if fs_err::symlink_metadata(root).is_ok_and(|metadata| !metadata.is_dir()) {
+            self.quarantine(root)?;
+        }
+        if !root.exists() {
+            return Ok(None);
+        }
+        let mut wrong = Vec::new();
+        for (path, blob) in blobs {
+            let recorded = sealed.iter().flat_map(|sealed| &sealed.files).find(|file| file.path == **path);
+            if !has_bytes(&root.join(path), blob, recorded)? {
+                wrong.push((*path, blob.clone()));
+            }
+        }
+        if !wrong.is_empty() {
+            self.replace_files(root, aside, &wrong)?;
+        }
+        let record = record_of(self.stamps(root, blobs, watch)?);
+        if sealed.is_none() {
+            self.reseal(&record)?;
+            open_to_readers(root)?;
+            self.prepare_lease(root);
+        }
+        Ok(Some(record))
+    }
+
+    /// Replaces wrong files of a view by links to blobs.
+    fn replace_files(&self, root: &Path, aside: &Path, wrong: &[(&RelativePath, Blob)]) -> Result<()> {
+        build(aside, wrong)?;
+        let mut folders = BTreeSet::new();
+        for (path, _) in wrong {
+            let file = root.join(path);
+            let folder = file.parent().unwrap_or(root);
+            durable_fs::create_folders(folder)?;
+            if file.is_dir() {
+                self.quarantine(&file)?;
+            }
+            tracing::warn!("`{}` is linked again", file.display());
+            fs_err::rename(aside.join(path), &file)?;
+            folders.insert(folder.to_owned());
+        }
+        folders.iter().try_for_each(|folder| durable_fs::sync_folder(folder))?;
+        Ok(())
+    }
+
+    /// Moves a view of other files out of the way, unless a live process uses it.
+    fn displace(&self, root: &Path, id: &str) -> Result<()> {
+        match self.block_leases(root, id) {
+            // Where locks lie, a lease means nothing.
+            Err(Error::UntrustedLocks { .. }) => drop(self.quarantine(root)?),
+            blocked => {
+                let _blocked = blocked?;
+                self.quarantine(root)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether a file of a view has the bytes of a blob: it is a link to it, or its seal says so, or its bytes were read.
+fn has_bytes(path: &Path, blob: &Blob, recorded: Option<&RecordedFile>) -> Result<bool> {
+    let now = match fs_err::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => Stamp::of(&metadata),
+        Ok(_) => return Ok(false),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(false);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    // A link to another tool's file is read when the stamps are taken, and needs no reading here.
+    if blob.is_externally_linked() && (now.dev, now.inode) == (blob.stamp.dev, blob.stamp.inode) {
+        return Ok(true);
+    }
+    let is_as_judged = |stamp: &Stamp| stamp.difference(&now).is_none();
+    if is_as_judged(&blob.stamp) || recorded.is_some_and(|file| is_as_judged(&file.stamp)) {
+        return Ok(true);
+    }
+    let Some(mut file) = open(path)? else { return Ok(false) };
+    Ok(read_own(&mut file)?.is_some_and(|found| found.sha256 == blob.sha256))
+}

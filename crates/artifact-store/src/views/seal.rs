@@ -1,0 +1,126 @@
+//! Seals: what the catalog said of a model when its view was made.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use provisioner_core::{CatalogRecord, ModelRef, RelativePath};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    layout::{REMOVED, SEAL, Store},
+};
+
+/// The newest schema of a seal.
+const SEAL_SCHEMA: u64 = 1;
+
+/// The largest seal that is read, in bytes.
+const MAX_SEAL_BYTES: u64 = 64 << 20;
+
+/// A seal, as it is on disk.
+#[derive(Serialize, Deserialize)]
+struct Seal {
+    schema_version: u64,
+    record: CatalogRecord,
+}
+
+impl Store {
+    /// Returns whether a view is whole, as far as its seal says. A view whose removal was begun is not.
+    pub fn is_sealed(&self, root: &Path) -> bool {
+        root.join(SEAL).exists()
+    }
+
+    /// Seals a view again whose files are those of a record. A sealed view is left as it is.
+    ///
+    /// # Errors
+    /// [`Error::NotOurs`] for a path outside of the views; [`Error::Io`].
+    pub fn seal_again(&self, record: &CatalogRecord) -> Result<()> {
+        let root = record.root();
+        if !self.holds(root) {
+            return Err(Error::NotOurs(format!("`{}` is no view of this store", root.display())));
+        }
+        if self.is_sealed(root) { Ok(()) } else { self.reseal(record) }
+    }
+
+    /// Writes the seal of a view, and removes the mark of its removal.
+    #[expect(clippy::unused_self, reason = "what is sealed belongs to the store")]
+    pub(crate) fn reseal(&self, record: &CatalogRecord) -> Result<()> {
+        write_seal(record.root(), record)?;
+        let _ = fs_err::remove_file(record.root().join(REMOVED));
+        Ok(())
+    }
+
+    /// Returns a record with the path that its view has now: the store may have been moved, or be seen through another mount or
+    /// a symlink. A record of files that are not the store's is returned as it is.
+    #[must_use]
+    pub fn relocated(&self, record: CatalogRecord) -> CatalogRecord {
+        if self.holds(record.root()) {
+            return record;
+        }
+        let Some(root) = home_of(&record).map(|home| self.view(&home)) else { return record };
+        CatalogRecord { local_path: in_view(&record, &root), ..record }
+    }
+}
+
+/// Writes a seal, or the draft of one.
+pub(crate) fn write_seal(folder: &Path, record: &CatalogRecord) -> Result<()> {
+    let seal = Seal { schema_version: SEAL_SCHEMA, record: record.clone() };
+    let json = serde_json::to_vec_pretty(&seal).map_err(io::Error::from)?;
+    Ok(durable_fs::replace(&folder.join(SEAL), &json)?)
+}
+
+/// Reads the seal of a view. It is believed in the folder of that very model's view; a file that only looks like a seal says
+/// nothing.
+///
+/// # Errors
+/// What keeps it from being read. A missing seal is not an error.
+pub(crate) fn read_seal(root: &Path) -> Result<Option<CatalogRecord>> {
+    Ok(read(&root.join(SEAL))?.and_then(|record| relocated(record, root)))
+}
+
+/// Returns the id that a seal names, wherever its folder lies now: in the quarantine, or in a partial.
+pub(crate) fn sealed_id(root: &Path) -> Option<String> {
+    read(&root.join(SEAL)).ok()?.map(|record| record.id)
+}
+
+/// Returns a record with the path of this view: the store may have been moved, or copied from elsewhere.
+fn relocated(record: CatalogRecord, root: &Path) -> Option<CatalogRecord> {
+    let local_path = in_view(&record, root);
+    root.ends_with(home_of(&record)?).then_some(CatalogRecord { local_path, ..record })
+}
+
+/// Returns where the view of a record belongs, below the folder of all views. Returns `None` for a model that is in no
+/// store.
+fn home_of(record: &CatalogRecord) -> Option<RelativePath> {
+    match record.id.parse().ok()? {
+        ModelRef::Local(_) => None,
+        fetched => fetched.view_path(record.revision.as_deref()).ok(),
+    }
+}
+
+/// Returns the path of a view that is handed out: the folder, or the file to load.
+fn in_view(record: &CatalogRecord, root: &Path) -> PathBuf {
+    record.entry.as_ref().map_or_else(|| root.to_owned(), |entry| root.join(entry))
+}
+
+/// Reads what a view was whose removal was begun.
+pub(crate) fn read_mark(root: &Path) -> Result<Option<CatalogRecord>> {
+    Ok(read(&root.join(REMOVED))?.and_then(|record| relocated(record, root)))
+}
+
+/// Reads the draft of a seal: what an unfinished view is to be.
+pub(crate) fn read_draft(aside: &Path) -> Result<Option<CatalogRecord>> {
+    read(&aside.join(SEAL))
+}
+
+fn read(seal: &Path) -> Result<Option<CatalogRecord>> {
+    let bytes = match durable_fs::read(seal, MAX_SEAL_BYTES) {
+        // A file that this program did not write is not a seal.
+        Err(durable_fs::Error::NotOurs { .. }) => None,
+        read => read?,
+    };
+    let seal = bytes.and_then(|bytes| serde_json::from_slice::<Seal>(&bytes).ok());
+    Ok(seal.filter(|seal| seal.schema_version <= SEAL_SCHEMA).map(|seal| seal.record))
+}

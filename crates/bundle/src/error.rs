@@ -1,0 +1,135 @@
+//! What can go wrong with a bundle.
+
+use std::{io, path::PathBuf};
+
+use provisioner_core::{Digest, ErrorCode, RelativePath};
+
+/// A result with this crate's error.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Says why a bundle was not written, or is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The disk failed.
+    #[error("the store failed")]
+    Io(#[from] io::Error),
+    /// A file that another user or program made lies where a file of this process should be.
+    #[error("{0}")]
+    NotOurs(String),
+    /// Another process wrote to a file while it was copied.
+    #[error("`{path}` changed while it was being taken in")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The bytes of a file do not have the digest that the record names, or the table and the record disagree.
+    #[error("`{path}`: digest mismatch: expected {expected}, got {actual}")]
+    Differs {
+        /// The file's path in the model.
+        path: RelativePath,
+        /// The digest that the file should have.
+        expected: Digest,
+        /// The digest that the file has.
+        actual: Digest,
+    },
+    /// A file has another size than its record says. No byte of it was read.
+    #[error(
+        "`{path}`: digest mismatch: expected {expected} of {expected_bytes} bytes, got {actual_bytes} bytes"
+    )]
+    WrongSize {
+        /// The file's path in the model.
+        path: RelativePath,
+        /// The digest that the file should have.
+        expected: Digest,
+        /// The size that the file should have, in bytes.
+        expected_bytes: u64,
+        /// The size that the file has, in bytes.
+        actual_bytes: u64,
+    },
+    /// A file of a bundle cannot be looked at.
+    #[error("`{path}` cannot be read")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Something lies where the bundle is to be written.
+    #[error("`{path}` is no empty folder, or the model has a file that its own table needs")]
+    InTheWay {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The bundle is written, and a loss of power may undo it.
+    #[error(
+        "`{path}` is exported and whole, and a loss of power may undo it, for its name cannot be made durable"
+    )]
+    NotDurable {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A folder says that it is a bundle, and is malformed.
+    #[error("`{path}` was not exported as it is: {reason}")]
+    Invalid {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A newer release wrote the bundle.
+    #[error(
+        "`{path}` was exported by a newer release: it has schema {found}, and this release knows schema {supported}"
+    )]
+    Newer {
+        /// The folder.
+        path: PathBuf,
+        /// The schema of the bundle.
+        found: u64,
+        /// The newest schema that this release reads.
+        supported: u64,
+    },
+    /// The caller's watch said to stop.
+    #[error("nobody waits for it any more")]
+    Cancelled,
+}
+
+impl Error {
+    /// Returns the stable code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Io(source) | Self::NotDurable { source, .. } => match ErrorCode::of_io(source) {
+                ErrorCode::NotFound => ErrorCode::StorageFailed,
+                code => code,
+            },
+            Self::Unreadable { source, .. } => ErrorCode::of_io(source),
+            Self::NotOurs(_) => ErrorCode::UnsafeCache,
+            Self::Changed { .. } => ErrorCode::ChangedWhileRead,
+            Self::Differs { .. } | Self::WrongSize { .. } => ErrorCode::DigestMismatch,
+            Self::InTheWay { .. } => ErrorCode::ExportInTheWay,
+            Self::Invalid { .. } => ErrorCode::InvalidExport,
+            Self::Newer { .. } => ErrorCode::NewerRecord,
+            Self::Cancelled => ErrorCode::Failed,
+        }
+    }
+}
+
+impl From<durable_fs::Error> for Error {
+    fn from(error: durable_fs::Error) -> Self {
+        match error {
+            durable_fs::Error::Io(error) => Self::Io(error),
+            other => Self::NotOurs(other.to_string()),
+        }
+    }
+}
+
+impl From<file_hashing::Error> for Error {
+    fn from(error: file_hashing::Error) -> Self {
+        match error {
+            file_hashing::Error::Io(error) => Self::Io(error),
+            _ => Self::Cancelled,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Folders: creating them, listing them, and making their names durable.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::error::Result;
+
+/// Returns the paths in a folder, sorted. A path that is not a folder, or that is gone, has none.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io).
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let read = match fs_err::read_dir(folder) {
+        Ok(read) => read,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut paths = read.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+/// Removes a file and makes that durable.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io).
+pub fn remove(path: &Path) -> Result<()> {
+    fs_err::remove_file(path)?;
+    sync_folder(folder_of(path))
+}
+
+/// Moves a file to another name on the same file system and makes that durable.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io).
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs_err::rename(from, to)?;
+    sync_folder(folder_of(to))?;
+    if folder_of(from) != folder_of(to) {
+        sync_folder(folder_of(from))?;
+    }
+    Ok(())
+}
+
+/// Creates a folder, and the folders above it, where they are missing, durably.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io).
+pub fn create_folders(folder: &Path) -> Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder_of(folder);
+    create_folders(above)?;
+    match fs_err::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(()) => sync_folder(above),
+    }
+}
+
+/// Makes the names in a folder durable.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io).
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    fs_err::File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+/// Returns the folder that a path is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}

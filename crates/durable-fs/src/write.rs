@@ -1,0 +1,112 @@
+//! Writing files: replaced whole, or appended to line by line.
+
+use std::{
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    time::Duration,
+};
+
+use rustix::fs::OFlags;
+
+use crate::{
+    error::{Error, Result, at, root_cause},
+    folder::{create_folders, entries, folder_of, sync_folder},
+    open::{NO_FILE, create},
+};
+
+/// How old a temporary file must be before its writer is taken for dead. A live writer needs moments.
+const ABANDONED: Duration = Duration::from_secs(600);
+
+/// Makes `path` a file of these bytes, atomically and durably. Missing folders are created.
+///
+/// # Errors
+/// [`Error::NotOurs`] for a symlink, a device, or anything else at `path` but a regular file; [`Error::Io`]. Then the old
+/// file is still there, and no temporary file is left.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = folder_of(path);
+    match fs_err::symlink_metadata(path) {
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(Error::NotOurs { path: path.to_owned(), reason: NO_FILE });
+        }
+        _ => {}
+    }
+    create_folders(folder)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut temporary = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .suffix(".tmp")
+        // Like any new file: the umask decides who may read it.
+        .permissions(PermissionsExt::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(|error| at(path, "write", &root_cause(&error)))?;
+    let failed = |error: io::Error| at(path, "write", &error);
+    temporary.as_file_mut().write_all(bytes).map_err(failed)?;
+    temporary.as_file().sync_all().map_err(failed)?;
+    temporary.persist(path).map_err(|error| failed(error.error))?;
+    sync_folder(folder)
+}
+
+/// Removes the temporary files that dead processes left beside a file. A temporary file of the last ten minutes, by the
+/// clock of the file system, may belong to a live process, and stays. One that cannot be removed stays too.
+pub fn sweep(path: &Path) {
+    let modified = |path: &Path| fs_err::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let Some(now) = modified(path) else { return };
+    let prefix = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
+    let is_of = |name: &str| {
+        let random = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".tmp"));
+        random.is_some_and(|random| !random.is_empty() && !random.contains('.'))
+    };
+    for path in entries(folder_of(path)).unwrap_or_default() {
+        let age = || modified(&path).and_then(|at| now.duration_since(at).ok());
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if is_of(&name) && age().is_some_and(|age| age >= ABANDONED) {
+            let _ = fs_err::remove_file(&path);
+        }
+    }
+}
+
+/// Appends one line to a file, in one write, and syncs it where `sync` says so. A line that a dying process left
+/// unfinished is ended first.
+///
+/// # Errors
+/// [`Error::NotOurs`] for a symlink and for anything but a regular file; [`Error::Io`].
+pub fn append_line(path: &Path, line: &str, sync: bool) -> Result<()> {
+    let mut file = create(path, OFlags::RDWR | OFlags::APPEND)?;
+    let failed = |error: io::Error| at(path, "append to", &error);
+    let mut text = String::with_capacity(line.len() + 2);
+    if file.seek(SeekFrom::End(0)).map_err(failed)? > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1)).and_then(|_| file.read_exact(&mut last)).map_err(failed)?;
+        if last != *b"\n" {
+            text.push('\n');
+        }
+    }
+    text.push_str(line);
+    text.push('\n');
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    if sync {
+        file.sync_data().map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Makes sure that lines can be appended to a file. A missing file is created, empty.
+///
+/// # Errors
+/// [`Error::NotOurs`] for a symlink and for anything but a regular file; [`Error::Io`].
+pub fn check_appendable(path: &Path) -> Result<()> {
+    create(path, OFlags::WRONLY | OFlags::APPEND).map(drop)
+}
+
+/// Sets a file's times to now. A missing file is created, empty.
+///
+/// # Errors
+/// [`Error::NotOurs`] for a symlink and for anything but a regular file; [`Error::Io`].
+pub fn touch(path: &Path) -> Result<()> {
+    let file = create(path, OFlags::WRONLY)?;
+    let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+    let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
+    rustix::fs::futimens(&file, &times).map_err(|error| at(path, "touch", &error.into()))?;
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! The cache of the Hugging Face Hub's own tools.
+
+use std::path::{Path, PathBuf};
+
+use provisioner_core::ModelRef;
+
+use crate::{blob_folder::BlobFolder, folders::entries};
+
+/// Returns the folders of blobs, one for each repository.
+pub(crate) fn blob_folders(cache: &Path) -> Vec<BlobFolder> {
+    let is_repository = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"models--"))
+    };
+    let repositories = entries(cache).into_iter().filter(is_repository);
+    repositories.map(|folder| BlobFolder::new(cache, folder.join("blobs"), "").with_git_ids()).collect()
+}
+
+/// Returns the snapshots of a model's repository. They hold the files themselves where there are no symlinks.
+pub(crate) fn snapshots(cache: &Path, reference: &ModelRef) -> Vec<PathBuf> {
+    let ModelRef::Hub(hub) = reference else { return Vec::new() };
+    entries(&cache.join(hub.cache_folder()).join("snapshots"))
+}
