@@ -1,8 +1,8 @@
-//! The same calls for callers without a runtime.
+//! The same calls, for callers without a runtime.
 //!
 //! Each call runs on a thread with a runtime of its own, so it works anywhere, inside a tokio runtime too; there it
 //! blocks the thread that calls it. A task of a single-threaded runtime must not call it for a model that another
-//! task of that runtime is bringing with the same provisioner: the one would wait for the other.
+//! task of that runtime is ensuring with the same provisioner: the one would wait for the other.
 
 use std::path::{Path, PathBuf};
 
@@ -28,8 +28,8 @@ use crate::{
     },
 };
 
-/// Makes models present, and blocks until they are. See [`crate::ModelProvisioner`]; one that was put together by its
-/// builder becomes one of these with `into()`.
+/// Makes models present, and blocks until they are. The builder returns a [`crate::ModelProvisioner`], of which `into()` makes
+/// one of these.
 ///
 /// ```
 /// use model_provisioner::blocking::ModelProvisioner;
@@ -53,7 +53,7 @@ impl From<provisioner::ModelProvisioner> for ModelProvisioner {
 }
 
 impl ModelProvisioner {
-    /// See [`crate::ModelProvisioner::file_only`].
+    /// Calls [`crate::ModelProvisioner::file_only`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call, like all below.
@@ -61,12 +61,12 @@ impl ModelProvisioner {
         provisioner::ModelProvisioner::file_only(cache_dir).map(Self::from)
     }
 
-    /// See [`crate::ModelProvisioner::cache_dir`].
+    /// Returns what [`crate::ModelProvisioner::cache_dir`] returns.
     pub fn cache_dir(&self) -> &Path {
         self.inner.cache_dir()
     }
 
-    /// See [`crate::ModelProvisioner::parse`].
+    /// Calls [`crate::ModelProvisioner::parse`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -74,7 +74,7 @@ impl ModelProvisioner {
         run(self.inner.parse(text))?
     }
 
-    /// See [`crate::ModelProvisioner::ensure_present_str`].
+    /// Calls [`crate::ModelProvisioner::ensure_present_str`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -82,7 +82,7 @@ impl ModelProvisioner {
         run(self.inner.ensure_present_str(reference, digest))?
     }
 
-    /// See [`crate::ModelProvisioner::ensure_present`].
+    /// Calls [`crate::ModelProvisioner::ensure_present`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -90,7 +90,7 @@ impl ModelProvisioner {
         run(self.inner.ensure_present(reference, digest))?
     }
 
-    /// See [`crate::ModelProvisioner::ensure`].
+    /// Calls [`crate::ModelProvisioner::ensure`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -98,7 +98,7 @@ impl ModelProvisioner {
         run(self.inner.ensure(reference, expectation))?
     }
 
-    /// See [`crate::ModelProvisioner::ensure_str`].
+    /// Calls [`crate::ModelProvisioner::ensure_str`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -106,7 +106,7 @@ impl ModelProvisioner {
         run(self.inner.ensure_str(reference, expectation))?
     }
 
-    /// See [`crate::ModelProvisioner::refresh`].
+    /// Calls [`crate::ModelProvisioner::refresh`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -114,7 +114,7 @@ impl ModelProvisioner {
         run(self.inner.refresh(reference, expectation))?
     }
 
-    /// See [`crate::ModelProvisioner::ensure_leased`].
+    /// Calls [`crate::ModelProvisioner::ensure_leased`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -126,7 +126,7 @@ impl ModelProvisioner {
         run(self.inner.ensure_leased(reference, expectation))?
     }
 
-    /// See [`crate::ModelProvisioner::lease`].
+    /// Calls [`crate::ModelProvisioner::lease`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -134,7 +134,7 @@ impl ModelProvisioner {
         run(self.inner.lease(model))?
     }
 
-    /// See [`crate::ModelProvisioner::holders`].
+    /// Calls [`crate::ModelProvisioner::holders`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -142,7 +142,7 @@ impl ModelProvisioner {
         run(self.inner.holders(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::hand_off`].
+    /// Calls [`crate::ModelProvisioner::hand_off`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -150,7 +150,7 @@ impl ModelProvisioner {
         run(self.inner.hand_off(model, dest))?
     }
 
-    /// See [`crate::ModelProvisioner::provision`].
+    /// Calls [`crate::ModelProvisioner::provision`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -163,7 +163,7 @@ impl ModelProvisioner {
         run(self.inner.provision(config, config_path, dest))?
     }
 
-    /// See [`crate::ModelProvisioner::exists`].
+    /// Calls [`crate::ModelProvisioner::exists`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -171,7 +171,7 @@ impl ModelProvisioner {
         run(self.inner.exists(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::locate`].
+    /// Calls [`crate::ModelProvisioner::locate`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -179,7 +179,7 @@ impl ModelProvisioner {
         run(self.inner.locate(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::list`].
+    /// Calls [`crate::ModelProvisioner::list`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -187,7 +187,7 @@ impl ModelProvisioner {
         run(self.inner.list())?
     }
 
-    /// See [`crate::ModelProvisioner::show`].
+    /// Calls [`crate::ModelProvisioner::show`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -195,7 +195,7 @@ impl ModelProvisioner {
         run(self.inner.show(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::change`].
+    /// Calls [`crate::ModelProvisioner::change`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -203,7 +203,7 @@ impl ModelProvisioner {
         run(self.inner.change(record))?
     }
 
-    /// See [`crate::ModelProvisioner::verify`].
+    /// Calls [`crate::ModelProvisioner::verify`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -211,7 +211,7 @@ impl ModelProvisioner {
         run(self.inner.verify(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::verify_several`].
+    /// Calls [`crate::ModelProvisioner::verify_several`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call, for each.
@@ -219,7 +219,7 @@ impl ModelProvisioner {
         run(self.inner.verify_several(references))
     }
 
-    /// See [`crate::ModelProvisioner::overview`].
+    /// Calls [`crate::ModelProvisioner::overview`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -227,7 +227,7 @@ impl ModelProvisioner {
         run(self.inner.overview())?
     }
 
-    /// See [`crate::ModelProvisioner::retire`].
+    /// Calls [`crate::ModelProvisioner::retire`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -235,7 +235,7 @@ impl ModelProvisioner {
         run(self.inner.retire(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::activate`].
+    /// Calls [`crate::ModelProvisioner::activate`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -243,7 +243,7 @@ impl ModelProvisioner {
         run(self.inner.activate(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::remove`].
+    /// Calls [`crate::ModelProvisioner::remove`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -251,7 +251,7 @@ impl ModelProvisioner {
         run(self.inner.remove(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::purge`].
+    /// Calls [`crate::ModelProvisioner::purge`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -259,7 +259,7 @@ impl ModelProvisioner {
         run(self.inner.purge(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::import`].
+    /// Calls [`crate::ModelProvisioner::import`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -267,7 +267,7 @@ impl ModelProvisioner {
         run(self.inner.import(request))?
     }
 
-    /// See [`crate::ModelProvisioner::export`].
+    /// Calls [`crate::ModelProvisioner::export`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -275,7 +275,7 @@ impl ModelProvisioner {
         run(self.inner.export(reference, dir))?
     }
 
-    /// See [`crate::ModelProvisioner::plan_eviction`].
+    /// Calls [`crate::ModelProvisioner::plan_eviction`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -283,7 +283,7 @@ impl ModelProvisioner {
         run(self.inner.plan_eviction(limits))?
     }
 
-    /// See [`crate::ModelProvisioner::evict`].
+    /// Calls [`crate::ModelProvisioner::evict`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -291,7 +291,7 @@ impl ModelProvisioner {
         run(self.inner.evict(plan))?
     }
 
-    /// See [`crate::ModelProvisioner::plan`].
+    /// Calls [`crate::ModelProvisioner::plan`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -299,7 +299,7 @@ impl ModelProvisioner {
         run(self.inner.plan(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::inspect`].
+    /// Calls [`crate::ModelProvisioner::inspect`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -307,7 +307,7 @@ impl ModelProvisioner {
         run(self.inner.inspect(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::variants`].
+    /// Calls [`crate::ModelProvisioner::variants`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -315,7 +315,7 @@ impl ModelProvisioner {
         run(self.inner.variants(reference, demand))?
     }
 
-    /// See [`crate::ModelProvisioner::doctor`].
+    /// Calls [`crate::ModelProvisioner::doctor`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
