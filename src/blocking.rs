@@ -1,8 +1,8 @@
-//! The same calls for callers without a runtime.
+//! The same calls, for callers without a runtime.
 //!
 //! Each call runs on a thread with a runtime of its own, so it works anywhere, inside a tokio runtime too; there it
 //! blocks the thread that calls it. A task of a single-threaded runtime must not call it for a model that another
-//! task of that runtime is bringing with the same provisioner: the one would wait for the other.
+//! task of that runtime is ensuring with the same provisioner: the one would wait for the other.
 
 use std::path::{Path, PathBuf};
 
@@ -27,8 +27,8 @@ use crate::{
     },
 };
 
-/// Makes models present, and blocks until they are. See [`crate::ModelProvisioner`]; one that was put together by its
-/// builder becomes one of these with `into()`.
+/// Makes models present, and blocks until they are. The builder returns a [`crate::ModelProvisioner`], of which `into()` makes
+/// one of these.
 ///
 /// ```
 /// use model_provisioner::blocking::ModelProvisioner;
@@ -52,7 +52,7 @@ impl From<provisioner::ModelProvisioner> for ModelProvisioner {
 }
 
 impl ModelProvisioner {
-    /// See [`crate::ModelProvisioner::file_only`].
+    /// Calls [`crate::ModelProvisioner::file_only`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call, like all below.
@@ -60,12 +60,12 @@ impl ModelProvisioner {
         provisioner::ModelProvisioner::file_only(cache_dir).map(Self::from)
     }
 
-    /// See [`crate::ModelProvisioner::cache_dir`].
+    /// Returns what [`crate::ModelProvisioner::cache_dir`] returns.
     pub fn cache_dir(&self) -> &Path {
         self.inner.cache_dir()
     }
 
-    /// See [`crate::ModelProvisioner::parse`].
+    /// Calls [`crate::ModelProvisioner::parse`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -73,7 +73,7 @@ impl ModelProvisioner {
         run(self.inner.parse(text))?
     }
 
-    /// See [`crate::ModelProvisioner::ensure_present_str`].
+    /// Calls [`crate::ModelProvisioner::ensure_present_str`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -81,7 +81,7 @@ impl ModelProvisioner {
         run(self.inner.ensure_present_str(reference, digest))?
     }
 
-    /// See [`crate::ModelProvisioner::ensure_present`].
+    /// Calls [`crate::ModelProvisioner::ensure_present`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -89,7 +89,7 @@ impl ModelProvisioner {
         run(self.inner.ensure_present(reference, digest))?
     }
 
-    /// See [`crate::ModelProvisioner::ensure`].
+    /// Calls [`crate::ModelProvisioner::ensure`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -97,7 +97,7 @@ impl ModelProvisioner {
         run(self.inner.ensure(reference, expectation))?
     }
 
-    /// See [`crate::ModelProvisioner::ensure_str`].
+    /// Calls [`crate::ModelProvisioner::ensure_str`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -105,7 +105,7 @@ impl ModelProvisioner {
         run(self.inner.ensure_str(reference, expectation))?
     }
 
-    /// See [`crate::ModelProvisioner::refresh`].
+    /// Calls [`crate::ModelProvisioner::refresh`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -113,7 +113,7 @@ impl ModelProvisioner {
         run(self.inner.refresh(reference, expectation))?
     }
 
-    /// See [`crate::ModelProvisioner::ensure_leased`].
+    /// Calls [`crate::ModelProvisioner::ensure_leased`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -125,7 +125,7 @@ impl ModelProvisioner {
         run(self.inner.ensure_leased(reference, expectation))?
     }
 
-    /// See [`crate::ModelProvisioner::lease`].
+    /// Calls [`crate::ModelProvisioner::lease`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -133,7 +133,7 @@ impl ModelProvisioner {
         run(self.inner.lease(model))?
     }
 
-    /// See [`crate::ModelProvisioner::holders`].
+    /// Calls [`crate::ModelProvisioner::holders`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -141,7 +141,7 @@ impl ModelProvisioner {
         run(self.inner.holders(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::hand_off`].
+    /// Calls [`crate::ModelProvisioner::hand_off`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -149,7 +149,7 @@ impl ModelProvisioner {
         run(self.inner.hand_off(model, dest))?
     }
 
-    /// See [`crate::ModelProvisioner::provision`].
+    /// Calls [`crate::ModelProvisioner::provision`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -162,7 +162,7 @@ impl ModelProvisioner {
         run(self.inner.provision(config, config_path, dest))?
     }
 
-    /// See [`crate::ModelProvisioner::exists`].
+    /// Calls [`crate::ModelProvisioner::exists`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -170,7 +170,7 @@ impl ModelProvisioner {
         run(self.inner.exists(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::locate`].
+    /// Calls [`crate::ModelProvisioner::locate`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -178,7 +178,7 @@ impl ModelProvisioner {
         run(self.inner.locate(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::list`].
+    /// Calls [`crate::ModelProvisioner::list`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -186,7 +186,7 @@ impl ModelProvisioner {
         run(self.inner.list())?
     }
 
-    /// See [`crate::ModelProvisioner::show`].
+    /// Calls [`crate::ModelProvisioner::show`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -194,7 +194,7 @@ impl ModelProvisioner {
         run(self.inner.show(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::change`].
+    /// Calls [`crate::ModelProvisioner::change`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -202,7 +202,7 @@ impl ModelProvisioner {
         run(self.inner.change(record))?
     }
 
-    /// See [`crate::ModelProvisioner::verify`].
+    /// Calls [`crate::ModelProvisioner::verify`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -210,7 +210,7 @@ impl ModelProvisioner {
         run(self.inner.verify(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::verify_several`].
+    /// Calls [`crate::ModelProvisioner::verify_several`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call, for each.
@@ -218,7 +218,7 @@ impl ModelProvisioner {
         run(self.inner.verify_several(references))
     }
 
-    /// See [`crate::ModelProvisioner::overview`].
+    /// Calls [`crate::ModelProvisioner::overview`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -226,7 +226,7 @@ impl ModelProvisioner {
         run(self.inner.overview())?
     }
 
-    /// See [`crate::ModelProvisioner::retire`].
+    /// Calls [`crate::ModelProvisioner::retire`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -234,7 +234,7 @@ impl ModelProvisioner {
         run(self.inner.retire(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::activate`].
+    /// Calls [`crate::ModelProvisioner::activate`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -242,7 +242,7 @@ impl ModelProvisioner {
         run(self.inner.activate(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::remove`].
+    /// Calls [`crate::ModelProvisioner::remove`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -250,7 +250,7 @@ impl ModelProvisioner {
         run(self.inner.remove(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::purge`].
+    /// Calls [`crate::ModelProvisioner::purge`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -258,7 +258,7 @@ impl ModelProvisioner {
         run(self.inner.purge(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::import`].
+    /// Calls [`crate::ModelProvisioner::import`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -266,7 +266,7 @@ impl ModelProvisioner {
         run(self.inner.import(request))?
     }
 
-    /// See [`crate::ModelProvisioner::export`].
+    /// Calls [`crate::ModelProvisioner::export`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -274,7 +274,7 @@ impl ModelProvisioner {
         run(self.inner.export(reference, dir))?
     }
 
-    /// See [`crate::ModelProvisioner::plan_eviction`].
+    /// Calls [`crate::ModelProvisioner::plan_eviction`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -282,7 +282,7 @@ impl ModelProvisioner {
         run(self.inner.plan_eviction(limits))?
     }
 
-    /// See [`crate::ModelProvisioner::evict`].
+    /// Calls [`crate::ModelProvisioner::evict`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -290,7 +290,7 @@ impl ModelProvisioner {
         run(self.inner.evict(plan))?
     }
 
-    /// See [`crate::ModelProvisioner::plan`].
+    /// Calls [`crate::ModelProvisioner::plan`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -298,7 +298,7 @@ impl ModelProvisioner {
         run(self.inner.plan(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::inspect`].
+    /// Calls [`crate::ModelProvisioner::inspect`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -306,7 +306,7 @@ impl ModelProvisioner {
         run(self.inner.inspect(reference))?
     }
 
-    /// See [`crate::ModelProvisioner::variants`].
+    /// Calls [`crate::ModelProvisioner::variants`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.
@@ -314,7 +314,7 @@ impl ModelProvisioner {
         run(self.inner.variants(reference, demand))?
     }
 
-    /// See [`crate::ModelProvisioner::doctor`].
+    /// Calls [`crate::ModelProvisioner::doctor`], and blocks until it returns.
     ///
     /// # Errors
     /// As the mirrored call.

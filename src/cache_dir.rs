@@ -29,7 +29,7 @@ const STICKY: u32 = 0o1000;
 const OTHERS_WRITE: u32 = 0o002;
 const ALL_OTHERS: u32 = 0o077;
 
-/// The cache's folder.
+/// The folder of a cache, as an absolute path.
 #[derive(Clone, Debug)]
 pub(crate) struct CacheDir {
     root: PathBuf,

@@ -14,19 +14,19 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A name, a digest or a policy says no.
+    /// A reference, a digest or a path is invalid, the policy denies the call, or a verifier refuses the model.
     #[error(transparent)]
     Core(#[from] provisioner_core::Error),
-    /// The source failed.
+    /// A fetcher cannot list a model, or the source does not answer.
     #[error(transparent)]
     Fetch(Arc<FetchError>),
-    /// The catalog failed.
+    /// The catalog cannot read or write a record.
     #[error(transparent)]
     Catalog(Arc<CatalogError>),
-    /// The bytes did not arrive.
+    /// A transfer ended before all bytes of a file were here, or with other bytes.
     #[error(transparent)]
     Transfer(Arc<transfer::Error>),
-    /// The store failed.
+    /// The store has no space, is locked, or has other files than it should.
     #[error(transparent)]
     Store(Arc<artifact_store::Error>),
     /// A portable folder failed.
@@ -35,13 +35,13 @@ pub enum Error {
     /// A model's headers cannot be read, or contradict each other or the files.
     #[error(transparent)]
     Inspect(Arc<model_inspect::Error>),
-    /// The handoff failed.
+    /// A handoff cannot be written, or does not prove its model.
     #[error(transparent)]
     Handoff(Arc<handoff::Error>),
     /// A config cannot be understood.
     #[error("invalid config `{path}`: {reason}")]
     Config {
-        /// The config.
+        /// The path of the config.
         path: PathBuf,
         /// The mistake, and its line.
         reason: String,
@@ -51,58 +51,58 @@ pub enum Error {
     /// This build has no source for a scheme.
     #[error("this build has no source for `{scheme}:` references")]
     UnsupportedScheme {
-        /// The scheme.
+        /// The scheme of the reference, such as `s3`.
         scheme: String,
-        /// What would bring it.
+        /// How to build or configure a source for it.
         hint: String,
     },
     /// The catalog has no record of an id.
     #[error("`{id}` is not in the catalog")]
     NotInCatalog {
-        /// The id.
+        /// The id that the caller asked for.
         id: String,
     },
-    /// The model is retired.
+    /// The operator retired the model, and has not activated it since.
     #[error("`{id}` is retired")]
     Retired {
-        /// The id.
+        /// The id of the model.
         id: String,
     },
-    /// A file changed while it was being read.
+    /// Another process wrote to a file while it was being read.
     #[error("`{path}` changed while it was being read")]
     ChangedWhileRead {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
     /// Other processes change the record faster than this call does.
     #[error("the record of `{id}` is being changed by others all the time")]
     Contended {
-        /// The id.
+        /// The id of the record.
         id: String,
     },
-    /// The cache, or something in it, is not ours to trust.
+    /// The cache, or a folder or file in it, belongs to another user or can be replaced by one.
     #[error("the cache `{path}` cannot be trusted: {reason}")]
     UnsafeCache {
-        /// The folder.
+        /// The path of the folder or file.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be trusted, for a person.
         reason: String,
     },
     /// The handoff would be written over the config or the model.
     #[error("the handoff `{path}` would overwrite the config or be one of the model's files")]
     HandoffInTheWay {
-        /// The handoff.
+        /// The path of the handoff.
         path: PathBuf,
     },
     /// The files of an import have no id of their own.
     #[error("{what}")]
     NeedsId {
-        /// What it is.
+        /// What was found at the path, for a person.
         what: String,
-        /// How to give it one.
+        /// The command that gives it an id.
         hint: String,
     },
-    /// A file or folder failed.
+    /// The operating system refused to read or write a file or a folder.
     #[error("{what}")]
     Storage {
         /// What was being done, and to which path.
@@ -110,7 +110,7 @@ pub enum Error {
         /// What the operating system said.
         source: Arc<io::Error>,
     },
-    /// The work ended without a result.
+    /// The work ended before it had a result.
     #[error("the work was cut off: {0}")]
     CutOff(Interruption),
 }
@@ -137,7 +137,7 @@ pub enum Interruption {
     /// A manifest that lies on this machine lists a file that does not.
     #[error("`{path}` is not on this machine, and the rest of its model is")]
     NotInPlace {
-        /// The file.
+        /// The path of the file in its model.
         path: RelativePath,
     },
 }
@@ -211,7 +211,7 @@ impl Error {
         CatalogError::new(CatalogErrorKind::Conflict, message).into()
     }
 
-    /// Whether another process changed meanwhile what the call is about, so that the call begins anew.
+    /// Returns whether another process changed meanwhile what the call is about, so that the call begins anew.
     pub(crate) fn is_conflict(&self) -> bool {
         match self {
             Self::Catalog(error) => error.kind == CatalogErrorKind::Conflict,
@@ -225,12 +225,12 @@ impl Error {
         }
     }
 
-    /// Whether the cache cannot be written.
+    /// Returns whether the cache cannot be written.
     pub(crate) fn is_unwritable(&self) -> bool {
         matches!(self.code(), ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
     }
 
-    /// Whether a verifier said no, so that this is a verdict on the bytes.
+    /// Returns whether a verifier refused the model, so that this is a verdict on the bytes.
     pub(crate) fn is_verdict(&self) -> bool {
         matches!(self, Self::Core(provisioner_core::Error::Rejected { .. }))
     }

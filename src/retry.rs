@@ -21,3 +21,27 @@ where
     }
     Err(Error::Contended { id: id.to_owned() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails with a conflict so often, and then returns what `end` returns.
+    async fn tried(conflicts: usize, end: impl Fn() -> Result<()>) -> (Result<()>, usize) {
+        let mut attempts = 0;
+        let outcome = retry_on_conflict("local:/a", || {
+            attempts += 1;
+            let outcome = if attempts > conflicts { end() } else { Err(Error::conflict("local:/a")) };
+            async { outcome }
+        });
+        (outcome.await, attempts)
+    }
+
+    #[tokio::test]
+    async fn only_a_conflict_is_tried_again_and_not_for_ever() {
+        assert!(matches!(tried(2, || Ok(())).await, (Ok(()), 3)));
+        let refused = || Err(Error::Retired { id: String::new() });
+        assert!(matches!(tried(2, refused).await, (Err(Error::Retired { .. }), 3)));
+        assert!(matches!(tried(usize::MAX, || Ok(())).await, (Err(Error::Contended { .. }), MAX_ATTEMPTS)));
+    }
+}

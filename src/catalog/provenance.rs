@@ -56,7 +56,7 @@ impl AdoptionEntry {
     }
 }
 
-/// One line.
+/// One line of the log, about one model.
 #[derive(Debug, Serialize)]
 pub(crate) struct Line<'a> {
     pub(crate) at: Timestamp,
@@ -118,7 +118,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Adds a verdict.
+    /// Returns the line with a verdict.
     fn with_verification(mut self, verification: &'a Verification) -> Self {
         self.outcome = Some(verification.outcome);
         self.basis = verification.basis;

@@ -48,7 +48,7 @@ fn real(path: &Path) -> Option<PathBuf> {
     found(&path).or_else(|| Some(found(path.parent()?)?.join(path.file_name()?)))
 }
 
-/// Whether a handoff at this path would overwrite a file of the model, or become one.
+/// Returns whether a handoff at this path would overwrite a file of the model, or become one.
 fn is_in_the_way(model: &ResolvedModel, path: &Path) -> bool {
     let target = real(path);
     let is_file =

@@ -20,7 +20,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelMetadata {
-    /// The canonical reference.
+    /// The id: the canonical text of the reference.
     pub id: String,
     /// What an engine is given: a file or a folder.
     pub path: PathBuf,
@@ -51,7 +51,7 @@ impl From<&ResolvedModel> for ModelMetadata {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Provisioned {
-    /// The model.
+    /// The model that was provided.
     pub model: ResolvedModel,
     /// Where the handoff was written.
     pub handoff: PathBuf,

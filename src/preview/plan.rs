@@ -24,7 +24,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Plan {
-    /// The model.
+    /// The id of the model.
     pub id: String,
     /// The revision that it is pinned to now.
     pub revision: Option<String>,
@@ -54,18 +54,18 @@ pub struct PlannedFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileState {
-    /// It is here.
+    /// The file is here.
     Present,
-    /// Another tool has it on this machine, as it seems.
+    /// Another tool seems to have it on this machine.
     Adopt,
-    /// Some of it is here.
+    /// Some bytes of it are here, from an earlier transfer.
     Partial,
-    /// It has to be fetched.
+    /// All of it has to be fetched.
     Fetch,
 }
 
 impl FileState {
-    /// Its name in documents.
+    /// Returns its name in JSON documents.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Present => "present",

@@ -29,9 +29,9 @@ pub struct Variant {
     pub quantization: Option<String>,
     /// The size of its files, in bytes.
     pub size_bytes: u64,
-    /// What the demand comes to.
+    /// How the model meets the demand.
     pub fit: Fit,
-    /// Why it must not be used, for one whose structure is unsound.
+    /// Why an engine must not use it, where its structure is unsound.
     pub problem: Option<String>,
 }
 
@@ -123,7 +123,7 @@ async fn one_of(
     }
 }
 
-/// Whether a reference leaves the choice to the repository.
+/// Returns whether a reference leaves the choice to the repository.
 fn is_whole(hub: &HubRef) -> bool {
     matches!(hub.target(), HubTarget::Repository(selection) if selection.is_empty())
 }

@@ -71,12 +71,12 @@ pub(crate) fn is_whole(store: &Store, record: &CatalogRecord) -> bool {
     !store.holds(record.root()) || store.is_sealed(record.root())
 }
 
-/// What a look at a model's files found.
+/// Whether a model's files are those of its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Freshness {
     /// Every file has the stamp that was recorded, and a folder has the names that were.
     Unchanged,
-    /// Something differs.
+    /// A file or a folder differs, and how.
     Changed(String),
 }
 

@@ -88,7 +88,7 @@ async fn recall(
     }
 }
 
-/// Whether a source was not asked, or gave no answer.
+/// Returns whether a source was not asked, or gave no answer.
 fn cannot_be_asked(error: &Error) -> bool {
     matches!(error.code(), ErrorCode::Offline | ErrorCode::PolicyDenied | ErrorCode::SourceUnavailable)
 }

@@ -74,12 +74,12 @@ pub(crate) async fn acquire(
     Ok(StagedModel::new(manifest, staged)?)
 }
 
-/// The files that the store lacks.
+/// Returns the files that the store lacks.
 fn missing<'a>(manifest: &'a Manifest, blobs: &'a [Option<Blob>]) -> impl Iterator<Item = &'a ManifestFile> {
     manifest.files().iter().zip(blobs).filter(|(_, blob)| blob.is_none()).map(|(file, _)| file)
 }
 
-/// The file that was adopted for one of a manifest.
+/// Returns what was adopted for a file of a manifest.
 fn adopted_as<'a>(adopted: &'a HashMap<Digest, AdoptedFile>, file: &ManifestFile) -> Option<&'a AdoptedFile> {
     adopted.get(file.digest.as_ref()?)
 }

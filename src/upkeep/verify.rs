@@ -27,9 +27,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyReport {
-    /// The model.
+    /// The id of the model.
     pub id: String,
-    /// How it went.
+    /// Whether the bytes are those that are expected.
     pub outcome: Outcome,
     /// Why, for a person.
     pub reason: String,

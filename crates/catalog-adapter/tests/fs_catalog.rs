@@ -215,7 +215,7 @@ async fn it_tells_of_its_files_and_of_what_a_dead_writer_left() {
     let catalog = open(cache.path());
     let folder = FsCatalog::folder_in(cache.path());
     assert!(!catalog.exists());
-    assert_eq!(catalog.local_files().await.unwrap(), [folder.clone()]);
+    assert_eq!(catalog.local_files().await.unwrap(), std::slice::from_ref(&folder));
     assert!(catalog.leftovers().await.unwrap().is_empty());
     let first = two_records(cache.path()).await;
     let temporary = first.with_file_name(".x.json.1234.tmp");

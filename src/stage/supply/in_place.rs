@@ -55,7 +55,7 @@ pub(crate) async fn stage_in_place(
 /// Two of the slowest kernel's ticks, in nanoseconds.
 const TICKS_NS: u32 = 20_000_000;
 
-/// How files are looked at.
+/// How files in place are staged.
 #[derive(Debug)]
 struct HashInPlace {
     /// Whether their bytes are hashed.
@@ -69,7 +69,7 @@ struct HashInPlace {
 }
 
 impl HashInPlace {
-    /// Looks at every file of a manifest. When the future is dropped, the reading ends soon after.
+    /// Stages every file of a manifest. When the caller drops the future, the reading ends soon after.
     async fn stage(self, manifest: Manifest) -> Result<StagedModel> {
         let cancel = CancelOnDrop::default();
         let is_cancelled = cancel.watch();
@@ -103,7 +103,7 @@ impl HashInPlace {
         Ok(StagedModel::new(manifest, files)?)
     }
 
-    /// What was recorded of a file's bytes, if they are still the same.
+    /// Returns the recorded digest of a file whose bytes are still the same.
     fn known_digest(&self, listed: &ManifestFile, stamp: Stamp) -> Option<Digest> {
         if self.git_ids {
             return None;
@@ -145,7 +145,7 @@ impl HashInPlace {
         };
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let results: Vec<_> = thread::scope(|scope| {
-            // Where no further thread can be started, those that there are do all.
+            // Where no further thread can be started, the running ones hash all.
             let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
             let others: Vec<_> = (1..cores.min(queue.len())).filter_map(spawn).collect();
             let own = work();
@@ -223,7 +223,7 @@ pub(crate) fn wants_git_id(expectation: &Expectation) -> bool {
     expectation.digest().is_some_and(|(digest, _)| digest.algorithm() == DigestAlgorithm::GitSha1)
 }
 
-/// A file that was opened and looked at.
+/// An open file with its stamp and its format.
 struct Opened {
     location: PathBuf,
     stamp: Stamp,
@@ -268,7 +268,7 @@ fn open(path: &Path) -> Result<File> {
     }
 }
 
-/// The stamp of a file about to be hashed, once the tick in which it last changed is over. `None` for a file that changes
+/// Returns the stamp of a file about to be hashed, once the tick in which it last changed is over; `None` for a file that changes
 /// all the time.
 fn settled(file: &File, clock: &dyn Clock) -> io::Result<Option<Stamp>> {
     let stamp = Stamp::of(&file.metadata()?);

@@ -74,7 +74,7 @@ fn is_folder(path: &Path) -> bool {
     fs_err::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 
-/// Whether what a file of the store says is believed. The bytes of models have modes of their own.
+/// Returns whether the store believes the content of a file. The bytes of models have modes of their own.
 fn is_believed(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "stamp") || path.ends_with(".model.json")
 }

@@ -23,7 +23,7 @@ pub(super) fn finding(ctx: &Context, record: &CatalogRecord) -> Option<HealthFin
     if !ctx.store.holds(record.root()) {
         return None;
     }
-    // A link that another store makes is no change of a file.
+    // A link that another store makes does not change the file.
     let change = record.files.iter().find_map(|file| {
         let file = RecordedFile { stamp: file.stamp.without_ctime(), ..file.clone() };
         change(&file, &record.location(&file.path))
@@ -63,7 +63,7 @@ fn is_missing(record: &CatalogRecord) -> Option<PathBuf> {
     record.files.iter().map(|file| record.location(&file.path)).find(is_gone)
 }
 
-/// Whether every file is another one of the same size, as in a copy of the cache.
+/// Returns whether every file is another one of the same size, as in a copy of the cache.
 fn is_copied(record: &CatalogRecord) -> bool {
     record.files.iter().all(|file| {
         let found = fs_err::metadata(record.location(&file.path)).map(|metadata| Stamp::of(&metadata));
