@@ -8,7 +8,7 @@
 //! ```
 //!
 //! # Writing
-//! [`write`] builds the folder aside (see the module `aside`), and renames it whole. No reader takes a half of it for a bundle.
+//! [`write()`] builds the folder aside (see the module `aside`), and renames it whole. No reader takes a half of it for a bundle.
 //!
 //! # Reading
 //! [`Bundle::open`] checks that the folder is well formed: every path is safe, and the table of digests and the record agree.
