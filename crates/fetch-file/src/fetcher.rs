@@ -15,7 +15,7 @@ use provisioner_core::{
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
-use crate::folder;
+use crate::api;
 
 /// How many bytes one piece of a stream has at the most.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -83,7 +83,7 @@ fn list(reference: ModelRef) -> Result<Manifest, FetchError> {
 }
 
 fn list_folder(reference: ModelRef, folder: &Path) -> Result<Manifest, FetchError> {
-    let names = folder::names(folder)?;
+    let names = api::names(folder)?;
     if names.is_empty() {
         let message = format!("the folder `{}` has no files", folder.display());
         return Err(FetchError::new(FetchErrorKind::Empty, message));

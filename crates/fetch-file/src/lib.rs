@@ -4,10 +4,10 @@
 //! [`tidy`] makes a path canonical as far as the disk allows; [`FileFetcher`] lists one file, the shards of a
 //! set, or the files of a folder.
 
+mod api;
 mod fetcher;
-mod folder;
 mod tidy;
 
+pub use api::names as folder_names;
 pub use fetcher::FileFetcher;
-pub use folder::names as folder_names;
 pub use tidy::tidy;

@@ -21,9 +21,9 @@ use crate::{
     HubSettings,
     api::TreeFile,
     cache::{self, Listing},
-    choose::{check, choose},
     connections::Pool,
     http::{Answer, Http, broken, invalid},
+    select::{check, choose},
 };
 
 /// Where the hub sent us, by its own address of a file. Clones share what they know.

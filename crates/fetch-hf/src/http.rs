@@ -25,8 +25,8 @@ use reqwest::{
 use crate::{
     HubSettings, Token,
     connections::{Connections, Pool},
+    error::{Identity, Refusal, left_alone},
     rate_limit::LeftAlone,
-    refusal::{Identity, Refusal, left_alone},
 };
 
 const MAX_REDIRECTS: usize = 10;

@@ -14,14 +14,14 @@
 
 mod api;
 mod cache;
-mod choose;
 mod connections;
 mod elements;
+mod error;
 mod fetcher;
 mod http;
 mod link;
 mod rate_limit;
-mod refusal;
+mod select;
 mod settings;
 mod token;
 #[cfg(feature = "xet")]
