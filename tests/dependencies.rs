@@ -63,15 +63,28 @@ fn is_c_library(name: &str) -> bool {
 
 #[test]
 fn no_crate_knows_what_it_must_not() {
-    let rules: [(&str, &[&str]); 10] = [
+    let rules: [(&str, &[&str]); 11] = [
         ("transfer", &["fetch-file", "fetch-hf", "artifact-store", "catalog-adapter", "handoff", "reqwest"]),
         (
             "artifact-store",
             &["fetch-file", "fetch-hf", "transfer", "catalog-adapter", "handoff", "tokio", "reqwest"],
         ),
         ("fetch-hf", &["artifact-store", "transfer", "catalog-adapter", "handoff", "hf-xet"]),
+        (
+            "source-http",
+            &[
+                "fetch-file",
+                "fetch-hf",
+                "artifact-store",
+                "transfer",
+                "catalog-adapter",
+                "handoff",
+                "durable-fs",
+                "hf-xet",
+            ],
+        ),
         ("provisioner-core", &["tokio", "fs-err", "rustix", "tempfile", "durable-fs", "tracing"]),
-        ("fetch-file", &["catalog-adapter", "handoff", "durable-fs"]),
+        ("fetch-file", &["catalog-adapter", "handoff", "durable-fs", "source-http"]),
         (
             "model-inspect",
             &[
@@ -107,6 +120,7 @@ fn the_command_uses_the_facade_alone() {
         "provisioner-core",
         "fetch-file",
         "fetch-hf",
+        "source-http",
         "transfer",
         "artifact-store",
         "catalog-adapter",

@@ -30,11 +30,9 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
 };
+use source_http::{MAX_BODY_BYTES, server_text};
 
-use crate::{
-    api::{Entry, Lfs, MAX_BODY_BYTES, Names, TreeFile, listed},
-    http::shorten,
-};
+use crate::api::{Entry, Lfs, Names, TreeFile, listed};
 
 /// The only version of `trees/<commit>.json` that is read here.
 const FORMAT: u64 = 1;
@@ -210,7 +208,7 @@ fn file_of(path: RelativePath, known: Known) -> Result<TreeFile, String> {
 
 fn tree(text: &[u8], path: &Path) -> Result<Vec<TreeFile>, FetchError> {
     let tree: Tree =
-        serde_json::from_slice(text).map_err(|error| wrong(path, &shorten(&error.to_string())))?;
+        serde_json::from_slice(text).map_err(|error| wrong(path, &server_text(&error.to_string())))?;
     if tree.format_version != FORMAT {
         return Err(wrong(path, &format!("its format is {}, and {FORMAT} is read", tree.format_version)));
     }

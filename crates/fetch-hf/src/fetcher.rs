@@ -1,10 +1,8 @@
-//! Listing and opening.
+//! The fetcher of `hf:` references: lists the files of a model, and opens them.
 
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::path::PathBuf;
+#[cfg(feature = "xet")]
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -12,74 +10,48 @@ use provisioner_core::{
     ByteRange, FetchError, FetchErrorKind, Locator, Manifest, ManifestFile, ModelFetcher, ModelRef, Opened,
     Policy, ResolveRequest, reference::HubRef,
 };
-use reqwest::{
-    StatusCode, Url,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName},
-};
+use source_http::{HttpClient, Locations, bounds_of, invalid, no_bytes};
 
 use crate::{
-    HubSettings,
-    api::TreeFile,
+    api::{HubApi, TreeFile},
     cache::{self, Listing},
-    connections::Pool,
-    http::{Answer, Http, broken, invalid},
+    error::HubDialect,
     select::{check, choose},
+    settings::HubSettings,
 };
-
-/// Where the hub sent us, by its own address of a file. Clones share what they know.
-#[derive(Clone, Debug, Default)]
-struct Places(Arc<Mutex<HashMap<String, Url>>>);
-
-impl Places {
-    fn known(&self, address: &str) -> Option<Url> {
-        self.lock().get(address).cloned()
-    }
-
-    /// Keeps a place, or forgets the one that was known.
-    fn remember(&self, address: &str, place: Option<Url>) {
-        match place {
-            Some(place) => self.lock().insert(address.to_owned(), place),
-            None => self.lock().remove(address),
-        };
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Url>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Answers for `hf:` references.
 #[derive(Debug)]
 pub struct HubFetcher {
-    http: Http,
+    api: HubApi,
     /// Where the Hub's own tools keep its listings.
     caches: Vec<PathBuf>,
-    /// Where the hub sent us for a file: the next range is asked for there, until something goes wrong with that address.
-    sent_to: Places,
-    /// The other road to large files, where it may be taken.
+    /// Where the hub redirects to for a file.
+    locations: Locations,
+    /// Xet, for large files, where the settings and the policy allow it.
     #[cfg(feature = "xet")]
     xet: Option<crate::xet::Xet>,
 }
 
 impl HubFetcher {
-    /// A fetcher for one hub. It opens nothing before it is asked.
+    /// Returns a fetcher for one hub. It opens no connection before its first request.
     pub fn new(settings: HubSettings) -> Self {
         Self {
             #[cfg(feature = "xet")]
-            xet: settings.xet.then(|| crate::xet::Xet::new(&settings)),
+            xet: settings.xet.then(|| crate::xet::Xet::new(settings.http.timeout)),
             caches: settings.caches.clone(),
-            http: Http::new(settings),
-            sent_to: Places::default(),
+            api: HubApi::new(HttpClient::new(settings.http, HubDialect)),
+            locations: Locations::default(),
         }
     }
 
-    /// The files that belong to a model, of a listed commit.
+    /// Returns the manifest of the files that belong to a model, of a listed commit.
     fn manifest(&self, hub: &HubRef, commit: String, tree: Vec<TreeFile>) -> Result<Manifest, FetchError> {
         let choice = choose(hub, tree)?;
         #[cfg(feature = "xet")]
-        let token_address = Arc::new(self.http.xet_token_address(hub.repo(), &commit));
+        let token_address = Arc::new(self.api.xet_token_address(hub.repo(), &commit));
         let files = choice.files.into_iter().map(|file| {
-            let address = String::from(self.http.file_address(hub.repo(), &commit, file.path.as_str()));
+            let address = String::from(self.api.file_address(hub.repo(), &commit, file.path.as_str()));
             #[cfg(feature = "xet")]
             if let (Some(xet), Some(hash)) = (&self.xet, file.xet_hash) {
                 xet.list(&address, hash, Arc::clone(&token_address));
@@ -92,36 +64,15 @@ impl HubFetcher {
         Ok(manifest.at_revision(commit).with_projector(choice.projector))
     }
 
-    /// Asks where the hub sent us last, and the hub itself when that fails: such addresses expire, and nodes die.
-    async fn ask(&self, address: &str, range: ByteRange, pool: Pool) -> Result<Answer, FetchError> {
-        if let Some(place) = self.sent_to.known(address) {
-            match self.http.get(place, range, pool).await {
-                // Another place of the same storage would ask to be left alone too.
-                Err(error) if error.retry_after.is_some() => return Err(error),
-                Err(error) => {
-                    tracing::debug!("the hub is asked anew: {}", self.http.redacted(error));
-                    self.sent_to.remember(address, None);
-                }
-                answered => return answered,
-            }
-        }
-        let url = Url::parse(address)
-            .map_err(|_| FetchError::new(FetchErrorKind::Invalid, "a file's address is none"))?;
-        let answer = self.http.get(url, range, pool).await?;
-        let is_elsewhere = !self.http.is_hub(&answer.url);
-        self.sent_to.remember(address, is_elsewhere.then(|| answer.url.clone()));
-        Ok(answer)
-    }
-
-    /// Lists the files of a model. What the hub says of them may have the token in it.
+    /// Lists the files of a model. An error may repeat the token.
     async fn list(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
         let hub = hub_of(request)?;
-        let commit = self.http.commit_of(hub, request.revision.as_deref()).await?;
-        let tree = self.http.tree_of(hub, &commit).await?;
+        let commit = self.api.commit_of(hub, request.revision.as_deref()).await?;
+        let tree = self.api.tree_of(hub, &commit).await?;
         self.manifest(hub, commit, tree)
     }
 
-    /// Lists the files of a model by what the Hub's own tools keep on this machine.
+    /// Lists the files of a model from the caches that the Hub's own tools keep on this machine.
     async fn recall(&self, request: &ResolveRequest) -> Result<Option<Manifest>, FetchError> {
         let hub = hub_of(request)?;
         let (caches, wanted, revision) = (self.caches.clone(), hub.clone(), request.revision.clone());
@@ -135,7 +86,7 @@ impl HubFetcher {
         Ok(Some(self.manifest(hub, commit, files)?.listed_in(path)))
     }
 
-    /// Opens a range. What the hub says of it may have the token in it.
+    /// Opens a range. An error and the validator may repeat the token.
     async fn open_range(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError> {
         let Locator::Streamed(address) = &file.locator else {
             return Err(FetchError::new(
@@ -143,57 +94,28 @@ impl HubFetcher {
                 format!("`{}` is not on the hub", file.path),
             ));
         };
-        let end = range.end.unwrap_or(file.size).min(file.size);
-        if range.start > end {
-            let message = format!("`{}` has no bytes from {} to {end}", file.path, range.start);
-            return Err(FetchError::new(FetchErrorKind::Invalid, message));
-        }
-        // HTTP has no way to ask for no bytes.
-        if range.start == end {
-            let range = ByteRange { start: end, end: Some(end) };
-            let stream = Box::pin(futures_util::stream::empty());
-            return Ok(Opened { range, total_size: Some(file.size), validator: None, stream });
+        let bounds = bounds_of(file, range)?;
+        if bounds.is_empty() {
+            return Ok(no_bytes(file, bounds.end));
         }
         #[cfg(feature = "xet")]
         if let Some(xet) = &self.xet
-            && let Some(opened) = xet.open(&self.http, address, file.size, range.start..end).await
+            && let Some(opened) = xet.open(self.api.client(), address, file.size, bounds).await
         {
             return Ok(opened);
         }
-        let Answer { response, url } = self.ask(address, range, Pool::of_file(file.size)).await?;
-        let headers = response.headers();
-        let is_page = text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
-        let is_due = file.path.as_str().to_ascii_lowercase().ends_with(".html");
-        if is_page && !is_due {
-            return Err(invalid(&url, "a web page came where a file was due"));
-        }
-        if text(headers, &CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-            return Err(invalid(&url, "the bytes came encoded"));
-        }
-        let (range, total_size) = if response.status() == StatusCode::PARTIAL_CONTENT {
-            let parsed = text(headers, &CONTENT_RANGE).and_then(content_range);
-            parsed.ok_or_else(|| invalid(&url, "the answer does not say which bytes it has"))?
-        } else {
-            let length = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
-            (ByteRange { start: 0, end: length }, length)
-        };
-        let validator = text(headers, &ETAG).filter(|etag| !etag.starts_with("W/")).map(str::to_owned);
-        let (places, address) = (self.sent_to.clone(), address.clone());
-        let stream = response.bytes_stream().map_err(move |error| {
-            places.remember(&address, None);
-            broken(&url, &error)
-        });
-        Ok(Opened { range, total_size, validator, stream: Box::pin(stream) })
+        self.locations.open(self.api.client(), address, file, range).await
     }
 
-    /// Refuses a listing that names a file by the token: names become those of files, and are in every record.
+    /// Refuses a listing that has the token in a file's name: names become those of files, and are in every record.
     fn check_names(&self, manifest: &Manifest) -> Result<(), FetchError> {
-        let Some(token) = self.http.token() else { return Ok(()) };
+        let Some(token) = self.api.client().token() else { return Ok(()) };
         if !manifest.files().iter().any(|file| token.is_in(file.path.as_str())) {
             return Ok(());
         }
         let hint = "renew the token, for the hub shows it to whom it sends this listing";
-        Err(invalid(self.http.endpoint(), "a file that is listed has the token in its name").with_hint(hint))
+        Err(invalid(self.api.client().endpoint(), "a file that is listed has the token in its name")
+            .with_hint(hint))
     }
 }
 
@@ -204,8 +126,8 @@ impl ModelFetcher for HubFetcher {
     }
 
     fn confine(&mut self, policy: &Policy) -> bool {
-        self.http.confine(policy);
-        // Where its storage is, and where that leads, only the hub and the storage know.
+        self.api.client_mut().confine(policy);
+        // Only the hub and its storage know which hosts a file in Xet needs.
         #[cfg(feature = "xet")]
         if policy.hosts.is_some() {
             self.xet = None;
@@ -214,27 +136,27 @@ impl ModelFetcher for HubFetcher {
     }
 
     async fn resolve(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
-        let manifest = self.list(request).await.map_err(|error| self.http.redacted(error))?;
+        let manifest = self.list(request).await.map_err(|error| self.api.client().redacted(error))?;
         self.check_names(&manifest)?;
         Ok(manifest)
     }
 
     async fn resolve_offline(&self, request: &ResolveRequest) -> Result<Option<Manifest>, FetchError> {
-        let manifest = self.recall(request).await.map_err(|error| self.http.redacted(error))?;
+        let manifest = self.recall(request).await.map_err(|error| self.api.client().redacted(error))?;
         manifest.iter().try_for_each(|manifest| self.check_names(manifest))?;
         Ok(manifest)
     }
 
     async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError> {
-        let opened = self.open_range(file, range).await.map_err(|error| self.http.redacted(error))?;
-        let Some(token) = self.http.token().cloned() else { return Ok(opened) };
+        let opened = self.open_range(file, range).await.map_err(|error| self.api.client().redacted(error))?;
+        let Some(token) = self.api.client().token().cloned() else { return Ok(opened) };
         let validator = opened.validator.filter(|validator| !token.is_in(validator));
         let stream = Box::pin(opened.stream.map_err(move |error| token.redact_error(error)));
         Ok(Opened { validator, stream, ..opened })
     }
 }
 
-/// The reference of a request, which is sound whatever the repository holds.
+/// Returns the reference of a request, once its patterns are known to be patterns.
 fn hub_of(request: &ResolveRequest) -> Result<&HubRef, FetchError> {
     match &request.reference {
         ModelRef::Hub(hub) => check(hub).map(|()| hub),
@@ -243,17 +165,4 @@ fn hub_of(request: &ResolveRequest) -> Result<&HubRef, FetchError> {
             Err(FetchError::new(FetchErrorKind::Unsupported, message))
         }
     }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// `bytes <first>-<last>/<size>` (RFC 9110, section 14.4).
-fn content_range(text: &str) -> Option<(ByteRange, Option<u64>)> {
-    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
-    let (first, last) = range.split_once('-')?;
-    let (start, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-    let end = last.checked_add(1).filter(|end| *end > start)?;
-    Some((ByteRange { start, end: Some(end) }, total.parse().ok()))
 }

@@ -21,7 +21,7 @@ use provisioner_core::{
     shell_word, told,
 };
 
-use crate::api::{TreeFile, unknown};
+use crate::{api::TreeFile, error::unknown};
 
 /// The files of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
