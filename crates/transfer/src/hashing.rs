@@ -1,31 +1,32 @@
-//! Hashing what has arrived, right behind it.
+//! The hash frontier: a thread that hashes the bytes which have arrived without a gap. All of a transfer's hashing happens in
+//! its one loop.
 
 use std::sync::Arc;
 
 use provisioner_core::Digest;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
-    Result,
+    error::Result,
     sink::{Epoch, Sink},
 };
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// How often those who wait for the window are told.
+/// After how many bytes the connections that wait for the window learn of the frontier.
 const TELL_BYTES: u64 = 4 << 20;
 
-/// The digests of a file.
+/// Holds the digests of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Digests {
     pub(crate) sha256: Digest,
     pub(crate) git_sha1: Option<Digest>,
 }
 
-/// Follows the bytes of a sink to the end, and returns their digests; `None` when they end early. It blocks. How far it
-/// is, is told through `hashed`.
+/// Hashes the bytes of a sink to the end, as they arrive, and returns their digests; `None` when they end early. It blocks.
+/// `hashed` tells how far it is.
 pub(crate) fn follow(
     sink: &Arc<Sink>,
     epoch: Epoch,
@@ -59,4 +60,37 @@ pub(crate) fn follow(
         sha256: Digest::sha256(sha256.finalize().into()),
         git_sha1: git.map(|git| Digest::git_sha1(git.finalize().into())),
     }))
+}
+
+/// Holds the thread that hashes. When this is dropped, the thread ends.
+pub(crate) struct Follower<'a> {
+    digests: oneshot::Receiver<Result<Option<Digests>>>,
+    sink: &'a Sink,
+    epoch: Epoch,
+}
+
+impl<'a> Follower<'a> {
+    /// Starts a thread of its own: it waits for bytes that only the runtime's blocking threads can write.
+    pub(crate) fn start(
+        sink: &'a Sink,
+        follow: impl FnOnce() -> Result<Option<Digests>> + Send + 'static,
+    ) -> Result<Self> {
+        let (tell, digests) = oneshot::channel();
+        std::thread::Builder::new().name("hashing".to_owned()).spawn(move || {
+            // The caller may have been dropped.
+            let _ = tell.send(follow());
+        })?;
+        Ok(Self { digests, sink, epoch: sink.epoch() })
+    }
+
+    /// Waits for the digests; `None` when the bytes end early.
+    pub(crate) async fn finish(mut self) -> Result<Option<Digests>> {
+        (&mut self.digests).await.map_err(std::io::Error::other)?
+    }
+}
+
+impl Drop for Follower<'_> {
+    fn drop(&mut self) {
+        self.sink.give_up(self.epoch);
+    }
 }

@@ -1,4 +1,7 @@
-use std::{path::Path, sync::atomic::AtomicUsize};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, AtomicUsize},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -7,6 +10,7 @@ use provisioner_core::{FetchError, FetchErrorKind, Locator, Manifest, NoProgress
 use sha2::{Digest as _, Sha256};
 
 use super::*;
+use crate::{settings::Settings, transfer::Transfer};
 
 /// What a source does wrong, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -224,13 +228,13 @@ async fn what_was_hashed_is_never_written_again() {
     let dir = tempfile::tempdir().unwrap();
     let source = Source::new(50_000, &[]);
     // A gap in the middle, as several connections leave it.
-    let subject = JournalHeader {
+    let header = JournalHeader {
         size: 50_000,
         digest: Some(source.sha256().to_string()),
         validator: None,
         boot: durable_fs::boot_id().to_owned(),
     };
-    let lines = format!("{}\ndone 0 5000\ndone 30000 50000\n", serde_json::to_string(&subject).unwrap());
+    let lines = format!("{}\ndone 0 5000\ndone 30000 50000\n", serde_json::to_string(&header).unwrap());
     fs_err::write(dir.path().join("journal"), lines).unwrap();
     fs_err::write(dir.path().join("data"), &source.bytes).unwrap();
     let mut all = source.bytes.clone();
