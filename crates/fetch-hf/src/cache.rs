@@ -7,14 +7,14 @@
 //!   snapshots/<commit>/PATH      a link to `blobs/<digest>`, for each file that was downloaded
 //! ```
 //!
-//! # What is whole
-//! Only `trees` lists a repository. Older tools write none, and neither does a download of a single file; then a snapshot is
-//! all there is, and it may be a part. So it serves for a named file alone, with its shards, and not for GGUF: the
-//! repository may have a projector that goes along.
+//! # Whole and partial listings
+//! Only `trees` lists a repository. Older tools write none, and neither does a download of a single file. Then there is only a
+//! snapshot, which may be a part of the repository. So it serves for a named file alone, with its shards, and not for GGUF:
+//! the repository may have a projector that goes along.
 //!
 //! # Trust
-//! All of it is text that another program wrote: files are regular and bounded, paths are made safe, and digests are digests. The
-//! bytes are hashed against them by the caller, as always.
+//! Another program wrote all of it. So this module reads only regular files of a bounded size, accepts only safe paths, and
+//! parses each digest. The caller hashes the bytes against the digests, as always.
 
 use std::{
     fmt,
@@ -34,26 +34,26 @@ use source_http::{MAX_BODY_BYTES, server_text};
 
 use crate::api::{Entry, Lfs, Names, TreeFile, listed};
 
-/// The only version of `trees/<commit>.json` that is read here.
+/// The only version of `trees/<commit>.json` that this module reads.
 const FORMAT: u64 = 1;
 
-/// More than any name of a commit has, with white space around it.
+/// How many bytes the name of a commit has at the most, with white space around it.
 const MAX_REF_BYTES: u64 = 256;
 
-/// Files of a commit, as a cache lists them.
+/// Holds the files of a commit, as a cache lists them.
 #[derive(Debug)]
 pub(crate) struct Listing {
     pub(crate) commit: String,
     /// All files of the repository; or those that a named file needs.
     pub(crate) files: Vec<TreeFile>,
-    /// Where that stands.
+    /// The file or the folder that lists them.
     pub(crate) path: PathBuf,
 }
 
-/// The listing of a reference in the first of some caches that has one.
+/// Returns the listing of a reference in the first of some caches that has one.
 ///
 /// # Errors
-/// What is wrong with the last cache that has something of it, where none has a listing.
+/// Where no cache has a listing: the trouble with the last one that has something of the reference.
 pub(crate) fn listing(
     caches: &[PathBuf],
     hub: &HubRef,
@@ -88,7 +88,7 @@ impl Repository<'_> {
         }
     }
 
-    /// The commit that a revision names, as far as the cache knows.
+    /// Returns the commit that a revision names, as far as the cache knows.
     fn commit_of(&self, revision: &str) -> Result<Option<String>, FetchError> {
         if is_commit(revision) {
             return Ok(Some(revision.to_ascii_lowercase()));
@@ -100,7 +100,7 @@ impl Repository<'_> {
         if is_commit(&commit) { Ok(Some(commit)) } else { Err(wrong(&path, "it names no commit")) }
     }
 
-    /// A named file and its shards, where a snapshot has all of them.
+    /// Returns a named file and its shards, where a snapshot has all of them.
     fn of_snapshot(&self, commit: String) -> Result<Option<Listing>, FetchError> {
         let snapshot = self.folder.join("snapshots").join(&commit);
         match self.hub.target() {
@@ -113,7 +113,7 @@ impl Repository<'_> {
         }
     }
 
-    /// What to do about files that are there, and may be a part of the model.
+    /// Returns the error of files that are there, and may be a part of the model.
     fn unlisted(&self, found: &Path, unknown: &str) -> Result<Option<Listing>, FetchError> {
         if !found.exists() {
             return Ok(None);
@@ -136,7 +136,7 @@ impl Repository<'_> {
     }
 }
 
-/// A file, and the other shards of its set.
+/// Returns a file, and the other shards of its set.
 fn set_of(path: &RelativePath) -> Vec<RelativePath> {
     let shards = ShardName::parse(path.file_name()).map(|set| {
         let names = (1..=set.count()).map(|number| format!("{}{}", path.folder(), set.sibling(number)));
@@ -145,7 +145,7 @@ fn set_of(path: &RelativePath) -> Vec<RelativePath> {
     shards.unwrap_or_else(|| vec![path.clone()])
 }
 
-/// A file of a snapshot that is a link to a blob, whose name is the digest that the Hub gave.
+/// Returns a file of a snapshot that is a link to a blob, whose name is the digest that the Hub gave.
 fn linked(snapshot: &Path, path: &RelativePath) -> Option<TreeFile> {
     let at = snapshot.join(path);
     let blob = fs_err::read_link(&at).ok()?;
@@ -199,7 +199,7 @@ impl<'de> Deserialize<'de> for Files {
     }
 }
 
-/// A file as the Hub itself would list it.
+/// Returns a file as the Hub itself would list it.
 fn file_of(path: RelativePath, known: Known) -> Result<TreeFile, String> {
     let Known { size, blob_id, lfs_sha256, lfs_size, xet_hash } = known;
     let lfs = lfs_sha256.map(|oid| Lfs { oid, size: lfs_size.unwrap_or(size) });

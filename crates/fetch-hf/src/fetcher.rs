@@ -1,8 +1,12 @@
 //! The fetcher of `hf:` references: lists the files of a model, and opens them.
 
-use std::path::PathBuf;
 #[cfg(feature = "xet")]
 use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -10,7 +14,7 @@ use provisioner_core::{
     ByteRange, FetchError, FetchErrorKind, Locator, Manifest, ManifestFile, ModelFetcher, ModelRef, Opened,
     Policy, ResolveRequest, reference::HubRef,
 };
-use source_http::{HttpClient, Locations, bounds_of, invalid, no_bytes};
+use source_http::{HttpClient, Location, bounds_of, invalid, no_bytes};
 
 use crate::{
     api::{HubApi, TreeFile},
@@ -26,8 +30,8 @@ pub struct HubFetcher {
     api: HubApi,
     /// Where the Hub's own tools keep its listings.
     caches: Vec<PathBuf>,
-    /// Where the hub redirects to for a file.
-    locations: Locations,
+    /// Where the hub redirects to for a file, by the hub's own address of it.
+    locations: Mutex<HashMap<String, Location>>,
     /// Xet, for large files, where the settings and the policy allow it.
     #[cfg(feature = "xet")]
     xet: Option<crate::xet::Xet>,
@@ -41,7 +45,7 @@ impl HubFetcher {
             xet: settings.xet.then(|| crate::xet::Xet::new(settings.http.timeout)),
             caches: settings.caches.clone(),
             api: HubApi::new(HttpClient::new(settings.http, HubDialect)),
-            locations: Locations::default(),
+            locations: Mutex::default(),
         }
     }
 
@@ -104,7 +108,12 @@ impl HubFetcher {
         {
             return Ok(opened);
         }
-        self.locations.open(self.api.client(), address, file, range).await
+        self.location(address).open(self.api.client(), address, file, range).await
+    }
+
+    fn location(&self, address: &str) -> Location {
+        let mut locations = self.locations.lock().unwrap_or_else(PoisonError::into_inner);
+        locations.entry(address.to_owned()).or_default().clone()
     }
 
     /// Refuses a listing that has the token in a file's name: names become those of files, and are in every record.

@@ -2,8 +2,8 @@
 //!
 //! - One file: it, and the other shards of its set.
 //! - A quantization: the GGUF file, or set of shards, whose name has it as whole words.
-//! - Patterns: what they take.
-//! - Otherwise what an engine loads: configuration, tokenizer and safetensors of a Transformers repository; or the one
+//! - Patterns: the files that they match.
+//! - Otherwise the files that an engine loads: configuration, tokenizer and safetensors of a Transformers repository; or the one
 //!   model of a GGUF repository.
 //!
 //! A projector (`mmproj*.gguf`) goes along with a GGUF model and is never one; an importance matrix is neither.
@@ -23,7 +23,7 @@ use provisioner_core::{
 
 use crate::{api::TreeFile, error::unknown};
 
-/// The files of a model.
+/// Holds the files of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
     pub(crate) files: Vec<TreeFile>,
@@ -31,7 +31,7 @@ pub(crate) struct Choice {
     pub(crate) projector: Option<RelativePath>,
 }
 
-/// Names that an engine loads beside the weights, in a Transformers repository.
+/// The files that an engine loads beside the weights, in a Transformers repository.
 const SIDE_FILES: [&str; 22] = [
     "config.json",
     "adapter_config.json",
@@ -209,7 +209,7 @@ fn selected(selection: &Selection, tree: Vec<TreeFile>) -> Result<Choice, FetchE
     Ok(Choice { files, entry: Entry::Folder, projector: None })
 }
 
-/// Patterns as the field's tools read them: `*` crosses slashes.
+/// Returns patterns as the field's tools read them: `*` crosses slashes.
 fn patterns<'a>(texts: impl Iterator<Item = &'a String>) -> Result<GlobSet, FetchError> {
     let invalid = |error: globset::Error| {
         let (pattern, reason) = (error.glob().unwrap_or_default(), error.kind());
@@ -224,7 +224,7 @@ fn patterns<'a>(texts: impl Iterator<Item = &'a String>) -> Result<GlobSet, Fetc
     set.build().map_err(invalid)
 }
 
-/// Whether an engine loads a file of a Transformers repository. Weights in other formats are the same again.
+/// Returns whether an engine loads a file of a Transformers repository. Weights in other formats are the same again.
 fn is_loaded(path: &str) -> bool {
     let is_weight = path.ends_with(".safetensors") || path.ends_with(".safetensors.index.json");
     let is_template = path.ends_with(".jinja");
@@ -237,7 +237,7 @@ fn is_loaded(path: &str) -> bool {
     is_top && ((is_weight && !path.starts_with("consolidated")) || is_side)
 }
 
-/// The GGUF models of a repository, by the name of their first file without its ending and number, each with its files in
+/// Returns the GGUF models of a repository, by the name of their first file without its ending and number, each with its files in
 /// order.
 fn models(tree: &[TreeFile]) -> BTreeMap<String, Vec<TreeFile>> {
     let mut models: BTreeMap<String, Vec<TreeFile>> = BTreeMap::new();
@@ -264,7 +264,7 @@ fn is_projector(path: &RelativePath) -> bool {
     path.as_str().ends_with(".gguf") && path.file_name().to_ascii_lowercase().starts_with("mmproj")
 }
 
-/// Whether a name has a quantization as whole words. `UD-Q4_K_M` is another quantization than `Q4_K_M`.
+/// Returns whether a name has a quantization as whole words. `UD-Q4_K_M` is another quantization than `Q4_K_M`.
 fn has_words(name: &str, quantization: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let is_edge = |c: char| "-./ ".contains(c);
@@ -279,7 +279,7 @@ fn has_words(name: &str, quantization: &str) -> bool {
     })
 }
 
-/// A model with the projector that goes along: one beside it, of the precision that loses nothing an engine uses.
+/// Returns a model with the projector that goes along: one beside it, of the precision that loses nothing an engine uses.
 fn gguf(mut files: Vec<TreeFile>, entry: RelativePath, tree: &[TreeFile]) -> Choice {
     let goes_along = entry.as_str().ends_with(".gguf") && !is_projector(&entry);
     let home = entry.folder();

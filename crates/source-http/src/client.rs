@@ -125,7 +125,7 @@ impl HttpClient {
                 return Ok(Answer { response, url });
             }
             if status.is_redirection() {
-                url = redirect::target(&url, response.headers(), &self.policy)?;
+                url = redirect::target(&url, response.headers(), self.is_limited())?;
                 continue;
             }
             let (settings, headers) = (&self.settings, response.headers());
@@ -182,6 +182,11 @@ impl HttpClient {
         tracing::warn!("{origin} is invalid or has expired, so {name} is asked without it{remedy}");
     }
 
+    /// Returns whether the policy names the hosts.
+    fn is_limited(&self) -> bool {
+        self.policy.hosts.is_some()
+    }
+
     /// Returns an error unless the policy allows the host of an address.
     fn check_host(&self, url: &Url) -> Result<(), FetchError> {
         self.policy.check_host(url.host_str().unwrap_or_default()).map_err(|error| {
@@ -201,5 +206,31 @@ impl HttpClient {
         let message = "the token has characters that no token has, such as a line break in the middle";
         let error = FetchError::new(FetchErrorKind::Unauthorized, message);
         with_remedy(self.dialect.as_ref(), error, &Trouble::MalformedToken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Plain;
+
+    impl Dialect for Plain {
+        fn name(&self) -> &'static str {
+            "the mirror"
+        }
+    }
+
+    #[test]
+    fn the_policy_names_hosts_or_none() {
+        let mut client = HttpClient::new(HttpSettings::new("https://hub").unwrap(), Plain);
+        let inner = Url::parse("https://10.0.0.1/y").unwrap();
+        assert!(!client.is_limited() && client.check_host(&inner).is_ok());
+        client.confine(&Policy { hosts: Some(vec!["hub".into()]), ..Policy::default() });
+        assert!(client.is_limited());
+        assert_eq!(client.check_host(&inner).unwrap_err().kind, FetchErrorKind::Denied);
+        client.confine(&Policy { hosts: Some(vec!["10.0.0.1".into()]), ..Policy::default() });
+        assert!(client.is_limited() && client.check_host(&inner).is_ok());
     }
 }

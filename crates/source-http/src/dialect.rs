@@ -122,7 +122,7 @@ mod tests {
         let url = Url::parse("https://mirror/x?signature=secret").unwrap();
         let check = |status: u16, wait: &str, kind: FetchErrorKind, expected: &str| {
             let headers = [("retry-after".parse().unwrap(), wait.parse().unwrap())];
-            let headers = HeaderMap::from_iter(headers.into_iter().filter(|_| !wait.is_empty()));
+            let headers: HeaderMap = headers.into_iter().filter(|_| !wait.is_empty()).collect();
             let status = StatusCode::from_u16(status).unwrap();
             let (settings, identity) = (&settings, Identity::Anonymous);
             let refusal = Refusal { settings, identity, asked: &url, url: &url, status, headers: &headers };

@@ -2,7 +2,7 @@
 //!
 //! A fetcher describes its source in [`HttpSettings`] and in a [`Dialect`], and asks through an [`HttpClient`]. The client
 //! follows redirects, sends the token to the endpoint's own origin alone, asks only hosts that the policy allows, sends
-//! nothing to an origin that asks for a pause, and reads no answer past a bound. [`Locations`] opens the files.
+//! nothing to an origin that asks for a pause, and reads no answer past a bound. A [`Location`] opens a file.
 //!
 //! This crate knows no format of any one source. What a source says in its headers and its documents, which variables its
 //! users set, and what a person can do about a refusal, the fetcher says through its [`Dialect`].
@@ -24,7 +24,7 @@ mod document;
 mod error;
 mod json_elements;
 mod link;
-mod locations;
+mod location;
 mod range;
 mod rate_limit;
 mod redirect;
@@ -40,7 +40,7 @@ pub use dialect::{Dialect, Trouble};
 pub use document::MAX_BODY_BYTES;
 pub use error::{invalid, server_text};
 pub use json_elements::JsonElements;
-pub use locations::Locations;
+pub use location::Location;
 pub use range::{bounds_of, no_bytes};
 pub use refusal::{Identity, Refusal};
 pub use reqwest::{StatusCode, Url};

@@ -1,12 +1,9 @@
-//! Where a source keeps the bytes of its files.
+//! Where a source keeps the bytes of a file.
 //!
-//! A source may redirect to an address elsewhere, such as a signed one at a CDN. The next range of the file is asked for
-//! there at once, until something goes wrong with that address: such addresses expire, and nodes die.
+//! A source may redirect to an address elsewhere, such as a signed one at a CDN. The client asks there for the next range of
+//! the file at once, until something goes wrong with that address: such addresses expire, and nodes die.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::TryStreamExt;
 use provisioner_core::{ByteRange, FetchError, FetchErrorKind, ManifestFile, Opened};
@@ -14,12 +11,14 @@ use reqwest::Url;
 
 use crate::{answer::Answer, client::HttpClient, connections::Pool};
 
-/// Remembers where the source redirected to, by its own address of a file. Clones share what they remember.
+/// Remembers where the source redirected to for one file. Clones share what they remember.
+///
+/// A fetcher keeps one for each file that it lists, for as long as the manifest lives.
 #[derive(Clone, Debug, Default)]
-pub struct Locations(Arc<Mutex<HashMap<String, Url>>>);
+pub struct Location(Arc<Mutex<Option<Url>>>);
 
-impl Locations {
-    /// Opens a range of a file that the source has at an address of its own. The range has bytes:
+impl Location {
+    /// Opens a range of the file, which the source has at an address of its own. The range has bytes:
     /// [`no_bytes`](crate::no_bytes) answers for one without.
     ///
     /// # Errors
@@ -34,8 +33,8 @@ impl Locations {
         let answer = self.ask(client, address, range, Pool::of_file(file.size)).await?;
         let may_be_page = file.path.as_str().to_ascii_lowercase().ends_with(".html");
         let opened = answer.opened(may_be_page)?;
-        let (locations, address) = (self.clone(), address.to_owned());
-        let stream = opened.stream.inspect_err(move |_| locations.forget(&address));
+        let location = self.clone();
+        let stream = opened.stream.inspect_err(move |_| location.remember(None));
         Ok(Opened { stream: Box::pin(stream), ..opened })
     }
 
@@ -47,14 +46,14 @@ impl Locations {
         range: ByteRange,
         pool: Pool,
     ) -> Result<Answer, FetchError> {
-        let known = self.lock().get(address).cloned();
-        if let Some(location) = known {
-            match client.get(location, range, pool).await {
+        let known = self.lock().clone();
+        if let Some(elsewhere) = known {
+            match client.get(elsewhere, range, pool).await {
                 // Another node of the same storage would ask for the same pause.
                 Err(error) if error.retry_after.is_some() => return Err(error),
                 Err(error) => {
                     tracing::debug!("{} is asked anew: {}", client.name(), client.redacted(error));
-                    self.forget(address);
+                    self.remember(None);
                 }
                 answered => return answered,
             }
@@ -62,19 +61,15 @@ impl Locations {
         let url = Url::parse(address)
             .map_err(|_| FetchError::new(FetchErrorKind::Invalid, "a file's address is none"))?;
         let answer = client.get(url, range, pool).await?;
-        if client.is_own(&answer.url) {
-            self.forget(address);
-        } else {
-            self.lock().insert(address.to_owned(), answer.url.clone());
-        }
+        self.remember(Some(&answer.url).filter(|url| !client.is_own(url)).cloned());
         Ok(answer)
     }
 
-    fn forget(&self, address: &str) {
-        self.lock().remove(address);
+    fn remember(&self, elsewhere: Option<Url>) {
+        *self.lock() = elsewhere;
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Url>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Url>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
