@@ -3,9 +3,9 @@
 use std::{collections::HashSet, mem, time::Duration};
 
 use provisioner_core::{
-    ByteRange, Digest, DigestAlgorithm, FetchError, FetchErrorKind, Pace, RelativePath,
-    reference::{HubRef, HubTarget, is_commit},
-    shell_word, told,
+    ByteRange, Digest, DigestAlgorithm, FetchError, FetchErrorKind, Hint, Pace, RelativePath,
+    reference::{RepoRef, RepoTarget, is_commit},
+    told,
 };
 use reqwest::{Url, header::LINK};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -142,7 +142,11 @@ impl Tree {
 
 impl Http {
     /// The commit that a revision names now: the one that is given, or else the reference's own.
-    pub(crate) async fn commit_of(&self, hub: &HubRef, revision: Option<&str>) -> Result<String, FetchError> {
+    pub(crate) async fn commit_of(
+        &self,
+        hub: &RepoRef,
+        revision: Option<&str>,
+    ) -> Result<String, FetchError> {
         let revision = revision.or(hub.revision()).unwrap_or("main");
         let url = self.address(&["api", "models"], hub.repo(), &["revision", revision]);
         let found: Revision = self.json(url.clone()).await.map_err(|error| with_slash(hub, error))?;
@@ -158,7 +162,7 @@ impl Http {
     }
 
     /// All files of a commit.
-    pub(crate) async fn tree_of(&self, hub: &HubRef, commit: &str) -> Result<Vec<TreeFile>, FetchError> {
+    pub(crate) async fn tree_of(&self, hub: &RepoRef, commit: &str) -> Result<Vec<TreeFile>, FetchError> {
         let mut url = self.address(&["api", "models"], hub.repo(), &["tree", commit]);
         url.set_query(Some("recursive=true"));
         self.in_time(&url, LISTING_DEADLINES, self.listing(url.clone())).await
@@ -315,31 +319,34 @@ pub(crate) fn listed(path: RelativePath, entry: Entry) -> Result<TreeFile, Strin
 
 /// The failure of a revision, with how it is written where a slash of its own may have ended it too soon: what follows the
 /// slash was taken for a path, as in a page's address.
-fn with_slash(hub: &HubRef, error: FetchError) -> FetchError {
+fn with_slash(hub: &RepoRef, mut error: FetchError) -> FetchError {
     let rest = match hub.target() {
-        HubTarget::File(path) => Some(path.as_str()),
-        HubTarget::Repository(selection) => {
+        RepoTarget::Path(path) => Some(path.as_str()),
+        RepoTarget::Repository(selection) => {
             selection.include.first().and_then(|pattern| pattern.strip_suffix("/*"))
         }
-        HubTarget::Quantization(_) => None,
+        RepoTarget::Quantization(_) => None,
     };
     let (Some(revision), Some(rest), FetchErrorKind::NotFound) = (hub.revision(), rest, error.kind) else {
         return error;
     };
     let branch = format!("{revision}/{}", rest.split('/').next().unwrap_or_default());
     let whole = hub.clone().whole().at(&branch).to_string();
-    let own = error.hint.as_deref().map(|own| format!("{own}; ")).unwrap_or_default();
-    let (repo, whole, option) = (hub.repo(), shell_word(&whole), shell_word(&branch));
-    let hint = format!("{own}if `{branch}` is a branch, write `{whole}`, or `hf:{repo} --revision {option}`");
+    let repository = format!("{}:{}", hub.scheme(), hub.repo());
+    let write = Hint::WriteBranch { branch, at_branch: whole, repository };
+    let hint = match error.hint.take() {
+        Some(own) => own.and(write),
+        None => write,
+    };
     error.with_hint(hint)
 }
 
 /// A failure that names the choices that there are.
 pub(crate) fn unknown(what: String, choices: &[String]) -> FetchError {
     let hint = if choices.is_empty() {
-        "the repository is empty".to_owned()
+        Hint::text("the repository is empty")
     } else {
-        format!("there are: {}", told(choices.iter()))
+        Hint::text(format!("there are: {}", told(choices.iter())))
     };
     FetchError::new(FetchErrorKind::NotFound, what).with_hint(hint)
 }

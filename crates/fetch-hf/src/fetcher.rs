@@ -1,7 +1,6 @@
 //! Listing and opening.
 
 use std::{
-    collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -9,14 +8,16 @@ use std::{
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use provisioner_core::{
-    ByteRange, FetchError, FetchErrorKind, Locator, Manifest, ManifestFile, ModelFetcher, ModelRef, Opened,
-    Policy, ResolveRequest, reference::HubRef,
+    ByteRange, FetchError, FetchErrorKind, HostPolicy, Locator, Manifest, ManifestFile, ModelFetcher,
+    ModelRef, Opened, RemoteFile, ResolveRequest, reference::RepoRef,
 };
 use reqwest::{
     StatusCode, Url,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName},
 };
 
+#[cfg(feature = "xet")]
+use crate::xet::{Xet, XetFile};
 use crate::{
     HubSettings,
     api::TreeFile,
@@ -26,27 +27,38 @@ use crate::{
     http::{Answer, Http, broken, invalid},
 };
 
-/// Where the hub sent us, by its own address of a file. Clones share what they know.
-#[derive(Clone, Debug, Default)]
-struct Places(Arc<Mutex<HashMap<String, Url>>>);
+/// Keeps what the fetcher learns of a file from its listing on. It lives for as long as the manifest.
+#[derive(Debug, Default)]
+struct FileState {
+    /// Where the hub sent us: the next range is asked for there, until something goes wrong with that address.
+    sent_to: Mutex<Option<Url>>,
+    /// The other road to the file.
+    #[cfg(feature = "xet")]
+    xet: Option<XetFile>,
+}
 
-impl Places {
-    fn known(&self, address: &str) -> Option<Url> {
-        self.lock().get(address).cloned()
+impl FileState {
+    /// Returns the state of a file that this fetcher listed. A file of another manifest begins with none.
+    fn of(file: &RemoteFile) -> Arc<Self> {
+        file.state::<Arc<Self>>().cloned().unwrap_or_default()
+    }
+
+    fn place(&self) -> Option<Url> {
+        self.lock().clone()
     }
 
     /// Keeps a place, or forgets the one that was known.
-    fn remember(&self, address: &str, place: Option<Url>) {
-        match place {
-            Some(place) => self.lock().insert(address.to_owned(), place),
-            None => self.lock().remove(address),
-        };
+    fn remember(&self, place: Option<Url>) {
+        *self.lock() = place;
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Url>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Url>> {
+        self.sent_to.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The scheme of the Hub.
+const SCHEME: &str = "hf";
 
 /// Answers for `hf:` references.
 #[derive(Debug)]
@@ -54,11 +66,9 @@ pub struct HubFetcher {
     http: Http,
     /// Where the Hub's own tools keep its listings.
     caches: Vec<PathBuf>,
-    /// Where the hub sent us for a file: the next range is asked for there, until something goes wrong with that address.
-    sent_to: Places,
     /// The other road to large files, where it may be taken.
     #[cfg(feature = "xet")]
-    xet: Option<crate::xet::Xet>,
+    xet: Option<Xet>,
 }
 
 impl HubFetcher {
@@ -66,41 +76,48 @@ impl HubFetcher {
     pub fn new(settings: HubSettings) -> Self {
         Self {
             #[cfg(feature = "xet")]
-            xet: settings.xet.then(|| crate::xet::Xet::new(&settings)),
+            xet: settings.xet.then(|| Xet::new(&settings)),
             caches: settings.caches.clone(),
             http: Http::new(settings),
-            sent_to: Places::default(),
         }
     }
 
     /// The files that belong to a model, of a listed commit.
-    fn manifest(&self, hub: &HubRef, commit: String, tree: Vec<TreeFile>) -> Result<Manifest, FetchError> {
+    fn manifest(&self, hub: &RepoRef, commit: String, tree: Vec<TreeFile>) -> Result<Manifest, FetchError> {
         let choice = choose(hub, tree)?;
         #[cfg(feature = "xet")]
-        let token_address = Arc::new(self.http.xet_token_address(hub.repo(), &commit));
+        let xet = self.xet.as_ref().map(|xet| xet.list(self.http.xet_token_address(hub.repo(), &commit)));
         let files = choice.files.into_iter().map(|file| {
             let address = String::from(self.http.file_address(hub.repo(), &commit, file.path.as_str()));
-            #[cfg(feature = "xet")]
-            if let (Some(xet), Some(hash)) = (&self.xet, file.xet_hash) {
-                xet.list(&address, hash, Arc::clone(&token_address));
-            }
+            let state = FileState {
+                #[cfg(feature = "xet")]
+                xet: xet.as_ref().zip(file.xet_hash).map(|(commit, hash)| XetFile::new(hash, commit)),
+                ..FileState::default()
+            };
+            let remote = RemoteFile::new(address).with_state(Arc::new(state));
             let (path, size, digest) = (file.path, file.size, Some(file.digest));
-            ManifestFile { path, size, digest, locator: Locator::Streamed(address) }
+            ManifestFile { path, size, digest, locator: Locator::Streamed(remote) }
         });
-        let manifest = Manifest::new(ModelRef::Hub(hub.clone()), files.collect(), choice.entry)
+        let manifest = Manifest::new(ModelRef::Repo(hub.clone()), files.collect(), choice.entry)
             .map_err(|error| FetchError::new(FetchErrorKind::Invalid, error.to_string()))?;
         Ok(manifest.at_revision(commit).with_projector(choice.projector))
     }
 
     /// Asks where the hub sent us last, and the hub itself when that fails: such addresses expire, and nodes die.
-    async fn ask(&self, address: &str, range: ByteRange, pool: Pool) -> Result<Answer, FetchError> {
-        if let Some(place) = self.sent_to.known(address) {
+    async fn ask(
+        &self,
+        address: &str,
+        state: &FileState,
+        range: ByteRange,
+        pool: Pool,
+    ) -> Result<Answer, FetchError> {
+        if let Some(place) = state.place() {
             match self.http.get(place, range, pool).await {
                 // Another place of the same storage would ask to be left alone too.
                 Err(error) if error.retry_after.is_some() => return Err(error),
                 Err(error) => {
                     tracing::debug!("the hub is asked anew: {}", self.http.redacted(error));
-                    self.sent_to.remember(address, None);
+                    state.remember(None);
                 }
                 answered => return answered,
             }
@@ -109,7 +126,7 @@ impl HubFetcher {
             .map_err(|_| FetchError::new(FetchErrorKind::Invalid, "a file's address is none"))?;
         let answer = self.http.get(url, range, pool).await?;
         let is_elsewhere = !self.http.is_hub(&answer.url);
-        self.sent_to.remember(address, is_elsewhere.then(|| answer.url.clone()));
+        state.remember(is_elsewhere.then(|| answer.url.clone()));
         Ok(answer)
     }
 
@@ -137,7 +154,7 @@ impl HubFetcher {
 
     /// Opens a range. What the hub says of it may have the token in it.
     async fn open_range(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError> {
-        let Locator::Streamed(address) = &file.locator else {
+        let Locator::Streamed(remote) = &file.locator else {
             return Err(FetchError::new(
                 FetchErrorKind::Unsupported,
                 format!("`{}` is not on the hub", file.path),
@@ -154,13 +171,14 @@ impl HubFetcher {
             let stream = Box::pin(futures_util::stream::empty());
             return Ok(Opened { range, total_size: Some(file.size), validator: None, stream });
         }
+        let (address, state) = (remote.address(), FileState::of(remote));
         #[cfg(feature = "xet")]
-        if let Some(xet) = &self.xet
-            && let Some(opened) = xet.open(&self.http, address, file.size, range.start..end).await
+        if let (Some(xet), Some(at)) = (&self.xet, &state.xet)
+            && let Some(opened) = xet.open(&self.http, at, address, file.size, range.start..end).await
         {
             return Ok(opened);
         }
-        let Answer { response, url } = self.ask(address, range, Pool::of_file(file.size)).await?;
+        let Answer { response, url } = self.ask(address, &state, range, Pool::of_file(file.size)).await?;
         let headers = response.headers();
         let is_page = text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
         let is_due = file.path.as_str().to_ascii_lowercase().ends_with(".html");
@@ -178,9 +196,8 @@ impl HubFetcher {
             (ByteRange { start: 0, end: length }, length)
         };
         let validator = text(headers, &ETAG).filter(|etag| !etag.starts_with("W/")).map(str::to_owned);
-        let (places, address) = (self.sent_to.clone(), address.clone());
         let stream = response.bytes_stream().map_err(move |error| {
-            places.remember(&address, None);
+            state.remember(None);
             broken(&url, &error)
         });
         Ok(Opened { range, total_size, validator, stream: Box::pin(stream) })
@@ -200,17 +217,21 @@ impl HubFetcher {
 #[async_trait]
 impl ModelFetcher for HubFetcher {
     fn schemes(&self) -> &'static [&'static str] {
-        &["hf"]
+        &[SCHEME]
     }
 
-    fn confine(&mut self, policy: &Policy) -> bool {
-        self.http.confine(policy);
+    fn has_repositories(&self) -> bool {
+        true
+    }
+
+    fn confine(&mut self, hosts: &HostPolicy) -> Result<(), FetchError> {
+        self.http.confine(hosts);
         // Where its storage is, and where that leads, only the hub and the storage know.
         #[cfg(feature = "xet")]
-        if policy.hosts.is_some() {
+        if hosts.is_limited() {
             self.xet = None;
         }
-        true
+        Ok(())
     }
 
     async fn resolve(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
@@ -235,9 +256,9 @@ impl ModelFetcher for HubFetcher {
 }
 
 /// The reference of a request, which is sound whatever the repository holds.
-fn hub_of(request: &ResolveRequest) -> Result<&HubRef, FetchError> {
+fn hub_of(request: &ResolveRequest) -> Result<&RepoRef, FetchError> {
     match &request.reference {
-        ModelRef::Hub(hub) => check(hub).map(|()| hub),
+        ModelRef::Repo(hub) if hub.scheme() == SCHEME => check(hub).map(|()| hub),
         other => {
             let message = format!("`{other}` is no reference to the hub");
             Err(FetchError::new(FetchErrorKind::Unsupported, message))

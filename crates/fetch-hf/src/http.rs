@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use provisioner_core::{ByteRange, FetchError, FetchErrorKind, Policy};
+use provisioner_core::{ByteRange, FetchError, FetchErrorKind, HostPolicy};
 use reqwest::{
     Response, StatusCode, Url,
     header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RANGE},
@@ -36,7 +36,8 @@ const MAX_REDIRECTS: usize = 10;
 pub(crate) struct Http {
     connections: Connections,
     settings: HubSettings,
-    policy: Policy,
+    /// The hosts that the policy allows; `None` where the fetcher was not told of any.
+    hosts: Option<HostPolicy>,
     left_alone: LeftAlone,
     /// The hub does not take the token, and is asked without it from then on.
     is_token_expired: AtomicBool,
@@ -54,14 +55,14 @@ impl Http {
         Self {
             connections: Connections::new(&settings),
             settings,
-            policy: Policy::default(),
+            hosts: None,
             left_alone: LeftAlone::default(),
             is_token_expired: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn confine(&mut self, policy: &Policy) {
-        self.policy.hosts.clone_from(&policy.hosts);
+    pub(crate) fn confine(&mut self, hosts: &HostPolicy) {
+        self.hosts = Some(hosts.clone());
     }
 
     pub(crate) fn token(&self) -> Option<&Token> {
@@ -180,7 +181,7 @@ impl Http {
         if !next.username().is_empty() || next.password().is_some() {
             return Err(invalid(url, "it redirects to an address with credentials"));
         }
-        if is_inside(&next) && !is_inside(url) && self.policy.hosts.is_none() {
+        if is_inside(&next) && !is_inside(url) && !self.is_limited() {
             return Err(invalid(url, "it redirects to an address inside of a network"));
         }
         match (url.scheme(), next.scheme()) {
@@ -189,15 +190,15 @@ impl Http {
         }
     }
 
+    /// Whether the policy names the hosts.
+    fn is_limited(&self) -> bool {
+        self.hosts.as_ref().is_some_and(HostPolicy::is_limited)
+    }
+
     /// Whether the policy allows the host of an address.
     fn check_host(&self, url: &Url) -> Result<(), FetchError> {
-        self.policy.check_host(url.host_str().unwrap_or_default()).map_err(|error| {
-            let denied = FetchError::new(FetchErrorKind::Denied, error.to_string());
-            match error.hint() {
-                Some(hint) => denied.with_hint(hint),
-                None => denied,
-            }
-        })
+        let host = url.host_str().unwrap_or_default();
+        self.hosts.as_ref().map_or(Ok(()), |hosts| hosts.check(host))
     }
 }
 
@@ -319,6 +320,10 @@ impl WithoutUrl for reqwest::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use provisioner_core::Policy;
+
     use super::*;
 
     #[test]
@@ -405,7 +410,8 @@ mod tests {
         assert!(next(&http, "file:///etc/passwd").is_err());
         assert_eq!(next(&http, "/y").unwrap().as_str(), "https://a/y");
         assert!(next(&http, "https://169.254.169.254/y").is_err());
-        http.confine(&Policy { hosts: Some(vec!["10.0.0.1".into()]), ..Policy::default() });
+        let policy = Policy { hosts: Some(vec!["10.0.0.1".into()]), ..Policy::default() };
+        http.confine(&HostPolicy::new(Arc::new(policy)));
         assert!(next(&http, "https://10.0.0.1/y").is_ok(), "where the policy names it");
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use provisioner_core::{FetchError, FetchErrorKind};
+use provisioner_core::{FetchError, FetchErrorKind, Hint};
 use reqwest::{Response, StatusCode, Url};
 
 use crate::{
@@ -71,21 +71,23 @@ impl Refusal<'_> {
         FetchError { hint, retry_after: wait, ..FetchError::new(kind, message) }
     }
 
-    fn meaning(&self) -> (FetchErrorKind, Option<String>) {
+    fn meaning(&self) -> (FetchErrorKind, Option<Hint>) {
         use FetchErrorKind::{Disabled, Gated, Invalid, NotFound, Unauthorized, Unavailable};
         let status = self.response.status();
         let is_denied = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
         let said = self.header("x-error-message").unwrap_or_default().to_ascii_lowercase();
         match status {
-            _ if self.header("x-error-code") == Some("GatedRepo") => (Gated, Some(self.gated(&said))),
+            _ if self.header("x-error-code") == Some("GatedRepo") => (Gated, Some(self.gated(&said).into())),
             // Of this one the Hub says no code.
-            StatusCode::FORBIDDEN if said.contains("fine-grained token") => (Gated, Some(self.gated(&said))),
-            StatusCode::FORBIDDEN if said.contains("access to this resource is disabled") => (Disabled, None),
-            _ if is_denied => (Unauthorized, Some(self.unauthorized())),
-            StatusCode::NOT_FOUND => {
-                (NotFound, Some("check the repository's name, its revision and the file".to_owned()))
+            StatusCode::FORBIDDEN if said.contains("fine-grained token") => {
+                (Gated, Some(self.gated(&said).into()))
             }
-            StatusCode::TOO_MANY_REQUESTS => (Unavailable, Some(busy(self.settings, self.wait()))),
+            StatusCode::FORBIDDEN if said.contains("access to this resource is disabled") => (Disabled, None),
+            _ if is_denied => (Unauthorized, Some(self.unauthorized().into())),
+            StatusCode::NOT_FOUND => {
+                (NotFound, Some(Hint::text("check the repository's name, its revision and the file")))
+            }
+            StatusCode::TOO_MANY_REQUESTS => (Unavailable, Some(busy(self.settings, self.wait()).into())),
             StatusCode::REQUEST_TIMEOUT => (Unavailable, None),
             status if status.is_server_error() => (Unavailable, None),
             _ => (Invalid, None),

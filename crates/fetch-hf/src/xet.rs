@@ -18,7 +18,7 @@
 //! is made when the first file is opened, and goes with the fetcher.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fmt,
     ops::Range,
     sync::{
@@ -69,22 +69,24 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The road through Xet.
 pub(crate) struct Xet {
     timeout: Duration,
-    /// The files that were listed, by the address at which the hub has them.
-    files: Mutex<HashMap<String, XetFile>>,
     /// How many ranges in a row were without a byte.
     barren: AtomicUsize,
     session: OnceCell<Session>,
-    /// By the address that gave them.
-    grants: tokio::sync::Mutex<HashMap<Url, Grant>>,
 }
 
-/// A file in the storage.
-#[derive(Clone)]
-struct XetFile {
+/// Describes a file in the storage. It lives for as long as the manifest that lists it.
+#[derive(Debug)]
+pub(crate) struct XetFile {
     hash: String,
-    /// That of all files of a commit.
-    token_address: Arc<Url>,
+    commit: Arc<XetCommit>,
     road: Arc<Road>,
+}
+
+/// Holds what the files of one listing have in common.
+pub(crate) struct XetCommit {
+    /// Where a token for the storage is to be had.
+    token_address: Url,
+    grant: tokio::sync::Mutex<Option<Grant>>,
 }
 
 /// How it went with a file so far.
@@ -124,26 +126,20 @@ struct Leave {
 
 impl Xet {
     pub(crate) fn new(settings: &HubSettings) -> Self {
-        Self {
-            timeout: settings.timeout,
-            files: Mutex::default(),
-            barren: AtomicUsize::new(0),
-            session: OnceCell::new(),
-            grants: tokio::sync::Mutex::default(),
-        }
+        Self { timeout: settings.timeout, barren: AtomicUsize::new(0), session: OnceCell::new() }
     }
 
-    /// Remembers that a file is in Xet: its hash, and where a token for it is to be had.
-    pub(crate) fn list(&self, address: &str, hash: String, token_address: Arc<Url>) {
-        let file = XetFile { hash, token_address, road: Arc::default() };
+    /// Begins the listing of a commit, of which a token is to be had at an address.
+    pub(crate) fn list(&self, token_address: Url) -> Arc<XetCommit> {
         self.barren.store(0, Ordering::Relaxed);
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(address.to_owned(), file);
+        Arc::new(XetCommit { token_address, grant: tokio::sync::Mutex::default() })
     }
 
-    /// Opens a file at a range that is not empty. `None` where it is not in Xet, or not to be had from there.
+    /// Opens a file at a range that is not empty. `None` where it is not to be had from Xet.
     pub(crate) async fn open(
         &self,
         http: &Http,
+        file: &XetFile,
         address: &str,
         size: u64,
         range: Range<u64>,
@@ -151,12 +147,11 @@ impl Xet {
         if self.barren.load(Ordering::Relaxed) >= MAX_BARREN {
             return None;
         }
-        let file = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()?;
         if file.road.is_given_up.load(Ordering::Relaxed) {
             return None;
         }
         // Half of the time is left for the other road.
-        let stream = self.stream(http, &file, size, &range);
+        let stream = self.stream(http, file, size, &range);
         let stream = tokio::time::timeout(self.timeout / 2, stream).await;
         match stream.unwrap_or_else(|_| Err(unavailable("no bytes come"))) {
             Ok(None) => None,
@@ -185,7 +180,7 @@ impl Xet {
         size: u64,
         range: &Range<u64>,
     ) -> Result<Option<ByteStream>, FetchError> {
-        let storage = self.storage(http, &file.token_address).await?;
+        let storage = self.storage(http, &file.commit).await?;
         let Some(attempt) = Road::attempt(&file.road, range.start) else { return Ok(None) };
         let info = XetFileInfo::new(file.hash.clone(), size);
         let opened =
@@ -200,9 +195,10 @@ impl Xet {
     }
 
     /// The storage, with a token that is good for a while.
-    async fn storage(&self, http: &Http, token_address: &Url) -> Result<XetDownloadStreamGroup, FetchError> {
-        let mut grants = self.grants.lock().await;
-        if let Some(grant) = grants.get(token_address).filter(|grant| grant.ends > now() + TOKEN_MARGIN) {
+    async fn storage(&self, http: &Http, commit: &XetCommit) -> Result<XetDownloadStreamGroup, FetchError> {
+        let token_address = &commit.token_address;
+        let mut grant = commit.grant.lock().await;
+        if let Some(grant) = grant.as_ref().filter(|grant| grant.ends > now() + TOKEN_MARGIN) {
             return Ok(grant.storage.clone());
         }
         let leave: Leave = http.json(token_address.clone()).await?;
@@ -217,8 +213,21 @@ impl Xet {
             .with_token_info(leave.access_token, leave.exp)
             .with_custom_headers(agent);
         let storage = group.build().await.map_err(|error| failed(&error))?;
-        grants.insert(token_address.clone(), Grant { storage: storage.clone(), ends: leave.exp });
+        *grant = Some(Grant { storage: storage.clone(), ends: leave.exp });
         Ok(storage)
+    }
+}
+
+impl XetFile {
+    /// Notes that a listed file is in Xet, by its hash there.
+    pub(crate) fn new(hash: String, commit: &Arc<XetCommit>) -> Self {
+        Self { hash, commit: Arc::clone(commit), road: Arc::default() }
+    }
+}
+
+impl fmt::Debug for XetCommit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("XetCommit").finish_non_exhaustive()
     }
 }
 

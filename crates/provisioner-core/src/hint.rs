@@ -5,7 +5,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::digest::{Digest, DigestAlgorithm};
+use crate::{
+    digest::{Digest, DigestAlgorithm},
+    message::shell_word,
+};
 
 /// Says what a person or a program can do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -256,10 +259,10 @@ impl fmt::Display for Hint {
             Self::WriteBranch { branch, at_branch, .. } => {
                 write!(f, "if `{branch}` is a branch, write `{at_branch}`")
             }
-            Self::AddListing { repo, path, .. } => write!(
-                f,
-                "a recent download of `{repo}` with the Hub's own tools adds the list; ensuring `{path}` takes what is there as it is"
-            ),
+            Self::AddListing { repo, pattern, path } => {
+                let command = download_command(repo, pattern.as_deref());
+                write!(f, "a recent `{command}` adds the list; ensuring `{path}` takes what is there as it is")
+            }
             Self::TakeFolder { id, pattern } => {
                 write!(f, "ensuring `{id}` with the pattern `{pattern}` takes its files")
             }
@@ -310,6 +313,14 @@ impl fmt::Display for EnsureEffect {
 pub fn config_field(digest: &Digest) -> String {
     let (algo, value): (DigestAlgorithm, _) = (digest.algorithm(), digest.hex());
     format!("expected_digest: {{ algo: {algo}, value: {value} }}")
+}
+
+/// Returns the command of the Hub's own tools that downloads a repository, or the files of a pattern.
+pub fn download_command(repo: &str, pattern: Option<&str>) -> String {
+    match pattern {
+        Some(pattern) => format!("hf download {repo} --include {}", shell_word(pattern)),
+        None => format!("hf download {repo}"),
+    }
 }
 
 #[cfg(test)]
