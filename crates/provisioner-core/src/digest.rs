@@ -9,7 +9,7 @@ use crate::path::RelativePath;
 
 mod checked;
 
-/// Names how a digest was computed.
+/// How a digest was computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]

@@ -49,8 +49,7 @@ pub struct Policy {
     pub schemes: Option<Vec<String>>,
     /// The hosts that may be spoken to, as `huggingface.co` or `*.hf.co`; absent means those that the source needs.
     pub hosts: Option<Vec<String>>,
-    /// The repositories that may be used, as `org/repo` or `org/*` for the Hub's, and as `SCHEME:org/repo` or `SCHEME:org/*` for those of
-    /// any source; absent means all. Local files have no repository.
+    /// The repositories that may be used: `org/repo`, `org/*` (of the Hub), `SCHEME:org/*`; absent means all.
     pub repos: Option<Vec<String>>,
     /// The formats that files may have; absent means all but pickle.
     pub formats: Option<Vec<Format>>,
