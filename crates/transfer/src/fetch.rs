@@ -14,8 +14,8 @@ use std::{
 
 use futures_util::{FutureExt, TryStreamExt, stream::FuturesUnordered};
 use provisioner_core::{
-    ByteRange, ByteStream, Digest, DigestAlgorithm, ManifestFile, ModelFetcher, Opened, ProgressEvent,
-    ProgressSink,
+    ByteRange, ByteStream, ContentDigests, Digest, DigestAlgorithm, ManifestFile, ModelFetcher, Opened,
+    ProgressEvent, ProgressSink,
 };
 use tokio::{
     sync::{Semaphore, oneshot, watch},
@@ -25,7 +25,7 @@ use tokio::{
 use crate::{
     Error, Result, Settings, blocking,
     body::Body,
-    hashing::{Digests, follow},
+    hashing::follow,
     journal::JournalHeader,
     pause::Pauses,
     rate::Rate,
@@ -170,7 +170,7 @@ impl Fetch<'_> {
     fn follower(
         &self,
         told: watch::Sender<u64>,
-    ) -> impl FnOnce() -> Result<Option<Digests>> + Send + 'static {
+    ) -> impl FnOnce() -> Result<Option<ContentDigests>> + Send + 'static {
         let (sink, epoch, size) = (Arc::clone(&self.sink), self.sink.epoch(), self.file.size);
         let digest = self.file.digest.as_ref();
         let git_ids = digest.is_some_and(|digest| digest.algorithm() == DigestAlgorithm::GitSha1);
@@ -304,7 +304,7 @@ impl Fetch<'_> {
         }
     }
 
-    fn compare(&self, digests: &Digests) -> Result<()> {
+    fn compare(&self, digests: &ContentDigests) -> Result<()> {
         let Some(expected) = &self.file.digest else { return Ok(()) };
         let actual = match expected.algorithm() {
             DigestAlgorithm::GitSha1 => digests.git_sha1.as_ref(),
@@ -341,7 +341,7 @@ impl Fetch<'_> {
 
 /// The thread that hashes. When this is dropped, the thread ends.
 struct Follower<'a> {
-    digests: oneshot::Receiver<Result<Option<Digests>>>,
+    digests: oneshot::Receiver<Result<Option<ContentDigests>>>,
     sink: &'a Sink,
     epoch: Epoch,
 }
@@ -350,7 +350,7 @@ impl<'a> Follower<'a> {
     /// Starts a thread of its own: it waits for bytes that only the runtime's blocking threads can write.
     fn start(
         sink: &'a Sink,
-        follow: impl FnOnce() -> Result<Option<Digests>> + Send + 'static,
+        follow: impl FnOnce() -> Result<Option<ContentDigests>> + Send + 'static,
     ) -> Result<Self> {
         let (tell, digests) = oneshot::channel();
         std::thread::Builder::new().name("hashing".to_owned()).spawn(move || {
@@ -360,7 +360,7 @@ impl<'a> Follower<'a> {
         Ok(Self { digests, sink, epoch: sink.epoch() })
     }
 
-    async fn finish(mut self) -> Result<Option<Digests>> {
+    async fn finish(mut self) -> Result<Option<ContentDigests>> {
         (&mut self.digests).await.map_err(std::io::Error::other)?
     }
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use provisioner_core::Digest;
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
+use provisioner_core::{ContentDigests, ContentHasher};
 use tokio::sync::watch;
 
 use crate::{
@@ -17,13 +15,6 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// How often those who wait for the window are told.
 const TELL_BYTES: u64 = 4 << 20;
 
-/// The digests of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Digests {
-    pub(crate) sha256: Digest,
-    pub(crate) git_sha1: Option<Digest>,
-}
-
 /// Follows the bytes of a sink to the end, and returns their digests; `None` when they end early. It blocks. How far it
 /// is, is told through `hashed`.
 pub(crate) fn follow(
@@ -32,9 +23,8 @@ pub(crate) fn follow(
     size: u64,
     git_ids: bool,
     hashed: &watch::Sender<u64>,
-) -> Result<Option<Digests>> {
-    let mut sha256 = Sha256::new();
-    let mut git = git_ids.then(|| Sha1::new().chain_update(format!("blob {size}\0")));
+) -> Result<Option<ContentDigests>> {
+    let mut hasher = ContentHasher::of_size(size, git_ids);
     let mut buffer = vec![0; BUFFER_BYTES];
     let (mut at, mut told) = (0, 0);
     while at < size {
@@ -43,10 +33,7 @@ pub(crate) fn follow(
             let length = usize::try_from(frontier - at).unwrap_or(usize::MAX).min(BUFFER_BYTES);
             let piece = &mut buffer[..length];
             sink.read(piece, at)?;
-            sha256.update(&piece);
-            if let Some(git) = &mut git {
-                git.update(&piece);
-            }
+            hasher.update(piece);
             at += length as u64;
             if at - told >= TELL_BYTES {
                 told = at;
@@ -55,8 +42,5 @@ pub(crate) fn follow(
         }
         hashed.send_replace(at);
     }
-    Ok(Some(Digests {
-        sha256: Digest::sha256(sha256.finalize().into()),
-        git_sha1: git.map(|git| Digest::git_sha1(git.finalize().into())),
-    }))
+    Ok(Some(hasher.finish()))
 }
