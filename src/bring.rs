@@ -5,8 +5,8 @@ use std::sync::Arc;
 use artifact_store::StoreLock;
 use provisioner_core::{
     CatalogRecord, Digest, DigestAlgorithm, ErrorCode, Expectation, Expected, Format, Lifecycle, Manifest,
-    ModelRef, Outcome, Placement, ProgressEvent, ResolveRequest, ResolvedModel, StagedFile, StagedModel,
-    VerifiedModel, Versioned, shell_word,
+    ModelRef, Outcome, Placement, ProgressEvent, Question, ResolveRequest, ResolvedModel, StagedFile,
+    StagedModel, VerifiedModel, Versioned, shell_word,
 };
 
 use crate::{
@@ -132,12 +132,12 @@ impl ModelProvisioner {
 
     /// What the policy says of a model, as far as its source's listing tells.
     pub(crate) fn check_listing(&self, manifest: &Manifest) -> Result<()> {
-        let policy = &self.parts.policy;
-        policy.check_size(&manifest.reference().id(), manifest.size_bytes())?;
+        let (id, size_bytes) = (manifest.reference().id(), manifest.size_bytes());
+        self.parts.ask(&Question::Size { id: &id, size_bytes })?;
         // What a name does not say, its bytes will.
         for file in manifest.files() {
             if let Some(format) = Format::named(file.path.file_name()) {
-                policy.check_format(file.path.as_str(), format)?;
+                self.parts.ask(&Question::Format { path: file.path.as_str(), format })?;
             }
         }
         Ok(())
@@ -189,7 +189,7 @@ impl ModelProvisioner {
     pub(crate) async fn resolve(&self, reference: &ModelRef, revision: Option<String>) -> Result<Manifest> {
         let fetcher = self.parts.registry.find(reference)?;
         if fetcher.uses_network() {
-            self.parts.policy.check_network(reference)?;
+            self.parts.ask(&Question::Network(reference))?;
         }
         self.parts.progress.on_event(&ProgressEvent::Resolving { id: reference.id() });
         let request = ResolveRequest::new(reference.clone()).at_revision(revision);
@@ -211,7 +211,8 @@ impl ModelProvisioner {
         let (clock, progress) = (Arc::clone(&self.parts.clock), Arc::clone(&self.parts.progress));
         let staged = HashInPlace { hashes, git_ids, known, clock, progress }.stage(manifest).await?;
         for file in staged.files() {
-            self.parts.policy.check_format(&file.location.to_string_lossy(), file.format)?;
+            let path = &file.location.to_string_lossy();
+            self.parts.ask(&Question::Format { path, format: file.format })?;
         }
         Ok(staged)
     }

@@ -10,7 +10,7 @@ use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
 use artifact_store::{LeftoverEntry, Plan, Problem, ProblemKind, StoreLock};
 use provisioner_core::{
-    CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected, Lifecycle, ModelRef,
+    CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected, Hint, Lifecycle, ModelRef, Repair,
 };
 use rustix::fs::{Access, access};
 
@@ -28,7 +28,7 @@ pub struct Finding {
     /// What was done about it; `None` where nothing was.
     pub mended: Option<String>,
     /// What to do about it.
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
     /// Whether it does no harm, and goes by itself.
     pub is_harmless: bool,
 }
@@ -60,7 +60,7 @@ pub struct Overview {
 }
 
 impl Finding {
-    fn new(problem: String, hint: impl Into<String>) -> Self {
+    fn new(problem: String, hint: impl Into<Hint>) -> Self {
         Self { problem, mended: None, hint: Some(hint.into()), is_harmless: false }
     }
 
@@ -69,12 +69,12 @@ impl Finding {
         match mended {
             Ok(Some(how)) => Self { mended: Some(how), hint: None, ..self },
             Ok(None) => self,
-            Err(error) => Self { hint: Some(format!("it cannot be mended: {error}")), ..self },
+            Err(error) => Self { hint: Some(format!("it cannot be mended: {error}").into()), ..self },
         }
     }
 }
 
-const FIX: &str = "`doctor --fix` mends it";
+const FIX: Hint = Hint::Repair(Repair::Mends);
 
 impl ModelProvisioner {
     /// How the cache is. It reads no model, and opens no socket.
@@ -159,7 +159,7 @@ impl ModelProvisioner {
 
     async fn damaged(&self, damaged: DamagedRecord, fix: bool) -> Finding {
         let code = if damaged.is_newer { ErrorCode::NewerRecord } else { ErrorCode::DamagedRecord };
-        let hint = code.hint().map(str::to_owned);
+        let hint = code.hint();
         let problem = damaged.reason.clone();
         let finding = Finding { problem, mended: None, hint, is_harmless: false };
         if damaged.is_newer || !fix {
@@ -262,13 +262,12 @@ impl ModelProvisioner {
         for swept in &plan.leftovers {
             let is_gone = |done: &Plan| done.leftovers.iter().any(|gone| gone.path == swept.path);
             let problem = format!("`{}`: {}", swept.path.display(), swept.reason);
-            findings.push(Finding::new(problem, "`doctor --fix` or `gc` removes it").after(mended(&is_gone)));
+            findings.push(Finding::new(problem, Hint::Repair(Repair::Removes)).after(mended(&is_gone)));
         }
         for evicted in &plan.evicted {
             let is_gone = |done: &Plan| done.evicted.iter().any(|gone| gone.root == evicted.root);
             let problem = format!("`{}`: {}", evicted.ids.join("`, `"), evicted.reason);
-            findings
-                .push(Finding::new(problem, "`doctor --fix` or `gc` finishes it").after(mended(&is_gone)));
+            findings.push(Finding::new(problem, Hint::Repair(Repair::Finishes)).after(mended(&is_gone)));
         }
         findings
     }
@@ -318,13 +317,11 @@ impl ModelProvisioner {
 }
 
 /// What to do about something that is wrong with the store.
-fn hint_of(kind: &ProblemKind, fix: bool) -> &'static str {
+fn hint_of(kind: &ProblemKind, fix: bool) -> Hint {
     match kind {
-        ProblemKind::Stray => "move it elsewhere: only models belong there",
-        ProblemKind::Unreadable(_) => "check its owner and mode",
-        ProblemKind::NobodysView if fix => {
-            "a live process uses it; `doctor --fix` moves it away when that has ended"
-        }
+        ProblemKind::Stray => "move it elsewhere: only models belong there".into(),
+        ProblemKind::Unreadable(_) => "check its owner and mode".into(),
+        ProblemKind::NobodysView if fix => Hint::Repair(Repair::MovesAwayLater),
         _ => FIX,
     }
 }

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, sync::Arc};
 
 use provisioner_core::{
-    CatalogError, CatalogErrorKind, ErrorCode, FetchError, FetchErrorKind, reference::did_you_mean,
+    CatalogError, CatalogErrorKind, ErrorCode, FetchError, FetchErrorKind, Hint, reference::did_you_mean,
     shell_word,
 };
 
@@ -97,7 +97,7 @@ pub enum Error {
         /// What it is.
         what: String,
         /// How to give it one.
-        hint: String,
+        hint: Hint,
     },
     /// A file or folder failed.
     #[error("{what}")]
@@ -152,11 +152,11 @@ impl Error {
             None if written.starts_with('~') => "`~` is the shell's; write the whole path".to_owned(),
             None => return self,
         };
-        self.where_absent(guess)
+        self.where_absent(guess.into())
     }
 
     /// The same error; with this hint where nothing is at a path.
-    pub(crate) fn where_absent(self, hint: String) -> Self {
+    pub(crate) fn where_absent(self, hint: Hint) -> Self {
         match self {
             Self::Fetch(error) if error.code() == ErrorCode::NotFound => {
                 FetchError::new(error.kind, error.to_string()).with_hint(hint).into()
@@ -193,20 +193,19 @@ impl Error {
     }
 
     /// The next step, where there is one.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Hint> {
         let own = match self {
             Self::Core(error) => return error.hint(),
             Self::Handoff(error) => return error.hint(),
             Self::Fetch(error) => error.hint.clone(),
             Self::Transfer(error) => error.hint(),
-            Self::Config { hint, .. } => hint.clone(),
-            Self::UnsupportedScheme { hint, .. } | Self::NeedsId { hint, .. } => Some(hint.clone()),
-            Self::Retired { id } => {
-                Some(format!("`model-provisioner activate {}` makes it usable again", shell_word(id)))
-            }
+            Self::Config { hint, .. } => hint.clone().map(Hint::from),
+            Self::UnsupportedScheme { hint, .. } => Some(hint.clone().into()),
+            Self::NeedsId { hint, .. } => Some(hint.clone()),
+            Self::Retired { id } => Some(Hint::Activate { id: id.clone() }),
             _ => None,
         };
-        own.or_else(|| self.code().hint().map(str::to_owned))
+        own.or_else(|| self.code().hint())
     }
 }
 

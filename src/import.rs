@@ -10,10 +10,9 @@ use std::{
 
 use artifact_store::{Adopted, ResumableTransfers, Taking, Wanted};
 use provisioner_core::{
-    AdoptMode, Basis, CatalogRecord, Digest, Entry, ErrorCode, Expectation, Lifecycle, Locator, Manifest,
-    ManifestFile, ModelRef, RelativePath, ResolvedModel, StagedModel, excerpt,
-    reference::{HubTarget, is_commit},
-    shell_word,
+    AdoptMode, Basis, CatalogRecord, Digest, Entry, ErrorCode, Expectation, Hint, Lifecycle, Locator,
+    Manifest, ManifestFile, ModelRef, Question, RelativePath, ResolvedModel, StagedModel, excerpt,
+    reference::{RepoTarget, is_commit},
 };
 
 use crate::{
@@ -25,9 +24,6 @@ use crate::{
     provenance::Action,
     provisioner::{CancelOnDrop, MAX_CONFLICTS, Parts, blocking},
 };
-
-const TAKES: &str =
-    "check the path: an import takes files that are on this machine, and `ensure` fetches those of a hub";
 
 /// What is to be imported, and as what.
 #[derive(Clone, Debug)]
@@ -68,8 +64,9 @@ impl ModelProvisioner {
     pub async fn import(&self, request: &ImportRequest) -> Result<ResolvedModel> {
         let found = self.look_into(request).await?;
         let reference = found.manifest.reference().clone();
-        self.parts.policy.check_reference(&reference)?;
-        self.parts.policy.check_size(&reference.id(), found.manifest.size_bytes())?;
+        let (id, size_bytes) = (&reference.id(), found.manifest.size_bytes());
+        self.parts.ask(&Question::Reference(&reference))?;
+        self.parts.ask(&Question::Size { id, size_bytes })?;
         for _ in 0..MAX_CONFLICTS {
             let lock = Some(self.lock(&reference.id()).await?);
             let previous = self.parts.catalog.get(&reference.id()).await?;
@@ -107,7 +104,7 @@ impl ModelProvisioner {
 
     /// What is at a path, and under which id it goes.
     async fn look_into(&self, request: &ImportRequest) -> Result<Found> {
-        if let Some(other) = request.id.as_ref().filter(|id| !matches!(id, ModelRef::Hub(_))) {
+        if let Some(other) = request.id.as_ref().filter(|id| id.is_local()) {
             return Err(needs_id(&request.path, format!("`{other}` is no id for an import")));
         }
         let path = std::path::absolute(&request.path)
@@ -128,7 +125,7 @@ impl ModelProvisioner {
             .ok_or_else(|| provisioner_core::Error::PathNotUtf8 { path: path.display().to_string() })?;
         let local = self.canonical(&ModelRef::parse(&format!("local:{text}"), None)?).await?;
         let listed =
-            self.resolve(&local, None).await.map_err(|error| error.where_absent(TAKES.to_owned()))?;
+            self.resolve(&local, None).await.map_err(|error| error.where_absent(Hint::CheckImportPath))?;
         let Some(id) = request.id.clone() else {
             return Err(needs_id(&path, format!("`{}` has no id of its own", path.display())));
         };
@@ -158,7 +155,7 @@ impl ModelProvisioner {
                 let taken = parts.store.end_taking(taking, &mut watch)?;
                 let adopted = taken.ok_or_else(|| changed(location))?;
                 let staged = staged(file, &adopted, began);
-                parts.policy.check_format(file.path.as_str(), staged.format)?;
+                parts.ask(&Question::Format { path: file.path.as_str(), format: staged.format })?;
                 files.push(staged);
                 if let Some(held) = &lock {
                     held.note(Adoptee::new(file, &adopted));
@@ -210,8 +207,8 @@ fn changed(location: &Path) -> Error {
 /// Plain files, under an id. A single file has the name that its id says.
 fn as_files(listed: &Manifest, id: ModelRef) -> Result<Found> {
     let named = match &id {
-        ModelRef::Hub(hub) => match hub.target() {
-            HubTarget::File(path) if listed.files().len() == 1 => Some(path.clone()),
+        ModelRef::Repo(repo) => match repo.target() {
+            RepoTarget::Path(path) if listed.files().len() == 1 => Some(path.clone()),
             _ => None,
         },
         _ => None,
@@ -224,7 +221,7 @@ fn as_files(listed: &Manifest, id: ModelRef) -> Result<Found> {
         let failed = |error| Error::storage(format!("`{}` cannot be found", location.display()), error);
         locations.push(fs_err::canonicalize(location).map_err(failed)?);
         let path = named.clone().unwrap_or_else(|| file.path.clone());
-        files.push(ManifestFile { path, locator: Locator::Streamed(String::new()), ..file.clone() });
+        files.push(ManifestFile { path, locator: Locator::Stored, ..file.clone() });
     }
     let entry = match (listed.entry(), named) {
         (Entry::File(_), Some(named)) => Entry::File(named),
@@ -237,13 +234,13 @@ fn as_files(listed: &Manifest, id: ModelRef) -> Result<Found> {
 
 /// What of a folder an id hands out: the file that it names, and else the folder.
 fn entry_of(id: &ModelRef, listed: &Manifest) -> Result<Entry> {
-    let ModelRef::Hub(hub) = id else { return Ok(Entry::Folder) };
-    match hub.target() {
-        HubTarget::Repository(_) => Ok(Entry::Folder),
-        HubTarget::File(path) if listed.files().iter().any(|file| file.path == *path) => {
+    let Some(repo) = id.repository() else { return Ok(Entry::Folder) };
+    match repo.target() {
+        RepoTarget::Repository(_) => Ok(Entry::Folder),
+        RepoTarget::Path(path) if listed.files().iter().any(|file| file.path == *path) => {
             Ok(Entry::File(path.clone()))
         }
-        HubTarget::File(_) | HubTarget::Quantization(_) => Err(provisioner_core::Error::InvalidReference {
+        RepoTarget::Path(_) | RepoTarget::Quantization(_) => Err(provisioner_core::Error::InvalidReference {
             text: id.id(),
             reason: "it is the id of a file, and a folder without that file was given".to_owned(),
             hint: Some("import the file itself, or give the folder the id of its repository".to_owned()),
@@ -257,7 +254,7 @@ fn as_exported(dir: &Path, record: &CatalogRecord, id: Option<&ModelRef>) -> Res
     let invalid = |reason: String| artifact_store::Error::InvalidExport { path: dir.to_owned(), reason };
     let own = ModelRef::parse(&record.id, None).ok().filter(|own| own.id() == record.id);
     let own = own.ok_or_else(|| invalid(format!("`{}` is no id", excerpt(&record.id, 200))))?;
-    let own = Some(own).filter(|own| matches!(own, ModelRef::Hub(_)));
+    let own = Some(own).filter(|own| !own.is_local());
     let reference = match (id, &own) {
         (Some(id), _) => id.clone(),
         (None, Some(own)) => own.clone(),
@@ -282,7 +279,7 @@ fn as_exported(dir: &Path, record: &CatalogRecord, id: Option<&ModelRef>) -> Res
             let error = artifact_store::Error::WrongSize { path, expected, expected_bytes, actual_bytes };
             return Err(error.into());
         }
-        files.push(ManifestFile { path, size, digest, locator: Locator::Streamed(String::new()) });
+        files.push(ManifestFile { path, size, digest, locator: Locator::Stored });
         locations.push(location);
     }
     // Files are in the order of their paths in a manifest, and may have been in any other.
@@ -293,7 +290,7 @@ fn as_exported(dir: &Path, record: &CatalogRecord, id: Option<&ModelRef>) -> Res
     let manifest = Manifest::new(reference.clone(), files, entry)?.with_projector(record.projector.clone());
     let is_own = own.as_ref() == Some(&reference);
     let manifest = match &record.revision {
-        Some(revision) if is_own && !is_commit(revision) => {
+        Some(revision) if is_own && !is_revision(&reference, revision) => {
             return Err(invalid(format!("`{}` is no commit", excerpt(revision, 80))).into());
         }
         Some(revision) if is_own => manifest.at_revision(revision),
@@ -303,6 +300,15 @@ fn as_exported(dir: &Path, record: &CatalogRecord, id: Option<&ModelRef>) -> Res
     let basis = record.verification.basis.filter(|_| is_own).unwrap_or(Basis::FirstUse).min(Basis::Source);
     manifest.view_path()?;
     Ok(Found { manifest, locations, known: Some((record.digest.clone(), basis)) })
+}
+
+/// Whether a revision is one that the source of a reference pins: a commit of the Hub, and otherwise what a reference can name.
+fn is_revision(reference: &ModelRef, revision: &str) -> bool {
+    match reference.repository() {
+        Some(repo) if repo.scheme() == "hf" => is_commit(revision),
+        Some(_) => reference.at_revision(revision).is_some(),
+        None => true,
+    }
 }
 
 /// A part of an exported folder that is not there is not found.
@@ -344,7 +350,5 @@ fn needs_id(path: &Path, what: String) -> Error {
     let stem = plain(name.split('.').next().unwrap_or_default());
     let stem = if stem.is_empty() { "model".to_owned() } else { stem };
     let id = if path.is_dir() { format!("hf:local/{stem}") } else { format!("hf:local/{stem}/{name}") };
-    let (path, id) = (path.to_string_lossy(), shell_word(&id));
-    let hint = format!("give it one: `model-provisioner import {} --id {id}`", shell_word(&path));
-    Error::NeedsId { what, hint }
+    Error::NeedsId { what, hint: Hint::ImportUnderId { path: path.to_string_lossy().into_owned(), id } }
 }

@@ -29,7 +29,7 @@ impl ModelProvisioner {
     /// model whose structure is unsound.
     pub async fn inspect(&self, reference: &ModelRef) -> Result<Inspection> {
         let reference = self.canonical(reference).await?;
-        self.parts.policy.check_reference(&reference)?;
+        self.parts.ask(&provisioner_core::Question::Reference(&reference))?;
         let manifest = match self.recorded(&reference).await? {
             Some(manifest) => manifest,
             None => self.resolve(&reference, None).await?,

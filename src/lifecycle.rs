@@ -5,9 +5,9 @@ use std::sync::Arc;
 use artifact_store::LeftoverEntry;
 use futures_util::{FutureExt, StreamExt, stream};
 use provisioner_core::{
-    CatalogErrorKind, CatalogRecord, DamagedRecord, Entry, ErrorCode, Expectation, Lifecycle, Locator,
-    Manifest, ManifestFile, ModelRef, Outcome, ProgressEvent, RecordedFile, Rejection, Timestamp,
-    Verification, Versioned, shell_word,
+    CatalogErrorKind, CatalogRecord, DamagedRecord, EnsureEffect, ErrorCode, Expectation, Hint, Lifecycle,
+    Locator, Manifest, ModelRef, Outcome, ProgressEvent, RecordedFile, Rejection, Timestamp, Verification,
+    Versioned,
 };
 
 use crate::{
@@ -64,7 +64,7 @@ pub struct VerifyReport {
     /// The code of a failure.
     pub code: Option<ErrorCode>,
     /// What to do about a failure.
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
 }
 
 impl ModelProvisioner {
@@ -203,18 +203,14 @@ impl ModelProvisioner {
     }
 
     /// What to do about wrong bytes.
-    fn what_helps(&self, record: &CatalogRecord, is_moved: bool) -> String {
-        let id = shell_word(&record.id);
+    fn what_helps(&self, record: &CatalogRecord, is_moved: bool) -> Hint {
+        let id = record.id.clone();
         if is_moved {
-            format!("`model-provisioner ensure {id}` fetches it again; what was wrong is in the quarantine")
+            Hint::Ensure { id, effect: EnsureEffect::FetchesAgain }
         } else if self.parts.store.holds(record.root()) {
-            format!(
-                "`model-provisioner ensure {id}` puts it right; its files are where they were, as they may be in use"
-            )
+            Hint::Ensure { id, effect: EnsureEffect::PutsRight }
         } else {
-            format!(
-                "its files are yours, and were left alone: bring the right ones back, or `model-provisioner remove {id}`"
-            )
+            Hint::ReplaceFiles { id }
         }
     }
 
@@ -233,7 +229,7 @@ impl ModelProvisioner {
             fetched => recorded_manifest(fetched, previous)?,
         };
         let expectation = Expectation::none().or(previous.evidence());
-        let absent = format!("`model-provisioner ensure {}` brings it back", shell_word(&previous.id));
+        let absent = Hint::Ensure { id: previous.id.clone(), effect: EnsureEffect::BringsBack };
         let staged = self.stage(manifest, &expectation, true, None).await;
         let staged = staged.map_err(|error| error.where_absent(absent))?;
         match self.judge(staged, expectation).await {
@@ -327,26 +323,6 @@ impl ModelProvisioner {
 
 /// The files of a fetched model, as they lie in its view.
 pub(crate) fn recorded_manifest(reference: &ModelRef, record: &CatalogRecord) -> Result<Manifest> {
-    recorded_at(reference, record, |file| Locator::InPlace(record.location(&file.path)))
-}
-
-/// The files of a fetched model, wherever they are.
-pub(crate) fn recorded_at(
-    reference: &ModelRef,
-    record: &CatalogRecord,
-    locate: impl Fn(&RecordedFile) -> Locator,
-) -> Result<Manifest> {
-    let files = record.files.iter().map(|file| ManifestFile {
-        path: file.path.clone(),
-        size: file.stamp.size,
-        digest: None,
-        locator: locate(file),
-    });
-    let entry = record.entry.clone().map_or(Entry::Folder, Entry::File);
-    let manifest =
-        Manifest::new(reference.clone(), files.collect(), entry)?.with_projector(record.projector.clone());
-    Ok(match &record.revision {
-        Some(revision) => manifest.at_revision(revision),
-        None => manifest,
-    })
+    let in_place = |file: &RecordedFile| Locator::InPlace(record.location(&file.path));
+    Ok(Manifest::of_record(reference.clone(), record, in_place)?)
 }

@@ -16,7 +16,7 @@ use futures_util::{
 };
 use provisioner_core::{
     CatalogRecord, Digest, DigestAlgorithm, Format, Locator, Manifest, ManifestFile, ModelRef, ProgressEvent,
-    RelativePath, StagedFile, StagedModel, Stamp, Timestamp, VerifiedModel,
+    Question, RelativePath, StagedFile, StagedModel, Stamp, Timestamp, VerifiedModel,
 };
 use transfer::{Fetched, Place};
 
@@ -25,7 +25,6 @@ use crate::{
     adopt::{self, Adoptee, FileCandidates},
     bring::MaybeSession,
     held::{SlotRequest, StagingSession, place},
-    lifecycle::recorded_at,
     measure::ReadProgress,
     offline::Resolution,
     plan::identity,
@@ -144,7 +143,7 @@ impl ModelProvisioner {
         }
         drop(under_way);
         for file in &staged {
-            self.parts.policy.check_format(file.path.as_str(), file.format)?;
+            self.parts.ask(&Question::Format { path: file.path.as_str(), format: file.format })?;
         }
         Ok(StagedModel::new(manifest, staged)?)
     }
@@ -221,7 +220,7 @@ impl ModelProvisioner {
         reference: &ModelRef,
         record: &CatalogRecord,
     ) -> Result<Option<StagedModel>> {
-        let manifest = recorded_at(reference, record, |_| Locator::Streamed(String::new()))?;
+        let manifest = Manifest::of_record(reference.clone(), record, |_| Locator::Stored)?;
         let (parts, files) = (Arc::clone(&self.parts), record.files.clone());
         let staged = blocking(move || {
             let began = parts.clock.now();
@@ -230,7 +229,7 @@ impl ModelProvisioner {
                 let blob = file.sha256.map(|sha256| parts.store.blob(&sha256)).transpose()?.flatten();
                 let Some(blob) = blob else { return Ok(None) };
                 let found = stage_blob(file.path, blob, None, began)?;
-                parts.policy.check_format(found.path.as_str(), found.format)?;
+                parts.ask(&Question::Format { path: found.path.as_str(), format: found.format })?;
                 staged.push(found);
             }
             Ok(Some(staged))

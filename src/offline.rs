@@ -78,7 +78,7 @@ impl ModelProvisioner {
             // Another choice must be made, whoever is asked.
             Err(error) if error.kind == FetchErrorKind::Ambiguous => Err(error.into()),
             Err(error) => {
-                let hint = error.hint.as_deref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
                 tracing::warn!("`{reference}` is not resolved from another tool's cache: {error}{hint}");
                 Err(barred)
             }

@@ -89,7 +89,7 @@ impl ModelProvisioner {
     /// As [`ensure`](Self::ensure), as far as it comes before the first byte.
     pub async fn plan(&self, reference: &ModelRef) -> Result<Plan> {
         let reference = self.canonical(reference).await?;
-        self.parts.policy.check_reference(&reference)?;
+        self.parts.ask(&provisioner_core::Question::Reference(&reference))?;
         if let Some(present) = self.present_plan(&reference).await? {
             return Ok(present);
         }

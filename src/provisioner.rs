@@ -22,7 +22,7 @@ use artifact_store::{Adoption, LockWait, Store};
 
 use provisioner_core::{
     Basis, CatalogErrorKind, CatalogRecord, CatalogStore, Clock, Digest, Expectation, Lifecycle, ModelRef,
-    Outcome, Policy, ProgressEvent, ProgressSink, ResolvedModel, Verifier, Versioned,
+    Outcome, PolicyEngine, ProgressEvent, ProgressSink, Question, ResolvedModel, Verifier, Versioned, ask,
 };
 
 use transfer::Transfer;
@@ -60,7 +60,7 @@ pub(crate) struct Parts {
     pub(crate) limits: EvictionLimits,
     pub(crate) registry: Registry,
     pub(crate) catalog: Arc<dyn CatalogStore>,
-    pub(crate) policy: Policy,
+    pub(crate) policy: Arc<dyn PolicyEngine>,
     pub(crate) verifiers: Vec<Arc<dyn Verifier>>,
     pub(crate) progress: Arc<dyn ProgressSink>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -136,7 +136,7 @@ impl ModelProvisioner {
     pub async fn ensure(&self, reference: &ModelRef, expectation: &Expectation) -> Result<ResolvedModel> {
         let reference = self.canonical(reference).await?;
         let id = reference.id();
-        self.parts.policy.check_reference(&reference)?;
+        self.parts.ask(&Question::Reference(&reference))?;
         if let Some(present) = self.present(&id, expectation).await? {
             return Ok(present);
         }
@@ -150,7 +150,7 @@ impl ModelProvisioner {
     /// # Errors
     /// As [`ensure`](Self::ensure). Then the record stays as it was.
     pub async fn refresh(&self, reference: &ModelRef, expectation: &Expectation) -> Result<ResolvedModel> {
-        if !matches!(reference, ModelRef::Hub(_)) {
+        if self.parts.registry.find(reference).is_ok_and(|fetcher| !fetcher.has_revisions()) {
             return self.ensure(reference, expectation).await;
         }
         let id = reference.id();
@@ -160,7 +160,7 @@ impl ModelProvisioner {
             if old.lifecycle == Lifecycle::Retired {
                 return Err(Error::Retired { id });
             }
-            self.parts.policy.check_reference(reference)?;
+            self.parts.ask(&Question::Reference(reference))?;
             let manifest = match self.resolve(reference, None).await {
                 Err(Error::Core(provisioner_core::Error::Offline { id })) => {
                     return Err(provisioner_core::Error::OfflineRefresh { id }.into());
@@ -315,11 +315,18 @@ impl Parts {
 
     /// What the policy says of a model that is recorded.
     pub(crate) fn check_policy(&self, record: &CatalogRecord) -> Result<()> {
-        self.policy.check_size(&record.id, record.size_bytes)?;
+        self.ask(&Question::Size { id: &record.id, size_bytes: record.size_bytes })?;
         for file in &record.files {
-            self.policy.check_format(&record.location(&file.path).to_string_lossy(), file.format)?;
+            let location = record.location(&file.path);
+            let path = &location.to_string_lossy();
+            self.ask(&Question::Format { path, format: file.format })?;
         }
         Ok(())
+    }
+
+    /// Asks the policy, and turns a denial into the error.
+    pub(crate) fn ask(&self, question: &Question<'_>) -> Result<()> {
+        Ok(ask(self.policy.as_ref(), question)?)
     }
 
     /// Whether nobody has begun to take a model out of the store.

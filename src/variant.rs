@@ -6,7 +6,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use model_inspect::{Fit, Inspection, MemoryRequest};
 use provisioner_core::{
     Entry, ErrorCode, FetchErrorKind, Manifest, ManifestFile, ModelRef, RelativePath,
-    reference::{HubRef, HubTarget, is_companion, set_of},
+    reference::{RepoRef, RepoTarget, is_companion, set_of},
 };
 
 use crate::{Error, ModelProvisioner, Result};
@@ -51,7 +51,7 @@ impl ModelProvisioner {
     pub async fn variants(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
         let found = self.inspect(reference).await;
         match (reference, found) {
-            (ModelRef::Hub(hub), Err(Error::Fetch(error)))
+            (ModelRef::Repo(hub), Err(Error::Fetch(error)))
                 if error.kind == FetchErrorKind::Ambiguous && is_whole(hub) =>
             {
                 self.all_of(hub, demand).await
@@ -60,9 +60,9 @@ impl ModelProvisioner {
         }
     }
 
-    async fn all_of(&self, hub: &HubRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
+    async fn all_of(&self, hub: &RepoRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
         let every = hub.clone().select(None, ["*.gguf".to_owned()], [])?;
-        let manifest = self.resolve(&ModelRef::Hub(every), None).await?;
+        let manifest = self.resolve(&ModelRef::Repo(every), None).await?;
         let mut models: BTreeMap<RelativePath, Vec<ManifestFile>> = BTreeMap::new();
         let (companions, files): (Vec<_>, Vec<_>) =
             manifest.files().iter().partition(|file| is_companion(file.path.file_name()));
@@ -75,7 +75,7 @@ impl ModelProvisioner {
         }
         let mut looks = Vec::new();
         for (entry, files) in models {
-            let reference = ModelRef::Hub(hub.clone().file(&entry)?);
+            let reference = ModelRef::Repo(hub.clone().file(&entry)?);
             // Which projector goes along, its source knows.
             let revision = manifest.revision().filter(|_| !companions.is_empty()).map(str::to_owned);
             looks.push(self.one_of(reference, entry, files, revision, demand).boxed());
@@ -121,6 +121,6 @@ impl ModelProvisioner {
 }
 
 /// Whether a reference leaves the choice to the repository.
-fn is_whole(hub: &HubRef) -> bool {
-    matches!(hub.target(), HubTarget::Repository(selection) if selection.is_empty())
+fn is_whole(hub: &RepoRef) -> bool {
+    matches!(hub.target(), RepoTarget::Repository(selection) if selection.is_empty())
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use artifact_store::eviction::UNFINISHED_LIMIT;
-use provisioner_core::Timestamp;
+use provisioner_core::{Hint, Repair, Timestamp};
 use rustix::fs::{Access, Mode, OFlags, access};
 
 use super::{FIX, Finding};
@@ -104,7 +104,7 @@ fn log(parts: &Parts, fix: bool) -> Option<Finding> {
         Ok(Some(format!("set aside as `{}`", aside.display())))
     };
     let done = if fix { set_aside() } else { Ok(None) };
-    let hint = "`doctor --fix` sets it aside, and a new log is begun";
+    let hint = Hint::Repair(Repair::SetsLogAside);
     Some(Finding::new(problem, hint).after(done.map_err(|error: durable_fs::Error| error.to_string())))
 }
 

@@ -146,8 +146,10 @@ impl Adoption {
 
     /// The snapshots of a model's repository in the Hub's caches.
     fn snapshots(&self, reference: &ModelRef) -> Vec<PathBuf> {
-        let ModelRef::Hub(hub) = reference else { return Vec::new() };
-        let models = self.huggingface.iter().map(|cache| cache.join(hub.cache_folder()));
+        let Some(folder) = reference.repository().and_then(|repo| repo.hub_cache_folder()) else {
+            return Vec::new();
+        };
+        let models = self.huggingface.iter().map(|cache| cache.join(&folder));
         models.flat_map(|model| entries(&model.join("snapshots"))).collect()
     }
 }

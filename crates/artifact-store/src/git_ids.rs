@@ -100,7 +100,7 @@ mod tests {
             path: RelativePath::new(path).unwrap(),
             size: text.len() as u64,
             digest: Some(Digest::git_sha1(id.into())),
-            locator: Locator::Streamed(String::new()),
+            locator: Locator::Stored,
         };
         let known = bench.store.git_ids(&RelativePath::new(VIEW).unwrap()).unwrap();
         let found = known.blob(&file).unwrap();

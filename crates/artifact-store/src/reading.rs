@@ -14,13 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use provisioner_core::{Digest, Format, Stamp};
+use provisioner_core::{ContentDigests, ContentHasher, Digest, Format, Stamp};
 use rustix::{
     fs::{Mode, OFlags},
     io::Errno,
 };
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
 
 use crate::{Error, Result};
 
@@ -146,8 +144,7 @@ pub(crate) fn read(
     // A page that a mapping wrote to before it reached the disk can be written again without a new time.
     let _ = file.sync_data();
     let before = Stamp::of(&file.metadata()?);
-    let mut sha256 = Sha256::new();
-    let mut git = git_ids.then(|| Sha1::new().chain_update(format!("blob {}\0", before.size)));
+    let mut hasher = ContentHasher::of_size(before.size, git_ids);
     let (mut first, mut buffer, mut left) = (Vec::new(), vec![0; BUFFER_BYTES], before.size);
     loop {
         let read = match file.read(&mut buffer) {
@@ -160,10 +157,7 @@ pub(crate) fn read(
         if first.is_empty() {
             first = inode[..read.min(Format::MAGIC_LEN)].to_vec();
         }
-        sha256.update(inode);
-        if let Some(git) = &mut git {
-            git.update(inode);
-        }
+        hasher.update(inode);
         if let Some(copy) = &mut copy {
             copy.write_all(inode)?;
         }
@@ -174,11 +168,6 @@ pub(crate) fn read(
         let Some(rest) = left.checked_sub(read as u64) else { break };
         left = rest;
     }
-    Ok(Reading {
-        sha256: Digest::sha256(sha256.finalize().into()),
-        git_sha1: git.map(|git| Digest::git_sha1(git.finalize().into())),
-        before,
-        after: Stamp::of(&file.metadata()?),
-        first,
-    })
+    let ContentDigests { sha256, git_sha1 } = hasher.finish();
+    Ok(Reading { sha256, git_sha1, before, after: Stamp::of(&file.metadata()?), first })
 }

@@ -30,6 +30,11 @@ impl ModelFetcher for FileFetcher {
         false
     }
 
+    /// A file is looked at where it lies, each time: there is no other revision of it.
+    fn has_revisions(&self) -> bool {
+        false
+    }
+
     async fn resolve(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
         let reference = request.reference.clone();
         let listed = tokio::task::spawn_blocking(move || select(reference)).await;

@@ -3,9 +3,8 @@
 use std::{collections::HashSet, mem};
 
 use provisioner_core::{
-    Digest, DigestAlgorithm, FetchError, FetchErrorKind, RelativePath,
-    reference::{HubRef, HubTarget, is_commit},
-    shell_word,
+    Digest, DigestAlgorithm, FetchError, FetchErrorKind, Hint, RelativePath,
+    reference::{RepoRef, RepoTarget, is_commit},
 };
 use serde::Deserialize;
 use source_http::{HttpClient, Url, invalid, server_text};
@@ -150,7 +149,11 @@ impl HubApi {
     }
 
     /// Returns the commit that a revision names now: the one that is given, or else the reference's own.
-    pub(crate) async fn commit_of(&self, hub: &HubRef, revision: Option<&str>) -> Result<String, FetchError> {
+    pub(crate) async fn commit_of(
+        &self,
+        hub: &RepoRef,
+        revision: Option<&str>,
+    ) -> Result<String, FetchError> {
         let revision = revision.or(hub.revision()).unwrap_or("main");
         let url = self.address(&["api", "models"], hub.repo(), &["revision", revision]);
         let found = self.client.json(url.clone()).await;
@@ -167,7 +170,7 @@ impl HubApi {
     }
 
     /// Returns all files of a commit.
-    pub(crate) async fn tree_of(&self, hub: &HubRef, commit: &str) -> Result<Vec<TreeFile>, FetchError> {
+    pub(crate) async fn tree_of(&self, hub: &RepoRef, commit: &str) -> Result<Vec<TreeFile>, FetchError> {
         let mut url = self.address(&["api", "models"], hub.repo(), &["tree", commit]);
         url.set_query(Some("recursive=true"));
         self.client.in_time(&url, LISTING_DEADLINES, self.listing(url.clone())).await
@@ -224,22 +227,25 @@ pub(crate) fn listed(path: RelativePath, entry: Entry) -> Result<TreeFile, Strin
 
 /// Returns the error of a revision, with how to write a revision that has a slash of its own: the reference's parser takes
 /// the text behind the slash for a path, as in a page's address.
-fn with_slash(hub: &HubRef, error: FetchError) -> FetchError {
+fn with_slash(hub: &RepoRef, mut error: FetchError) -> FetchError {
     let rest = match hub.target() {
-        HubTarget::File(path) => Some(path.as_str()),
-        HubTarget::Repository(selection) => {
+        RepoTarget::Path(path) => Some(path.as_str()),
+        RepoTarget::Repository(selection) => {
             selection.include.first().and_then(|pattern| pattern.strip_suffix("/*"))
         }
-        HubTarget::Quantization(_) => None,
+        RepoTarget::Quantization(_) => None,
     };
     let (Some(revision), Some(rest), FetchErrorKind::NotFound) = (hub.revision(), rest, error.kind) else {
         return error;
     };
     let branch = format!("{revision}/{}", rest.split('/').next().unwrap_or_default());
     let whole = hub.clone().whole().at(&branch).to_string();
-    let own = error.hint.as_deref().map(|own| format!("{own}; ")).unwrap_or_default();
-    let (repo, whole, option) = (hub.repo(), shell_word(&whole), shell_word(&branch));
-    let hint = format!("{own}if `{branch}` is a branch, write `{whole}`, or `hf:{repo} --revision {option}`");
+    let repository = format!("{}:{}", hub.scheme(), hub.repo());
+    let write = Hint::WriteBranch { branch, at_branch: whole, repository };
+    let hint = match error.hint.take() {
+        Some(own) => own.and(write),
+        None => write,
+    };
     error.with_hint(hint)
 }
 

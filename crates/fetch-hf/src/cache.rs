@@ -22,9 +22,8 @@ use std::{
 };
 
 use provisioner_core::{
-    Digest, DigestAlgorithm, FetchError, FetchErrorKind, RelativePath,
-    reference::{HubRef, HubTarget, ShardName, is_commit},
-    shell_word,
+    Digest, DigestAlgorithm, FetchError, FetchErrorKind, Hint, RelativePath,
+    reference::{RepoRef, RepoTarget, ShardName, is_commit},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -56,12 +55,13 @@ pub(crate) struct Listing {
 /// Where no cache has a listing: the trouble with the last one that has something of the reference.
 pub(crate) fn listing(
     caches: &[PathBuf],
-    hub: &HubRef,
+    hub: &RepoRef,
     revision: Option<&str>,
 ) -> Result<Option<Listing>, FetchError> {
     let mut found = Ok(None);
     for cache in caches {
-        let repository = Repository { folder: cache.join(hub.cache_folder()), hub };
+        let Some(folder) = hub.hub_cache_folder() else { break };
+        let repository = Repository { folder: cache.join(folder), hub };
         match repository.listing(revision) {
             Ok(None) => {}
             Ok(listing) => return Ok(listing),
@@ -74,7 +74,7 @@ pub(crate) fn listing(
 /// A repository in a cache.
 struct Repository<'a> {
     folder: PathBuf,
-    hub: &'a HubRef,
+    hub: &'a RepoRef,
 }
 
 impl Repository<'_> {
@@ -104,11 +104,11 @@ impl Repository<'_> {
     fn of_snapshot(&self, commit: String) -> Result<Option<Listing>, FetchError> {
         let snapshot = self.folder.join("snapshots").join(&commit);
         match self.hub.target() {
-            HubTarget::File(path) if !path.as_str().to_ascii_lowercase().ends_with(".gguf") => {
+            RepoTarget::Path(path) if !path.as_str().to_ascii_lowercase().ends_with(".gguf") => {
                 let files = set_of(path).iter().map(|path| linked(&snapshot, path)).collect::<Option<_>>();
                 Ok(files.map(|files| Listing { commit, files, path: snapshot }))
             }
-            HubTarget::File(path) => self.unlisted(&snapshot.join(path), "whether a projector goes along"),
+            RepoTarget::Path(path) => self.unlisted(&snapshot.join(path), "whether a projector goes along"),
             _ => self.unlisted(&snapshot, "which files belong to the model"),
         }
     }
@@ -119,20 +119,16 @@ impl Repository<'_> {
             return Ok(None);
         }
         let pattern = match self.hub.target() {
-            HubTarget::File(path) => Some(path.to_string()),
-            HubTarget::Quantization(quantization) => Some(format!("*{quantization}*")),
-            HubTarget::Repository(selection) => selection.include.first().cloned(),
+            RepoTarget::Path(path) => Some(path.to_string()),
+            RepoTarget::Quantization(quantization) => Some(format!("*{quantization}*")),
+            RepoTarget::Repository(selection) => selection.include.first().cloned(),
         };
-        let option =
-            pattern.map(|pattern| format!(" --include {}", shell_word(&pattern))).unwrap_or_default();
         let (repo, place) = (self.hub.repo(), found.to_string_lossy());
         let message = format!(
             "`{place}` is there, and {unknown} is not: no list of the repository's files lies beside it"
         );
-        Err(FetchError::new(FetchErrorKind::NotFound, message).with_hint(format!(
-            "a recent `hf download {repo}{option}` adds the list; `model-provisioner ensure {}` takes what is there as it is",
-            shell_word(&place)
-        )))
+        let hint = Hint::AddListing { repo: repo.to_owned(), pattern, path: place.into_owned() };
+        Err(FetchError::new(FetchErrorKind::NotFound, message).with_hint(hint))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use provisioner_core::{FetchError, FetchErrorKind, told};
+use provisioner_core::{FetchError, FetchErrorKind, Hint, told};
 use source_http::{Dialect, Identity, Refusal, StatusCode, TokenOrigin, Trouble, redacted, server_text};
 
 use crate::address::page_of;
@@ -29,30 +29,30 @@ impl Dialect for HubDialect {
         refusal.header("x-error-message").map(server_text)
     }
 
-    fn meaning(&self, refusal: &Refusal<'_>) -> (FetchErrorKind, Option<String>) {
+    fn meaning(&self, refusal: &Refusal<'_>) -> (FetchErrorKind, Option<Hint>) {
         use FetchErrorKind::{Disabled, Gated, NotFound, Unauthorized};
         let said = refusal.header("x-error-message").unwrap_or_default().to_ascii_lowercase();
         let is_gated = refusal.header("x-error-code") == Some("GatedRepo");
         match refusal.status {
-            _ if is_gated => (Gated, Some(gated(refusal, &said))),
+            _ if is_gated => (Gated, Some(gated(refusal, &said).into())),
             // For this one the Hub gives no code.
             StatusCode::FORBIDDEN if said.contains("fine-grained token") => {
-                (Gated, Some(gated(refusal, &said)))
+                (Gated, Some(gated(refusal, &said).into()))
             }
             StatusCode::FORBIDDEN if said.contains("access to this resource is disabled") => (Disabled, None),
-            _ if refusal.is_denied() => (Unauthorized, Some(self.unauthorized(refusal))),
+            _ if refusal.is_denied() => (Unauthorized, Some(self.unauthorized(refusal).into())),
             StatusCode::NOT_FOUND => {
-                (NotFound, Some("check the repository's name, its revision and the file".to_owned()))
+                (NotFound, Some(Hint::text("check the repository's name, its revision and the file")))
             }
             StatusCode::TOO_MANY_REQUESTS => {
-                (refusal.kind(), Some(busy(refusal.wait(), refusal.settings.token.is_some())))
+                (refusal.kind(), Some(busy(refusal.wait(), refusal.settings.token.is_some()).into()))
             }
             _ => (refusal.kind(), None),
         }
     }
 
-    fn remedy(&self, trouble: &Trouble<'_>) -> Option<String> {
-        Some(match trouble {
+    fn remedy(&self, trouble: &Trouble<'_>) -> Option<Hint> {
+        let remedy = match trouble {
             Trouble::EndlessRedirect => {
                 "check HF_ENDPOINT, and what stands between here and there".to_owned()
             }
@@ -67,7 +67,8 @@ impl Dialect for HubDialect {
             }
             Trouble::RefusedToken(origin) => renewal(origin),
             Trouble::Busy { wait, has_token } => busy(*wait, *has_token),
-        })
+        };
+        Some(remedy.into())
     }
 }
 
@@ -156,9 +157,9 @@ fn busy(wait: Option<Duration>, has_token: bool) -> String {
 /// Returns the error of a name that the repository does not have, with the choices that there are.
 pub(crate) fn unknown(what: String, choices: &[String]) -> FetchError {
     let hint = if choices.is_empty() {
-        "the repository is empty".to_owned()
+        Hint::text("the repository is empty")
     } else {
-        format!("there are: {}", told(choices.iter()))
+        Hint::text(format!("there are: {}", told(choices.iter())))
     };
     FetchError::new(FetchErrorKind::NotFound, what).with_hint(hint)
 }

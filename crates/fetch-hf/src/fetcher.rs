@@ -1,21 +1,17 @@
 //! The fetcher of `hf:` references: lists the files of a model, and opens them.
 
-#[cfg(feature = "xet")]
-use std::sync::Arc;
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-};
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use provisioner_core::{
-    ByteRange, FetchError, FetchErrorKind, Locator, Manifest, ManifestFile, ModelFetcher, ModelRef, Opened,
-    Policy, ResolveRequest, reference::HubRef,
+    ByteRange, FetchError, FetchErrorKind, HostPolicy, Locator, Manifest, ManifestFile, ModelFetcher,
+    ModelRef, Opened, RemoteFile, ResolveRequest, reference::RepoRef,
 };
 use source_http::{HttpClient, Location, bounds_of, invalid, no_bytes};
 
+#[cfg(feature = "xet")]
+use crate::xet::{Xet, XetFile};
 use crate::{
     api::{HubApi, TreeFile},
     cache::{self, Listing},
@@ -24,17 +20,35 @@ use crate::{
     settings::HubSettings,
 };
 
+/// The scheme of the Hub.
+const SCHEME: &str = "hf";
+
+/// Keeps what the fetcher learns of a file from its listing on. It lives for as long as the manifest.
+#[derive(Debug, Default)]
+struct FileState {
+    /// Where the hub redirects to.
+    location: Location,
+    /// The file in Xet, where the hub stores it there.
+    #[cfg(feature = "xet")]
+    xet: Option<XetFile>,
+}
+
+impl FileState {
+    /// Returns the state of a file that this fetcher listed. A file of another manifest begins with none.
+    fn of(file: &RemoteFile) -> Arc<Self> {
+        file.state::<Arc<Self>>().cloned().unwrap_or_default()
+    }
+}
+
 /// Answers for `hf:` references.
 #[derive(Debug)]
 pub struct HubFetcher {
     api: HubApi,
     /// Where the Hub's own tools keep its listings.
     caches: Vec<PathBuf>,
-    /// Where the hub redirects to for a file, by the hub's own address of it.
-    locations: Mutex<HashMap<String, Location>>,
     /// Xet, for large files, where the settings and the policy allow it.
     #[cfg(feature = "xet")]
-    xet: Option<crate::xet::Xet>,
+    xet: Option<Xet>,
 }
 
 impl HubFetcher {
@@ -42,28 +56,29 @@ impl HubFetcher {
     pub fn new(settings: HubSettings) -> Self {
         Self {
             #[cfg(feature = "xet")]
-            xet: settings.xet.then(|| crate::xet::Xet::new(settings.http.timeout)),
+            xet: settings.xet.then(|| Xet::new(settings.http.timeout)),
             caches: settings.caches.clone(),
             api: HubApi::new(HttpClient::new(settings.http, HubDialect)),
-            locations: Mutex::default(),
         }
     }
 
     /// Returns the manifest of the files that belong to a model, of a listed commit.
-    fn manifest(&self, hub: &HubRef, commit: String, tree: Vec<TreeFile>) -> Result<Manifest, FetchError> {
+    fn manifest(&self, hub: &RepoRef, commit: String, tree: Vec<TreeFile>) -> Result<Manifest, FetchError> {
         let choice = choose(hub, tree)?;
         #[cfg(feature = "xet")]
-        let token_address = Arc::new(self.api.xet_token_address(hub.repo(), &commit));
+        let xet = self.xet.as_ref().map(|xet| xet.list(self.api.xet_token_address(hub.repo(), &commit)));
         let files = choice.files.into_iter().map(|file| {
             let address = String::from(self.api.file_address(hub.repo(), &commit, file.path.as_str()));
-            #[cfg(feature = "xet")]
-            if let (Some(xet), Some(hash)) = (&self.xet, file.xet_hash) {
-                xet.list(&address, hash, Arc::clone(&token_address));
-            }
+            let state = FileState {
+                #[cfg(feature = "xet")]
+                xet: xet.as_ref().zip(file.xet_hash).map(|(commit, hash)| XetFile::new(hash, commit)),
+                ..FileState::default()
+            };
+            let remote = RemoteFile::new(address).with_state(Arc::new(state));
             let (path, size, digest) = (file.path, file.size, Some(file.digest));
-            ManifestFile { path, size, digest, locator: Locator::Streamed(address) }
+            ManifestFile { path, size, digest, locator: Locator::Streamed(remote) }
         });
-        let manifest = Manifest::new(ModelRef::Hub(hub.clone()), files.collect(), choice.entry)
+        let manifest = Manifest::new(ModelRef::Repo(hub.clone()), files.collect(), choice.entry)
             .map_err(|error| FetchError::new(FetchErrorKind::Invalid, error.to_string()))?;
         Ok(manifest.at_revision(commit).with_projector(choice.projector))
     }
@@ -92,7 +107,7 @@ impl HubFetcher {
 
     /// Opens a range. An error and the validator may repeat the token.
     async fn open_range(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError> {
-        let Locator::Streamed(address) = &file.locator else {
+        let Locator::Streamed(remote) = &file.locator else {
             return Err(FetchError::new(
                 FetchErrorKind::Unsupported,
                 format!("`{}` is not on the hub", file.path),
@@ -102,18 +117,14 @@ impl HubFetcher {
         if bounds.is_empty() {
             return Ok(no_bytes(file, bounds.end));
         }
+        let (address, state) = (remote.address(), FileState::of(remote));
         #[cfg(feature = "xet")]
-        if let Some(xet) = &self.xet
-            && let Some(opened) = xet.open(self.api.client(), address, file.size, bounds).await
+        if let (Some(xet), Some(at)) = (&self.xet, &state.xet)
+            && let Some(opened) = xet.open(self.api.client(), at, address, file.size, bounds).await
         {
             return Ok(opened);
         }
-        self.location(address).open(self.api.client(), address, file, range).await
-    }
-
-    fn location(&self, address: &str) -> Location {
-        let mut locations = self.locations.lock().unwrap_or_else(PoisonError::into_inner);
-        locations.entry(address.to_owned()).or_default().clone()
+        state.location.open(self.api.client(), address, file, range).await
     }
 
     /// Refuses a listing that has the token in a file's name: names become those of files, and are in every record.
@@ -131,17 +142,21 @@ impl HubFetcher {
 #[async_trait]
 impl ModelFetcher for HubFetcher {
     fn schemes(&self) -> &'static [&'static str] {
-        &["hf"]
+        &[SCHEME]
     }
 
-    fn confine(&mut self, policy: &Policy) -> bool {
-        self.api.client_mut().confine(policy);
+    fn has_repositories(&self) -> bool {
+        true
+    }
+
+    fn confine(&mut self, hosts: &HostPolicy) -> Result<(), FetchError> {
+        self.api.client_mut().confine(hosts);
         // Only the hub and its storage know which hosts a file in Xet needs.
         #[cfg(feature = "xet")]
-        if policy.hosts.is_some() {
+        if hosts.is_limited() {
             self.xet = None;
         }
-        true
+        Ok(())
     }
 
     async fn resolve(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
@@ -166,9 +181,9 @@ impl ModelFetcher for HubFetcher {
 }
 
 /// Returns the reference of a request, once its patterns are known to be patterns.
-fn hub_of(request: &ResolveRequest) -> Result<&HubRef, FetchError> {
+fn hub_of(request: &ResolveRequest) -> Result<&RepoRef, FetchError> {
     match &request.reference {
-        ModelRef::Hub(hub) => check(hub).map(|()| hub),
+        ModelRef::Repo(hub) if hub.scheme() == SCHEME => check(hub).map(|()| hub),
         other => {
             let message = format!("`{other}` is no reference to the hub");
             Err(FetchError::new(FetchErrorKind::Unsupported, message))

@@ -19,7 +19,7 @@
 //! off. The first file that is opened starts all of it, and it ends with the fetcher.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fmt,
     ops::Range,
     sync::{
@@ -64,25 +64,27 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Opens files in Xet.
 pub(crate) struct Xet {
     timeout: Duration,
-    /// The files that were listed, by the address at which the hub has them.
-    files: Mutex<HashMap<String, XetFile>>,
     /// How many ranges in a row brought no byte.
     empty_ranges: AtomicUsize,
     session: OnceCell<Session>,
-    /// By the address that gave the token.
-    grants: tokio::sync::Mutex<HashMap<Url, Grant>>,
 }
 
-/// Describes a file in the storage.
-#[derive(Clone)]
-struct XetFile {
+/// Describes a file in the storage. It lives for as long as the manifest that lists it.
+#[derive(Debug)]
+pub(crate) struct XetFile {
     hash: String,
-    /// Where the hub gives the token; the same for all files of a commit.
-    token_address: Arc<Url>,
+    commit: Arc<XetCommit>,
     state: Arc<XetFileState>,
 }
 
-/// Tracks whether a file still comes from Xet. Clones of the file share it.
+/// Holds what the files of one listing have in common.
+pub(crate) struct XetCommit {
+    /// Where the hub gives a token for the storage.
+    token_address: Url,
+    grant: tokio::sync::Mutex<Option<Grant>>,
+}
+
+/// Tracks whether a file still comes from Xet.
 #[derive(Debug, Default)]
 struct XetFileState {
     is_given_up: AtomicBool,
@@ -119,26 +121,20 @@ struct StorageToken {
 
 impl Xet {
     pub(crate) fn new(timeout: Duration) -> Self {
-        Self {
-            timeout,
-            files: Mutex::default(),
-            empty_ranges: AtomicUsize::new(0),
-            session: OnceCell::new(),
-            grants: tokio::sync::Mutex::default(),
-        }
+        Self { timeout, empty_ranges: AtomicUsize::new(0), session: OnceCell::new() }
     }
 
-    /// Remembers that a file is in Xet: its hash, and where the hub gives a token for it.
-    pub(crate) fn list(&self, address: &str, hash: String, token_address: Arc<Url>) {
-        let file = XetFile { hash, token_address, state: Arc::default() };
+    /// Begins the listing of a commit; the hub gives a token for it at an address.
+    pub(crate) fn list(&self, token_address: Url) -> Arc<XetCommit> {
         self.empty_ranges.store(0, Ordering::Relaxed);
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(address.to_owned(), file);
+        Arc::new(XetCommit { token_address, grant: tokio::sync::Mutex::default() })
     }
 
     /// Opens a file at a range that is not empty. Returns `None` where plain HTTP must serve the range.
     pub(crate) async fn open(
         &self,
         http: &HttpClient,
+        file: &XetFile,
         address: &str,
         size: u64,
         range: Range<u64>,
@@ -146,12 +142,11 @@ impl Xet {
         if self.empty_ranges.load(Ordering::Relaxed) >= MAX_EMPTY_RANGES {
             return None;
         }
-        let file = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()?;
         if file.state.is_given_up.load(Ordering::Relaxed) {
             return None;
         }
         // The other half of the time is for plain HTTP.
-        let stream = self.stream(http, &file, size, &range);
+        let stream = self.stream(http, file, size, &range);
         let stream = tokio::time::timeout(self.timeout / 2, stream).await;
         match stream.unwrap_or_else(|_| Err(unavailable("no bytes come"))) {
             Ok(None) => None,
@@ -180,7 +175,7 @@ impl Xet {
         size: u64,
         range: &Range<u64>,
     ) -> Result<Option<ByteStream>, FetchError> {
-        let storage = self.storage(http, &file.token_address).await?;
+        let storage = self.storage(http, &file.commit).await?;
         let Some(attempt) = XetFileState::attempt(&file.state, range.start) else { return Ok(None) };
         let info = XetFileInfo::new(file.hash.clone(), size);
         let opened =
@@ -198,10 +193,11 @@ impl Xet {
     async fn storage(
         &self,
         http: &HttpClient,
-        token_address: &Url,
+        commit: &XetCommit,
     ) -> Result<XetDownloadStreamGroup, FetchError> {
-        let mut grants = self.grants.lock().await;
-        if let Some(grant) = grants.get(token_address).filter(|grant| grant.ends > now() + TOKEN_MARGIN) {
+        let token_address = &commit.token_address;
+        let mut grant = commit.grant.lock().await;
+        if let Some(grant) = grant.as_ref().filter(|grant| grant.ends > now() + TOKEN_MARGIN) {
             return Ok(grant.storage.clone());
         }
         let token: StorageToken = http.json(token_address.clone()).await?;
@@ -216,8 +212,21 @@ impl Xet {
             .with_token_info(token.access_token, token.exp)
             .with_custom_headers(agent);
         let storage = group.build().await.map_err(|error| failed(&error))?;
-        grants.insert(token_address.clone(), Grant { storage: storage.clone(), ends: token.exp });
+        *grant = Some(Grant { storage: storage.clone(), ends: token.exp });
         Ok(storage)
+    }
+}
+
+impl XetFile {
+    /// Notes that a listed file is in Xet, by its hash there.
+    pub(crate) fn new(hash: String, commit: &Arc<XetCommit>) -> Self {
+        Self { hash, commit: Arc::clone(commit), state: Arc::default() }
+    }
+}
+
+impl fmt::Debug for XetCommit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("XetCommit").finish_non_exhaustive()
     }
 }
 

@@ -10,7 +10,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use provisioner_core::{ByteRange, FetchError, FetchErrorKind, Policy};
+use provisioner_core::{ByteRange, FetchError, FetchErrorKind, HostPolicy};
 use reqwest::{
     Url,
     header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, RANGE},
@@ -39,7 +39,8 @@ pub struct HttpClient {
     connections: Connections,
     settings: HttpSettings,
     dialect: Box<dyn Dialect>,
-    policy: Policy,
+    /// The hosts that the policy allows; `None` where the caller names no policy.
+    hosts: Option<HostPolicy>,
     rate_limits: RateLimits,
     /// The source refuses the token, and is asked without it from then on.
     is_token_expired: AtomicBool,
@@ -52,15 +53,15 @@ impl HttpClient {
             connections: Connections::new(&settings),
             settings,
             dialect: Box::new(dialect),
-            policy: Policy::default(),
+            hosts: None,
             rate_limits: RateLimits::default(),
             is_token_expired: AtomicBool::new(false),
         }
     }
 
     /// Limits the client to the hosts that the policy allows.
-    pub fn confine(&mut self, policy: &Policy) {
-        self.policy.hosts.clone_from(&policy.hosts);
+    pub fn confine(&mut self, hosts: &HostPolicy) {
+        self.hosts = Some(hosts.clone());
     }
 
     /// Returns the settings of this client.
@@ -184,15 +185,13 @@ impl HttpClient {
 
     /// Returns whether the policy names the hosts.
     fn is_limited(&self) -> bool {
-        self.policy.hosts.is_some()
+        self.hosts.as_ref().is_some_and(HostPolicy::is_limited)
     }
 
     /// Returns an error unless the policy allows the host of an address.
     fn check_host(&self, url: &Url) -> Result<(), FetchError> {
-        self.policy.check_host(url.host_str().unwrap_or_default()).map_err(|error| {
-            let hint = error.hint();
-            FetchError { hint, ..FetchError::new(FetchErrorKind::Denied, error.to_string()) }
-        })
+        let host = url.host_str().unwrap_or_default();
+        self.hosts.as_ref().map_or(Ok(()), |hosts| hosts.check(host))
     }
 
     fn unreachable(&self, url: &Url, error: &reqwest::Error) -> FetchError {
@@ -211,6 +210,10 @@ impl HttpClient {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use provisioner_core::Policy;
+
     use super::*;
 
     #[derive(Debug)]
@@ -227,10 +230,13 @@ mod tests {
         let mut client = HttpClient::new(HttpSettings::new("https://hub").unwrap(), Plain);
         let inner = Url::parse("https://10.0.0.1/y").unwrap();
         assert!(!client.is_limited() && client.check_host(&inner).is_ok());
-        client.confine(&Policy { hosts: Some(vec!["hub".into()]), ..Policy::default() });
+        let only = |host: &str| {
+            HostPolicy::new(Arc::new(Policy { hosts: Some(vec![host.into()]), ..Policy::default() }))
+        };
+        client.confine(&only("hub"));
         assert!(client.is_limited());
         assert_eq!(client.check_host(&inner).unwrap_err().kind, FetchErrorKind::Denied);
-        client.confine(&Policy { hosts: Some(vec!["10.0.0.1".into()]), ..Policy::default() });
+        client.confine(&only("10.0.0.1"));
         assert!(client.is_limited() && client.check_host(&inner).is_ok());
     }
 }

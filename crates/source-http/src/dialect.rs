@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use provisioner_core::{FetchError, FetchErrorKind};
+use provisioner_core::{FetchError, FetchErrorKind, Hint};
 use reqwest::Url;
 
 use crate::{address::redacted, refusal::Refusal, settings::HttpSettings, token::TokenOrigin};
@@ -31,13 +31,13 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Returns what a refusal means, and what a person can do about it.
-    fn meaning(&self, refusal: &Refusal<'_>) -> (FetchErrorKind, Option<String>) {
+    fn meaning(&self, refusal: &Refusal<'_>) -> (FetchErrorKind, Option<Hint>) {
         (refusal.kind(), None)
     }
 
     /// Returns what a person can do about a trouble that is not a refusal: only the source knows which variables and
     /// commands its users have.
-    fn remedy(&self, trouble: &Trouble<'_>) -> Option<String> {
+    fn remedy(&self, trouble: &Trouble<'_>) -> Option<Hint> {
         let _ = trouble;
         None
     }

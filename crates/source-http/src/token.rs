@@ -44,7 +44,7 @@ impl Token {
         let redacted = |text: String| self.redact(&text).into_owned();
         FetchError {
             message: redacted(error.message),
-            hint: error.hint.map(redacted),
+            hint: error.hint.map(|hint| hint.map_text(&redacted)),
             source: error.source.filter(|source| !self.is_in(&source.to_string())),
             ..error
         }

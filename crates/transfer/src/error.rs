@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use provisioner_core::{Digest, ErrorCode, FetchError};
+use provisioner_core::{Digest, ErrorCode, FetchError, Hint};
 
 /// Names a result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -82,7 +82,7 @@ impl Error {
     }
 
     /// Returns the next step, where there is a better one than the code's.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Hint> {
         match self {
             Self::Source(error) => error.hint.clone(),
             _ => None,
@@ -103,7 +103,7 @@ impl Error {
     pub(crate) fn beyond(self, limit: Duration) -> Self {
         let Self::Source(mut error) = self else { return self };
         error.message = format!("{}, and {} seconds are the limit", error.message, limit.as_secs());
-        error.hint = error.hint.map(|hint| format!("{hint}; a longer `--wait` waits for it"));
+        error.hint = error.hint.map(|hint| hint.and(Hint::WaitLongerForSource));
         Self::Source(error)
     }
 

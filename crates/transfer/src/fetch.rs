@@ -14,7 +14,8 @@ use std::{
 
 use futures_util::{FutureExt, TryStreamExt, stream::FuturesUnordered};
 use provisioner_core::{
-    ByteRange, ByteStream, Digest, DigestAlgorithm, ManifestFile, ModelFetcher, Opened, ProgressSink,
+    ByteRange, ByteStream, ContentDigests, Digest, DigestAlgorithm, ManifestFile, ModelFetcher, Opened,
+    ProgressSink,
 };
 use tokio::{sync::watch, time::timeout};
 
@@ -23,7 +24,7 @@ use crate::{
     body::Body,
     context::Context,
     error::{Error, Result},
-    hashing::{Digests, Follower, follow},
+    hashing::{Follower, follow},
     journal::JournalHeader,
     progress::FileProgress,
     retry_budget::RetryBudget,
@@ -135,7 +136,7 @@ impl Fetch<'_> {
     fn follower(
         &self,
         told: watch::Sender<u64>,
-    ) -> impl FnOnce() -> Result<Option<Digests>> + Send + 'static {
+    ) -> impl FnOnce() -> Result<Option<ContentDigests>> + Send + 'static {
         let (sink, epoch, size) = (Arc::clone(&self.sink), self.sink.epoch(), self.file.size);
         let digest = self.file.digest.as_ref();
         let git_ids = digest.is_some_and(|digest| digest.algorithm() == DigestAlgorithm::GitSha1);
@@ -271,7 +272,7 @@ impl Fetch<'_> {
     }
 
     /// Returns an error where the bytes have another digest than the source gives.
-    fn compare(&self, digests: &Digests) -> Result<()> {
+    fn compare(&self, digests: &ContentDigests) -> Result<()> {
         let Some(expected) = &self.file.digest else { return Ok(()) };
         let actual = match expected.algorithm() {
             DigestAlgorithm::GitSha1 => digests.git_sha1.as_ref(),

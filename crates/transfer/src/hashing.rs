@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use provisioner_core::Digest;
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
+use provisioner_core::{ContentDigests, ContentHasher};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -18,13 +16,6 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// After how many bytes the connections that wait for the window learn of the frontier.
 const TELL_BYTES: u64 = 4 << 20;
 
-/// Holds the digests of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Digests {
-    pub(crate) sha256: Digest,
-    pub(crate) git_sha1: Option<Digest>,
-}
-
 /// Hashes the bytes of a sink to the end, as they arrive, and returns their digests; `None` when they end early. It blocks.
 /// `hashed` tells how far it is.
 pub(crate) fn follow(
@@ -33,9 +24,8 @@ pub(crate) fn follow(
     size: u64,
     git_ids: bool,
     hashed: &watch::Sender<u64>,
-) -> Result<Option<Digests>> {
-    let mut sha256 = Sha256::new();
-    let mut git = git_ids.then(|| Sha1::new().chain_update(format!("blob {size}\0")));
+) -> Result<Option<ContentDigests>> {
+    let mut hasher = ContentHasher::of_size(size, git_ids);
     let mut buffer = vec![0; BUFFER_BYTES];
     let (mut at, mut told) = (0, 0);
     while at < size {
@@ -44,10 +34,7 @@ pub(crate) fn follow(
             let length = usize::try_from(frontier - at).unwrap_or(usize::MAX).min(BUFFER_BYTES);
             let piece = &mut buffer[..length];
             sink.read(piece, at)?;
-            sha256.update(&piece);
-            if let Some(git) = &mut git {
-                git.update(&piece);
-            }
+            hasher.update(piece);
             at += length as u64;
             if at - told >= TELL_BYTES {
                 told = at;
@@ -56,15 +43,12 @@ pub(crate) fn follow(
         }
         hashed.send_replace(at);
     }
-    Ok(Some(Digests {
-        sha256: Digest::sha256(sha256.finalize().into()),
-        git_sha1: git.map(|git| Digest::git_sha1(git.finalize().into())),
-    }))
+    Ok(Some(hasher.finish()))
 }
 
 /// Holds the thread that hashes. When this is dropped, the thread ends.
 pub(crate) struct Follower<'a> {
-    digests: oneshot::Receiver<Result<Option<Digests>>>,
+    digests: oneshot::Receiver<Result<Option<ContentDigests>>>,
     sink: &'a Sink,
     epoch: Epoch,
 }
@@ -73,7 +57,7 @@ impl<'a> Follower<'a> {
     /// Starts a thread of its own: it waits for bytes that only the runtime's blocking threads can write.
     pub(crate) fn start(
         sink: &'a Sink,
-        follow: impl FnOnce() -> Result<Option<Digests>> + Send + 'static,
+        follow: impl FnOnce() -> Result<Option<ContentDigests>> + Send + 'static,
     ) -> Result<Self> {
         let (tell, digests) = oneshot::channel();
         std::thread::Builder::new().name("hashing".to_owned()).spawn(move || {
@@ -84,7 +68,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Waits for the digests; `None` when the bytes end early.
-    pub(crate) async fn finish(mut self) -> Result<Option<Digests>> {
+    pub(crate) async fn finish(mut self) -> Result<Option<ContentDigests>> {
         (&mut self.digests).await.map_err(std::io::Error::other)?
     }
 }

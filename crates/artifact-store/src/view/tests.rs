@@ -26,7 +26,7 @@ impl Bench {
             path: path(name),
             size: text.len() as u64,
             digest: Some(sha256(text.as_bytes())),
-            locator: Locator::Streamed(String::new()),
+            locator: Locator::Stored,
         });
         let reference: ModelRef = id.parse().unwrap();
         let manifest =

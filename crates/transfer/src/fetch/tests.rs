@@ -6,7 +6,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use provisioner_core::{FetchError, FetchErrorKind, Locator, Manifest, NoProgress, ResolveRequest};
+use provisioner_core::{FetchError, FetchErrorKind, Hint, Locator, Manifest, NoProgress, ResolveRequest};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
@@ -67,7 +67,7 @@ impl Source {
             path: "model.gguf".parse().unwrap(),
             size: self.bytes.len() as u64,
             digest: Some(self.sha256()),
-            locator: Locator::Streamed(String::new()),
+            locator: Locator::Streamed("".into()),
         }
     }
 
@@ -349,7 +349,7 @@ async fn a_source_is_left_alone_for_as_long_as_it_asks_within_the_limit() {
     let refused = transfer().read(&source, "test:x", &source.file(), 0..20, &NoProgress).await.unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(1), "{refused}");
     assert_eq!(refused.to_string(), "busy, and 330 seconds are the limit");
-    assert_eq!(refused.hint().unwrap(), "try later; a longer `--wait` waits for it");
+    assert_eq!(refused.hint(), Some(Hint::from("try later").and(Hint::WaitLongerForSource)));
 }
 
 #[tokio::test]
