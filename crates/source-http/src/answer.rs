@@ -25,7 +25,7 @@ impl Answer {
         &self.url
     }
 
-    /// Returns a header of the answer; `None` where it has none of that name, or one that is not text.
+    /// Returns a header of the answer; `None` where it has no header of that name, or its bytes are not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
     }

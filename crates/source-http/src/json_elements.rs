@@ -35,7 +35,7 @@ enum State {
     Before,
     /// Before the first element, which need not come.
     First,
-    /// In an element, or before one that must come.
+    /// In an element, or before an element that must come.
     Element,
     After,
 }

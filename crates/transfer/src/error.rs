@@ -19,7 +19,7 @@ pub enum Error {
     Answer {
         /// The file.
         path: String,
-        /// What is wrong with the answer.
+        /// The fault of the answer.
         what: String,
         /// Whether another request may help.
         may_pass: bool,

@@ -46,7 +46,7 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
-    /// Reads a journal. One that is absent or makes no sense has no entries.
+    /// Reads a journal. An absent journal has no entries, and neither has one without a header.
     pub(crate) fn read(path: &Path) -> Self {
         let bytes = durable_fs::read(path, MAX_BYTES).ok().flatten().unwrap_or_default();
         let Ok(text) = String::from_utf8(bytes) else { return Self::default() };
@@ -181,7 +181,7 @@ mod tests {
         let entries = Entries::read(&path);
         assert_eq!(entries.header, Some(header.clone()));
         assert_eq!((entries.ranges("one").frontier(), entries.ranges("two").frontier()), (30, 20));
-        // One that is begun anew knows what had reached the disk, and what had not.
+        // A journal that begins anew says which bytes had reached the disk, and which had not.
         let begun = |path: &Path| {
             let known = Entries::read(path);
             Journal::begin(path, &header, &known.ranges("one"), &known.synced()).unwrap()

@@ -64,7 +64,7 @@ impl Transfer {
     ///
     /// # Errors
     /// [`Error::Source`](crate::Error::Source); [`Error::Stalled`](crate::Error::Stalled), also for a source that is too slow
-    /// for a look; and [`Error::Answer`](crate::Error::Answer) from one that does not keep to ranges.
+    /// for a look; and [`Error::Answer`](crate::Error::Answer) from a source that does not keep to ranges.
     pub async fn read(
         &self,
         fetcher: &dyn ModelFetcher,

@@ -13,7 +13,7 @@ fn find(cache: &Path, reference: &str) -> Result<Option<Listing>, FetchError> {
     listing(&[cache.join("absent"), cache.to_owned()], &hub, None)
 }
 
-/// What is wrong with a tree of these bytes.
+/// Returns the error of a tree of these bytes.
 fn fault(tree: &[u8]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let path = HubCache::new(dir.path(), "org/repo", COMMIT).write_tree();
@@ -24,7 +24,7 @@ fn fault(tree: &[u8]) -> String {
     error.to_string()
 }
 
-/// A tree of one file with that path and what is said of it.
+/// Returns a tree of one file with that path and that description.
 fn tree_of(path: &str, said: &str) -> Vec<u8> {
     format!(r#"{{"format_version": 1, "files": {{"{path}": {said}}}}}"#).into_bytes()
 }
