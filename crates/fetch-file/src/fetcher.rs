@@ -15,7 +15,7 @@ use provisioner_core::{
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
-use crate::folder;
+use crate::{error::failed, folder};
 
 /// How many bytes one piece of a stream has at the most.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -178,22 +178,4 @@ fn safe(name: &str) -> Result<RelativePath, FetchError> {
 fn manifest(reference: ModelRef, files: Vec<ManifestFile>, entry: Entry) -> Result<Manifest, FetchError> {
     Manifest::new(reference, files, entry)
         .map_err(|error| FetchError::new(FetchErrorKind::Invalid, error.to_string()))
-}
-
-/// What the operating system said of a path.
-pub(crate) fn failed(path: &Path, error: io::Error) -> FetchError {
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            FetchError::new(FetchErrorKind::NotFound, format!("`{}` does not exist", path.display()))
-        }
-        io::ErrorKind::PermissionDenied => {
-            FetchError::new(FetchErrorKind::Permission, format!("`{}` may not be read", path.display()))
-        }
-        _ => FetchError::new(FetchErrorKind::Storage, format!("`{}` cannot be read", path.display()))
-            .because(error),
-    }
-}
-
-pub(crate) fn not_utf8(path: &Path) -> FetchError {
-    FetchError::new(FetchErrorKind::NotUtf8, format!("path `{}` is not valid UTF-8", path.display()))
 }

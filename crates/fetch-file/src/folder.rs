@@ -7,7 +7,7 @@ use std::{
 
 use provisioner_core::{FetchError, FetchErrorKind, RelativePath};
 
-use crate::fetcher::{failed, not_utf8};
+use crate::error::{failed, not_utf8};
 
 /// More names than any model has; a folder with more was hardly meant.
 const MAX_NAMES: usize = 100_000;

@@ -4,6 +4,7 @@
 //! [`tidy`] makes a path canonical as far as the disk allows; [`FileFetcher`] lists one file, the shards of a
 //! set, or the files of a folder.
 
+mod error;
 mod fetcher;
 mod folder;
 mod tidy;
