@@ -1,8 +1,6 @@
 //! The hints of the library, in the words of the command: with its subcommands and options.
 
-use model_provisioner::{
-    Digest, DigestAlgorithm, EnsureEffect, Hint, Repair, config_field, download_command, shell_word,
-};
+use model_provisioner::{Digest, DigestAlgorithm, EnsureEffect, Hint, Repair, config_field, shell_word};
 
 /// Returns a hint as the command tells it.
 pub(crate) fn text(hint: &Hint) -> String {
@@ -118,13 +116,13 @@ fn of_exchange(hint: &Hint) -> String {
 
 fn of_reference(hint: &Hint) -> String {
     match hint {
-        Hint::WriteBranch { branch, at_branch, repository } => {
+        Hint::WriteBranch { branch, at_branch } => {
+            let repository = at_branch.split('@').next().unwrap_or_default();
             let (whole, option) = (shell_word(at_branch), shell_word(branch));
             format!("if `{branch}` is a branch, write `{whole}`, or `{repository} --revision {option}`")
         }
-        Hint::AddListing { repo, pattern, path } => format!(
-            "a recent `{}` adds the list; `model-provisioner ensure {}` takes what is there as it is",
-            download_command(repo, pattern.as_deref()),
+        Hint::AddListing { command, path } => format!(
+            "a recent `{command}` adds the list; `model-provisioner ensure {}` takes what is there as it is",
             shell_word(path)
         ),
         Hint::TakeFolder { id, pattern } => {
@@ -163,8 +161,8 @@ mod tests {
         assert_eq!(text_in_doctor(&back), "`ensure 'hf:o/r?include=*'` brings it back");
         let folder = Hint::TakeFolder { id: "hf:o/r@v1".into(), pattern: "sub [[]d[]]ir/*".into() };
         check(&folder, "`model-provisioner ensure hf:o/r@v1 --include 'sub [[]d[]]ir/*'` takes its files");
-        let listing =
-            Hint::AddListing { repo: "o/r".into(), pattern: Some("*Q4*".into()), path: "/x y".into() };
+        let command = "hf download o/r --include '*Q4*'".to_owned();
+        let listing = Hint::AddListing { command, path: "/x y".into() };
         check(
             &listing,
             "a recent `hf download o/r --include '*Q4*'` adds the list; `model-provisioner ensure '/x y'` takes what is there \
@@ -176,11 +174,7 @@ mod tests {
     fn two_hints_are_joined() {
         let busy = Hint::text("wait 60 seconds, then try again").and(Hint::WaitLongerForSource);
         check(&busy, "wait 60 seconds, then try again; a longer `--wait` waits for it");
-        let branch = Hint::WriteBranch {
-            branch: "a/b".into(),
-            at_branch: "hf:o/r@a%2Fb".into(),
-            repository: "hf:o/r".into(),
-        };
+        let branch = Hint::WriteBranch { branch: "a/b".into(), at_branch: "hf:o/r@a%2Fb".into() };
         check(&branch, "if `a/b` is a branch, write `hf:o/r@a%2Fb`, or `hf:o/r --revision a/b`");
     }
 }

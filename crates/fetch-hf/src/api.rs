@@ -240,8 +240,7 @@ fn with_slash(hub: &RepoRef, mut error: FetchError) -> FetchError {
     };
     let branch = format!("{revision}/{}", rest.split('/').next().unwrap_or_default());
     let whole = hub.clone().whole().at(&branch).to_string();
-    let repository = format!("{}:{}", hub.scheme(), hub.repo());
-    let write = Hint::WriteBranch { branch, at_branch: whole, repository };
+    let write = Hint::WriteBranch { branch, at_branch: whole };
     let hint = match error.hint.take() {
         Some(own) => own.and(write),
         None => write,

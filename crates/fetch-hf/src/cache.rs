@@ -24,6 +24,7 @@ use std::{
 use provisioner_core::{
     Digest, DigestAlgorithm, FetchError, FetchErrorKind, Hint, RelativePath,
     reference::{RepoRef, RepoTarget, ShardName, is_commit},
+    shell_word,
 };
 use serde::{
     Deserialize, Deserializer,
@@ -123,11 +124,14 @@ impl Repository<'_> {
             RepoTarget::Quantization(quantization) => Some(format!("*{quantization}*")),
             RepoTarget::Repository(selection) => selection.include.first().cloned(),
         };
+        let option =
+            pattern.map(|pattern| format!(" --include {}", shell_word(&pattern))).unwrap_or_default();
         let (repo, place) = (self.hub.repo(), found.to_string_lossy());
         let message = format!(
             "`{place}` is there, and {unknown} is not: no list of the repository's files lies beside it"
         );
-        let hint = Hint::AddListing { repo: repo.to_owned(), pattern, path: place.into_owned() };
+        let command = format!("hf download {repo}{option}");
+        let hint = Hint::AddListing { command, path: place.into_owned() };
         Err(FetchError::new(FetchErrorKind::NotFound, message).with_hint(hint))
     }
 }

@@ -78,58 +78,58 @@ macro_rules! codes {
 }
 
 /// Makes a hint that names no option of the command.
-fn say(text: &'static str) -> Option<Hint> {
-    Some(Hint::from(text))
+fn say(text: &'static str) -> Hint {
+    Hint::from(text)
 }
 
 codes! {
     Failed "failed" Other false "a failure without a code of its own" None;
     InvalidUsage "invalid-usage" Usage false "an option or argument makes no sense here" Some(Hint::ReadUsage);
     InvalidReference "invalid-reference" Usage false "a model reference cannot be parsed" None;
-    AmbiguousReference "ambiguous-reference" Usage false "a reference fits several models" say("name one of the choices");
-    NotAFile "not-a-file" Usage false "what was named is neither a file nor a folder of files" say("name a model's file or folder");
-    PathNotUtf8 "path-not-utf8" Usage false "a path is not valid UTF-8" say("rename the file or folder");
-    UnsafePath "unsafe-path" Usage false "a path is not a safe relative path" say("rename the file or folder");
+    AmbiguousReference "ambiguous-reference" Usage false "a reference fits several models" Some(say("name one of the choices"));
+    NotAFile "not-a-file" Usage false "what was named is neither a file nor a folder of files" Some(say("name a model's file or folder"));
+    PathNotUtf8 "path-not-utf8" Usage false "a path is not valid UTF-8" Some(say("rename the file or folder"));
+    UnsafePath "unsafe-path" Usage false "a path is not a safe relative path" Some(say("rename the file or folder"));
     InvalidDigest "invalid-digest" Usage false "a digest is not well formed" Some(Hint::WriteDigest);
-    UnsupportedDigest "unsupported-digest" Usage false "the digest's algorithm is not known here" say("use sha256, git-sha1 or sha256-tree");
+    UnsupportedDigest "unsupported-digest" Usage false "the digest's algorithm is not known here" Some(say("use sha256, git-sha1 or sha256-tree"));
     DigestNeedsOneFile "digest-needs-one-file" Usage false "a digest of one file was given for a set of files" None;
     UnsupportedScheme "unsupported-scheme" Usage false "this build has no source for the reference's scheme" None;
-    InvalidConfig "invalid-config" Usage false "the config cannot be understood" say("the README shows every field, and `schemas/config.schema.json` their types");
-    HandoffInTheWay "handoff-in-the-way" Usage false "the handoff would overwrite the config or be one of the model's files" say("write the handoff elsewhere");
-    ExportInTheWay "export-in-the-way" Usage false "there is something where a model is to be exported to" say("name a folder that does not exist, or is empty");
+    InvalidConfig "invalid-config" Usage false "the config cannot be understood" Some(say("the README shows every field, and `schemas/config.schema.json` their types"));
+    HandoffInTheWay "handoff-in-the-way" Usage false "the handoff would overwrite the config or be one of the model's files" Some(say("write the handoff elsewhere"));
+    ExportInTheWay "export-in-the-way" Usage false "there is something where a model is to be exported to" Some(say("name a folder that does not exist, or is empty"));
     InvalidExport "invalid-export" Usage false "a folder that says that it was exported makes no sense" Some(Hint::ExportAgain);
     NeedsId "needs-id" Usage false "what is imported has no id of its own" None;
-    NotFound "not-found" NotFound false "a file or folder does not exist" say("check the path; a relative one is taken from the working directory, or from the config's folder");
-    EmptyFolder "empty-folder" NotFound false "a folder holds no file of a model" say("folders leave out `.git`, `.cache` and names that begin with a dot");
-    MissingShard "missing-shard" NotFound false "a shard of the set is not there" say("put the named file beside the other shards");
+    NotFound "not-found" NotFound false "a file or folder does not exist" Some(say("check the path; a relative one is taken from the working directory, or from the config's folder"));
+    EmptyFolder "empty-folder" NotFound false "a folder holds no file of a model" Some(say("folders leave out `.git`, `.cache` and names that begin with a dot"));
+    MissingShard "missing-shard" NotFound false "a shard of the set is not there" Some(say("put the named file beside the other shards"));
     NotInCatalog "not-in-catalog" NotFound false "the catalog has no record of that id" Some(Hint::ListModels);
     DigestMismatch "digest-mismatch" Verification false "the bytes do not have the expected digest" None;
     Unproven "unproven" Verification false "strict verification without anything to compare with" None;
     Rejected "rejected" Verification false "a verifier found the model unsound" None;
-    ChangedWhileRead "changed-while-read" Verification true "a file changed while it was being read" say("wait until the writer has finished, then try again");
+    ChangedWhileRead "changed-while-read" Verification true "a file changed while it was being read" Some(say("wait until the writer has finished, then try again"));
     PolicyDenied "policy-denied" Denied false "the policy does not allow it" None;
     Offline "offline" Denied false "the network is off limits, and the model is not on this machine" None;
-    RefusedFormat "refused-format" Denied false "the format can run code when it is loaded" say("use the model's safetensors or GGUF files; or, where you trust it, allow it in a config: `policy: { formats: [pickle, safetensors, gguf, other] }`");
+    RefusedFormat "refused-format" Denied false "the format can run code when it is loaded" Some(say("use the model's safetensors or GGUF files; or, where you trust it, allow it in a config: `policy: { formats: [pickle, safetensors, gguf, other] }`"));
     Retired "retired" Denied false "the model is retired" None;
-    SourceUnavailable "source-unavailable" Unavailable true "the source cannot be reached" say("check the network, then try again");
+    SourceUnavailable "source-unavailable" Unavailable true "the source cannot be reached" Some(say("check the network, then try again"));
     SourceInvalid "source-invalid" Unavailable false "the source's answer makes no sense" None;
-    Disabled "disabled" Unavailable false "the source has disabled the repository" say("the hub keeps it from everyone, and no token changes that; take the model from another repository");
+    Disabled "disabled" Unavailable false "the source has disabled the repository" Some(say("the hub keeps it from everyone, and no token changes that; take the model from another repository"));
     Unauthorized "unauthorized" Authentication false "the source refuses these credentials" None;
-    Gated "gated" Authentication false "the source wants its terms to be accepted first" say("accept the licence on the model's page");
-    TooManyFiles "too-many-files" Storage false "this process, or the system, may open no more files" say("raise the limit: `ulimit -n` of the shell, `LimitNOFILE=` of a systemd unit");
+    Gated "gated" Authentication false "the source wants its terms to be accepted first" Some(say("accept the licence on the model's page"));
+    TooManyFiles "too-many-files" Storage false "this process, or the system, may open no more files" Some(say("raise the limit: `ulimit -n` of the shell, `LimitNOFILE=` of a systemd unit"));
     StorageFailed "storage-failed" Storage false "the disk refused a read or a write" None;
-    PermissionDenied "permission-denied" Storage false "a file or folder may not be read or written" say("check its owner and mode");
+    PermissionDenied "permission-denied" Storage false "a file or folder may not be read or written" Some(say("check its owner and mode"));
     ReadOnly "read-only" Storage false "the file system is read-only" Some(Hint::UseWritableCache);
-    NoSpace "no-space" Storage false "the disk is full" say("free some space, then try again");
+    NoSpace "no-space" Storage false "the disk is full" Some(say("free some space, then try again"));
     UnsafeCache "unsafe-cache" Storage false "the cache, or something in it, is not ours to trust" Some(Hint::UseOwnCache);
-    UntrustedLocks "untrusted-locks" Storage false "locks are not to be trusted on this file system, so nobody knows what is in use" say("put the cache on a local file system, or stop all engines and remove models by hand");
+    UntrustedLocks "untrusted-locks" Storage false "locks are not to be trusted on this file system, so nobody knows what is in use" Some(say("put the cache on a local file system, or stop all engines and remove models by hand"));
     DamagedRecord "damaged-record" Storage false "a catalog record cannot be read" Some(Hint::Repair(Repair::SetsRecordAside));
-    NewerRecord "newer-record" Storage false "a catalog record was written by a newer release" say("use that release, or another cache");
+    NewerRecord "newer-record" Storage false "a catalog record was written by a newer release" Some(say("use that release, or another cache"));
     Busy "busy" Busy true "another process holds it" Some(Hint::WaitLonger);
     InUse "in-use" Busy true "live processes have a lease on the model" Some(Hint::EndUsers);
-    ProgramNotExecutable "program-not-executable" NotExecutable false "the program cannot be executed" say("check that it is a program, and its mode");
-    ProgramNotFound "program-not-found" NoProgram false "the program does not exist" say("name it by its path, or put its folder into PATH");
-    TooManyThreads "too-many-threads" Other true "this user, or the system, may start no more threads" say("raise the limit: `ulimit -u` of the shell, `TasksMax=` of a systemd unit");
+    ProgramNotExecutable "program-not-executable" NotExecutable false "the program cannot be executed" Some(say("check that it is a program, and its mode"));
+    ProgramNotFound "program-not-found" NoProgram false "the program does not exist" Some(say("name it by its path, or put its folder into PATH"));
+    TooManyThreads "too-many-threads" Other true "this user, or the system, may start no more threads" Some(say("raise the limit: `ulimit -u` of the shell, `TasksMax=` of a systemd unit"));
     Interrupted "interrupted" Interrupted true "the user stopped it" None;
 }
 

@@ -5,10 +5,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::{
-    digest::{Digest, DigestAlgorithm},
-    message::shell_word,
-};
+use crate::digest::{Digest, DigestAlgorithm};
 
 /// Says what a person or a program can do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,15 +98,11 @@ pub enum Hint {
         branch: String,
         /// The id of the repository at that branch.
         at_branch: String,
-        /// The id of the repository without a revision.
-        repository: String,
     },
-    /// Add the list of a repository's files to the cache of the Hub's own tools, or ensure the path as it is.
+    /// Add the list of a repository's files to the cache of the source's own tools, or ensure the path as it is.
     AddListing {
-        /// `org/repo`.
-        repo: String,
-        /// The pattern of the files that the model needs.
-        pattern: Option<String>,
+        /// The command of those tools that adds it.
+        command: String,
         /// The files that are on this machine.
         path: String,
     },
@@ -187,13 +180,11 @@ impl Hint {
             Self::ActivateAndEnsure { id } => Self::ActivateAndEnsure { id: replace(id) },
             Self::ReplaceFiles { id } => Self::ReplaceFiles { id: replace(id) },
             Self::ImportUnderId { path, id } => Self::ImportUnderId { path: replace(path), id: replace(id) },
-            Self::WriteBranch { branch, at_branch, repository } => Self::WriteBranch {
-                branch: replace(branch),
-                at_branch: replace(at_branch),
-                repository: replace(repository),
-            },
-            Self::AddListing { repo, pattern, path } => {
-                Self::AddListing { repo: replace(repo), pattern: pattern.map(replace), path: replace(path) }
+            Self::WriteBranch { branch, at_branch } => {
+                Self::WriteBranch { branch: replace(branch), at_branch: replace(at_branch) }
+            }
+            Self::AddListing { command, path } => {
+                Self::AddListing { command: replace(command), path: replace(path) }
             }
             Self::TakeFolder { id, pattern } => {
                 Self::TakeFolder { id: replace(id), pattern: replace(pattern) }
@@ -256,11 +247,10 @@ impl fmt::Display for Hint {
             Self::CheckImportPath => f.write_str(
                 "check the path: an import takes files that are on this machine, and ensuring fetches those of a source",
             ),
-            Self::WriteBranch { branch, at_branch, .. } => {
+            Self::WriteBranch { branch, at_branch } => {
                 write!(f, "if `{branch}` is a branch, write `{at_branch}`")
             }
-            Self::AddListing { repo, pattern, path } => {
-                let command = download_command(repo, pattern.as_deref());
+            Self::AddListing { command, path } => {
                 write!(f, "a recent `{command}` adds the list; ensuring `{path}` takes what is there as it is")
             }
             Self::TakeFolder { id, pattern } => {
@@ -315,14 +305,6 @@ pub fn config_field(digest: &Digest) -> String {
     format!("expected_digest: {{ algo: {algo}, value: {value} }}")
 }
 
-/// Returns the command of the Hub's own tools that downloads a repository, or the files of a pattern.
-pub fn download_command(repo: &str, pattern: Option<&str>) -> String {
-    match pattern {
-        Some(pattern) => format!("hf download {repo} --include {}", shell_word(pattern)),
-        None => format!("hf download {repo}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -363,8 +345,8 @@ mod tests {
             Hint::BringFileBack,
             Hint::ImportUnderId { path: "x".into(), id: id() },
             Hint::CheckImportPath,
-            Hint::WriteBranch { branch: "a/b".into(), at_branch: id(), repository: id() },
-            Hint::AddListing { repo: "o/r".into(), pattern: None, path: "/x".into() },
+            Hint::WriteBranch { branch: "a/b".into(), at_branch: id() },
+            Hint::AddListing { command: "hf download o/r".into(), path: "/x".into() },
             Hint::TakeFolder { id: id(), pattern: "x/*".into() },
             Hint::NameFiles,
             Hint::NameOne { example: id(), id: id() },
@@ -380,12 +362,9 @@ mod tests {
     #[test]
     fn every_text_can_be_replaced() {
         let secret = "hf_secret".to_owned();
-        let hint = Hint::text(secret.clone()).and(Hint::AddListing {
-            repo: secret.clone(),
-            pattern: Some(secret.clone()),
-            path: secret,
-        });
+        let listing = Hint::AddListing { command: secret.clone(), path: secret.clone() };
+        let hint = Hint::text(secret).and(listing);
         let told = format!("{:?}", hint.map_text(&|text| text.replace("hf_secret", "***")));
-        assert!(!told.contains("secret") && told.matches("***").count() == 4, "{told}");
+        assert!(!told.contains("secret") && told.matches("***").count() == 3, "{told}");
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     digest::Digest,
     error::{Error, Result},
     path::RelativePath,
-    reference::{ModelRef, RepoTarget},
+    reference::{ModelRef, RepoRef, RepoTarget},
     remote_file::RemoteFile,
 };
 
@@ -131,7 +131,7 @@ impl Manifest {
 
     /// Returns whether files may have been left out on purpose.
     pub fn is_selection(&self) -> bool {
-        let target = self.reference.repository().map(|repo| repo.target());
+        let target = self.reference.repository().map(RepoRef::target);
         matches!(target, Some(RepoTarget::Repository(selection)) if !selection.is_empty())
     }
 
