@@ -8,8 +8,8 @@ use fetch_file::FileFetcher;
 use local_caches::Adoption;
 use model_inspect::StructureVerifier;
 use provisioner_core::{
-    CatalogErrorKind, CatalogStore, Clock, Expected, ModelFetcher, NoProgress, Policy, ProgressSink,
-    Timestamp, Verifier,
+    CatalogErrorKind, CatalogStore, Clock, Expected, HostPolicy, ModelFetcher, NoProgress, Policy,
+    PolicyEngine, ProgressSink, Timestamp, Verifier,
 };
 use transfer::Transfer;
 
@@ -39,7 +39,7 @@ pub struct ProvisionerBuilder {
     cache_dir: PathBuf,
     registry: Registry,
     catalog: Option<Arc<dyn CatalogStore>>,
-    policy: Policy,
+    policy: Arc<dyn PolicyEngine>,
     skips_structure: bool,
     verifiers: Vec<Arc<dyn Verifier>>,
     progress: Arc<dyn ProgressSink>,
@@ -58,7 +58,7 @@ impl ProvisionerBuilder {
             cache_dir,
             registry,
             catalog: None,
-            policy: Policy::default(),
+            policy: Arc::new(Policy::default()),
             skips_structure: false,
             verifiers: Vec::new(),
             progress: Arc::new(NoProgress),
@@ -88,7 +88,14 @@ impl ProvisionerBuilder {
     /// Says what may be done. The default is local-only.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
+        self.policy = Arc::new(policy);
+        self
+    }
+
+    /// Lets an engine of the caller decide what may be done, instead of a [`Policy`].
+    #[must_use]
+    pub fn policy_engine(mut self, engine: Arc<dyn PolicyEngine>) -> Self {
+        self.policy = engine;
         self
     }
 
@@ -168,7 +175,7 @@ impl ProvisionerBuilder {
     /// [`Error::UnsafeCache`](crate::Error::UnsafeCache) where the folder cannot be trusted;
     /// [`Error::Storage`](crate::Error::Storage); and what the policy says of a source that cannot keep to its hosts.
     pub fn build(mut self) -> Result<ModelProvisioner> {
-        self.registry.confine(&self.policy)?;
+        self.registry.confine(&HostPolicy::new(Arc::clone(&self.policy)))?;
         let cache = CacheDir::at(&self.cache_dir)?;
         let is_ours = self.catalog.is_none();
         let catalog = match self.catalog {

@@ -21,7 +21,7 @@ const MAX_CONFIG_BYTES: u64 = 1 << 20;
 /// assert_eq!(config.model_ref, "file:/models/a.gguf");
 ///
 /// let error = ModelProvisionerConfig::from_yaml("model_rev: x", "/etc/model.yaml".as_ref()).unwrap_err();
-/// assert_eq!(error.hint().as_deref(), Some("did you mean `model_ref`?"));
+/// assert_eq!(error.hint().unwrap().to_string(), "did you mean `model_ref`?");
 /// # Ok::<(), model_provisioner::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -8,7 +8,8 @@ use std::sync::{
 use artifact_store::{EvictionLimits, LockWait, Store};
 use local_caches::Adoption;
 use provisioner_core::{
-    CatalogStore, Clock, Expectation, Policy, ProgressEvent, ProgressSink, ResolvedModel, Verifier,
+    CatalogStore, Clock, Expectation, PolicyEngine, ProgressEvent, ProgressSink, Question, ResolvedModel,
+    Verifier, ask,
 };
 use transfer::Transfer;
 
@@ -26,7 +27,7 @@ pub(crate) struct Context {
     pub(crate) limits: EvictionLimits,
     pub(crate) registry: Registry,
     pub(crate) catalog: Arc<dyn CatalogStore>,
-    pub(crate) policy: Policy,
+    pub(crate) policy: Arc<dyn PolicyEngine>,
     pub(crate) verifiers: Vec<Arc<dyn Verifier>>,
     pub(crate) progress: Arc<dyn ProgressSink>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -42,6 +43,11 @@ impl Context {
     ) -> Result<T> {
         let context = Arc::clone(self);
         run_blocking(move || work(&context)).await
+    }
+
+    /// Asks the policy, and turns a denial into the error.
+    pub(crate) fn ask(&self, question: &Question<'_>) -> Result<()> {
+        Ok(ask(self.policy.as_ref(), question)?)
     }
 
     /// Tells the progress sink that a model is ready.

@@ -24,7 +24,8 @@
 use std::sync::Arc;
 
 use provisioner_core::{
-    Basis, CatalogRecord, Expectation, Lifecycle, Manifest, ModelRef, ResolvedModel, VerifiedModel, Versioned,
+    Basis, CatalogRecord, Expectation, Lifecycle, Manifest, ModelRef, Question, ResolvedModel, VerifiedModel,
+    Versioned,
 };
 
 use crate::{
@@ -60,7 +61,7 @@ pub(crate) async fn ensure(
 ) -> Result<ResolvedModel> {
     let reference = canonical(reference).await?;
     let id = reference.id();
-    ctx.policy.check_reference(&reference)?;
+    ctx.ask(&Question::Reference(&reference))?;
     if let Some(present) = present(ctx, &id, expectation).await? {
         return Ok(present);
     }
@@ -90,15 +91,13 @@ pub(crate) async fn refresh(
     reference: &ModelRef,
     expectation: &Expectation,
 ) -> Result<ResolvedModel> {
-    if !matches!(reference, ModelRef::Hub(_)) {
+    if ctx.registry.find(reference).is_ok_and(|fetcher| !fetcher.has_revisions()) {
         return ensure(ctx, reference, expectation).await;
     }
     let id = reference.id();
     let moved = retry_on_conflict(&id, || move_on(ctx, reference, expectation)).await?;
     let Some((moved, old)) = moved else { return ensure(ctx, reference, expectation).await };
-    if let Some(superseded) = old.superseded() {
-        keep_superseded(ctx, superseded).await?;
-    }
+    keep_superseded(ctx, &old).await?;
     let was_pinned = old.verification.basis == Some(Basis::Pinned);
     if was_pinned && expectation.digest().is_none() {
         tracing::warn!("`{id}` was pinned by a digest, which is not that of its new revision");
@@ -119,7 +118,7 @@ async fn move_on(
     if old.lifecycle == Lifecycle::Retired {
         return Err(Error::Retired { id });
     }
-    ctx.policy.check_reference(reference)?;
+    ctx.ask(&Question::Reference(reference))?;
     let manifest = match resolve(ctx, reference, None).await {
         Err(Error::Core(provisioner_core::Error::Offline { id })) => {
             return Err(provisioner_core::Error::OfflineRefresh { id }.into());

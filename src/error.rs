@@ -3,7 +3,7 @@
 use std::{any::Any, io, path::PathBuf, sync::Arc};
 
 use provisioner_core::{
-    CatalogError, CatalogErrorKind, ErrorCode, FetchError, FetchErrorKind, RelativePath,
+    CatalogError, CatalogErrorKind, ErrorCode, FetchError, FetchErrorKind, Hint, RelativePath,
     reference::did_you_mean, shell_word,
 };
 
@@ -99,8 +99,8 @@ pub enum Error {
     NeedsId {
         /// What was found at the path, for a person.
         what: String,
-        /// The command that gives it an id.
-        hint: String,
+        /// How to give it one.
+        hint: Hint,
     },
     /// The operating system refused to read or write a file or a folder.
     #[error("{what}")]
@@ -189,11 +189,11 @@ impl Error {
             None if written.starts_with('~') => "`~` is the shell's; write the whole path".to_owned(),
             None => return self,
         };
-        self.where_absent(guess)
+        self.where_absent(guess.into())
     }
 
     /// Returns the same error; with this hint where nothing is at a path.
-    pub(crate) fn where_absent(self, hint: String) -> Self {
+    pub(crate) fn where_absent(self, hint: Hint) -> Self {
         match self {
             Self::Fetch(error) if error.code() == ErrorCode::NotFound => {
                 FetchError::new(error.kind, error.to_string()).with_hint(hint).into()
@@ -240,21 +240,20 @@ impl Error {
         self.code().is_retriable()
     }
 
-    /// Returns the next step for a person, where there is one.
-    pub fn hint(&self) -> Option<String> {
+    /// Returns the next step for a person or a program, where there is one.
+    pub fn hint(&self) -> Option<Hint> {
         let own = match self {
             Self::Core(error) => return error.hint(),
             Self::Handoff(error) => return error.hint(),
             Self::Fetch(error) => error.hint.clone(),
             Self::Transfer(error) => error.hint(),
-            Self::Config { hint, .. } => hint.clone(),
-            Self::UnsupportedScheme { hint, .. } | Self::NeedsId { hint, .. } => Some(hint.clone()),
-            Self::Retired { id } => {
-                Some(format!("`model-provisioner activate {}` makes it usable again", shell_word(id)))
-            }
+            Self::Config { hint, .. } => hint.clone().map(Hint::from),
+            Self::UnsupportedScheme { hint, .. } => Some(hint.clone().into()),
+            Self::NeedsId { hint, .. } => Some(hint.clone()),
+            Self::Retired { id } => Some(Hint::Activate { id: id.clone() }),
             _ => None,
         };
-        own.or_else(|| self.code().hint().map(str::to_owned))
+        own.or_else(|| self.code().hint())
     }
 }
 

@@ -112,10 +112,10 @@ pub use preview::{
 };
 pub use provisioner::ModelProvisioner;
 pub use provisioner_core::{
-    AdoptMode, Basis, CatalogRecord, Category, DamagedRecord, Digest, DigestAlgorithm, Error as CoreError,
-    ErrorCode, Expectation, Format, Hold, Lifecycle, MemoryFacts, ModelFacts, ModelRef, Outcome,
-    RecordedFile, RelativePath, ResolvedModel, Stamp, Timestamp, Verification, excerpt, key_of,
-    readable_size, reference, sha256_tree, shell_word,
+    AdoptMode, Basis, CatalogRecord, Category, DamagedRecord, Denial, DenialKind, Digest, DigestAlgorithm,
+    EnsureEffect, Error as CoreError, ErrorCode, Expectation, Format, Hint, Hold, Lifecycle, MemoryFacts,
+    ModelFacts, ModelRef, Outcome, RecordedFile, RelativePath, Repair, ResolvedModel, Stamp, Timestamp,
+    Verification, config_field, excerpt, key_of, readable_size, reference, sha256_tree, shell_word,
 };
 pub use transfer::Error as TransferError;
 pub use upkeep::{
@@ -136,15 +136,19 @@ pub use fetch_file::FileFetcher;
 pub use fetch_hf::{HubFetcher, HubSettings, Token, TokenOrigin};
 pub use local_caches::Adoption;
 pub use model_inspect::StructureVerifier;
-pub use provisioner_core::{MIN_BYTES_PER_S, Network, NoProgress, Pace, Policy, ProgressEvent};
+pub use provisioner_core::{
+    AllOf, Decision, MIN_BYTES_PER_S, Network, NoProgress, Pace, Policy, PolicyEngine, ProgressEvent,
+    Question,
+};
 pub use transfer::Settings as TransferSettings;
 
 // Implementing: the contracts, and the types that their methods take and return.
 pub use async_trait::async_trait;
 pub use bytes::Bytes;
 pub use provisioner_core::{
-    ByteRange, ByteStream, CatalogError, CatalogErrorKind, CatalogStore, Clock, DigestVerifier, Entry,
-    Expected, FetchError, FetchErrorKind, Finding, Listing, Locator, MOST_TOLD, Manifest, ManifestFile,
-    ModelFetcher, Opened, Placement, ProgressSink, Rejection, ResolveRequest, StagedFile, StagedModel,
-    Verdict, VerifiedModel, Verifier, Version, Versioned, told,
+    ByteRange, ByteStream, CatalogError, CatalogErrorKind, CatalogStore, Clock, ContentDigests,
+    ContentHasher, DigestVerifier, Entry, Expected, FetchError, FetchErrorKind, Finding, HostPolicy, Listing,
+    Locator, MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Opened, Placement, ProgressSink, Rejection,
+    RemoteFile, ResolveRequest, StagedFile, StagedModel, Verdict, VerifiedModel, Verifier, Version,
+    Versioned, ask, told,
 };

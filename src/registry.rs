@@ -1,6 +1,6 @@
 //! Which fetcher answers for a scheme.
 
-use provisioner_core::{ModelFetcher, ModelRef, Policy};
+use provisioner_core::{HostPolicy, ModelFetcher, ModelRef};
 
 use crate::error::{Error, Result};
 
@@ -19,20 +19,9 @@ impl Registry {
     /// Tells every fetcher to which hosts it must keep.
     ///
     /// # Errors
-    /// [`provisioner_core::Error::PolicyDenied`] for one that cannot.
-    pub(crate) fn confine(&mut self, policy: &Policy) -> Result<()> {
-        match self
-            .fetchers
-            .iter_mut()
-            .find_map(|fetcher| (!fetcher.confine(policy)).then(|| fetcher.schemes()))
-        {
-            None => Ok(()),
-            Some(schemes) => Err(provisioner_core::Error::PolicyDenied {
-                what: format!("a source of `{}:` that keeps to no list of hosts", schemes.join("`:, `")),
-                hint: "leave that source or the policy's `hosts` out".to_owned(),
-            }
-            .into()),
-        }
+    /// [`Error::Fetch`] for one that cannot.
+    pub(crate) fn confine(&mut self, hosts: &HostPolicy) -> Result<()> {
+        Ok(self.fetchers.iter_mut().try_for_each(|fetcher| fetcher.confine(hosts))?)
     }
 
     /// Returns the fetcher of a reference.

@@ -63,7 +63,7 @@ fn is_c_library(name: &str) -> bool {
 
 #[test]
 fn no_crate_knows_what_it_must_not() {
-    let rules: [(&str, &[&str]); 13] = [
+    let rules: [(&str, &[&str]); 14] = [
         ("transfer", &["fetch-file", "fetch-hf", "artifact-store", "catalog-adapter", "handoff", "reqwest"]),
         (
             "artifact-store",
@@ -97,8 +97,21 @@ fn no_crate_knows_what_it_must_not() {
         ),
         ("file-hashing", &["artifact-store", "bundle", "durable-fs", "transfer", "tokio"]),
         ("fetch-hf", &["artifact-store", "transfer", "catalog-adapter", "handoff", "hf-xet"]),
+        (
+            "source-http",
+            &[
+                "fetch-file",
+                "fetch-hf",
+                "artifact-store",
+                "transfer",
+                "catalog-adapter",
+                "handoff",
+                "durable-fs",
+                "hf-xet",
+            ],
+        ),
         ("provisioner-core", &["tokio", "fs-err", "rustix", "tempfile", "durable-fs", "tracing"]),
-        ("fetch-file", &["catalog-adapter", "handoff", "durable-fs"]),
+        ("fetch-file", &["catalog-adapter", "handoff", "durable-fs", "source-http"]),
         (
             "model-inspect",
             &[
@@ -134,6 +147,7 @@ fn the_command_uses_the_facade_alone() {
         "provisioner-core",
         "fetch-file",
         "fetch-hf",
+        "source-http",
         "transfer",
         "artifact-store",
         "bundle",

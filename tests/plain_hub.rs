@@ -141,7 +141,11 @@ impl Plain {
     async fn refused(&self, id: &str, token: Option<&str>) -> (&'static str, String, String) {
         let error = self.provisioner(token).ensure_present_str(id, None).await.unwrap_err();
         assert!(!self.dir.path().join("cache/store-v1/blobs").exists(), "{error}");
-        (error.code().as_str(), error.to_string(), error.hint().unwrap_or_default())
+        (
+            error.code().as_str(),
+            error.to_string(),
+            error.hint().map(|hint| hint.to_string()).unwrap_or_default(),
+        )
     }
 }
 

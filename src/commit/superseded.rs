@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use provisioner_core::CatalogRecord;
+use provisioner_core::{CatalogRecord, Versioned};
 
 use crate::{
     catalog::{provenance::Action, put::put},
@@ -12,10 +12,16 @@ use crate::{
     store_lock,
 };
 
-/// Records the revision that a refresh leaves behind, while no process removes it. Since the record moved, no record has named
-/// its view: a removal may have taken the view, and then there is nothing to record.
-pub(crate) async fn keep_superseded(ctx: &Arc<Context>, superseded: CatalogRecord) -> Result<()> {
-    let store_lock = store_lock::shared(ctx).await?;
+/// Records the revision that a refresh leaves behind as retired, unless it is gone or current again. Since the record moved, no
+/// record named the view of that revision: a removal may have taken the view, and a repair may have put its record back.
+pub(crate) async fn keep_superseded(ctx: &Arc<Context>, old: &CatalogRecord) -> Result<()> {
+    let Some(superseded) = old.superseded() else { return Ok(()) };
+    // No process removes or repairs a view under the shared lock.
+    let _lock = store_lock::shared(ctx).await?;
+    let is_current = |found: Versioned| found.record.root() == old.root();
+    if ctx.catalog.get(&old.id).await?.is_some_and(is_current) {
+        return Ok(());
+    }
     let record = superseded.clone();
     if ctx.run_blocking(move |ctx| Ok(is_whole(&ctx.store, &record))).await? {
         match put(ctx, superseded, None, Action::Retire).await {
@@ -23,6 +29,5 @@ pub(crate) async fn keep_superseded(ctx: &Arc<Context>, superseded: CatalogRecor
             put => drop(put?),
         }
     }
-    drop(store_lock);
     Ok(())
 }

@@ -24,7 +24,7 @@ pub(super) fn open(dir: &Path) -> Result<Option<Bundle>> {
 /// Returns a folder that was exported, under the id that it says or another one. It may block.
 pub(super) fn as_exported(dir: &Path, bundle: &Bundle, id: Option<&ModelRef>) -> Result<Found> {
     let record = bundle.record();
-    let own = Some(bundle.reference()?).filter(|own| matches!(own, ModelRef::Hub(_)));
+    let own = Some(bundle.reference()?).filter(|own| !own.is_local());
     let reference = match (id, &own) {
         (Some(id), _) => id.clone(),
         (None, Some(own)) => own.clone(),
@@ -37,7 +37,7 @@ pub(super) fn as_exported(dir: &Path, bundle: &Bundle, id: Option<&ModelRef>) ->
     warn_of_others(dir, bundle);
     let (mut files, mut locations) = (Vec::new(), Vec::new());
     for file in bundle.files().map_err(missing)? {
-        let locator = Locator::Streamed(String::new());
+        let locator = Locator::Stored;
         files.push(ManifestFile { path: file.path, size: file.size_bytes, digest: file.sha256, locator });
         locations.push(file.location);
     }
@@ -45,7 +45,7 @@ pub(super) fn as_exported(dir: &Path, bundle: &Bundle, id: Option<&ModelRef>) ->
     let manifest = Manifest::new(reference.clone(), files, entry)?.with_projector(record.projector.clone());
     let is_own = own.as_ref() == Some(&reference);
     let manifest = match &record.revision {
-        Some(revision) if is_own && !is_commit(revision) => {
+        Some(revision) if is_own && !is_revision(&reference, revision) => {
             let reason = format!("`{}` is no commit", excerpt(revision, 80));
             return Err(bundle::Error::Invalid { path: dir.to_owned(), reason }.into());
         }
@@ -56,6 +56,15 @@ pub(super) fn as_exported(dir: &Path, bundle: &Bundle, id: Option<&ModelRef>) ->
     let basis = record.verification.basis.filter(|_| is_own).unwrap_or(Basis::FirstUse).min(Basis::Source);
     manifest.view_path()?;
     Ok(Found { manifest, locations, told: Some((record.digest.clone(), basis)) })
+}
+
+/// Returns whether a revision is one that the source of a reference pins: a commit of the Hub, or else one that a reference can name.
+fn is_revision(reference: &ModelRef, revision: &str) -> bool {
+    match reference.repository() {
+        Some(repo) if repo.scheme() == "hf" => is_commit(revision),
+        Some(_) => reference.at_revision(revision).is_some(),
+        None => true,
+    }
 }
 
 /// Returns the error of a part of an exported folder that is not there.

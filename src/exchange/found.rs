@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use provisioner_core::{Basis, Digest, Manifest, shell_word};
+use provisioner_core::{Basis, Digest, Hint, Manifest};
 
 use crate::error::Error;
 
@@ -25,7 +25,5 @@ pub(super) fn needs_id(path: &Path, what: String) -> Error {
     let stem = plain(name.split('.').next().unwrap_or_default());
     let stem = if stem.is_empty() { "model".to_owned() } else { stem };
     let id = if path.is_dir() { format!("hf:local/{stem}") } else { format!("hf:local/{stem}/{name}") };
-    let (path, id) = (path.to_string_lossy(), shell_word(&id));
-    let hint = format!("give it one: `model-provisioner import {} --id {id}`", shell_word(&path));
-    Error::NeedsId { what, hint }
+    Error::NeedsId { what, hint: Hint::ImportUnderId { path: path.to_string_lossy().into_owned(), id } }
 }

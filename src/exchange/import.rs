@@ -3,7 +3,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use provisioner_core::{
-    AdoptMode, Basis, Digest, Expectation, Lifecycle, ModelRef, ResolvedModel, VerifiedModel, Versioned,
+    AdoptMode, Basis, Digest, Expectation, Hint, Lifecycle, ModelRef, Question, ResolvedModel, VerifiedModel,
+    Versioned,
 };
 
 use super::{
@@ -22,9 +23,6 @@ use crate::{
     stage::session::StagingSession,
     verify::judge::judge,
 };
-
-const TAKES: &str =
-    "check the path: an import takes files that are on this machine, and `ensure` fetches those of a hub";
 
 /// What a caller imports, and as what.
 #[derive(Clone, Debug)]
@@ -51,8 +49,9 @@ impl ImportRequest {
 pub(crate) async fn import(ctx: &Arc<Context>, request: &ImportRequest) -> Result<ResolvedModel> {
     let found = find(ctx, request).await?;
     let reference = found.manifest.reference().clone();
-    ctx.policy.check_reference(&reference)?;
-    ctx.policy.check_size(&reference.id(), found.manifest.size_bytes())?;
+    ctx.ask(&Question::Reference(&reference))?;
+    let (id, size_bytes) = (&reference.id(), found.manifest.size_bytes());
+    ctx.ask(&Question::Size { id, size_bytes })?;
     retry_on_conflict(&reference.id(), || async {
         match verify(ctx, &found, request).await {
             Ok((verified, previous, session)) => {
@@ -100,7 +99,7 @@ async fn or_discard<T>(outcome: Result<T>, session: &Arc<StagingSession>) -> Res
 
 /// Finds the files at the path of a request, and the id to import them under.
 async fn find(ctx: &Arc<Context>, request: &ImportRequest) -> Result<Found> {
-    if let Some(other) = request.id.as_ref().filter(|id| !matches!(id, ModelRef::Hub(_))) {
+    if let Some(other) = request.id.as_ref().filter(|id| id.is_local()) {
         return Err(needs_id(&request.path, format!("`{other}` is no id for an import")));
     }
     let path = std::path::absolute(&request.path)
@@ -117,7 +116,8 @@ async fn find(ctx: &Arc<Context>, request: &ImportRequest) -> Result<Found> {
         .to_str()
         .ok_or_else(|| provisioner_core::Error::PathNotUtf8 { path: path.display().to_string() })?;
     let local = canonical(&ModelRef::parse(&format!("local:{text}"), None)?).await?;
-    let listed = resolve(ctx, &local, None).await.map_err(|error| error.where_absent(TAKES.to_owned()))?;
+    let listed =
+        resolve(ctx, &local, None).await.map_err(|error| error.where_absent(Hint::CheckImportPath))?;
     let Some(id) = request.id.clone() else {
         return Err(needs_id(&path, format!("`{}` has no id of its own", path.display())));
     };

@@ -1,6 +1,6 @@
 //! Plain files, imported under an id that the caller gives.
 
-use provisioner_core::{Entry, Locator, Manifest, ManifestFile, ModelRef, reference::HubTarget};
+use provisioner_core::{Entry, Locator, Manifest, ManifestFile, ModelRef, reference::RepoTarget};
 
 use super::found::Found;
 use crate::error::{Error, Result};
@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 /// Returns plain files under an id. A single file gets the name that its id says. It may block.
 pub(super) fn as_files(listed: &Manifest, id: ModelRef) -> Result<Found> {
     let named = match &id {
-        ModelRef::Hub(hub) => match hub.target() {
-            HubTarget::File(path) if listed.files().len() == 1 => Some(path.clone()),
+        ModelRef::Repo(repo) => match repo.target() {
+            RepoTarget::Path(path) if listed.files().len() == 1 => Some(path.clone()),
             _ => None,
         },
         _ => None,
@@ -22,7 +22,7 @@ pub(super) fn as_files(listed: &Manifest, id: ModelRef) -> Result<Found> {
         let failed = |error| Error::storage(format!("`{}` cannot be found", location.display()), error);
         locations.push(fs_err::canonicalize(location).map_err(failed)?);
         let path = named.clone().unwrap_or_else(|| file.path.clone());
-        files.push(ManifestFile { path, locator: Locator::Streamed(String::new()), ..file.clone() });
+        files.push(ManifestFile { path, locator: Locator::Stored, ..file.clone() });
     }
     let entry = match (listed.entry(), named) {
         (Entry::File(_), Some(named)) => Entry::File(named),
@@ -35,13 +35,13 @@ pub(super) fn as_files(listed: &Manifest, id: ModelRef) -> Result<Found> {
 
 /// Returns what of a folder an id hands out: the file that it names, or else the folder.
 fn entry_of(id: &ModelRef, listed: &Manifest) -> Result<Entry> {
-    let ModelRef::Hub(hub) = id else { return Ok(Entry::Folder) };
-    match hub.target() {
-        HubTarget::Repository(_) => Ok(Entry::Folder),
-        HubTarget::File(path) if listed.files().iter().any(|file| file.path == *path) => {
+    let Some(repo) = id.repository() else { return Ok(Entry::Folder) };
+    match repo.target() {
+        RepoTarget::Repository(_) => Ok(Entry::Folder),
+        RepoTarget::Path(path) if listed.files().iter().any(|file| file.path == *path) => {
             Ok(Entry::File(path.clone()))
         }
-        HubTarget::File(_) | HubTarget::Quantization(_) => Err(provisioner_core::Error::InvalidReference {
+        RepoTarget::Path(_) | RepoTarget::Quantization(_) => Err(provisioner_core::Error::InvalidReference {
             text: id.id(),
             reason: "it is the id of a file, and a folder without that file was given".to_owned(),
             hint: Some("import the file itself, or give the folder the id of its repository".to_owned()),

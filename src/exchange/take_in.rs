@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use artifact_store::{AdoptedFile, AdoptionTarget, BegunAdoption, ResumableTransfers};
-use provisioner_core::{AdoptMode, ManifestFile, StagedModel};
+use provisioner_core::{AdoptMode, ManifestFile, Question, StagedModel};
 
 use super::found::Found;
 use crate::{
@@ -46,7 +46,7 @@ pub(super) async fn take_in(
             let taken = ctx.store.finish_adoption(taking, &mut watch)?;
             let adopted = taken.ok_or_else(|| changed(location))?;
             let staged = staged(file, &adopted, began);
-            ctx.policy.check_format(file.path.as_str(), staged.format)?;
+            ctx.ask(&Question::Format { path: file.path.as_str(), format: staged.format })?;
             files.push(staged);
             session.note_adopted(AdoptionEntry::new(file, &adopted));
             all.push(adopted);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model_inspect::Inspection;
-use provisioner_core::{Manifest, ModelRef, Outcome, RecordedFile};
+use provisioner_core::{Manifest, ModelRef, Outcome, Question, RecordedFile};
 
 use super::headers::read_headers;
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 /// Returns what a model says of itself, and what memory it needs.
 pub(crate) async fn inspect(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Inspection> {
     let reference = canonical(reference).await?;
-    ctx.policy.check_reference(&reference)?;
+    ctx.ask(&Question::Reference(&reference))?;
     let manifest = match recorded(ctx, &reference).await? {
         Some(manifest) => manifest,
         None => resolve(ctx, &reference, None).await?,

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use local_caches::LocalFiles;
-use provisioner_core::{Digest, Lifecycle, Locator, ModelRef, RelativePath, Versioned};
+use provisioner_core::{Digest, Lifecycle, Locator, ModelRef, Question, RelativePath, Versioned};
 
 use crate::{
     context::Context,
@@ -93,12 +93,12 @@ impl Plan {
 /// Returns what ensuring a model would fetch. Asks the source, and moves nothing.
 pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Plan> {
     let reference = canonical(reference).await?;
-    ctx.policy.check_reference(&reference)?;
+    ctx.ask(&Question::Reference(&reference))?;
     if let Some(present) = plan_of_present(ctx, &reference).await? {
         return Ok(present);
     }
     let Resolution { manifest, source } = resolve_or_recall(ctx, &reference, None).await?;
-    check_listing(&ctx.policy, &manifest)?;
+    check_listing(ctx, &manifest)?;
     ctx.run_blocking(move |ctx| {
         let left = ctx.store.resumable()?;
         let local = LocalFiles::find(&ctx.adoption, &reference, ctx.store.root());
@@ -133,7 +133,7 @@ async fn plan_of_present(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Opt
     if record.lifecycle == Lifecycle::Retired {
         return Err(Error::Retired { id });
     }
-    check_record(&ctx.policy, &record)?;
+    check_record(ctx, &record)?;
     let Some(model) = locate(ctx, reference).await? else { return Ok(None) };
     let files = model.files.into_iter().map(|file| PlannedFile {
         path: file.path,

@@ -6,7 +6,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use model_inspect::{Fit, Inspection, MemoryRequest};
 use provisioner_core::{
     Entry, ErrorCode, FetchErrorKind, Manifest, ManifestFile, ModelRef, RelativePath,
-    reference::{HubRef, HubTarget, is_companion, set_of},
+    reference::{RepoRef, RepoTarget, is_companion, set_of},
 };
 
 use super::{headers::read_headers, inspect::inspect};
@@ -55,7 +55,7 @@ pub(crate) async fn variants(
 ) -> Result<Vec<Variant>> {
     let found = inspect(ctx, reference).await;
     match (reference, found) {
-        (ModelRef::Hub(hub), Err(Error::Fetch(error)))
+        (ModelRef::Repo(hub), Err(Error::Fetch(error)))
             if error.kind == FetchErrorKind::Ambiguous && is_whole(hub) =>
         {
             all_of(ctx, hub, demand).await
@@ -64,9 +64,9 @@ pub(crate) async fn variants(
     }
 }
 
-async fn all_of(ctx: &Context, hub: &HubRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
+async fn all_of(ctx: &Context, hub: &RepoRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
     let every = hub.clone().select(None, ["*.gguf".to_owned()], [])?;
-    let manifest = resolve(ctx, &ModelRef::Hub(every), None).await?;
+    let manifest = resolve(ctx, &ModelRef::Repo(every), None).await?;
     let mut models: BTreeMap<RelativePath, Vec<ManifestFile>> = BTreeMap::new();
     let (companions, files): (Vec<_>, Vec<_>) =
         manifest.files().iter().partition(|file| is_companion(file.path.file_name()));
@@ -79,7 +79,7 @@ async fn all_of(ctx: &Context, hub: &HubRef, demand: &MemoryRequest) -> Result<V
     }
     let mut looks = Vec::new();
     for (entry, files) in models {
-        let reference = ModelRef::Hub(hub.clone().file(&entry)?);
+        let reference = ModelRef::Repo(hub.clone().file(&entry)?);
         // Which projector goes along, its source knows.
         let revision = manifest.revision().filter(|_| !companions.is_empty()).map(str::to_owned);
         looks.push(one_of(ctx, reference, entry, files, revision, demand).boxed());
@@ -124,6 +124,6 @@ async fn one_of(
 }
 
 /// Returns whether a reference leaves the choice to the repository.
-fn is_whole(hub: &HubRef) -> bool {
-    matches!(hub.target(), HubTarget::Repository(selection) if selection.is_empty())
+fn is_whole(hub: &RepoRef) -> bool {
+    matches!(hub.target(), RepoTarget::Repository(selection) if selection.is_empty())
 }

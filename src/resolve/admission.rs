@@ -1,26 +1,28 @@
 //! What the policy says of a model before its bytes are here.
 
-use provisioner_core::{CatalogRecord, Format, Manifest, Policy};
+use provisioner_core::{CatalogRecord, Format, Manifest, Question};
 
-use crate::error::Result;
+use crate::{context::Context, error::Result};
 
 /// Fails where the policy denies a model, as far as its source's listing tells.
-pub(crate) fn check_listing(policy: &Policy, manifest: &Manifest) -> Result<()> {
-    policy.check_size(&manifest.reference().id(), manifest.size_bytes())?;
+pub(crate) fn check_listing(ctx: &Context, manifest: &Manifest) -> Result<()> {
+    let (id, size_bytes) = (&manifest.reference().id(), manifest.size_bytes());
+    ctx.ask(&Question::Size { id, size_bytes })?;
     // What a name does not say, the bytes will.
     for file in manifest.files() {
         if let Some(format) = Format::named(file.path.file_name()) {
-            policy.check_format(file.path.as_str(), format)?;
+            ctx.ask(&Question::Format { path: file.path.as_str(), format })?;
         }
     }
     Ok(())
 }
 
 /// Fails where the policy denies a recorded model.
-pub(crate) fn check_record(policy: &Policy, record: &CatalogRecord) -> Result<()> {
-    policy.check_size(&record.id, record.size_bytes)?;
+pub(crate) fn check_record(ctx: &Context, record: &CatalogRecord) -> Result<()> {
+    ctx.ask(&Question::Size { id: &record.id, size_bytes: record.size_bytes })?;
     for file in &record.files {
-        policy.check_format(&record.location(&file.path).to_string_lossy(), file.format)?;
+        let location = record.location(&file.path);
+        ctx.ask(&Question::Format { path: &location.to_string_lossy(), format: file.format })?;
     }
     Ok(())
 }

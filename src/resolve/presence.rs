@@ -27,7 +27,7 @@ pub(crate) async fn present(
     if record.lifecycle == Lifecycle::Retired {
         return Err(Error::Retired { id: id.to_owned() });
     }
-    check_record(&ctx.policy, &record)?;
+    check_record(ctx, &record)?;
     if !record.satisfies(expectation) {
         return Ok(None);
     }

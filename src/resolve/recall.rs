@@ -81,7 +81,7 @@ async fn recall(
         // The caller must choose, whether the source answers or the listing does.
         Err(error) if error.kind == FetchErrorKind::Ambiguous => Err(error.into()),
         Err(error) => {
-            let hint = error.hint.as_deref().map(|hint| format!("; {hint}")).unwrap_or_default();
+            let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
             tracing::warn!("`{reference}` is not resolved from another tool's cache: {error}{hint}");
             Err(barred)
         }

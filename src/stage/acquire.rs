@@ -8,7 +8,9 @@ use futures_util::{
     future::{BoxFuture, ready},
     stream::FuturesUnordered,
 };
-use provisioner_core::{Digest, Manifest, ManifestFile, ModelRef, StagedFile, StagedModel, Timestamp};
+use provisioner_core::{
+    Digest, Manifest, ManifestFile, ModelRef, Question, StagedFile, StagedModel, Timestamp,
+};
 
 use super::{
     acquisition::{AcquisitionPlan, plan_acquisition},
@@ -69,7 +71,7 @@ pub(crate) async fn acquire(
     }
     let staged = Gathering { ctx, reference, session, left, adopted, began }.gather(&manifest, blobs).await?;
     for file in &staged {
-        ctx.policy.check_format(file.path.as_str(), file.format)?;
+        ctx.ask(&Question::Format { path: file.path.as_str(), format: file.format })?;
     }
     Ok(StagedModel::new(manifest, staged)?)
 }

@@ -34,7 +34,7 @@ pub(crate) async fn stage_from_source(
         Some(manifest) => Resolution::of_source(manifest),
         None => resolve_or_recall(ctx, reference, revision).await?,
     };
-    check_listing(&ctx.policy, &manifest)?;
+    check_listing(ctx, &manifest)?;
     if let Err(error) = manifest.check(expectation) {
         let error = error.into();
         note_refusal(ctx, &id, &error).await?;

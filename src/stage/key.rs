@@ -64,7 +64,7 @@ mod tests {
     fn the_keys_of_partials_on_disk_never_change() {
         let reference: ModelRef = "hf:org/repo/a.gguf".parse().unwrap();
         let path = RelativePath::new("a.gguf").unwrap();
-        let locator = Locator::Streamed(String::new());
+        let locator = Locator::Stored;
         let mut file = ManifestFile { path: path.clone(), size: 1, digest: None, locator };
         let place = PartialKey::of(&reference, &file);
         assert_eq!(place.to_string(), "hf:org/repo/a.gguf/a.gguf");

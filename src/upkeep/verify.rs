@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt, stream};
 use provisioner_core::{
-    CatalogRecord, ErrorCode, Expectation, ModelRef, Outcome, ProgressEvent, Rejection, Verification,
-    Versioned, shell_word,
+    CatalogRecord, EnsureEffect, ErrorCode, Expectation, Hint, ModelRef, Outcome, ProgressEvent, Rejection,
+    Verification, Versioned,
 };
 
 use crate::{
@@ -36,7 +36,7 @@ pub struct VerifyReport {
     /// The code of a failure.
     pub code: Option<ErrorCode>,
     /// What to do about a failure.
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
 }
 
 /// Reads all bytes of a recorded model, compares them with the digest that it has, and records the outcome.
@@ -102,7 +102,7 @@ async fn read(
         fetched => recorded_in_place(fetched, previous)?,
     };
     let expectation = Expectation::none().or(previous.evidence());
-    let absent = format!("`model-provisioner ensure {}` brings it back", shell_word(&previous.id));
+    let absent = Hint::Ensure { id: previous.id.clone(), effect: EnsureEffect::BringsBack };
     let staged = stage_in_place(ctx, manifest, &expectation, true, None).await;
     let staged = staged.map_err(|error| error.where_absent(absent))?;
     match judge(ctx, staged, expectation).await {
@@ -141,17 +141,13 @@ async fn invalidate(ctx: &Arc<Context>, record: CatalogRecord, previous: &Versio
 }
 
 /// Returns what to do about wrong bytes.
-fn remedy(ctx: &Context, record: &CatalogRecord, is_moved: bool) -> String {
-    let id = shell_word(&record.id);
+fn remedy(ctx: &Context, record: &CatalogRecord, is_moved: bool) -> Hint {
+    let id = record.id.clone();
     if is_moved {
-        format!("`model-provisioner ensure {id}` fetches it again; what was wrong is in the quarantine")
+        Hint::Ensure { id, effect: EnsureEffect::FetchesAgain }
     } else if ctx.store.holds(record.root()) {
-        format!(
-            "`model-provisioner ensure {id}` puts it right; its files are where they were, as they may be in use"
-        )
+        Hint::Ensure { id, effect: EnsureEffect::PutsRight }
     } else {
-        format!(
-            "its files are yours, and were left alone: bring the right ones back, or `model-provisioner remove {id}`"
-        )
+        Hint::ReplaceFiles { id }
     }
 }

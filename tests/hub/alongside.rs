@@ -15,8 +15,9 @@ use artifact_store::{LockWait, Store};
 use async_trait::async_trait;
 use model_provisioner::{
     AdoptMode, CatalogError, CatalogRecord, CatalogStore, DamagedRecord, EvictionLimits, Expectation,
-    Expected, FsCatalog, HealthFinding, Lifecycle, Listing, ModelProvisioner, ModelRef, Outcome,
-    ProgressEvent, ProgressSink, StagedModel, Timestamp, Verdict, Verifier, Version, Versioned, blocking,
+    Expected, FsCatalog, HealthFinding, Hint, Lifecycle, Listing, ModelProvisioner, ModelRef, Outcome,
+    ProgressEvent, ProgressSink, Repair, StagedModel, Timestamp, Verdict, Verifier, Version, Versioned,
+    blocking,
 };
 
 use crate::fixture::{Fixture, builder_at, bytes, code, sha256};
@@ -226,7 +227,7 @@ async fn a_copied_cache_is_known_for_one_and_read_once() {
     let found = provisioner.doctor(false).await.unwrap();
     let [copied] = found.as_slice() else { panic!("one: {found:?}") };
     assert!(copied.problem.contains("was copied since it was judged"), "{copied:?}");
-    assert!(copied.hint.as_ref().unwrap().contains("`doctor --fix` reads it"), "{copied:?}");
+    assert!(copied.hint == Some(Hint::Repair(Repair::ReadsAnew)), "{copied:?}");
     all_mended(&provisioner.doctor(true).await.unwrap(), "was copied");
     assert_eq!(provisioner.doctor(false).await.unwrap(), []);
     let after = files(&copy.join("store-v1/models")).into_iter().map(|(name, path)| (name, inode(&path)));
@@ -264,8 +265,8 @@ async fn a_stray_file_beside_models_is_named_itself_and_nothing_else_is() {
         let found = provisioner.doctor(fix).await.unwrap();
         let [finding] = found.as_slice() else { panic!("one: {found:?}") };
         assert!(finding.problem.contains(&format!("`{}`", stray.display())), "{finding:?}");
-        let hint = finding.hint.as_ref().unwrap();
-        assert!(!hint.contains("--fix") && !hint.contains("remove"), "{hint}");
+        let hint = finding.hint.as_ref().unwrap().to_string();
+        assert!(!hint.contains("repair") && !hint.contains("remove"), "{hint}");
         assert!(root.exists() && stray.exists() && finding.mended.is_none());
     }
 }

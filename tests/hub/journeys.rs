@@ -184,7 +184,7 @@ async fn the_policy_is_asked_first() {
     assert_eq!(bench.hub.requests().len(), 0);
     let redirected =
         confined(&["localhost"]).ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap_err();
-    assert_eq!(redirected.hint().as_deref(), Some("add `127.0.0.1` to the policy's `hosts`"));
+    assert_eq!(redirected.hint().unwrap().to_string(), "add `127.0.0.1` to the policy's `hosts`");
     assert_eq!(bench.hub.count(|seen| seen.origin == Origin::Cdn), 0);
     confined(&["localhost", "127.0.0.1"]).ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
     bench.hub.reset_counts();

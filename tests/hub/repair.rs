@@ -4,7 +4,9 @@ use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 use testkit::TINY_GGUF;
 
 use artifact_store::Store;
-use model_provisioner::{EvictionLimits, Expectation, HealthFinding, ModelProvisioner, ModelRef, Outcome};
+use model_provisioner::{
+    EnsureEffect, EvictionLimits, Expectation, HealthFinding, Hint, ModelProvisioner, ModelRef, Outcome,
+};
 
 use crate::fixture::{Fixture, builder_at, bytes};
 
@@ -228,15 +230,9 @@ async fn wrong_bytes_of_several_are_told_and_the_next_ensure_fetches_them() {
     let told = provisioner.verify_several(&references[..2]).await;
     let told: Vec<_> = told.into_iter().map(|report| report.unwrap()).collect();
     assert!(told.iter().all(|report| report.outcome == Outcome::Fail), "{told:?}");
-    assert!(told[0].hint.as_ref().unwrap().contains("are yours, and were left alone"), "{told:?}");
-    assert!(
-        told[1]
-            .hint
-            .as_ref()
-            .unwrap()
-            .contains(&format!("`model-provisioner ensure '{ID}'` fetches it again")),
-        "{told:?}"
-    );
+    assert!(matches!(told[0].hint, Some(Hint::ReplaceFiles { .. })), "{told:?}");
+    let fetches = Hint::Ensure { id: ID.to_owned(), effect: EnsureEffect::FetchesAgain };
+    assert_eq!(told[1].hint.as_ref(), Some(&fetches));
     assert_eq!(fs_err::read(&file).unwrap().len(), 24, "what is yours is where it was");
     assert!(!root.exists(), "what was wrong is in the quarantine");
     let again = provisioner.ensure_present_str(ID, None).await.unwrap();

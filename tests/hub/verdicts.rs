@@ -9,7 +9,8 @@ use std::{
 
 use artifact_store::Store;
 use model_provisioner::{
-    Expectation, ModelProvisioner, ModelRef, Outcome, Rejection, StagedModel, Verdict, Verifier,
+    EnsureEffect, Expectation, Hint, ModelProvisioner, ModelRef, Outcome, Rejection, StagedModel, Verdict,
+    Verifier,
 };
 
 use crate::fixture::{Fixture, bytes, code, rewrite_in_place};
@@ -98,7 +99,8 @@ async fn what_is_condemned_and_leased_stays_where_it_is() {
     fs_err::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
     rewrite_in_place(&file, &wrong);
     let report = provisioner.verify(&reference()).await.unwrap();
-    assert!(report.outcome == Outcome::Fail && report.hint.unwrap().contains("are where they were"));
+    let puts_right = Hint::Ensure { id: ID.to_owned(), effect: EnsureEffect::PutsRight };
+    assert!(report.outcome == Outcome::Fail && report.hint == Some(puts_right));
     assert_eq!((inode(&root), fs_err::read(&file).unwrap()), (before, wrong));
     assert!(provisioner.locate(&reference()).await.unwrap().is_none(), "nobody is given it any more");
     // It is put right under those who use it, file by file.
@@ -115,7 +117,8 @@ async fn what_is_condemned_and_gone_has_a_hint_that_helps_and_leaves_nothing_to_
     rewrite_in_place(&root.join("a.gguf"), &bytes(10_000, 2));
     assert_eq!(provisioner.verify(&reference()).await.unwrap().outcome, Outcome::Fail);
     let error = provisioner.verify(&reference()).await.unwrap_err();
-    assert_eq!(error.hint().unwrap(), format!("`model-provisioner ensure '{ID}'` brings it back"));
+    let brings_back = Hint::Ensure { id: ID.to_owned(), effect: EnsureEffect::BringsBack };
+    assert_eq!(error.hint(), Some(brings_back));
     let found = provisioner.doctor(false).await.unwrap();
     assert!(found.iter().all(|finding| !finding.problem.contains(".stamp")), "{found:?}");
 }

@@ -1,6 +1,6 @@
 //! Retiring, activating, removing, and the log of it all.
 
-use model_provisioner::{Lifecycle, Outcome};
+use model_provisioner::{Hint, Lifecycle, Outcome, Repair};
 use testkit::TINY_GGUF;
 
 use crate::fixture::{Fixture, code, reference, sha256};
@@ -15,7 +15,7 @@ async fn a_retired_model_is_refused_until_it_is_activated() {
     assert_eq!(provisioner.retire(&path).await.unwrap().lifecycle, Lifecycle::Retired);
     let error = provisioner.ensure_present(&path, None).await.unwrap_err();
     assert_eq!(error.code().as_str(), "retired");
-    assert!(error.hint().unwrap().contains("activate"));
+    assert_eq!(error.hint(), Some(Hint::Activate { id: path.id() }));
     assert!(!provisioner.exists(&path).await.unwrap());
     assert_eq!(provisioner.verify(&path).await.unwrap().outcome, Outcome::Pass);
     assert_eq!(
@@ -58,7 +58,7 @@ async fn doctor_sets_a_damaged_record_aside() {
     }
     assert_eq!(code(provisioner.ensure_present(&path, None).await), "damaged-record");
     let findings = provisioner.doctor(false).await.unwrap();
-    assert!(findings[0].mended.is_none() && findings[0].hint.as_ref().unwrap().contains("doctor --fix"));
+    assert!(findings[0].mended.is_none() && findings[0].hint == Some(Hint::Repair(Repair::SetsRecordAside)));
     assert!(provisioner.doctor(true).await.unwrap()[0].mended.is_some());
     assert!(provisioner.ensure_present(&path, None).await.is_ok());
 }

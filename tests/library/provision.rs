@@ -67,7 +67,7 @@ fn a_strict_config_without_a_digest_fails_with_the_digest() {
     let path = config(&bench, "model_ref: tiny.gguf\nstrict_verification: true\n");
     let error = provision_from_config_to_handoff(path, bench.path("h.json"), bench.cache()).unwrap_err();
     assert_eq!(error.code().as_str(), "unproven");
-    assert!(error.hint().unwrap().contains(sha256(TINY_GGUF).hex()));
+    assert!(error.hint().unwrap().to_string().contains(sha256(TINY_GGUF).hex()));
     assert!(!bench.path("h.json").exists());
 }
 
@@ -78,7 +78,7 @@ fn bad_configs_are_told_by_line() {
         let path = config(&bench, text);
         let error = ModelProvisionerConfig::from_path(&path).unwrap_err();
         assert_eq!(error.code().as_str(), "invalid-config", "{text}");
-        let told = format!("{error} | {}", error.hint().unwrap_or_default());
+        let told = format!("{error} | {}", error.hint().map(|hint| hint.to_string()).unwrap_or_default());
         assert!(says.iter().all(|part| told.contains(part)), "{text:?}: {told}");
     };
     check(

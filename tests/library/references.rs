@@ -81,6 +81,6 @@ async fn refusals_have_their_codes() {
         "refused-format"
     );
     let error = provisioner.ensure_present_str("org/no-such-repo", None).await.unwrap_err();
-    assert_eq!(error.hint().as_deref(), Some("did you mean `hf:org/no-such-repo`?"));
+    assert_eq!(error.hint().unwrap().to_string(), "did you mean `hf:org/no-such-repo`?");
     assert!(provisioner.list().await.unwrap().models.is_empty());
 }

@@ -84,7 +84,10 @@ async fn strict_wants_more_than_first_use() {
     let strict = Expectation::none().strict(true);
     let error = provisioner.ensure(&path, &strict).await.unwrap_err();
     assert_eq!(error.code().as_str(), "unproven");
-    assert!(error.hint().unwrap().contains(sha256(TINY_GGUF).hex()), "the digest is ready to be pinned");
+    assert!(
+        error.hint().unwrap().to_string().contains(sha256(TINY_GGUF).hex()),
+        "the digest is ready to be pinned"
+    );
     provisioner.ensure_present(&path, None).await.unwrap();
     let report = provisioner.verify(&path).await.unwrap();
     assert_eq!(report.outcome, Outcome::Pass);

@@ -31,7 +31,7 @@ impl Fixture {
             path: path(name),
             size: text.len() as u64,
             digest: Some(sha256(text.as_bytes())),
-            locator: Locator::Streamed(String::new()),
+            locator: Locator::Stored,
         });
         let reference: ModelRef = id.parse().unwrap();
         let manifest =

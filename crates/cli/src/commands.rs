@@ -134,7 +134,7 @@ pub(crate) async fn selected(
     }
     let usage = || Failure::usage("`--revision`, `--include` and `--exclude` are of a hub's repository");
     match provisioner.parse(written).await? {
-        ModelRef::Hub(parsed) => {
+        ModelRef::Repo(parsed) => {
             let (include, exclude) = (hub.include.clone(), hub.exclude.clone());
             let selected = parsed.select(hub.revision.as_deref(), include, exclude).map_err(Error::from)?;
             Ok(selected.to_string())

@@ -12,7 +12,7 @@ use model_provisioner::{
 };
 use serde::Serialize;
 
-use crate::{failure::Failure, leftovers::Leftover};
+use crate::{failure::Failure, hint, leftovers::Leftover};
 
 /// One model.
 #[derive(Debug, Serialize)]
@@ -285,6 +285,7 @@ pub(crate) struct Verified {
 impl From<VerifyReport> for Verified {
     fn from(report: VerifyReport) -> Self {
         let VerifyReport { id, outcome, reason, code, hint, .. } = report;
+        let hint = hint.map(|hint| hint::text(&hint));
         Self { id, outcome, reason, hint, error: None, code }
     }
 }

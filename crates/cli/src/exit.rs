@@ -30,6 +30,7 @@ pub(crate) const fn number(category: Category) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hint;
     use std::fmt::Write as _;
 
     #[test]
@@ -43,8 +44,8 @@ mod tests {
         );
         for &code in ErrorCode::ALL {
             let retriable = if code.is_retriable() { "yes" } else { "no" };
-            let (exit, meaning, hint) =
-                (number(code.category()), code.meaning(), code.hint().unwrap_or("as the message says"));
+            let (exit, meaning) = (number(code.category()), code.meaning());
+            let hint = code.hint().map_or_else(|| "as the message says".to_owned(), |hint| hint::text(&hint));
             writeln!(page, "| `{code}` | {exit} | {retriable} | {meaning} | {hint} |").unwrap();
         }
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/error-codes.md");

@@ -5,7 +5,7 @@ use std::{error::Error as StdError, io};
 use model_provisioner::{Error, ErrorCode};
 use serde::Serialize;
 
-use crate::escape::bounded;
+use crate::{escape::bounded, hint};
 
 /// What the command says when it fails.
 #[derive(Clone, Debug, Serialize)]
@@ -19,7 +19,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        let hint = code.hint().map(str::to_owned);
+        let hint = code.hint().map(|hint| hint::text(&hint));
         let message = bounded(&message.into()).into_owned();
         Self { code, message, hint, retriable: code.is_retriable() }
     }
@@ -40,7 +40,8 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { hint: error.hint(), ..Self::new(error.code(), chain(&error)) }
+        let hint = error.hint().map(|hint| hint::text(&hint));
+        Self { hint, ..Self::new(error.code(), chain(&error)) }
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::{
     document::counted,
+    hint,
     leftovers::{self, Leftover},
 };
 
@@ -88,6 +89,7 @@ struct HubSetting {
 impl From<HealthFinding> for Problem {
     fn from(finding: HealthFinding) -> Self {
         let HealthFinding { problem, mended, hint, is_harmless, .. } = finding;
+        let hint = hint.map(|hint| hint::text_in_doctor(&hint));
         Self { what: problem, mended, hint, harmless: is_harmless }
     }
 }

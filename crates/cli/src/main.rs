@@ -13,6 +13,7 @@ mod exchange;
 mod exit;
 mod failure;
 mod health;
+mod hint;
 mod inspect;
 mod leftovers;
 mod neighbours;

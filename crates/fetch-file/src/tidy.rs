@@ -1,16 +1,16 @@
-//! `..` in paths.
+//! `..` in the paths of references.
 
 use std::path::{Component, Path, PathBuf};
 
 use provisioner_core::{Result, reference::LocalRef};
 
-/// The reference with each `..` removed that follows a real folder. One that follows a symlink stays, for there
-/// `a/..` is not where `a` is. The last component is never resolved, so a symlink keeps its own name.
+/// Returns the reference without each `..` that follows a real folder. A `..` that follows a symlink stays, for there
+/// `a/..` is not where `a` is. The last component stays as it is, so a symlink keeps its own name.
 ///
-/// Looks at the disk where the path has a `..`, and only there; it may block.
+/// It looks at the disk only where the path has a `..`, and blocks.
 ///
 /// # Errors
-/// None in practice: what was a reference stays one.
+/// None in practice: a reference without a `..` is still a reference.
 pub fn tidy(reference: &LocalRef) -> Result<LocalRef> {
     let path = reference.path();
     if !path.components().any(|component| component == Component::ParentDir) {

@@ -1,53 +1,43 @@
-//! What the Hub says of a repository.
+//! What the Hub says of a repository: its commits, and the tree of a commit.
 
-use std::{collections::HashSet, mem, time::Duration};
+use std::{collections::HashSet, mem};
 
 use provisioner_core::{
-    ByteRange, Digest, DigestAlgorithm, FetchError, FetchErrorKind, Pace, RelativePath,
-    reference::{HubRef, HubTarget, is_commit},
-    shell_word, told,
+    Digest, DigestAlgorithm, FetchError, FetchErrorKind, Hint, RelativePath,
+    reference::{RepoRef, RepoTarget, is_commit},
 };
-use reqwest::{Url, header::LINK};
-use serde::{Deserialize, de::DeserializeOwned};
-use tokio::time::{Instant, timeout};
+use serde::Deserialize;
+use source_http::{HttpClient, Url, invalid, server_text};
 
-use crate::{
-    connections::Pool,
-    elements::Elements,
-    http::{Answer, Http, broken, invalid, shorten, shown},
-    link::next_page,
-};
+use crate::address::address;
 
-/// No answer of the API is larger.
-pub(crate) const MAX_BODY_BYTES: usize = 64 << 20;
-
-/// More files and folders than any repository has.
+/// How many files and folders a listing has at the most.
 const MAX_ENTRIES: usize = 200_000;
 
-/// More pages than a listing of that many entries has, where each has as few as fifty.
+/// How many pages a listing has at the most: as many as that many entries need, where each page has as few as fifty.
 const MAX_PAGES: usize = 4096;
 
-/// No page has a longer address.
+/// How long the address of a page is at the most.
 const MAX_ADDRESS_BYTES: usize = 8192;
 
-/// No name is longer: a file's path in the store, of at most 4095 bytes, has the folders of the cache and the model before it. A
-/// longer one is not even looked at, for what is wrong with it would be told with the name.
+/// How long a name is at the most: a file's path in the store, of at most 4095 bytes, has the folders of the cache and the
+/// model before it. The fetcher does not look into a longer one, for an error about it would repeat it.
 const MAX_NAME_BYTES: usize = 2048;
 
-/// All names of a listing together, over all its pages: they are held until its end.
+/// How many bytes all names of a listing have at the most: the fetcher holds them until the listing's end.
 const MAX_NAMES_BYTES: usize = 64 << 20;
 
 /// A whole listing may take as long as so many of its pages.
 const LISTING_DEADLINES: u32 = 4;
 
-/// A file in a commit's tree.
+/// Describes a file in a commit's tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TreeFile {
     pub(crate) path: RelativePath,
     pub(crate) size: u64,
     /// The SHA-256 of a large file; the git blob id of a small one.
     pub(crate) digest: Digest,
-    /// What names it in Xet, where it is stored there: 64 hex digits.
+    /// Its name in Xet, where the Hub stores it there: 64 hex digits.
     pub(crate) xet_hash: Option<String>,
 }
 
@@ -75,7 +65,7 @@ pub(crate) struct Lfs {
     pub(crate) size: u64,
 }
 
-/// The names that a listing had so far.
+/// Collects the names of a listing.
 #[derive(Default)]
 pub(crate) struct Names {
     seen: HashSet<RelativePath>,
@@ -83,7 +73,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The name of a file or a folder, which must be new.
+    /// Adds the name of a file or a folder, which must be new.
     pub(crate) fn add(&mut self, name: String) -> Result<RelativePath, String> {
         if name.len() > MAX_NAME_BYTES {
             return Err(format!("the listing has a name of {} bytes", name.len()));
@@ -102,12 +92,12 @@ impl Names {
     }
 }
 
-/// The pages that a listing had so far, by their addresses.
+/// Collects the pages of a listing, by their addresses.
 #[derive(Default)]
 struct Pages(HashSet<String>);
 
 impl Pages {
-    /// The next page, which must be a new one: pages that name each other end nowhere.
+    /// Adds the next page, which must be a new one: pages that name each other end nowhere.
     fn add(&mut self, page: &Url) -> Result<(), &'static str> {
         let address = page.as_str();
         if address.len() > MAX_ADDRESS_BYTES {
@@ -120,7 +110,7 @@ impl Pages {
     }
 }
 
-/// What a listing had so far.
+/// Collects the files of a listing.
 #[derive(Default)]
 struct Tree {
     files: Vec<TreeFile>,
@@ -130,8 +120,7 @@ struct Tree {
 impl Tree {
     /// Adds an entry of a page, which is a file or a folder.
     fn add(&mut self, entry: &[u8]) -> Result<(), String> {
-        let mut entry: Entry =
-            serde_json::from_slice(entry).map_err(|error| no_document(&error.to_string()))?;
+        let mut entry: Entry = serde_json::from_slice(entry).map_err(|error| no_entry(&error))?;
         let path = self.names.add(mem::take(&mut entry.path))?;
         if entry.kind == "file" {
             self.files.push(listed(path, entry)?);
@@ -140,12 +129,35 @@ impl Tree {
     }
 }
 
-impl Http {
-    /// The commit that a revision names now: the one that is given, or else the reference's own.
-    pub(crate) async fn commit_of(&self, hub: &HubRef, revision: Option<&str>) -> Result<String, FetchError> {
+/// Asks one hub what it has.
+#[derive(Debug)]
+pub(crate) struct HubApi {
+    client: HttpClient,
+}
+
+impl HubApi {
+    pub(crate) fn new(client: HttpClient) -> Self {
+        Self { client }
+    }
+
+    pub(crate) fn client(&self) -> &HttpClient {
+        &self.client
+    }
+
+    pub(crate) fn client_mut(&mut self) -> &mut HttpClient {
+        &mut self.client
+    }
+
+    /// Returns the commit that a revision names now: the one that is given, or else the reference's own.
+    pub(crate) async fn commit_of(
+        &self,
+        hub: &RepoRef,
+        revision: Option<&str>,
+    ) -> Result<String, FetchError> {
         let revision = revision.or(hub.revision()).unwrap_or("main");
         let url = self.address(&["api", "models"], hub.repo(), &["revision", revision]);
-        let found: Revision = self.json(url.clone()).await.map_err(|error| with_slash(hub, error))?;
+        let found = self.client.json(url.clone()).await;
+        let found: Revision = found.map_err(|error| with_slash(hub, error))?;
         if !is_commit(&found.sha) {
             return Err(invalid(&url, "it names no commit"));
         }
@@ -157,20 +169,20 @@ impl Http {
         Ok(commit)
     }
 
-    /// All files of a commit.
-    pub(crate) async fn tree_of(&self, hub: &HubRef, commit: &str) -> Result<Vec<TreeFile>, FetchError> {
+    /// Returns all files of a commit.
+    pub(crate) async fn tree_of(&self, hub: &RepoRef, commit: &str) -> Result<Vec<TreeFile>, FetchError> {
         let mut url = self.address(&["api", "models"], hub.repo(), &["tree", commit]);
         url.set_query(Some("recursive=true"));
-        self.in_time(&url, LISTING_DEADLINES, self.listing(url.clone())).await
+        self.client.in_time(&url, LISTING_DEADLINES, self.listing(url.clone())).await
     }
 
-    /// All files on a page, and on those that follow it.
+    /// Returns all files on a page, and on those that follow it.
     async fn listing(&self, mut url: Url) -> Result<Vec<TreeFile>, FetchError> {
         let (mut tree, mut pages) = (Tree::default(), Pages::default());
         loop {
             pages.add(&url).map_err(|what| invalid(&url, what))?;
             let before = tree.names.seen.len();
-            let next = self.in_time(&url, 1, self.page(url.clone(), &mut tree)).await?;
+            let next = self.client.elements(url.clone(), |entry| tree.add(entry)).await?;
             let Some(next) = next else { return Ok(tree.files) };
             // Pages with nothing on them end nowhere.
             if tree.names.seen.len() == before {
@@ -180,172 +192,66 @@ impl Http {
         }
     }
 
-    /// Reads a page, entry by entry, and returns the address of the next one.
-    async fn page(&self, url: Url, tree: &mut Tree) -> Result<Option<Url>, FetchError> {
-        let (answer, next) = self.linked(url).await?;
-        let (url, mut elements) = (answer.url.clone(), Elements::default());
-        self.body(answer, |piece| elements.push(piece, &mut |entry| tree.add(entry))).await?;
-        elements.end().map_err(|what| invalid(&url, &no_document(&what)))?;
-        Ok(next)
-    }
-
-    /// Where the bytes of a file are asked for.
+    /// Returns where the hub has the bytes of a file.
     pub(crate) fn file_address(&self, repo: &str, commit: &str, path: &str) -> Url {
         let segments: Vec<_> = ["resolve", commit].into_iter().chain(path.split('/')).collect();
         self.address(&[], repo, &segments)
     }
 
-    /// Where a token for the Xet storage of a commit's files is asked for.
+    /// Returns where the hub gives a token for the Xet storage of a commit's files.
     #[cfg(feature = "xet")]
     pub(crate) fn xet_token_address(&self, repo: &str, commit: &str) -> Url {
         self.address(&["api", "models"], repo, &["xet-read-token", commit])
     }
 
-    /// The page of the repository that one of our addresses is about.
-    pub(crate) fn page_of(&self, url: &Url) -> Option<Url> {
-        let depth = self.endpoint().path_segments()?.filter(|segment| !segment.is_empty()).count();
-        let segments: Vec<_> = url.path_segments()?.skip(depth).collect();
-        let segments = segments.strip_prefix(&["api", "models"]).unwrap_or(&segments);
-        let is_verb = |segment: &&str| ["revision", "tree", "xet-read-token", "resolve"].contains(segment);
-        let end = segments.iter().skip(1).position(is_verb)? + 1;
-        Some(self.address(&[], &segments.get(..end)?.join("/"), &[]))
-    }
-
-    /// An address below the endpoint. Each segment is encoded by itself, a revision with slashes too.
     fn address(&self, before: &[&str], repo: &str, after: &[&str]) -> Url {
-        let mut url = self.endpoint().clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(before).extend(repo.split('/')).extend(after);
-        }
-        url
-    }
-
-    /// A document.
-    pub(crate) async fn json<T: DeserializeOwned>(&self, url: Url) -> Result<T, FetchError> {
-        self.in_time(&url, 1, self.document(url.clone())).await
-    }
-
-    /// Waits for so many deadlines, and no longer.
-    async fn in_time<T>(
-        &self,
-        url: &Url,
-        deadlines: u32,
-        work: impl Future<Output = Result<T, FetchError>>,
-    ) -> Result<T, FetchError> {
-        let limit = self.api_deadline().saturating_mul(deadlines);
-        match timeout(limit, work).await {
-            Ok(done) => done,
-            Err(_) => Err(FetchError::new(
-                FetchErrorKind::Unavailable,
-                format!("`{}` takes too long: more than {limit:?}", shown(url)),
-            )),
-        }
-    }
-
-    async fn document<T: DeserializeOwned>(&self, url: Url) -> Result<T, FetchError> {
-        let (answer, _) = self.linked(url).await?;
-        let (url, mut body) = (answer.url.clone(), Vec::new());
-        let keep = |piece: &[u8]| {
-            body.extend_from_slice(piece);
-            Ok(())
-        };
-        self.body(answer, keep).await?;
-        serde_json::from_slice(&body).map_err(|error| invalid(&url, &no_document(&error.to_string())))
-    }
-
-    /// An answer of the API, and the address of the next page.
-    async fn linked(&self, url: Url) -> Result<(Answer, Option<Url>), FetchError> {
-        let answer = self.get(url, ByteRange::ALL, Pool::Shared).await?;
-        let url = &answer.url;
-        let links = answer.response.headers().get_all(LINK).iter().map(|link| link.to_str().ok());
-        let next = next_page(links).map_err(|_| invalid(url, "its links make no sense"))?;
-        let Some(next) = next else { return Ok((answer, None)) };
-        let next = url.join(&next).map_err(|_| invalid(url, "its next page is no address"))?;
-        // A page elsewhere would be asked with our token.
-        if !self.is_hub(&next) {
-            return Err(invalid(url, "its next page is on another host"));
-        }
-        Ok((answer, Some(next)))
-    }
-
-    /// Gives the bytes of an answer to `take`, piece by piece, for as long as they come fast enough.
-    async fn body(
-        &self,
-        answer: Answer,
-        mut take: impl FnMut(&[u8]) -> Result<(), String>,
-    ) -> Result<(), FetchError> {
-        let Answer { mut response, url } = answer;
-        let (mut bytes, mut pace) = (0, Pace::new(self.timeout()));
-        loop {
-            let begin = Instant::now();
-            let Ok(piece) = timeout(pace.patience(), response.chunk()).await else {
-                return Err(too_slow(&url, &pace, self.timeout()));
-            };
-            let Some(piece) = piece.map_err(|error| broken(&url, &error))? else { return Ok(()) };
-            bytes += piece.len();
-            if bytes > MAX_BODY_BYTES {
-                return Err(invalid(&url, "its answer is too large"));
-            }
-            pace.arrived(piece.len() as u64, begin.elapsed());
-            take(&piece).map_err(|what| invalid(&url, &what))?;
-        }
+        address(self.client.endpoint(), before, repo, after)
     }
 }
 
-fn no_document(what: &str) -> String {
-    format!("no document came: {}", shorten(what))
+fn no_entry(error: &serde_json::Error) -> String {
+    format!("no document came: {}", server_text(&error.to_string()))
 }
 
-fn too_slow(url: &Url, pace: &Pace, window: Duration) -> FetchError {
-    let message = format!("`{}` is too slow: {} bytes came in the last {window:?}", shown(url), pace.bytes());
-    FetchError::new(FetchErrorKind::Unavailable, message)
-}
-
-/// A file of a tree, from what is said of it.
+/// Returns a file of a tree, from the Hub's entry for it.
 pub(crate) fn listed(path: RelativePath, entry: Entry) -> Result<TreeFile, String> {
     let (digest, size) = match &entry.lfs {
         Some(lfs) => (Digest::new(DigestAlgorithm::Sha256, lfs.oid.trim_start_matches("sha256:")), lfs.size),
         None => (Digest::new(DigestAlgorithm::GitSha1, &entry.oid), entry.size),
     };
     let digest = digest.map_err(|error| format!("`{path}`: {error}"))?;
-    // What is no hash is none: the file is to be had without.
+    // The fetcher passes over a malformed hash: plain HTTP serves the file without.
     let is_hash = |hash: &String| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
     Ok(TreeFile { path, size, digest, xet_hash: entry.xet_hash.filter(is_hash) })
 }
 
-/// The failure of a revision, with how it is written where a slash of its own may have ended it too soon: what follows the
-/// slash was taken for a path, as in a page's address.
-fn with_slash(hub: &HubRef, error: FetchError) -> FetchError {
+/// Returns the error of a revision, with how to write a revision that has a slash of its own: the reference's parser takes
+/// the text behind the slash for a path, as in a page's address.
+fn with_slash(hub: &RepoRef, mut error: FetchError) -> FetchError {
     let rest = match hub.target() {
-        HubTarget::File(path) => Some(path.as_str()),
-        HubTarget::Repository(selection) => {
+        RepoTarget::Path(path) => Some(path.as_str()),
+        RepoTarget::Repository(selection) => {
             selection.include.first().and_then(|pattern| pattern.strip_suffix("/*"))
         }
-        HubTarget::Quantization(_) => None,
+        RepoTarget::Quantization(_) => None,
     };
     let (Some(revision), Some(rest), FetchErrorKind::NotFound) = (hub.revision(), rest, error.kind) else {
         return error;
     };
     let branch = format!("{revision}/{}", rest.split('/').next().unwrap_or_default());
     let whole = hub.clone().whole().at(&branch).to_string();
-    let own = error.hint.as_deref().map(|own| format!("{own}; ")).unwrap_or_default();
-    let (repo, whole, option) = (hub.repo(), shell_word(&whole), shell_word(&branch));
-    let hint = format!("{own}if `{branch}` is a branch, write `{whole}`, or `hf:{repo} --revision {option}`");
-    error.with_hint(hint)
-}
-
-/// A failure that names the choices that there are.
-pub(crate) fn unknown(what: String, choices: &[String]) -> FetchError {
-    let hint = if choices.is_empty() {
-        "the repository is empty".to_owned()
-    } else {
-        format!("there are: {}", told(choices.iter()))
+    let write = Hint::WriteBranch { branch, at_branch: whole };
+    let hint = match error.hint.take() {
+        Some(own) => own.and(write),
+        None => write,
     };
-    FetchError::new(FetchErrorKind::NotFound, what).with_hint(hint)
+    error.with_hint(hint)
 }
 
 #[cfg(test)]
 mod tests {
+    use source_http::JsonElements;
+
     use super::*;
 
     #[test]
@@ -392,7 +298,7 @@ mod tests {
     #[test]
     fn a_page_is_not_read_past_what_a_listing_may_have() {
         let oid = "0".repeat(40);
-        let (mut tree, mut elements) = (Tree::default(), Elements::default());
+        let (mut tree, mut elements) = (Tree::default(), JsonElements::default());
         let entry = |n: usize| format!(r#"{{"type":"file","path":"{n}","oid":"{oid}"}},"#);
         let mut add = |text: &str| elements.push(text.as_bytes(), &mut |entry| tree.add(entry));
         add("[").unwrap();

@@ -7,14 +7,14 @@
 //!   snapshots/<commit>/PATH      a link to `blobs/<digest>`, for each file that was downloaded
 //! ```
 //!
-//! # What is whole
-//! Only `trees` lists a repository. Older tools write none, and neither does a download of a single file; then a snapshot is
-//! all there is, and it may be a part. So it serves for a named file alone, with its shards, and not for GGUF: the
-//! repository may have a projector that goes along.
+//! # Whole and partial listings
+//! Only `trees` lists a repository. Older tools write none, and neither does a download of a single file. Then there is only a
+//! snapshot, which may be a part of the repository. So it serves for a named file alone, with its shards, and not for GGUF:
+//! the repository may have a projector that goes along.
 //!
 //! # Trust
-//! All of it is text that another program wrote: files are regular and bounded, paths are made safe, and digests are digests. The
-//! bytes are hashed against them by the caller, as always.
+//! Another program wrote all of it. So this module reads only regular files of a bounded size, accepts only safe paths, and
+//! parses each digest. The caller hashes the bytes against the digests, as always.
 
 use std::{
     fmt,
@@ -22,48 +22,47 @@ use std::{
 };
 
 use provisioner_core::{
-    Digest, DigestAlgorithm, FetchError, FetchErrorKind, RelativePath,
-    reference::{HubRef, HubTarget, ShardName, is_commit},
+    Digest, DigestAlgorithm, FetchError, FetchErrorKind, Hint, RelativePath,
+    reference::{RepoRef, RepoTarget, ShardName, is_commit},
     shell_word,
 };
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
 };
+use source_http::{MAX_BODY_BYTES, server_text};
 
-use crate::{
-    api::{Entry, Lfs, MAX_BODY_BYTES, Names, TreeFile, listed},
-    http::shorten,
-};
+use crate::api::{Entry, Lfs, Names, TreeFile, listed};
 
-/// The only version of `trees/<commit>.json` that is read here.
+/// The only version of `trees/<commit>.json` that this module reads.
 const FORMAT: u64 = 1;
 
-/// More than any name of a commit has, with white space around it.
+/// How many bytes the name of a commit has at the most, with white space around it.
 const MAX_REF_BYTES: u64 = 256;
 
-/// Files of a commit, as a cache lists them.
+/// Holds the files of a commit, as a cache lists them.
 #[derive(Debug)]
 pub(crate) struct Listing {
     pub(crate) commit: String,
     /// All files of the repository; or those that a named file needs.
     pub(crate) files: Vec<TreeFile>,
-    /// Where that stands.
+    /// The file or the folder that lists them.
     pub(crate) path: PathBuf,
 }
 
-/// The listing of a reference in the first of some caches that has one.
+/// Returns the listing of a reference in the first of some caches that has one.
 ///
 /// # Errors
-/// What is wrong with the last cache that has something of it, where none has a listing.
+/// Where no cache has a listing: the trouble with the last one that has something of the reference.
 pub(crate) fn listing(
     caches: &[PathBuf],
-    hub: &HubRef,
+    hub: &RepoRef,
     revision: Option<&str>,
 ) -> Result<Option<Listing>, FetchError> {
     let mut found = Ok(None);
     for cache in caches {
-        let repository = Repository { folder: cache.join(hub.cache_folder()), hub };
+        let Some(folder) = hub.hub_cache_folder() else { break };
+        let repository = Repository { folder: cache.join(folder), hub };
         match repository.listing(revision) {
             Ok(None) => {}
             Ok(listing) => return Ok(listing),
@@ -76,7 +75,7 @@ pub(crate) fn listing(
 /// A repository in a cache.
 struct Repository<'a> {
     folder: PathBuf,
-    hub: &'a HubRef,
+    hub: &'a RepoRef,
 }
 
 impl Repository<'_> {
@@ -90,7 +89,7 @@ impl Repository<'_> {
         }
     }
 
-    /// The commit that a revision names, as far as the cache knows.
+    /// Returns the commit that a revision names, as far as the cache knows.
     fn commit_of(&self, revision: &str) -> Result<Option<String>, FetchError> {
         if is_commit(revision) {
             return Ok(Some(revision.to_ascii_lowercase()));
@@ -102,28 +101,28 @@ impl Repository<'_> {
         if is_commit(&commit) { Ok(Some(commit)) } else { Err(wrong(&path, "it names no commit")) }
     }
 
-    /// A named file and its shards, where a snapshot has all of them.
+    /// Returns a named file and its shards, where a snapshot has all of them.
     fn of_snapshot(&self, commit: String) -> Result<Option<Listing>, FetchError> {
         let snapshot = self.folder.join("snapshots").join(&commit);
         match self.hub.target() {
-            HubTarget::File(path) if !path.as_str().to_ascii_lowercase().ends_with(".gguf") => {
+            RepoTarget::Path(path) if !path.as_str().to_ascii_lowercase().ends_with(".gguf") => {
                 let files = set_of(path).iter().map(|path| linked(&snapshot, path)).collect::<Option<_>>();
                 Ok(files.map(|files| Listing { commit, files, path: snapshot }))
             }
-            HubTarget::File(path) => self.unlisted(&snapshot.join(path), "whether a projector goes along"),
+            RepoTarget::Path(path) => self.unlisted(&snapshot.join(path), "whether a projector goes along"),
             _ => self.unlisted(&snapshot, "which files belong to the model"),
         }
     }
 
-    /// What to do about files that are there, and may be a part of the model.
+    /// Returns the error of files that are there, and may be a part of the model.
     fn unlisted(&self, found: &Path, unknown: &str) -> Result<Option<Listing>, FetchError> {
         if !found.exists() {
             return Ok(None);
         }
         let pattern = match self.hub.target() {
-            HubTarget::File(path) => Some(path.to_string()),
-            HubTarget::Quantization(quantization) => Some(format!("*{quantization}*")),
-            HubTarget::Repository(selection) => selection.include.first().cloned(),
+            RepoTarget::Path(path) => Some(path.to_string()),
+            RepoTarget::Quantization(quantization) => Some(format!("*{quantization}*")),
+            RepoTarget::Repository(selection) => selection.include.first().cloned(),
         };
         let option =
             pattern.map(|pattern| format!(" --include {}", shell_word(&pattern))).unwrap_or_default();
@@ -131,14 +130,13 @@ impl Repository<'_> {
         let message = format!(
             "`{place}` is there, and {unknown} is not: no list of the repository's files lies beside it"
         );
-        Err(FetchError::new(FetchErrorKind::NotFound, message).with_hint(format!(
-            "a recent `hf download {repo}{option}` adds the list; `model-provisioner ensure {}` takes what is there as it is",
-            shell_word(&place)
-        )))
+        let command = format!("hf download {repo}{option}");
+        let hint = Hint::AddListing { command, path: place.into_owned() };
+        Err(FetchError::new(FetchErrorKind::NotFound, message).with_hint(hint))
     }
 }
 
-/// A file, and the other shards of its set.
+/// Returns a file, and the other shards of its set.
 fn set_of(path: &RelativePath) -> Vec<RelativePath> {
     let shards = ShardName::parse(path.file_name()).map(|set| {
         let names = (1..=set.count()).map(|number| format!("{}{}", path.folder(), set.sibling(number)));
@@ -147,7 +145,7 @@ fn set_of(path: &RelativePath) -> Vec<RelativePath> {
     shards.unwrap_or_else(|| vec![path.clone()])
 }
 
-/// A file of a snapshot that is a link to a blob, whose name is the digest that the Hub gave.
+/// Returns a file of a snapshot that is a link to a blob, whose name is the digest that the Hub gave.
 fn linked(snapshot: &Path, path: &RelativePath) -> Option<TreeFile> {
     let at = snapshot.join(path);
     let blob = fs_err::read_link(&at).ok()?;
@@ -201,7 +199,7 @@ impl<'de> Deserialize<'de> for Files {
     }
 }
 
-/// A file as the Hub itself would list it.
+/// Returns a file as the Hub itself would list it.
 fn file_of(path: RelativePath, known: Known) -> Result<TreeFile, String> {
     let Known { size, blob_id, lfs_sha256, lfs_size, xet_hash } = known;
     let lfs = lfs_sha256.map(|oid| Lfs { oid, size: lfs_size.unwrap_or(size) });
@@ -210,7 +208,7 @@ fn file_of(path: RelativePath, known: Known) -> Result<TreeFile, String> {
 
 fn tree(text: &[u8], path: &Path) -> Result<Vec<TreeFile>, FetchError> {
     let tree: Tree =
-        serde_json::from_slice(text).map_err(|error| wrong(path, &shorten(&error.to_string())))?;
+        serde_json::from_slice(text).map_err(|error| wrong(path, &server_text(&error.to_string())))?;
     if tree.format_version != FORMAT {
         return Err(wrong(path, &format!("its format is {}, and {FORMAT} is read", tree.format_version)));
     }

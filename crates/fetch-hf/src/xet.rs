@@ -1,24 +1,25 @@
 //! Large files through Xet, in which the Hub stores them.
 //!
-//! # Road
-//! The listing names the Xet hash of a file. The hub gives a token for its storage, and says where that is; there the
-//! bytes of any range are asked for. The token is asked for by our own client, so the storage never sees the hub's.
-//! What arrives is taken like the bytes of any other road: hashed, and compared with the digest of the listing.
+//! # Model
+//! The listing names the Xet hash of a file. The hub gives a token for its storage, and says where that is; there Xet's
+//! client asks for the bytes of any range. Our own client asks for the token, so the storage never sees the hub's.
+//! The caller treats these bytes like those of plain HTTP: it hashes them, and compares the digest with the listing's.
 //!
 //! # Giving up
-//! Plain HTTP always leads to a file too, so no failure here is one of the file: it goes on by plain HTTP, from the next
-//! byte, and is not asked of Xet again. So is a file of which the same bytes are asked for a second time, for then those that
-//! Xet gave were not the right ones. A storage that gave nothing for several files in a row is left alone altogether, for
-//! waiting for it costs time with each one. Listing files anew makes a new start.
+//! Plain HTTP serves each file too, so no failure here is a failure of the file. After a failure the file's state is given
+//! up: the caller goes on by plain HTTP, from the next byte, and does not ask Xet for that file again. The same holds for a
+//! file of which the caller asks for the same bytes a second time, for then those that Xet gave were wrong. After a few
+//! ranges in a row without a byte, the fetcher does not ask the storage at all, for each wait for it costs time. A new
+//! listing makes a new start.
 //!
 //! # What it costs
-//! The client below has threads of its own, one for each processor and 32 at most, whatever runtime it is called from, and
-//! holds up to [`BUFFER_BYTES`]. It makes empty folders, below one of ours in the system's folder for temporary files, and neither reads
-//! nor writes in the user's home. It would send a summary of each transfer to the storage; it is told not to. All of it
-//! is made when the first file is opened, and goes with the fetcher.
+//! Xet's client has threads of its own, one for each processor and 32 at most, whichever runtime calls it, and holds up to
+//! [`BUFFER_BYTES`]. It makes empty folders, below one of ours in the system's folder for temporary files, and neither reads
+//! nor writes in the user's home. Its default is to send a summary of each transfer to the storage; the fetcher turns that
+//! off. The first file that is opened starts all of it, and it ends with the fetcher.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fmt,
     ops::Range,
     sync::{
@@ -32,8 +33,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use provisioner_core::{ByteRange, ByteStream, FetchError, FetchErrorKind, Opened, Pace};
-use reqwest::Url;
 use serde::Deserialize;
+use source_http::{CONNECT_TIMEOUT, HttpClient, USER_AGENT, Url, invalid, is_inner};
 use tempfile::TempDir;
 use tokio::{
     sync::{OnceCell, oneshot},
@@ -47,146 +48,135 @@ use xet::{
     },
 };
 
-use crate::{
-    HubSettings,
-    connections::{CONNECT, USER_AGENT},
-    http::{Http, invalid, is_inside},
-};
-
-/// What the client below may hold of files that are on their way.
+/// How much Xet's client may hold of files that are on their way.
 const BUFFER_BYTES: u64 = 128 << 20;
 
-/// A token that ends sooner is not used for another range, in seconds.
+/// How many seconds a token must be valid still to be used for another range.
 const TOKEN_MARGIN: u64 = 300;
 
-/// How many files in a row may be without a byte.
-const MAX_BARREN: usize = 3;
+/// How many ranges in a row may bring no byte.
+const MAX_EMPTY_RANGES: usize = 3;
 
-/// How often the client below tries again. Its bytes come from many requests, so not every failure is the end of this road.
+/// How often Xet's client tries again. Its bytes come from many requests, so not each failure is a reason to give the file up.
 const RETRIES: usize = 2;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The road through Xet.
+/// Opens files in Xet.
 pub(crate) struct Xet {
     timeout: Duration,
-    /// The files that were listed, by the address at which the hub has them.
-    files: Mutex<HashMap<String, XetFile>>,
-    /// How many ranges in a row were without a byte.
-    barren: AtomicUsize,
+    /// How many ranges in a row brought no byte.
+    empty_ranges: AtomicUsize,
     session: OnceCell<Session>,
-    /// By the address that gave them.
-    grants: tokio::sync::Mutex<HashMap<Url, Grant>>,
 }
 
-/// A file in the storage.
-#[derive(Clone)]
-struct XetFile {
+/// Describes a file in the storage. It lives for as long as the manifest that lists it.
+#[derive(Debug)]
+pub(crate) struct XetFile {
     hash: String,
-    /// That of all files of a commit.
-    token_address: Arc<Url>,
-    road: Arc<Road>,
+    commit: Arc<XetCommit>,
+    state: Arc<XetFileState>,
 }
 
-/// How it went with a file so far.
+/// Holds what the files of one listing have in common.
+pub(crate) struct XetCommit {
+    /// Where the hub gives a token for the storage.
+    token_address: Url,
+    grant: tokio::sync::Mutex<Option<Grant>>,
+}
+
+/// Tracks whether a file still comes from Xet.
 #[derive(Debug, Default)]
-struct Road {
+struct XetFileState {
     is_given_up: AtomicBool,
-    /// Where the ranges began that were asked for.
+    /// Where the ranges begin that the caller asked for so far.
     starts: Mutex<HashSet<u64>>,
 }
 
-/// A range on its way. When it is dropped before its end, the file's road is given up.
+/// Tracks a range that is on its way. Dropped before its end, it gives the file up.
 #[derive(Debug)]
-struct Attempt(Option<Arc<Road>>);
+struct Attempt(Option<Arc<XetFileState>>);
 
-/// The client below.
+/// Holds Xet's client.
 struct Session {
     xet: XetSession,
-    /// Goes with it.
+    /// The client's empty folders, which are removed with it.
     _folder: TempDir,
 }
 
-/// Leave to read the files of a commit, for a time.
+/// Holds the permission to read the files of a commit for a time.
 struct Grant {
     storage: XetDownloadStreamGroup,
     /// In seconds since 1970.
     ends: u64,
 }
 
-/// What the hub says of its storage.
+/// Holds the hub's answer to a request for a token: where the storage is, and the token for it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Leave {
+struct StorageToken {
     cas_url: String,
     access_token: String,
     exp: u64,
 }
 
 impl Xet {
-    pub(crate) fn new(settings: &HubSettings) -> Self {
-        Self {
-            timeout: settings.timeout,
-            files: Mutex::default(),
-            barren: AtomicUsize::new(0),
-            session: OnceCell::new(),
-            grants: tokio::sync::Mutex::default(),
-        }
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self { timeout, empty_ranges: AtomicUsize::new(0), session: OnceCell::new() }
     }
 
-    /// Remembers that a file is in Xet: its hash, and where a token for it is to be had.
-    pub(crate) fn list(&self, address: &str, hash: String, token_address: Arc<Url>) {
-        let file = XetFile { hash, token_address, road: Arc::default() };
-        self.barren.store(0, Ordering::Relaxed);
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(address.to_owned(), file);
+    /// Begins the listing of a commit; the hub gives a token for it at an address.
+    pub(crate) fn list(&self, token_address: Url) -> Arc<XetCommit> {
+        self.empty_ranges.store(0, Ordering::Relaxed);
+        Arc::new(XetCommit { token_address, grant: tokio::sync::Mutex::default() })
     }
 
-    /// Opens a file at a range that is not empty. `None` where it is not in Xet, or not to be had from there.
+    /// Opens a file at a range that is not empty. Returns `None` where plain HTTP must serve the range.
     pub(crate) async fn open(
         &self,
-        http: &Http,
+        http: &HttpClient,
+        file: &XetFile,
         address: &str,
         size: u64,
         range: Range<u64>,
     ) -> Option<Opened> {
-        if self.barren.load(Ordering::Relaxed) >= MAX_BARREN {
+        if self.empty_ranges.load(Ordering::Relaxed) >= MAX_EMPTY_RANGES {
             return None;
         }
-        let file = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()?;
-        if file.road.is_given_up.load(Ordering::Relaxed) {
+        if file.state.is_given_up.load(Ordering::Relaxed) {
             return None;
         }
-        // Half of the time is left for the other road.
-        let stream = self.stream(http, &file, size, &range);
+        // The other half of the time is for plain HTTP.
+        let stream = self.stream(http, file, size, &range);
         let stream = tokio::time::timeout(self.timeout / 2, stream).await;
         match stream.unwrap_or_else(|_| Err(unavailable("no bytes come"))) {
             Ok(None) => None,
             Ok(Some(stream)) => {
-                self.barren.store(0, Ordering::Relaxed);
+                self.empty_ranges.store(0, Ordering::Relaxed);
                 let range = ByteRange { start: range.start, end: Some(range.end) };
                 Some(Opened { range, total_size: Some(size), validator: None, stream })
             }
-            // The hub itself asks to be left alone: it says so on the other road too, and this one is as good as before.
+            // The hub itself asks for a pause. It says so by plain HTTP too, and the file stays in Xet.
             Err(error) if error.retry_after.is_some() => None,
             Err(error) => {
-                file.road.give_up();
-                self.barren.fetch_add(1, Ordering::Relaxed);
+                file.state.give_up();
+                self.empty_ranges.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!("{}; `{address}` is fetched by plain HTTP", http.redacted(error));
                 None
             }
         }
     }
 
-    /// The bytes of a range, of which the first have arrived: only they show that the storage has it. `None` where the road is
-    /// given up.
+    /// Returns the bytes of a range, once the first have arrived: only they show that the storage has it. Returns `None` where
+    /// the file is given up.
     async fn stream(
         &self,
-        http: &Http,
+        http: &HttpClient,
         file: &XetFile,
         size: u64,
         range: &Range<u64>,
     ) -> Result<Option<ByteStream>, FetchError> {
-        let storage = self.storage(http, &file.token_address).await?;
-        let Some(attempt) = Road::attempt(&file.road, range.start) else { return Ok(None) };
+        let storage = self.storage(http, &file.commit).await?;
+        let Some(attempt) = XetFileState::attempt(&file.state, range.start) else { return Ok(None) };
         let info = XetFileInfo::new(file.hash.clone(), size);
         let opened =
             storage.download_stream(info, Some(range.clone())).await.map_err(|error| failed(&error))?;
@@ -199,26 +189,44 @@ impl Xet {
         Ok(Some(Box::pin(stream::iter(first.map(Ok)).chain(pieces))))
     }
 
-    /// The storage, with a token that is good for a while.
-    async fn storage(&self, http: &Http, token_address: &Url) -> Result<XetDownloadStreamGroup, FetchError> {
-        let mut grants = self.grants.lock().await;
-        if let Some(grant) = grants.get(token_address).filter(|grant| grant.ends > now() + TOKEN_MARGIN) {
+    /// Returns the storage, with a token that is valid for a while.
+    async fn storage(
+        &self,
+        http: &HttpClient,
+        commit: &XetCommit,
+    ) -> Result<XetDownloadStreamGroup, FetchError> {
+        let token_address = &commit.token_address;
+        let mut grant = commit.grant.lock().await;
+        if let Some(grant) = grant.as_ref().filter(|grant| grant.ends > now() + TOKEN_MARGIN) {
             return Ok(grant.storage.clone());
         }
-        let leave: Leave = http.json(token_address.clone()).await?;
+        let token: StorageToken = http.json(token_address.clone()).await?;
         let place =
-            storage_address(http.endpoint(), &leave.cas_url).map_err(|what| invalid(token_address, what))?;
+            storage_address(http.endpoint(), &token.cas_url).map_err(|what| invalid(token_address, what))?;
         let session = self.session.get_or_try_init(|| Session::start(self.timeout)).await?;
         let group = session.xet.new_download_stream_group().map_err(|error| failed(&error))?;
         let agent = HeaderMap::from_iter([(header::USER_AGENT, HeaderValue::from_static(USER_AGENT))]);
         let group = group
             // Paths are put behind it as it stands.
             .with_endpoint(place.as_str().trim_end_matches('/'))
-            .with_token_info(leave.access_token, leave.exp)
+            .with_token_info(token.access_token, token.exp)
             .with_custom_headers(agent);
         let storage = group.build().await.map_err(|error| failed(&error))?;
-        grants.insert(token_address.clone(), Grant { storage: storage.clone(), ends: leave.exp });
+        *grant = Some(Grant { storage: storage.clone(), ends: token.exp });
         Ok(storage)
+    }
+}
+
+impl XetFile {
+    /// Notes that a listed file is in Xet, by its hash there.
+    pub(crate) fn new(hash: String, commit: &Arc<XetCommit>) -> Self {
+        Self { hash, commit: Arc::clone(commit), state: Arc::default() }
+    }
+}
+
+impl fmt::Debug for XetCommit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("XetCommit").finish_non_exhaustive()
     }
 }
 
@@ -228,15 +236,15 @@ impl fmt::Debug for Xet {
     }
 }
 
-impl Road {
-    /// Takes the road for a range. `None` where it is given up, or leads there a second time.
-    fn attempt(road: &Arc<Self>, start: u64) -> Option<Attempt> {
-        let is_new = road.starts.lock().unwrap_or_else(PoisonError::into_inner).insert(start);
+impl XetFileState {
+    /// Begins a range. Returns `None` where the file is given up; a range that begins a second time gives it up.
+    fn attempt(state: &Arc<Self>, start: u64) -> Option<Attempt> {
+        let is_new = state.starts.lock().unwrap_or_else(PoisonError::into_inner).insert(start);
         if !is_new {
-            road.give_up();
+            state.give_up();
         }
-        let is_open = !road.is_given_up.load(Ordering::Relaxed);
-        is_open.then(|| Attempt(Some(Arc::clone(road))))
+        let is_open = !state.is_given_up.load(Ordering::Relaxed);
+        is_open.then(|| Attempt(Some(Arc::clone(state))))
     }
 
     fn give_up(&self) {
@@ -252,18 +260,19 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if let Some(road) = &self.0 {
-            road.give_up();
+        if let Some(state) = &self.0 {
+            state.give_up();
         }
     }
 }
 
 impl Session {
-    /// Starts the client below, on a thread that is in no runtime: of one it would become a part, and end with it.
+    /// Starts Xet's client on a thread outside of any runtime: it becomes a part of the runtime that starts it, and ends with
+    /// that.
     async fn start(timeout: Duration) -> Result<Self, FetchError> {
         let (tell, told) = oneshot::channel();
         let start = move || {
-            // Nobody may be waiting any more.
+            // The caller may have been dropped.
             let _ = tell.send(Self::start_here(timeout));
         };
         let broken =
@@ -281,7 +290,7 @@ impl Session {
         config.telemetry.enabled = false;
         config.client.retry_max_attempts = RETRIES;
         config.client.retry_base_delay = PAUSE;
-        config.client.connect_timeout = CONNECT.min(timeout);
+        config.client.connect_timeout = CONNECT_TIMEOUT.min(timeout);
         config.client.read_timeout = timeout;
         config.reconstruction.download_buffer_size = BUFFER_BYTES.into();
         config.reconstruction.download_buffer_perfile_size = 0.into();
@@ -294,7 +303,7 @@ impl Session {
     }
 }
 
-/// Passes pieces on for as long as they come fast enough, and are as many bytes as they must be.
+/// Passes pieces on for as long as they come fast enough. The stream fails unless they are as many bytes as they must be.
 fn watched(pieces: ByteStream, length: u64, timeout: Duration, attempt: Attempt) -> ByteStream {
     let next = move |(mut pieces, left, mut pace, attempt): (ByteStream, u64, Pace, Attempt)| async move {
         let begin = Instant::now();
@@ -318,8 +327,8 @@ fn watched(pieces: ByteStream, length: u64, timeout: Duration, attempt: Attempt)
     Box::pin(stream::try_unfold((pieces, length, Pace::new(timeout), attempt), next))
 }
 
-/// The storage's address, which is as secure as the hub's, and inside of a network only where the hub is. The client below takes other schemes too, some for files on this
-/// machine.
+/// Returns the storage's address, which is as secure as the hub's, and inside of a network only where the hub is. Xet's client
+/// accepts other schemes too, some for files on this machine.
 fn storage_address(hub: &Url, text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "its storage has no address")?;
     let is_secure = url.scheme() == "https" || (url.scheme() == "http" && hub.scheme() == "http");
@@ -329,24 +338,24 @@ fn storage_address(hub: &Url, text: &str) -> Result<Url, &'static str> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("its storage has an address with credentials");
     }
-    // As for redirects. With a policy that names hosts, nobody comes here.
-    if is_inside(&url) && !is_inside(hub) {
+    // As for redirects. A policy that names hosts turns Xet off.
+    if is_inner(&url) && !is_inner(hub) {
         return Err("its storage has an address inside of a network");
     }
     Ok(url)
 }
 
-/// A failure of the client below.
+/// Returns the error of a failure of Xet's client.
 fn failed(error: &XetError) -> FetchError {
     unavailable(reason(error))
 }
 
-/// A failure of this road. The file may be had all the same.
+/// Returns the error of a range that Xet does not serve. Plain HTTP may serve it.
 fn unavailable(what: &str) -> FetchError {
     FetchError::new(FetchErrorKind::Unavailable, format!("Xet: {what}"))
 }
 
-/// What kind of failure: the client's own text may hold an address with a signature.
+/// Returns the kind of a failure in words of ours: the client's own text may have an address with a signature.
 fn reason(error: &XetError) -> &'static str {
     match error {
         XetError::Authentication(_) => "the token is refused",
@@ -364,7 +373,7 @@ fn reason(error: &XetError) -> &'static str {
     }
 }
 
-/// In seconds since 1970.
+/// Returns the time, in seconds since 1970.
 fn now() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "a token of the server's ends in the real time")]
     let now = jiff::Timestamp::now();

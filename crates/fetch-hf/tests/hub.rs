@@ -266,7 +266,7 @@ async fn refusals_are_told_apart() {
     let gated = resolve(&stranger, "hf:org/gated/a.gguf").await.unwrap();
     let error = read(&stranger, &gated, "a.gguf").await.unwrap_err();
     assert_eq!(error.kind, FetchErrorKind::Gated);
-    assert!(error.hint.unwrap().contains("licence"));
+    assert!(error.hint.unwrap().to_string().contains("licence"));
     hub.grant("friend");
     let friend = with_token(&hub, "friend");
     let private = resolve(&friend, "hf:org/private/a.gguf").await.unwrap();

@@ -63,7 +63,7 @@ async fn nothing_is_sent_to_an_origin_that_asks_to_be_left_alone() {
     let refused = resolve(&fetcher, "hf:org/repo").await.unwrap_err();
     assert_eq!(refused.retry_after, Some(Duration::from_secs(55)));
     assert!(refused.to_string().contains("answered 429: the hub asks to wait 55 s"), "{refused}");
-    assert!(refused.hint.unwrap().starts_with("wait 55 seconds, then try again"));
+    assert!(refused.hint.unwrap().to_string().starts_with("wait 55 seconds, then try again"));
     for refused in [resolve(&fetcher, "hf:org/repo").await.map(drop), open("config.json", 0).await.map(drop)]
     {
         let refused = refused.unwrap_err();
@@ -112,7 +112,7 @@ async fn an_expired_token_is_told_with_where_it_came_from() {
         let error = resolve(&fetcher(&hub, Some(origin)), "hf:org/repo").await.unwrap_err();
         assert_eq!(error.kind, FetchErrorKind::Unauthorized);
         assert!(error.to_string().starts_with(message), "{error}");
-        let told = error.hint.unwrap();
+        let told = error.hint.unwrap().to_string();
         assert!(told.starts_with("the token is invalid or has expired: ") && told.contains(hint), "{told}");
     };
     check(variable(), "the hub does not take the token of the variable HF_TOKEN: `http", "unset it").await;
@@ -132,10 +132,13 @@ async fn what_is_public_is_had_without_a_token_that_expired_in_its_file() {
     let private = resolve(&fetcher, "hf:org/private").await.unwrap_err();
     assert_eq!(private.kind, FetchErrorKind::Unauthorized);
     let told = "the token of the file `/home/me/token` is invalid or has expired: `hf auth login` writes";
-    assert!(private.hint.as_ref().unwrap().contains(told), "{private:?}");
+    assert!(private.hint.as_ref().unwrap().to_string().contains(told), "{private:?}");
     let gated = resolve(&fetcher, "hf:org/gated/a.gguf").await.unwrap();
     let gated = fetcher.open(&gated.files()[0], ByteRange::ALL).await.unwrap_err();
-    assert!(gated.kind == FetchErrorKind::Gated && gated.hint.as_ref().unwrap().contains(told), "{gated:?}");
+    assert!(
+        gated.kind == FetchErrorKind::Gated && gated.hint.as_ref().unwrap().to_string().contains(told),
+        "{gated:?}"
+    );
 }
 
 #[tokio::test]
@@ -149,7 +152,7 @@ async fn the_reasons_of_a_closed_gate_are_told_apart() {
         }
         let error = fetcher.open(&manifest.files()[0], ByteRange::ALL).await.unwrap_err();
         assert_eq!(error.kind, FetchErrorKind::Gated);
-        let told = error.hint.unwrap();
+        let told = error.hint.unwrap().to_string();
         assert!(told.starts_with(hint), "{told}");
         let page = format!("`{}/org/gated`", hub.endpoint());
         assert!(told.contains(&page), "{told}");
@@ -172,7 +175,7 @@ async fn that_no_token_was_sent_elsewhere_is_said() {
     hub.fault(Fault::on("/api/").kind(FaultKind::RedirectTo(sibling.endpoint())));
     let error = resolve(&fetcher(&hub, Some(variable())), "hf:org/private").await.unwrap_err();
     let told = format!("no token was sent there, for it belongs to `{}/` alone", hub.endpoint());
-    assert!(error.hint.as_ref().unwrap().ends_with(&told), "{error:?}");
+    assert!(error.hint.as_ref().unwrap().to_string().ends_with(&told), "{error:?}");
 }
 
 #[tokio::test]

@@ -6,13 +6,11 @@ use std::{
     path::Path,
 };
 
-use provisioner_core::{Digest, Format, Stamp};
+use provisioner_core::{ContentDigests, ContentHasher, Digest, Format, Stamp};
 use rustix::{
     fs::{Mode, OFlags},
     io::Errno,
 };
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 
@@ -67,8 +65,7 @@ pub fn read(
     // Another process can write again, without a new time, to a mapped page that has not reached the disk yet.
     let _ = file.sync_data();
     let before = Stamp::of(&file.metadata()?);
-    let mut sha256 = Sha256::new();
-    let mut git = git_ids.then(|| Sha1::new().chain_update(format!("blob {}\0", before.size)));
+    let mut hasher = ContentHasher::of_size(before.size, git_ids);
     let (mut first, mut buffer, mut left) = (Vec::new(), vec![0; BUFFER_BYTES], before.size);
     loop {
         let read = match file.read(&mut buffer) {
@@ -81,10 +78,7 @@ pub fn read(
         if first.is_empty() {
             first = bytes[..read.min(Format::MAGIC_LEN)].to_vec();
         }
-        sha256.update(bytes);
-        if let Some(git) = &mut git {
-            git.update(bytes);
-        }
+        hasher.update(bytes);
         if let Some(copy) = &mut copy {
             copy.write_all(bytes)?;
         }
@@ -95,13 +89,8 @@ pub fn read(
         let Some(rest) = left.checked_sub(read as u64) else { break };
         left = rest;
     }
-    Ok(Contents {
-        sha256: Digest::sha256(sha256.finalize().into()),
-        git_sha1: git.map(|git| Digest::git_sha1(git.finalize().into())),
-        before,
-        after: Stamp::of(&file.metadata()?),
-        first,
-    })
+    let ContentDigests { sha256, git_sha1 } = hasher.finish();
+    Ok(Contents { sha256, git_sha1, before, after: Stamp::of(&file.metadata()?), first })
 }
 
 /// Reads a file that no other program writes to. Returns `None` where it changed meanwhile. A new link to it is not a change.

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use provisioner_core::ErrorCode;
+use provisioner_core::{ErrorCode, Hint};
 
 /// A result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -80,12 +80,12 @@ impl Error {
     }
 
     /// The next step, where there is one.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Hint> {
         match self {
             Self::Changed { .. } | Self::Malformed { .. } | Self::Unproven { .. } => {
-                Some("provision the model again".to_owned())
+                Some(Hint::text("provision the model again"))
             }
-            other => other.code().hint().map(str::to_owned),
+            other => other.code().hint(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use provisioner_core::ModelRef;
+use provisioner_core::{ModelRef, reference::RepoRef};
 
 use crate::{blob_folder::BlobFolder, folders::entries};
 
@@ -17,6 +17,6 @@ pub(crate) fn blob_folders(cache: &Path) -> Vec<BlobFolder> {
 
 /// Returns the snapshots of a model's repository. They hold the files themselves where there are no symlinks.
 pub(crate) fn snapshots(cache: &Path, reference: &ModelRef) -> Vec<PathBuf> {
-    let ModelRef::Hub(hub) = reference else { return Vec::new() };
-    entries(&cache.join(hub.cache_folder()).join("snapshots"))
+    let folder = reference.repository().and_then(RepoRef::hub_cache_folder);
+    folder.map(|folder| entries(&cache.join(folder).join("snapshots"))).unwrap_or_default()
 }

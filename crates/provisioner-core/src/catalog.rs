@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use async_trait::async_trait;
 
-use crate::{CatalogRecord, ErrorCode};
+use crate::{code::ErrorCode, record::CatalogRecord};
 
 /// Which state of a record this is. Each put makes a greater one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -5,12 +5,14 @@ use std::{error::Error as _, fmt, io};
 
 use serde::{Serialize, Serializer};
 
-/// What kind of failure a code is. The command maps each to one exit status.
+use crate::hint::{Hint, Repair};
+
+/// Names the kind of failure that a code is. The command maps each to one exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Category {
     /// Any failure that no other category names.
     Other,
-    /// What was asked cannot be understood, or this build cannot do it.
+    /// The request cannot be understood, or this build cannot do it.
     Usage,
     /// What was named does not exist.
     NotFound,
@@ -24,7 +26,7 @@ pub enum Category {
     Authentication,
     /// The disk, its permissions or what lies on it.
     Storage,
-    /// Somebody else holds it.
+    /// Another process holds it.
     Busy,
     /// The program that was to be run cannot be.
     NotExecutable,
@@ -35,8 +37,8 @@ pub enum Category {
 }
 
 macro_rules! codes {
-    ($($variant:ident $name:literal $category:ident $retriable:literal $meaning:literal $hint:literal;)*) => {
-        /// A cause of failure with a stable name.
+    ($($variant:ident $name:literal $category:ident $retriable:literal $meaning:literal $hint:expr;)*) => {
+        /// Names a cause of failure with a stable name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ErrorCode {
@@ -47,84 +49,88 @@ macro_rules! codes {
             /// Every code, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The stable name, such as `digest-mismatch`.
+            /// Returns the stable name, such as `digest-mismatch`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// The kind of failure.
+            /// Returns the kind of failure.
             pub const fn category(self) -> Category {
                 match self { $(Self::$variant => Category::$category,)* }
             }
 
-            /// Whether the same call may succeed later without anybody changing anything.
+            /// Returns whether the same call may succeed later though no person changes anything.
             pub const fn is_retriable(self) -> bool {
                 match self { $(Self::$variant => $retriable,)* }
             }
 
-            /// What happened, as a fragment.
+            /// Returns what happened, as a fragment.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)* }
             }
 
-            /// The general next step. An error may know a better one for its own case.
-            pub const fn hint(self) -> Option<&'static str> {
-                let hint = match self { $(Self::$variant => $hint,)* };
-                if hint.is_empty() { None } else { Some(hint) }
+            /// Returns the general next step. An error may know a better one for its own case.
+            pub fn hint(self) -> Option<Hint> {
+                match self { $(Self::$variant => $hint,)* }
             }
         }
     };
 }
 
+/// Makes a hint that names no option of the command.
+fn say(text: &'static str) -> Hint {
+    Hint::from(text)
+}
+
 codes! {
-    Failed "failed" Other false "a failure without a code of its own" "";
-    InvalidUsage "invalid-usage" Usage false "an option or argument makes no sense here" "see `--help`";
-    InvalidReference "invalid-reference" Usage false "a model reference cannot be parsed" "";
-    AmbiguousReference "ambiguous-reference" Usage false "a reference fits several models" "name one of the choices";
-    NotAFile "not-a-file" Usage false "what was named is neither a file nor a folder of files" "name a model's file or folder";
-    PathNotUtf8 "path-not-utf8" Usage false "a path is not valid UTF-8" "rename the file or folder";
-    UnsafePath "unsafe-path" Usage false "a path is not a safe relative path" "rename the file or folder";
-    InvalidDigest "invalid-digest" Usage false "a digest is not well formed" "write `--sha256 HEX` or `--digest sha256:HEX`, with 64 hex digits";
-    UnsupportedDigest "unsupported-digest" Usage false "the digest's algorithm is not known here" "use sha256, git-sha1 or sha256-tree";
-    DigestNeedsOneFile "digest-needs-one-file" Usage false "a digest of one file was given for a set of files" "";
-    UnsupportedScheme "unsupported-scheme" Usage false "this build has no source for the reference's scheme" "";
-    InvalidConfig "invalid-config" Usage false "the config cannot be understood" "the README shows every field, and `schemas/config.schema.json` their types";
-    HandoffInTheWay "handoff-in-the-way" Usage false "the handoff would overwrite the config or be one of the model's files" "write the handoff elsewhere";
-    ExportInTheWay "export-in-the-way" Usage false "there is something where a model is to be exported to" "name a folder that does not exist, or is empty";
-    InvalidExport "invalid-export" Usage false "a folder that says that it was exported makes no sense" "export the model again, or import its files with `--id`";
-    NeedsId "needs-id" Usage false "what is imported has no id of its own" "";
-    NotFound "not-found" NotFound false "a file or folder does not exist" "check the path; a relative one is taken from the working directory, or from the config's folder";
-    EmptyFolder "empty-folder" NotFound false "a folder holds no file of a model" "folders leave out `.git`, `.cache` and names that begin with a dot";
-    MissingShard "missing-shard" NotFound false "a shard of the set is not there" "put the named file beside the other shards";
-    NotInCatalog "not-in-catalog" NotFound false "the catalog has no record of that id" "`model-provisioner list` shows what there is";
-    DigestMismatch "digest-mismatch" Verification false "the bytes do not have the expected digest" "";
-    Unproven "unproven" Verification false "strict verification without anything to compare with" "";
-    Rejected "rejected" Verification false "a verifier found the model unsound" "";
-    ChangedWhileRead "changed-while-read" Verification true "a file changed while it was being read" "wait until the writer has finished, then try again";
-    PolicyDenied "policy-denied" Denied false "the policy does not allow it" "";
-    Offline "offline" Denied false "the network is off limits, and the model is not on this machine" "";
-    RefusedFormat "refused-format" Denied false "the format can run code when it is loaded" "use the model's safetensors or GGUF files; or, where you trust it, allow it in a config: `policy: { formats: [pickle, safetensors, gguf, other] }`";
-    Retired "retired" Denied false "the model is retired" "";
-    SourceUnavailable "source-unavailable" Unavailable true "the source cannot be reached" "check the network, then try again";
-    SourceInvalid "source-invalid" Unavailable false "the source's answer makes no sense" "";
-    Disabled "disabled" Unavailable false "the source has disabled the repository" "the hub keeps it from everyone, and no token changes that; take the model from another repository";
-    Unauthorized "unauthorized" Authentication false "the source refuses these credentials" "";
-    Gated "gated" Authentication false "the source wants its terms to be accepted first" "accept the licence on the model's page";
-    TooManyFiles "too-many-files" Storage false "this process, or the system, may open no more files" "raise the limit: `ulimit -n` of the shell, `LimitNOFILE=` of a systemd unit";
-    StorageFailed "storage-failed" Storage false "the disk refused a read or a write" "";
-    PermissionDenied "permission-denied" Storage false "a file or folder may not be read or written" "check its owner and mode";
-    ReadOnly "read-only" Storage false "the file system is read-only" "give a writable folder with `--cache-dir`";
-    NoSpace "no-space" Storage false "the disk is full" "free some space, then try again";
-    UnsafeCache "unsafe-cache" Storage false "the cache, or something in it, is not ours to trust" "give a folder of your own with `--cache-dir`";
-    UntrustedLocks "untrusted-locks" Storage false "locks are not to be trusted on this file system, so nobody knows what is in use" "put the cache on a local file system, or stop all engines and remove models by hand";
-    DamagedRecord "damaged-record" Storage false "a catalog record cannot be read" "`model-provisioner doctor --fix` sets it aside";
-    NewerRecord "newer-record" Storage false "a catalog record was written by a newer release" "use that release, or another cache";
-    Busy "busy" Busy true "another process holds it" "try again, or wait longer with `--wait`";
-    InUse "in-use" Busy true "live processes have a lease on the model" "stop what uses it, then try again; `--wait` does not wait for that";
-    ProgramNotExecutable "program-not-executable" NotExecutable false "the program cannot be executed" "check that it is a program, and its mode";
-    ProgramNotFound "program-not-found" NoProgram false "the program does not exist" "name it by its path, or put its folder into PATH";
-    TooManyThreads "too-many-threads" Other true "this user, or the system, may start no more threads" "raise the limit: `ulimit -u` of the shell, `TasksMax=` of a systemd unit";
-    Interrupted "interrupted" Interrupted true "the user stopped it" "";
+    Failed "failed" Other false "a failure without a code of its own" None;
+    InvalidUsage "invalid-usage" Usage false "an option or argument makes no sense here" Some(Hint::ReadUsage);
+    InvalidReference "invalid-reference" Usage false "a model reference cannot be parsed" None;
+    AmbiguousReference "ambiguous-reference" Usage false "a reference fits several models" Some(say("name one of the choices"));
+    NotAFile "not-a-file" Usage false "what was named is neither a file nor a folder of files" Some(say("name a model's file or folder"));
+    PathNotUtf8 "path-not-utf8" Usage false "a path is not valid UTF-8" Some(say("rename the file or folder"));
+    UnsafePath "unsafe-path" Usage false "a path is not a safe relative path" Some(say("rename the file or folder"));
+    InvalidDigest "invalid-digest" Usage false "a digest is not well formed" Some(Hint::WriteDigest);
+    UnsupportedDigest "unsupported-digest" Usage false "the digest's algorithm is not known here" Some(say("use sha256, git-sha1 or sha256-tree"));
+    DigestNeedsOneFile "digest-needs-one-file" Usage false "a digest of one file was given for a set of files" None;
+    UnsupportedScheme "unsupported-scheme" Usage false "this build has no source for the reference's scheme" None;
+    InvalidConfig "invalid-config" Usage false "the config cannot be understood" Some(say("the README shows every field, and `schemas/config.schema.json` their types"));
+    HandoffInTheWay "handoff-in-the-way" Usage false "the handoff would overwrite the config or be one of the model's files" Some(say("write the handoff elsewhere"));
+    ExportInTheWay "export-in-the-way" Usage false "there is something where a model is to be exported to" Some(say("name a folder that does not exist, or is empty"));
+    InvalidExport "invalid-export" Usage false "a folder that says that it was exported makes no sense" Some(Hint::ExportAgain);
+    NeedsId "needs-id" Usage false "what is imported has no id of its own" None;
+    NotFound "not-found" NotFound false "a file or folder does not exist" Some(say("check the path; a relative one is taken from the working directory, or from the config's folder"));
+    EmptyFolder "empty-folder" NotFound false "a folder holds no file of a model" Some(say("folders leave out `.git`, `.cache` and names that begin with a dot"));
+    MissingShard "missing-shard" NotFound false "a shard of the set is not there" Some(say("put the named file beside the other shards"));
+    NotInCatalog "not-in-catalog" NotFound false "the catalog has no record of that id" Some(Hint::ListModels);
+    DigestMismatch "digest-mismatch" Verification false "the bytes do not have the expected digest" None;
+    Unproven "unproven" Verification false "strict verification without anything to compare with" None;
+    Rejected "rejected" Verification false "a verifier found the model unsound" None;
+    ChangedWhileRead "changed-while-read" Verification true "a file changed while it was being read" Some(say("wait until the writer has finished, then try again"));
+    PolicyDenied "policy-denied" Denied false "the policy does not allow it" None;
+    Offline "offline" Denied false "the network is off limits, and the model is not on this machine" None;
+    RefusedFormat "refused-format" Denied false "the format can run code when it is loaded" Some(say("use the model's safetensors or GGUF files; or, where you trust it, allow it in a config: `policy: { formats: [pickle, safetensors, gguf, other] }`"));
+    Retired "retired" Denied false "the model is retired" None;
+    SourceUnavailable "source-unavailable" Unavailable true "the source cannot be reached" Some(say("check the network, then try again"));
+    SourceInvalid "source-invalid" Unavailable false "the source's answer makes no sense" None;
+    Disabled "disabled" Unavailable false "the source has disabled the repository" Some(say("the hub keeps it from everyone, and no token changes that; take the model from another repository"));
+    Unauthorized "unauthorized" Authentication false "the source refuses these credentials" None;
+    Gated "gated" Authentication false "the source wants its terms to be accepted first" Some(say("accept the licence on the model's page"));
+    TooManyFiles "too-many-files" Storage false "this process, or the system, may open no more files" Some(say("raise the limit: `ulimit -n` of the shell, `LimitNOFILE=` of a systemd unit"));
+    StorageFailed "storage-failed" Storage false "the disk refused a read or a write" None;
+    PermissionDenied "permission-denied" Storage false "a file or folder may not be read or written" Some(say("check its owner and mode"));
+    ReadOnly "read-only" Storage false "the file system is read-only" Some(Hint::UseWritableCache);
+    NoSpace "no-space" Storage false "the disk is full" Some(say("free some space, then try again"));
+    UnsafeCache "unsafe-cache" Storage false "the cache, or something in it, is not ours to trust" Some(Hint::UseOwnCache);
+    UntrustedLocks "untrusted-locks" Storage false "locks are not to be trusted on this file system, so nobody knows what is in use" Some(say("put the cache on a local file system, or stop all engines and remove models by hand"));
+    DamagedRecord "damaged-record" Storage false "a catalog record cannot be read" Some(Hint::Repair(Repair::SetsRecordAside));
+    NewerRecord "newer-record" Storage false "a catalog record was written by a newer release" Some(say("use that release, or another cache"));
+    Busy "busy" Busy true "another process holds it" Some(Hint::WaitLonger);
+    InUse "in-use" Busy true "live processes have a lease on the model" Some(Hint::EndUsers);
+    ProgramNotExecutable "program-not-executable" NotExecutable false "the program cannot be executed" Some(say("check that it is a program, and its mode"));
+    ProgramNotFound "program-not-found" NoProgram false "the program does not exist" Some(say("name it by its path, or put its folder into PATH"));
+    TooManyThreads "too-many-threads" Other true "this user, or the system, may start no more threads" Some(say("raise the limit: `ulimit -u` of the shell, `TasksMax=` of a systemd unit"));
+    Interrupted "interrupted" Interrupted true "the user stopped it" None;
 }
 
 impl fmt::Display for ErrorCode {
@@ -144,7 +150,7 @@ const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 
 impl ErrorCode {
-    /// The code of what the operating system said about a file.
+    /// Returns the code of what the operating system said about a file.
     pub fn of_io(error: &io::Error) -> Self {
         use io::ErrorKind;
         match error.kind() {
@@ -201,7 +207,7 @@ mod tests {
     fn meanings_and_hints_are_fragments() {
         for code in ErrorCode::ALL {
             assert!(!code.meaning().ends_with('.'), "{code}");
-            assert!(!code.hint().unwrap_or_default().ends_with('.'), "{code}");
+            assert!(!code.hint().is_some_and(|hint| hint.to_string().ends_with('.')), "{code}");
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Digests: an algorithm and lowercase hex.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Error, RelativePath, Result, excerpt};
+use crate::path::RelativePath;
+
+mod checked;
 
 /// How a digest was computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -21,7 +23,7 @@ pub enum DigestAlgorithm {
 }
 
 impl DigestAlgorithm {
-    /// The name that people and files use, such as `sha256-tree`.
+    /// Returns the name that people and files use, such as `sha256-tree`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
@@ -30,7 +32,7 @@ impl DigestAlgorithm {
         }
     }
 
-    /// How many hex digits a value has.
+    /// Returns how many hex digits a value has.
     pub const fn hex_len(self) -> usize {
         match self {
             Self::Sha256 | Self::Sha256Tree => 64,
@@ -45,18 +47,7 @@ impl fmt::Display for DigestAlgorithm {
     }
 }
 
-impl FromStr for DigestAlgorithm {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        [Self::Sha256, Self::GitSha1, Self::Sha256Tree]
-            .into_iter()
-            .find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(name))
-            .ok_or_else(|| Error::UnsupportedDigest { name: name.to_owned() })
-    }
-}
-
-/// An algorithm and its value in lowercase hex, always of the right length.
+/// Holds an algorithm and its value in lowercase hex, always of the right length.
 ///
 /// As text it is `algorithm:hex`; in files it is `{"algo": …, "value": …}`.
 ///
@@ -76,38 +67,22 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// A digest from its hex digits, in either letter case.
-    ///
-    /// # Errors
-    /// [`Error::InvalidDigest`] when the length is wrong or a character is no hex digit.
-    pub fn new(algorithm: DigestAlgorithm, hex: &str) -> Result<Self> {
-        let invalid = |reason: String| Error::InvalidDigest { text: excerpt(hex, 80), reason };
-        if let Some(bad) = hex.chars().find(|c| !c.is_ascii_hexdigit()) {
-            return Err(invalid(format!("{bad:?} is not a hex digit")));
-        }
-        if hex.len() != algorithm.hex_len() {
-            let (expected, actual) = (algorithm.hex_len(), hex.len());
-            return Err(invalid(format!("{algorithm} has {expected} hex digits, not {actual}")));
-        }
-        Ok(Self { algorithm, hex: hex.to_ascii_lowercase() })
-    }
-
-    /// The SHA-256 that a hasher has computed.
+    /// Returns the digest of a SHA-256 that a hasher has computed.
     pub fn sha256(bytes: [u8; 32]) -> Self {
         Self { algorithm: DigestAlgorithm::Sha256, hex: hex::encode(bytes) }
     }
 
-    /// The git blob id that a hasher has computed.
+    /// Returns the digest of a git blob id that a hasher has computed.
     pub fn git_sha1(bytes: [u8; 20]) -> Self {
         Self { algorithm: DigestAlgorithm::GitSha1, hex: hex::encode(bytes) }
     }
 
-    /// How it was computed.
+    /// Returns how it was computed.
     pub const fn algorithm(&self) -> DigestAlgorithm {
         self.algorithm
     }
 
-    /// The value in lowercase hex.
+    /// Returns the value in lowercase hex.
     pub fn hex(&self) -> &str {
         &self.hex
     }
@@ -119,21 +94,7 @@ impl fmt::Display for Digest {
     }
 }
 
-impl FromStr for Digest {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let Some((name, hex)) = text.split_once(':') else {
-            return Err(Error::InvalidDigest {
-                text: excerpt(text, 80),
-                reason: "a digest is written ALGORITHM:HEX".to_owned(),
-            });
-        };
-        Self::new(name.parse()?, hex)
-    }
-}
-
-/// The SHA-256 of a set of files.
+/// Returns the SHA-256 of a set of files.
 ///
 /// Each file is one line, `<sha256>  <relative path>` and a newline, in the byte order of the paths: what
 /// `sha256sum` prints for the sorted names. The digest is the SHA-256 of that text.
@@ -159,25 +120,17 @@ pub fn sha256_tree<'a>(files: impl IntoIterator<Item = (&'a RelativePath, &'a Di
     Digest { algorithm: DigestAlgorithm::Sha256Tree, hex: hex::encode(hasher.finalize()) }
 }
 
-/// The name under which something that belongs to an id is kept on disk: the id's SHA-256, in hex.
+/// Returns the name under which the store keeps what belongs to an id: the id's SHA-256, in hex.
 pub fn key_of(id: &str) -> String {
     hex::encode(Sha256::digest(id))
 }
 
-/// How a digest looks in files.
+/// Holds a digest as it looks in files.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawDigest {
     algo: String,
     value: String,
-}
-
-impl TryFrom<RawDigest> for Digest {
-    type Error = Error;
-
-    fn try_from(raw: RawDigest) -> Result<Self> {
-        Self::new(raw.algo.parse()?, &raw.value)
-    }
 }
 
 impl From<Digest> for RawDigest {
@@ -204,47 +157,5 @@ impl schemars::JsonSchema for Digest {
             "required": ["algo", "value"],
             "additionalProperties": false
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn refused(text: &str) -> String {
-        text.parse::<Digest>().unwrap_err().to_string()
-    }
-
-    #[test]
-    fn says_what_is_wrong() {
-        assert_eq!(refused("abc"), "invalid digest `abc`: a digest is written ALGORITHM:HEX");
-        assert_eq!(refused("sha256:abc"), "invalid digest `abc`: sha256 has 64 hex digits, not 3");
-        assert_eq!(
-            refused(&format!("sha256:{}", "g".repeat(64))),
-            format!("invalid digest `{}`: 'g' is not a hex digit", "g".repeat(64))
-        );
-        assert_eq!(refused("md5:abc"), "digest algorithm `md5` is not supported");
-    }
-
-    #[test]
-    fn files_refuse_what_they_do_not_know() {
-        let bad = r#"{"algo": "sha256", "value": "00", "extra": 1}"#;
-        assert!(serde_json::from_str::<Digest>(bad).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn never_panics(text in ".*") {
-            let _ = text.parse::<Digest>();
-        }
-
-        #[test]
-        fn text_and_json_come_back(bytes: [u8; 32]) {
-            let digest = Digest::sha256(bytes);
-            prop_assert_eq!(digest.to_string().to_uppercase().parse::<Digest>().unwrap(), digest.clone());
-            let json = serde_json::to_string(&digest).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), digest);
-        }
     }
 }

@@ -1,13 +1,13 @@
-//! What can be wrong with names, digests and what policy says of them.
+//! Errors of names, digests and verdicts, and of what a policy denies.
 
 use std::{io, sync::Arc};
 
-use crate::{ErrorCode, Rejection, shell_word};
+use crate::{code::ErrorCode, denial::Denial, hint::Hint, rejection::Rejection};
 
-/// A result with this crate's error.
+/// Is a result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What was given cannot be used.
+/// Tells why something that was given cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -64,12 +64,10 @@ pub enum Error {
         reason: String,
     },
     /// The policy does not allow it.
-    #[error("policy does not allow {what}")]
+    #[error("{denial}")]
     PolicyDenied {
-        /// What was refused.
-        what: String,
-        /// What would allow it.
-        hint: String,
+        /// Which rule refuses what, and what would allow it.
+        denial: Box<Denial>,
     },
     /// The network is off limits for now, and the model is not on this machine.
     #[error("`{id}` is not on this machine, and the network is off limits")]
@@ -110,7 +108,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The stable code.
+    /// Returns the stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::InvalidReference { .. } => ErrorCode::InvalidReference,
@@ -128,20 +126,18 @@ impl Error {
         }
     }
 
-    /// The next step, where there is one.
-    pub fn hint(&self) -> Option<String> {
+    /// Returns the next step, where there is one.
+    pub fn hint(&self) -> Option<Hint> {
         match self {
-            Self::InvalidReference { hint, .. } => hint.clone(),
+            Self::InvalidReference { hint, .. } => hint.clone().map(Hint::from),
             Self::InvalidEndpoint { .. } => {
-                Some("set HF_ENDPOINT to an address such as `https://huggingface.co`".to_owned())
+                Some(Hint::text("set HF_ENDPOINT to an address such as `https://huggingface.co`"))
             }
-            Self::PolicyDenied { hint, .. } => Some(hint.clone()),
-            Self::Offline { id } => {
-                Some(format!("with a network, `model-provisioner ensure {}` fetches it", shell_word(id)))
-            }
-            Self::OfflineRefresh { .. } => Some("without `--refresh`, what is here is used".to_owned()),
+            Self::PolicyDenied { denial } => denial.remedy.clone().map(Hint::from),
+            Self::Offline { id } => Some(Hint::EnsureOnline { id: id.clone() }),
+            Self::OfflineRefresh { .. } => Some(Hint::DoNotRefresh),
             Self::Rejected { rejection, .. } => rejection.hint(),
-            other => other.code().hint().map(str::to_owned),
+            other => other.code().hint(),
         }
     }
 }

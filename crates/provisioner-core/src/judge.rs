@@ -3,8 +3,13 @@
 use std::{fmt, io, sync::Arc};
 
 use crate::{
-    Basis, Digest, DigestAlgorithm, Error, ErrorCode, Expectation, MOST_TOLD, ModelFacts, Outcome,
-    RelativePath, StagedModel, Timestamp, Verification,
+    clock::Timestamp,
+    digest::{Digest, DigestAlgorithm},
+    error::Error,
+    facts::ModelFacts,
+    rejection::Rejection,
+    staged::{StagedFile, StagedModel},
+    verification::{Basis, Expectation, Outcome, Verification},
 };
 
 mod listing;
@@ -71,152 +76,6 @@ pub enum Verdict {
     },
     /// The model must not be used.
     Fail(Rejection),
-}
-
-/// Why a model failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Rejection {
-    /// The bytes have another digest.
-    Mismatch {
-        /// The file, where it is one of several.
-        path: Option<RelativePath>,
-        /// The digest that was demanded.
-        expected: Digest,
-        /// The digest of the bytes.
-        actual: Digest,
-        /// How the demanded digest was known.
-        basis: Basis,
-    },
-    /// Strict verification, and nothing to compare with.
-    Unproven {
-        /// The digest of the bytes, ready to be pinned.
-        actual: Digest,
-    },
-    /// The source lists another digest than is demanded: to fetch the bytes would be in vain.
-    Contradicted {
-        /// The digest that was demanded.
-        expected: Digest,
-        /// The digest that the source lists.
-        listed: Digest,
-        /// How the demanded digest was known.
-        basis: Basis,
-    },
-    /// A digest of one file was demanded of a set.
-    NotOneFile {
-        /// The digest of the set, where it is known.
-        tree: Option<Digest>,
-        /// The SHA-256 of each file, where it is known.
-        files: Vec<(Option<Digest>, RelativePath)>,
-    },
-    /// The bytes were not hashed, though the expectation needs it.
-    NotHashed,
-    /// A verifier other than the digest's said no.
-    Unsound {
-        /// Its name.
-        verifier: &'static str,
-        /// Its reason.
-        reason: String,
-    },
-    /// A verifier other than the digest's misses a file.
-    Incomplete {
-        /// Its name.
-        verifier: &'static str,
-        /// Which file, and who names it.
-        reason: String,
-    },
-}
-
-impl Rejection {
-    /// The stable code.
-    pub fn code(&self) -> ErrorCode {
-        match self {
-            Self::Mismatch { .. } | Self::Contradicted { .. } => ErrorCode::DigestMismatch,
-            Self::Unproven { .. } | Self::NotHashed => ErrorCode::Unproven,
-            Self::NotOneFile { .. } => ErrorCode::DigestNeedsOneFile,
-            Self::Unsound { .. } => ErrorCode::Rejected,
-            Self::Incomplete { .. } => ErrorCode::MissingShard,
-        }
-    }
-
-    /// The next step, where there is one.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Mismatch { path: None, actual, .. } | Self::Contradicted { listed: actual, .. } => {
-                Some(format!("if these bytes are meant, pin them: `{}`", option(actual)))
-            }
-            Self::Unproven { actual } => {
-                let (algo, value) = (actual.algorithm(), actual.hex());
-                let field = format!("expected_digest: {{ algo: {algo}, value: {value} }}");
-                Some(format!(
-                    "if these are the right bytes, pin them: `{}`, or in a config `{field}`",
-                    option(actual)
-                ))
-            }
-            Self::NotOneFile { tree: Some(tree), .. } => {
-                Some(format!("pin the whole set: `--digest {tree}`"))
-            }
-            Self::NotOneFile { tree: None, .. } => Some(
-                "ensure it without a digest, against those that its source lists; then \
-                 `model-provisioner show` tells the digest of the whole set"
-                    .to_owned(),
-            ),
-            Self::Mismatch { .. } | Self::NotHashed | Self::Unsound { .. } | Self::Incomplete { .. } => None,
-        }
-    }
-}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mismatch { path, expected, actual, basis } => {
-                if let Some(path) = path {
-                    write!(f, "{path}: ")?;
-                }
-                write!(f, "digest mismatch: expected {expected} ({}), got {actual}", basis.as_str())
-            }
-            Self::Unproven { actual } => {
-                write!(
-                    f,
-                    "strict verification needs a digest from elsewhere, and there is none; the bytes have {actual}"
-                )
-            }
-            Self::Contradicted { expected, listed, basis } => {
-                let basis = basis.as_str();
-                write!(f, "digest mismatch: expected {expected} ({basis}), but its source lists {listed}")
-            }
-            Self::NotOneFile { tree, files } => {
-                write!(f, "a digest of one file was given for a set of {}", files.len())?;
-                if let Some(tree) = tree {
-                    write!(f, ", which has {tree}")?;
-                }
-                write_table(f, files)
-            }
-            Self::NotHashed => write!(f, "its bytes were not hashed"),
-            Self::Unsound { verifier, reason } | Self::Incomplete { verifier, reason } => {
-                write!(f, "{verifier}: {reason}")
-            }
-        }
-    }
-}
-
-/// Writes the files of a set, each with its digest; not all of very many, for it may be a stranger who lists them.
-fn write_table(f: &mut fmt::Formatter<'_>, files: &[(Option<Digest>, RelativePath)]) -> fmt::Result {
-    for (digest, path) in files.iter().take(MOST_TOLD) {
-        write!(f, "\n  {:64}  {path}", digest.as_ref().map_or("(its SHA-256 is not listed)", Digest::hex))?;
-    }
-    match files.len().saturating_sub(MOST_TOLD) {
-        0 => Ok(()),
-        more => write!(f, "\n  and {more} more"),
-    }
-}
-
-/// The command's option that pins a digest.
-fn option(digest: &Digest) -> String {
-    match digest.algorithm() {
-        DigestAlgorithm::Sha256 => format!("--sha256 {}", digest.hex()),
-        _ => format!("--digest {digest}"),
-    }
 }
 
 /// Compares the digests that were computed while the bytes arrived with those that the caller demands and those
@@ -288,7 +147,7 @@ fn compare_with_source(model: &StagedModel) -> Result<bool, Rejection> {
 
 fn computed(model: &StagedModel, algorithm: DigestAlgorithm) -> Result<Digest, Rejection> {
     let tree = || model.tree().ok_or(Rejection::NotHashed);
-    let of_single = |digest: fn(&crate::StagedFile) -> &Option<Digest>| {
+    let of_single = |digest: fn(&StagedFile) -> &Option<Digest>| {
         if let Some(file) = model.manifest().known_by_one().and_then(|only| model.file(&only.path)) {
             digest(file).clone().ok_or(Rejection::NotHashed)
         } else {

@@ -1,13 +1,19 @@
-//! A pinned reference: which files there are.
+//! Manifests: a reference is pinned to its files.
 
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
 };
 
-use crate::{Digest, Error, ModelRef, RelativePath, Result, key_of, reference::HubTarget};
+use crate::{
+    digest::Digest,
+    error::{Error, Result},
+    path::RelativePath,
+    reference::{ModelRef, RepoRef, RepoTarget},
+    remote_file::RemoteFile,
+};
 
-/// A reference, pinned: its revision, and its files in the order of their paths.
+/// Pins a reference: to a revision, and to its files in the order of their paths.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     reference: ModelRef,
@@ -18,7 +24,7 @@ pub struct Manifest {
     listed_in: Option<PathBuf>,
 }
 
-/// What of a model an engine is given.
+/// Says which part of a model an engine is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// One file: the model, or the first of its shards.
@@ -27,7 +33,7 @@ pub enum Entry {
     Folder,
 }
 
-/// One file of a model.
+/// Describes one file of a model.
 #[derive(Clone, Debug)]
 pub struct ManifestFile {
     /// Its place in the model.
@@ -40,26 +46,28 @@ pub struct ManifestFile {
     pub locator: Locator,
 }
 
-/// Where the bytes of a file are.
+/// Says where the bytes of a file are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Locator {
     /// They lie on this machine, and are used in place.
     InPlace(PathBuf),
-    /// They are elsewhere, and the fetcher opens them. What it says is the fetcher's own business.
-    Streamed(String),
+    /// They are in the store, or on their way into it. No fetcher opens them.
+    Stored,
+    /// They are elsewhere, and the fetcher opens them.
+    Streamed(RemoteFile),
 }
 
 /// Names that the store needs in a folder of a model's files: of its seal, and of the mark of its removal.
 const RESERVED: [&str; 2] = [".model.json", ".removed.json"];
 
-/// The first name in some paths that is reserved, at any depth and in any letter case.
+/// Returns the first name in some paths that is reserved, at any depth and in any letter case.
 fn reserved(paths: &HashSet<&RelativePath>) -> Option<&'static str> {
     let mut names = paths.iter().flat_map(|path| path.as_str().split('/'));
     names.find_map(|name| RESERVED.into_iter().find(|reserved| name.eq_ignore_ascii_case(reserved)))
 }
 
-/// Whether a path goes on where another one ends.
+/// Returns whether a path goes on where another one ends.
 fn has_file_as_folder(paths: &HashSet<&RelativePath>) -> bool {
     let all: HashSet<&str> = paths.iter().map(|path| path.as_str()).collect();
     let above = |path: &str| path.match_indices('/').any(|(slash, _)| all.contains(&path[..slash]));
@@ -67,7 +75,7 @@ fn has_file_as_folder(paths: &HashSet<&RelativePath>) -> bool {
 }
 
 impl Manifest {
-    /// A manifest of the files of one reference.
+    /// Makes a manifest of the files of one reference.
     ///
     /// # Errors
     /// [`Error::Inconsistent`] when there is no file, two have one path, or the entry is not among them.
@@ -111,37 +119,33 @@ impl Manifest {
         self
     }
 
-    /// The reference that was pinned.
+    /// Returns the reference that was pinned.
     pub fn reference(&self) -> &ModelRef {
         &self.reference
     }
 
-    /// The revision, where the source has revisions.
+    /// Returns the revision, where the source has revisions.
     pub fn revision(&self) -> Option<&str> {
         self.revision.as_deref()
     }
 
-    /// Whether files may have been left out on purpose.
+    /// Returns whether files may have been left out on purpose.
     pub fn is_selection(&self) -> bool {
-        match &self.reference {
-            ModelRef::Hub(hub) => {
-                matches!(hub.target(), HubTarget::Repository(selection) if !selection.is_empty())
-            }
-            _ => false,
-        }
+        let target = self.reference.repository().map(RepoRef::target);
+        matches!(target, Some(RepoTarget::Repository(selection)) if !selection.is_empty())
     }
 
-    /// The files, in the order of their paths.
+    /// Returns the files, in the order of their paths.
     pub fn files(&self) -> &[ManifestFile] {
         &self.files
     }
 
-    /// What an engine is given.
+    /// Returns what an engine is given.
     pub fn entry(&self) -> &Entry {
         &self.entry
     }
 
-    /// The only file of a model that is one file, leaving out its projector.
+    /// Returns the only file of a model that is one file, leaving out its projector.
     pub fn single(&self) -> Option<&ManifestFile> {
         let Entry::File(entry) = &self.entry else { return None };
         let goes_along = |path: &RelativePath| Some(path) == self.projector.as_ref() || path == entry;
@@ -149,29 +153,29 @@ impl Manifest {
         self.files.iter().find(|file| is_alone && file.path == *entry)
     }
 
-    /// The file whose digest people know as the model's: the only one; also where a repository comes as a folder of one file.
+    /// Returns the file whose digest people know as the model's: the only one; also where a repository comes as a folder of one file.
     pub(crate) fn known_by_one(&self) -> Option<&ManifestFile> {
-        let is_hub = matches!(self.reference, ModelRef::Hub(_));
-        let only = self.files.first().filter(|_| is_hub && self.files.len() == 1);
+        let has_repo = self.reference.repository().is_some();
+        let only = self.files.first().filter(|_| has_repo && self.files.len() == 1);
         self.single().or(only)
     }
 
-    /// The multimodal projector among the files.
+    /// Returns the multimodal projector among the files.
     pub fn projector(&self) -> Option<&RelativePath> {
         self.projector.as_ref()
     }
 
-    /// The file of another tool that listed the files. `None` where the source itself did.
+    /// Returns the file of another tool that listed the files. `None` where the source itself did.
     pub fn listing(&self) -> Option<&Path> {
         self.listed_in.as_deref()
     }
 
-    /// Whether all files lie on this machine, and are used in place.
+    /// Returns whether all files lie on this machine, and are used in place.
     pub fn is_in_place(&self) -> bool {
         self.files.iter().all(|file| matches!(file.locator, Locator::InPlace(_)))
     }
 
-    /// Where the view of a model that is not used in place lies: see [`ModelRef::view_path`].
+    /// Returns where the view of a model that is not used in place lies: see [`ModelRef::view_path`].
     ///
     /// # Errors
     /// [`Error::UnsafePath`] when the revision makes no path.
@@ -179,27 +183,8 @@ impl Manifest {
         self.reference.view_path(self.revision())
     }
 
-    /// The size of all files, in bytes.
+    /// Returns the size of all files, in bytes.
     pub fn size_bytes(&self) -> u64 {
         self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size))
-    }
-}
-
-impl ModelRef {
-    /// Where the view of a model at a revision lies, below the folder of all views:
-    /// `<scheme>/<name>/<revision>/<selection>`.
-    ///
-    /// # Errors
-    /// [`Error::UnsafePath`] when the revision makes no path, or a hidden one: those are of what is not finished.
-    pub fn view_path(&self, revision: Option<&str>) -> Result<RelativePath> {
-        let (name, selection) = match self {
-            Self::Hub(hub) => (hub.repo().to_owned(), hub.selection_key()),
-            other => (key_of(&other.id()), "all".to_owned()),
-        };
-        let revision = revision.unwrap_or("none").replace('/', "%2F");
-        if revision.starts_with('.') {
-            return Err(Error::UnsafePath { path: revision, reason: "a revision begins with no dot" });
-        }
-        RelativePath::new(format!("{}/{name}/{revision}/{selection}", self.scheme()))
     }
 }

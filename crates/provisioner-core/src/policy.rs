@@ -1,9 +1,14 @@
-//! What may be done. Policy is asked before anything happens; a model that is already present is never refused for want of
-//! a network.
+//! The policy that is a list of rules. A caller asks it before anything happens; it never refuses a model that is already present
+//! for want of a network.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Format, ModelRef, Result};
+use crate::{
+    denial::{Denial, DenialKind},
+    format::Format,
+    policy_engine::{Decision, PolicyEngine, Question},
+    reference::{ModelRef, RepoRef},
+};
 
 /// Whether the network may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -23,11 +28,14 @@ pub enum Network {
 /// What may be done. The default is local-only: no network, any local file, no format that can run code.
 ///
 /// ```
-/// use provisioner_core::{ModelRef, Policy};
+/// use provisioner_core::{ModelRef, Policy, Question, ask};
 ///
 /// let hub: ModelRef = "hf:org/repo".parse()?;
-/// let error = Policy::default().check_network(&hub).unwrap_err();
-/// assert_eq!(error.hint().as_deref(), Some("to allow it, write `policy: { network: allow }` in the config"));
+/// let error = ask(&Policy::default(), &Question::Network(&hub)).unwrap_err();
+/// assert_eq!(
+///     error.hint().unwrap().to_string(),
+///     "to allow it, write `policy: { network: allow }` in the config"
+/// );
 /// # Ok::<(), provisioner_core::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +49,7 @@ pub struct Policy {
     pub schemes: Option<Vec<String>>,
     /// The hosts that may be spoken to, as `huggingface.co` or `*.hf.co`; absent means those that the source needs.
     pub hosts: Option<Vec<String>>,
-    /// The repositories that may be used, as `org/repo` or `org/*`; absent means all.
+    /// The repositories that may be used: `org/repo`, `org/*` (of the Hub), `SCHEME:org/*`; absent means all.
     pub repos: Option<Vec<String>>,
     /// The formats that files may have; absent means all but pickle.
     pub formats: Option<Vec<Format>>,
@@ -49,102 +57,142 @@ pub struct Policy {
     pub max_bytes: Option<u64>,
 }
 
+impl PolicyEngine for Policy {
+    fn decide(&self, question: &Question<'_>) -> Decision {
+        let denial = match *question {
+            Question::Reference(reference) => {
+                self.refuse_scheme(reference).or_else(|| self.refuse_repo(reference))
+            }
+            Question::Network(reference) => self.refuse_network(reference),
+            Question::AnyHost => self.refuse_any_host(),
+            Question::Host(host) => self.refuse_host(host),
+            Question::Size { id, size_bytes } => self.refuse_size(id, size_bytes),
+            Question::Format { path, format } => self.refuse_format(path, format),
+        };
+        denial.map_or(Decision::Allowed, Decision::from)
+    }
+}
+
 impl Policy {
-    /// Whether the reference's scheme and repository may be used at all.
-    ///
-    /// # Errors
-    /// [`Error::PolicyDenied`].
-    pub fn check_reference(&self, reference: &ModelRef) -> Result<()> {
-        let scheme = reference.scheme();
-        if self
-            .schemes
-            .as_ref()
-            .is_some_and(|schemes| !schemes.iter().any(|allowed| canonical(allowed) == scheme))
-        {
-            return Err(denied(
-                format!("the scheme `{scheme}`"),
-                format!("add `{scheme}` to the policy's `schemes`"),
-            ));
-        }
-        if let (ModelRef::Hub(hub), Some(repos)) = (reference, &self.repos)
-            && !repos.iter().any(|pattern| matches_repo(pattern, hub.repo()))
-        {
-            let repo = hub.repo();
-            return Err(denied(
-                format!("the repository `{repo}`"),
-                format!("add `{repo}` to the policy's `repos`"),
-            ));
-        }
-        Ok(())
+    fn refuse_scheme(&self, reference: &ModelRef) -> Option<Denial> {
+        let (schemes, scheme) = (self.schemes.as_ref()?, reference.scheme());
+        let is_allowed = schemes.iter().any(|allowed| canonical(allowed) == scheme);
+        (!is_allowed).then(|| {
+            Denial::new("schemes", scheme, format!("the scheme `{scheme}`"))
+                .with_remedy(format!("add `{scheme}` to the policy's `schemes`"))
+        })
     }
 
-    /// Whether an absent model may be asked for at its source, which is on the network.
-    ///
-    /// # Errors
-    /// [`Error::PolicyDenied`], unless the network is allowed.
-    pub fn check_network(&self, reference: &ModelRef) -> Result<()> {
+    fn refuse_repo(&self, reference: &ModelRef) -> Option<Denial> {
+        let repos = self.repos.as_ref().filter(|_| !reference.is_local())?;
+        let is_allowed = repos.iter().any(|pattern| matches_reference(pattern, reference));
+        (!is_allowed).then(|| {
+            let repo = pattern_of(reference);
+            Denial::new("repos", repo.clone(), format!("the repository `{repo}`"))
+                .with_remedy(format!("add `{repo}` to the policy's `repos`"))
+        })
+    }
+
+    fn refuse_network(&self, reference: &ModelRef) -> Option<Denial> {
+        let denial = |value: &str| {
+            Denial::new("network", value, format!("the network, and `{reference}` is not on this machine"))
+        };
         match self.network {
-            Network::Allow => return Ok(()),
-            Network::Offline => return Err(Error::Offline { id: reference.id() }),
-            Network::Deny => {}
-        }
-        let what = format!("the network, and `{reference}` is not on this machine");
-        Err(denied(what, "to allow it, write `policy: { network: allow }` in the config".to_owned()))
-    }
-
-    /// Whether a host may be spoken to. `*.hf.co` stands for every host below `hf.co`, and not for that one.
-    ///
-    /// # Errors
-    /// [`Error::PolicyDenied`].
-    pub fn check_host(&self, host: &str) -> Result<()> {
-        match &self.hosts {
-            Some(hosts) if !hosts.iter().any(|pattern| matches_host(pattern, host)) => {
-                Err(denied(format!("the host `{host}`"), format!("add `{host}` to the policy's `hosts`")))
-            }
-            _ => Ok(()),
+            Network::Allow => None,
+            Network::Offline => Some(denial("offline").of_kind(DenialKind::Offline)),
+            Network::Deny => Some(
+                denial("deny").with_remedy("to allow it, write `policy: { network: allow }` in the config"),
+            ),
         }
     }
 
-    /// Whether a file of this format may be used.
-    ///
-    /// # Errors
-    /// [`Error::RefusedFormat`] for a pickle that nobody allowed; [`Error::PolicyDenied`].
-    pub fn check_format(&self, path: &str, format: Format) -> Result<()> {
+    fn refuse_any_host(&self) -> Option<Denial> {
+        let hosts = self.hosts.as_ref()?;
+        Some(Denial::new("hosts", hosts.join(", "), "hosts that its `hosts` do not name"))
+    }
+
+    /// `*.hf.co` stands for every host below `hf.co`, and not for that one.
+    fn refuse_host(&self, host: &str) -> Option<Denial> {
+        let is_allowed = self.hosts.as_ref()?.iter().any(|pattern| matches_host(pattern, host));
+        (!is_allowed).then(|| {
+            Denial::new("hosts", host, format!("the host `{host}`"))
+                .with_remedy(format!("add `{host}` to the policy's `hosts`"))
+        })
+    }
+
+    fn refuse_size(&self, id: &str, size_bytes: u64) -> Option<Denial> {
+        let limit = self.max_bytes.filter(|limit| size_bytes > *limit)?;
+        let what = format!("`{id}`, which has {size_bytes} bytes, over the limit of {limit}");
+        Some(
+            Denial::new("max_bytes", size_bytes.to_string(), what)
+                .with_remedy("raise the policy's `max_bytes`"),
+        )
+    }
+
+    fn refuse_format(&self, path: &str, format: Format) -> Option<Denial> {
+        let name = format.as_str();
+        let denial = || Denial::new("formats", name, format!("the format `{name}` of `{path}`"));
         match &self.formats {
-            None if format == Format::Pickle => Err(Error::RefusedFormat { path: path.to_owned() }),
+            None if format == Format::Pickle => Some(denial().of_kind(DenialKind::RunsCode)),
             Some(formats) if !formats.contains(&format) => {
-                let name = format.as_str();
-                Err(denied(
-                    format!("the format `{name}` of `{path}`"),
-                    format!("add `{name}` to the policy's `formats`"),
-                ))
+                Some(denial().with_remedy(format!("add `{name}` to the policy's `formats`")))
             }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether a model may be this large.
-    ///
-    /// # Errors
-    /// [`Error::PolicyDenied`].
-    pub fn check_size(&self, id: &str, size_bytes: u64) -> Result<()> {
-        match self.max_bytes {
-            Some(limit) if size_bytes > limit => Err(denied(
-                format!("`{id}`, which has {size_bytes} bytes, over the limit of {limit}"),
-                "raise the policy's `max_bytes`".to_owned(),
-            )),
-            _ => Ok(()),
+            _ => None,
         }
     }
 }
 
-/// The name of a scheme in ids: `file:` references have `local:` ids.
+/// Returns the name of a scheme in ids: `file:` references have `local:` ids.
 fn canonical(scheme: &str) -> &str {
     if scheme == "file" { "local" } else { scheme }
 }
 
-fn denied(what: String, hint: String) -> Error {
-    Error::PolicyDenied { what, hint }
+/// Returns the pattern that allows just the repository of a reference; of a reference without one, its id.
+fn pattern_of(reference: &ModelRef) -> String {
+    match reference.repository() {
+        Some(repo) if repo.scheme() == HUB => repo.repo().to_owned(),
+        Some(repo) => format!("{}:{}", repo.scheme(), repo.repo()),
+        None => reference.id(),
+    }
+}
+
+/// The source that a pattern without a scheme is about.
+const HUB: &str = "hf";
+
+/// Returns whether a pattern of `repos` allows a reference that is fetched.
+fn matches_reference(pattern: &str, reference: &ModelRef) -> bool {
+    let (scheme, pattern) = pattern.split_once(':').unwrap_or((HUB, pattern));
+    if !scheme.eq_ignore_ascii_case(reference.scheme()) {
+        return false;
+    }
+    match reference {
+        ModelRef::Repo(repo) => matches_repo(pattern, repo),
+        other => matches_text(pattern, &other.id()),
+    }
+}
+
+/// `org/*` stands for every repository of `org`. Letter case counts unless it does not for the source.
+fn matches_repo(pattern: &str, repo: &RepoRef) -> bool {
+    let is_same = |a: &str, b: &str| if repo.folds_case() { a.eq_ignore_ascii_case(b) } else { a == b };
+    match pattern.strip_suffix("/*") {
+        Some(org) => repo.repo().split_once('/').is_some_and(|(found, _)| is_same(found, org)),
+        None => is_same(pattern, repo.repo()),
+    }
+}
+
+/// Compares a pattern with the text of a reference whose parts only its fetcher knows. `/*` at the end stands for all below, but for
+/// a text that could climb out of it.
+fn matches_text(pattern: &str, id: &str) -> bool {
+    let Some((_, text)) = id.split_once(':') else { return false };
+    let (pattern, text) = (pattern.trim_start_matches('/'), text.trim_start_matches('/'));
+    match pattern.strip_suffix("/*") {
+        Some(above) => {
+            let is_plain = !text.contains(['%', '\\']) && !text.split('/').any(|part| part == "..");
+            is_plain
+                && text.strip_prefix(above).is_some_and(|below| below.len() > 1 && below.starts_with('/'))
+        }
+        None => pattern == text,
+    }
 }
 
 fn matches_host(pattern: &str, host: &str) -> bool {
@@ -155,28 +203,28 @@ fn matches_host(pattern: &str, host: &str) -> bool {
     }
 }
 
-/// The Hub takes repositories for the same in any letter case.
-fn matches_repo(pattern: &str, repo: &str) -> bool {
-    match pattern.strip_suffix("/*") {
-        Some(org) => repo.split_once('/').is_some_and(|(found, _)| found.eq_ignore_ascii_case(org)),
-        None => pattern.eq_ignore_ascii_case(repo),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy_engine::ask;
+
+    fn allows(policy: &Policy, question: Question<'_>) -> bool {
+        ask(policy, &question).is_ok()
+    }
 
     #[test]
     fn the_default_is_local_only() {
         let policy = Policy::default();
         let local: ModelRef = "local:/a".parse().unwrap();
         let other: ModelRef = "s3://b/a".parse().unwrap();
-        assert!(policy.check_reference(&local).is_ok());
-        assert!(policy.check_reference(&other).is_ok() && policy.check_network(&other).is_err());
-        assert!(policy.check_format("m.pt", Format::Pickle).is_err());
-        assert!(policy.check_format("m.txt", Format::Other).is_ok());
-        assert!(policy.check_host("any").is_ok() && policy.check_size("m", u64::MAX).is_ok());
+        assert!(allows(&policy, Question::Reference(&local)));
+        assert!(allows(&policy, Question::Reference(&other)) && !allows(&policy, Question::Network(&other)));
+        assert!(!allows(&policy, Question::Format { path: "m.pt", format: Format::Pickle }));
+        assert!(allows(&policy, Question::Format { path: "m.txt", format: Format::Other }));
+        assert!(
+            allows(&policy, Question::Host("any"))
+                && allows(&policy, Question::Size { id: "m", size_bytes: u64::MAX })
+        );
     }
 
     #[test]
@@ -189,7 +237,7 @@ mod tests {
             max_bytes: Some(10),
             network: Network::Allow,
         };
-        let check = |text: &str| policy.check_reference(&text.parse().unwrap()).is_ok();
+        let check = |text: &str| allows(&policy, Question::Reference(&text.parse().unwrap()));
         assert!(
             check("hf:org/x")
                 && check("hf:A/b")
@@ -206,12 +254,59 @@ mod tests {
             ("evilhf.co", false),
             ("huggingface.co.evil", false),
         ] {
-            assert_eq!(policy.check_host(host).is_ok(), allowed, "{host}");
+            assert_eq!(allows(&policy, Question::Host(host)), allowed, "{host}");
         }
         assert!(
-            policy.check_format("m.pt", Format::Pickle).is_ok()
-                && policy.check_format("m", Format::Gguf).is_err()
+            allows(&policy, Question::Format { path: "m.pt", format: Format::Pickle })
+                && !allows(&policy, Question::Format { path: "m", format: Format::Gguf })
         );
-        assert!(policy.check_size("m", 10).is_ok() && policy.check_size("m", 11).is_err());
+        assert!(
+            allows(&policy, Question::Size { id: "m", size_bytes: 10 })
+                && !allows(&policy, Question::Size { id: "m", size_bytes: 11 })
+        );
+    }
+
+    #[test]
+    fn repositories_bind_every_source() {
+        let check = |patterns: &[&str], reference: &str| {
+            let repos = Some(patterns.iter().map(|pattern| (*pattern).to_owned()).collect());
+            let policy = Policy { repos, ..Policy::default() };
+            allows(&policy, Question::Reference(&reference.parse().unwrap()))
+        };
+        for (patterns, reference, allowed) in [
+            (&["org/*"][..], "hf:ORG/x", true),
+            (&["org/*"], "mem:org/x", false),
+            (&["hf:org/*"], "hf:org/x@v1:Q4_K_M", true),
+            (&["mem:org/*"], "mem:org/x@v1/a.gguf", true),
+            (&["MEM:org/*"], "mem:org/x", true),
+            (&["mem:org/*"], "mem:ORG/x", false),
+            (&["mem:org/*"], "mem:org/x:q4", true),
+            (&["mem:org/x"], "mem:org/x", true),
+            (&["mem:org/x"], "mem:org/x:q4", false),
+            (&["mem:org/*"], "hf:org/x", false),
+            (&["oci:registry.example/*"], "oci:registry.example/a/b:tag", true),
+            (&["oci:registry.example/*"], "oci://registry.example/a", true),
+            (&["oci:registry.example/*"], "oci:registry.example.evil/a", false),
+            (&["s3:bucket/in/*"], "s3://bucket/in/../out", false),
+            (&["s3:bucket/in/*"], "s3://bucket/in/%2e%2e/out", false),
+            (&["org/*"], "s3://org/x", false),
+            (&[], "hf:org/x", false),
+            (&[], "local:/a", true),
+        ] {
+            assert_eq!(check(patterns, reference), allowed, "{patterns:?} {reference}");
+        }
+    }
+
+    #[test]
+    fn a_denial_says_rule_value_and_remedy() {
+        let policy = Policy { repos: Some(vec!["org/*".into()]), ..Policy::default() };
+        let reference: ModelRef = "mem:a/b:Q8_0".parse().unwrap();
+        let Decision::Denied(denial) = policy.decide(&Question::Reference(&reference)) else { panic!() };
+        assert_eq!(
+            (denial.rule.as_ref(), denial.value.as_str(), &denial.location),
+            ("repos", "mem:a/b", &None)
+        );
+        assert_eq!(denial.remedy.as_deref(), Some("add `mem:a/b` to the policy's `repos`"));
+        assert_eq!(denial.to_string(), "policy does not allow the repository `mem:a/b`");
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::Timestamp;
+use crate::clock::Timestamp;
 
 /// Something that happened. Sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

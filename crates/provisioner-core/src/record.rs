@@ -6,21 +6,30 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Basis, Digest, Entry, Expectation, Format, ModelFacts, ModelRef, Outcome, RelativePath, StagedFile,
-    Stamp, Timestamp, Verification, VerifiedModel,
+    clock::Timestamp,
+    digest::Digest,
+    facts::ModelFacts,
+    format::Format,
+    manifest::Entry,
+    path::RelativePath,
+    reference::ModelRef,
+    staged::StagedFile,
+    stamp::Stamp,
+    verification::{Basis, Expectation, Outcome, Verification},
+    verified::VerifiedModel,
 };
 
-/// Whether a model may be used. There is no third state.
+/// Says whether a model may be used. There is no third state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Lifecycle {
     /// It may be used.
     Active,
-    /// It is kept, and refused until somebody activates it.
+    /// It is kept, and refused until a caller activates it.
     Retired,
 }
 
 impl Lifecycle {
-    /// Its name in files and on screen.
+    /// Returns its name in files and on screen.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "Active",
@@ -29,7 +38,7 @@ impl Lifecycle {
     }
 }
 
-/// The durable record of one model. Fields that this release does not know survive reading and writing.
+/// Keeps what is known of one model durably. Fields that this release does not know survive reading and writing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CatalogRecord {
     /// The canonical reference.
@@ -54,7 +63,7 @@ pub struct CatalogRecord {
     /// The multimodal projector among the files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub projector: Option<RelativePath>,
-    /// What is known of it without loading it; absent where nobody has looked.
+    /// What is known of it without loading it; absent where no verifier has looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<ModelFacts>,
     /// The files, in the order of their paths; none where they were never looked at.
@@ -70,7 +79,7 @@ pub struct CatalogRecord {
     pub extra: Map<String, Value>,
 }
 
-/// One file, as it was when it was judged.
+/// Describes one file, as it was when it was judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedFile {
     /// Its place in the model.
@@ -86,7 +95,7 @@ pub struct RecordedFile {
     pub sha256: Option<Digest>,
 }
 
-/// Where the files of a verified model lie for good.
+/// Says where the files of a verified model lie for good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
     root: PathBuf,
@@ -94,7 +103,7 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// The place of a model whose files stay where they were found. `None` where they have no folder in common.
+    /// Returns the place of a model whose files stay where they were found. `None` where they have no folder in common.
     pub fn in_place(model: &VerifiedModel) -> Option<Self> {
         let files = model.staged().files();
         let root = root_of(files.first()?)?;
@@ -102,13 +111,13 @@ impl Placement {
         files.iter().all(|file| root_of(file) == Some(root)).then(|| Self { root: root.to_owned(), stamps })
     }
 
-    /// The folder below which they lie.
+    /// Returns the folder below which they lie.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// This place, known to be in a store, which links its files. `are_shared` says of each, in the order of their paths,
-    /// whether it is somebody else's too: then every change of it counts.
+    /// Returns this place, known to be in a store, which links its files. `are_shared` says of each, in the order of their paths,
+    /// whether another tool links it too: then every change of it counts.
     #[must_use]
     pub fn in_a_store(self, are_shared: &[bool]) -> Self {
         let kept = |(stamp, is_shared): (Stamp, bool)| if is_shared { stamp } else { stamp.without_ctime() };
@@ -116,21 +125,21 @@ impl Placement {
         Self { root: self.root, stamps: self.stamps.into_iter().zip(are_shared).map(kept).collect() }
     }
 
-    /// The place of a model whose files now lie below a folder of a store, with the stamps to record, in the order of
-    /// their paths: without the time that linking changes, but for files that are somebody else's too.
+    /// Returns the place of a model whose files now lie below a folder of a store, with the stamps to record, in the order of
+    /// their paths: without the time that linking changes, but for files that another tool links too.
     pub fn in_store(root: PathBuf, stamps: Vec<Stamp>) -> Self {
         Self { root, stamps }
     }
 }
 
-/// The folder from which a file's path leads to where it lies.
+/// Returns the folder from which a file's path leads to where it lies.
 fn root_of(file: &StagedFile) -> Option<&Path> {
     let depth = file.path.as_ref().components().count();
     if file.location.ends_with(&file.path) { file.location.ancestors().nth(depth) } else { None }
 }
 
 impl CatalogRecord {
-    /// The record of a model that was just judged.
+    /// Makes the record of a model that was just judged.
     pub fn new(model: &VerifiedModel, placement: &Placement, now: Timestamp) -> Self {
         let (staged, verification) = (model.staged(), model.verification());
         let manifest = staged.manifest();
@@ -167,7 +176,7 @@ impl CatalogRecord {
         }
     }
 
-    /// This record as the successor of another one of the same id. Where nothing was read since, the bytes were last
+    /// Returns this record as the successor of another one of the same id. Where nothing was read since, the bytes were last
     /// verified when they were for that one.
     #[must_use]
     pub fn succeeding(mut self, previous: &Self) -> Self {
@@ -181,31 +190,31 @@ impl CatalogRecord {
         Self { created_at: previous.created_at, extra: previous.extra.clone(), ..self }
     }
 
-    /// The record as a refresh leaves it when it moves on to another commit: Retired, under the id that names its own
-    /// commit. `None` where its source has no commits.
+    /// Returns the record as a refresh leaves it when the model moves on to another revision: Retired, under the id that names
+    /// its own revision. `None` where no reference can name that.
     pub fn superseded(&self) -> Option<Self> {
-        let Ok(ModelRef::Hub(hub)) = self.id.parse() else { return None };
-        let id = ModelRef::Hub(hub.at(self.revision.as_ref()?)).id();
+        let reference: ModelRef = self.id.parse().ok()?;
+        let id = reference.at_revision(self.revision.as_ref()?)?.id();
         Some(Self { id, lifecycle: Lifecycle::Retired, ..self.clone() })
     }
 
-    /// The folder below which the files lie.
+    /// Returns the folder below which the files lie.
     pub fn root(&self) -> &Path {
         let depth = self.entry.as_ref().map_or(0, |entry| entry.as_ref().components().count());
         self.local_path.ancestors().nth(depth).unwrap_or(Path::new("/"))
     }
 
-    /// Where one of the files lies.
+    /// Returns where one of the files lies.
     pub fn location(&self, path: &RelativePath) -> PathBuf {
         self.root().join(path)
     }
 
-    /// The digest that the model must still have, and how it is known.
+    /// Returns the digest that the model must still have, and how it is known.
     pub fn evidence(&self) -> Option<(Digest, Basis)> {
         Some((self.digest.clone()?, self.verification.basis?))
     }
 
-    /// Whether the evidence alone, with bytes that have not changed, satisfies an expectation.
+    /// Returns whether the evidence alone, with bytes that have not changed, satisfies an expectation.
     pub fn satisfies(&self, expectation: &Expectation) -> bool {
         let digest = match expectation.digest() {
             None => true,

@@ -7,7 +7,14 @@ use std::{
     sync::Arc,
 };
 
-use crate::{CatalogRecord, Digest, Format, Lifecycle, ModelFacts, RecordedFile, RelativePath, Verification};
+use crate::{
+    digest::Digest,
+    facts::ModelFacts,
+    format::Format,
+    path::RelativePath,
+    record::{CatalogRecord, Lifecycle, RecordedFile},
+    verification::Verification,
+};
 
 /// A model that may be used: it comes from the catalog, and so from a judgement.
 #[derive(Clone, Debug, PartialEq)]

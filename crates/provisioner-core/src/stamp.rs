@@ -4,7 +4,7 @@ use std::{fs::Metadata, os::unix::fs::MetadataExt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::clock::Timestamp;
 
 /// How old a file must be before its times can be trusted to change with its bytes: file systems keep them as
 /// coarsely as this (FAT, two seconds).

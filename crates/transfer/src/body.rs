@@ -1,4 +1,4 @@
-//! The bytes of an answer, for as long as they come fast enough.
+//! The body of an answer, for as long as its bytes come fast enough.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use futures_util::StreamExt;
 use provisioner_core::{ByteStream, ManifestFile, Pace};
 use tokio::time::{Instant, timeout};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
-/// An answer that is being read.
+/// Reads the body of an answer.
 pub(crate) struct Body<'a> {
     file: &'a ManifestFile,
     stream: ByteStream,
@@ -18,11 +18,12 @@ pub(crate) struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
+    /// Returns a reader of a file's bytes, with windows of `stall` for [`Pace`].
     pub(crate) fn new(file: &'a ManifestFile, stream: ByteStream, stall: Duration) -> Self {
         Self { file, stream, stall, pace: Pace::new(stall) }
     }
 
-    /// The next bytes; `None` at the end.
+    /// Returns the next bytes; `None` at the end.
     ///
     /// # Errors
     /// [`Error::Source`], and [`Error::Stalled`] or [`Error::TooSlow`] where too few bytes come.

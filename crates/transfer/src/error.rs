@@ -1,30 +1,30 @@
-//! Why bytes did not arrive.
+//! Why the bytes of a file did not arrive.
 
 use std::{io, time::Duration};
 
-use provisioner_core::{Digest, ErrorCode, FetchError};
+use provisioner_core::{Digest, ErrorCode, FetchError, Hint};
 
-/// A result with this crate's error.
+/// Names a result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A file could not be fetched.
+/// Says why a file could not be fetched, or a source not be asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The source failed, and trying again did not help.
+    /// The source failed, and another try did not help.
     #[error(transparent)]
     Source(FetchError),
-    /// The source answered something else than what was asked for.
+    /// The source answered something else than the request asked for.
     #[error("`{path}`: {what}")]
     Answer {
         /// The file.
         path: String,
-        /// What is wrong with the answer.
+        /// The fault of the answer.
         what: String,
-        /// Whether asking again may help.
+        /// Whether another request may help.
         may_pass: bool,
     },
-    /// The file changed at its source while it was being fetched.
+    /// The file changed at its source during the fetch.
     #[error("`{path}` changed at its source while it was being fetched")]
     Changed {
         /// The file.
@@ -35,7 +35,7 @@ pub enum Error {
     Stalled {
         /// The file.
         path: String,
-        /// How long.
+        /// How long no byte arrived.
         after: Duration,
     },
     /// Bytes arrived, and too few of them.
@@ -43,19 +43,19 @@ pub enum Error {
     TooSlow {
         /// The file.
         path: String,
-        /// How many.
+        /// How many bytes arrived.
         bytes: u64,
-        /// In how long.
+        /// In which time they arrived.
         after: Duration,
     },
-    /// The bytes have another digest than the source gives, twice.
+    /// The bytes have another digest than the source gives, after two fetches.
     #[error("`{path}`: digest mismatch: expected {expected}, got {actual}")]
     Mismatch {
         /// The file.
         path: String,
-        /// What the source gives.
+        /// The digest that the source gives.
         expected: Digest,
-        /// What arrived.
+        /// The digest of the bytes that arrived.
         actual: Digest,
     },
     /// The disk failed.
@@ -64,7 +64,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The stable code.
+    /// Returns the stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Source(error) => error.code(),
@@ -81,15 +81,15 @@ impl Error {
         }
     }
 
-    /// The next step, where there is a better one than the code's.
-    pub fn hint(&self) -> Option<String> {
+    /// Returns the next step, where there is a better one than the code's.
+    pub fn hint(&self) -> Option<Hint> {
         match self {
             Self::Source(error) => error.hint.clone(),
             _ => None,
         }
     }
 
-    /// Whether the same request may succeed.
+    /// Returns whether the same request may succeed.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Source(error) => error.code().is_retriable(),
@@ -99,15 +99,15 @@ impl Error {
         }
     }
 
-    /// The same error, of a source that asks to be left alone for longer than the limit.
+    /// Returns the same error, of a source that asks for a longer pause than the limit.
     pub(crate) fn beyond(self, limit: Duration) -> Self {
         let Self::Source(mut error) = self else { return self };
         error.message = format!("{}, and {} seconds are the limit", error.message, limit.as_secs());
-        error.hint = error.hint.map(|hint| format!("{hint}; a longer `--wait` waits for it"));
+        error.hint = error.hint.map(|hint| hint.and(Hint::WaitLongerForSource));
         Self::Source(error)
     }
 
-    /// How long the source asked to be left alone.
+    /// Returns how long a pause the source asks for.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Source(error) => error.retry_after,

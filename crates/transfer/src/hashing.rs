@@ -1,40 +1,31 @@
-//! Hashing what has arrived, right behind it.
+//! The hash frontier: a thread that hashes the bytes which have arrived without a gap. All of a transfer's hashing happens in
+//! its one loop.
 
 use std::sync::Arc;
 
-use provisioner_core::Digest;
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
-use tokio::sync::watch;
+use provisioner_core::{ContentDigests, ContentHasher};
+use tokio::sync::{oneshot, watch};
 
 use crate::{
-    Result,
+    error::Result,
     sink::{Epoch, Sink},
 };
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// How often those who wait for the window are told.
+/// After how many bytes the connections that wait for the window learn of the frontier.
 const TELL_BYTES: u64 = 4 << 20;
 
-/// The digests of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Digests {
-    pub(crate) sha256: Digest,
-    pub(crate) git_sha1: Option<Digest>,
-}
-
-/// Follows the bytes of a sink to the end, and returns their digests; `None` when they end early. It blocks. How far it
-/// is, is told through `hashed`.
+/// Hashes the bytes of a sink to the end, as they arrive, and returns their digests; `None` when they end early. It blocks.
+/// `hashed` tells how far it is.
 pub(crate) fn follow(
     sink: &Arc<Sink>,
     epoch: Epoch,
     size: u64,
     git_ids: bool,
     hashed: &watch::Sender<u64>,
-) -> Result<Option<Digests>> {
-    let mut sha256 = Sha256::new();
-    let mut git = git_ids.then(|| Sha1::new().chain_update(format!("blob {size}\0")));
+) -> Result<Option<ContentDigests>> {
+    let mut content = ContentHasher::of_size(size, git_ids);
     let mut buffer = vec![0; BUFFER_BYTES];
     let (mut at, mut told) = (0, 0);
     while at < size {
@@ -43,10 +34,7 @@ pub(crate) fn follow(
             let length = usize::try_from(frontier - at).unwrap_or(usize::MAX).min(BUFFER_BYTES);
             let piece = &mut buffer[..length];
             sink.read(piece, at)?;
-            sha256.update(&piece);
-            if let Some(git) = &mut git {
-                git.update(&piece);
-            }
+            content.update(piece);
             at += length as u64;
             if at - told >= TELL_BYTES {
                 told = at;
@@ -55,8 +43,38 @@ pub(crate) fn follow(
         }
         hashed.send_replace(at);
     }
-    Ok(Some(Digests {
-        sha256: Digest::sha256(sha256.finalize().into()),
-        git_sha1: git.map(|git| Digest::git_sha1(git.finalize().into())),
-    }))
+    Ok(Some(content.finish()))
+}
+
+/// Holds the thread that hashes. When this is dropped, the thread ends.
+pub(crate) struct Follower<'a> {
+    digests: oneshot::Receiver<Result<Option<ContentDigests>>>,
+    sink: &'a Sink,
+    epoch: Epoch,
+}
+
+impl<'a> Follower<'a> {
+    /// Starts a thread of its own: it waits for bytes that only the runtime's blocking threads can write.
+    pub(crate) fn start(
+        sink: &'a Sink,
+        follow: impl FnOnce() -> Result<Option<ContentDigests>> + Send + 'static,
+    ) -> Result<Self> {
+        let (tell, digests) = oneshot::channel();
+        std::thread::Builder::new().name("hashing".to_owned()).spawn(move || {
+            // The caller may have been dropped.
+            let _ = tell.send(follow());
+        })?;
+        Ok(Self { digests, sink, epoch: sink.epoch() })
+    }
+
+    /// Waits for the digests; `None` when the bytes end early.
+    pub(crate) async fn finish(mut self) -> Result<Option<ContentDigests>> {
+        (&mut self.digests).await.map_err(std::io::Error::other)?
+    }
+}
+
+impl Drop for Follower<'_> {
+    fn drop(&mut self) {
+        self.sink.give_up(self.epoch);
+    }
 }

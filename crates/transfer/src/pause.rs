@@ -1,7 +1,7 @@
 //! The pauses that sources ask for.
 //!
-//! Every file of a model has connections of its own, and a source that asks to be left alone says so to each of them. They wait
-//! for the same moment, so that progress tells of one pause.
+//! Each file of a model has connections of its own, and a source that asks for a pause says so to each of them. They wait for
+//! the same moment, so progress tells of one pause.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -12,13 +12,13 @@ use std::{
 use provisioner_core::{ProgressEvent, ProgressSink};
 use tokio::time::Instant;
 
-/// A pause that ends later by less than this is the same one: answers arrive one after the other.
+/// A pause that ends later by less than this is the same pause: answers arrive one after the other.
 const SAME: Duration = Duration::from_secs(1);
 
-/// No clock counts further than is needed.
+/// How long a pause is at the most, so that its end is a time that the clock has.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// The pauses that are under way, by model.
+/// Holds the pauses that are under way, by model.
 #[derive(Debug, Default)]
 pub(crate) struct Pauses(Mutex<HashMap<String, UnderWay>>);
 
@@ -28,7 +28,7 @@ struct UnderWay {
     ends: Instant,
 }
 
-/// One that waits. The pause of its model ends when the last of them is dropped.
+/// Holds one connection's part in a pause. The pause of a model ends when the last of its parts is dropped.
 pub(crate) struct Pause<'a> {
     pauses: &'a Pauses,
     id: &'a str,
@@ -36,7 +36,7 @@ pub(crate) struct Pause<'a> {
 }
 
 impl Pauses {
-    /// Begins to wait, and tells of it unless another one that waits for the same model did.
+    /// Begins to wait, and tells progress of the pause unless another connection of the same model did.
     pub(crate) fn begin<'a>(
         &'a self,
         id: &'a str,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-/// A set of bytes of a file, as ranges that neither overlap nor touch.
+/// Holds a set of bytes of a file, as ranges that neither overlap nor touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ranges {
     /// From the start of each range to its end.
@@ -16,8 +16,8 @@ impl Ranges {
         if start >= end {
             return;
         }
-        // The last range that begins before or at ours may reach into it; those that begin within it end in it, or
-        // carry it on.
+        // The last range that begins before or at ours may reach into it. Those that begin within it end in it, or
+        // continue it.
         if let Some((&before, &before_end)) = self.ends.range(..=start).next_back()
             && before_end >= start
         {
@@ -30,22 +30,22 @@ impl Ranges {
         self.ends.insert(start, end);
     }
 
-    /// Up to which byte there is no gap.
+    /// Returns the number of bytes before the first gap.
     pub(crate) fn frontier(&self) -> u64 {
         self.ends.get(&0).copied().unwrap_or(0)
     }
 
-    /// The ranges, in ascending order.
+    /// Returns the ranges, in ascending order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Range<u64>> {
         self.ends.iter().map(|(&start, &end)| start..end)
     }
 
-    /// How many bytes it has.
+    /// Returns how many bytes the set has.
     pub(crate) fn len(&self) -> u64 {
         self.ends.iter().map(|(start, end)| end - start).sum()
     }
 
-    /// What of a range it lacks, in ascending order.
+    /// Returns the parts of a range that the set lacks, in ascending order.
     pub(crate) fn missing_in(&self, range: &Range<u64>) -> Vec<Range<u64>> {
         let mut missing = Vec::new();
         let mut at = range.start;
@@ -62,7 +62,7 @@ impl Ranges {
         missing
     }
 
-    /// The chunks that a file of some size still lacks, none longer than `chunk`, in ascending order.
+    /// Returns the chunks that a file of some size still lacks, none longer than `chunk`, in ascending order.
     pub(crate) fn missing(&self, size: u64, chunk: u64) -> Vec<Range<u64>> {
         let mut missing = Vec::new();
         let mut at = 0;

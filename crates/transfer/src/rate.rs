@@ -1,4 +1,4 @@
-//! Not more than so many bytes in a second.
+//! The limit on the bytes in a second.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,20 +7,21 @@ use std::{
 
 use tokio::time::Instant;
 
-/// A limit that all connections share.
+/// Holds a limit that all connections share.
 #[derive(Debug)]
 pub(crate) struct Rate {
     bytes_per_second: Option<u64>,
-    /// Until when the bytes so far are paid for.
+    /// Until when the bytes so far use the limit up.
     paid_until: Mutex<Option<Instant>>,
 }
 
 impl Rate {
+    /// Returns a limit in bytes in a second; `None` and 0 limit nothing.
     pub(crate) fn new(bytes_per_second: Option<u64>) -> Self {
         Self { bytes_per_second: bytes_per_second.filter(|rate| *rate > 0), paid_until: Mutex::default() }
     }
 
-    /// Waits until these bytes were due.
+    /// Waits until the limit allows these bytes.
     pub(crate) async fn pay(&self, bytes: u64) {
         let Some(rate) = self.bytes_per_second else { return };
         let nanoseconds = u128::from(bytes) * 1_000_000_000 / u128::from(rate);

@@ -1,24 +1,24 @@
-//! How hard to pull.
+//! How a transfer behaves.
 
 use std::time::Duration;
 
-/// How a transfer behaves. The defaults suit a hub behind a CDN.
+/// Configures a [`Transfer`](crate::Transfer). The defaults suit a hub behind a CDN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How many ranges are open at once, over all files.
     pub connections: usize,
-    /// The size of a chunk, in bytes. A smaller file is fetched in one piece.
+    /// The size of a chunk, in bytes. A smaller file is one chunk.
     pub chunk_bytes: u64,
     /// How far past the hashed bytes a chunk may begin, in bytes.
     pub window_bytes: u64,
-    /// How long a connection may be silent before it is given up; and how long it may bring less than
+    /// How long a connection may be silent before the transfer gives it up, and how long it may bring less than
     /// [`MIN_BYTES_PER_S`](provisioner_core::MIN_BYTES_PER_S).
     pub stall: Duration,
     /// How often a source may fail in a row, without a byte in between.
     pub retries: usize,
     /// The first pause before a retry; each next one is twice as long.
     pub pause: Duration,
-    /// The longest wait that a source may ask for; a longer one is an error at once.
+    /// The longest pause that a source may ask for; a longer one is an error at once.
     pub max_wait: Duration,
     /// The most bytes in a second, over all files.
     pub bytes_per_second: Option<u64>,

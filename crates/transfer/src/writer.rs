@@ -1,4 +1,4 @@
-//! From a stream into a sink, in pieces that are worth a write.
+//! From a stream into a sink, in writes of a good size.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use crate::{
-    Result,
+    error::Result,
     sink::{Epoch, Sink},
 };
 
-/// How many bytes are gathered for one write.
+/// How many bytes the writer gathers for one write.
 pub(crate) const WRITE_BYTES: usize = 512 << 10;
 
 /// Gathers pieces, and writes them on a blocking thread while the next ones arrive.
@@ -29,12 +29,12 @@ impl<'a> Writer<'a> {
         Self { sink, epoch: sink.epoch(), at, pieces: Vec::new(), bytes: 0, running: None }
     }
 
-    /// Up to where bytes were taken in.
+    /// Returns where the next piece begins.
     pub(crate) fn end(&self) -> u64 {
         self.at + self.bytes as u64
     }
 
-    /// Takes a piece in, and says whether a write began.
+    /// Gathers a piece, and returns whether a write began.
     pub(crate) async fn push(&mut self, piece: Bytes) -> Result<bool> {
         self.bytes += piece.len();
         self.pieces.push(piece);
@@ -56,6 +56,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Writes all gathered pieces, and waits for the last write.
     pub(crate) async fn flush(&mut self) -> Result<()> {
         self.start().await?;
         self.wait().await

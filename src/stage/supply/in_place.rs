@@ -25,7 +25,7 @@ use std::{
 
 use provisioner_core::{
     CatalogRecord, Clock, Digest, DigestAlgorithm, Expectation, Format, Locator, Manifest, ManifestFile,
-    ProgressSink, StagedFile, StagedModel, Stamp,
+    ProgressSink, Question, StagedFile, StagedModel, Stamp,
 };
 
 use crate::{
@@ -47,7 +47,8 @@ pub(crate) async fn stage_in_place(
     let git_ids = wants_git_id(expectation);
     let staged = HashInPlace { hashes, git_ids, known: recorded, clock, progress }.stage(manifest).await?;
     for file in staged.files() {
-        ctx.policy.check_format(&file.location.to_string_lossy(), file.format)?;
+        let path = &file.location.to_string_lossy();
+        ctx.ask(&Question::Format { path, format: file.format })?;
     }
     Ok(staged)
 }

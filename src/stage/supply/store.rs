@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use artifact_store::Blob;
 use provisioner_core::{
-    CatalogRecord, Digest, DigestAlgorithm, Locator, Manifest, ManifestFile, ModelRef, RelativePath,
-    StagedFile, StagedModel, Timestamp,
+    CatalogRecord, Digest, DigestAlgorithm, Locator, Manifest, ManifestFile, ModelRef, Question,
+    RelativePath, StagedFile, StagedModel, Timestamp,
 };
 use transfer::Fetched;
 
 use crate::{
     context::{Context, run_blocking},
     error::Result,
-    resolve::manifest::recorded_at,
     stage::staged_file::staged_file,
 };
 
@@ -32,7 +31,7 @@ pub(crate) async fn stage_blobs(
     reference: &ModelRef,
     record: &CatalogRecord,
 ) -> Result<Option<StagedModel>> {
-    let manifest = recorded_at(reference, record, |_| Locator::Streamed(String::new()))?;
+    let manifest = Manifest::of_record(reference.clone(), record, |_| Locator::Stored)?;
     let files = record.files.clone();
     let staged = ctx.run_blocking(move |ctx| {
         let began = ctx.clock.now();
@@ -41,7 +40,7 @@ pub(crate) async fn stage_blobs(
             let blob = file.sha256.map(|sha256| ctx.store.blob(&sha256)).transpose()?.flatten();
             let Some(blob) = blob else { return Ok(None) };
             let found = stage_blob(file.path, blob, None, began)?;
-            ctx.policy.check_format(found.path.as_str(), found.format)?;
+            ctx.ask(&Question::Format { path: found.path.as_str(), format: found.format })?;
             staged.push(found);
         }
         Ok(Some(staged))

@@ -1,5 +1,7 @@
 //! What `doctor` returns.
 
+use provisioner_core::{Hint, Repair};
+
 /// A problem that `doctor` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -9,16 +11,16 @@ pub struct HealthFinding {
     /// What `doctor` did about it; `None` where it did nothing.
     pub mended: Option<String>,
     /// What to do about it.
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
     /// Whether it does no harm, and goes by itself.
     pub is_harmless: bool,
 }
 
-/// The hint of a problem that `doctor --fix` repairs.
-pub(crate) const FIX: &str = "`doctor --fix` mends it";
+/// The hint of a problem that a repair mends.
+pub(crate) const FIX: Hint = Hint::Repair(Repair::Mends);
 
 impl HealthFinding {
-    pub(crate) fn new(problem: String, hint: impl Into<String>) -> Self {
+    pub(crate) fn new(problem: String, hint: impl Into<Hint>) -> Self {
         Self { problem, mended: None, hint: Some(hint.into()), is_harmless: false }
     }
 
@@ -27,7 +29,7 @@ impl HealthFinding {
         match mended {
             Ok(Some(how)) => Self { mended: Some(how), hint: None, ..self },
             Ok(None) => self,
-            Err(error) => Self { hint: Some(format!("it cannot be mended: {error}")), ..self },
+            Err(error) => Self { hint: Some(format!("it cannot be mended: {error}").into()), ..self },
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use artifact_store::UNFINISHED_LIMIT;
-use provisioner_core::Timestamp;
+use provisioner_core::{Hint, Repair, Timestamp};
 use rustix::fs::{Access, access};
 
 use super::finding::{FIX, HealthFinding};
@@ -37,7 +37,7 @@ fn log(ctx: &Context, fix: bool) -> Option<HealthFinding> {
         Ok(Some(format!("set aside as `{}`", aside.display())))
     };
     let done = if fix { set_aside() } else { Ok(None) };
-    let hint = "`doctor --fix` sets it aside, and a new log is begun";
+    let hint = Hint::Repair(Repair::SetsLogAside);
     Some(HealthFinding::new(problem, hint).after(done.map_err(|error: durable_fs::Error| error.to_string())))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use artifact_store::{EvictionLimits, EvictionPlan};
-use provisioner_core::CatalogRecord;
+use provisioner_core::{CatalogRecord, Hint, Repair};
 
 use super::{finding::HealthFinding, folder::is_old};
 use crate::{
@@ -43,13 +43,13 @@ pub(super) async fn remove(ctx: &Arc<Context>, plan: EvictionPlan, fix: bool) ->
     for swept in &plan.leftovers {
         let is_gone = |done: &EvictionPlan| done.leftovers.iter().any(|gone| gone.path == swept.path);
         let problem = format!("`{}`: {}", swept.path.display(), swept.reason);
-        let finding = HealthFinding::new(problem, "`doctor --fix` or `gc` removes it");
+        let finding = HealthFinding::new(problem, Hint::Repair(Repair::Removes));
         findings.push(finding.after(mended(&is_gone)));
     }
     for evicted in &plan.evicted {
         let is_gone = |done: &EvictionPlan| done.evicted.iter().any(|gone| gone.root == evicted.root);
         let problem = format!("`{}`: {}", evicted.ids.join("`, `"), evicted.reason);
-        let finding = HealthFinding::new(problem, "`doctor --fix` or `gc` finishes it");
+        let finding = HealthFinding::new(problem, Hint::Repair(Repair::Finishes));
         findings.push(finding.after(mended(&is_gone)));
     }
     findings

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use provisioner_core::{CatalogRecord, Lifecycle, Outcome, RecordedFile, Stamp, shell_word};
+use provisioner_core::{CatalogRecord, EnsureEffect, Hint, Lifecycle, Outcome, RecordedFile, Repair, Stamp};
 
 use super::finding::HealthFinding;
 use crate::{context::Context, resolve::presence::change};
@@ -35,21 +35,18 @@ pub(super) fn finding(ctx: &Context, record: &CatalogRecord) -> Option<HealthFin
     } else {
         format!("`{id}` changed since it was judged: {change}")
     };
-    Some(HealthFinding::new(
-        problem,
-        "`doctor --fix` reads it, and records it anew if its bytes are the same",
-    ))
+    Some(HealthFinding::new(problem, Hint::Repair(Repair::ReadsAnew)))
 }
 
 /// Returns what brings a model back where no more than the store is asked for it.
-pub(super) fn hint(ctx: &Context, record: &CatalogRecord) -> String {
-    let id = shell_word(&record.id);
+pub(super) fn hint(ctx: &Context, record: &CatalogRecord) -> Hint {
+    let id = record.id.clone();
     if !ctx.store.holds(record.root()) {
-        "bring the file back, or `remove` the record".to_owned()
+        Hint::BringFileBack
     } else if record.lifecycle == Lifecycle::Retired {
-        format!("it is retired: `activate {id}`, and then `ensure {id}` brings it back")
+        Hint::ActivateAndEnsure { id }
     } else {
-        format!("`ensure {id}` brings it back")
+        Hint::Ensure { id, effect: EnsureEffect::BringsBack }
     }
 }
 

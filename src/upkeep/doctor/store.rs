@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use artifact_store::{Problem, ProblemKind, StoreLock};
-use provisioner_core::{CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected};
+use provisioner_core::{CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected, Hint, Repair};
 
 use super::finding::{FIX, HealthFinding};
 use crate::{catalog::records, context::Context, error::Result};
@@ -11,7 +11,7 @@ use crate::{catalog::records, context::Context, error::Result};
 /// Sets a damaged record aside, where `fix` says so and no newer release wrote it.
 pub(super) async fn set_aside(ctx: &Context, damaged: DamagedRecord, fix: bool) -> HealthFinding {
     let code = if damaged.is_newer { ErrorCode::NewerRecord } else { ErrorCode::DamagedRecord };
-    let hint = code.hint().map(str::to_owned);
+    let hint = code.hint();
     let problem = damaged.reason.clone();
     let finding = HealthFinding { problem, mended: None, hint, is_harmless: false };
     if damaged.is_newer || !fix {
@@ -84,13 +84,11 @@ async fn record_again(ctx: &Context, record: &CatalogRecord) -> Result<Option<St
 }
 
 /// Returns what to do about a problem of the store.
-fn hint_of(kind: &ProblemKind, fix: bool) -> &'static str {
+fn hint_of(kind: &ProblemKind, fix: bool) -> Hint {
     match kind {
-        ProblemKind::Stray => "move it elsewhere: only models belong there",
-        ProblemKind::Unreadable(_) => "check its owner and mode",
-        ProblemKind::UnknownView if fix => {
-            "a live process uses it; `doctor --fix` moves it away when that has ended"
-        }
+        ProblemKind::Stray => "move it elsewhere: only models belong there".into(),
+        ProblemKind::Unreadable(_) => "check its owner and mode".into(),
+        ProblemKind::UnknownView if fix => Hint::Repair(Repair::MovesAwayLater),
         _ => FIX,
     }
 }

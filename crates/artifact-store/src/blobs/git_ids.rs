@@ -103,7 +103,7 @@ mod tests {
             path: RelativePath::new(path).unwrap(),
             size: text.len() as u64,
             digest: Some(Digest::git_sha1(id.into())),
-            locator: Locator::Streamed(String::new()),
+            locator: Locator::Stored,
         };
         let index = fixture.store.git_ids(&RelativePath::new(VIEW).unwrap()).unwrap();
         let found = index.blob(&file).unwrap();

@@ -9,11 +9,11 @@ const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const DIGEST: &str = "91e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5";
 
 fn find(cache: &Path, reference: &str) -> Result<Option<Listing>, FetchError> {
-    let Ok(ModelRef::Hub(hub)) = reference.parse() else { panic!("{reference}") };
+    let Ok(ModelRef::Repo(hub)) = reference.parse() else { panic!("{reference}") };
     listing(&[cache.join("absent"), cache.to_owned()], &hub, None)
 }
 
-/// What is wrong with a tree of these bytes.
+/// Returns the error of a tree of these bytes.
 fn fault(tree: &[u8]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let path = HubCache::new(dir.path(), "org/repo", COMMIT).write_tree();
@@ -24,7 +24,7 @@ fn fault(tree: &[u8]) -> String {
     error.to_string()
 }
 
-/// A tree of one file with that path and what is said of it.
+/// Returns a tree of one file with that path and that description.
 fn tree_of(path: &str, said: &str) -> Vec<u8> {
     format!(r#"{{"format_version": 1, "files": {{"{path}": {said}}}}}"#).into_bytes()
 }
@@ -123,7 +123,7 @@ fn a_snapshot_serves_for_what_needs_no_list() {
     let told = |reference: &str| {
         let error = find(dir.path(), reference).unwrap_err();
         assert_eq!(error.kind, FetchErrorKind::NotFound);
-        (error.to_string(), error.hint.unwrap())
+        (error.to_string(), error.hint.unwrap().to_string())
     };
     let (what, hint) = told("hf:org/repo/a.gguf");
     assert!(what.contains("whether a projector goes along"), "{what}");

@@ -2,10 +2,10 @@ use super::*;
 
 const SHORT: Duration = Duration::from_millis(50);
 
-fn road() -> (Arc<Road>, Attempt) {
-    let road = Arc::default();
-    let attempt = Road::attempt(&road, 0).unwrap();
-    (road, attempt)
+fn begun() -> (Arc<XetFileState>, Attempt) {
+    let state = Arc::default();
+    let attempt = XetFileState::attempt(&state, 0).unwrap();
+    (state, attempt)
 }
 
 fn pieces(pieces: Vec<Result<&'static str, FetchError>>) -> ByteStream {
@@ -13,16 +13,16 @@ fn pieces(pieces: Vec<Result<&'static str, FetchError>>) -> ByteStream {
 }
 
 async fn check(given: ByteStream, expected: Result<&[u8], &str>) {
-    let (road, attempt) = road();
+    let (state, attempt) = begun();
     let taken = watched(given, 4, SHORT, attempt).try_collect::<Vec<_>>().await;
     let taken = taken.map(|pieces| pieces.concat()).map_err(|error| error.to_string());
     assert_eq!(taken.as_deref(), expected.map_err(str::to_owned).as_ref().copied());
-    let goes_on = Road::attempt(&road, 4).is_some();
-    assert_eq!(goes_on, expected.is_ok(), "a road that failed is not taken again");
+    let goes_on = XetFileState::attempt(&state, 4).is_some();
+    assert_eq!(goes_on, expected.is_ok(), "a file that failed is not asked of Xet again");
 }
 
 #[tokio::test]
-async fn a_road_that_fails_on_the_way_is_given_up() {
+async fn a_file_that_fails_on_the_way_is_given_up() {
     let broken = || FetchError::new(FetchErrorKind::Unavailable, "Xet: broken");
     check(pieces(vec![Ok("ab"), Ok("cd")]), Ok(b"abcd")).await;
     check(pieces(vec![Ok("ab"), Err(broken())]), Err("Xet: broken")).await;
@@ -39,20 +39,20 @@ async fn a_road_that_fails_on_the_way_is_given_up() {
 
 #[tokio::test]
 async fn what_is_dropped_or_asked_for_twice_is_given_up() {
-    let (road, attempt) = road();
+    let (state, attempt) = begun();
     let mut taken = watched(pieces(vec![Ok("ab"), Ok("cd")]), 4, SHORT, attempt);
     assert!(taken.next().await.is_some());
     drop(taken);
-    assert!(Road::attempt(&road, 4).is_none());
-    let road = Arc::default();
-    Road::attempt(&road, 0).unwrap().done();
-    Road::attempt(&road, 4).unwrap().done();
-    assert!(Road::attempt(&road, 0).is_none());
-    assert!(Road::attempt(&road, 8).is_none());
+    assert!(XetFileState::attempt(&state, 4).is_none());
+    let state = Arc::default();
+    XetFileState::attempt(&state, 0).unwrap().done();
+    XetFileState::attempt(&state, 4).unwrap().done();
+    assert!(XetFileState::attempt(&state, 0).is_none());
+    assert!(XetFileState::attempt(&state, 8).is_none());
 }
 
 #[tokio::test]
-async fn the_client_below_is_told_what_to_hold_and_to_send_no_summary() {
+async fn the_client_of_xet_is_told_what_to_hold_and_to_send_no_summary() {
     let session = Session::start(SHORT).await.unwrap();
     let config = session.xet.config();
     assert!(!config.telemetry.enabled);
@@ -61,7 +61,7 @@ async fn the_client_below_is_told_what_to_hold_and_to_send_no_summary() {
 }
 
 #[test]
-fn the_client_below_is_no_part_of_a_runtime() {
+fn the_client_of_xet_is_not_a_part_of_a_runtime() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let session = runtime.block_on(Session::start(SHORT)).unwrap();
     drop(runtime);

@@ -1,8 +1,12 @@
 //! What a source's listing alone says of a model, before a byte of it is fetched.
 
-use super::Rejection;
+use crate::rejection::Rejection;
 use crate::{
-    Digest, DigestAlgorithm, Error, Expectation, Manifest, ManifestFile, RelativePath, Result, sha256_tree,
+    digest::{Digest, DigestAlgorithm, sha256_tree},
+    error::{Error, Result},
+    manifest::{Manifest, ManifestFile},
+    path::RelativePath,
+    verification::Expectation,
 };
 
 impl Manifest {
@@ -53,7 +57,10 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Entry, ErrorCode, Locator};
+    use crate::{
+        code::ErrorCode,
+        manifest::{Entry, Locator},
+    };
 
     /// What a listing of these files says against a demand.
     fn said(files: &[(&str, Digest)], entry: Entry, demanded: &Digest) -> Option<Error> {
@@ -61,7 +68,7 @@ mod tests {
             path: path.parse().unwrap(),
             size: 1,
             digest: Some(digest.clone()),
-            locator: Locator::Streamed(String::new()),
+            locator: Locator::Stored,
         });
         let manifest = Manifest::new("hf:o/r".parse().unwrap(), listed.collect(), entry).unwrap();
         manifest.check(&Expectation::pinned(demanded.clone())).err()

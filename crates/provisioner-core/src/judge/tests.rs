@@ -1,7 +1,15 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::{Category, Entry, Format, Locator, Manifest, ManifestFile, ModelRef, StagedFile, Stamp};
+use crate::{
+    code::{Category, ErrorCode},
+    format::Format,
+    manifest::{Entry, Locator, Manifest, ManifestFile},
+    path::RelativePath,
+    reference::ModelRef,
+    staged::StagedFile,
+    stamp::Stamp,
+};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 

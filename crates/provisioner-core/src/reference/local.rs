@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::shard::at_first_shard;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A file or folder on this machine: an absolute path in UTF-8, without `.` components and doubled slashes,
 /// at the first shard where it names any shard. `..` stays, for only a disk knows whether a symlink lies before

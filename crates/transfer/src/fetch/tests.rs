@@ -1,12 +1,16 @@
-use std::{path::Path, sync::atomic::AtomicUsize};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, AtomicUsize},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use provisioner_core::{FetchError, FetchErrorKind, Locator, Manifest, NoProgress, ResolveRequest};
+use provisioner_core::{FetchError, FetchErrorKind, Hint, Locator, Manifest, NoProgress, ResolveRequest};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
+use crate::{settings::Settings, transfer::Transfer};
 
 /// What a source does wrong, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +67,7 @@ impl Source {
             path: "model.gguf".parse().unwrap(),
             size: self.bytes.len() as u64,
             digest: Some(self.sha256()),
-            locator: Locator::Streamed(String::new()),
+            locator: Locator::Streamed("".into()),
         }
     }
 
@@ -224,13 +228,13 @@ async fn what_was_hashed_is_never_written_again() {
     let dir = tempfile::tempdir().unwrap();
     let source = Source::new(50_000, &[]);
     // A gap in the middle, as several connections leave it.
-    let subject = JournalHeader {
+    let header = JournalHeader {
         size: 50_000,
         digest: Some(source.sha256().to_string()),
         validator: None,
         boot: durable_fs::boot_id().to_owned(),
     };
-    let lines = format!("{}\ndone 0 5000\ndone 30000 50000\n", serde_json::to_string(&subject).unwrap());
+    let lines = format!("{}\ndone 0 5000\ndone 30000 50000\n", serde_json::to_string(&header).unwrap());
     fs_err::write(dir.path().join("journal"), lines).unwrap();
     fs_err::write(dir.path().join("data"), &source.bytes).unwrap();
     let mut all = source.bytes.clone();
@@ -345,7 +349,7 @@ async fn a_source_is_left_alone_for_as_long_as_it_asks_within_the_limit() {
     let refused = transfer().read(&source, "test:x", &source.file(), 0..20, &NoProgress).await.unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(1), "{refused}");
     assert_eq!(refused.to_string(), "busy, and 330 seconds are the limit");
-    assert_eq!(refused.hint().unwrap(), "try later; a longer `--wait` waits for it");
+    assert_eq!(refused.hint(), Some(Hint::from("try later").and(Hint::WaitLongerForSource)));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What a person or a config asks for.
+//! References: which model a person or a config asks for.
 //!
 //! | reference | id |
 //! | --- | --- |
@@ -6,16 +6,27 @@
 //! | any shard, such as `/models/x-00002-of-00003.gguf` | `local:/models/x-00001-of-00003.gguf` |
 //! | `hf:org/repo`, `hf:org/repo@rev`, `hf:org/repo@rev/path/file.gguf`, `hf:org/repo:Q4_K_M` | the same |
 //! | `hf://…`, `https://huggingface.co/org/repo/blob/main/x.gguf` | the `hf:` form |
-//! | any other scheme | the same |
+//! | `SCHEME:org/repo…`, of the fetcher of a third party | the same |
+//! | any other text | the same |
 //!
 //! Parsing is a matter of text alone: nothing is looked up on a disk or a network.
 
-mod hub;
+mod grammar;
 mod local;
+mod model_ref;
+mod page;
 mod parse;
+mod repo;
+mod rules;
+mod scheme;
 mod shard;
+#[cfg(test)]
+mod tests;
+mod view_path;
 
-pub use hub::{HubRef, HubTarget, Selection, is_commit};
 pub use local::LocalRef;
-pub use parse::{ModelRef, OtherRef, did_you_mean};
+pub use model_ref::{ModelRef, OtherRef};
+pub use parse::did_you_mean;
+pub use repo::{RepoRef, RepoTarget, Selection};
+pub use rules::is_commit;
 pub use shard::{ShardName, is_companion, set_of};

@@ -1,11 +1,11 @@
-//! How long a server asks to be left alone, and that it is.
+//! How long a server asks the client to pause, and the pause itself.
 //!
 //! A refusal may say so in `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3); and in `RateLimit`
 //! (draft-ietf-httpapi-ratelimit-headers), which lists buckets: `"api";r=0;t=55` has no request left, and is full again in 55
 //! seconds. The longest of them is the answer.
 //!
-//! A server counts the requests of all connections together. So until that time is over the client sends nothing to that origin, and
-//! refuses every request itself, with the time that is left. It waits for nothing: the caller does.
+//! A server counts the requests of all connections together. So until that time is over, the client sends nothing to that
+//! origin, and refuses every request itself, with the time that is left. The client does not wait: its caller does.
 
 use std::{
     collections::HashMap,
@@ -19,15 +19,15 @@ use reqwest::{
     header::{HeaderMap, RETRY_AFTER},
 };
 
-/// A server that asks for more is asked again after this, in case that was a mistake.
+/// The longest pause: a server that asks for a longer one may do so by mistake.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// The origins that asked to be left alone, and until when.
+/// Holds the origins that asked for a pause, and until when.
 #[derive(Debug, Default)]
-pub(crate) struct LeftAlone(Mutex<HashMap<String, Instant>>);
+pub(crate) struct RateLimits(Mutex<HashMap<String, Instant>>);
 
-impl LeftAlone {
-    /// How long the origin of an address still wants to be left alone.
+impl RateLimits {
+    /// Returns how long the pause of an address's origin still lasts; `None` where there is none.
     pub(crate) fn left(&self, url: &Url) -> Option<Duration> {
         let origins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let left =
@@ -35,8 +35,8 @@ impl LeftAlone {
         (!left.is_zero()).then_some(left)
     }
 
-    /// Leaves the origin of an address alone for so long.
-    pub(crate) fn leave(&self, url: &Url, wait: Duration) {
+    /// Begins a pause for the origin of an address.
+    pub(crate) fn pause(&self, url: &Url, wait: Duration) {
         let (now, mut origins) = (Instant::now(), self.0.lock().unwrap_or_else(PoisonError::into_inner));
         origins.retain(|_, until| *until > now);
         let until = origins.entry(url.origin().ascii_serialization()).or_insert(now);
@@ -44,7 +44,7 @@ impl LeftAlone {
     }
 }
 
-/// How long the headers of a refusal ask to wait.
+/// Returns how long the headers of a refusal ask to wait.
 pub(crate) fn wait_of(headers: &HeaderMap) -> Option<Duration> {
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| of_retry_after(value.to_str().ok()?));
     let limits = headers.get_all("ratelimit").iter();
@@ -62,7 +62,7 @@ fn of_retry_after(text: &str) -> Option<Duration> {
     Duration::try_from(date.duration_since(now)).ok()
 }
 
-/// The longest time until a bucket that has nothing left is full again.
+/// Returns the longest time until a bucket that has nothing left is full again.
 fn of_rate_limit(text: &str) -> Option<Duration> {
     split(text, ',').filter_map(of_bucket).max()
 }
@@ -75,7 +75,7 @@ fn of_bucket(bucket: &str) -> Option<Duration> {
     (parameter("r")? == 0).then(|| parameter("t").map(Duration::from_secs)).flatten()
 }
 
-/// The parts of a structured field (RFC 9651) between separators that stand in no quotes.
+/// Returns the parts of a structured field (RFC 9651) between separators outside of quotes.
 fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     text.split(move |c| {
@@ -127,14 +127,14 @@ mod tests {
     #[test]
     fn an_origin_is_left_alone_and_no_other() {
         let url = |text: &str| Url::parse(text).unwrap();
-        let left_alone = LeftAlone::default();
-        left_alone.leave(&url("https://hub/a"), Duration::from_secs(55));
-        left_alone.leave(&url("https://hub/b"), Duration::from_secs(5));
-        assert!(left_alone.left(&url("https://hub:443/c")).unwrap() > Duration::from_secs(50));
-        assert_eq!(left_alone.left(&url("http://hub/a")), None);
-        left_alone.leave(&url("http://hub/a"), Duration::ZERO);
-        assert_eq!(left_alone.left(&url("http://hub/a")), None);
-        left_alone.leave(&url("https://hub/a"), Duration::MAX);
-        assert!(left_alone.left(&url("https://hub/a")).unwrap() <= LONGEST);
+        let limits = RateLimits::default();
+        limits.pause(&url("https://hub/a"), Duration::from_secs(55));
+        limits.pause(&url("https://hub/b"), Duration::from_secs(5));
+        assert!(limits.left(&url("https://hub:443/c")).unwrap() > Duration::from_secs(50));
+        assert_eq!(limits.left(&url("http://hub/a")), None);
+        limits.pause(&url("http://hub/a"), Duration::ZERO);
+        assert_eq!(limits.left(&url("http://hub/a")), None);
+        limits.pause(&url("https://hub/a"), Duration::MAX);
+        assert!(limits.left(&url("https://hub/a")).unwrap() <= LONGEST);
     }
 }

@@ -1,18 +1,18 @@
 //! The header that says where the next page is (RFC 8288, section 3).
 
-/// A header that is no list of links: whether there is a next page must not be guessed.
+/// Says that a header is not a list of links: the client must not guess whether there is a next page.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NoLinks;
+pub(crate) struct InvalidLinks;
 
-/// The address of the first link with the relation `next`, of all headers; `None` where there is none.
+/// Returns the address of the first link with the relation `next`, of all headers; `None` where there is none.
 pub(crate) fn next_page<'a>(
     headers: impl Iterator<Item = Option<&'a str>>,
-) -> Result<Option<String>, NoLinks> {
+) -> Result<Option<String>, InvalidLinks> {
     let mut found = None;
     for header in headers {
-        let mut rest = header.ok_or(NoLinks)?.trim_start_matches(is_between);
+        let mut rest = header.ok_or(InvalidLinks)?.trim_start_matches(is_between);
         while !rest.is_empty() {
-            let (link, after) = Link::read(rest).ok_or(NoLinks)?;
+            let (link, after) = Link::read(rest).ok_or(InvalidLinks)?;
             if link.is_next && found.is_none() {
                 found = Some(link.address.to_owned());
             }
@@ -36,7 +36,7 @@ struct Link<'a> {
 }
 
 impl<'a> Link<'a> {
-    /// Reads `<address>; name=value; …`, and returns what comes behind it.
+    /// Reads `<address>; name=value; …`, and returns the text behind it.
     fn read(text: &'a str) -> Option<(Self, &'a str)> {
         let (address, mut rest) = text.strip_prefix('<')?.split_once('>')?;
         let mut relations: Option<String> = None;
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_next_page_is_found_however_it_is_written() {
-        let check = |headers: &[&str], expected: Result<Option<&str>, NoLinks>| {
+        let check = |headers: &[&str], expected: Result<Option<&str>, InvalidLinks>| {
             let found = next_page(headers.iter().map(|header| Some(*header)));
             assert_eq!(
                 found.as_ref().map(Option::as_deref),
@@ -110,8 +110,8 @@ mod tests {
         check(&["</a>; rel=prev; rel=next"], Ok(None));
         check(&["</next>; rel=\"nextpage\""], Ok(None));
         for nonsense in ["/a; rel=next", "</a; rel=next", "</a> rel=next", "</a>; rel=\"next"] {
-            check(&[nonsense], Err(NoLinks));
+            check(&[nonsense], Err(InvalidLinks));
         }
-        assert_eq!(next_page([None].into_iter()), Err(NoLinks));
+        assert_eq!(next_page([None].into_iter()), Err(InvalidLinks));
     }
 }

@@ -1,13 +1,25 @@
 //! The elements of a JSON array, one by one as its bytes arrive: neither the text nor the list is ever whole in memory.
 //!
-//! This finds where an element ends, and leaves it to the parser whether it is one.
+//! The reader finds where an element ends. The parser decides whether it is one.
 
-/// No element is longer: a file's entry has its name, its digests, and what the hub adds.
+/// How long an element is at the most: a file's entry has its name, its digests, and what the source adds.
 const MAX_ELEMENT_BYTES: usize = 64 << 10;
 
-/// Where in an array the next byte is.
+/// Reads the elements of a JSON array from pieces of its text.
+///
+/// ```
+/// use source_http::JsonElements;
+///
+/// let (mut reader, mut found) = (JsonElements::default(), Vec::new());
+/// for piece in ["[1, {\"a", "\": 2}]"] {
+///     reader.push(piece.as_bytes(), &mut |element| Ok(found.push(element.to_vec())))?;
+/// }
+/// reader.end()?;
+/// assert_eq!(found.len(), 2);
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Default)]
-pub(crate) struct Elements {
+pub struct JsonElements {
     state: State,
     /// How many brackets and braces of the element are open.
     depth: usize,
@@ -23,14 +35,17 @@ enum State {
     Before,
     /// Before the first element, which need not come.
     First,
-    /// In an element, or before one that must come.
+    /// In an element, or before an element that must come.
     Element,
     After,
 }
 
-impl Elements {
-    /// Takes the next bytes, and gives each element that ends in them to `take`.
-    pub(crate) fn push(
+impl JsonElements {
+    /// Reads the next bytes, and gives each element that ends in them to `take`.
+    ///
+    /// # Errors
+    /// A text that is not an array, an element of more than 64 KiB, and what `take` refuses.
+    pub fn push(
         &mut self,
         bytes: &[u8],
         take: &mut impl FnMut(&[u8]) -> Result<(), String>,
@@ -41,8 +56,11 @@ impl Elements {
         Ok(())
     }
 
-    /// Whether the array is whole.
-    pub(crate) fn end(&self) -> Result<(), String> {
+    /// Returns an error unless the array is whole.
+    ///
+    /// # Errors
+    /// The text ended early.
+    pub fn end(&self) -> Result<(), String> {
         if self.state == State::After { Ok(()) } else { Err("the list ends early".to_owned()) }
     }
 
@@ -98,7 +116,7 @@ mod tests {
 
     /// The elements of a text that comes in pieces of so many bytes.
     fn read(text: &str, piece: usize) -> Result<Vec<Value>, String> {
-        let (mut elements, mut found) = (Elements::default(), Vec::new());
+        let (mut elements, mut found) = (JsonElements::default(), Vec::new());
         for bytes in text.as_bytes().chunks(piece) {
             elements.push(bytes, &mut |element| {
                 found.push(serde_json::from_slice(element).map_err(|error| error.to_string())?);

@@ -4,20 +4,21 @@ use std::{borrow::Cow, fmt, path::PathBuf};
 
 use provisioner_core::FetchError;
 
-/// What is shorter is no token: a text may have it by chance.
+/// A shorter token is not looked for in a text: the text may have it by chance.
 const SHORTEST: usize = 8;
 
-/// A secret that shows itself to nobody.
+/// Holds a secret. Its `Debug` shows `Token(***)`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
 impl Token {
-    /// A token from its text; white space around it is no part of it. `None` where nothing is left.
+    /// Returns a token from its text, without the white space around it; `None` where nothing is left.
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 
+    /// Returns the secret, for the header that carries it.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
@@ -38,19 +39,19 @@ impl Token {
         Cow::Owned(redacted)
     }
 
-    /// The error without the token.
-    pub(crate) fn redact_error(&self, error: FetchError) -> FetchError {
+    /// Returns the error with `***` wherever it has the token, and without a source that has it.
+    pub fn redact_error(&self, error: FetchError) -> FetchError {
         let redacted = |text: String| self.redact(&text).into_owned();
         FetchError {
             message: redacted(error.message),
-            hint: error.hint.map(redacted),
+            hint: error.hint.map(|hint| hint.map_text(&redacted)),
             source: error.source.filter(|source| !self.is_in(&source.to_string())),
             ..error
         }
     }
 
-    /// Whether a text has the token, in any letter case.
-    pub(crate) fn is_in(&self, text: &str) -> bool {
+    /// Returns whether a text has the token, in any letter case. A token of fewer than eight characters is in no text.
+    pub fn is_in(&self, text: &str) -> bool {
         let token = self.0.as_bytes();
         let is_long = token.len() >= SHORTEST && text.len() >= token.len();
         is_long && text.as_bytes().windows(token.len()).any(|part| part.eq_ignore_ascii_case(token))
@@ -63,34 +64,23 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Where a token came from, so that a person whose token is refused knows which one to renew.
+/// Says where a token came from, so that a person whose token the source refuses knows which one to renew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenOrigin {
     /// The caller does not say.
     #[default]
     Given,
-    /// A variable of the environment, by its name. A person or a deployment set it on purpose.
+    /// A variable of the environment, by its name. A person or a deployment sets it on purpose.
     Variable(String),
-    /// A file that a login wrote. It is sent with every request, also where no token is needed.
+    /// A file that a login wrote. The client sends it with every request, also where the source needs no token.
     File(PathBuf),
 }
 
 impl TokenOrigin {
-    /// Whether the token comes along unasked, so that a hub that no longer takes it is asked once more without it.
+    /// Returns whether the token comes along unasked. The client then asks a source that refuses it once more, without it.
     pub(crate) fn is_ambient(&self) -> bool {
         matches!(self, Self::File(_))
-    }
-
-    /// What brings a token that the hub takes.
-    pub(crate) fn remedy(&self) -> String {
-        match self {
-            Self::Given => "give a token that has not expired, or none: a public model needs none".to_owned(),
-            Self::Variable(name) => {
-                format!("set {name} to a token that has not expired, or unset it: a public model needs none")
-            }
-            Self::File(_) => "`hf auth login` writes a new one".to_owned(),
-        }
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! - One file: it, and the other shards of its set.
 //! - A quantization: the GGUF file, or set of shards, whose name has it as whole words.
-//! - Patterns: what they take.
-//! - Otherwise what an engine loads: configuration, tokenizer and safetensors of a Transformers repository; or the one
+//! - Patterns: the files that they match.
+//! - Otherwise the files that an engine loads: configuration, tokenizer and safetensors of a Transformers repository; or the one
 //!   model of a GGUF repository.
 //!
 //! A projector (`mmproj*.gguf`) goes along with a GGUF model and is never one; an importance matrix is neither.
@@ -16,14 +16,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use provisioner_core::{
-    Entry, FetchError, FetchErrorKind, RelativePath, readable_size,
-    reference::{HubRef, HubTarget, Selection, ShardName, is_companion},
+    Entry, FetchError, FetchErrorKind, Hint, RelativePath, readable_size,
+    reference::{RepoRef, RepoTarget, Selection, ShardName, is_companion},
     shell_word, told,
 };
 
-use crate::api::{TreeFile, unknown};
+use crate::{api::TreeFile, error::unknown};
 
-/// The files of a model.
+/// Holds the files of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
     pub(crate) files: Vec<TreeFile>,
@@ -31,7 +31,7 @@ pub(crate) struct Choice {
     pub(crate) projector: Option<RelativePath>,
 }
 
-/// Names that an engine loads beside the weights, in a Transformers repository.
+/// The files that an engine loads beside the weights, in a Transformers repository.
 const SIDE_FILES: [&str; 22] = [
     "config.json",
     "adapter_config.json",
@@ -58,9 +58,9 @@ const SIDE_FILES: [&str; 22] = [
 ];
 
 /// Looks at what of a reference is wrong whatever the repository holds.
-pub(crate) fn check(hub: &HubRef) -> Result<(), FetchError> {
+pub(crate) fn check(hub: &RepoRef) -> Result<(), FetchError> {
     match hub.target() {
-        HubTarget::Repository(selection) => {
+        RepoTarget::Repository(selection) => {
             patterns(selection.include.iter().chain(&selection.exclude)).map(drop)
         }
         _ => Ok(()),
@@ -68,16 +68,16 @@ pub(crate) fn check(hub: &HubRef) -> Result<(), FetchError> {
 }
 
 /// Chooses the files of a reference.
-pub(crate) fn choose(hub: &HubRef, tree: Vec<TreeFile>) -> Result<Choice, FetchError> {
+pub(crate) fn choose(hub: &RepoRef, tree: Vec<TreeFile>) -> Result<Choice, FetchError> {
     match hub.target() {
-        HubTarget::File(path) => one_file(hub, path, &tree),
-        HubTarget::Quantization(quantization) => one_quantization(hub, quantization, &tree),
-        HubTarget::Repository(selection) if selection.is_empty() => whole(hub, &tree),
-        HubTarget::Repository(selection) => selected(selection, tree),
+        RepoTarget::Path(path) => one_file(hub, path, &tree),
+        RepoTarget::Quantization(quantization) => one_quantization(hub, quantization, &tree),
+        RepoTarget::Repository(selection) if selection.is_empty() => whole(hub, &tree),
+        RepoTarget::Repository(selection) => selected(selection, tree),
     }
 }
 
-fn one_file(hub: &HubRef, path: &RelativePath, tree: &[TreeFile]) -> Result<Choice, FetchError> {
+fn one_file(hub: &RepoRef, path: &RelativePath, tree: &[TreeFile]) -> Result<Choice, FetchError> {
     if let Some(set) = ShardName::parse(path.file_name()) {
         let above = path.folder();
         let wanted = (1..=set.count()).map(|number| format!("{above}{}", set.sibling(number)));
@@ -107,17 +107,16 @@ fn one_file(hub: &HubRef, path: &RelativePath, tree: &[TreeFile]) -> Result<Choi
 }
 
 /// That a repository has no such file: what it has instead.
-fn no_file(hub: &HubRef, path: &RelativePath, tree: &[TreeFile]) -> FetchError {
+fn no_file(hub: &RepoRef, path: &RelativePath, tree: &[TreeFile]) -> FetchError {
     let is_below = |file: &TreeFile| {
         file.path.as_str().strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('/'))
     };
     if tree.iter().any(is_below) {
-        let (whole, pattern) =
+        let (id, pattern) =
             (hub.clone().whole().to_string(), format!("{}/*", globset::escape(path.as_str())));
-        let (whole, pattern) = (shell_word(&whole), shell_word(&pattern));
         let message = format!("`{path}` is a folder of the repository, and no file");
         return FetchError::new(FetchErrorKind::NotFound, message)
-            .with_hint(format!("`model-provisioner ensure {whole} --include {pattern}` takes its files"));
+            .with_hint(Hint::TakeFolder { id, pattern });
     }
     let ending = path.as_str().rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
     let is_alike = |file: &&TreeFile| !ending.is_empty() && file.path.as_str().ends_with(ending);
@@ -130,7 +129,7 @@ fn names(files: &[&TreeFile]) -> Vec<String> {
     files.iter().map(|file| format!("`{}`", file.path)).collect()
 }
 
-fn one_quantization(hub: &HubRef, quantization: &str, tree: &[TreeFile]) -> Result<Choice, FetchError> {
+fn one_quantization(hub: &RepoRef, quantization: &str, tree: &[TreeFile]) -> Result<Choice, FetchError> {
     let (repo, models) = (hub.repo(), models(tree));
     let matching: Vec<_> = models.iter().filter(|(name, _)| has_words(name, quantization)).collect();
     match matching.as_slice() {
@@ -158,7 +157,7 @@ fn one_quantization(hub: &HubRef, quantization: &str, tree: &[TreeFile]) -> Resu
     }
 }
 
-fn whole(hub: &HubRef, tree: &[TreeFile]) -> Result<Choice, FetchError> {
+fn whole(hub: &RepoRef, tree: &[TreeFile]) -> Result<Choice, FetchError> {
     let repo = hub.repo();
     let loaded: Vec<_> = tree.iter().filter(|file| is_loaded(file.path.as_str())).cloned().collect();
     if loaded.iter().any(|file| file.path.as_str().ends_with(".safetensors")) {
@@ -170,7 +169,7 @@ fn whole(hub: &HubRef, tree: &[TreeFile]) -> Result<Choice, FetchError> {
             let message = format!(
                 "`{repo}` has no weights that are taken by themselves: no safetensors at its top, and no GGUF"
             );
-            Err(FetchError::new(FetchErrorKind::NotFound, message).with_hint("name files with `--include`"))
+            Err(FetchError::new(FetchErrorKind::NotFound, message).with_hint(Hint::NameFiles))
         }
         1 => {
             let entry = models.values().flatten().next().map(|file| file.path.clone());
@@ -183,12 +182,7 @@ fn whole(hub: &HubRef, tree: &[TreeFile]) -> Result<Choice, FetchError> {
             let message = format!("`{repo}` has several models: {choices}");
             let repo = hub.clone().whole();
             let one = models.values().flatten().next().map(|file| file.path.as_str()).unwrap_or_default();
-            let one = shell_word(&format!("{repo}/{one}")).into_owned();
-            let hint = format!(
-                "name one of them, as in `{one}`, or its quantization behind a colon; \
-                 `model-provisioner plan {} --vram 24GiB` says which fit",
-                shell_word(&repo.to_string())
-            );
+            let hint = Hint::NameOne { example: format!("{repo}/{one}"), id: repo.to_string() };
             Err(FetchError::new(FetchErrorKind::Ambiguous, message).with_hint(hint))
         }
     }
@@ -209,7 +203,7 @@ fn selected(selection: &Selection, tree: Vec<TreeFile>) -> Result<Choice, FetchE
     Ok(Choice { files, entry: Entry::Folder, projector: None })
 }
 
-/// Patterns as the field's tools read them: `*` crosses slashes.
+/// Returns patterns as the field's tools read them: `*` crosses slashes.
 fn patterns<'a>(texts: impl Iterator<Item = &'a String>) -> Result<GlobSet, FetchError> {
     let invalid = |error: globset::Error| {
         let (pattern, reason) = (error.glob().unwrap_or_default(), error.kind());
@@ -224,7 +218,7 @@ fn patterns<'a>(texts: impl Iterator<Item = &'a String>) -> Result<GlobSet, Fetc
     set.build().map_err(invalid)
 }
 
-/// Whether an engine loads a file of a Transformers repository. Weights in other formats are the same again.
+/// Returns whether an engine loads a file of a Transformers repository. Weights in other formats are the same again.
 fn is_loaded(path: &str) -> bool {
     let is_weight = path.ends_with(".safetensors") || path.ends_with(".safetensors.index.json");
     let is_template = path.ends_with(".jinja");
@@ -237,7 +231,7 @@ fn is_loaded(path: &str) -> bool {
     is_top && ((is_weight && !path.starts_with("consolidated")) || is_side)
 }
 
-/// The GGUF models of a repository, by the name of their first file without its ending and number, each with its files in
+/// Returns the GGUF models of a repository, by the name of their first file without its ending and number, each with its files in
 /// order.
 fn models(tree: &[TreeFile]) -> BTreeMap<String, Vec<TreeFile>> {
     let mut models: BTreeMap<String, Vec<TreeFile>> = BTreeMap::new();
@@ -264,7 +258,7 @@ fn is_projector(path: &RelativePath) -> bool {
     path.as_str().ends_with(".gguf") && path.file_name().to_ascii_lowercase().starts_with("mmproj")
 }
 
-/// Whether a name has a quantization as whole words. `UD-Q4_K_M` is another quantization than `Q4_K_M`.
+/// Returns whether a name has a quantization as whole words. `UD-Q4_K_M` is another quantization than `Q4_K_M`.
 fn has_words(name: &str, quantization: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let is_edge = |c: char| "-./ ".contains(c);
@@ -279,7 +273,7 @@ fn has_words(name: &str, quantization: &str) -> bool {
     })
 }
 
-/// A model with the projector that goes along: one beside it, of the precision that loses nothing an engine uses.
+/// Returns a model with the projector that goes along: one beside it, of the precision that loses nothing an engine uses.
 fn gguf(mut files: Vec<TreeFile>, entry: RelativePath, tree: &[TreeFile]) -> Choice {
     let goes_along = entry.as_str().ends_with(".gguf") && !is_projector(&entry);
     let home = entry.folder();
@@ -303,7 +297,7 @@ fn gguf(mut files: Vec<TreeFile>, entry: RelativePath, tree: &[TreeFile]) -> Cho
 }
 
 /// A model as the reference that means it alone, ready for a shell, and its size.
-fn described(hub: &HubRef, files: &[TreeFile]) -> String {
+fn described(hub: &RepoRef, files: &[TreeFile]) -> String {
     let bytes: u64 = files.iter().fold(0, |sum, file| sum.saturating_add(file.size));
     let first = files.first().and_then(|file| hub.clone().file(&file.path).ok());
     let reference = first.unwrap_or_else(|| hub.clone()).to_string();

@@ -1,4 +1,4 @@
-//! The files of a folder.
+//! What the file system says of a folder: the files below it.
 
 use std::{
     os::unix::fs::MetadataExt,
@@ -7,22 +7,22 @@ use std::{
 
 use provisioner_core::{FetchError, FetchErrorKind, RelativePath};
 
-use crate::fetcher::{failed, not_utf8};
+use crate::error::{failed, not_utf8};
 
-/// More names than any model has; a folder with more was hardly meant.
+/// How many names a folder has at the most: one with more is hardly a model.
 const MAX_NAMES: usize = 100_000;
 
-/// Folders lie no deeper in any model.
+/// How deep folders lie at the most.
 const MAX_DEPTH: usize = 64;
 
-/// The files below a folder, by relative path, in the order of the paths, with their sizes in bytes. Names that
-/// begin with a dot are left out, at every depth. Symlinks are followed.
+/// Returns the files below a folder, by relative path, in the order of the paths, with their sizes in bytes. It leaves out
+/// names that begin with a dot, at every depth, and follows symlinks.
 ///
-/// It may block.
+/// It blocks.
 ///
 /// # Errors
-/// What cannot be listed, a name that makes no safe path, a symlink that leads nowhere or in a circle, something
-/// that is neither file nor folder, too many files.
+/// A folder that cannot be listed; a name that is not a safe path; a symlink that leads nowhere or in a circle; something that
+/// is neither a file nor a folder; more than 100,000 names, or more than 64 folders deep.
 pub fn names(folder: &Path) -> Result<Vec<(RelativePath, u64)>, FetchError> {
     let mut walk = Walk::default();
     walk.enter(folder, "")?;
@@ -30,13 +30,13 @@ pub fn names(folder: &Path) -> Result<Vec<(RelativePath, u64)>, FetchError> {
     Ok(walk.found)
 }
 
-/// A walk through folders.
+/// Walks through folders.
 #[derive(Default)]
 struct Walk {
     found: Vec<(RelativePath, u64)>,
-    /// Device and inode of the folders that it is in.
+    /// Device and inode of the folders that the walk is in.
     above: Vec<(u64, u64)>,
-    /// How many names it has seen, of files and of folders.
+    /// How many names the walk has seen, of files and of folders.
     names: usize,
 }
 

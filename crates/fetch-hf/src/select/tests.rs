@@ -14,7 +14,7 @@ fn tree(paths: &[&str]) -> Vec<TreeFile> {
 
 /// What a reference takes of a repository, or the error.
 fn taken(reference: &str, paths: &[&str]) -> String {
-    let ModelRef::Hub(hub) = reference.parse().unwrap() else { panic!() };
+    let ModelRef::Repo(hub) = reference.parse().unwrap() else { panic!() };
     match check(&hub).and_then(|()| choose(&hub, tree(paths))) {
         Ok(choice) => {
             let entry = match choice.entry {
@@ -24,7 +24,10 @@ fn taken(reference: &str, paths: &[&str]) -> String {
             let files: Vec<_> = choice.files.iter().map(|file| file.path.to_string()).collect();
             format!("{entry}: {}", files.join(" "))
         }
-        Err(error) => format!("{:?}: {error}; {}", error.kind, error.hint.clone().unwrap_or_default()),
+        Err(error) => {
+            let hint = error.hint.as_ref().map(ToString::to_string).unwrap_or_default();
+            format!("{:?}: {error}; {hint}", error.kind)
+        }
     }
 }
 
@@ -60,7 +63,7 @@ fn files_and_shards() {
     assert_eq!(
         taken("hf:o/r@v1/sub [d]ir", &["sub [d]ir/x.json"]),
         "NotFound: `sub [d]ir` is a folder of the repository, and no file; \
-         `model-provisioner ensure hf:o/r@v1 --include 'sub [[]d[]]ir/*'` takes its files"
+         ensuring `hf:o/r@v1` with the pattern `sub [[]d[]]ir/*` takes its files"
     );
 }
 
@@ -88,7 +91,7 @@ fn weights_in_folders_alone_are_named() {
     let pipeline = ["model_index.json", "tokenizer_config.json", "unet/model.safetensors"];
     let refused = taken("hf:o/r", &pipeline);
     assert!(refused.starts_with("NotFound: `o/r` has no weights that are taken by themselves"), "{refused}");
-    assert!(refused.contains("`--include`"), "{refused}");
+    assert!(refused.contains("name files with patterns"), "{refused}");
     assert_eq!(taken("hf:o/r", &[&pipeline[..], &["x.gguf"]].concat()), "folder: x.gguf");
     let adapter = ["adapter_config.json", "adapter_model.safetensors"];
     assert_eq!(taken("hf:o/r", &adapter), "folder: adapter_config.json adapter_model.safetensors");

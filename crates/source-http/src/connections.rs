@@ -1,13 +1,16 @@
 //! Which requests share a connection.
 //!
 //! # Pools
-//! Servers limit each connection, and HTTP/2 puts all requests to a server on one. So ranges of large files come from a pool
-//! that offers HTTP/1.1 alone: each range that is under way has a connection of its own, and a connection that a range has
-//! left serves the next one. The API and small files share a connection where the server speaks HTTP/2: a handshake costs
-//! more than their bytes do.
+//! Servers limit each connection, and HTTP/2 puts all requests to a server on one. So ranges of large files use a pool that
+//! offers HTTP/1.1 alone: each range that is under way has a connection of its own, and the next range uses a connection that
+//! has become free. The API and small files share a connection where the server speaks HTTP/2: a handshake costs more than
+//! their bytes do.
 //!
-//! A server that speaks HTTP/2 alone refuses the handshake of the pool for ranges. It serves ranges from the shared pool from
-//! then on, and is not asked again.
+//! A server that speaks HTTP/2 alone refuses the handshake of the pool for ranges. From then on it serves ranges from the
+//! shared pool, and the client does not try HTTP/1.1 again.
+//!
+//! # Proxies
+//! Both pools use the proxies of the machine's environment, as reqwest reads it.
 
 use std::{
     collections::HashSet,
@@ -20,17 +23,19 @@ use std::{
 use reqwest::{Certificate, Client, Response, Url, header::HeaderMap, redirect};
 use rustls::AlertDescription;
 
-use crate::HubSettings;
+use crate::settings::HttpSettings;
 
-pub(crate) const CONNECT: Duration = Duration::from_secs(15);
-pub(crate) const USER_AGENT: &str = concat!("model-provisioner/", env!("CARGO_PKG_VERSION"));
+/// How long the client waits for a connection.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How the client names itself.
+pub const USER_AGENT: &str = concat!("model-provisioner/", env!("CARGO_PKG_VERSION"));
 
 /// A file of at most this many bytes is a small one.
 const SMALL_BYTES: u64 = 1 << 20;
 
-/// Which connections a request may use.
+/// Says which connections a request may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pool {
+pub enum Pool {
     /// One connection to each server, where it speaks HTTP/2.
     Shared,
     /// A connection for each request that is under way.
@@ -38,13 +43,13 @@ pub(crate) enum Pool {
 }
 
 impl Pool {
-    /// The pool for a file of that size.
-    pub(crate) fn of_file(size_bytes: u64) -> Self {
+    /// Returns the pool for a file of that size, in bytes.
+    pub fn of_file(size_bytes: u64) -> Self {
         if size_bytes <= SMALL_BYTES { Self::Shared } else { Self::Ranges }
     }
 }
 
-/// The pools of one fetcher. A pool is made when it is first needed: reading the certificates takes longer than finding a present
+/// Holds the pools of one client. The first request makes a pool: reading the certificates takes longer than finding a present
 /// model.
 #[derive(Debug)]
 pub(crate) struct Connections {
@@ -57,7 +62,7 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(settings: &HubSettings) -> Self {
+    pub(crate) fn new(settings: &HttpSettings) -> Self {
         Self {
             timeout: settings.timeout,
             authorities: settings.authorities.clone(),
@@ -91,7 +96,7 @@ impl Connections {
         let builder = Client::builder()
             .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT.min(self.timeout))
+            .connect_timeout(CONNECT_TIMEOUT.min(self.timeout))
             .read_timeout(self.timeout)
             .tls_certs_merge(self.authorities.iter().cloned());
         let builder = if pool == Pool::Ranges { builder.http1_only() } else { builder };

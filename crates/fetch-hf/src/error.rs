@@ -1,0 +1,165 @@
+//! What a refusal of the Hub means, and what a person can do about it.
+//!
+//! The Hub tells its refusals apart by the status, by `X-Error-Code`, and some only by the text of `X-Error-Message`.
+
+use std::time::Duration;
+
+use provisioner_core::{FetchError, FetchErrorKind, Hint, told};
+use source_http::{Dialect, Identity, Refusal, StatusCode, TokenOrigin, Trouble, redacted, server_text};
+
+use crate::address::page_of;
+
+/// Speaks as the Hub does: its error headers, and the variables and commands of its users.
+#[derive(Debug)]
+pub(crate) struct HubDialect;
+
+impl Dialect for HubDialect {
+    fn name(&self) -> &'static str {
+        "the hub"
+    }
+
+    fn refuses_token(&self, refusal: &Refusal<'_>) -> bool {
+        let said = refusal.header("x-error-message").unwrap_or_default();
+        refusal.identity == Identity::Authenticated
+            && refusal.status == StatusCode::UNAUTHORIZED
+            && said.trim().eq_ignore_ascii_case("invalid credentials in authorization header")
+    }
+
+    fn reason(&self, refusal: &Refusal<'_>) -> Option<String> {
+        refusal.header("x-error-message").map(server_text)
+    }
+
+    fn meaning(&self, refusal: &Refusal<'_>) -> (FetchErrorKind, Option<Hint>) {
+        use FetchErrorKind::{Disabled, Gated, NotFound, Unauthorized};
+        let said = refusal.header("x-error-message").unwrap_or_default().to_ascii_lowercase();
+        let is_gated = refusal.header("x-error-code") == Some("GatedRepo");
+        match refusal.status {
+            _ if is_gated => (Gated, Some(gated(refusal, &said).into())),
+            // For this one the Hub gives no code.
+            StatusCode::FORBIDDEN if said.contains("fine-grained token") => {
+                (Gated, Some(gated(refusal, &said).into()))
+            }
+            StatusCode::FORBIDDEN if said.contains("access to this resource is disabled") => (Disabled, None),
+            _ if refusal.is_denied() => (Unauthorized, Some(self.unauthorized(refusal).into())),
+            StatusCode::NOT_FOUND => {
+                (NotFound, Some(Hint::text("check the repository's name, its revision and the file")))
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                (refusal.kind(), Some(busy(refusal.wait(), refusal.settings.token.is_some()).into()))
+            }
+            _ => (refusal.kind(), None),
+        }
+    }
+
+    fn remedy(&self, trouble: &Trouble<'_>) -> Option<Hint> {
+        let remedy = match trouble {
+            Trouble::EndlessRedirect => {
+                "check HF_ENDPOINT, and what stands between here and there".to_owned()
+            }
+            Trouble::Tls => {
+                "check HF_ENDPOINT; for a certificate of your organisation's own, set SSL_CERT_FILE to its \
+                             authority"
+                    .to_owned()
+            }
+            Trouble::MalformedToken => {
+                "set HF_TOKEN, or write the file that HF_TOKEN_PATH names, to the token and nothing else"
+                    .to_owned()
+            }
+            Trouble::RefusedToken(origin) => renewal(origin),
+            Trouble::Busy { wait, has_token } => busy(*wait, *has_token),
+        };
+        Some(remedy.into())
+    }
+}
+
+impl HubDialect {
+    /// Returns what helps where the hub does not tell a missing repository from a private one, or its storage refuses us.
+    fn unauthorized(&self, refusal: &Refusal<'_>) -> String {
+        let origin = &refusal.settings.token_origin;
+        match refusal.identity {
+            Identity::Authenticated if self.refuses_token(refusal) => {
+                format!("the token is invalid or has expired: {}", renewal(origin))
+            }
+            Identity::Authenticated if *origin == TokenOrigin::Given => {
+                "the token that was given may not read it".to_owned()
+            }
+            Identity::Authenticated => format!("the token that was given may not read it; it is {origin}"),
+            Identity::Expired => {
+                format!("check the repository's name; if it is right, {}", expired(refusal))
+            }
+            _ if refusal.url.origin() != refusal.settings.endpoint.origin() => {
+                let again = "the hub sent us there, and does so again for another try: try later";
+                match refusal.identity {
+                    Identity::Withheld => format!("{again}; {}", withheld(refusal)),
+                    _ => again.to_owned(),
+                }
+            }
+            Identity::Withheld => withheld(refusal),
+            Identity::Anonymous => {
+                "check the repository's name; if it is right, set HF_TOKEN to a token that may read it"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// Returns what helps where the hub does not let this account in.
+fn gated(refusal: &Refusal<'_>, said: &str) -> String {
+    let endpoint = &refusal.settings.endpoint;
+    let page = page_of(endpoint, refusal.asked).map(|page| format!(": `{page}`")).unwrap_or_default();
+    let hint = if said.contains("fine-grained token") {
+        let (origin, endpoint) = (&refusal.settings.token_origin, endpoint.as_str().trim_end_matches('/'));
+        format!(
+            "{origin} lacks the right to read public gated repositories; give it that right at \
+             `{endpoint}/settings/tokens`. The model's page{page}"
+        )
+    } else if said.contains("awaiting a review") {
+        format!("the account has asked for access, and the model's authors have not answered yet{page}")
+    } else if said.contains("rejected by") {
+        format!("the model's authors have refused this account{page}")
+    } else {
+        format!("accept the licence on the model's page, then set HF_TOKEN to a token of that account{page}")
+    };
+    match refusal.identity {
+        Identity::Anonymous | Identity::Authenticated => hint,
+        Identity::Withheld => format!("{hint}; {}", withheld(refusal)),
+        Identity::Expired => format!("{hint}; {}", expired(refusal)),
+    }
+}
+
+fn withheld(refusal: &Refusal<'_>) -> String {
+    let endpoint = redacted(&refusal.settings.endpoint);
+    format!("no token was sent there, for it belongs to `{endpoint}` alone")
+}
+
+fn expired(refusal: &Refusal<'_>) -> String {
+    let origin = &refusal.settings.token_origin;
+    format!("{origin} is invalid or has expired: {}", renewal(origin))
+}
+
+/// Returns what brings a token that the hub accepts.
+fn renewal(origin: &TokenOrigin) -> String {
+    match origin {
+        TokenOrigin::Variable(name) => {
+            format!("set {name} to a token that has not expired, or unset it: a public model needs none")
+        }
+        TokenOrigin::File(_) => "`hf auth login` writes a new one".to_owned(),
+        _ => "give a token that has not expired, or none: a public model needs none".to_owned(),
+    }
+}
+
+fn busy(wait: Option<Duration>, has_token: bool) -> String {
+    let wait = wait.map_or("a while".to_owned(), |wait| format!("{} seconds", wait.as_secs_f64().ceil()));
+    let hint = format!("wait {wait}, then try again");
+    if has_token { hint } else { format!("{hint}; with a token in HF_TOKEN the hub allows more") }
+}
+
+/// Returns the error of a name that the repository does not have, with the choices that there are.
+pub(crate) fn unknown(what: String, choices: &[String]) -> FetchError {
+    let hint = if choices.is_empty() {
+        Hint::text("the repository is empty")
+    } else {
+        Hint::text(format!("there are: {}", told(choices.iter())))
+    };
+    FetchError::new(FetchErrorKind::NotFound, what).with_hint(hint)
+}

@@ -1,0 +1,370 @@
+//! The next step after a failure, as data.
+//!
+//! An orchestrator that links the library reads the variant and its fields, or shows the text, which speaks of calls and of things to
+//! do. The command renders each variant in its own words, with its own options.
+
+use std::{borrow::Cow, fmt};
+
+use crate::digest::{Digest, DigestAlgorithm};
+
+/// Says what a person or a program can do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Hint {
+    /// Do what the text says. It names no option of the command.
+    Text(Cow<'static, str>),
+    /// Do both; the second adds to the first.
+    Both(Box<Hint>, Box<Hint>),
+    /// Read how the call is used.
+    ReadUsage,
+    /// Write a digest with its algorithm and all of its hex digits.
+    WriteDigest,
+    /// Export the model again, or import its files under an id.
+    ExportAgain,
+    /// List the catalog.
+    ListModels,
+    /// Keep the cache in a folder that this process can write.
+    UseWritableCache,
+    /// Keep the cache in a folder of the caller's own.
+    UseOwnCache,
+    /// Wait longer for another process.
+    WaitLonger,
+    /// Wait longer for a source that asks to be left alone.
+    WaitLongerForSource,
+    /// End the processes that have a lease; waiting does not help.
+    EndUsers,
+    /// Repair the cache.
+    Repair(Repair),
+    /// Ensure the model where there is a network.
+    EnsureOnline {
+        /// The model's id.
+        id: String,
+    },
+    /// Ensure the model instead of refreshing it.
+    DoNotRefresh,
+    /// Ensure the model again.
+    Ensure {
+        /// The model's id.
+        id: String,
+        /// What that does.
+        effect: EnsureEffect,
+    },
+    /// Activate the retired model.
+    Activate {
+        /// The model's id.
+        id: String,
+    },
+    /// Activate the retired model, and then ensure it.
+    ActivateAndEnsure {
+        /// The model's id.
+        id: String,
+    },
+    /// Pin the digest of bytes that nothing else proves.
+    Pin {
+        /// The digest of the bytes.
+        digest: Digest,
+    },
+    /// Pin the digest that the bytes really have, if these bytes are meant.
+    PinActual {
+        /// The digest of the bytes.
+        digest: Digest,
+    },
+    /// Pin the digest of the whole set.
+    PinSet {
+        /// The digest of the set.
+        digest: Digest,
+    },
+    /// Ensure the set without a digest, and read its digest from its record.
+    LearnSetDigest,
+    /// Put the right files back in the place of the caller's own, or remove the record.
+    ReplaceFiles {
+        /// The model's id.
+        id: String,
+    },
+    /// Bring a lost file of the caller's own back, or remove the record.
+    BringFileBack,
+    /// Import the path under an id.
+    ImportUnderId {
+        /// The path, as the caller gave it.
+        path: String,
+        /// An example of an id.
+        id: String,
+    },
+    /// Check the path: an import takes files of this machine, and ensuring fetches.
+    CheckImportPath,
+    /// Write the whole name of a branch that has a slash.
+    WriteBranch {
+        /// The whole branch.
+        branch: String,
+        /// The id of the repository at that branch.
+        at_branch: String,
+    },
+    /// Add the list of a repository's files to the cache of the source's own tools, or ensure the path as it is.
+    AddListing {
+        /// The command of those tools that adds it.
+        command: String,
+        /// The files that are on this machine.
+        path: String,
+    },
+    /// Take the files of a folder by a pattern.
+    TakeFolder {
+        /// The id of the whole repository.
+        id: String,
+        /// The pattern of the folder's files.
+        pattern: String,
+    },
+    /// Name the files by patterns.
+    NameFiles,
+    /// Name one of several models.
+    NameOne {
+        /// The id of one of them.
+        example: String,
+        /// The id of the whole repository.
+        id: String,
+    },
+}
+
+/// Says what a repair of the cache does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Repair {
+    /// It mends what is wrong.
+    Mends,
+    /// It sets a damaged record aside.
+    SetsRecordAside,
+    /// It sets the provenance log aside and begins a new one.
+    SetsLogAside,
+    /// It removes what unfinished work left, and so does an eviction.
+    Removes,
+    /// It finishes a removal, and so does an eviction.
+    Finishes,
+    /// It reads the model, and records it anew if its bytes are the same.
+    ReadsAnew,
+    /// It moves a view away when the process that uses it has ended.
+    MovesAwayLater,
+}
+
+/// Says what ensuring a model again does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EnsureEffect {
+    /// It brings lost files back.
+    BringsBack,
+    /// It fetches the model again; the wrong bytes are in the quarantine.
+    FetchesAgain,
+    /// It puts wrong files right, which are still in their place because a process may use them.
+    PutsRight,
+}
+
+impl Hint {
+    /// Makes a hint of a text that names no option of the command.
+    pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// Returns this hint, with another one that adds to it.
+    #[must_use]
+    pub fn and(self, more: Self) -> Self {
+        Self::Both(Box::new(self), Box::new(more))
+    }
+
+    /// Returns the hint with each of its texts replaced, so that a caller can take a secret out of it.
+    #[must_use]
+    pub fn map_text(self, replace: &dyn Fn(String) -> String) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(replace(text.into_owned()).into()),
+            Self::Both(first, second) => first.map_text(replace).and(second.map_text(replace)),
+            Self::EnsureOnline { id } => Self::EnsureOnline { id: replace(id) },
+            Self::Ensure { id, effect } => Self::Ensure { id: replace(id), effect },
+            Self::Activate { id } => Self::Activate { id: replace(id) },
+            Self::ActivateAndEnsure { id } => Self::ActivateAndEnsure { id: replace(id) },
+            Self::ReplaceFiles { id } => Self::ReplaceFiles { id: replace(id) },
+            Self::ImportUnderId { path, id } => Self::ImportUnderId { path: replace(path), id: replace(id) },
+            Self::WriteBranch { branch, at_branch } => {
+                Self::WriteBranch { branch: replace(branch), at_branch: replace(at_branch) }
+            }
+            Self::AddListing { command, path } => {
+                Self::AddListing { command: replace(command), path: replace(path) }
+            }
+            Self::TakeFolder { id, pattern } => {
+                Self::TakeFolder { id: replace(id), pattern: replace(pattern) }
+            }
+            Self::NameOne { example, id } => Self::NameOne { example: replace(example), id: replace(id) },
+            plain => plain,
+        }
+    }
+}
+
+impl From<String> for Hint {
+    fn from(text: String) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<&'static str> for Hint {
+    fn from(text: &'static str) -> Self {
+        Self::text(text)
+    }
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Both(first, second) => write!(f, "{first}; {second}"),
+            Self::ReadUsage => f.write_str("see the documentation of the call"),
+            Self::WriteDigest => f.write_str("write `sha256:HEX`, with 64 hex digits"),
+            Self::ExportAgain => f.write_str("export the model again, or import its files under an id"),
+            Self::ListModels => f.write_str("the catalog lists what there is"),
+            Self::UseWritableCache => f.write_str("give a writable cache folder"),
+            Self::UseOwnCache => f.write_str("give a cache folder of your own"),
+            Self::WaitLonger => f.write_str("try again, or wait longer"),
+            Self::WaitLongerForSource => f.write_str("a longer wait lets the source answer"),
+            Self::EndUsers => f.write_str("stop what uses it, then try again; waiting does not help"),
+            Self::Repair(repair) => repair.fmt(f),
+            Self::EnsureOnline { id } => write!(f, "with a network, ensuring `{id}` fetches it"),
+            Self::DoNotRefresh => f.write_str("without a refresh, the model that is here is used"),
+            Self::Ensure { id, effect } => write!(f, "ensuring `{id}` {effect}"),
+            Self::Activate { id } => write!(f, "activating `{id}` makes it usable again"),
+            Self::ActivateAndEnsure { id } => {
+                write!(f, "it is retired: activate `{id}`, and then ensuring it brings it back")
+            }
+            Self::Pin { digest } => {
+                let field = config_field(digest);
+                write!(f, "if these are the right bytes, pin them: `{digest}`, or in a config `{field}`")
+            }
+            Self::PinActual { digest } => write!(f, "if these bytes are meant, pin them: `{digest}`"),
+            Self::PinSet { digest } => write!(f, "pin the whole set: `{digest}`"),
+            Self::LearnSetDigest => f.write_str(
+                "ensure it without a digest, against those that its source lists; then its record has the digest of the whole set",
+            ),
+            Self::ReplaceFiles { id } => write!(
+                f,
+                "its files are yours, and were left alone: bring the right ones back, or remove `{id}` from the catalog"
+            ),
+            Self::BringFileBack => f.write_str("bring the file back, or remove the record"),
+            Self::ImportUnderId { path, id } => write!(f, "give `{path}` an id, such as `{id}`"),
+            Self::CheckImportPath => f.write_str(
+                "check the path: an import takes files that are on this machine, and ensuring fetches those of a source",
+            ),
+            Self::WriteBranch { branch, at_branch } => {
+                write!(f, "if `{branch}` is a branch, write `{at_branch}`")
+            }
+            Self::AddListing { command, path } => {
+                write!(f, "a recent `{command}` adds the list; ensuring `{path}` takes what is there as it is")
+            }
+            Self::TakeFolder { id, pattern } => {
+                write!(f, "ensuring `{id}` with the pattern `{pattern}` takes its files")
+            }
+            Self::NameFiles => f.write_str("name files with patterns"),
+            Self::NameOne { example, .. } => {
+                write!(f, "name one of them, as in `{example}`, or its quantization behind a colon")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Repair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mends => "a repair of the cache mends it",
+            Self::SetsRecordAside => "a repair of the cache sets it aside",
+            Self::SetsLogAside => "a repair of the cache sets it aside, and a new log is begun",
+            Self::Removes => "a repair of the cache or an eviction removes it",
+            Self::Finishes => "a repair of the cache or an eviction finishes it",
+            Self::ReadsAnew => {
+                "a repair of the cache reads it, and records it anew if its bytes are the same"
+            }
+            Self::MovesAwayLater => {
+                "a live process uses it; a repair of the cache moves it away when that has ended"
+            }
+        })
+    }
+}
+
+impl EnsureEffect {
+    /// Returns what ensuring does, as a text whose subject is the call.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BringsBack => "brings it back",
+            Self::FetchesAgain => "fetches it again; what was wrong is in the quarantine",
+            Self::PutsRight => "puts it right; its files are where they were, as they may be in use",
+        }
+    }
+}
+
+impl fmt::Display for EnsureEffect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Returns the field that pins a digest in a config.
+pub fn config_field(digest: &Digest) -> String {
+    let (algo, value): (DigestAlgorithm, _) = (digest.algorithm(), digest.hex());
+    format!("expected_digest: {{ algo: {algo}, value: {value} }}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_names_no_option_and_no_command() {
+        let id = || "hf:o/r".to_owned();
+        let digest = Digest::sha256([1; 32]);
+        let repairs = [
+            Repair::Mends,
+            Repair::SetsRecordAside,
+            Repair::SetsLogAside,
+            Repair::Removes,
+            Repair::Finishes,
+            Repair::ReadsAnew,
+            Repair::MovesAwayLater,
+        ];
+        let mut hints = vec![
+            Hint::ReadUsage,
+            Hint::WriteDigest,
+            Hint::ExportAgain,
+            Hint::ListModels,
+            Hint::UseWritableCache,
+            Hint::UseOwnCache,
+            Hint::WaitLonger,
+            Hint::WaitLongerForSource,
+            Hint::EndUsers,
+            Hint::EnsureOnline { id: id() },
+            Hint::DoNotRefresh,
+            Hint::Ensure { id: id(), effect: EnsureEffect::BringsBack },
+            Hint::Activate { id: id() },
+            Hint::ActivateAndEnsure { id: id() },
+            Hint::Pin { digest: digest.clone() },
+            Hint::PinActual { digest: digest.clone() },
+            Hint::PinSet { digest },
+            Hint::LearnSetDigest,
+            Hint::ReplaceFiles { id: id() },
+            Hint::BringFileBack,
+            Hint::ImportUnderId { path: "x".into(), id: id() },
+            Hint::CheckImportPath,
+            Hint::WriteBranch { branch: "a/b".into(), at_branch: id() },
+            Hint::AddListing { command: "hf download o/r".into(), path: "/x".into() },
+            Hint::TakeFolder { id: id(), pattern: "x/*".into() },
+            Hint::NameFiles,
+            Hint::NameOne { example: id(), id: id() },
+        ];
+        hints.extend(repairs.map(Hint::Repair));
+        for hint in hints {
+            let text = hint.to_string();
+            assert!(!text.contains("--") && !text.contains("model-provisioner"), "{text}");
+            assert!(!text.contains("doctor") && !text.ends_with('.'), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_text_can_be_replaced() {
+        let secret = "hf_secret".to_owned();
+        let listing = Hint::AddListing { command: secret.clone(), path: secret.clone() };
+        let hint = Hint::text(secret).and(listing);
+        let told = format!("{:?}", hint.map_text(&|text| text.replace("hf_secret", "***")));
+        assert!(!told.contains("secret") && told.matches("***").count() == 3, "{told}");
+    }
+}

@@ -1,0 +1,34 @@
+//! From a record back to a manifest.
+
+use crate::{
+    error::Result,
+    manifest::{Entry, Locator, Manifest, ManifestFile},
+    record::{CatalogRecord, RecordedFile},
+    reference::ModelRef,
+};
+
+impl Manifest {
+    /// Makes the manifest of a recorded model, pinned to the recorded revision. `locate` says where each file is: in place in its
+    /// view, or [stored](Locator::Stored).
+    ///
+    /// # Errors
+    /// [`Error::Inconsistent`](crate::Error::Inconsistent) for a record that contradicts itself.
+    pub fn of_record(
+        reference: ModelRef,
+        record: &CatalogRecord,
+        locate: impl Fn(&RecordedFile) -> Locator,
+    ) -> Result<Self> {
+        let files = record.files.iter().map(|file| ManifestFile {
+            path: file.path.clone(),
+            size: file.stamp.size,
+            digest: None,
+            locator: locate(file),
+        });
+        let entry = record.entry.clone().map_or(Entry::Folder, Entry::File);
+        let manifest = Self::new(reference, files.collect(), entry)?.with_projector(record.projector.clone());
+        Ok(match &record.revision {
+            Some(revision) => manifest.at_revision(revision),
+            None => manifest,
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! Addresses: how a message shows one, and whether one is inside of a network.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use reqwest::Url;
+
+/// Returns an address without the parts that may be secret: a signed address carries its signature in the query.
+///
+/// ```
+/// let url = source_http::Url::parse("https://cdn.example/x?Signature=secret#y").unwrap();
+/// assert_eq!(source_http::redacted(&url), "https://cdn.example/x");
+/// ```
+pub fn redacted(url: &Url) -> String {
+    let mut shown = url.clone();
+    shown.set_query(None);
+    shown.set_fragment(None);
+    // Neither can fail for an address that has a host.
+    let _ = (shown.set_username(""), shown.set_password(None));
+    shown.to_string()
+}
+
+/// Returns whether an address names, by its number, this machine or one of a network around it.
+pub fn is_inner(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).trim_end_matches('.');
+    match host.parse().map(|ip: IpAddr| ip.to_canonical()) {
+        Ok(IpAddr::V4(ip)) => is_inner_v4(ip),
+        Ok(IpAddr::V6(ip)) => {
+            ip.is_loopback()
+                || ip.is_unique_local()
+                || ip.is_unicast_link_local()
+                || ip.is_unspecified()
+                // The network itself translates these, to wherever it likes (RFC 8215).
+                || ip.segments().starts_with(&[0x64, 0xff9b, 1])
+                || v4_within(ip).is_some_and(is_inner_v4)
+        }
+        // Names below it are this machine too (RFC 6761).
+        Err(_) => host.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("localhost")),
+    }
+}
+
+/// Returns whether the IANA's registry of special addresses calls one not global, as far as a machine may have it.
+fn is_inner_v4(ip: Ipv4Addr) -> bool {
+    ip.is_loopback()
+        || ip.is_private()
+        || ip.is_link_local()
+        || ip.is_broadcast()
+        // This network, that of a carrier, that of a protocol, and that of measurements.
+        || matches!(ip.octets(), [0, ..] | [100, 64..=127, ..] | [192, 0, 0, _] | [198, 18..=19, ..])
+}
+
+/// Returns the IPv4 address to which an IPv6 address leads: a compatible one, one of NAT64 (RFC 6052) or of 6to4 (RFC 3056).
+fn v4_within(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    match ip.segments() {
+        [0, 0, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures_are_not_shown() {
+        let url = Url::parse("https://cdn.example/x?Signature=secret#y").unwrap();
+        assert_eq!(redacted(&url), "https://cdn.example/x");
+    }
+
+    #[test]
+    fn what_is_inside_of_a_network_is_told_by_its_number() {
+        let check = |address: &str| is_inner(&Url::parse(address).unwrap());
+        for inside in [
+            "10.1.2.3",
+            "127.0.0.1",
+            "169.254.169.254",
+            "[::1]",
+            "[fe80::1]",
+            "[::ffff:10.0.0.1]",
+            "localhost",
+            "localhost.",
+            "LOCALHOST",
+            "hub.localhost",
+            "hub.localhost.",
+            "127.0.0.1.",
+            "0.0.0.0",
+            "0.1.2.3",
+            "172.31.255.255",
+            "192.168.0.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "192.0.0.8",
+            "198.18.0.1",
+            "198.19.255.255",
+            "255.255.255.255",
+            "[::]",
+            "[::127.0.0.1]",
+            "[::10.0.0.1]",
+            "[::ffff:100.64.0.1]",
+            "[64:ff9b::a00:1]",
+            "[64:ff9b::169.254.169.254]",
+            "[64:ff9b:1::808:808]",
+            "[2002:a00:1::]",
+            "[fc00::1]",
+            "[fdff::1]",
+            "[febf::1]",
+        ] {
+            assert!(check(&format!("https://{inside}/x")), "{inside}");
+        }
+        for outside in [
+            "8.8.8.8",
+            "1.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "192.0.1.1",
+            "198.17.255.255",
+            "198.20.0.0",
+            "172.32.0.0",
+            "[2001:db8::1]",
+            "[::ffff:8.8.8.8]",
+            "[::8.8.8.8]",
+            "[64:ff9b::808:808]",
+            "[64:ff9b:0:0:1::a00:1]",
+            "[2002:808:808::]",
+            "[fe00::1]",
+            "[fec0::1]",
+            "10.example",
+            "hub.corp",
+            "hub.corp.",
+            "localhost.example",
+            "notlocalhost",
+        ] {
+            assert!(!check(&format!("https://{outside}/x")), "{outside}");
+        }
+    }
+}

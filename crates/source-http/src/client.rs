@@ -1,0 +1,242 @@
+//! Requests, redirects, and what their failures mean.
+//!
+//! # Redirects
+//! The client follows at most ten. It sends the token only for as long as every hop so far was at the endpoint's own origin,
+//! and asks each hop's host only where the policy allows that host. `redirect` has the rules for a single hop.
+//!
+//! # The token
+//! A token that a login left in a file is sent unasked, and expires. Where the source refuses it, the client asks once more
+//! without it, and from then on. A token that the caller sets is the caller's to renew: its refusal is an error.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use provisioner_core::{ByteRange, FetchError, FetchErrorKind, HostPolicy};
+use reqwest::{
+    Url,
+    header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, RANGE},
+};
+
+use crate::{
+    answer::Answer,
+    connections::{Connections, Pool},
+    dialect::{Dialect, Trouble, error_of, not_asked, with_remedy},
+    error::{invalid, unreachable},
+    range::header_of,
+    rate_limit::RateLimits,
+    redirect,
+    refusal::{Identity, Refusal},
+    settings::HttpSettings,
+    token::Token,
+};
+
+const MAX_REDIRECTS: usize = 10;
+
+/// Asks one source, and whichever hosts it redirects to.
+///
+/// It opens no connection before the first request.
+#[derive(Debug)]
+pub struct HttpClient {
+    connections: Connections,
+    settings: HttpSettings,
+    dialect: Box<dyn Dialect>,
+    /// The hosts that the policy allows; `None` where the caller names no policy.
+    hosts: Option<HostPolicy>,
+    rate_limits: RateLimits,
+    /// The source refuses the token, and is asked without it from then on.
+    is_token_expired: AtomicBool,
+}
+
+impl HttpClient {
+    /// Returns a client for the source of these settings, which speaks this dialect.
+    pub fn new(settings: HttpSettings, dialect: impl Dialect) -> Self {
+        Self {
+            connections: Connections::new(&settings),
+            settings,
+            dialect: Box::new(dialect),
+            hosts: None,
+            rate_limits: RateLimits::default(),
+            is_token_expired: AtomicBool::new(false),
+        }
+    }
+
+    /// Limits the client to the hosts that the policy allows.
+    pub fn confine(&mut self, hosts: &HostPolicy) {
+        self.hosts = Some(hosts.clone());
+    }
+
+    /// Returns the settings of this client.
+    pub fn settings(&self) -> &HttpSettings {
+        &self.settings
+    }
+
+    /// Returns the address below which the source's API is.
+    pub fn endpoint(&self) -> &Url {
+        &self.settings.endpoint
+    }
+
+    /// Returns the token, where there is one.
+    pub fn token(&self) -> Option<&Token> {
+        self.settings.token.as_ref()
+    }
+
+    /// Returns an error without the token, whatever the server repeated of it.
+    pub fn redacted(&self, error: FetchError) -> FetchError {
+        match self.token() {
+            Some(token) => token.redact_error(error),
+            None => error,
+        }
+    }
+
+    /// Returns whether an address is at the endpoint's own origin.
+    pub fn is_own(&self, url: &Url) -> bool {
+        url.origin() == self.settings.endpoint.origin()
+    }
+
+    /// Returns the source's name as it stands within a sentence.
+    pub(crate) fn name(&self) -> &str {
+        self.dialect.name()
+    }
+
+    /// Gets an address, follows redirects, and returns the first answer that is a success.
+    ///
+    /// It retries nothing but this: a redirect target that refuses may be a signed address that has expired, so the client
+    /// asks the source once more; and a token of a login's file that the source refuses is left out.
+    ///
+    /// # Errors
+    /// [`FetchErrorKind::Denied`] for a host that the policy does not allow; [`FetchErrorKind::Unreachable`] and
+    /// [`FetchErrorKind::Unavailable`] where another try may help; [`FetchErrorKind::Invalid`] for an answer that breaks the
+    /// rules; and what the [`Dialect`] makes of a refusal. The error may repeat the token: [`redacted`](Self::redacted) takes
+    /// it out.
+    pub async fn get(&self, url: Url, range: ByteRange, pool: Pool) -> Result<Answer, FetchError> {
+        let asked = url.clone();
+        let (mut url, mut way_back) = (url, Some(asked.clone()).filter(|url| self.is_own(url)));
+        let mut is_at_endpoint = true;
+        for _ in 0..=MAX_REDIRECTS {
+            self.check_host(&url)?;
+            if let Some(left) = self.rate_limits.left(&url) {
+                return Err(not_asked(self.dialect.as_ref(), &self.settings, &url, left));
+            }
+            is_at_endpoint &= self.is_own(&url);
+            let identity = self.identity(is_at_endpoint);
+            let headers = self.headers(range, identity == Identity::Authenticated)?;
+            let sent = self.connections.get(pool, &url, headers).await;
+            let response = sent.map_err(|error| self.unreachable(&url, &error))?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(Answer { response, url });
+            }
+            if status.is_redirection() {
+                url = redirect::target(&url, response.headers(), self.is_limited())?;
+                continue;
+            }
+            let (settings, headers) = (&self.settings, response.headers());
+            let refusal = Refusal { settings, identity, asked: &asked, url: &url, status, headers };
+            if let Some(wait) = refusal.wait() {
+                self.rate_limits.pause(&url, wait);
+            }
+            if self.dialect.refuses_token(&refusal) && settings.token_origin.is_ambient() {
+                self.go_on_without_token();
+                continue;
+            }
+            // A redirect target may be a signed address that has expired. The client asks the source once more.
+            match way_back.take_if(|_| refusal.is_denied() && !self.is_own(&url)) {
+                Some(home) => (url, is_at_endpoint) = (home, true),
+                None => return Err(error_of(self.dialect.as_ref(), &refusal)),
+            }
+        }
+        let error = invalid(&url, "it redirects for ever");
+        Err(with_remedy(self.dialect.as_ref(), error, &Trouble::EndlessRedirect))
+    }
+
+    /// Returns the headers of a request, with the token where it may go.
+    fn headers(&self, range: ByteRange, with_token: bool) -> Result<HeaderMap, FetchError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(token) = self.settings.token.as_ref().filter(|_| with_token) {
+            let value = HeaderValue::try_from(format!("Bearer {}", token.reveal()));
+            let mut value = value.map_err(|_| self.malformed_token())?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        headers.extend(header_of(range).map(|range| (RANGE, range)));
+        Ok(headers)
+    }
+
+    /// Returns as whom the client makes a request.
+    fn identity(&self, is_at_endpoint: bool) -> Identity {
+        match &self.settings.token {
+            None => Identity::Anonymous,
+            Some(_) if !is_at_endpoint => Identity::Withheld,
+            Some(_) if self.is_token_expired.load(Ordering::Relaxed) => Identity::Expired,
+            Some(_) => Identity::Authenticated,
+        }
+    }
+
+    /// Stops sending a token that came along unasked: public files need none.
+    fn go_on_without_token(&self) {
+        if self.is_token_expired.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (name, origin) = (self.dialect.name(), &self.settings.token_origin);
+        let remedy = self.dialect.remedy(&Trouble::RefusedToken(origin));
+        let remedy = remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        tracing::warn!("{origin} is invalid or has expired, so {name} is asked without it{remedy}");
+    }
+
+    /// Returns whether the policy names the hosts.
+    fn is_limited(&self) -> bool {
+        self.hosts.as_ref().is_some_and(HostPolicy::is_limited)
+    }
+
+    /// Returns an error unless the policy allows the host of an address.
+    fn check_host(&self, url: &Url) -> Result<(), FetchError> {
+        let host = url.host_str().unwrap_or_default();
+        self.hosts.as_ref().map_or(Ok(()), |hosts| hosts.check(host))
+    }
+
+    fn unreachable(&self, url: &Url, error: &reqwest::Error) -> FetchError {
+        match unreachable(url, error) {
+            (error, true) => with_remedy(self.dialect.as_ref(), error, &Trouble::Tls),
+            (error, false) => error,
+        }
+    }
+
+    fn malformed_token(&self) -> FetchError {
+        let message = "the token has characters that no token has, such as a line break in the middle";
+        let error = FetchError::new(FetchErrorKind::Unauthorized, message);
+        with_remedy(self.dialect.as_ref(), error, &Trouble::MalformedToken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use provisioner_core::Policy;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Plain;
+
+    impl Dialect for Plain {
+        fn name(&self) -> &'static str {
+            "the mirror"
+        }
+    }
+
+    #[test]
+    fn the_policy_names_hosts_or_none() {
+        let mut client = HttpClient::new(HttpSettings::new("https://hub").unwrap(), Plain);
+        let inner = Url::parse("https://10.0.0.1/y").unwrap();
+        assert!(!client.is_limited() && client.check_host(&inner).is_ok());
+        let only = |host: &str| {
+            HostPolicy::new(Arc::new(Policy { hosts: Some(vec![host.into()]), ..Policy::default() }))
+        };
+        client.confine(&only("hub"));
+        assert!(client.is_limited());
+        assert_eq!(client.check_host(&inner).unwrap_err().kind, FetchErrorKind::Denied);
+        client.confine(&only("10.0.0.1"));
+        assert!(client.is_limited() && client.check_host(&inner).is_ok());
+    }
+}

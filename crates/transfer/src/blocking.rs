@@ -1,0 +1,10 @@
+//! File work, on threads where it may block.
+
+use crate::error::Result;
+
+/// Runs file work on a thread where it may block, and goes to its end though the caller is dropped.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::from)?
+}
