@@ -20,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use provisioner_core::{AdoptMode, Digest, DigestAlgorithm, ModelRef, RelativePath};
+use provisioner_core::{AdoptMode, Digest, DigestAlgorithm, ModelRef, RelativePath, reference::RepoRef};
 
 use crate::{Store, beneath};
 
@@ -146,7 +146,7 @@ impl Adoption {
 
     /// The snapshots of a model's repository in the Hub's caches.
     fn snapshots(&self, reference: &ModelRef) -> Vec<PathBuf> {
-        let Some(folder) = reference.repository().and_then(|repo| repo.hub_cache_folder()) else {
+        let Some(folder) = reference.repository().and_then(RepoRef::hub_cache_folder) else {
             return Vec::new();
         };
         let models = self.huggingface.iter().map(|cache| cache.join(&folder));
