@@ -24,7 +24,7 @@ pub(crate) fn follow(
     git_ids: bool,
     hashed: &watch::Sender<u64>,
 ) -> Result<Option<ContentDigests>> {
-    let mut hasher = ContentHasher::of_size(size, git_ids);
+    let mut content = ContentHasher::of_size(size, git_ids);
     let mut buffer = vec![0; BUFFER_BYTES];
     let (mut at, mut told) = (0, 0);
     while at < size {
@@ -33,7 +33,7 @@ pub(crate) fn follow(
             let length = usize::try_from(frontier - at).unwrap_or(usize::MAX).min(BUFFER_BYTES);
             let piece = &mut buffer[..length];
             sink.read(piece, at)?;
-            hasher.update(piece);
+            content.update(piece);
             at += length as u64;
             if at - told >= TELL_BYTES {
                 told = at;
@@ -42,5 +42,5 @@ pub(crate) fn follow(
         }
         hashed.send_replace(at);
     }
-    Ok(Some(hasher.finish()))
+    Ok(Some(content.finish()))
 }
