@@ -7,6 +7,7 @@ mod concurrency;
 mod documents;
 mod facts;
 mod fixture;
+mod foreign;
 mod lifecycle;
 mod presence;
 mod provision;

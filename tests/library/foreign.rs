@@ -1,0 +1,128 @@
+//! A source that this project does not know: a fetcher of a third party, of a scheme of its own.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use futures_util::stream;
+use model_provisioner::{
+    ByteRange, Entry, Expectation, FetchError, FetchErrorKind, ImportRequest, Lifecycle, Locator, Manifest,
+    ManifestFile, ModelFetcher, ModelProvisioner, ModelRef, Network, Opened, Policy, RelativePath,
+    RemoteFile, ResolveRequest,
+};
+use testkit::TINY_GGUF;
+
+use crate::fixture::{Fixture, code};
+
+/// Keeps one model in memory, at a revision that can be moved.
+#[derive(Clone, Debug, Default)]
+struct MemFetcher {
+    revision: Arc<Mutex<String>>,
+}
+
+impl MemFetcher {
+    fn at(revision: &str) -> Self {
+        Self { revision: Arc::new(Mutex::new(revision.to_owned())) }
+    }
+
+    fn move_to(&self, revision: &str) {
+        revision.clone_into(&mut self.revision.lock().unwrap());
+    }
+}
+
+#[async_trait]
+impl ModelFetcher for MemFetcher {
+    fn schemes(&self) -> &'static [&'static str] {
+        &["mem"]
+    }
+
+    async fn resolve(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
+        let invalid = |error: model_provisioner::provisioner_core::Error| {
+            FetchError::new(FetchErrorKind::Invalid, error.to_string())
+        };
+        let current = self.revision.lock().unwrap().clone();
+        let revision =
+            request.revision.as_deref().or(request.reference.revision()).unwrap_or(&current).to_owned();
+        let file = ManifestFile {
+            path: RelativePath::new("a.gguf").map_err(invalid)?,
+            size: TINY_GGUF.len() as u64,
+            digest: None,
+            locator: Locator::Streamed(RemoteFile::new("a").with_state(TINY_GGUF.to_vec())),
+        };
+        let manifest =
+            Manifest::new(request.reference.clone(), vec![file], Entry::Folder).map_err(invalid)?;
+        Ok(manifest.at_revision(revision))
+    }
+
+    async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError> {
+        let Locator::Streamed(remote) = &file.locator else { panic!("{file:?}") };
+        let all = remote.state::<Vec<u8>>().unwrap();
+        let end = range.end.unwrap_or(file.size).min(file.size);
+        let (from, to) = (usize::try_from(range.start).unwrap(), usize::try_from(end).unwrap());
+        let piece = Ok(all[from..to].to_vec().into());
+        Ok(Opened {
+            range: ByteRange { start: range.start, end: Some(end) },
+            total_size: Some(file.size),
+            validator: None,
+            stream: Box::pin(stream::iter([piece])),
+        })
+    }
+}
+
+fn provisioner(bench: &Fixture, cache: &str, source: &MemFetcher, policy: Policy) -> ModelProvisioner {
+    let policy = Policy { network: Network::Allow, ..policy };
+    ModelProvisioner::builder(bench.path(cache)).fetcher(source.clone()).policy(policy).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_model_of_a_foreign_source_is_refreshed_exported_imported_and_removed() {
+    let (bench, source) = (Fixture::new(), MemFetcher::at("v1"));
+    let provisioner_a = provisioner(&bench, "a", &source, Policy::default());
+    let reference: ModelRef = "mem:org/repo".parse().unwrap();
+    let first = provisioner_a.ensure(&reference, &Expectation::none()).await.unwrap();
+    assert_eq!((first.revision.as_deref(), first.cached), (Some("v1"), false));
+    assert!(first.local_path.ends_with("models/mem/org/repo/v1/all"), "{first:?}");
+    assert!(provisioner_a.plan(&reference).await.unwrap().download_bytes() == 0);
+
+    source.move_to("v2");
+    assert_eq!(
+        provisioner_a.ensure(&reference, &Expectation::none()).await.unwrap().revision.as_deref(),
+        Some("v1")
+    );
+    let moved = provisioner_a.refresh(&reference, &Expectation::none()).await.unwrap();
+    assert_eq!(moved.revision.as_deref(), Some("v2"));
+    let old = provisioner_a.show(&"mem:org/repo@v1".parse().unwrap()).await.unwrap().record;
+    assert_eq!((old.lifecycle, old.local_path), (Lifecycle::Retired, first.local_path));
+
+    let exported = bench.path("exported");
+    provisioner_a.export(&reference, &exported).await.unwrap();
+    let provisioner_b = provisioner(&bench, "b", &source, Policy::default());
+    let imported = provisioner_b.import(&ImportRequest::new(&exported)).await.unwrap();
+    assert_eq!((imported.id.as_str(), imported.revision.as_deref()), ("mem:org/repo", Some("v2")));
+    assert!(provisioner_b.ensure(&reference, &Expectation::none()).await.unwrap().cached);
+    provisioner_b.remove(&reference).await.unwrap();
+    assert!(!provisioner_b.exists(&reference).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_policy_binds_a_foreign_source_by_repository_and_by_host() {
+    let (bench, source) = (Fixture::new(), MemFetcher::at("v1"));
+    let asked = async |repos: &[&str], id: &str| {
+        let repos = Some(repos.iter().map(|pattern| (*pattern).to_owned()).collect());
+        let provisioner = provisioner(&bench, "cache", &source, Policy { repos, ..Policy::default() });
+        provisioner.ensure(&id.parse().unwrap(), &Expectation::none()).await
+    };
+    assert_eq!(code(asked(&["org/*"], "mem:org/repo").await), "policy-denied");
+    let denied = asked(&["hf:a/*"], "mem:org/repo@v1/a.gguf").await.unwrap_err();
+    assert_eq!(denied.to_string(), "policy does not allow the repository `mem:org/repo`");
+    assert_eq!(denied.hint().unwrap().to_string(), "add `mem:org/repo` to the policy's `repos`");
+    asked(&["mem:org/*"], "mem:org/repo").await.unwrap();
+    let hosts = Some(vec!["example.org".to_owned()]);
+    let policy = Policy { network: Network::Allow, hosts, ..Policy::default() };
+    let builder = ModelProvisioner::builder(bench.cache()).fetcher(source).policy(policy);
+    let refused = builder.build().unwrap_err();
+    assert_eq!(refused.code().as_str(), "policy-denied");
+    assert_eq!(
+        refused.to_string(),
+        "policy does not allow a source of `mem:` that keeps to no list of hosts"
+    );
+}
