@@ -1,15 +1,15 @@
-//! The exit status of each kind of failure.
+//! Maps each kind of failure to an exit status.
 
 use std::process::ExitCode;
 
 use model_provisioner::{Category, ErrorCode};
 
-/// The exit status of a code.
+/// Returns the exit status of a code.
 pub(crate) fn status(code: ErrorCode) -> ExitCode {
     ExitCode::from(number(code.category()))
 }
 
-/// The one table from kinds of failure to exit statuses.
+/// Returns the exit status of a kind of failure: the one table.
 pub(crate) const fn number(category: Category) -> u8 {
     match category {
         Category::Other => 1,

@@ -1,36 +1,30 @@
-//! Models that are carried from one machine to another.
+//! Takes a file or a folder into the store.
 
-use std::{ffi::OsStr, path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 use model_provisioner::ImportRequest;
 
+use super::{digest::digest, unverified};
 use crate::{
-    args::{Common, Import},
-    commands::{Done, digest, local, reference, warn},
-    document::{Exported, Model},
-    output::Output,
+    args::ImportArgs,
+    output::{documents::model::Model, failure::Failure},
+    session::{Session, parse},
 };
 
-/// Takes a file or a folder into the store.
-pub(crate) async fn import(common: &Common, import: Import, output: Output) -> Done {
-    let provisioner = local(common)?;
-    let mut request = ImportRequest::new(import.path);
-    request.digest = digest(import.sha256.as_deref(), import.digest.as_deref())?;
-    request.mode = import.adopt.into();
-    if let Some(id) = &import.id {
-        request.id = Some(reference(&provisioner, id).await?);
+/// Imports a model, and prints its path.
+///
+/// # Errors
+/// Where the files do not have the digests that are known of them, or the store cannot be written.
+pub(super) async fn run(session: &Session, args: ImportArgs) -> Result<ExitCode, Failure> {
+    let provisioner = session.local()?;
+    let mut request = ImportRequest::new(args.path);
+    request.digest = digest(args.sha256.as_deref(), args.digest.as_deref())?;
+    request.mode = args.adopt.into();
+    if let Some(id) = &args.id {
+        request.id = Some(parse(&provisioner, id).await?);
     }
     let model = provisioner.import(&request).await?;
-    warn(&model, output);
-    output.paths(&Model::new(&model, None), model.local_path.display())?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Copies a model into a folder.
-pub(crate) async fn export(common: &Common, id: &OsStr, dir: &Path, output: Output) -> Done {
-    let provisioner = local(common)?;
-    let exported = provisioner.export(&reference(&provisioner, id).await?, dir).await?;
-    let exported = Exported::from(exported);
-    output.paths(&exported, exported.dir.display())?;
+    unverified::warn(&model, session.output);
+    session.output.paths(&Model::new(&model, None), model.local_path.display())?;
     Ok(ExitCode::SUCCESS)
 }

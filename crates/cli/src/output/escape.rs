@@ -1,17 +1,17 @@
-//! Text that strangers wrote, for a terminal. Names in headers and in repositories may hold characters that move the cursor,
-//! or turn the text around so that it reads as another one; these are written as numbers.
+//! Makes text of strangers safe for a terminal. Names in headers and in repositories may hold characters that move the cursor, or
+//! turn the text around so that it reads as another one; the command writes these as numbers.
 
 use std::borrow::Cow;
 
 use model_provisioner::excerpt;
 
-/// The most that is shown of one value of a header.
+/// The most characters that the command shows of one value of a header.
 const SHOWN_CHARS: usize = 200;
 
-/// The most that is shown of one line of a message. An id has at most 8192 bytes, and a message may name two.
+/// The most characters that the command shows of one line of a message. An id has at most 8192 bytes, and a message may name two.
 const LINE_CHARS: usize = 20_000;
 
-/// Text with its lines, and nothing else that a terminal obeys.
+/// Returns text with its lines, and without anything else that a terminal obeys.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c == '\n' || !is_obeyed(c);
     if text.chars().all(is_plain) {
@@ -24,7 +24,7 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// A message, of which no line is longer than anything that we write ourselves.
+/// Returns a message, with each line that is longer than our own messages cut.
 pub(crate) fn bounded(message: &str) -> Cow<'_, str> {
     if message.lines().all(|line| line.len() <= LINE_CHARS) {
         return Cow::Borrowed(message);
@@ -32,7 +32,7 @@ pub(crate) fn bounded(message: &str) -> Cow<'_, str> {
     Cow::Owned(message.lines().map(|line| excerpt(line, LINE_CHARS)).collect::<Vec<_>>().join("\n"))
 }
 
-/// A value of a header: one line, and cut where it is long.
+/// Returns a value of a header as one line, cut where it is long.
 pub(crate) fn line(text: &str) -> String {
     let mut shown = escaped(&text.chars().take(SHOWN_CHARS).collect::<String>()).replace('\n', "\\n");
     if text.chars().nth(SHOWN_CHARS).is_some() {
@@ -41,7 +41,7 @@ pub(crate) fn line(text: &str) -> String {
     shown
 }
 
-/// Whether a terminal obeys a character and does not show it: controls, marks of direction, ends of lines.
+/// Returns whether a terminal obeys a character and does not show it: controls, marks of direction, ends of lines.
 fn is_obeyed(c: char) -> bool {
     let is_mark =
         matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

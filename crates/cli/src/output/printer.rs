@@ -1,4 +1,4 @@
-//! Results on standard output, everything else on standard error. A reader that goes away ends the output quietly.
+//! Prints results on standard output, and everything else on standard error. A reader that closes its end ends the output quietly.
 
 use std::{
     fmt::Display,
@@ -8,28 +8,32 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use crate::{
+use super::{
     escape::{bounded, escaped},
-    failure::Failure,
+    failure::{Failure, FailureDocument},
 };
 
 const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default().bold();
 
-/// Where the command writes.
+/// Prints as the global options say.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Output {
+pub(crate) struct Printer {
     json: bool,
     quiet: bool,
 }
 
-impl Output {
+impl Printer {
+    /// Makes a printer of documents, where `json` says so, or of text.
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
         Self { json, quiet }
     }
 
     /// Prints the result: the document, or its text for people.
+    ///
+    /// # Errors
+    /// Where standard output cannot be written, as in the other functions.
     pub(crate) fn result(self, document: &impl Serialize, text: impl Display) -> Result<(), Failure> {
         if self.json { print(&json(document)?) } else { print(&escaped(&text.to_string())) }
     }
@@ -39,36 +43,50 @@ impl Output {
         if self.json { print(&json(document)?) } else { print(&paths.to_string()) }
     }
 
-    /// Prints a part of the result for people, before the rest of it is known.
+    /// Prints the results of several references; of a single one, the document is not a list.
+    pub(crate) fn one_or_several<T: Serialize>(
+        self,
+        documents: &[T],
+        text: impl Display,
+    ) -> Result<(), Failure> {
+        match documents {
+            [only] => self.result(only, text),
+            several => self.result(&several, text),
+        }
+    }
+
+    /// Prints a part of the result for people, before the command knows the rest.
     pub(crate) fn say_result(self, text: impl Display) -> Result<(), Failure> {
         if self.json { Ok(()) } else { print(&escaped(&text.to_string())) }
     }
 
-    /// Prints text that is no document in either mode, such as completions.
+    /// Prints text that is the same in either mode, such as completions.
     pub(crate) fn raw(text: &[u8]) -> Result<(), Failure> {
         ignore_closed(io::stdout().lock().write_all(text))
     }
 
+    /// Prints a warning, unless the caller wants none.
     pub(crate) fn warning(self, message: impl Display) {
         if !self.quiet {
             note(YELLOW, "warning", message);
         }
     }
 
+    /// Prints a next step, unless the caller wants none.
     pub(crate) fn hint(self, message: impl Display) {
         if !self.quiet {
             note(CYAN, "hint", message);
         }
     }
 
-    /// Says that something was done, for a person who watches.
+    /// Prints what the command has done, for a person who watches.
     pub(crate) fn say(self, message: impl Display) {
         if !self.quiet && !self.json {
             let _ = writeln!(anstream::stderr(), "{}", escaped(&message.to_string()));
         }
     }
 
-    /// Tells a failure: in words on standard error, and as a document where documents are wanted.
+    /// Prints a failure: in words on standard error, and as a document where the caller wants documents.
     pub(crate) fn failure(self, failure: &Failure) {
         Self::failure_text(failure);
         if self.json {
@@ -76,7 +94,7 @@ impl Output {
         }
     }
 
-    /// The words alone, where the failure is part of a larger document.
+    /// Prints the words of a failure alone, where the failure is part of a larger document.
     pub(crate) fn failure_text(failure: &Failure) {
         note(RED, "error", &failure.message);
         if let Some(hint) = &failure.hint {
@@ -84,13 +102,9 @@ impl Output {
         }
     }
 
-    /// The document alone.
+    /// Prints the document of a failure alone.
     pub(crate) fn failure_document(failure: &Failure) {
-        #[derive(Serialize)]
-        struct Document<'a> {
-            error: &'a Failure,
-        }
-        if let Ok(text) = json(&Document { error: failure }) {
+        if let Ok(text) = json(&FailureDocument { error: failure }) {
             let _ = print(&text);
         }
     }

@@ -1,5 +1,5 @@
-//! What is written to the log, without the token. The library hands out nothing that has it; but crates below log what servers
-//! say, such as the host of a redirect.
+//! Keeps the token out of the log. The library hands out nothing that holds it; but the crates below log what servers say, such
+//! as the host of a redirect.
 
 use std::{
     io::{self, Write},
@@ -8,7 +8,7 @@ use std::{
 
 use model_provisioner::Token;
 
-/// The token of this process, once it was read: no server knows it before.
+/// The token of this process, once the command has read it: no server knows it before.
 static TOKEN: OnceLock<Token> = OnceLock::new();
 
 /// Keeps a token out of the log from now on.
@@ -17,7 +17,7 @@ pub(crate) fn keep_out(token: &Token) {
     let _ = TOKEN.set(token.clone());
 }
 
-/// What a log is written to, in whole lines, and without the token.
+/// Writes whole lines of a log, without the token.
 #[derive(Debug)]
 pub(crate) struct Log<W>(pub(crate) W);
 

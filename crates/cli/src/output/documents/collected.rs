@@ -1,4 +1,4 @@
-//! What `gc` prints.
+//! The document of `gc`.
 
 use std::fmt::Write as _;
 
@@ -6,38 +6,57 @@ use indicatif::HumanBytes;
 use model_provisioner::{Evicted, EvictionPlan, Kept};
 use serde::Serialize;
 
-use crate::leftovers::Leftover;
+use super::leftover::Leftover;
 
-/// What was taken away, or would be.
+/// Says what `gc` removed, or would remove.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Collected {
+    /// How many bytes `gc` freed, in blocks of the disk.
     freed_bytes: u64,
+    /// The models that `gc` evicted.
     evicted: Vec<Gone>,
+    /// The models that stay.
     kept: Vec<Stays>,
+    /// The leftovers that `gc` removed.
     leftovers: Vec<Leftover>,
+    /// The leftovers that stay.
     kept_leftovers: Vec<Leftover>,
+    /// Whether `gc` only says what it would do.
     dry_run: bool,
+    /// The size of the store afterwards, in bytes.
     size_bytes: u64,
+    /// The limit, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_size_bytes: Option<u64>,
+    /// By how many bytes the store misses the limit.
     over_bytes: u64,
 }
 
+/// Names a model that `gc` evicted, or would evict.
 #[derive(Debug, Serialize)]
-struct Gone {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Gone {
+    /// The id.
     id: String,
+    /// How many bytes that freed; of several ids with the same files, the first one counts them.
     bytes: u64,
+    /// Why.
     reason: String,
 }
 
+/// Names a model that stays.
 #[derive(Debug, Serialize)]
-struct Stays {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Stays {
+    /// The id.
     id: String,
+    /// Why.
     reason: String,
 }
 
 impl Gone {
-    /// One for each id. The bytes are told once.
+    /// Returns one for each id. Only the first one counts the bytes.
     fn each(evicted: &Evicted) -> impl Iterator<Item = Self> {
         let first = evicted.ids.first();
         evicted.ids.iter().map(move |id| {
@@ -52,6 +71,7 @@ impl Gone {
 }
 
 impl Collected {
+    /// Describes a plan, or what `gc` did of it.
     pub(crate) fn new(plan: &EvictionPlan, dry_run: bool) -> Self {
         let stays = |Kept { id, reason, .. }: &Kept| Stays { id: id.clone(), reason: reason.clone() };
         Self {
@@ -67,7 +87,7 @@ impl Collected {
         }
     }
 
-    /// Each choice, with its reason.
+    /// Returns each choice with its reason, for people.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         let mut line = |what: &str, bytes: Option<u64>, name: &str, reason: &str| {
@@ -89,18 +109,19 @@ impl Collected {
         text.trim_end().to_owned()
     }
 
+    /// Returns what `gc` freed in a line, for people.
     pub(crate) fn summary(&self) -> String {
         let verb = if self.dry_run { "would free" } else { "freed" };
         let (freed, left) = (HumanBytes(self.freed_bytes), HumanBytes(self.size_bytes));
         format!("{verb} {freed}; the store {} {left}", if self.dry_run { "would have" } else { "has" })
     }
 
-    /// Whether something stays that `--grace 0` would take away.
+    /// Returns whether something stays that `--grace 0` would remove.
     pub(crate) fn keeps_idle_leftovers(&self) -> bool {
         self.kept_leftovers.iter().any(Leftover::is_idle)
     }
 
-    /// By how much the limit is missed.
+    /// Returns by how much the store misses the limit.
     pub(crate) fn shortfall(&self) -> String {
         let (limit, over) =
             (HumanBytes(self.max_size_bytes.unwrap_or_default()), HumanBytes(self.over_bytes));

@@ -1,4 +1,4 @@
-//! What `doctor` prints: one screen.
+//! The document of `doctor`, which is one screen for people.
 
 use std::{
     fmt::Write as _,
@@ -9,79 +9,105 @@ use indicatif::HumanBytes;
 use model_provisioner::{Finding, Overview};
 use serde::Serialize;
 
-use crate::{
-    document::counted,
-    leftovers::{self, Leftover},
-};
+use super::leftover::{self, Leftover};
+use crate::{environment::Environment, output::text::counted};
 
-/// How the cache is, and what is wrong with it.
+/// Says how the cache is, and what is wrong with it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Health {
+    /// The cache folder.
     cache_dir: String,
+    /// The problems.
     findings: Vec<Problem>,
+    /// The user id of the owner; absent where the folder does not exist yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<u32>,
+    /// The mode of the folder, in octal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<String>,
+    /// Whether this user may write to the cache.
     writable: bool,
+    /// The size of the store, in bytes.
     used_bytes: u64,
+    /// The free space of its disk, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     free_bytes: Option<u64>,
+    /// How many models the catalog has.
     models: Models,
+    /// The unfinished transfers and quarantined files.
     leftovers: Vec<Leftover>,
+    /// The leftovers for people.
     #[serde(skip)]
     left: Vec<String>,
+    /// Whether locks hold here.
     locks: Locks,
+    /// The other tools on this machine.
     tools: Tools,
+    /// How the command would ask the hub.
     hub: HubSetting,
 }
 
-/// What the command knows of the machine around the cache.
-#[derive(Debug)]
-pub(crate) struct Environment {
-    pub(crate) hf: Option<PathBuf>,
-    pub(crate) endpoint: String,
-    /// Where the token comes from that the hub would be sent.
-    pub(crate) token: Option<String>,
-    pub(crate) offline: bool,
-}
-
+/// Describes one problem.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Problem {
+    /// What is wrong.
     #[serde(rename = "problem")]
     what: String,
+    /// What `doctor --fix` did about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     mended: Option<String>,
+    /// The next step.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// Whether the problem harms no model.
     harmless: bool,
 }
 
+/// Counts the models.
 #[derive(Debug, Serialize)]
-struct Models {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Models {
+    /// How many may be used.
     active: usize,
+    /// How many are retired.
     retired: usize,
+    /// How many of them are files of the user, used in place.
     in_place: usize,
+    /// How many records cannot be read.
     damaged: usize,
 }
 
+/// Says whether locks hold here.
 #[derive(Debug, Serialize)]
-struct Locks {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Locks {
+    /// Whether a lock of one process keeps others out.
     trusted: bool,
+    /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
+/// Names the other tools on this machine.
 #[derive(Debug, Serialize)]
-struct Tools {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Tools {
+    /// Where the `hf` program is.
     hf: Option<PathBuf>,
 }
 
+/// Says how the command would ask the hub.
 #[derive(Debug, Serialize)]
-struct HubSetting {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct HubSetting {
+    /// The address of the hub.
     endpoint: String,
+    /// Where the token comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+    /// Whether the operator keeps the command from the network.
     offline: bool,
 }
 
@@ -93,13 +119,14 @@ impl From<Finding> for Problem {
 }
 
 impl Health {
+    /// Describes a cache and the machine around it.
     pub(crate) fn new(
         cache_dir: &Path,
         overview: &Overview,
-        surroundings: Environment,
+        environment: Environment,
         findings: Vec<Problem>,
     ) -> Self {
-        let Environment { hf, endpoint, token, offline } = surroundings;
+        let Environment { hf, endpoint, token, offline } = environment;
         let Overview { active, retired, in_place, damaged, .. } = *overview;
         Self {
             cache_dir: cache_dir.display().to_string(),
@@ -111,17 +138,19 @@ impl Health {
             free_bytes: overview.free_bytes,
             models: Models { active, retired, in_place, damaged },
             leftovers: overview.leftovers.iter().map(Leftover::from).collect(),
-            left: leftovers::summary(&overview.leftovers),
+            left: leftover::summary(&overview.leftovers),
             locks: Locks { trusted: overview.lock_doubt.is_none(), reason: overview.lock_doubt.clone() },
             tools: Tools { hf },
             hub: HubSetting { endpoint, token, offline },
         }
     }
 
+    /// Returns whether no problem is left that matters.
     pub(crate) fn is_sound(&self) -> bool {
         self.findings.iter().all(|finding| finding.mended.is_some() || finding.harmless)
     }
 
+    /// Returns the screen for people.
     pub(crate) fn text(&self) -> String {
         let mut text = self.rows().into_iter().fold(String::new(), |mut text, (name, value)| {
             let _ = writeln!(text, "{name:7}  {value}");

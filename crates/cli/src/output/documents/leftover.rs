@@ -1,4 +1,4 @@
-//! What is printed of unfinished transfers and of quarantined files.
+//! What documents and texts say of unfinished transfers and of quarantined files.
 
 use std::path::PathBuf;
 
@@ -6,17 +6,24 @@ use indicatif::HumanBytes;
 use model_provisioner::{LeftoverEntry, LeftoverKind, Swept};
 use serde::Serialize;
 
-use crate::document::counted;
+use crate::output::text::counted;
 
-/// One of them, as documents have it.
+/// Describes an unfinished transfer, a quarantined file or another leftover.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Leftover {
+    /// The kind: `partial`, `quarantined` and others.
     kind: &'static str,
+    /// The model, where the store knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
+    /// Where it is.
     path: PathBuf,
+    /// Its size on the disk, in bytes.
     pub(crate) bytes: u64,
+    /// Whether a live process uses it.
     in_use: bool,
+    /// Why `gc` removes or keeps it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
 }
@@ -36,19 +43,19 @@ impl From<&LeftoverEntry> for Leftover {
 }
 
 impl Leftover {
-    /// Its model, or else its place.
+    /// Returns its model, or else its path.
     pub(crate) fn name(&self) -> String {
         self.id.clone().unwrap_or_else(|| self.path.display().to_string())
     }
 
-    /// Whether `gc --grace 0` takes it away.
+    /// Returns whether `gc --grace 0` removes it.
     pub(crate) fn is_idle(&self) -> bool {
         let kinds = [LeftoverKind::Partial, LeftoverKind::Quarantined];
         !self.in_use && kinds.iter().any(|kind| kind.as_str() == self.kind)
     }
 }
 
-/// What there is of a kind, in a line: how many models, how much, and of each.
+/// Returns a line for each kind: how many models, how many bytes, and how many of each model.
 pub(crate) fn summary(entries: &[LeftoverEntry]) -> Vec<String> {
     let kinds = [
         (LeftoverKind::Partial, false, "unfinished transfer"),
@@ -62,7 +69,7 @@ pub(crate) fn summary(entries: &[LeftoverEntry]) -> Vec<String> {
     told.collect()
 }
 
-/// How the bytes of unfinished transfers and quarantined files are freed.
+/// Tells how to free the bytes of unfinished transfers and quarantined files.
 pub(crate) const HOW_TO_FREE: &str = "`ensure` goes on with an unfinished transfer, `remove ID` frees it, and `gc --grace 0` \
                                       frees all of them and what is quarantined";
 

@@ -1,4 +1,4 @@
-//! One bar on the screen: how fast its bytes come, and a line of it that fits the terminal.
+//! Draws one bar on the screen: how fast its bytes come, in a line that fits the terminal.
 
 use std::{
     collections::VecDeque,
@@ -10,22 +10,22 @@ use std::{
 use console::{Term, measure_text_width, truncate_str};
 use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
-/// The speed is that of so long a time.
+/// The time over which a bar measures its speed.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// A speed of a shorter time says nothing.
+/// The shortest time whose speed says something.
 const SHORTEST: Duration = Duration::from_millis(500);
 
-/// How far the moments are apart at least that are remembered.
+/// The shortest time between two moments that a bar remembers.
 const GRAIN: Duration = Duration::from_millis(100);
 
-/// How much of a name is shown beside figures at least.
+/// The fewest columns of a name beside figures.
 const SHORT_NAME: usize = 8;
 
-/// A shorter bar shows nothing.
+/// The fewest columns of a bar that shows something.
 const SHORTEST_BAR: usize = 8;
 
-/// How many bytes came within the last seconds. Those that were here before do not count.
+/// Measures how many bytes came within the last seconds. Bytes that were here before do not count.
 #[derive(Clone, Debug)]
 struct Rate {
     arrived: u64,
@@ -54,7 +54,7 @@ impl Rate {
         self.seen = VecDeque::from([(now, self.arrived)]);
     }
 
-    /// Bytes in a second; `None` where it is too early to tell.
+    /// Returns the bytes in a second; `None` where it is too early to tell.
     fn per_second(&self, now: Instant) -> Option<u64> {
         let before = self.seen.iter().rev().find(|(at, _)| now.duration_since(*at) >= WINDOW);
         let (at, arrived) = before.or(self.seen.front())?;
@@ -64,14 +64,14 @@ impl Rate {
     }
 }
 
-/// What a line is made of, beside how far it is.
+/// Holds what a line shows beside its position.
 #[derive(Debug)]
 struct Face {
     name: String,
     rate: Rate,
 }
 
-/// A bar that is on the screen until it is finished.
+/// Shows a bar on the screen until it is finished.
 #[derive(Debug)]
 pub(crate) struct Bar {
     shown: ProgressBar,
@@ -79,7 +79,7 @@ pub(crate) struct Bar {
 }
 
 impl Bar {
-    /// Puts a bar below the others, of which so many bytes are here already.
+    /// Puts a bar below the others, with so many bytes here already.
     pub(crate) fn add(screen: &MultiProgress, name: String, present_bytes: u64, total_bytes: u64) -> Self {
         let face = Arc::new(Mutex::new(Face { name, rate: Rate::new(Instant::now()) }));
         let shown = screen.add(ProgressBar::new(total_bytes).with_position(present_bytes));
@@ -96,25 +96,27 @@ impl Bar {
         Self { shown, face }
     }
 
+    /// Changes the name.
     pub(crate) fn rename(&self, name: String) {
         locked(&self.face).name = name;
     }
 
+    /// Changes how many bytes the bar is of.
     pub(crate) fn resize(&self, total_bytes: u64) {
         self.shown.set_length(total_bytes);
     }
 
-    /// Measures the speed from now on: what a pause took is no part of it.
+    /// Measures the speed from now on: the time of a pause does not count.
     pub(crate) fn restart(&self) {
         locked(&self.face).rate.restart(Instant::now());
     }
 
-    /// So much is here, and was before: it is no part of the speed.
+    /// Moves to what was here before, which does not count for the speed.
     pub(crate) fn begin_at(&self, present_bytes: u64) {
         self.shown.set_position(present_bytes);
     }
 
-    /// So much is here. Threads report in any order, and a bar never goes back.
+    /// Moves to what is here now. Threads report in any order, and a bar never goes back.
     pub(crate) fn go_on(&self, done_bytes: u64) {
         let more = done_bytes.saturating_sub(self.shown.position());
         if more > 0 {
@@ -123,7 +125,7 @@ impl Bar {
         }
     }
 
-    /// So much more is here.
+    /// Moves on by so many bytes.
     pub(crate) fn advance(&self, bytes: u64) {
         self.go_on(self.shown.position() + bytes);
     }
@@ -143,7 +145,7 @@ fn locked(face: &Mutex<Face>) -> MutexGuard<'_, Face> {
     face.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A line of at most so many columns: a name, a bar where there is room for one, and as many figures as fit.
+/// Returns a line of at most so many columns: a name, a bar where there is room for one, and as many figures as fit.
 fn line(width: usize, name: &str, done_bytes: u64, total_bytes: u64, rate: Option<u64>) -> String {
     let done = done_bytes.min(total_bytes);
     let hundredths = u128::from(done) * 100 / u128::from(total_bytes.max(1));

@@ -1,4 +1,4 @@
-//! How a pause that a hub asks for is shown: counting down on a terminal, and in a line elsewhere.
+//! Shows a pause that a hub asks for: counting down on a terminal, and in a line elsewhere.
 
 use std::{
     fmt::Write,
@@ -7,15 +7,15 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
-/// A shorter pause is over before a line of it was read.
+/// The shortest pause that is worth a line: a shorter one ends before a person has read it.
 const WORTH_A_LINE: Duration = Duration::from_secs(5);
 
-/// The line for a log, where the pause is worth one.
+/// Returns the line for a log, where the pause is worth one.
 pub(crate) fn line(pause: Duration) -> Option<String> {
     (pause >= WORTH_A_LINE).then(|| format!("the hub asks to wait {} s", seconds(pause)))
 }
 
-/// A line on the screen that counts down, each time it is drawn.
+/// Puts a line on the screen that counts down, each time the screen draws it.
 pub(crate) fn bar(screen: &MultiProgress, pause: Duration) -> ProgressBar {
     let began = Instant::now();
     let left = move |_: &ProgressState, text: &mut dyn Write| {
@@ -28,7 +28,7 @@ pub(crate) fn bar(screen: &MultiProgress, pause: Duration) -> ProgressBar {
     bar
 }
 
-/// Whole seconds, and none too few.
+/// Returns whole seconds, rounded up.
 fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

@@ -1,16 +1,16 @@
-//! How much of the models that are being fetched is here.
+//! Counts how much of the models that the command fetches is here.
 
 use std::collections::HashMap;
 
 use model_provisioner::ProgressEvent;
 
-/// The models that are being fetched.
+/// Counts the bytes of the models that the command fetches.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     models: HashMap<String, Fetching>,
 }
 
-/// How far a model is.
+/// Says how far a model is.
 #[derive(Debug, Default)]
 struct Fetching {
     files: usize,
@@ -23,6 +23,7 @@ struct Fetching {
 }
 
 impl Tally {
+    /// Counts an event.
     pub(crate) fn note(&mut self, event: &ProgressEvent) {
         match event {
             ProgressEvent::FetchPlanned { id, files, total_bytes, present_bytes } => {
@@ -49,12 +50,12 @@ impl Tally {
         }
     }
 
-    /// How many files of unfinished models have to be fetched.
+    /// Returns how many files of unfinished models the command has to fetch.
     pub(crate) fn files(&self) -> usize {
         self.models.values().map(|model| model.files).sum()
     }
 
-    /// How many bytes of unfinished models are here, and of how many.
+    /// Returns how many bytes of unfinished models are here, and of how many.
     pub(crate) fn sum(&self) -> (u64, u64) {
         self.models.values().fold((0, 0), |(here, total), model| {
             let kept = model.present_bytes.saturating_add(model.arrived_bytes).min(model.total_bytes);

@@ -1,19 +1,19 @@
-//! The terminal that bars are drawn on.
+//! The terminal that shows the bars.
 
 use std::io;
 
 use console::Term;
 use indicatif::{ProgressDrawTarget, TermLike};
 
-/// How often bars are drawn at most, in a second.
+/// The most drawings in a second.
 const DRAWS: u8 = 20;
 
-/// Standard error, where the cursor rests at the beginning of the last bar. At its end, a `^C` that the terminal shows would
-/// go to the next line, and the bars would be looked for one line too low when they are to go.
+/// Draws on standard error, and leaves the cursor at the beginning of the last bar. At its end, a `^C` that the terminal shows
+/// would go to the next line, and indicatif would look for the bars one line too low when it clears them.
 #[derive(Debug)]
 struct Terminal(Term);
 
-/// Where bars are drawn.
+/// Returns where to draw bars.
 pub(crate) fn target() -> ProgressDrawTarget {
     ProgressDrawTarget::term_like_with_hz(Box::new(Terminal(Term::buffered_stderr())), DRAWS)
 }
