@@ -7,6 +7,8 @@ mod engine;
 mod environment;
 mod exit;
 mod output;
+#[cfg(test)]
+mod reference;
 mod session;
 
 use std::{env, fmt, io, process::ExitCode, sync::Arc, thread, time::Duration};

@@ -12,7 +12,7 @@ use crate::output::text::counted;
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Leftover {
-    /// The kind: `partial`, `quarantined` and others.
+    /// The kind: `transfer`, `quarantined`, `removal`, `unfinished` or `blob`.
     kind: &'static str,
     /// The model, where the store knows it.
     #[serde(skip_serializing_if = "Option::is_none")]

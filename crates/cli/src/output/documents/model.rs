@@ -65,6 +65,7 @@ pub(crate) struct Lease {
     since: Option<Timestamp>,
 }
 
+/// Describes one file of a model.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct File {

@@ -34,7 +34,7 @@ pub(crate) struct PlannedFile {
     /// The digest that the source states.
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<Digest>,
-    /// Where the bytes would come from.
+    /// Where the bytes would come from: `present`, `adopt`, `partial` or `fetch`.
     state: &'static str,
     /// The file of another tool that the store would take them from.
     #[serde(skip_serializing_if = "Option::is_none")]
