@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Returns the path of a model, which an engine in this process can open.
 ///
 /// # Errors
-/// What is wrong with the reference, the model or the cache.
+/// Where the reference, the model or the cache is not sound.
 pub(crate) fn embed(cache: &str, reference: &str) -> Result<PathBuf, model_provisioner::Error> {
     let provisioner = ModelProvisioner::file_only(cache)?;
     let model = provisioner.ensure_str(reference, &Expectation::none())?;

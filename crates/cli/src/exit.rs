@@ -29,8 +29,11 @@ pub(crate) const fn number(category: Category) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::fmt::Write as _;
+
+    use model_provisioner::ErrorCode;
+
+    use super::number;
 
     #[test]
     fn the_reference_of_codes_is_current() {

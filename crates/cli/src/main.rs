@@ -124,12 +124,12 @@ fn run(args: Args, output: Printer, screen: &Arc<Screen>, limit: Rlimit) -> Resu
         Ok(Next::End(status)) => Ok(status),
         Err(failure) => Err(failure),
     };
-    // A write that has begun comes to its end; one that waits for a lock is not waited for.
+    // A write that has begun comes to its end; the command does not wait for a write that waits for a lock.
     runtime.shutdown_timeout(LAST_WRITES);
     done
 }
 
-/// Says what is wrong with the arguments; or prints the help or the version, and succeeds.
+/// Prints the fault of the arguments; or prints the help or the version, and succeeds.
 fn refuse(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         // A reader that went away has seen enough.

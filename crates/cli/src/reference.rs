@@ -1,4 +1,4 @@
-//! Generates `docs/cli.md` and the schemas of the documents, and compares them with what is checked in.
+//! Generates `docs/cli.md` and the schemas of the documents, and compares them with the files of the repository.
 
 mod environment;
 mod fields;

@@ -1,4 +1,4 @@
-//! Says how the cache is, and what is wrong with it.
+//! Describes the state of the cache, and its problems.
 
 use std::process::ExitCode;
 

@@ -16,7 +16,7 @@ use crate::{
     session::{Session, guessing, parse_with},
 };
 
-/// Ensures each model. One that fails does not keep the others from it.
+/// Ensures each model, also where an earlier one fails.
 ///
 /// # Errors
 /// Where the options make no sense, or the only model fails.

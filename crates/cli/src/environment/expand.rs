@@ -46,7 +46,12 @@ fn name_after(text: &[u8]) -> (&[u8], usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{
+        ffi::{OsStr, OsString},
+        path::Path,
+    };
+
+    use super::expand;
 
     #[test]
     fn paths_are_expanded_as_their_owners_do() {

@@ -58,6 +58,7 @@ pub(crate) fn with_hub(
 
 /// Returns the builder as it is: this build has no fetcher of the Hugging Face Hub.
 #[cfg(not(feature = "hf"))]
+#[expect(clippy::unnecessary_wraps, reason = "with the Hub, its address may make no sense")]
 pub(crate) fn with_hub(builder: ProvisionerBuilder, _: Duration) -> Result<ProvisionerBuilder, Failure> {
     Ok(builder)
 }

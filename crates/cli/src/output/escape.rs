@@ -50,7 +50,7 @@ fn is_obeyed(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{LINE_CHARS, SHOWN_CHARS, bounded, escaped, line};
 
     #[test]
     fn a_terminal_obeys_nothing_of_it() {

@@ -162,7 +162,11 @@ impl Write for AboveBars {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+
+    use model_provisioner::{ProgressEvent, ProgressSink};
+
+    use super::{ProgressStyle, ProgressView, Screen};
 
     #[test]
     fn nothing_is_shown_after_the_end() {

@@ -1,4 +1,4 @@
-//! Fills what is the model's own into the arguments of a program.
+//! Replaces placeholders in the arguments of a program: the path, the id, the handoff and the projector.
 
 use std::{
     ffi::{OsStr, OsString},

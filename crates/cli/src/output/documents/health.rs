@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::leftover::{self, Leftover};
 use crate::{environment::Environment, output::text::counted};
 
-/// Says how the cache is, and what is wrong with it.
+/// Describes the state of the cache, and its problems.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Health {
@@ -52,7 +52,7 @@ pub(crate) struct Health {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Problem {
-    /// What is wrong.
+    /// The problem, in words.
     #[serde(rename = "problem")]
     what: String,
     /// What `doctor --fix` did about it.

@@ -44,7 +44,7 @@ pub(crate) struct Model {
     /// The processes that use the model; `show` prints them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     leases: Vec<Lease>,
-    /// What is different about the files since the command judged them; absent where nothing is.
+    /// How the files differ from what the command judged; absent where they do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     changed: Option<String>,
 }
@@ -114,7 +114,7 @@ impl Model {
         self
     }
 
-    /// Adds what is different about the files since the command judged them.
+    /// Adds how the files differ from what the command judged.
     pub(crate) fn changed(mut self, change: Option<String>) -> Self {
         self.changed = change;
         self

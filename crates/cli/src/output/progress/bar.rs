@@ -116,7 +116,7 @@ impl Bar {
         self.shown.set_position(present_bytes);
     }
 
-    /// Moves to what is here now. Threads report in any order, and a bar never goes back.
+    /// Moves to the bytes that are here now. Threads report in any order, and a bar never goes back.
     pub(crate) fn go_on(&self, done_bytes: u64) {
         let more = done_bytes.saturating_sub(self.shown.position());
         if more > 0 {
@@ -180,7 +180,12 @@ fn line(width: usize, name: &str, done_bytes: u64, total_bytes: u64, rate: Optio
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::{Duration, Instant};
+
+    use console::measure_text_width;
+    use indicatif::{MultiProgress, ProgressDrawTarget};
+
+    use super::{Bar, Rate, line, locked};
 
     const MIB: u64 = 1 << 20;
 
@@ -244,7 +249,7 @@ mod tests {
 
     #[test]
     fn what_was_here_before_is_no_speed() {
-        let screen = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden());
+        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
         let bar = Bar::add(&screen, "a".to_owned(), 500, 1000);
         bar.begin_at(600);
         assert_eq!((bar.shown.position(), locked(&bar.face).rate.arrived), (600, 0));

@@ -202,7 +202,7 @@ fn short(id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::short;
 
     #[test]
     fn a_bar_has_the_end_of_a_name_and_moves_nothing_else() {

@@ -35,7 +35,9 @@ fn seconds(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
+    use super::line;
 
     #[test]
     fn a_pause_that_is_worth_it_is_told() {

@@ -66,7 +66,9 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use model_provisioner::ProgressEvent;
+
+    use super::Tally;
 
     #[test]
     fn the_total_is_of_the_whole_model_from_its_start() {
