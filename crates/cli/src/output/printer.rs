@@ -75,7 +75,7 @@ impl Printer {
     /// Prints a next step, unless the caller wants none.
     pub(crate) fn hint(self, message: impl Display) {
         if !self.quiet {
-            note(CYAN, "hint", message);
+            next_step(message);
         }
     }
 
@@ -98,7 +98,7 @@ impl Printer {
     pub(crate) fn failure_text(failure: &Failure) {
         note(RED, "error", &failure.message);
         if let Some(hint) = &failure.hint {
-            note(CYAN, "hint", hint);
+            next_step(hint);
         }
     }
 
@@ -126,6 +126,11 @@ fn ignore_closed(written: io::Result<()>) -> Result<(), Failure> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }
+}
+
+/// Prints a hint: the one place that renders next steps.
+fn next_step(hint: impl Display) {
+    note(CYAN, "hint", hint);
 }
 
 fn note(style: Style, word: &str, message: impl Display) {
