@@ -41,7 +41,7 @@ mod tests {
             "# Error codes\n\nGenerated from the table in `crates/provisioner-core/src/code.rs`; \
              `UPDATE_GENERATED=1 cargo test --workspace` writes it anew.\n\n\
              With `--json` a failure is `{\"error\": {\"code\", \"message\", \"hint\", \"retriable\"}}`. \
-             A retriable one may go away without anybody changing anything.\n\n\
+             A retriable one may go away though neither the user nor the operator changes anything.\n\n\
              | code | exit | retriable | what happened | next step |\n| --- | --- | --- | --- | --- |\n",
         );
         for &code in ErrorCode::ALL {

@@ -176,7 +176,7 @@ fn publish(hub: &Hub, editions: &mut BTreeMap<String, Vec<u8>>, repo: &str, edit
     editions.insert(commit.to_string(), bytes);
 }
 
-/// Every model that is Active has the bytes of its revision, whoever says so.
+/// Sees that every Active model has the bytes of its revision.
 fn has_right_bytes(disk: &Disk, hub: &Hub, editions: &BTreeMap<String, Vec<u8>>, what: &str) {
     let list = disk.run(hub, &["list", "--json"]);
     for model in serde_json::from_str::<Vec<Value>>(&list.stdout).unwrap() {
@@ -279,7 +279,7 @@ fn what_was_acknowledged_survives_a_loss_of_power() {
 }
 
 /// Whether the long tier is wanted.
-#[expect(clippy::disallowed_methods, reason = "a test is told so by whoever runs it")]
+#[expect(clippy::disallowed_methods, reason = "a switch for developers")]
 fn is_full() -> bool {
     std::env::var("MODEL_PROVISIONER_PROVE").is_ok_and(|tier| tier == "full")
 }
