@@ -190,6 +190,24 @@ fn has_right_bytes(disk: &Disk, hub: &Hub, editions: &BTreeMap<String, Vec<u8>>,
     }
 }
 
+/// Sees that the cache is well, but for models of the command that was cut off, and that `doctor --fix` repairs these.
+fn is_repaired(disk: &Disk, hub: &Hub, what: &str, is_touched: impl Fn(&str) -> bool) {
+    let is_well = |args: &[&str]| {
+        let done = disk.run(hub, args);
+        assert_eq!(done.status, 0, "{what}: {args:?}: {}{}", done.stdout, done.stderr);
+    };
+    is_well(&["verify", "--all"]);
+    is_well(&["gc", "--grace", "0"]);
+    // Between its view and its record, a model is whole and not in the catalog; `doctor` may find nothing else.
+    let found: Value = serde_json::from_str(&disk.run(hub, &["doctor", "--json"]).stdout).unwrap();
+    for finding in found["findings"].as_array().unwrap() {
+        let problem = finding["problem"].as_str().unwrap();
+        assert!(problem.contains("is whole in") && is_touched(problem), "{what}: {problem}");
+    }
+    is_well(&["doctor", "--fix"]);
+    is_well(&["doctor"]);
+}
+
 /// Loses power so many times, and looks each time at what is left. Returns how many acknowledged states were looked at.
 fn lose_power(kind: &'static str, cuts: usize, seed: u64) -> usize {
     let (disk, hub, mut dice) = (Disk::new(kind), Hub::start(), Dice(seed));
@@ -240,20 +258,7 @@ fn lose_power(kind: &'static str, cuts: usize, seed: u64) -> usize {
         }
         assert_eq!(before.len(), after.len(), "{what}: something came back: {:?}{told}", after.keys());
         has_right_bytes(&disk, &hub, &editions, &what);
-        let is_well = |args: &[&str]| {
-            let done = disk.run(&hub, args);
-            assert_eq!(done.status, 0, "{what}: {args:?}: {}{}{told}", done.stdout, done.stderr);
-        };
-        is_well(&["verify", "--all"]);
-        is_well(&["gc", "--grace", "0"]);
-        // Between its view and its record, a model is whole and not in the catalog; nothing else may be found.
-        let found: Value = serde_json::from_str(&disk.run(&hub, &["doctor", "--json"]).stdout).unwrap();
-        for finding in found["findings"].as_array().unwrap() {
-            let problem = finding["problem"].as_str().unwrap();
-            assert!(problem.contains("is whole in") && is_touched(problem), "{what}: {problem}{told}");
-        }
-        is_well(&["doctor", "--fix"]);
-        is_well(&["doctor"]);
+        is_repaired(&disk, &hub, &format!("{what}{told}"), is_touched);
     }
     disk.switch_off();
     looked_at
