@@ -66,7 +66,7 @@ bench-headers: oracle
     cargo build --release -p model-inspect --example inspect
     python3 benches/headers.py target/release/examples/inspect target/oracle
 
-# Writes schemas, the page of error codes and the example anew
+# Writes schemas, the page of the command, that of error codes and the example anew
 generate:
     UPDATE_GENERATED=1 cargo test --workspace
 

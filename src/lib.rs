@@ -31,6 +31,10 @@ compile_error!("model-provisioner is not tested on Windows yet, and does not pre
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/library.md")]
+struct LibraryPage;
+
 // The parts, and what every step works with.
 mod cache_dir;
 mod config;

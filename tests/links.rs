@@ -13,8 +13,14 @@ fn every_relative_link_leads_somewhere() {
         "SECURITY.md",
         "CHANGELOG.md",
         "docs/benchmarks.md",
+        "docs/cache.md",
+        "docs/cli.md",
+        "docs/config.md",
+        "docs/engines.md",
         "docs/fuzzing.md",
+        "docs/library.md",
         "docs/memory.md",
+        "docs/references.md",
     ] {
         let text = fs_err::read_to_string(root.join(name)).unwrap_or_default();
         assert!(!text.is_empty(), "{name}");

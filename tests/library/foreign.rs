@@ -36,9 +36,8 @@ impl ModelFetcher for MemFetcher {
     }
 
     async fn resolve(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
-        let invalid = |error: model_provisioner::provisioner_core::Error| {
-            FetchError::new(FetchErrorKind::Invalid, error.to_string())
-        };
+        let invalid =
+            |error: model_provisioner::CoreError| FetchError::new(FetchErrorKind::Invalid, error.to_string());
         let current = self.revision.lock().unwrap().clone();
         let revision =
             request.revision.as_deref().or(request.reference.revision()).unwrap_or(&current).to_owned();

@@ -5,6 +5,7 @@
 mod cache;
 mod concurrency;
 mod documents;
+mod examples;
 mod facts;
 mod fixture;
 mod foreign;

@@ -1,15 +1,15 @@
-//! The exit status of each kind of failure.
+//! Maps each kind of failure to an exit status.
 
 use std::process::ExitCode;
 
 use model_provisioner::{Category, ErrorCode};
 
-/// The exit status of a code.
+/// Returns the exit status of a code.
 pub(crate) fn status(code: ErrorCode) -> ExitCode {
     ExitCode::from(number(code.category()))
 }
 
-/// The one table from kinds of failure to exit statuses.
+/// Returns the exit status of a kind of failure: the one table.
 pub(crate) const fn number(category: Category) -> u8 {
     match category {
         Category::Other => 1,
@@ -29,9 +29,12 @@ pub(crate) const fn number(category: Category) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::hint;
     use std::fmt::Write as _;
+
+    use model_provisioner::ErrorCode;
+
+    use super::number;
+    use crate::output::hint;
 
     #[test]
     fn the_reference_of_codes_is_current() {
@@ -39,7 +42,7 @@ mod tests {
             "# Error codes\n\nGenerated from the table in `crates/provisioner-core/src/code.rs`; \
              `UPDATE_GENERATED=1 cargo test --workspace` writes it anew.\n\n\
              With `--json` a failure is `{\"error\": {\"code\", \"message\", \"hint\", \"retriable\"}}`. \
-             A retriable one may go away without anybody changing anything.\n\n\
+             A retriable one may go away though neither the user nor the operator changes anything.\n\n\
              | code | exit | retriable | what happened | next step |\n| --- | --- | --- | --- | --- |\n",
         );
         for &code in ErrorCode::ALL {

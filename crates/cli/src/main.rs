@@ -1,30 +1,15 @@
-//! The `model-provisioner` command: arguments and environment in, text, JSON, progress and exit status out. All the
-//! rest is the library's.
+//! The `model-provisioner` command: arguments and environment in, text, JSON, progress and exit status out. The library does all
+//! the rest.
 
 mod args;
-mod bar;
-mod collected;
 mod commands;
-mod completions;
-mod document;
+mod engine;
 mod environment;
-mod escape;
-mod exchange;
 mod exit;
-mod failure;
-mod health;
-mod hint;
-mod inspect;
-mod leftovers;
-mod neighbours;
 mod output;
-mod pause;
-mod progress;
-#[cfg(feature = "hf")]
-mod redact;
-mod run;
-mod tally;
-mod terminal;
+#[cfg(test)]
+mod reference;
+mod session;
 
 use std::{env, fmt, io, process::ExitCode, sync::Arc, thread, time::Duration};
 
@@ -43,22 +28,27 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+#[cfg(feature = "hf")]
+use crate::output::redact;
 use crate::{
-    args::Args,
-    commands::Next,
-    escape::{bounded, escaped},
-    failure::Failure,
-    output::Output,
-    progress::AboveBars,
+    args::{Args, GlobalOptions},
+    engine::Next,
+    output::{
+        escape::{bounded, escaped},
+        failure::Failure,
+        printer::Printer,
+        progress::{AboveBars, Screen},
+    },
+    session::Session,
 };
 
-/// How many descriptors the runtime and its signals need.
+/// The descriptors that the runtime and its signals need.
 const DESCRIPTORS: usize = 6;
 
-/// How long a thread without work is kept: no process lives longer.
+/// The time for which the runtime keeps a thread without work: no process lives longer.
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// How long the end waits for writes that have begun.
+/// The time for which the end waits for writes that have begun.
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
@@ -66,10 +56,11 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return refuse(&error),
     };
-    let output = Output::new(args.common.json, args.common.quiet);
+    let output = Printer::new(args.global.json, args.global.quiet);
     let limit = allow_many_files();
-    start_log(&args);
-    let done = run(args, output, limit);
+    let screen = Arc::<Screen>::default();
+    start_log(&args.global, &screen);
+    let done = run(args, output, &screen, limit);
     match done {
         Ok(status) => status,
         Err(failure) => {
@@ -79,8 +70,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Allows as many open files as the system does: each file that is being fetched holds a lock. The limit before that is
-/// returned, for it is what an engine expects.
+/// Allows as many open files as the system does: each file that the command fetches holds a lock. Returns the limit before that,
+/// which an engine expects.
 fn allow_many_files() -> Rlimit {
     let limit = getrlimit(Resource::Nofile);
     // Where that is refused, the old limit stands.
@@ -88,11 +79,11 @@ fn allow_many_files() -> Rlimit {
     limit
 }
 
-/// A runtime whose first thread for work that blocks lives as long as the runtime does: without any, such work would end the
-/// process. Further work waits for that thread where the system gives no other.
+/// Returns a runtime whose first thread for work that blocks lives as long as the runtime does: without any, such work would end
+/// the process. Further work waits for that thread where the system gives no other.
 ///
 /// # Errors
-/// What the runtime takes for granted, and panics without: a thread, and some descriptors.
+/// Where the system refuses what the runtime panics without: a thread, or some descriptors.
 fn runtime() -> Result<Runtime, Failure> {
     let spare = (0..DESCRIPTORS).map(|_| rustix::io::dup(io::stderr())).collect::<Result<Vec<_>, _>>();
     drop(spare.map_err(io::Error::from)?);
@@ -108,15 +99,18 @@ fn runtime() -> Result<Runtime, Failure> {
 }
 
 /// Runs the command until it is done, or until the user interrupts it.
-fn run(args: Args, output: Output, limit: Rlimit) -> Result<ExitCode, Failure> {
+///
+/// # Errors
+/// What the subcommand fails with.
+fn run(args: Args, output: Printer, screen: &Arc<Screen>, limit: Rlimit) -> Result<ExitCode, Failure> {
     let runtime = runtime()?;
-    let screen = Arc::clone(&args.common.screen);
+    let session = Session::new(args.global, output, Arc::clone(screen));
     let done = runtime.block_on(async {
         // Over the limit on the size of files, a write is to fail and not to kill.
         let _over_limit = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
         tokio::select! {
             biased;
-            done = commands::perform(args, output) => done,
+            done = commands::run(args.command, &session) => done,
             _ = tokio::signal::ctrl_c() => Err(Failure::interrupted().hinting(screen.kept())),
         }
     });
@@ -130,12 +124,12 @@ fn run(args: Args, output: Output, limit: Rlimit) -> Result<ExitCode, Failure> {
         Ok(Next::End(status)) => Ok(status),
         Err(failure) => Err(failure),
     };
-    // A write that has begun comes to its end; one that waits for a lock is not waited for.
+    // A write that has begun comes to its end; the command does not wait for a write that waits for a lock.
     runtime.shutdown_timeout(LAST_WRITES);
     done
 }
 
-/// Says what is wrong with the arguments; or shows the help or the version, which is no failure.
+/// Prints the fault of the arguments; or prints the help or the version, and succeeds.
 fn refuse(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         // A reader that went away has seen enough.
@@ -148,21 +142,21 @@ fn refuse(error: &clap::Error) -> ExitCode {
         let text = error.to_string();
         let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
         let message = lines.collect::<Vec<_>>().join(" ");
-        Output::failure_document(&Failure::usage(message.trim_start_matches("error: ")));
+        Printer::failure_document(&Failure::usage(message.trim_start_matches("error: ")));
     }
     exit::status(Failure::usage("").code)
 }
 
-/// Log lines go to standard error: warnings, or everything with `-v`. What the client of Xet logs stays out: it names addresses
-/// that are signed, and what it warns of is tried again or fetched by plain HTTP.
-fn start_log(args: &Args) {
-    let level = match (args.common.verbose, args.common.quiet) {
+/// Sends log lines to standard error: warnings, or everything with `-v`. Lines of the client of Xet stay out: they name signed
+/// addresses, and where that client fails, the command tries again or fetches by plain HTTP.
+fn start_log(options: &GlobalOptions, screen: &Arc<Screen>) {
+    let level = match (options.verbose, options.quiet) {
         (1.., _) => tracing::Level::DEBUG,
         (0, true) => tracing::Level::ERROR,
         (0, false) => tracing::Level::WARN,
     };
     let is_coloured = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-    let screen = Arc::clone(&args.common.screen);
+    let screen = Arc::clone(screen);
     let above_bars = move || AboveBars(Arc::clone(&screen));
     #[cfg(feature = "hf")]
     let above_bars = move || redact::Log(above_bars());
@@ -172,13 +166,13 @@ fn start_log(args: &Args) {
     log.without_time().with_ansi(is_coloured).log_internal_errors(false).finish().with(foreign).init();
 }
 
-/// Writes the message of a log line, or another field of it. Either may name a file that a stranger named.
+/// Writes the message of a log line, or another field of it. Either may hold the name that a stranger gave to a file.
 fn log_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     let text = format!("{value:?}");
     let text = bounded(&text);
     match field.name() {
         "message" => writer.write_str(&escaped(&text)),
-        // Where in a library that was.
+        // The place in a library that wrote the line.
         name if name.starts_with("log.") => Ok(()),
         name => write!(writer, " {name}={}", escaped(&text)),
     }

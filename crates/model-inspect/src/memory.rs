@@ -149,6 +149,7 @@ pub struct MemoryRequest {
 
 /// What a demand comes to. What is not known is absent, and there is a reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Fit {
     /// The context of each sequence.

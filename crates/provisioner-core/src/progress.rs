@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 
 /// Something that happened. Sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProgressEvent {
@@ -31,6 +32,7 @@ pub enum ProgressEvent {
         host: Option<String>,
         /// Since when it is at work.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
         since: Option<Timestamp>,
         /// How much is here.
         done_bytes: u64,

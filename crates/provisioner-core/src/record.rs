@@ -21,6 +21,7 @@ use crate::{
 
 /// Says whether a model may be used. There is no third state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Lifecycle {
     /// It may be used.
     Active,

@@ -51,6 +51,7 @@ impl Basis {
 
 /// The result of judging a model, as records and the handoff keep it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verification {
     /// How it went.
     pub outcome: Outcome,
@@ -61,6 +62,7 @@ pub struct Verification {
     pub reason: String,
     /// When the bytes were last hashed and compared; absent where they never were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub verified_at: Option<Timestamp>,
 }
 

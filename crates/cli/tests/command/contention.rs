@@ -112,7 +112,7 @@ fn a_waiter_takes_over_from_an_owner_that_dies() {
         owner.kill().unwrap();
         owner.wait().unwrap();
         let (died, before) = (Instant::now(), hub.requests().len());
-        // Somebody asks the hub again, unless there was nothing left to ask for.
+        // One of the waiting processes asks the hub again, unless nothing was left to ask for.
         let is_taken_over = |hub: &Hub| hub.requests().len() > before || bench.run(&["show", ID]).status == 0;
         assert!(hub.wait_until(Duration::from_secs(20), is_taken_over), "round {round}");
         // On a machine that does something else too, a second is nothing.

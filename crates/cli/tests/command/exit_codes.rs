@@ -282,7 +282,7 @@ fn what_is_read_whole_is_a_regular_file_of_some_size() {
     bench.file("long.yaml", format!("{}: 1\n", "x".repeat(500_000)));
     let done = bench.run(&["provision", "--config", "long.yaml"]);
     assert!(done.status == 2 && done.stderr.len() < 2000, "{} bytes", done.stderr.len());
-    // A token is for a hub, which nobody asks here.
+    // A token is for a hub, and no command asks one here.
     for token in [pipe, "/dev/zero", "."] {
         let mut command = bench.command();
         command.env("HF_TOKEN_PATH", token).env_remove("HF_TOKEN").env_remove("HUGGING_FACE_HUB_TOKEN");

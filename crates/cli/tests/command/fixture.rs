@@ -78,7 +78,7 @@ impl Fixture {
         command
     }
 
-    /// The command as a user who may not write everywhere: as oneself, or as `nobody` where that is root.
+    /// Returns the command as a user who may not write everywhere: the user of the test, or the user 65534 where that is root.
     pub(crate) fn unprivileged(&self) -> Command {
         if !rustix::process::geteuid().is_root() {
             return self.command();

@@ -87,7 +87,7 @@ fn bytes_that_failed_an_expectation_are_counted_and_can_be_used() {
     let aged = Command::new("find").arg(partial).args(["-exec", "touch", "-d", long_ago, "{}", "+"]).status();
     assert!(aged.unwrap().success());
     let freed = bench.json(&["gc"])["freed_bytes"].as_u64().unwrap();
-    assert!(freed > 300_000, "after a week, nobody comes back for them: {freed}");
+    assert!(freed > 300_000, "after a week, no caller goes on with them: {freed}");
     is_clean(&bench);
 }
 

@@ -176,7 +176,7 @@ fn is_consistent(bench: &Fixture, hub: &Hub, what: &str) {
     assert_eq!(rebuilt, sealed(&bench.cache()), "{what}");
     let listed = ids(&serde_json::from_str(&list.stdout).unwrap());
     assert!(rebuilt.is_subset(&listed), "{what}: {rebuilt:?} comes back, and there was {listed:?}");
-    // Whoever wants a model after all gets it, whole.
+    // A caller who wants a model after all gets it, whole.
     let again = finish(command(bench, hub, &["ensure", &id("a"), "--cache-dir"]).arg(&copy));
     assert_eq!(again.status, 0, "{what}: {}", again.stderr);
     let root = Path::new(again.stdout.trim());
@@ -209,7 +209,7 @@ fn killed_at_random_moments() {
 }
 
 /// Whether the long tier is wanted.
-#[expect(clippy::disallowed_methods, reason = "a test is told so by whoever runs it")]
+#[expect(clippy::disallowed_methods, reason = "a switch for developers")]
 fn is_full() -> bool {
     std::env::var("MODEL_PROVISIONER_PROVE").is_ok_and(|tier| tier == "full")
 }

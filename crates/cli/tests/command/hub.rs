@@ -122,7 +122,11 @@ fn people_and_programs_see_what_was_fetched() {
     let some = run(&bench, &hub, &["ensure", "hf:org/repo", "--include", "*.json", "--revision", &commit]);
     assert!(some.stdout.trim().ends_with(|c: char| c.is_ascii_hexdigit()), "{}{}", some.stdout, some.stderr);
     assert_eq!(run(&bench, &hub, &["ensure", "hf:org/repo:Q2_K"]).status, 3);
-    assert_eq!(run(&bench, &hub, &["ensure", "hf:org/absent"]).status, 7, "absent or private, nobody knows");
+    assert_eq!(
+        run(&bench, &hub, &["ensure", "hf:org/absent"]).status,
+        7,
+        "absent or private: the Hub does not say which"
+    );
     drop(hub);
     let gone =
         finish(bench.command().env("HF_ENDPOINT", "http://127.0.0.1:1").args(["ensure", "hf:org/other"]));

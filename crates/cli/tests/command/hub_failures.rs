@@ -86,9 +86,9 @@ fn refuse(status: u16) -> FaultKind {
 
 #[test]
 fn what_the_hub_refuses() {
-    let anybody = |id, hint| case(id, 7, "unauthorized", "answered 401", hint);
-    check(&anybody("hf:org/absent", "set HF_TOKEN"), []);
-    check(&anybody("hf:org/private/a.gguf", "set HF_TOKEN"), []);
+    let without_token = |id, hint| case(id, 7, "unauthorized", "answered 401", hint);
+    check(&without_token("hf:org/absent", "set HF_TOKEN"), []);
+    check(&without_token("hf:org/private/a.gguf", "set HF_TOKEN"), []);
     let licence = "accept the licence on the model's page, then set HF_TOKEN";
     let gated = |message| case("hf:org/gated/a.gguf", 7, "gated", message, licence);
     check(&gated("answered 401: Access to model org/gated is restricted"), []);
@@ -149,7 +149,7 @@ fn what_cannot_be_reached() {
         ..case(A, 6, "source-unavailable", message, "check the network")
     };
     let (_, _, took) = check(&unreachable("http://127.0.0.1:1", "refused"), []);
-    assert!(took < Duration::from_secs(4), "that nobody listens is told at once: {took:?}");
+    assert!(took < Duration::from_secs(4), "the command says at once that no hub listens: {took:?}");
     check(&unreachable("http://hub.invalid", "connecting to `http://hub.invalid/"), []);
     let https = speaks_plainly();
     let tls = case(A, 6, "source-invalid", "TLS with `https://127.0.0.1", "HF_ENDPOINT");

@@ -30,6 +30,7 @@ mod processes;
 mod readme;
 mod refusals;
 mod run;
+mod schemas;
 mod storm;
 mod unfinished;
 mod unread;

@@ -176,7 +176,7 @@ fn publish(hub: &Hub, editions: &mut BTreeMap<String, Vec<u8>>, repo: &str, edit
     editions.insert(commit.to_string(), bytes);
 }
 
-/// Every model that is Active has the bytes of its revision, whoever says so.
+/// Sees that every Active model has the bytes of its revision.
 fn has_right_bytes(disk: &Disk, hub: &Hub, editions: &BTreeMap<String, Vec<u8>>, what: &str) {
     let list = disk.run(hub, &["list", "--json"]);
     for model in serde_json::from_str::<Vec<Value>>(&list.stdout).unwrap() {
@@ -188,6 +188,24 @@ fn has_right_bytes(disk: &Disk, hub: &Hub, editions: &BTreeMap<String, Vec<u8>>,
         };
         assert!(found == expected, "{what}: {model}: {} bytes", found.len());
     }
+}
+
+/// Sees that the cache is well, but for models of the command that was cut off, and that `doctor --fix` repairs these.
+fn is_repaired(disk: &Disk, hub: &Hub, what: &str, is_touched: impl Fn(&str) -> bool) {
+    let is_well = |args: &[&str]| {
+        let done = disk.run(hub, args);
+        assert_eq!(done.status, 0, "{what}: {args:?}: {}{}", done.stdout, done.stderr);
+    };
+    is_well(&["verify", "--all"]);
+    is_well(&["gc", "--grace", "0"]);
+    // Between its view and its record, a model is whole and not in the catalog; `doctor` may find nothing else.
+    let found: Value = serde_json::from_str(&disk.run(hub, &["doctor", "--json"]).stdout).unwrap();
+    for finding in found["findings"].as_array().unwrap() {
+        let problem = finding["problem"].as_str().unwrap();
+        assert!(problem.contains("is whole in") && is_touched(problem), "{what}: {problem}");
+    }
+    is_well(&["doctor", "--fix"]);
+    is_well(&["doctor"]);
 }
 
 /// Loses power so many times, and looks each time at what is left. Returns how many acknowledged states were looked at.
@@ -240,20 +258,7 @@ fn lose_power(kind: &'static str, cuts: usize, seed: u64) -> usize {
         }
         assert_eq!(before.len(), after.len(), "{what}: something came back: {:?}{told}", after.keys());
         has_right_bytes(&disk, &hub, &editions, &what);
-        let is_well = |args: &[&str]| {
-            let done = disk.run(&hub, args);
-            assert_eq!(done.status, 0, "{what}: {args:?}: {}{}{told}", done.stdout, done.stderr);
-        };
-        is_well(&["verify", "--all"]);
-        is_well(&["gc", "--grace", "0"]);
-        // Between its view and its record, a model is whole and not in the catalog; nothing else may be found.
-        let found: Value = serde_json::from_str(&disk.run(&hub, &["doctor", "--json"]).stdout).unwrap();
-        for finding in found["findings"].as_array().unwrap() {
-            let problem = finding["problem"].as_str().unwrap();
-            assert!(problem.contains("is whole in") && is_touched(problem), "{what}: {problem}{told}");
-        }
-        is_well(&["doctor", "--fix"]);
-        is_well(&["doctor"]);
+        is_repaired(&disk, &hub, &format!("{what}{told}"), is_touched);
     }
     disk.switch_off();
     looked_at
@@ -279,7 +284,7 @@ fn what_was_acknowledged_survives_a_loss_of_power() {
 }
 
 /// Whether the long tier is wanted.
-#[expect(clippy::disallowed_methods, reason = "a test is told so by whoever runs it")]
+#[expect(clippy::disallowed_methods, reason = "a switch for developers")]
 fn is_full() -> bool {
     std::env::var("MODEL_PROVISIONER_PROVE").is_ok_and(|tier| tier == "full")
 }

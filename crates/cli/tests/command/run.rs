@@ -86,7 +86,7 @@ fn the_engine_is_this_very_process() {
     assert!(refused.stderr.contains(&format!("process {}", engine.id())), "{}", refused.stderr);
     assert!(refused.stderr.contains("hint: stop what uses it"), "{}", refused.stderr);
     engine.kill().unwrap();
-    assert_eq!(engine.wait().unwrap().signal(), Some(9), "nobody is in between");
+    assert_eq!(engine.wait().unwrap().signal(), Some(9), "no process stands in between");
     assert_eq!(bench.json(&["show", "a.gguf"])["leases"], serde_json::Value::Null);
     assert_eq!(bench.run(&["remove", "a.gguf"]).status, 0);
 }

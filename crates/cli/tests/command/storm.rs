@@ -126,7 +126,7 @@ impl Storm {
         let config = format!("{{\"edition\": {edition}}}");
         let repo =
             self.hub.repo(&format!("org/{repo}")).lfs("a.gguf", own.clone()).lfs("sub/same.gguf", same());
-        // GitIdIndex before anybody can see it.
+        // Known to the test before another process can see it.
         let mut editions = self.editions.lock().unwrap();
         editions.insert(repo.file("config.json", config).publish().to_string(), own);
     }
@@ -404,13 +404,13 @@ fn everything_at_once_with_kills() {
 }
 
 /// The seed that the caller wants again: `STORM_SEED`, as a storm that failed told it.
-#[expect(clippy::disallowed_methods, reason = "a test is told so by whoever runs it")]
+#[expect(clippy::disallowed_methods, reason = "a switch for developers")]
 fn chosen_seed() -> Option<u64> {
     std::env::var("STORM_SEED").ok()?.parse().ok()
 }
 
 /// Whether the long tier is wanted.
-#[expect(clippy::disallowed_methods, reason = "a test is told so by whoever runs it")]
+#[expect(clippy::disallowed_methods, reason = "a switch for developers")]
 fn is_full() -> bool {
     std::env::var("MODEL_PROVISIONER_PROVE").is_ok_and(|tier| tier == "full")
 }

@@ -1,0 +1,60 @@
+//! Arguments of the subcommands that make models present, or say what that would fetch.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::Args;
+
+use super::{hub::HubOptions, inspect::MemoryArgs};
+
+#[derive(Debug, Args)]
+pub(crate) struct EnsureArgs {
+    /// Model references: paths of files, of folders or of any shard of a set, or `hf:org/repo…`
+    #[arg(required = true, value_name = "REF")]
+    pub(crate) references: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) options: EnsureOptions,
+}
+
+// What the caller demands of a model, and where its handoff goes.
+#[derive(Debug, Args)]
+pub(crate) struct EnsureOptions {
+    /// The SHA-256 that the file must have
+    #[arg(long, value_name = "HEX", conflicts_with = "digest")]
+    pub(crate) sha256: Option<String>,
+    /// The digest that the model must have: sha256, git-sha1, or sha256-tree for a set
+    #[arg(long, value_name = "ALGO:HEX")]
+    pub(crate) digest: Option<String>,
+    /// Refuse a model that nothing proves
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Write the handoff for an engine
+    #[arg(long, value_name = "PATH")]
+    pub(crate) handoff: Option<PathBuf>,
+    /// Look whether the branch moved, and follow it
+    #[arg(long)]
+    pub(crate) refresh: bool,
+    #[command(flatten)]
+    pub(crate) hub: HubOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Model references
+    #[arg(required = true, value_name = "REF")]
+    pub(crate) references: Vec<OsString>,
+    // With any of these, the command says of each model that a reference may mean whether it fits.
+    #[command(flatten)]
+    pub(crate) memory: MemoryArgs,
+    #[command(flatten)]
+    pub(crate) hub: HubOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProvisionArgs {
+    /// The config, in YAML or JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Where the handoff goes [default: what the config says, or .runtime/engines/llamacpp.json]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) handoff: Option<PathBuf>,
+}

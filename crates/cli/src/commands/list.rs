@@ -1,0 +1,40 @@
+//! Lists the catalog, as it is recorded.
+
+use std::process::ExitCode;
+
+use crate::{
+    output::{
+        documents::{
+            leftover,
+            listed::{Listed, table},
+        },
+        failure::Failure,
+    },
+    session::Session,
+};
+
+/// Prints the records, and the unfinished transfers.
+///
+/// # Errors
+/// Where the catalog cannot be read.
+pub(super) async fn run(session: &Session) -> Result<ExitCode, Failure> {
+    let output = session.output;
+    let inventory = session.local()?.list().await?;
+    for damaged in &inventory.damaged {
+        output.warning(&damaged.reason);
+    }
+    if inventory.damaged.iter().any(|damaged| !damaged.is_newer) {
+        output.hint("`model-provisioner doctor --fix` sets damaged records aside");
+    }
+    let models: Vec<_> = inventory.models.into_iter().map(Listed::from).collect();
+    if models.is_empty() {
+        output.say("the catalog is empty");
+    }
+    let rows = Some(table(&models)).filter(|table| !table.is_empty());
+    let lines: Vec<_> = rows.into_iter().chain(leftover::summary(&inventory.leftovers)).collect();
+    output.result(&models, lines.join("\n"))?;
+    if inventory.leftovers.iter().any(|left| !left.is_held) {
+        output.hint(leftover::HOW_TO_FREE);
+    }
+    Ok(ExitCode::SUCCESS)
+}

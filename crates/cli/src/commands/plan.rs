@@ -1,0 +1,26 @@
+//! Says what ensuring models would fetch.
+
+use std::process::ExitCode;
+
+use crate::{
+    args::PlanArgs,
+    output::{documents::planned::Planned, failure::Failure},
+    session::{Session, guessing, parse_with},
+};
+
+/// Prints the plan of each model.
+///
+/// # Errors
+/// Where a reference cannot be planned.
+pub(super) async fn run(session: &Session, args: &PlanArgs) -> Result<ExitCode, Failure> {
+    let provisioner = session.fetching(&args.hub)?;
+    let mut plans = Vec::new();
+    for reference in &args.references {
+        let parsed = parse_with(&provisioner, reference, &args.hub).await?;
+        let plan = provisioner.plan(&parsed).await;
+        plans.push(Planned::from(plan.map_err(|error| guessing(error, reference))?));
+    }
+    let text = plans.iter().map(Planned::text).collect::<Vec<_>>().join("\n");
+    session.output.one_or_several(&plans, text)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,27 @@
+//! Says which of the models that a reference may mean fit into memory.
+
+use std::process::ExitCode;
+
+use crate::{
+    args::PlanArgs,
+    output::{documents::variants::Variants, failure::Failure},
+    session::{Session, guessing, parse_with},
+};
+
+/// Prints the variants of each reference.
+///
+/// # Errors
+/// Where the headers of a reference cannot be read.
+pub(super) async fn run(session: &Session, args: &PlanArgs) -> Result<ExitCode, Failure> {
+    let (provisioner, request) = (session.fetching(&args.hub)?, args.memory.request());
+    let mut found = Vec::new();
+    for reference in &args.references {
+        let parsed = parse_with(&provisioner, reference, &args.hub).await?;
+        let variants = provisioner.variants(&parsed, &request).await;
+        let variants = variants.map_err(|error| guessing(error, reference))?;
+        found.push(Variants::new(parsed.id(), variants));
+    }
+    let text = found.iter().map(Variants::text).collect::<Vec<_>>().join("\n");
+    session.output.one_or_several(&found, text)?;
+    Ok(ExitCode::SUCCESS)
+}

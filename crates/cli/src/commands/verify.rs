@@ -1,0 +1,58 @@
+//! Reads all bytes of recorded models, and compares them with their digests.
+
+use std::process::ExitCode;
+
+use model_provisioner::ModelRef;
+
+use crate::{
+    args::VerifyArgs,
+    exit,
+    output::{documents::verified::Verified, failure::Failure},
+    session::{Session, parse},
+};
+
+/// Verifies models, and prints a report of each.
+///
+/// # Errors
+/// Where the catalog cannot be read. A model that fails is part of the document, and of the exit status.
+pub(super) async fn run(session: &Session, args: VerifyArgs) -> Result<ExitCode, Failure> {
+    let provisioner = session.local()?;
+    let mut reports = Vec::new();
+    let ids = if args.all {
+        let inventory = provisioner.list().await?;
+        reports.extend(inventory.damaged.into_iter().map(Verified::damaged));
+        inventory.models.into_iter().map(|model| model.record.id.into()).collect()
+    } else {
+        args.ids
+    };
+    let mut parsed = Vec::new();
+    for id in &ids {
+        parsed.push(parse(&provisioner, id).await);
+    }
+    let known: Vec<ModelRef> = parsed.iter().filter_map(|parsed| parsed.as_ref().ok().cloned()).collect();
+    let mut verified = provisioner.verify_several(&known).await.into_iter();
+    for (id, parsed) in ids.iter().zip(parsed) {
+        let failed = |failure| Verified::failed(id.to_string_lossy().into_owned(), failure);
+        reports.push(match parsed {
+            Err(failure) => failed(failure),
+            Ok(_) => match verified.next() {
+                Some(Ok(report)) => Verified::from(report),
+                Some(Err(error)) => failed(error.into()),
+                None => failed(Failure::interrupted()),
+            },
+        });
+    }
+    print(session, &reports)
+}
+
+fn print(session: &Session, reports: &[Verified]) -> Result<ExitCode, Failure> {
+    let first_failure = reports.iter().find_map(|report| report.code);
+    let lines: Vec<_> = reports.iter().map(Verified::line).collect();
+    session.output.result(&reports, lines.join("\n"))?;
+    let mut hints: Vec<_> = reports.iter().filter_map(Verified::hint).collect();
+    hints.dedup();
+    for hint in hints {
+        session.output.hint(hint);
+    }
+    Ok(first_failure.map_or(ExitCode::SUCCESS, exit::status))
+}

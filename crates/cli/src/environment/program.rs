@@ -1,0 +1,13 @@
+//! Finds programs.
+
+use std::{env::split_paths, os::unix::fs::PermissionsExt, path::PathBuf};
+
+use super::variable::Variable;
+
+/// Returns where a program is, by the search path.
+pub(super) fn find(name: &str) -> Option<PathBuf> {
+    let is_program = |path: &PathBuf| {
+        path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    };
+    split_paths(&Variable::SearchPath.value()?).map(|folder| folder.join(name)).find(is_program)
+}

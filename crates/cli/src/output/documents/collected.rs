@@ -1,0 +1,130 @@
+//! The document of `gc`.
+
+use std::fmt::Write as _;
+
+use indicatif::HumanBytes;
+use model_provisioner::{Evicted, EvictionPlan, Kept};
+use serde::Serialize;
+
+use super::leftover::Leftover;
+
+/// Says what `gc` removed, or would remove.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Collected {
+    /// How many bytes `gc` freed, in blocks of the disk.
+    freed_bytes: u64,
+    /// The models that `gc` evicted.
+    evicted: Vec<Gone>,
+    /// The models that stay.
+    kept: Vec<Stays>,
+    /// The leftovers that `gc` removed.
+    leftovers: Vec<Leftover>,
+    /// The leftovers that stay.
+    kept_leftovers: Vec<Leftover>,
+    /// Whether `gc` only says what it would do.
+    dry_run: bool,
+    /// The size of the store afterwards, in bytes.
+    size_bytes: u64,
+    /// The limit, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_size_bytes: Option<u64>,
+    /// By how many bytes the store misses the limit.
+    over_bytes: u64,
+}
+
+/// Names a model that `gc` evicted, or would evict.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Gone {
+    /// The id.
+    id: String,
+    /// How many bytes that freed; of several ids with the same files, the first one counts them.
+    bytes: u64,
+    /// Why.
+    reason: String,
+}
+
+/// Names a model that stays.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Stays {
+    /// The id.
+    id: String,
+    /// Why.
+    reason: String,
+}
+
+impl Gone {
+    /// Returns one for each id. Only the first one counts the bytes.
+    fn each(evicted: &Evicted) -> impl Iterator<Item = Self> {
+        let first = evicted.ids.first();
+        evicted.ids.iter().map(move |id| {
+            let is_first = Some(id) == first;
+            let reason = match first {
+                Some(first) if !is_first => format!("it has the files of `{first}`"),
+                _ => evicted.reason.clone(),
+            };
+            Self { id: id.clone(), bytes: if is_first { evicted.bytes } else { 0 }, reason }
+        })
+    }
+}
+
+impl Collected {
+    /// Describes a plan, or what `gc` did of it.
+    pub(crate) fn new(plan: &EvictionPlan, dry_run: bool) -> Self {
+        let stays = |Kept { id, reason, .. }: &Kept| Stays { id: id.clone(), reason: reason.clone() };
+        Self {
+            freed_bytes: plan.freed_bytes,
+            evicted: plan.evicted.iter().flat_map(Gone::each).collect(),
+            kept: plan.kept.iter().map(stays).collect(),
+            leftovers: plan.leftovers.iter().map(Leftover::from).collect(),
+            kept_leftovers: plan.kept_leftovers.iter().map(Leftover::from).collect(),
+            dry_run,
+            size_bytes: plan.size_bytes.saturating_sub(plan.freed_bytes),
+            max_size_bytes: plan.request.limits.max_size_bytes,
+            over_bytes: plan.over_bytes,
+        }
+    }
+
+    /// Returns each choice with its reason, for people.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |what: &str, bytes: Option<u64>, name: &str, reason: &str| {
+            let bytes = bytes.map(|bytes| HumanBytes(bytes).to_string()).unwrap_or_default();
+            let _ = writeln!(text, "{what:8}  {bytes:>11}  {name}: {reason}");
+        };
+        for rest in &self.leftovers {
+            line("leftover", Some(rest.bytes), &rest.name(), rest.reason.as_deref().unwrap_or_default());
+        }
+        for gone in &self.evicted {
+            line("evict", Some(gone.bytes), &gone.id, &gone.reason);
+        }
+        for stays in &self.kept {
+            line("keep", None, &stays.id, &stays.reason);
+        }
+        for rest in &self.kept_leftovers {
+            line("keep", Some(rest.bytes), &rest.name(), rest.reason.as_deref().unwrap_or_default());
+        }
+        text.trim_end().to_owned()
+    }
+
+    /// Returns what `gc` freed in a line, for people.
+    pub(crate) fn summary(&self) -> String {
+        let verb = if self.dry_run { "would free" } else { "freed" };
+        let (freed, left) = (HumanBytes(self.freed_bytes), HumanBytes(self.size_bytes));
+        format!("{verb} {freed}; the store {} {left}", if self.dry_run { "would have" } else { "has" })
+    }
+
+    /// Returns whether something stays that `--grace 0` would remove.
+    pub(crate) fn keeps_idle_leftovers(&self) -> bool {
+        self.kept_leftovers.iter().any(Leftover::is_idle)
+    }
+
+    /// Returns by how much the store misses the limit.
+    pub(crate) fn shortfall(&self) -> String {
+        let (limit, over) =
+            (HumanBytes(self.max_size_bytes.unwrap_or_default()), HumanBytes(self.over_bytes));
+        format!("the limit of {limit} is not met: {over} more would have to go, and all that is left is kept")
+    }
+}

@@ -1,0 +1,213 @@
+//! The document of `doctor`, which is one screen for people.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+use indicatif::HumanBytes;
+use model_provisioner::{HealthFinding, Overview};
+use serde::Serialize;
+
+use super::leftover::{self, Leftover};
+use crate::{
+    environment::Environment,
+    output::{hint, text::counted},
+};
+
+/// Describes the state of the cache, and its problems.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Health {
+    /// The cache folder.
+    cache_dir: String,
+    /// The problems.
+    findings: Vec<Problem>,
+    /// The user id of the owner; absent where the folder does not exist yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<u32>,
+    /// The mode of the folder, in octal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<String>,
+    /// Whether this user may write to the cache.
+    writable: bool,
+    /// The size of the store, in bytes.
+    used_bytes: u64,
+    /// The free space of its disk, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    free_bytes: Option<u64>,
+    /// How many models the catalog has.
+    models: Models,
+    /// The unfinished transfers and quarantined files.
+    leftovers: Vec<Leftover>,
+    /// The leftovers for people.
+    #[serde(skip)]
+    left: Vec<String>,
+    /// Whether locks hold here.
+    locks: Locks,
+    /// The other tools on this machine.
+    tools: Tools,
+    /// How the command would ask the hub.
+    hub: HubSetting,
+}
+
+/// Describes one problem.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Problem {
+    /// The problem, in words.
+    #[serde(rename = "problem")]
+    what: String,
+    /// What `doctor --fix` did about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mended: Option<String>,
+    /// The next step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// Whether the problem harms no model.
+    harmless: bool,
+}
+
+/// Counts the models.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Models {
+    /// How many may be used.
+    active: usize,
+    /// How many are retired.
+    retired: usize,
+    /// How many of them are files of the user, used in place.
+    in_place: usize,
+    /// How many records cannot be read.
+    damaged: usize,
+}
+
+/// Says whether locks hold here.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Locks {
+    /// Whether a lock of one process keeps others out.
+    trusted: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// Names the other tools on this machine.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Tools {
+    /// Where the `hf` program is.
+    hf: Option<PathBuf>,
+}
+
+/// Says how the command would ask the hub.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct HubSetting {
+    /// The address of the hub.
+    endpoint: String,
+    /// Where the token comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    /// Whether the operator keeps the command from the network.
+    offline: bool,
+}
+
+impl From<HealthFinding> for Problem {
+    fn from(finding: HealthFinding) -> Self {
+        let HealthFinding { problem, mended, hint, is_harmless, .. } = finding;
+        let hint = hint.map(|hint| hint::text_in_doctor(&hint));
+        Self { what: problem, mended, hint, harmless: is_harmless }
+    }
+}
+
+impl Health {
+    /// Describes a cache and the machine around it.
+    pub(crate) fn new(
+        cache_dir: &Path,
+        overview: &Overview,
+        environment: Environment,
+        findings: Vec<Problem>,
+    ) -> Self {
+        let Environment { hf, endpoint, token, offline } = environment;
+        let Overview { active, retired, in_place, damaged, .. } = *overview;
+        Self {
+            cache_dir: cache_dir.display().to_string(),
+            findings,
+            owner: overview.owner_and_mode.map(|(owner, _)| owner),
+            mode: overview.owner_and_mode.map(|(_, mode)| format!("{mode:04o}")),
+            writable: overview.is_writable,
+            used_bytes: overview.used_bytes,
+            free_bytes: overview.free_bytes,
+            models: Models { active, retired, in_place, damaged },
+            leftovers: overview.leftovers.iter().map(Leftover::from).collect(),
+            left: leftover::summary(&overview.leftovers),
+            locks: Locks { trusted: overview.lock_doubt.is_none(), reason: overview.lock_doubt.clone() },
+            tools: Tools { hf },
+            hub: HubSetting { endpoint, token, offline },
+        }
+    }
+
+    /// Returns whether no problem is left that matters.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.findings.iter().all(|finding| finding.mended.is_some() || finding.harmless)
+    }
+
+    /// Returns the screen for people.
+    pub(crate) fn text(&self) -> String {
+        let mut text = self.rows().into_iter().fold(String::new(), |mut text, (name, value)| {
+            let _ = writeln!(text, "{name:7}  {value}");
+            text
+        });
+        for finding in &self.findings {
+            let harmless = if finding.harmless { " (harmless)" } else { "" };
+            let _ = writeln!(text, "- {}{harmless}", finding.what);
+            let next = finding.mended.as_ref().or(finding.hint.as_ref());
+            let _ = next.map(|next| writeln!(text, "  {next}"));
+        }
+        if self.findings.is_empty() {
+            text.push_str("nothing is wrong");
+        }
+        text.trim_end().to_owned()
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let cache = match (self.owner, &self.mode) {
+            (Some(owner), Some(mode)) => format!("{} (of user {owner}, mode {mode})", self.cache_dir),
+            _ => format!("{} (not there yet)", self.cache_dir),
+        };
+        let cache = if self.writable {
+            cache
+        } else {
+            format!(
+                "{cache}; not writable here: present models are served, and nothing is fetched or recorded"
+            )
+        };
+        let free = self.free_bytes.map(|bytes| format!(", {} free", HumanBytes(bytes))).unwrap_or_default();
+        let Models { active, retired, in_place, damaged } = self.models;
+        let mut models = format!("{active} active, {retired} retired; {in_place} of them used in place");
+        if damaged > 0 {
+            let _ = write!(models, "; {} cannot be read", counted(damaged as u64, "record"));
+        }
+        let locks = match &self.locks.reason {
+            Some(reason) => format!("not to be trusted: {reason}; nothing is evicted here"),
+            None => "trusted".to_owned(),
+        };
+        let offline = if self.hub.offline { " (offline)" } else { "" };
+        let token = self.hub.token.as_deref().unwrap_or("no token");
+        let hf = self.tools.hf.as_ref().map_or_else(|| "not found".to_owned(), |hf| hf.display().to_string());
+        let mut rows = vec![
+            ("cache", cache),
+            ("space", format!("{} in the store{free}", HumanBytes(self.used_bytes))),
+            ("models", models),
+        ];
+        rows.extend(self.left.iter().map(|line| ("left", line.clone())));
+        rows.extend([
+            ("locks", locks),
+            ("hub", format!("{}{offline}, with {token}", self.hub.endpoint)),
+            ("tools", format!("hf: {hf}")),
+        ]);
+        rows
+    }
+}

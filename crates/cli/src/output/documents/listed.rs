@@ -1,0 +1,68 @@
+//! The document of the catalog.
+
+use std::{fmt::Write as _, path::PathBuf};
+
+use indicatif::HumanBytes;
+use model_provisioner::{CatalogRecord, Digest, InventoryEntry, Lifecycle, Timestamp, Verification};
+use serde::Serialize;
+
+use crate::output::text::verification_word;
+
+/// Describes one model of the catalog, as it is recorded.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Listed {
+    /// The id.
+    id: String,
+    /// The path that an engine opens.
+    local_path: PathBuf,
+    /// Whether the model may be used.
+    lifecycle: Lifecycle,
+    /// The digest: of the file, or of the table of all files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<Digest>,
+    /// The size of all files, in bytes.
+    size_bytes: u64,
+    /// The commit, where the source has revisions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<String>,
+    /// When the model was last used, in RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    last_used_at: Option<Timestamp>,
+    /// How the command knows that these are the right bytes.
+    verification: Verification,
+}
+
+impl From<InventoryEntry> for Listed {
+    fn from(entry: InventoryEntry) -> Self {
+        let CatalogRecord { id, local_path, lifecycle, digest, size_bytes, revision, verification, .. } =
+            entry.record;
+        Self {
+            id,
+            local_path,
+            lifecycle,
+            digest,
+            size_bytes,
+            revision,
+            last_used_at: entry.last_used_at,
+            verification,
+        }
+    }
+}
+
+/// Returns the catalog as a table, for people.
+pub(crate) fn table(models: &[Listed]) -> String {
+    if models.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{:8}  {:>11}  {:16}  {:11}  ID", "STATE", "SIZE", "LAST USED", "VERIFIED");
+    for model in models {
+        let used =
+            model.last_used_at.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M").to_string());
+        let (state, size) = (model.lifecycle.as_str(), HumanBytes(model.size_bytes).to_string());
+        let verified = verification_word(&model.verification);
+        let _ = write!(text, "\n{state:8}  {size:>11}  {used:16}  {verified:11}  {}", model.id);
+    }
+    text
+}

@@ -1,0 +1,97 @@
+//! The document of which models of a repository fit into memory.
+
+use indicatif::HumanBytes;
+use model_provisioner::{Fit, Variant};
+use serde::Serialize;
+
+use super::fit::{at_most, of_context, up_to};
+use crate::output::{escape::line, text::counted};
+
+/// Lists the models that a reference may mean, and whether each fits.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Variants {
+    /// The id of the reference.
+    id: String,
+    /// The models.
+    models: Vec<VariantFit>,
+}
+
+/// Says whether one of them fits.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct VariantFit {
+    /// The id.
+    id: String,
+    /// The quantization, by the name of its file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantization: Option<String>,
+    /// The size of all files, in bytes.
+    size_bytes: u64,
+    /// Why the model is not sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    /// Whether the model fits.
+    fit: Fit,
+}
+
+impl From<Variant> for VariantFit {
+    fn from(variant: Variant) -> Self {
+        let Variant { id, quantization, size_bytes, fit, problem, .. } = variant;
+        Self { id, quantization, size_bytes, problem, fit }
+    }
+}
+
+impl Variants {
+    /// Describes the models that a reference may mean.
+    pub(crate) fn new(id: String, variants: impl IntoIterator<Item = Variant>) -> Self {
+        Self { id, models: variants.into_iter().map(VariantFit::from).collect() }
+    }
+
+    /// Returns a line for each model, for people.
+    pub(crate) fn text(&self) -> String {
+        let mut lines = vec![self.id.clone()];
+        lines.extend(self.models.iter().map(VariantFit::line));
+        lines.join("\n")
+    }
+}
+
+impl VariantFit {
+    fn line(&self) -> String {
+        let (verdict, size) = (self.verdict(), HumanBytes(self.size_bytes).to_string());
+        format!("{verdict:12}  {size:>11}  {}{}", self.id, self.details())
+    }
+
+    fn verdict(&self) -> &'static str {
+        match (&self.problem, self.fit.fits, &self.fit.reason) {
+            (Some(_), ..) => "unsound",
+            (None, Some(true), _) => "fits",
+            (None, Some(false), _) => "does not fit",
+            (None, None, Some(_)) => "unknown",
+            // The caller did not say how much memory there is.
+            (None, None, None) => "-",
+        }
+    }
+
+    /// Returns what the verdict comes from.
+    fn details(&self) -> String {
+        if let Some(problem) = &self.problem {
+            return format!(": {}", line(problem));
+        }
+        let fit = &self.fit;
+        let needs = match (fit.total_bytes, fit.weights_bytes, &fit.reason) {
+            (Some(bytes), _, reason) => {
+                let why = reason.as_deref().map(|reason| format!("; {}", line(reason))).unwrap_or_default();
+                format!(": needs {}{}{}{why}", at_most(fit), HumanBytes(bytes), of_context(fit, " for"))
+            }
+            (None, Some(bytes), _) if fit.fits == Some(false) => {
+                format!(": its weights alone need {}", HumanBytes(bytes))
+            }
+            (None, _, reason) => format!(": {}", line(reason.as_deref().unwrap_or_default())),
+        };
+        let beyond = fit.ctx_max.filter(|_| fit.exceeds_ctx_max);
+        let beyond = beyond.map(|most| format!("; its own maximum is {}", counted(most, "token")));
+        let more = up_to(fit).filter(|_| fit.fits == Some(false) || fit.largest_ctx > fit.ctx);
+        format!("{needs}{}", more.or(beyond).unwrap_or_default())
+    }
+}

@@ -1,0 +1,157 @@
+//! Gives a subcommand what it works with: provisioners, the output, and the environment.
+
+use std::{ffi::OsStr, path::PathBuf, sync::Arc};
+
+use etcetera::BaseStrategy;
+use model_provisioner::{
+    Adoption, CoreError, Error, ModelProvisioner, ModelProvisionerConfig, ModelRef, Network, Policy,
+    ProvisionerBuilder, TransferSettings,
+};
+
+use crate::{
+    args::{GlobalOptions, HubOptions},
+    environment::{self, Environment},
+    output::{
+        failure::Failure,
+        printer::Printer,
+        progress::{ProgressView, Screen},
+    },
+};
+
+/// Holds what one run of the command works with.
+#[derive(Debug)]
+pub(crate) struct Session {
+    options: GlobalOptions,
+    /// Where results, warnings and hints go.
+    pub(crate) output: Printer,
+    screen: Arc<Screen>,
+}
+
+impl Session {
+    /// Makes the session of this run.
+    pub(crate) fn new(options: GlobalOptions, output: Printer, screen: Arc<Screen>) -> Self {
+        Self { options, output, screen }
+    }
+
+    /// Returns a provisioner for a subcommand that never needs the network.
+    ///
+    /// # Errors
+    /// Where there is no cache folder, or the cache is not safe to use.
+    pub(crate) fn local(&self) -> Result<ModelProvisioner, Failure> {
+        Ok(self.builder()?.build()?)
+    }
+
+    /// Returns a provisioner that may fetch: the caller names a source, and so asks for it. The policy of an operator is in a
+    /// config.
+    ///
+    /// # Errors
+    /// As [`local`](Self::local), and where the address of the hub makes no sense.
+    pub(crate) fn fetching(&self, hub: &HubOptions) -> Result<ModelProvisioner, Failure> {
+        let network = if self.is_offline() { Network::Offline } else { Network::Allow };
+        let defaults = self.transfer_settings();
+        let stall = hub.timeout.unwrap_or(defaults.stall);
+        let settings = TransferSettings { stall, bytes_per_second: hub.limit_rate, ..defaults };
+        let adoption = Adoption { mode: hub.adopt.into(), ..Adoption::default() };
+        self.build(Policy { network, ..Policy::default() }, adoption, settings)
+    }
+
+    /// Returns the provisioner that a config describes.
+    ///
+    /// # Errors
+    /// As [`fetching`](Self::fetching).
+    pub(crate) fn configured(&self, config: &ModelProvisionerConfig) -> Result<ModelProvisioner, Failure> {
+        let mut policy = config.policy.clone();
+        if self.is_offline() {
+            policy.network = Network::Offline;
+        }
+        self.build(policy, config.adoption(), self.transfer_settings())
+    }
+
+    /// Reads the environment of this process.
+    pub(crate) fn environment(&self) -> Environment {
+        Environment::read(self.is_offline())
+    }
+
+    fn build(
+        &self,
+        policy: Policy,
+        adoption: Adoption,
+        settings: TransferSettings,
+    ) -> Result<ModelProvisioner, Failure> {
+        let builder = self.builder()?.policy(policy).adopt(environment::with_local_caches(adoption));
+        Ok(environment::with_hub(builder, settings.stall)?.transfer(settings).build()?)
+    }
+
+    fn builder(&self) -> Result<ProvisionerBuilder, Failure> {
+        let view = ProgressView::new(self.options.progress, self.options.quiet, &self.screen);
+        let builder = ModelProvisioner::builder(self.cache_dir()?).progress(view);
+        Ok(match self.options.wait {
+            Some(wait) => builder.wait(wait),
+            None => builder,
+        })
+    }
+
+    /// Returns the settings of transfers: `--wait` is for another process, and for a hub that asks the command to wait.
+    fn transfer_settings(&self) -> TransferSettings {
+        let defaults = TransferSettings::default();
+        TransferSettings { max_wait: self.options.wait.unwrap_or(defaults.max_wait), ..defaults }
+    }
+
+    fn cache_dir(&self) -> Result<PathBuf, Failure> {
+        match &self.options.cache_dir {
+            Some(folder) if !folder.is_empty() => Ok(folder.into()),
+            _ => {
+                let base = etcetera::choose_base_strategy().map_err(|_| {
+                    Failure::usage("there is no home folder; name a cache with `--cache-dir`")
+                })?;
+                Ok(base.cache_dir().join("models"))
+            }
+        }
+    }
+
+    fn is_offline(&self) -> bool {
+        self.options.offline || environment::is_offline()
+    }
+}
+
+/// Reads a reference.
+///
+/// # Errors
+/// Where the text is not UTF-8 or not a reference.
+pub(crate) async fn parse(provisioner: &ModelProvisioner, reference: &OsStr) -> Result<ModelRef, Failure> {
+    let text = reference.to_str().ok_or_else(|| {
+        let path = reference.to_string_lossy().into_owned();
+        Error::from(CoreError::PathNotUtf8 { path })
+    })?;
+    Ok(provisioner.parse(text).await?)
+}
+
+/// Reads a reference, and adds the revision and the patterns of the options.
+///
+/// # Errors
+/// As [`parse`], and where the options do not suit the reference.
+pub(crate) async fn parse_with(
+    provisioner: &ModelProvisioner,
+    reference: &OsStr,
+    hub: &HubOptions,
+) -> Result<ModelRef, Failure> {
+    let parsed = parse(provisioner, reference).await?;
+    if !hub.selects() {
+        return Ok(parsed);
+    }
+    let ModelRef::Repo(parsed) = parsed else {
+        return Err(Failure::usage("`--revision`, `--include` and `--exclude` are of a hub's repository"));
+    };
+    let (include, exclude) = (hub.include.clone(), hub.exclude.clone());
+    let selected = parsed.select(hub.revision.as_deref(), include, exclude).map_err(Error::from)?;
+    // Patterns of an option obey the rules of those that are written into a reference.
+    Ok(selected.to_string().parse().map_err(Error::from)?)
+}
+
+/// Turns a failure into what the command says. Where nothing is at the path that the caller wrote, the hint guesses what they meant.
+pub(crate) fn guessing(error: Error, reference: &OsStr) -> Failure {
+    match reference.to_str() {
+        Some(written) => error.guessing(written).into(),
+        None => error.into(),
+    }
+}
