@@ -9,6 +9,7 @@ mod gguf;
 pub mod hub;
 mod hub_cache;
 mod model;
+pub mod sources;
 mod weights;
 
 pub use generated::assert_current;
