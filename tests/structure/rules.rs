@@ -8,7 +8,7 @@ use std::{
 use crate::modules::{Crate, Import, Tree, roots};
 
 /// Finds the circles of every crate: sets of files of which each imports, over some others, each other one. For each it names
-/// the files, and the lines to look at.
+/// the files, and the first line by which one of them imports another one.
 pub(crate) fn circles(tree: &Tree) -> Vec<String> {
     let all = roots(tree).into_iter().flat_map(|root| {
         let imports = Crate::read(tree, &root).imports();
@@ -54,7 +54,9 @@ fn tell(root: &Path, knot: &BTreeSet<PathBuf>, imports: &BTreeSet<Import>) -> St
     let mut lines =
         vec![format!("{}: {} files in a circle: {}", root.display(), knot.len(), names.join(", "))];
     let within = imports.iter().filter(|import| knot.contains(&import.from) && knot.contains(&import.to));
-    lines.extend(within.map(|Import { from, to, line, path }| {
+    let mut told = BTreeSet::new();
+    let first = within.filter(|import| told.insert((&import.from, &import.to)));
+    lines.extend(first.map(|Import { from, to, line, path }| {
         format!("    {}:{line} imports {} (`{path}`)", from.display(), to.display())
     }));
     lines.join("\n")

