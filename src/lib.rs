@@ -86,6 +86,8 @@ pub use provision::{
     provision_from_config_to_handoff,
 };
 pub use provisioner::ModelProvisioner;
+#[cfg(feature = "conformance")]
+pub use provisioner_core::conformance;
 pub use provisioner_core::{self, *};
 pub use transfer::Settings as TransferSettings;
 pub use variant::Variant;

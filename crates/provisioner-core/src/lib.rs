@@ -36,6 +36,9 @@ mod policy;
 mod progress;
 mod size;
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
 pub use adopt::AdoptMode;
 pub use catalog::{
     CatalogError, CatalogErrorKind, CatalogStore, DamagedRecord, Expected, Listing, Version, Versioned,

@@ -3,7 +3,6 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a broken contract is told by a panic")]
 
-pub mod conformance;
 mod generated;
 mod gguf;
 pub mod hub;
@@ -17,4 +16,5 @@ pub use gguf::GgufWriter;
 pub use hub::Hub;
 pub use hub_cache::HubCache;
 pub use model::FakeModel;
+pub use provisioner_core::conformance;
 pub use weights::{TINY_GGUF, gguf, gguf_of, safetensors, safetensors_of};

@@ -5,8 +5,10 @@
 pub enum ProseKind {
     /// A comment that explains the code: `//` or `/*`.
     Comment,
-    /// A comment that becomes a part of the documentation: `///`, `//!`, `/**` or `/*!`.
+    /// Documentation of the item that follows: `///` or `/**`.
     Doc,
+    /// Documentation of the file or the item around it: `//!` or `/*!`.
+    InnerDoc,
     /// A string literal.
     Literal,
 }
@@ -87,7 +89,8 @@ impl Lexer {
         let text = self.blank(self.at + length);
         let (kind, marks) = match text.as_bytes() {
             [b'/', b'/', b'/', b'/', ..] => (ProseKind::Comment, 4),
-            [b'/', b'/', b'/' | b'!', ..] => (ProseKind::Doc, 3),
+            [b'/', b'/', b'/', ..] => (ProseKind::Doc, 3),
+            [b'/', b'/', b'!', ..] => (ProseKind::InnerDoc, 3),
             _ => (ProseKind::Comment, 2),
         };
         self.prose.push(Prose { kind, line, text: text[marks..].to_owned() });
@@ -107,10 +110,10 @@ impl Lexer {
             }
         }
         let text = self.blank(end);
-        let kind = if text.starts_with("/**") || text.starts_with("/*!") {
-            ProseKind::Doc
-        } else {
-            ProseKind::Comment
+        let kind = match text.as_bytes() {
+            [_, _, b'*', ..] => ProseKind::Doc,
+            [_, _, b'!', ..] => ProseKind::InnerDoc,
+            _ => ProseKind::Comment,
         };
         self.prose.push(Prose { kind, line, text: text.trim_matches(['/', '*', '!']).to_owned() });
     }
