@@ -65,7 +65,9 @@ pub use artifact_store::{
     Adoption, Evicted, Kept, Lease, LeaseHolder, LeftoverEntry, LeftoverKind, Plan as EvictionPlan,
     ProcessIdentity, Swept, Terms as EvictionTerms, eviction::DEFAULT_GRACE,
 };
+pub use async_trait::async_trait;
 pub use builder::ProvisionerBuilder;
+pub use bytes::Bytes;
 pub use catalog_adapter::FsCatalog;
 pub use config::{AdoptionConfig, ModelProvisionerConfig, read_named_file};
 pub use doctor::{Finding, Overview};
