@@ -1,5 +1,7 @@
 //! The suites notice implementations that break the contract.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use std::{io, path::Path};
 
 use provisioner_core::{

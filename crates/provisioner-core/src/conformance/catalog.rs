@@ -149,7 +149,7 @@ async fn is_whole_when_dropped<S: CatalogStore>(store: Arc<S>) {
         let one = record(&id);
         {
             let mut put = pin!(store.put(&one, Expected::Absent));
-            poll_fn(|context| Poll::Ready(drop(put.as_mut().poll(context)))).await;
+            poll_fn(|context| Poll::Ready(put.as_mut().poll(context).is_ready())).await;
         }
         let listing = store.list().await.unwrap();
         assert!(listing.damaged.is_empty());

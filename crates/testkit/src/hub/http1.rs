@@ -182,8 +182,9 @@ fn text(head: &Head) -> String {
         BodyEnd::Chunks => "Transfer-Encoding: chunked\r\n",
         BodyEnd::Connection => "Connection: close\r\n",
     };
-    let headers: String = head.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    format!("HTTP/1.1 {} {}\r\n{headers}{framing}\r\n", head.status, reason(head.status))
+    let first = format!("HTTP/1.1 {} {}\r\n", head.status, reason(head.status));
+    let headers = head.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+    std::iter::once(first).chain(headers).chain([framing.to_owned(), "\r\n".to_owned()]).collect()
 }
 
 fn reason(status: u16) -> &'static str {
