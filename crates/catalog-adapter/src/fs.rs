@@ -69,7 +69,8 @@ impl FsCatalog {
     /// What keeps an old index from being imported for now.
     pub fn open(cache: &Path, clock: Arc<dyn Clock>, wait: Duration) -> Result<Self, CatalogError> {
         let catalog = Self { root: cache.join("catalog-v1"), wait, clock };
-        match index::import(cache, &catalog) {
+        let put = |record: &CatalogRecord| catalog.put_blocking(record, Expected::Absent).map(drop);
+        match index::import(cache, catalog.clock.as_ref(), put) {
             Err(error) if matches!(error.code(), ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
                 tracing::warn!("the old catalog in `{}` cannot be imported here", cache.display());
             }
@@ -85,10 +86,6 @@ impl FsCatalog {
         self.root.join(folder).join(format!("{name}.json"))
     }
 
-    pub(crate) fn now(&self) -> provisioner_core::Timestamp {
-        self.clock.now()
-    }
-
     fn get_blocking(&self, id: &str) -> Result<Option<Versioned>, CatalogError> {
         let path = self.path_of(id);
         let Some(found) = read(&path)? else { return Ok(None) };
@@ -98,11 +95,7 @@ impl FsCatalog {
         Err(damaged(&path, &format!("it is the record of `{}`", found.record.id)))
     }
 
-    pub(crate) fn put_blocking(
-        &self,
-        record: &CatalogRecord,
-        expected: Expected,
-    ) -> Result<Version, CatalogError> {
+    fn put_blocking(&self, record: &CatalogRecord, expected: Expected) -> Result<Version, CatalogError> {
         let path = self.path_of(&record.id);
         let _lock = self.lock(&path)?;
         let found = self.get_blocking(&record.id)?.map(|found| found.version);

@@ -12,6 +12,7 @@
 
 mod error;
 mod files;
+mod named_files;
 mod source;
 mod window;
 
@@ -22,12 +23,14 @@ mod info;
 mod memory;
 
 mod inspect;
+mod inspection;
 mod structure;
 
 pub use error::{Error, Result};
 pub use files::{ListedFile, LocalFiles, ModelSource};
 pub use info::{ModelInfo, Quantizer, RopeScaling, TypeShare};
-pub use inspect::{Inspection, inspect, inspect_model};
+pub use inspect::{inspect, inspect_model};
+pub use inspection::Inspection;
 pub use memory::{CacheType, Fit, KvLayer, MemoryEstimate, MemoryRequest};
 pub use source::{ByteSource, Seekable};
 pub use structure::StructureVerifier;

@@ -242,19 +242,19 @@ impl MemoryEstimate {
     }
 
     /// What a demand comes to, whether it fits, and the longest context that does.
-    pub fn fit(&self, demand: &MemoryRequest) -> Fit {
+    pub fn fit(&self, request: &MemoryRequest) -> Fit {
         let Self { weights_bytes, ctx_max, .. } = *self;
-        let ctx = demand.ctx.or(ctx_max);
-        let kv_bytes = self.demanded(ctx, demand).ok();
-        let total = self.total(ctx, demand);
+        let ctx = request.ctx.or(ctx_max);
+        let kv_bytes = self.keys_and_values_of(ctx, request).ok();
+        let total = self.total(ctx, request);
         let total_bytes = total.as_ref().ok().copied();
         // Too many weights are too many, whatever else is not known.
         let least = if self.at_most { weights_bytes } else { total_bytes.or(weights_bytes) };
-        let fits = demand.vram_bytes.and_then(|vram| match least {
+        let fits = request.vram_bytes.and_then(|vram| match least {
             Some(bytes) if bytes > vram => Some(false),
             _ => total_bytes.filter(|bytes| *bytes <= vram).map(|_| true),
         });
-        let is_open = demand.vram_bytes.is_some() && fits.is_none();
+        let is_open = request.vram_bytes.is_some() && fits.is_none();
         Fit {
             ctx,
             ctx_max,
@@ -264,7 +264,7 @@ impl MemoryEstimate {
             total_bytes,
             at_most: self.at_most,
             fits,
-            largest_ctx: demand.vram_bytes.and_then(|vram| self.largest_ctx(vram, demand)),
+            largest_ctx: request.vram_bytes.and_then(|vram| self.largest_ctx(vram, request)),
             reason: total.err().or_else(|| is_open.then(|| AT_MOST.to_owned())),
         }
     }
@@ -277,16 +277,16 @@ impl MemoryEstimate {
     }
 
     /// All that a demand needs with this context, or why that is not known.
-    fn total(&self, ctx: Option<u64>, demand: &MemoryRequest) -> Result<u64, String> {
-        let kv = self.demanded(ctx, demand)?;
+    fn total(&self, ctx: Option<u64>, request: &MemoryRequest) -> Result<u64, String> {
+        let kv = self.keys_and_values_of(ctx, request)?;
         let weights = self.weights_bytes.ok_or(UNKNOWN_WEIGHTS)?;
         Ok(weights.checked_add(kv).ok_or(TOO_MANY)?)
     }
 
     /// The keys and values of a demand with this context, or why that is not known.
-    fn demanded(&self, ctx: Option<u64>, demand: &MemoryRequest) -> Result<u64, String> {
+    fn keys_and_values_of(&self, ctx: Option<u64>, request: &MemoryRequest) -> Result<u64, String> {
         self.known_layers()?;
-        self.keys_and_values(ctx.ok_or(NO_CONTEXT)?, demand.parallel, demand.cache)
+        self.keys_and_values(ctx.ok_or(NO_CONTEXT)?, request.parallel, request.cache)
     }
 
     fn keys_and_values(&self, ctx: u64, parallel: u64, cache: CacheType) -> Result<u64, String> {
@@ -305,10 +305,10 @@ impl MemoryEstimate {
     }
 
     /// More context never needs less, so the longest one is between one that fits and one that does not.
-    fn largest_ctx(&self, vram_bytes: u64, demand: &MemoryRequest) -> Option<u64> {
-        let fits = |ctx| self.total(Some(ctx), demand).is_ok_and(|bytes| bytes <= vram_bytes);
+    fn largest_ctx(&self, vram_bytes: u64, request: &MemoryRequest) -> Option<u64> {
+        let fits = |ctx| self.total(Some(ctx), request).is_ok_and(|bytes| bytes <= vram_bytes);
         // What is known for one token is known for all, up to an overflow.
-        self.total(Some(1), demand).ok()?;
+        self.total(Some(1), request).ok()?;
         let (mut fitting, mut too_long) = (0, self.ctx_max.unwrap_or(LONGEST_CTX).min(LONGEST_CTX) + 1);
         while too_long - fitting > 1 {
             let middle = fitting + (too_long - fitting) / 2;

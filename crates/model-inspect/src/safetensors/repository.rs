@@ -7,11 +7,14 @@ use provisioner_core::{
     reference::{ShardName, set_of},
 };
 
-use super::{Config, Header, Index};
+use super::{config::Config, header::Header, index::Index};
 use crate::{
-    Error, Inspection, MemoryEstimate, ModelInfo, ModelSource, Quantizer, Result,
-    error::quoted,
-    inspect::{complete_set, find, is_named, open, siblings},
+    error::{Error, Result, quoted},
+    files::ModelSource,
+    info::{ModelInfo, Quantizer},
+    inspection::Inspection,
+    memory::MemoryEstimate,
+    named_files::{complete_set, find, is_named, open, siblings},
     window::read_whole,
 };
 

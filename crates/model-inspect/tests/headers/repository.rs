@@ -287,8 +287,8 @@ fn layers_that_differ_in_ways_of_their_own() {
 #[test]
 fn a_window_of_nobody_knows_which_layers_is_an_upper_bound() {
     let fit = |changes: Value, vram_bytes| {
-        let demand = model_inspect::MemoryRequest { vram_bytes: Some(vram_bytes), ..Default::default() };
-        found(&with(changes)).memory.fit(&demand)
+        let request = model_inspect::MemoryRequest { vram_bytes: Some(vram_bytes), ..Default::default() };
+        found(&with(changes)).memory.fit(&request)
     };
     let window = || json!({ "sliding_window": 512 });
     let most = fit(window(), u64::MAX).total_bytes.unwrap();
