@@ -1,4 +1,4 @@
-//! GGUF, versions 2 and 3.
+//! Reads GGUF, versions 2 and 3.
 //!
 //! Source: "GGUF", `docs/gguf.md` in the ggml repository. All numbers are little-endian:
 //!

@@ -33,8 +33,8 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
     inspect_model(&LocalFiles::at(path)?)
 }
 
-/// Inspects the files of a model: reads the header of each file of weights, and what describes them; checks each, and
-/// whether they fit together. It judges no other files.
+/// Inspects the files of a model. It reads the header of each file of weights and the configs beside them, checks each, and checks
+/// that they fit together. It judges no other files.
 ///
 /// # Errors
 /// [`Error::Io`](crate::Error::Io) where it cannot read a file; [`Error::Unsupported`](crate::Error::Unsupported) and
@@ -43,7 +43,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
 pub fn inspect_model(model: &dyn ModelSource) -> Result<Inspection> {
     let size_bytes = model.files().iter().fold(0, |sum, file| file.size_bytes.saturating_add(sum));
     let ggufs = gguf::inspect_models(model)?;
-    // Files of safetensors beside those of GGUF are checked too.
+    // This checks files of safetensors beside those of GGUF too.
     let repository = safetensors::inspect_repository(model)?;
     let mut found = ggufs.or(repository).unwrap_or_else(|| {
         Inspection::unknown(Format::Other, "it has no file of weights that is known here")

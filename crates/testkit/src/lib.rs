@@ -1,5 +1,7 @@
-//! What tests are made of: models that are built rather than committed, a hub that serves them and misbehaves when
-//! asked to, and the conformance suites that every implementation of a trait runs.
+//! Makes what tests need: models that are built rather than committed, a hub that serves them and misbehaves when a test says
+//! so, and the repository's own sources for tests about them.
+//!
+//! The conformance suites are those of `provisioner-core`, named here for the tests of this repository.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a broken contract is told by a panic")]
 

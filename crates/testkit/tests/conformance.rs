@@ -32,7 +32,10 @@ fn staged(location: &Path) -> StagedModel {
 
 /// Says how it judges the bytes of the only file, or that it cannot read them.
 #[derive(Debug)]
-struct Judge(fn(&Path) -> io::Result<Verdict>);
+struct Judge(Rule);
+
+/// Judges the file at a path.
+type Rule = fn(&Path) -> io::Result<Verdict>;
 
 impl Verifier for Judge {
     fn name(&self) -> &'static str {
@@ -53,7 +56,7 @@ fn fail(reason: &str) -> Verdict {
 }
 
 /// Whether the suite panics, for a model of these bytes.
-fn is_refused(bytes: &[u8], judge: fn(&Path) -> io::Result<Verdict>) -> bool {
+fn is_refused(bytes: &[u8], judge: Rule) -> bool {
     let (dir, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let location = dir.path().join("a.bin");
     fs_err::write(&location, bytes).unwrap();
@@ -63,7 +66,7 @@ fn is_refused(bytes: &[u8], judge: fn(&Path) -> io::Result<Verdict>) -> bool {
 
 #[test]
 fn a_verifier_that_breaks_the_contract_is_noticed() {
-    let judges: [(&str, bool, fn(&Path) -> io::Result<Verdict>); 6] =
+    let judges: [(&str, bool, Rule); 6] =
         [
             ("it keeps the contract", false, |file| fs_err::read(file).map(|_| pass())),
             ("it fails a sound model", true, |_| Ok(fail("no"))),

@@ -85,7 +85,7 @@ impl When {
         self
     }
 
-    /// Strikes one time.
+    /// Strikes a single time, and then no more.
     pub fn once(self) -> Self {
         self.times(1)
     }
@@ -184,7 +184,7 @@ pub enum FaultKind {
     Extra(u64),
     /// The body is gzip that unfolds to so many zeros, though the client does not accept gzip.
     GzipBomb(u64),
-    /// Any other answer.
+    /// The hub sends another answer instead.
     Refuse(Refusal),
     /// A page of HTML, with status 200.
     HtmlPage,

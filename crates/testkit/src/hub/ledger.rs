@@ -37,7 +37,7 @@ pub struct Seen {
     pub file: Option<String>,
     /// The first and the last byte that the client asks for, both included, as the header has them. `None` for a suffix.
     pub range: Option<(u64, Option<u64>)>,
-    /// The header `Authorization`.
+    /// The value of the header `Authorization`.
     pub authorization: Option<String>,
     /// Every header, with names in lower case.
     pub headers: Vec<(String, String)>,

@@ -9,14 +9,14 @@ pub enum ProseKind {
     Doc,
     /// Documentation of the file or the item around it: `//!` or `/*!`.
     InnerDoc,
-    /// A string literal.
+    /// The content of a string literal.
     Literal,
 }
 
 /// A comment or a string literal of a Rust file: one line of a line comment, or the whole of anything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prose {
-    /// What it is.
+    /// Whether it is a comment, documentation or a literal.
     pub kind: ProseKind,
     /// The line on which it begins, counted from 1.
     pub line: usize,
