@@ -126,6 +126,17 @@ fn other_crates_are_no_matter() {
 }
 
 #[test]
+fn a_module_from_another_folder_is_no_matter() {
+    check(
+        &[
+            ("lib.rs", "#[path = \"../../example.rs\"] mod example; mod a; use a::A;"),
+            ("a.rs", "use crate::example::E; pub struct A;"),
+        ],
+        &[],
+    );
+}
+
+#[test]
 fn a_circle_is_told_with_its_lines() {
     let files = tree(&[
         ("c/src/lib.rs", "mod a; mod b;"),

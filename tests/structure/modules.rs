@@ -42,6 +42,8 @@ struct Module {
     file: PathBuf,
     parent: Option<usize>,
     children: BTreeMap<String, usize>,
+    /// The modules whose files an attribute `#[path]` names: they lie outside of the crate's folder, and import nothing of it.
+    elsewhere: BTreeSet<String>,
     items: BTreeSet<String>,
     uses: Vec<Use>,
     paths: Vec<Use>,
@@ -91,6 +93,7 @@ impl Crate {
             file: file.to_owned(),
             parent,
             children: BTreeMap::new(),
+            elsewhere: BTreeSet::new(),
             items,
             uses,
             paths,
@@ -103,8 +106,9 @@ impl Crate {
             let beside = folder.join(format!("{name}.rs"));
             let inside = folder.join(&name).join("mod.rs");
             let child = if tree.contains_key(&beside) { beside } else { inside };
-            if let Some(child) = self.file(tree, &child, &folder.join(&name), Some(number)) {
-                self.modules[number].children.insert(name, child);
+            match self.file(tree, &child, &folder.join(&name), Some(number)) {
+                Some(child) => drop(self.modules[number].children.insert(name, child)),
+                None => drop(self.modules[number].elsewhere.insert(name)),
             }
         }
         number
@@ -166,6 +170,9 @@ impl Crate {
         let module = &self.modules[at];
         if let Some(child) = module.children.get(name) {
             return Some(Target::Module(*child));
+        }
+        if module.elsewhere.contains(name) {
+            return Some(Target::Outside);
         }
         if module.items.contains(name) {
             return Some(Target::ItemOf(at));
