@@ -7,6 +7,11 @@ default:
 provision:
     cargo run --release -- provision --config examples/model.yaml
 
+# The command as packages have it: smaller and slower to build than `cargo build --release`; prints its size in bytes
+package:
+    cargo build --profile dist --locked
+    stat -c %s "${CARGO_TARGET_DIR:-target}/dist/model-provisioner"
+
 # The tests
 test:
     cargo test --workspace
@@ -63,8 +68,8 @@ oracle:
 # Headers: in the library, and whole processes beside the Python reader
 bench-headers: oracle
     cargo bench -p model-inspect --bench header
-    cargo build --release -p model-inspect --example inspect
-    python3 benches/headers.py target/release/examples/inspect target/oracle
+    cargo build --profile dist -p model-inspect --example inspect
+    python3 benches/headers.py target/dist/examples/inspect target/oracle
 
 # Writes schemas, the page of the command, that of error codes and the example anew
 generate:
@@ -76,15 +81,15 @@ bench:
 
 # Benchmarks of whole processes, beside openssl
 bench-whole:
-    cargo build --release
-    cargo build --release -p testkit --example hub
-    python3 benches/whole-process.py target/release/model-provisioner --hub target/release/examples/hub
+    cargo build --profile dist
+    cargo build --profile dist -p testkit --example hub
+    python3 benches/whole-process.py target/dist/model-provisioner --hub target/dist/examples/hub
 
 # Fetching beside other clients, from a hub on loopback; names the hf command where there is one
 bench-peers hf="":
-    cargo build --release
-    cargo build --release -p testkit --example hub
-    python3 benches/peers.py target/release {{ if hf != "" { "--hf " + hf } else { "" } }}
+    cargo build --profile dist
+    cargo build --profile dist -p testkit --example hub
+    python3 benches/peers.py target/dist {{ if hf != "" { "--hf " + hf } else { "" } }}
 
 # All that must pass
 ci:

@@ -2,8 +2,8 @@
 """Reading the header of a real vocabulary as a whole process, beside the `gguf` Python package.
 
     crates/model-inspect/tests/oracle/prepare.sh
-    cargo build --release -p model-inspect --example inspect
-    python3 benches/headers.py target/release/examples/inspect target/oracle [--rounds 5] [--report]
+    cargo build --profile dist -p model-inspect --example inspect
+    python3 benches/headers.py target/dist/examples/inspect target/oracle [--rounds 5] [--report]
 
 Rounds go by turns. It ends with 1 where a limit is missed; with --report it only prints.
 """

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Fetching models beside other clients, in one run, from a hub on loopback: over plain HTTP, and over TLS with HTTP/2 on offer.
 
-    cargo build --release && cargo build --release -p testkit --example hub
-    python3 benches/peers.py target/release [--hf PATH-of-hf] [--large-mib 2048] [--dir DIR] [--over http|tls]
+    cargo build --profile dist && cargo build --profile dist -p testkit --example hub
+    python3 benches/peers.py target/dist [--hf PATH-of-hf] [--large-mib 2048] [--dir DIR] [--over http|tls]
 
 It needs curl and openssl; `hf` is left out where it is not given. Files and caches go below --dir, a tmpfs by preference;
 each client's cache is emptied before each run. Rounds go by turns. CPU is user and system time of the client and its

@@ -149,6 +149,8 @@ pub use transfer::Settings as TransferSettings;
 // Implementing: the contracts, and the types that their methods take and return.
 pub use async_trait::async_trait;
 pub use bytes::Bytes;
+#[cfg(feature = "conformance")]
+pub use provisioner_core::conformance;
 pub use provisioner_core::{
     ByteRange, ByteStream, CatalogError, CatalogErrorKind, CatalogStore, Clock, ContentDigests,
     ContentHasher, DigestVerifier, Entry, Expected, FetchError, FetchErrorKind, Finding, HostPolicy, Listing,

@@ -6,71 +6,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod table;
 mod tree;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write,
-    path::Path,
     time::Instant,
 };
 
-use serde::Deserialize;
-
+use table::{TestName, controls, root};
 use tree::{Outcome, Tree};
-
-/// A protection, and the test that notices when it is gone.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Control {
-    /// What the guarantees call it.
-    name: String,
-    /// The file that it is in.
-    file: String,
-    /// The text that it consists of, which is in that file once.
-    take: String,
-    /// What stands there without it.
-    put: String,
-    /// The test that fails then.
-    test: TestName,
-}
-
-/// A test: `crates/cli/tests/command/gc.rs::name`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
-struct TestName {
-    file: String,
-    name: String,
-}
-
-impl TryFrom<String> for TestName {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let (file, name) = text.split_once("::").ok_or_else(|| format!("`{text}` names no test"))?;
-        Ok(Self { file: file.to_owned(), name: name.to_owned() })
-    }
-}
-
-impl TestName {
-    /// Whether the sources have it.
-    fn exists(&self) -> bool {
-        let text = fs_err::read_to_string(root().join(&self.file)).unwrap_or_default();
-        let Some((before, _)) = text.split_once(&format!("fn {}(", self.name)) else { return false };
-        // Its attributes stand between the end of what is before and its name.
-        let attributes = before.rsplit("\n\n").next().unwrap_or_default();
-        attributes.contains("test]") || attributes.contains("::test(")
-    }
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn controls() -> Vec<Control> {
-    let table = fs_err::read_to_string(root().join("tests/controls/table.yaml")).unwrap();
-    serde_saphyr::from_str(&table).unwrap()
-}
 
 /// What stands in backticks in the rows of Markdown tables, but for their first column.
 fn code_spans(markdown: &str) -> Vec<String> {

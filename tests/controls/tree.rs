@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::{Control, TestName};
+use crate::table::{Control, TestName};
 
 /// How long a test may take, with what has to be built for it.
 const LIMIT_S: &str = "1500";

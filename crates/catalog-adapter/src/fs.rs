@@ -1,4 +1,4 @@
-//! One JSON file per record.
+//! Keeps each record in a JSON file of its own.
 //!
 //! # On disk
 //! ```text
@@ -11,20 +11,20 @@
 //!
 //! # Model
 //! A file is `{"schema_version": 1, "version": n, …the record}`. The version grows with each put, and starts from
-//! the time in microseconds, so that a record which was removed and made again never has a version that somebody
-//! still remembers.
+//! the time in microseconds, so that a record which was removed and made again never has a version that a
+//! caller still remembers.
 //!
 //! # Locking
-//! Reading takes no lock: a file is replaced whole. Changing takes the folder's lock, reads, compares the version,
-//! and replaces. Where locks lie, two changes at once can lose one of them, and a record is whole all the same.
+//! A read takes no lock, for a change replaces a file as a whole. A change takes the folder's lock, reads, compares the version,
+//! and replaces. On a file system whose locks lie, two changes at once can lose one of them; each record stays whole.
 //!
 //! # Crash safety
-//! See `durable_fs::replace`: new file, sync, rename, sync of the folder. A `.….tmp` that a dying process left
-//! is never read.
+//! See `durable_fs::replace`: new file, sync, rename, sync of the folder. No read takes a `.….tmp`
+//! that a dying process left.
 //!
 //! # Compatibility
-//! Fields that this release does not know survive a rewrite. A greater `schema_version` is refused with both
-//! versions named. The `index.json` of catalog-core 0.1 is imported once; see the module `index`.
+//! Fields that this release does not know survive a rewrite. For a greater `schema_version`, a read returns an error that names
+//! both versions. The `index.json` of catalog-core 0.1 is imported once; see the module `index`.
 
 use std::{
     path::{Path, PathBuf},
@@ -41,13 +41,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{files, index};
 
-/// The schema of the files that this release writes, and the newest that it reads.
+/// The schema of the files that this release writes, and the newest schema that it reads.
 pub const SCHEMA_VERSION: u64 = 1;
 
-/// A folder of 20,000 files makes a record of about 6 MB.
+/// Limits a record, in bytes. A folder of 20,000 files makes a record of about 6 MB.
 const MAX_RECORD_BYTES: u64 = 64 << 20;
 
-/// How long a change waits for the folder's lock, where nobody says otherwise. Whoever holds it is done in milliseconds.
+/// How long a change waits for the folder's lock, unless the caller says otherwise. A process holds it for milliseconds.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 
 /// Keeps each record in a file of its own.
@@ -59,17 +59,18 @@ pub struct FsCatalog {
 }
 
 impl FsCatalog {
-    /// The catalog in a cache folder. Nothing is created before the first put. `wait` is how long a change waits while
+    /// Opens the catalog in a cache folder. It creates nothing before the first put. A change waits as long as `wait` while
     /// another process changes the catalog.
     ///
-    /// An `index.json` of catalog-core 0.1 in that folder is imported. One that cannot be read, or that lies on a
-    /// read-only file system, is left alone with a warning. It may block.
+    /// It imports an `index.json` of catalog-core 0.1 in that folder. It warns of one that cannot be read, or that lies on a
+    /// read-only file system, and leaves it alone. The call may block.
     ///
     /// # Errors
-    /// What keeps an old index from being imported for now.
+    /// The error that keeps an old index from being imported for now.
     pub fn open(cache: &Path, clock: Arc<dyn Clock>, wait: Duration) -> Result<Self, CatalogError> {
         let catalog = Self { root: Self::folder_in(cache), wait, clock };
-        match index::import(cache, &catalog) {
+        let put = |record: &CatalogRecord| catalog.put_blocking(record, Expected::Absent).map(drop);
+        match index::import(cache, catalog.clock.as_ref(), put) {
             Err(error) if matches!(error.code(), ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
                 tracing::warn!("the old catalog in `{}` cannot be imported here", cache.display());
             }
@@ -83,15 +84,11 @@ impl FsCatalog {
         cache.join("catalog-v1")
     }
 
-    /// Where the record of an id is kept.
+    /// Returns the path of the record of an id.
     fn path_of(&self, id: &str) -> PathBuf {
         let key = key_of(id);
         let (folder, name) = key.split_at(2);
         self.root.join(folder).join(format!("{name}.json"))
-    }
-
-    pub(crate) fn now(&self) -> provisioner_core::Timestamp {
-        self.clock.now()
     }
 
     fn get_blocking(&self, id: &str) -> Result<Option<Versioned>, CatalogError> {
@@ -103,11 +100,7 @@ impl FsCatalog {
         Err(damaged(&path, &format!("it is the record of `{}`", found.record.id)))
     }
 
-    pub(crate) fn put_blocking(
-        &self,
-        record: &CatalogRecord,
-        expected: Expected,
-    ) -> Result<Version, CatalogError> {
+    fn put_blocking(&self, record: &CatalogRecord, expected: Expected) -> Result<Version, CatalogError> {
         let path = self.path_of(&record.id);
         let _lock = self.lock(&path)?;
         let found = self.get_blocking(&record.id)?.map(|found| found.version);
@@ -159,7 +152,7 @@ impl FsCatalog {
                 }
                 match read(&path) {
                     Ok(Some(found)) if self.path_of(&found.record.id) == path => listing.records.push(found),
-                    // Removed since the folder was read.
+                    // Another process removed it since this one read the folder.
                     Ok(None) => {}
                     Ok(Some(found)) => {
                         let reason = format!("it is the record of `{}`", found.record.id);
@@ -199,8 +192,8 @@ impl FsCatalog {
         durable_fs::lock(&folder.join(".lock"), self.wait).map_err(failed)
     }
 
-    /// Runs file work where it may block. It goes on to its end when the caller is dropped, so that a lock is
-    /// never released before the last write.
+    /// Runs file work on a thread that may block. The work goes on to its end when the caller is dropped, so that no lock is
+    /// released before the last write.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, CatalogError> + Send + 'static,
@@ -249,7 +242,7 @@ impl CatalogStore for FsCatalog {
     }
 }
 
-/// How a record looks on disk.
+/// A record as it is on disk.
 #[derive(Serialize, Deserialize)]
 struct RecordFile {
     schema_version: u64,
@@ -258,7 +251,7 @@ struct RecordFile {
     record: CatalogRecord,
 }
 
-/// What every schema has.
+/// The fields that every schema has.
 #[derive(Deserialize)]
 struct AnySchema {
     schema_version: u64,
@@ -289,7 +282,7 @@ fn is_canonical(id: &str) -> bool {
     id.parse::<ModelRef>().is_ok_and(|reference| reference.id() == id)
 }
 
-/// The paths in a folder, but for hidden ones. None where the folder does not exist.
+/// Lists the paths in a folder, without hidden ones. The list is empty where the folder does not exist.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, CatalogError> {
     let read = match fs_err::read_dir(folder) {
         Ok(read) => read,

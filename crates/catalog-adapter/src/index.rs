@@ -1,22 +1,20 @@
 //! The `index.json` of catalog-core 0.1, imported once.
 //!
 //! It is one JSON object, `{"<id>": {"id", "local_path", "lifecycle", "digest", "last_verified_ms"}}`. Each entry
-//! becomes a record, unless there is one already; then the file is renamed to `index.json.imported`. A process
-//! that dies in between begins again, and changes nothing that is done.
+//! becomes a record, unless there is one already; then the file is renamed to `index.json.imported`. After a process that
+//! dies in between, the next one begins again, and changes nothing that is done.
 //!
-//! What an entry says of a digest is kept as pinned, and is checked when the model is next asked for: nothing
-//! here tells which bytes it was said of.
+//! An entry's digest is kept as pinned, and is checked when a caller next asks for the model: the entry does not
+//! tell which bytes have it.
 
 use std::{collections::BTreeMap, path::Path};
 
 use provisioner_core::{
-    Basis, CatalogError, CatalogErrorKind, CatalogRecord, Digest, Expected, Format, Lifecycle, ModelRef,
+    Basis, CatalogError, CatalogErrorKind, CatalogRecord, Clock, Digest, Format, Lifecycle, ModelRef,
     Outcome, RelativePath, Timestamp, Verification,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
-
-use crate::FsCatalog;
 
 const MAX_INDEX_BYTES: u64 = 256 << 20;
 
@@ -29,8 +27,12 @@ struct OldEntry {
     last_verified_ms: Option<i64>,
 }
 
-/// Imports the old index of a cache, where there is one.
-pub(crate) fn import(cache: &Path, catalog: &FsCatalog) -> Result<(), CatalogError> {
+/// Imports the old index of a cache, where there is one: it gives each record to `put`, which keeps it.
+pub(crate) fn import(
+    cache: &Path,
+    clock: &dyn Clock,
+    put: impl Fn(&CatalogRecord) -> Result<(), CatalogError>,
+) -> Result<(), CatalogError> {
     let path = cache.join("index.json");
     let bytes = match durable_fs::read(&path, MAX_INDEX_BYTES) {
         Ok(Some(bytes)) => bytes,
@@ -48,14 +50,14 @@ pub(crate) fn import(cache: &Path, catalog: &FsCatalog) -> Result<(), CatalogErr
     for (key, entry) in entries {
         match serde_json::from_value::<OldEntry>(entry)
             .map_err(|error| error.to_string())
-            .and_then(|entry| record(entry, catalog.now()))
+            .and_then(|entry| record(entry, clock.now()))
         {
-            Ok(record) => match catalog.put_blocking(&record, Expected::Absent) {
-                // There is a record already, of which this release knows more.
+            Ok(record) => match put(&record) {
+                // This release has a record already, and knows more of it.
                 Err(error) if is_settled(error.kind) => {
                     tracing::warn!("the old entry `{key}` is left out: {error}");
                 }
-                put => drop(put?),
+                put => put?,
             },
             Err(reason) => tracing::warn!("the old catalog's entry `{key}` is left out: {reason}"),
         }
@@ -74,7 +76,7 @@ fn record(old: OldEntry, now: Timestamp) -> Result<CatalogRecord, String> {
         None | Some(Value::Null) => None,
         Some(value) => Some(serde_json::from_value::<Digest>(value).map_err(|error| error.to_string())?),
     };
-    // The old paths of models that were fetched are of no store of ours; only what they name is kept.
+    // catalog-core kept fetched models in a store of its own; only their paths are taken over.
     let local_path = match &reference {
         ModelRef::Local(local) => local.path().to_owned(),
         _ => old.local_path.into(),

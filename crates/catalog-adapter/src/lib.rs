@@ -1,7 +1,7 @@
-//! The stores behind `CatalogStore`.
+//! Keeps the catalog: the stores behind `CatalogStore`.
 //!
 //! [`FsCatalog`] keeps one JSON file per record in a folder; it needs no server, and one damaged file hurts one
-//! model. It is meant for up to 10,000 records.
+//! model. It serves up to 10,000 records well.
 
 mod files;
 mod fs;

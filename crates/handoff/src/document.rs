@@ -1,4 +1,4 @@
-//! The document.
+//! The document, and the check of its proof.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -7,28 +7,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// The schema of the handoffs that this release writes, and the newest that it reads.
+/// The schema of the handoffs that this release writes, and the newest schema that it reads.
 pub const SCHEMA_VERSION: u64 = 1;
 
-/// What an engine provisioner reads. `model.id` and `model.path` never change their meaning; fields are only added.
+/// Tells an engine provisioner which model to load, and why to trust it. `model.id` and `model.path` never change their meaning; fields are only added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Handoff {
-    /// The schema of this document.
+    /// The number of this document's schema.
     pub schema_version: u64,
-    /// Which model, and where.
+    /// Which model it is, and where it lies.
     pub model: HandoffModel,
-    /// What is known of it.
+    /// What is known of the model.
     pub metadata: HandoffMetadata,
-    /// Why it may be trusted.
+    /// Why the model may be trusted.
     pub verification: HandoffVerification,
 }
 
-/// Which model, and where.
+/// Says which model it is, and where it lies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HandoffModel {
-    /// The canonical reference.
+    /// The canonical text of the model's reference.
     pub id: String,
     /// The absolute path of the file or folder to load.
     pub path: PathBuf,
@@ -37,54 +37,54 @@ pub struct HandoffModel {
     pub mmproj: Option<PathBuf>,
 }
 
-/// What is known of the model without loading it. What is unknown is absent.
+/// Says what is known of the model without loading it. A field that is unknown is absent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HandoffMetadata {
     /// The size of all files, in bytes.
     pub size_bytes: u64,
-    /// What the weights are written in.
+    /// The format of the weights.
     pub format: Format,
-    /// What its header says of it.
+    /// What the model's header says.
     #[serde(flatten)]
     pub facts: ModelFacts,
 }
 
-/// Why the model may be trusted.
+/// Says why the model may be trusted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HandoffVerification {
-    /// How it went.
+    /// How the verification went.
     pub outcome: Outcome,
-    /// How the digest was known; absent where none was.
+    /// How the digest was known; absent where no digest was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<Basis>,
-    /// Why, for a person.
+    /// The reason, for a person.
     pub reason: String,
     /// The model's digest; absent where its bytes were not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
-    /// When the bytes were last hashed and compared, in RFC 3339.
+    /// The time at which the bytes were last hashed and compared, in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub verified_at: Option<Timestamp>,
-    /// What each file was then: an engine that finds the same has the same bytes.
+    /// The stamp of each file at that time: an engine that finds the same stamps has the same bytes.
     pub files: Vec<HandoffFile>,
 }
 
-/// One file, as it was when it was judged.
+/// Describes one file as it was when it was judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HandoffFile {
-    /// The absolute path.
+    /// The absolute path of the file.
     pub path: PathBuf,
-    /// What `stat` says of it.
+    /// What `stat` said of the file.
     #[serde(flatten)]
     pub stamp: Stamp,
 }
 
 impl Handoff {
-    /// The handoff of a model.
+    /// Makes the handoff of a model.
     pub fn of(model: &ResolvedModel) -> Self {
         let files = model.files.iter();
         let files = files.map(|file| HandoffFile { path: model.location(&file.path), stamp: file.stamp });
@@ -111,13 +111,13 @@ impl Handoff {
         }
     }
 
-    /// Looks at each file, without reading it, and compares it with the proof. The proof must be of what an engine is told to
-    /// load, and of a model that did not fail.
+    /// Compares each file's stamp with the proof, without reading the file. The proof must be of what the engine is told to
+    /// load, and of a model that did not fail. The call may block.
     ///
-    /// It says nothing of files that were added to a folder since, and it may block.
+    /// It does not notice files that another program added to a folder since.
     ///
     /// # Errors
-    /// [`Error::Unproven`] where the document proves nothing of its model; [`Error::Changed`] for the first file that is gone
+    /// [`Error::Unproven`] where the document does not prove its own model; [`Error::Changed`] for the first file that is gone
     /// or differs.
     pub fn check(&self) -> Result<()> {
         if let Some(what) = self.lack() {
@@ -126,7 +126,7 @@ impl Handoff {
         self.verification.files.iter().try_for_each(HandoffFile::check)
     }
 
-    /// Why the document proves nothing of its model, whatever the files are now. `None` where it does.
+    /// Says why the document does not prove its own model, whatever the files are now. `None` where it does.
     fn lack(&self) -> Option<String> {
         let Self { schema_version, model, verification, .. } = self;
         let HandoffModel { path, mmproj, .. } = model;
@@ -152,7 +152,7 @@ impl Handoff {
     }
 }
 
-/// Whether a path says where it leads: `..` behind a symlink leads elsewhere.
+/// Returns whether a path says where it leads: `..` behind a symlink leads elsewhere.
 fn is_plain(path: &Path) -> bool {
     path.is_absolute() && !path.components().any(|part| part == Component::ParentDir)
 }

@@ -1,70 +1,70 @@
-//! What can go wrong with a handoff.
+//! The errors of writing, reading and checking a handoff.
 
 use std::{io, path::PathBuf};
 
 use provisioner_core::{ErrorCode, Hint};
 
-/// A result with this crate's error.
+/// Is a result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A handoff cannot be written, read or relied on.
+/// Says why a handoff cannot be written, read or relied on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The file cannot be written.
     #[error("the handoff `{path}` cannot be written")]
     Write {
-        /// The handoff.
+        /// The path of the handoff.
         path: PathBuf,
-        /// Why.
+        /// The cause of the failure.
         source: io::Error,
     },
     /// The file cannot be read.
     #[error("the handoff `{path}` cannot be read")]
     Read {
-        /// The handoff.
+        /// The path of the handoff.
         path: PathBuf,
-        /// Why.
+        /// The cause of the failure.
         source: io::Error,
     },
-    /// The file is no handoff.
+    /// The file is not a handoff.
     #[error("`{path}` is no handoff")]
     Malformed {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause of the failure.
         source: serde_json::Error,
     },
-    /// The handoff was written by a newer release.
+    /// A newer release wrote the handoff.
     #[error("the handoff `{path}` has schema {found}, and this release knows schema {known}")]
     Newer {
-        /// The handoff.
+        /// The path of the handoff.
         path: PathBuf,
-        /// Its schema.
+        /// The schema of the handoff.
         found: u64,
         /// The newest schema that this release reads.
         known: u64,
     },
-    /// The document proves nothing of its model.
+    /// The document does not prove its own model.
     #[error("the handoff of `{id}` proves nothing: {what}")]
     Unproven {
-        /// The model.
+        /// The id of the model.
         id: String,
-        /// What it lacks.
+        /// What the document lacks.
         what: String,
     },
     /// A file is no longer the one that was verified.
     #[error("`{path}` is not as it was when the handoff was written: {what}")]
     Changed {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What changed.
+        /// What changed in the file.
         what: String,
     },
 }
 
 impl Error {
-    /// The stable code.
+    /// Returns the stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Write { source, .. } => match ErrorCode::of_io(source) {
@@ -79,7 +79,7 @@ impl Error {
         }
     }
 
-    /// The next step, where there is one.
+    /// Returns the next step, where there is one.
     pub fn hint(&self) -> Option<Hint> {
         match self {
             Self::Changed { .. } | Self::Malformed { .. } | Self::Unproven { .. } => {

@@ -1,4 +1,4 @@
-//! Writing and reading.
+//! Writes a handoff to a file, and reads it back.
 
 use std::{io, path::Path};
 
@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use crate::{Error, Handoff, Result, SCHEMA_VERSION};
 
-/// A folder of 20,000 files makes a handoff of about 5 MB.
+/// Limits what is read, in bytes. A folder of 20,000 files makes a handoff of about 5 MB.
 const MAX_HANDOFF_BYTES: u64 = 64 << 20;
 
-/// Writes a handoff, atomically and durably. Missing folders are created. Whoever reads `path` meanwhile sees the
-/// old document or the new one. What a process left beside it that died in the middle is removed.
+/// Writes a handoff, atomically and durably. It creates missing folders. A process that reads `path` meanwhile sees the
+/// old document or the new one. The call also removes what a process left beside it that died in the middle.
 ///
 /// # Errors
-/// [`Error::Write`]. Then the old document, if there was one, is still there.
+/// [`Error::Write`]. Then the old document is still there.
 pub fn write(handoff: &Handoff, path: &Path) -> Result<()> {
     let failed = |source: io::Error| Error::Write { path: path.to_owned(), source };
     let mut json = serde_json::to_vec_pretty(handoff).map_err(|error| failed(error.into()))?;
@@ -23,10 +23,11 @@ pub fn write(handoff: &Handoff, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads a handoff. It does not look at the model: that is [`Handoff::check`].
+/// Reads a handoff. It does not look at the model: [`Handoff::check`] does.
 ///
 /// # Errors
-/// [`Error::Read`], [`Error::Malformed`], [`Error::Newer`].
+/// [`Error::Read`] where the file cannot be read; [`Error::Malformed`] where it is not a handoff; [`Error::Newer`] where a newer
+/// release wrote it.
 pub fn read(path: &Path) -> Result<Handoff> {
     #[derive(Deserialize)]
     struct AnySchema {

@@ -1,7 +1,7 @@
-//! What an engine receives.
+//! Writes and reads the handoff: the document from which an engine provisioner starts an engine.
 //!
-//! [`Handoff::of`] makes the document of a resolved model, [`write()`] puts it where an engine looks, [`read`] reads
-//! it back, and [`Handoff::check`] says whether the files are still those that were verified.
+//! [`Handoff::of`] makes the document of a resolved model. [`write()`] puts it where an engine provisioner looks. [`read`] reads
+//! it back, and [`Handoff::check`] finds whether the files are still those that were verified.
 
 mod document;
 mod error;

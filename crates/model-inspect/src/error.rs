@@ -1,13 +1,13 @@
-//! What can be wrong with a model's files.
+//! The errors of reading a model's files.
 
 use std::io;
 
 use provisioner_core::ErrorCode;
 
-/// A result with this crate's error.
+/// Is a result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A model cannot be read, or must not be used.
+/// Says why a model cannot be read, or must not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,15 +16,15 @@ pub enum Error {
     Io {
         /// The file, where its name is known.
         file: Option<String>,
-        /// What the operating system or the source said.
+        /// The error of the operating system or of the source.
         source: io::Error,
     },
-    /// The format is known, and this version of it is not read.
+    /// The format is known, but this release does not read its version.
     #[error("{}{reason}", at(file.as_deref()))]
     Unsupported {
         /// The file, where its name is known.
         file: Option<String>,
-        /// Which version it is, and which ones are read.
+        /// The version, and the versions that this release reads.
         reason: String,
     },
     /// The bytes contradict their format, or themselves.
@@ -32,23 +32,23 @@ pub enum Error {
     Unsound {
         /// The file, where its name is known.
         file: Option<String>,
-        /// Where in the file.
+        /// The offset in the file, in bytes.
         offset: Option<u64>,
-        /// What was expected, and what is there.
+        /// What the format wants, and what is there.
         reason: String,
     },
-    /// A file of the model is not there.
+    /// A file of the model is missing.
     #[error("{}{reason}", at(file.as_deref()))]
     Incomplete {
-        /// The file that names it, where one does.
+        /// The file that names it, where a file does.
         file: Option<String>,
-        /// What is missing.
+        /// The name of what is missing.
         reason: String,
     },
 }
 
 impl Error {
-    /// The stable code.
+    /// Returns the stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Io { source, .. } => ErrorCode::of_io(source),
@@ -57,7 +57,7 @@ impl Error {
         }
     }
 
-    /// The same error, naming the file that it is about, where it named none.
+    /// Names the file that the error is about, where it names none.
     #[must_use]
     pub fn in_file(mut self, name: &str) -> Self {
         let (Self::Io { file, .. }
@@ -87,7 +87,7 @@ fn at(file: Option<&str>) -> String {
     file.map(|file| format!("`{}`: ", file.escape_debug())).unwrap_or_default()
 }
 
-/// A name out of a file, for a message: escaped, and cut where it is long.
+/// Writes a name out of a file for a message: escaped, and cut where it is long.
 pub(crate) fn quoted(name: &str) -> String {
     const SHOWN_CHARS: usize = 80;
     match name.char_indices().nth(SHOWN_CHARS) {

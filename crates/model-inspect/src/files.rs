@@ -1,4 +1,4 @@
-//! The files of one model, wherever they are.
+//! Lists and opens the files of one model, wherever they are.
 
 use std::{
     collections::BTreeMap,
@@ -13,45 +13,45 @@ use crate::{ByteSource, Error, Result, source::OpenFile};
 const MAX_NAMES: usize = 100_000;
 const MAX_DEPTH: usize = 16;
 
-/// One file of a model.
+/// Describes one file of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedFile {
-    /// Its place in the model.
+    /// The place of the file in the model.
     pub path: RelativePath,
-    /// Its size in bytes.
+    /// The size of the file, in bytes.
     pub size_bytes: u64,
-    /// What it is written in, where its first bytes were seen; else its name tells.
+    /// The format of the file, where its first bytes were seen. Otherwise its name tells.
     pub format: Option<Format>,
 }
 
-/// The files of one model, and a way to read them.
+/// Lists the files of one model, and opens them.
 ///
 /// # Contract
 /// - `files` is sorted by path, and does not change.
-/// - `open` is asked only for paths among `files`; it is called once for each file that is read, and what it returns is
-///   dropped before the next one.
+/// - `open` takes only paths among `files`. The reader calls it once for each file that it reads, and drops what it returns
+///   before the next call.
 pub trait ModelSource {
-    /// All files.
+    /// Returns all files of the model.
     fn files(&self) -> &[ListedFile];
 
-    /// The file that an engine is given, where it is given one and not the folder.
+    /// Returns the file that an engine is given, where it is given a file and not the folder.
     fn entry(&self) -> Option<&RelativePath> {
         None
     }
 
-    /// Opens one file.
+    /// Opens one file of the model.
     ///
     /// # Errors
     /// What the operating system or the server says.
     fn open(&self, path: &RelativePath) -> io::Result<Box<dyn ByteSource + '_>>;
 
-    /// Whether files may be left out on purpose, so that an index may name some that are not there.
+    /// Returns whether the caller may have left files out on purpose, so that an index may name some that are not there.
     fn is_selection(&self) -> bool {
         false
     }
 }
 
-/// Files on this machine.
+/// The files of a model on this machine.
 #[derive(Clone, Debug)]
 pub struct LocalFiles {
     files: Vec<ListedFile>,
@@ -61,7 +61,7 @@ pub struct LocalFiles {
 }
 
 impl LocalFiles {
-    /// A file, with the other shards of its set; or the files of a folder, without names that begin with a dot.
+    /// Finds a file, with the other shards of its set; or the files of a folder, without names that begin with a dot.
     ///
     /// # Errors
     /// [`Error::Io`] where something cannot be read; [`Error::Incomplete`] naming a shard that is not there;
@@ -79,7 +79,7 @@ impl LocalFiles {
         Ok(files)
     }
 
-    /// The files of a staged model.
+    /// Takes over the files of a staged model.
     pub fn staged(model: &StagedModel) -> Self {
         let listed = model.files().iter().map(|file| ListedFile {
             path: file.path.clone(),

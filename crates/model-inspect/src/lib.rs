@@ -1,17 +1,18 @@
-//! What a model says of itself.
+//! Reads what a model says of itself.
 //!
-//! The headers of models are written by strangers, so they are read as hostile bytes: every sum is checked, every count
-//! and length has a cap, and nothing is allocated because a header says so, but only for bytes that were really read.
+//! Strangers write the headers of models, so this crate reads them as hostile bytes. It checks every sum and caps every count and
+//! length. It allocates memory only for bytes that it has read, never because a header says so.
 //!
 //! [`inspect`] and [`inspect_model`] read the headers of a model's files, whether these lie on this machine
-//! ([`LocalFiles`]) or elsewhere (any [`ModelSource`]), and give an [`Inspection`]: a [`ModelInfo`] to hand on, and a
-//! [`MemoryEstimate`] that tells what fits. A model whose structure is unsound is an [`Error`]; [`StructureVerifier`]
-//! makes that a verdict.
+//! ([`LocalFiles`]) or elsewhere (any [`ModelSource`]), and return an [`Inspection`]: a [`ModelInfo`] to hand on, and a
+//! [`MemoryEstimate`] that tells what fits. For a model whose structure is unsound they return an [`Error`];
+//! [`StructureVerifier`] makes that a verdict.
 //!
 //! This crate is synchronous, and knows no network, no store and no catalog.
 
 mod error;
 mod files;
+mod named_files;
 mod source;
 mod window;
 
@@ -22,12 +23,14 @@ mod info;
 mod memory;
 
 mod inspect;
+mod inspection;
 mod structure;
 
 pub use error::{Error, Result};
 pub use files::{ListedFile, LocalFiles, ModelSource};
 pub use info::{ModelInfo, Quantizer, RopeScaling, TypeShare};
-pub use inspect::{Inspection, inspect, inspect_model};
+pub use inspect::{inspect, inspect_model};
+pub use inspection::Inspection;
 pub use memory::{CacheType, Fit, KvLayer, MemoryEstimate, MemoryRequest};
 pub use source::{ByteSource, Seekable};
 pub use structure::StructureVerifier;

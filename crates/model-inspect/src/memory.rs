@@ -1,8 +1,8 @@
-//! How much memory a model needs.
+//! Estimates how much memory a model needs.
 //!
 //! # Model
-//! Weights, and one key and one value for each token, each layer and each of its KV heads. `docs/memory.md` has the
-//! formula and says what it leaves out. What cannot be known from the header is `None`, and
+//! A model needs its weights, and one key and one value for each token, each layer and each of its KV heads.
+//! `docs/memory.md` has the formula and says what it leaves out. A sum that the header does not tell is `None`, and
 //! [`kv_unknown`](MemoryEstimate::kv_unknown) says why.
 
 use std::{fmt, str::FromStr};
@@ -12,20 +12,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::gguf::TensorType;
 
-/// Caches are made in pieces of so many tokens (llama.cpp, `GGML_PAD(n_ctx, 256)`).
+/// Engines make caches in pieces of so many tokens (llama.cpp, `GGML_PAD(n_ctx, 256)`).
 const PIECE_TOKENS: u64 = 256;
-/// A layer with a window also holds the tokens of the batch in work (llama.cpp's `--ubatch-size`, 512 by default).
+/// A layer with a window also holds the tokens of the current batch (llama.cpp's `--ubatch-size`, 512 by default).
 const BATCH_TOKENS: u64 = 512;
-/// Where the model names no longest context.
+/// Limits the context, in tokens, where the model names no longest one.
 const LONGEST_CTX: u64 = 1 << 32;
 
-/// Why a sum is not known.
+/// Say why a sum is not known.
 const UNKNOWN_WEIGHTS: &str = "it has no tensors, or some of a type whose size is not known here";
 const NO_CONTEXT: &str = "the model names no longest context, and none is given";
 const AT_MOST: &str = "it may need less: some of its layers have a window, and which ones is not told";
 const TOO_MANY: &str = "it is more than can be counted";
 
-/// How keys and values are kept.
+/// Says in which type an engine keeps keys and values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are llama.cpp's own, of `--cache-type-k`")]
@@ -48,7 +48,7 @@ pub enum CacheType {
 }
 
 impl CacheType {
-    /// Every type.
+    /// All types, in the order of llama.cpp's help.
     pub const ALL: [Self; 9] = [
         Self::F32,
         Self::F16,
@@ -61,7 +61,7 @@ impl CacheType {
         Self::Iq4Nl,
     ];
 
-    /// The name that `--cache-type-k` takes.
+    /// Returns the name that `--cache-type-k` takes.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::F32 => "f32",
@@ -76,7 +76,7 @@ impl CacheType {
         }
     }
 
-    /// The same type, of a tensor.
+    /// Returns the same type, of a tensor.
     const fn tensor_type(self) -> TensorType {
         TensorType::new(match self {
             Self::F32 => 0,
@@ -91,7 +91,7 @@ impl CacheType {
         })
     }
 
-    /// The bytes of one head's elements, or why they cannot be kept so.
+    /// Returns the bytes of one head's elements, or why this type cannot keep them.
     fn bytes_of(self, what: &str, elements: u64) -> Result<u64, String> {
         let kind = self.tensor_type();
         match kind.block_elements().filter(|block| !elements.is_multiple_of(*block)) {
@@ -121,68 +121,68 @@ impl FromStr for CacheType {
     }
 }
 
-/// What one layer keeps of each token.
+/// Says what one layer keeps of each token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KvLayer {
-    /// Its KV heads; none where it has no attention.
+    /// The number of its KV heads; 0 where it has no attention.
     pub heads: u64,
-    /// The elements of one head's keys.
+    /// The number of elements of one head's keys.
     pub key_length: u64,
-    /// The elements of one head's values.
+    /// The number of elements of one head's values.
     pub value_length: u64,
-    /// How many of the last tokens it looks at; all of them where there is none.
+    /// How many of the last tokens the layer looks at; `None` for all of them.
     pub window: Option<u64>,
 }
 
-/// What is to be run.
+/// Says how an engine is to run a model.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MemoryRequest {
-    /// The context of each sequence, in tokens; the model's longest where none is given.
+    /// The context of each sequence, in tokens; `None` for the model's longest.
     pub ctx: Option<u64>,
     /// How many sequences run at once; at least one.
     pub parallel: u64,
-    /// How keys and values are kept.
+    /// The type in which the engine keeps keys and values.
     pub cache: CacheType,
-    /// The memory that there is.
+    /// The memory that the engine has, in bytes; `None` where the caller does not know it.
     pub vram_bytes: Option<u64>,
 }
 
-/// What a demand comes to. What is not known is absent, and there is a reason.
+/// Says how much memory a [`MemoryRequest`] needs. A sum that is not known is absent, and a reason says why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Fit {
-    /// The context of each sequence.
+    /// The context of each sequence, in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ctx: Option<u64>,
-    /// The longest context that the model was made for.
+    /// The longest context that the model was made for, in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ctx_max: Option<u64>,
-    /// Whether the demand goes beyond that. Memory says nothing of it: engines warn, and run.
+    /// Whether the request goes beyond that. The sums do not depend on it: engines warn, and run.
     pub exceeds_ctx_max: bool,
-    /// The weights.
+    /// The bytes of the weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights_bytes: Option<u64>,
-    /// The keys and values of all sequences.
+    /// The bytes of the keys and values of all sequences.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kv_bytes: Option<u64>,
-    /// Both together.
+    /// The bytes of both together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_bytes: Option<u64>,
-    /// Whether that is the most that it can be, and it may be less.
+    /// Whether that is an upper bound, and the engine may need less.
     pub at_most: bool,
-    /// Whether there is memory for that.
+    /// Whether the memory is enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fits: Option<bool>,
-    /// The longest context of each sequence that fits, and that the model was made for; zero where none does.
+    /// The longest context of each sequence that fits, and that the model was made for, in tokens; 0 where none fits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub largest_ctx: Option<u64>,
-    /// Why it is not known what is needed, or whether it fits.
+    /// Why the sum is not known, or whether it fits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// How much memory a model needs, as far as its header tells.
+/// Estimates how much memory a model needs, as far as its header tells.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryEstimate {
     weights_bytes: Option<u64>,
@@ -193,14 +193,14 @@ pub struct MemoryEstimate {
 }
 
 impl MemoryEstimate {
-    /// An estimate from what is known: the bytes of the weights, what each layer keeps (or why that is not known), and
+    /// Makes an estimate from the bytes of the weights, what each layer keeps (or why that is not known), and
     /// the model's longest context.
     pub fn new(
         weights_bytes: Option<u64>,
         layers: Result<Vec<KvLayer>, String>,
         ctx_max: Option<u64>,
     ) -> Self {
-        // Widths that cannot be counted are none.
+        // Widths whose sum overflows are not known.
         let layers = layers.and_then(|layers| one_token(&layers, CacheType::F32).map(|_| layers));
         let (layers, kv_unknown) = match layers {
             Ok(layers) => (Some(layers), None),
@@ -209,53 +209,53 @@ impl MemoryEstimate {
         Self { weights_bytes, layers, kv_unknown, ctx_max, at_most: false }
     }
 
-    /// The same, where some layers may keep less than is told: a window is known of, and not which of them have it.
+    /// Says that the estimate is an upper bound: some layers have a window, and the header does not tell which.
     #[must_use]
     pub fn at_most(mut self, at_most: bool) -> Self {
         self.at_most = at_most && self.layers.is_some();
         self
     }
 
-    /// The bytes of all tensors.
+    /// Returns the bytes of all tensors.
     pub fn weights_bytes(&self) -> Option<u64> {
         self.weights_bytes
     }
 
-    /// What each layer keeps of a token.
+    /// Returns what each layer keeps of a token.
     pub fn layers(&self) -> Option<&[KvLayer]> {
         self.layers.as_deref()
     }
 
-    /// Why it is not known what the layers keep.
+    /// Says why it is not known what the layers keep.
     pub fn kv_unknown(&self) -> Option<&str> {
         self.kv_unknown.as_deref()
     }
 
-    /// The keys and values of one token that every layer keeps. `None` where that is not known, or where the type keeps
-    /// its elements in blocks that a head is not made of.
+    /// Returns the bytes of one token's keys and values in all layers. `None` where they are not known, or where a head does not
+    /// consist of whole blocks of the type.
     pub fn kv_bytes_per_token(&self, cache: CacheType) -> Option<u64> {
         one_token(self.layers.as_ref()?, cache).ok()
     }
 
-    /// The keys and values of so many sequences, each with a context of so many tokens.
+    /// Returns the bytes of the keys and values of so many sequences, each with a context of so many tokens.
     pub fn kv_bytes(&self, ctx: u64, parallel: u64, cache: CacheType) -> Option<u64> {
         self.keys_and_values(ctx, parallel, cache).ok()
     }
 
-    /// What a demand comes to, whether it fits, and the longest context that does.
-    pub fn fit(&self, demand: &MemoryRequest) -> Fit {
+    /// Says how much memory a request needs, whether it fits, and the longest context that does.
+    pub fn fit(&self, request: &MemoryRequest) -> Fit {
         let Self { weights_bytes, ctx_max, .. } = *self;
-        let ctx = demand.ctx.or(ctx_max);
-        let kv_bytes = self.demanded(ctx, demand).ok();
-        let total = self.total(ctx, demand);
+        let ctx = request.ctx.or(ctx_max);
+        let kv_bytes = self.keys_and_values_of(ctx, request).ok();
+        let total = self.total(ctx, request);
         let total_bytes = total.as_ref().ok().copied();
-        // Too many weights are too many, whatever else is not known.
+        // If the weights alone are too many, the rest does not matter.
         let least = if self.at_most { weights_bytes } else { total_bytes.or(weights_bytes) };
-        let fits = demand.vram_bytes.and_then(|vram| match least {
+        let fits = request.vram_bytes.and_then(|vram| match least {
             Some(bytes) if bytes > vram => Some(false),
             _ => total_bytes.filter(|bytes| *bytes <= vram).map(|_| true),
         });
-        let is_open = demand.vram_bytes.is_some() && fits.is_none();
+        let is_open = request.vram_bytes.is_some() && fits.is_none();
         Fit {
             ctx,
             ctx_max,
@@ -265,29 +265,29 @@ impl MemoryEstimate {
             total_bytes,
             at_most: self.at_most,
             fits,
-            largest_ctx: demand.vram_bytes.and_then(|vram| self.largest_ctx(vram, demand)),
+            largest_ctx: request.vram_bytes.and_then(|vram| self.largest_ctx(vram, request)),
             reason: total.err().or_else(|| is_open.then(|| AT_MOST.to_owned())),
         }
     }
 
-    /// What the record of a model keeps of it.
+    /// Returns what the record of a model keeps of the estimate.
     pub fn summary(&self) -> Option<MemoryFacts> {
         let kv_bytes_per_token = self.kv_bytes_per_token(CacheType::F16);
         let memory = MemoryFacts { weights_bytes: self.weights_bytes, kv_bytes_per_token };
         (memory != MemoryFacts::default()).then_some(memory)
     }
 
-    /// All that a demand needs with this context, or why that is not known.
-    fn total(&self, ctx: Option<u64>, demand: &MemoryRequest) -> Result<u64, String> {
-        let kv = self.demanded(ctx, demand)?;
+    /// Returns all that a request needs with this context, in bytes, or why that is not known.
+    fn total(&self, ctx: Option<u64>, request: &MemoryRequest) -> Result<u64, String> {
+        let kv = self.keys_and_values_of(ctx, request)?;
         let weights = self.weights_bytes.ok_or(UNKNOWN_WEIGHTS)?;
         Ok(weights.checked_add(kv).ok_or(TOO_MANY)?)
     }
 
-    /// The keys and values of a demand with this context, or why that is not known.
-    fn demanded(&self, ctx: Option<u64>, demand: &MemoryRequest) -> Result<u64, String> {
+    /// Returns the bytes of a request's keys and values with this context, or why they are not known.
+    fn keys_and_values_of(&self, ctx: Option<u64>, request: &MemoryRequest) -> Result<u64, String> {
         self.known_layers()?;
-        self.keys_and_values(ctx.ok_or(NO_CONTEXT)?, demand.parallel, demand.cache)
+        self.keys_and_values(ctx.ok_or(NO_CONTEXT)?, request.parallel, request.cache)
     }
 
     fn keys_and_values(&self, ctx: u64, parallel: u64, cache: CacheType) -> Result<u64, String> {
@@ -305,11 +305,12 @@ impl MemoryEstimate {
         self.layers().ok_or_else(|| self.kv_unknown.clone().unwrap_or_default())
     }
 
-    /// More context never needs less, so the longest one is between one that fits and one that does not.
-    fn largest_ctx(&self, vram_bytes: u64, demand: &MemoryRequest) -> Option<u64> {
-        let fits = |ctx| self.total(Some(ctx), demand).is_ok_and(|bytes| bytes <= vram_bytes);
-        // What is known for one token is known for all, up to an overflow.
-        self.total(Some(1), demand).ok()?;
+    /// Finds the longest context that fits. More context never needs less, so it halves the range between one that fits and one that
+    /// does not.
+    fn largest_ctx(&self, vram_bytes: u64, request: &MemoryRequest) -> Option<u64> {
+        let fits = |ctx| self.total(Some(ctx), request).is_ok_and(|bytes| bytes <= vram_bytes);
+        // If the sum for one token is known, it is known for all, up to an overflow.
+        self.total(Some(1), request).ok()?;
         let (mut fitting, mut too_long) = (0, self.ctx_max.unwrap_or(LONGEST_CTX).min(LONGEST_CTX) + 1);
         while too_long - fitting > 1 {
             let middle = fitting + (too_long - fitting) / 2;
@@ -320,7 +321,7 @@ impl MemoryEstimate {
 }
 
 impl KvLayer {
-    /// How many tokens of a sequence with this context are kept.
+    /// Returns how many tokens of a sequence with this context the layer keeps.
     fn tokens(&self, ctx: u64) -> Option<u64> {
         let tokens = match self.window {
             Some(window) => ctx.min(window.checked_add(BATCH_TOKENS)?),
@@ -329,7 +330,7 @@ impl KvLayer {
         tokens.checked_next_multiple_of(PIECE_TOKENS)
     }
 
-    /// The bytes of one token, or why there is no such number.
+    /// Returns the bytes of one token, or why there is no such number.
     fn bytes(&self, cache: CacheType) -> Result<u64, String> {
         if self.heads == 0 {
             return Ok(0);
@@ -341,7 +342,7 @@ impl KvLayer {
     }
 }
 
-/// The keys and values of one token in all layers, or why there is no such number.
+/// Returns the bytes of one token's keys and values in all layers, or why there is no such number.
 fn one_token(layers: &[KvLayer], cache: CacheType) -> Result<u64, String> {
     layers.iter().try_fold(0u64, |sum, layer| Ok(sum.checked_add(layer.bytes(cache)?).ok_or(TOO_MANY)?))
 }

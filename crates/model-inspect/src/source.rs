@@ -1,19 +1,19 @@
-//! Where bytes come from.
+//! Gives the bytes of a file, wherever it is.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use fs_err::os::unix::fs::FileExt;
 
-/// The bytes of one file, wherever it is: on a disk, in memory, or behind ranged requests.
+/// Gives the bytes of one file: from a disk, from memory, or by ranged requests.
 ///
 /// # Contract
 /// - `read_at` reads up to as many bytes as the buffer holds, from an offset in the file, and returns how many; fewer is
 ///   allowed, none means that there is nothing at that offset.
-/// - It is asked only for bytes below `size_bytes`.
-/// - Headers are read from the front, in pieces that double what was read before, up to 1 MiB; so less than twice the
-///   header is read. Bytes that do not matter are left out.
+/// - The reader asks it only for bytes below `size_bytes`.
+/// - The reader reads a header from the front, in pieces that double what it read before, up to 1 MiB; so it reads less than
+///   twice the header. It leaves out bytes that do not matter.
 pub trait ByteSource {
-    /// The size of the file.
+    /// Returns the size of the file, in bytes.
     fn size_bytes(&self) -> u64;
 
     /// Reads bytes from an offset.
@@ -22,7 +22,7 @@ pub trait ByteSource {
     /// What the operating system or the server says.
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// How many bytes to begin with. A source that pays for each request says more.
+    /// Returns how many bytes to read first. A source that pays for each request says more.
     fn first_read_bytes(&self) -> usize {
         4096
     }
@@ -57,7 +57,7 @@ impl ByteSource for &[u8] {
     }
 }
 
-/// A file on this machine.
+/// Gives the bytes of a file on this machine.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     file: fs_err::File,
@@ -82,7 +82,7 @@ impl ByteSource for OpenFile {
     }
 }
 
-/// Anything that can be read and sought in.
+/// Gives the bytes of any reader that can seek.
 ///
 /// ```
 /// use model_inspect::{ByteSource, Seekable};
@@ -98,16 +98,16 @@ pub struct Seekable<R> {
 }
 
 impl<R: Read + Seek> Seekable<R> {
-    /// The bytes of a reader, from its beginning to its end as it is now.
+    /// Takes a reader, from its beginning to its end as it is now.
     ///
     /// # Errors
-    /// What seeking says.
+    /// The error of the reader, where it cannot seek.
     pub fn new(mut reader: R) -> io::Result<Self> {
         let size_bytes = reader.seek(SeekFrom::End(0))?;
         Ok(Self { reader, size_bytes })
     }
 
-    /// The reader.
+    /// The reader, locked while it seeks and reads.
     pub fn into_inner(self) -> R {
         self.reader
     }

@@ -1,4 +1,4 @@
-//! The verdict on a model's structure.
+//! Judges a model's structure.
 
 use std::io;
 
@@ -9,13 +9,13 @@ use crate::{Error, Inspection, LocalFiles, inspect_model};
 /// Fails a model whose files of weights are not what they say: another magic, a version that is not read, tensors past
 /// the end of the file or in each other, shards that are missing or of another model, an index that does not fit.
 ///
-/// It reads headers alone. So a changed bit in the weights goes unseen: that is the digest's to find.
+/// It reads headers alone. It does not see a changed bit in the weights: the digest verifier does.
 ///
-/// Every file of weights is judged, also one in a sub-folder or beside the others, for which of them an engine will load is its
-/// own choice; and so are `config.json` and `tokenizer_config.json`, without which none does. A `generation_config.json` that
-/// cannot be read is only told of, as engines go on without it. Other files are not judged. A model that has none at all gets a warning, for it may be no model; unless
-/// the caller knows better, having given its digest or asked for strict verification, which is not this verifier's to
-/// weaken or to refuse.
+/// It judges every file of weights, also one in a sub-folder or beside the others, for an engine chooses which of them it loads.
+/// It judges `config.json` and `tokenizer_config.json` too, without which no engine loads a model. For a `generation_config.json` that
+/// cannot be read it adds a note, as engines go on without it. It judges no other file. A model without any file of weights gets a
+/// warning, for it may not be a model. It passes where the caller gave its digest or asked for strict verification, for this verifier
+/// neither weakens nor refuses what the caller named.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StructureVerifier;
 
@@ -31,7 +31,7 @@ impl Verifier for StructureVerifier {
     fn examine(&self, model: &StagedModel, expectation: &Expectation) -> io::Result<Finding> {
         match inspect_model(&LocalFiles::staged(model)) {
             Ok(found) => Ok(Finding { verdict: verdict(&found, expectation), facts: Some(found.info.facts) }),
-            // It names the file already.
+            // The error names the file already.
             Err(Error::Io { source, .. }) => Err(source),
             Err(error) => Ok(Verdict::Fail(self.rejection(&error)).into()),
         }
@@ -39,7 +39,7 @@ impl Verifier for StructureVerifier {
 }
 
 impl StructureVerifier {
-    /// What is absent is told apart from what contradicts, as by the sources, which look for shards too.
+    /// Tells a file that is absent from one that contradicts, as the sources do, which look for shards too.
     fn rejection(self, error: &Error) -> Rejection {
         let (verifier, reason) = (self.name(), one_line(error));
         match error {
@@ -49,7 +49,7 @@ impl StructureVerifier {
     }
 }
 
-/// The verdict on a model that was read without an error.
+/// Judges a model that was read without an error.
 fn verdict(found: &Inspection, expectation: &Expectation) -> Verdict {
     if found.info.format == Format::Other {
         let reason = "its structure is not known, as it has no GGUF or safetensors file".to_owned();
@@ -67,12 +67,12 @@ fn verdict(found: &Inspection, expectation: &Expectation) -> Verdict {
     Verdict::Pass { basis: None, reason }
 }
 
-/// Whether the caller says which bytes these must be.
+/// Returns whether the caller says which bytes these must be.
 fn is_vouched_for(expectation: &Expectation) -> bool {
     expectation.is_strict() || expectation.digest().is_some_and(|(_, basis)| Basis::is_strict(basis))
 }
 
-/// An error with its causes, on one line.
+/// Writes an error with its causes on one line.
 fn one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

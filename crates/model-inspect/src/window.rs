@@ -1,9 +1,9 @@
-//! A window that moves over a file, from its front, and never reads much more than it must.
+//! Moves a window over a file, from its front, and reads little more than it must.
 //!
 //! # Model
 //! The window holds a piece of the file. It grows with what was read before: each piece is as long as all pieces so far,
-//! up to [`LARGEST_PIECE`]. So a header of `n` bytes costs less than `2 n` (or one first piece), in few reads. What is
-//! skipped past the window's end is never read.
+//! up to [`LARGEST_PIECE`]. So a header of `n` bytes costs less than `2 n` (or one first piece), in few reads. The window
+//! never reads what a caller skips past its end.
 //!
 //! # Limits
 //! All bytes of a header, skipped ones included, lie below [`MAX_HEADER_BYTES`]. Every count in a header is compared
@@ -13,7 +13,7 @@ use std::io;
 
 use crate::{ByteSource, Error, Result};
 
-/// The longest header that is read. The longest ones known, with a vocabulary of 262,144 tokens and as many merges,
+/// Limits the header, in bytes. The longest headers known, with a vocabulary of 262,144 tokens and as many merges,
 /// have about 16 MiB.
 pub(crate) const MAX_HEADER_BYTES: u64 = 256 << 20;
 
@@ -22,10 +22,10 @@ const LARGEST_PIECE: u64 = 1 << 20;
 pub(crate) struct Window<'a> {
     source: &'a mut dyn ByteSource,
     size: u64,
-    /// Where in the file the buffer begins.
+    /// The offset in the file at which the buffer begins.
     start: u64,
     buffer: Vec<u8>,
-    /// Where in the buffer the next byte is.
+    /// The offset in the buffer of the next byte.
     at: usize,
     read: u64,
 }
@@ -36,17 +36,17 @@ impl<'a> Window<'a> {
         Self { source, size, start: 0, buffer: Vec::new(), at: 0, read: 0 }
     }
 
-    /// Where in the file the next byte is.
+    /// Returns the offset in the file of the next byte.
     pub(crate) fn offset(&self) -> u64 {
         self.start + self.at as u64
     }
 
-    /// How many bytes the file has.
+    /// Returns how many bytes the file has.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// Makes sure that so many bytes may still follow, of what is named.
+    /// Checks that so many bytes may still follow. The name says in an error what they are.
     #[inline]
     pub(crate) fn expect(&self, bytes: u64, what: &str) -> Result<()> {
         if bytes <= self.size.min(MAX_HEADER_BYTES).saturating_sub(self.offset()) {
@@ -66,7 +66,7 @@ impl<'a> Window<'a> {
         Error::unsound_at(self.offset(), reason)
     }
 
-    /// Takes the next bytes; only for short ones, since they must lie in the buffer.
+    /// Takes the next bytes. They must be few, for they must lie in the buffer.
     #[inline]
     pub(crate) fn take(&mut self, bytes: usize, what: &str) -> Result<&[u8]> {
         if self.buffer.len() - self.at < bytes {
@@ -95,7 +95,7 @@ impl<'a> Window<'a> {
         self.array(what).map(u64::from_le_bytes)
     }
 
-    /// Leaves out the next bytes.
+    /// Skips the next bytes.
     #[inline]
     pub(crate) fn skip(&mut self, bytes: u64, what: &str) -> Result<()> {
         self.expect(bytes, what)?;
@@ -110,8 +110,8 @@ impl<'a> Window<'a> {
         Ok(())
     }
 
-    /// Leaves out so many strings, each its length and its bytes. Vocabularies have hundreds of thousands, so those that
-    /// lie in the buffer are passed without further ado: what is in the buffer is in the file.
+    /// Skips so many strings, each its length and its bytes. A vocabulary has hundreds of thousands. For strings in the buffer it
+    /// makes no further check: what is in the buffer is in the file.
     pub(crate) fn skip_strings(&mut self, count: u64) -> Result<()> {
         let mut left = count;
         while left > 0 {
@@ -134,7 +134,7 @@ impl<'a> Window<'a> {
         Ok(())
     }
 
-    /// Brings so many bytes into the buffer, and more, as the window grows.
+    /// Reads so many bytes into the buffer, and more, as the window grows.
     fn fill(&mut self, bytes: usize, what: &str) -> Result<()> {
         self.buffer.drain(..self.at);
         self.start += self.at as u64;
@@ -159,7 +159,7 @@ impl<'a> Window<'a> {
         if filled < bytes { Err(self.ended(what)) } else { Ok(()) }
     }
 
-    /// Makes room for the next piece: as long as all so far, and not past the end of the file.
+    /// Makes room for the next piece: as long as all pieces so far, and not past the end of the file.
     fn grow(&mut self) {
         let first = (self.source.first_read_bytes() as u64).clamp(1, LARGEST_PIECE);
         let left = self.size.saturating_sub(self.start + self.buffer.len() as u64);
@@ -177,7 +177,7 @@ impl<'a> Window<'a> {
     }
 }
 
-/// Reads a whole small file, no longer than a limit.
+/// Reads a whole small file, up to a limit in bytes.
 pub(crate) fn read_whole(source: &mut dyn ByteSource, limit: u64) -> Result<Vec<u8>> {
     let size = source.size_bytes();
     if size > limit {

@@ -46,6 +46,9 @@ mod policy_engine;
 mod progress;
 mod size;
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
 pub use adopt::AdoptMode;
 pub use catalog::{
     CatalogError, CatalogErrorKind, CatalogStore, DamagedRecord, Expected, Listing, Version, Versioned,

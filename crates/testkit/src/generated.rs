@@ -1,8 +1,8 @@
-//! Files that are generated and checked in.
+//! Compares files that are generated and checked in.
 
 use std::path::Path;
 
-/// Makes sure that a checked-in file is what is generated now. With `UPDATE_GENERATED=1` in the environment it
+/// Checks that a checked-in file is what is generated now. With `UPDATE_GENERATED=1` in the environment it
 /// writes the file instead.
 ///
 /// # Panics

@@ -1,4 +1,4 @@
-//! Writing GGUF, version 3.
+//! Writes GGUF, version 3.
 //!
 //! Source: "GGUF", `docs/gguf.md` in the ggml repository. All numbers are little-endian; the tensors' data begins at
 //! the next multiple of the alignment (32) after the header, and so does each tensor.
@@ -15,7 +15,7 @@ pub struct GgufWriter {
     data: Vec<u8>,
 }
 
-/// The types of values, by their numbers in the format.
+/// Numbers the types of values as the format does.
 mod kind {
     pub(super) const U16: u32 = 2;
     pub(super) const U32: u32 = 4;
@@ -96,7 +96,7 @@ impl GgufWriter {
         self.tensor(name, shape, 1, bytes)
     }
 
-    /// The file.
+    /// Returns the bytes of the file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = b"GGUF".to_vec();
         bytes.extend(3u32.to_le_bytes());
@@ -143,7 +143,7 @@ fn pad(out: &mut Vec<u8>) {
     out.resize(out.len().next_multiple_of(ALIGNMENT), 0);
 }
 
-/// A 16-bit float (IEEE 754 binary16), for numbers from 2^-14 to 65504 and for zero; smaller ones become zero.
+/// Rounds to a 16-bit float (IEEE 754 binary16), for numbers from 2^-14 to 65504 and for zero; smaller ones become zero.
 fn half(value: f32) -> u16 {
     let bits = value.to_bits();
     let sign = (bits >> 16) & 0x8000;

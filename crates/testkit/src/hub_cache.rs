@@ -1,4 +1,4 @@
-//! A cache in the layout of the Hub's own tools.
+//! Builds a cache in the layout of the Hub's own tools.
 //!
 //! ```text
 //! <cache>/models--<org>--<repo>/
@@ -20,7 +20,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::hub::git_oid;
 
-/// One commit of a repository in such a cache. Each file is written as it is named; the listing by [`write_tree`](Self::write_tree).
+/// Builds one commit of a repository in such a cache. Each call writes the file that it names; [`write_tree`](Self::write_tree)
+/// writes the listing.
 #[derive(Clone, Debug)]
 #[must_use = "the listing is written by `write_tree`"]
 pub struct HubCache {
@@ -32,7 +33,7 @@ pub struct HubCache {
 }
 
 impl HubCache {
-    /// An empty commit, which the branch `main` names.
+    /// Begins an empty commit, which the branch `main` names.
     ///
     /// # Panics
     /// Where the disk fails, as all methods do.
@@ -48,7 +49,7 @@ impl HubCache {
         new.branch("main")
     }
 
-    /// From here on, files lie in the snapshot themselves.
+    /// Puts files into the snapshot itself from here on, without symlinks.
     pub fn without_symlinks(mut self) -> Self {
         self.has_symlinks = false;
         self
@@ -60,14 +61,14 @@ impl HubCache {
         self
     }
 
-    /// A large file.
+    /// Adds a large file of these bytes.
     pub fn lfs(self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         let etag = sha256(&bytes);
         self.keep(path, &etag, bytes.as_ref());
         self.listed(path, bytes)
     }
 
-    /// A small file.
+    /// Adds a small file of these bytes.
     pub fn file(mut self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         let oid = git_oid(bytes.as_ref());
         self.keep(path, &oid, bytes.as_ref());
@@ -75,7 +76,7 @@ impl HubCache {
         self
     }
 
-    /// A large file that came through Xet: it lies in the store that all repositories share.
+    /// Adds a large file that came through Xet: it lies in the store that all repositories share.
     ///
     /// # Panics
     /// Where the disk fails.
@@ -89,14 +90,14 @@ impl HubCache {
         self.listed(path, bytes)
     }
 
-    /// A large file that is a link to somewhere else.
+    /// Adds a large file that is a link to another place.
     pub fn linked(self, path: &str, bytes: impl AsRef<[u8]>, target: &Path) -> Self {
         let etag = sha256(&bytes);
         self.link_blob(path, &etag, target);
         self.listed(path, bytes)
     }
 
-    /// A large file that the listing has, and was not downloaded.
+    /// Adds a large file to the listing alone: it was not downloaded.
     pub fn listed(mut self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         let (size, sha256) = (bytes.as_ref().len(), sha256(&bytes));
         // The id of a pointer, which nothing here leans on.
@@ -106,7 +107,7 @@ impl HubCache {
         self
     }
 
-    /// Writes the listing, and returns where it is.
+    /// Writes the listing, and returns its path.
     pub fn write_tree(&self) -> PathBuf {
         let path = self.repo.join("trees").join(format!("{}.json", self.commit));
         let tree = json!({ "format_version": 1, "files": self.tree });
@@ -114,7 +115,7 @@ impl HubCache {
         path
     }
 
-    /// The folder of the snapshot.
+    /// Returns the folder of the snapshot.
     #[must_use]
     pub fn snapshot(&self) -> PathBuf {
         self.repo.join("snapshots").join(&self.commit)

@@ -1,14 +1,16 @@
-//! What tests are made of: models that are built rather than committed, a hub that serves them and misbehaves when
-//! asked to, and the conformance suites that every implementation of a trait runs.
+//! Makes what tests need: models that are built rather than committed, a hub that serves them and misbehaves when a test says
+//! so, and the repository's own sources for tests about them.
+//!
+//! The conformance suites are those of `provisioner-core`, named here for the tests of this repository.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a broken contract is told by a panic")]
 
-pub mod conformance;
 mod generated;
 mod gguf;
 pub mod hub;
 mod hub_cache;
 mod model;
+pub mod sources;
 mod weights;
 
 pub use generated::assert_current;
@@ -16,4 +18,5 @@ pub use gguf::GgufWriter;
 pub use hub::Hub;
 pub use hub_cache::HubCache;
 pub use model::FakeModel;
+pub use provisioner_core::conformance;
 pub use weights::{TINY_GGUF, gguf, gguf_of, safetensors, safetensors_of};

@@ -1,4 +1,4 @@
-//! Models that are built, and really load.
+//! Builds models that engines load.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ const FEED_FORWARD: usize = 64;
 const HEADS: usize = 2;
 const KV_HEADS: usize = 1;
 
-/// A tiny llama with random weights, the same for the same seed. llama.cpp loads it and generates with it.
+/// Builds a tiny llama with random weights, the same for the same seed. llama.cpp loads it and generates with it.
 ///
 /// ```
 /// use testkit::FakeModel;
@@ -36,33 +36,33 @@ struct Tensor {
 }
 
 impl FakeModel {
-    /// A model in GGUF, in one file.
+    /// Begins a model in GGUF, in one file.
     pub fn gguf() -> Self {
         Self { name: "Tiny".to_owned(), seed: 7, shards: 1 }
     }
 
-    /// Another name, in the header.
+    /// Sets another name in the header.
     #[must_use]
     pub fn name(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
         self
     }
 
-    /// Other weights.
+    /// Sets the seed of other weights.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// So many files, as `llama-gguf-split` makes them.
+    /// Splits the model into so many files, as `llama-gguf-split` does.
     #[must_use]
     pub fn shards(mut self, shards: usize) -> Self {
         self.shards = shards.max(1);
         self
     }
 
-    /// The bytes of a model in one file.
+    /// Returns the bytes of a model in one file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut file = GgufWriter::default();
         self.write_header(&mut file);
@@ -72,10 +72,10 @@ impl FakeModel {
         file.to_bytes()
     }
 
-    /// Writes the model's files into a folder, which is created, and returns their paths in order.
+    /// Writes the model's files into a folder, which it creates, and returns their paths in order.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn write_to(&self, folder: &Path, stem: &str) -> std::io::Result<Vec<PathBuf>> {
         fs_err::create_dir_all(folder)?;
         if self.shards == 1 {
@@ -169,7 +169,7 @@ impl Tensor {
     }
 }
 
-/// Three specials, every byte, and the printable characters of ASCII; with their types as llama.cpp numbers them.
+/// Lists three specials, every byte, and the printable characters of ASCII; with their types as llama.cpp numbers them.
 fn vocabulary() -> (Vec<String>, Vec<i32>) {
     let (normal, unknown, control, byte_kind) = (1, 2, 3, 6);
     let specials = [("<unk>", unknown), ("<s>", control), ("</s>", control)];
@@ -191,7 +191,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number between -0.25 and 0.25, in steps that 16 bits keep.
+    /// Returns a number between -0.25 and 0.25, in steps that 16 bits keep.
     fn weight(&mut self) -> f32 {
         let step = i16::try_from(self.next() % 512).unwrap_or(0) - 256;
         f32::from(step) / 1024.0

@@ -1,16 +1,16 @@
-//! Small files of weights: sound, and as long and as different as a test needs them.
+//! Makes small files of weights: sound, and as long and as different as a test needs them.
 
-/// The smallest GGUF: no key, and no tensor.
+/// The smallest GGUF, without a key and without a tensor.
 pub const TINY_GGUF: &[u8] = b"GGUF\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
-/// How much of such a file is its header.
+/// How many bytes of such a file are its header.
 const GGUF_HEADER_BYTES: usize = 64;
 const SAFETENSORS_HEADER_BYTES: usize = 96;
 
 /// The number of 8-bit integers among GGUF's types.
 const I8: u32 = 24;
 
-/// A GGUF with one tensor: these bytes.
+/// Makes a GGUF with one tensor: these bytes.
 pub fn gguf(content: impl AsRef<[u8]>) -> Vec<u8> {
     let content = content.as_ref();
     let mut file = b"GGUF\x03\0\0\0".to_vec();
@@ -25,12 +25,12 @@ pub fn gguf(content: impl AsRef<[u8]>) -> Vec<u8> {
     file
 }
 
-/// A GGUF of so many bytes, with others for another seed. Its weights look like nothing else.
+/// Makes a GGUF of so many bytes, with others for another seed. Its weights look like no other file.
 pub fn gguf_of(len: usize, seed: usize) -> Vec<u8> {
     gguf(pattern(len.saturating_sub(GGUF_HEADER_BYTES), seed))
 }
 
-/// A safetensors file with one tensor: these bytes.
+/// Makes a safetensors file with one tensor: these bytes.
 pub fn safetensors(content: impl AsRef<[u8]>) -> Vec<u8> {
     let (content, len) = (content.as_ref(), content.as_ref().len());
     let header = format!(r#"{{"w":{{"dtype":"U8","shape":[{len}],"data_offsets":[0,{len}]}}}}"#);
@@ -41,7 +41,7 @@ pub fn safetensors(content: impl AsRef<[u8]>) -> Vec<u8> {
     file
 }
 
-/// A safetensors file of so many bytes, with others for another seed.
+/// Makes a safetensors file of so many bytes, with others for another seed.
 pub fn safetensors_of(len: usize, seed: usize) -> Vec<u8> {
     safetensors(pattern(len.saturating_sub(SAFETENSORS_HEADER_BYTES), seed))
 }

@@ -1,4 +1,4 @@
-//! What a header tells of its model.
+//! Reads from a header what it tells of its model.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,15 @@ use provisioner_core::Format;
 use super::{Array, Header, Value, ValueKind, file_type_name};
 use crate::{KvLayer, ModelInfo, RopeScaling, TypeShare, error::quoted};
 
-/// More layers than this are no model's, and are not counted one by one.
+/// Limits the layers. No model has more, and more are not counted one by one.
 const MAX_LAYERS: u64 = 1024;
 
-/// "`GGML_MAX_NAME`", 64, without the byte that ends it. Programs for pictures write longer names and read them.
+/// Limits a name for llama.cpp, in bytes: "`GGML_MAX_NAME`", 64, without the byte that ends it. Programs for pictures write and
+/// read longer names.
 const LLAMA_CPP_NAME_BYTES: usize = 63;
 
-/// Keys below the architecture whose models keep something else than one key and one value for each token: recurrent
-/// state, compressed keys, an encoder's output.
+/// Keys below the architecture of models that do not keep one key and one value for each token: they keep a recurrent
+/// state, compressed keys, or an encoder's output.
 const OTHER_CACHES: [(&str, &str); 11] = [
     ("ssm.", "it has recurrent layers"),
     ("wkv.", "it has recurrent layers"),
@@ -29,7 +30,7 @@ const OTHER_CACHES: [(&str, &str); 11] = [
     ("full_attention_interval", "it has recurrent layers"),
 ];
 
-/// Architectures that read a text and do not write on, and whose headers need not say so.
+/// Architectures that only read a text. Their headers need not say so.
 const ENCODERS: [&str; 9] = [
     "bert",
     "nomic-bert",
@@ -53,7 +54,8 @@ impl Hyper<'_> {
         self.header.value(&format!("{}.{key}", self.architecture))
     }
 
-    /// A count; the greatest where each layer has its own. Zero is what converters write for what there is none of.
+    /// Returns a count; the greatest where each layer has its own. `None` for zero, which converters write where there is nothing to
+    /// count.
     fn count(&self, key: &str) -> Option<u64> {
         let count = match self.value(key)? {
             Value::Array(array) => array.items().filter_map(|value| value.as_u64()).max(),
@@ -62,7 +64,7 @@ impl Hyper<'_> {
         count.filter(|count| *count > 0)
     }
 
-    /// The count of one layer.
+    /// Returns the count of one layer.
     fn of_layer(&self, key: &str, layer: usize) -> Option<u64> {
         match self.value(key)? {
             Value::Array(array) => array.item(layer)?.as_u64(),
@@ -70,14 +72,14 @@ impl Hyper<'_> {
         }
     }
 
-    /// The key that tells how many heads keep keys and values.
+    /// Returns the key that tells how many heads keep keys and values.
     fn kv_heads_key(&self) -> &'static str {
         let own = "attention.head_count_kv";
         if self.value(own).is_some() { own } else { "attention.head_count" }
     }
 
-    /// The width of a head's keys or values: what its key says, or else its share of the embedding. What does not divide is
-    /// not known, for it is the width of none.
+    /// Returns the width of a head's keys or values: what its key says, or else its share of the embedding. `None` where the heads do
+    /// not divide the embedding.
     fn head_width(&self, key: &str) -> Option<u64> {
         if self.value(key).is_some() {
             return self.count(key);
@@ -87,7 +89,7 @@ impl Hyper<'_> {
         width.is_multiple_of(heads).then_some(width / heads)
     }
 
-    /// The same, of one layer.
+    /// Returns the same width, of one layer.
     fn head_width_of_layer(&self, key: &str, layer: usize) -> Option<u64> {
         match self.value(key) {
             Some(_) => self.of_layer(key, layer).filter(|width| *width > 0),
@@ -96,7 +98,7 @@ impl Hyper<'_> {
     }
 }
 
-/// What the header of a model, or of its first shard, tells. Tensors and sizes are not among it.
+/// Reads what the header of a model, or of its first shard, tells, without tensors and sizes.
 pub(crate) fn describe(header: &Header) -> ModelInfo {
     let text = |key: &str| header.text(key).filter(|text| !text.is_empty()).map(str::to_owned);
     let mut info = ModelInfo::unknown(Format::Gguf, 0);
@@ -130,7 +132,7 @@ pub(crate) fn describe(header: &Header) -> ModelInfo {
     info
 }
 
-/// What the tensors of each type come to, for one file.
+/// Adds the sums over the tensors of each type, for one file.
 pub(crate) fn add_types(header: &Header, types: &mut BTreeMap<String, TypeShare>) {
     for (kind, total) in header.types() {
         let share = TypeShare { tensors: total.tensors, elements: total.elements, bytes: total.bytes };
@@ -138,7 +140,7 @@ pub(crate) fn add_types(header: &Header, types: &mut BTreeMap<String, TypeShare>
     }
 }
 
-/// What could not be checked, and what is sound but not for every engine, as fragments about the file.
+/// Lists what could not be checked, and what some engines do not read, as fragments about the file.
 pub(crate) fn notes(header: &Header) -> impl Iterator<Item = String> {
     let long = header.tensors().iter().any(|tensor| tensor.name.len() > LLAMA_CPP_NAME_BYTES).then(|| {
         format!(
@@ -151,7 +153,7 @@ pub(crate) fn notes(header: &Header) -> impl Iterator<Item = String> {
     [unknown_types(header), long, nested].into_iter().flatten()
 }
 
-/// One of the types that are not known, for a header may have as many as tensors.
+/// Returns one of the types that are not known, for a header may have as many as tensors.
 fn unknown_types(header: &Header) -> Option<String> {
     let types = header.types();
     let mut unknown = types.keys().filter(|kind| !kind.is_known());
@@ -175,21 +177,21 @@ fn rope_scaling(hyper: &Hyper) -> Option<RopeScaling> {
     (scaling != RopeScaling::default()).then_some(scaling)
 }
 
-/// `tokenizer.ggml.eos_token_id` is `eos`, and so on.
+/// Reads the special tokens: `tokenizer.ggml.eos_token_id` is `eos`, and so on.
 fn special_tokens(header: &Header) -> BTreeMap<String, Vec<u64>> {
     let name = |key: &str| Some(key.strip_prefix("tokenizer.ggml.")?.strip_suffix("_token_id")?.to_owned());
     let special = |(key, value): (&String, &Value)| Some((name(key)?, vec![value.as_u64()?]));
     header.values().iter().filter_map(special).collect()
 }
 
-/// The models that it was made from: where they are, or else what they are called.
+/// Lists the models that it was made from: their addresses, or else their names.
 fn base_models(header: &Header) -> Vec<String> {
     let count = header.count("general.base_model.count").unwrap_or(0).min(MAX_LAYERS);
     let of = |index: u64, key: &str| header.text(&format!("general.base_model.{index}.{key}"));
     (0..count).filter_map(|index| of(index, "repo_url").or(of(index, "name"))).map(str::to_owned).collect()
 }
 
-/// What each layer keeps of a token, or why that is not known.
+/// Returns what each layer keeps of a token, or why that is not known.
 pub(crate) fn memory(header: &Header) -> Result<Vec<KvLayer>, String> {
     let architecture = header.text("general.architecture").ok_or("it names no architecture")?;
     let hyper = Hyper { header, architecture };
@@ -222,12 +224,12 @@ fn kv_layer(hyper: &Hyper, windows: &Windows, layer: usize) -> Option<KvLayer> {
         // A layer without attention.
         return Some(KvLayer { heads, key_length: 0, value_length: 0, window: None });
     }
-    // Each of them serves as many of all heads.
+    // Each KV head serves the same number of heads.
     let all = hyper.of_layer("attention.head_count", layer);
     if all.is_some_and(|all| all == 0 || !all.is_multiple_of(heads)) {
         return None;
     }
-    // Layers with windows have heads of their own width, and which ones those are is not told.
+    // Layers with windows have heads of their own width, and the header does not tell which layers those are.
     if !windows.is_told() && hyper.value("attention.key_length_swa").is_some() {
         return None;
     }
@@ -243,7 +245,7 @@ fn kv_layer(hyper: &Hyper, windows: &Windows, layer: usize) -> Option<KvLayer> {
     Some(KvLayer { heads, key_length, value_length, window })
 }
 
-/// Whether the header tells of a window, and not which layers have one.
+/// Returns whether the header tells of a window, but not which layers have one.
 pub(crate) fn has_untold_windows(header: &Header) -> bool {
     let Some(architecture) = header.text("general.architecture") else { return false };
     let hyper = Hyper { header, architecture };
@@ -251,8 +253,8 @@ pub(crate) fn has_untold_windows(header: &Header) -> bool {
     windows.tokens.is_some() && windows.pattern.is_none()
 }
 
-/// Which layers look only at the last tokens. A header that tells of a window and not which layers have one is read as
-/// if none had, so that the estimate is never too low.
+/// Says which layers look only at the last tokens. Where a header tells of a window, but not which layers have one, no layer has
+/// one, so that the estimate is never too low.
 struct Windows<'a> {
     tokens: Option<u64>,
     pattern: Option<Pattern<'a>>,
@@ -260,9 +262,9 @@ struct Windows<'a> {
 
 enum Pattern<'a> {
     Each(&'a Array),
-    /// One layer of so many sees everything, the last of them.
+    /// Of so many layers, the last one sees everything.
     LastOf(u64),
-    /// One layer of so many sees everything; the first of them, as that is never too low.
+    /// Of so many layers one sees everything. It is taken to be the first one, so that the estimate is never too low.
     FirstOf(u64),
 }
 
@@ -271,7 +273,7 @@ impl<'a> Windows<'a> {
         let pattern = match hyper.value("attention.sliding_window_pattern") {
             Some(Value::Array(array)) => Some(Pattern::Each(array)),
             Some(value) => value.as_u64().map(Pattern::FirstOf),
-            // The pattern is the architecture's own (llama.cpp, `set_swa_pattern`).
+            // The architecture fixes the pattern (llama.cpp, `set_swa_pattern`).
             None => match hyper.architecture {
                 "gemma2" => Some(Pattern::LastOf(2)),
                 "gemma3" => Some(Pattern::LastOf(6)),

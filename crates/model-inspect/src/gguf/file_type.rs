@@ -1,6 +1,6 @@
-//! The name of a whole file's quantization.
+//! Names a whole file's quantization.
 
-/// The name of a `general.file_type`, "`llama_ftype`" (`llama.h`), as model files carry it: `MOSTLY_Q4_K_M` is `Q4_K_M`.
+/// Returns the name of a `general.file_type`, "`llama_ftype`" (`llama.h`), as model files carry it: `MOSTLY_Q4_K_M` is `Q4_K_M`.
 /// `None` where it is not known.
 pub fn file_type_name(number: u64) -> Option<&'static str> {
     /// Says that the converter guessed.

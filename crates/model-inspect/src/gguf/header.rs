@@ -1,4 +1,4 @@
-//! The header: everything before the tensors' data.
+//! Reads the header: everything before the tensors' data.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -6,18 +6,18 @@ use super::{Tensor, TensorType, TypeTotal, Value, ValueKind, tensor};
 use crate::{ByteSource, Error, Result, error::quoted, window::Window};
 
 const MAGIC: [u8; 4] = *b"GGUF";
-/// "The key ... must be at most 2^16-1 bytes long".
+/// Limits a key, in bytes: "The key ... must be at most 2^16-1 bytes long".
 const MAX_KEY_BYTES: u64 = 65_535;
 const MAX_KEYS: u64 = 1 << 16;
-/// The largest models known have some thousands; with every expert on its own, some ten thousands.
+/// Limits the tensors. The largest models known have some thousands; with every expert on its own, some ten thousands.
 const MAX_TENSORS: u64 = 1 << 20;
-/// A key of one byte with its length, a type, a value of one byte.
+/// The least bytes of a key and its value: a length, one byte, a type, and one byte.
 const LEAST_KEY_BYTES: u64 = 14;
-/// "uint32"; both llama.cpp and its Python reader refuse any other type.
+/// The key of the alignment, a "uint32". Both llama.cpp and its Python reader refuse any other type.
 const ALIGNMENT: &str = "general.alignment";
 const DEFAULT_ALIGNMENT: u64 = 32;
 
-/// The header of a GGUF file, checked.
+/// Holds the header of a GGUF file that was checked.
 ///
 /// ```
 /// use model_inspect::gguf::Header;
@@ -39,8 +39,8 @@ impl Header {
     /// Reads and checks the header of a file.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for version 1 and for big-endian files; [`Error::Unsound`] where the header is no header,
-    /// is truncated, contradicts itself, or tells of tensors that the file does not hold.
+    /// [`Error::Unsupported`] for version 1 and for big-endian files; [`Error::Unsound`] where the bytes are not a header,
+    /// or where it is truncated, contradicts itself, or tells of tensors that the file does not hold.
     pub fn read(source: &mut dyn ByteSource) -> Result<Self> {
         let mut window = Window::new(source);
         let version = read_version(&mut window)?;
@@ -92,48 +92,48 @@ impl Header {
         Err(Error::unsound(format!("`{ALIGNMENT}` is {alignment}, and must be a power of two")))
     }
 
-    /// The version of the format.
+    /// Returns the version of the format.
     pub fn version(&self) -> u32 {
         self.version
     }
 
-    /// All keys and their values.
+    /// Returns all keys and their values.
     pub fn values(&self) -> &BTreeMap<String, Value> {
         &self.values
     }
 
-    /// The tensors, in the header's order.
+    /// Returns the tensors, in the header's order.
     pub fn tensors(&self) -> &[Tensor] {
         &self.tensors
     }
 
-    /// How many bytes the header has, without the padding before the data.
+    /// Returns how many bytes the header has, without the padding before the data.
     pub fn header_bytes(&self) -> u64 {
         self.end
     }
 
-    /// The tensors' types, and what the tensors of each come to.
+    /// Returns the tensors' types, and the sums over the tensors of each.
     pub fn types(&self) -> BTreeMap<TensorType, TypeTotal> {
         tensor::totals(&self.tensors)
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     pub fn value(&self, key: &str) -> Option<&Value> {
         self.values.get(key)
     }
 
-    /// The text of a key, where it is one of at most 64 KiB.
+    /// Returns the text of a key, where its value is a text of at most 64 KiB.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.value(key)?.as_str()
     }
 
-    /// The count of a key, where it is one.
+    /// Returns the count of a key, where its value is a count.
     pub fn count(&self, key: &str) -> Option<u64> {
         self.value(key)?.as_u64()
     }
 }
 
-/// Whether a file with these first bytes is meant as GGUF, of any version and byte order.
+/// Returns whether a file with these first bytes is meant as GGUF, of any version and byte order.
 pub(crate) fn is_beginning(first: [u8; 8]) -> bool {
     let [a, b, c, d, version @ ..] = first;
     let version = u32::from_le_bytes(version);

@@ -1,16 +1,16 @@
-//! The shards of one model.
+//! Checks that shards are of one model.
 //!
 //! Source: `llama-gguf-split`. Each shard has `split.no` (from zero), `split.count` and `split.tensors.count` (of all
-//! shards together); only the first has the other keys. So whether a shard is of the same model can be told from these
-//! numbers and from the names of its tensors alone. A shard of another quantization of the same model, with the same
-//! numbers, goes unseen: only a digest finds it.
+//! shards together); only the first has the other keys. So only these numbers and the names of its tensors tell
+//! whether a shard is of the same model. They do not tell it from a shard of another quantization of the same model, with the
+//! same numbers: only a digest does.
 
 use std::collections::HashSet;
 
 use super::Header;
 use crate::{Error, Result, error::quoted};
 
-/// Where a shard has its place.
+/// Names the keys that tell the place of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     number: Option<u64>,
@@ -18,7 +18,7 @@ struct Place {
     tensors: Option<u64>,
 }
 
-/// The shards of a set, as they come.
+/// Checks the shards of a set, in their order.
 #[derive(Debug)]
 pub(crate) struct Shards {
     expected: u64,
@@ -29,7 +29,7 @@ pub(crate) struct Shards {
 }
 
 impl Shards {
-    /// A set of so many files, by their names.
+    /// Begins a set of so many files, by their names.
     pub(crate) fn new(files: usize) -> Self {
         Self { expected: files as u64, seen: 0, tensors: None, names: HashSet::new(), architecture: None }
     }
@@ -81,7 +81,7 @@ impl Shards {
         Ok(())
     }
 
-    /// Checks that the shards have all tensors together.
+    /// Checks that the shards together have all tensors.
     pub(crate) fn finish(&self) -> Result<()> {
         match self.tensors {
             Some(told) if told != self.names.len() as u64 => {

@@ -1,43 +1,43 @@
-//! The list of tensors, and whether it fits the file.
+//! Reads the list of tensors, and checks that it fits the file.
 
 use std::collections::BTreeMap;
 
 use super::TensorType;
 use crate::{Error, Result, error::quoted, window::Window};
 
-/// ggml's own limit on dimensions (`GGML_MAX_DIMS`).
+/// Limits the dimensions, as ggml does (`GGML_MAX_DIMS`).
 const MAX_DIMENSIONS: u32 = 4;
-/// The specification says 64 bytes; other programs that write GGUF go beyond.
+/// Limits a name, in bytes. The specification says 64; some programs that write GGUF go beyond.
 const MAX_NAME_BYTES: u64 = 1024;
-/// An empty name and no dimension: length, count of dimensions, type, offset.
+/// The least bytes of an entry, with an empty name and without a dimension: length, count of dimensions, type, offset.
 pub(super) const LEAST_BYTES: u64 = 24;
 
-/// A tensor, as the header tells of it.
+/// Describes a tensor as the header tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tensor {
-    /// Its name.
+    /// The name of the tensor.
     pub name: String,
-    /// Its sizes, the fastest dimension first.
+    /// The sizes of its dimensions, the fastest one first.
     pub dimensions: Vec<u64>,
-    /// How its elements are kept.
+    /// The type of its elements.
     pub kind: TensorType,
-    /// Where its bytes begin, from the beginning of the data.
+    /// The offset of its bytes from the beginning of the data.
     pub offset: u64,
-    /// How many elements it has.
+    /// The number of its elements.
     pub elements: u64,
-    /// How many bytes it has. `None` for a type that is not known.
+    /// The number of its bytes. `None` for a type that is not known.
     pub bytes: Option<u64>,
 }
 
-/// What all tensors of one type come to.
+/// Sums over all tensors of one type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TypeTotal {
-    /// How many tensors there are.
+    /// The number of tensors.
     pub tensors: u64,
-    /// How many elements they have.
+    /// The number of their elements.
     pub elements: u64,
-    /// How many bytes they have. `None` for a type that is not known.
+    /// The number of their bytes. `None` for a type that is not known.
     pub bytes: Option<u64>,
 }
 
@@ -90,7 +90,7 @@ impl Tensor {
     }
 }
 
-/// So many times as many elements, where the format can count both.
+/// Multiplies the elements by a dimension, where the format can count the product.
 fn count_of(elements: u64, size: u64) -> Option<u64> {
     let is_counted = |count: &u64| i64::try_from(*count).is_ok();
     Some(size).filter(is_counted).and_then(|size| elements.checked_mul(size)).filter(is_counted)
@@ -109,12 +109,12 @@ fn read_name(window: &mut Window) -> Result<String> {
     name.map(str::to_owned).map_err(|_| Error::unsound_at(offset, "a tensor's name is not UTF-8"))
 }
 
-/// Checks that each tensor is inside the data and begins where the one before it in the list ends, made full to the
-/// alignment. The specification only wants them aligned and apart; but llama.cpp (`gguf.cpp`) loads no file with gaps, and
+/// Checks that each tensor is inside the data and begins where the one before it in the list ends, rounded up to
+/// the alignment. The specification only wants them aligned and apart; but llama.cpp (`gguf.cpp`) loads no file with gaps, and
 /// no program is known that writes any. What follows the last tensor does not matter to either.
 ///
 /// A type that is not known has no size: such a tensor must begin inside the data, and the next one anywhere after that.
-/// Newer files are so not refused for a type that only a newer engine needs to know.
+/// So a newer file is not refused for a type that only a newer engine needs to know.
 pub(super) fn check_extents(tensors: &[Tensor], alignment: u64, data_bytes: u64) -> Result<()> {
     let mut next = Next { at: 0, is_exact: true };
     let mut before = "";
@@ -147,7 +147,7 @@ pub(super) fn check_extents(tensors: &[Tensor], alignment: u64, data_bytes: u64)
     Ok(())
 }
 
-/// Where the next tensor begins: there, or anywhere from there on.
+/// Says where the next tensor begins: there, or anywhere from there on.
 struct Next {
     at: u64,
     is_exact: bool,

@@ -1,12 +1,12 @@
-//! How the elements of a tensor are kept.
+//! The types in which the elements of tensors are kept.
 
 use std::fmt;
 
-/// The type of a tensor, "`ggml_type`" (`ggml.h`), as its number in the file.
+/// Names the type of a tensor, "`ggml_type`" (`ggml.h`), as its number in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TensorType(u32);
 
-/// Name, elements of a block, bytes of a block: the table of `ggml.c` ("`type_traits`"), by number. Types that the format has
+/// Lists name, elements of a block and bytes of a block: the table of `ggml.c` ("`type_traits`"), by number. Types that the format has
 /// [dropped](TensorType::is_dropped) have no entry.
 const fn layout(number: u32) -> Option<(&'static str, u64, u64)> {
     Some(match number {
@@ -50,32 +50,32 @@ const fn layout(number: u32) -> Option<(&'static str, u64, u64)> {
 }
 
 impl TensorType {
-    /// The type with a number; it need not be a known one.
+    /// Makes the type with a number, known or not.
     pub const fn new(number: u32) -> Self {
         Self(number)
     }
 
-    /// Its number in the file.
+    /// Returns its number in the file.
     pub const fn number(self) -> u32 {
         self.0
     }
 
-    /// Whether its size is known.
+    /// Returns whether its size is known.
     pub const fn is_known(self) -> bool {
         layout(self.0).is_some()
     }
 
-    /// Whether the format had it once and has dropped it: the table of `ggml.c` gives its blocks no elements.
+    /// Returns whether the format had it once and has dropped it: the table of `ggml.c` gives its blocks no elements.
     pub(crate) const fn is_dropped(self) -> bool {
         matches!(self.0, 4 | 5 | 31..=33 | 36..=38)
     }
 
-    /// How many elements make one block, the least that can be kept. `None` for an unknown type.
+    /// Returns how many elements make one block, the least that can be kept. `None` for an unknown type.
     pub(crate) fn block_elements(self) -> Option<u64> {
         layout(self.0).map(|(_, elements, _)| elements)
     }
 
-    /// The bytes of so many elements. `None` for an unknown type, a part of a block, or more than 64 bits count.
+    /// Returns the bytes of so many elements. `None` for an unknown type, a part of a block, or more than 64 bits count.
     pub(crate) fn bytes_of(self, elements: u64) -> Option<u64> {
         let (_, block, bytes) = layout(self.0)?;
         if elements.is_multiple_of(block) { (elements / block).checked_mul(bytes) } else { None }
@@ -158,7 +158,7 @@ mod tests {
         for number in 0..100 {
             let kind = TensorType::new(number);
             assert_eq!(kind.is_known(), known.contains(&number), "{number}");
-            // What lies between the known ones was there once.
+            // The numbers between the known ones are of types that the format had once.
             assert_eq!(kind.is_dropped(), number < 43 && !kind.is_known(), "{number}");
         }
     }

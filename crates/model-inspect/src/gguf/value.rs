@@ -1,15 +1,15 @@
-//! The values of a header's keys.
+//! Reads the values of a header's keys.
 
 use crate::{Error, Result, error::quoted, window::Window};
 
-/// Strings up to this length are kept; of longer ones only the length is known.
+/// Limits the strings that are kept, in bytes. Of longer ones only the length is kept.
 const KEPT_TEXT_BYTES: u64 = 64 << 10;
-/// Arrays of numbers up to this length are kept, for there may be one for each layer.
+/// Limits the arrays of numbers that are kept, in elements, for there may be one for each layer.
 const KEPT_ITEMS: u64 = 1024;
-/// How deep arrays may lie in arrays. No file is known that has any in another.
+/// Limits how deep arrays lie in arrays. No known file has an array in another one.
 const MAX_DEPTH: u32 = 4;
 
-/// The types of values, "`gguf_metadata_value_type`".
+/// Names the types of values, "`gguf_metadata_value_type`".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names are the format's own")]
@@ -58,7 +58,7 @@ impl ValueKind {
         })
     }
 
-    /// How many bytes a value has at least; exactly so many where it is a number.
+    /// Returns how many bytes a value has at least; a number has exactly so many.
     const fn least_bytes(self) -> usize {
         match self {
             Self::U8 | Self::I8 | Self::Bool => 1,
@@ -69,7 +69,7 @@ impl ValueKind {
         }
     }
 
-    /// The number that these bytes are. `None` where they are none of this type.
+    /// Reads these bytes as a number. `None` where they are not a number of this type.
     fn number(self, bytes: &[u8]) -> Option<Value> {
         Some(match self {
             Self::U8 => Value::Unsigned(u8::from_le_bytes(bytes.try_into().ok()?).into()),
@@ -92,7 +92,7 @@ impl ValueKind {
     }
 }
 
-/// A value, or what is kept of it.
+/// Holds a value, or the part of it that is kept.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
@@ -102,44 +102,44 @@ pub enum Value {
     Signed(i64),
     /// A number with a fraction; exact, also where the file has 32 bits.
     Float(f64),
-    /// True or false.
+    /// A truth value, true or false.
     Bool(bool),
-    /// A string. Bytes that are not UTF-8 are replaced.
+    /// A string, with replacements for bytes that are not UTF-8.
     Text(String),
     /// A string of more than 64 KiB, which is not kept.
     LongText {
-        /// How many bytes it has.
+        /// The number of its bytes.
         bytes: u64,
     },
-    /// An array.
+    /// An array of values of one type.
     Array(Array),
 }
 
-/// An array, or what is kept of it.
+/// Holds an array, or the part of it that is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
     /// The type of its elements.
     pub kind: ValueKind,
-    /// How many there are.
+    /// The number of its elements.
     pub len: u64,
     /// The elements as they lie in the file, for a [`Value`] of each is many times as large.
     numbers: Vec<u8>,
 }
 
 impl Array {
-    /// The elements, where they are at most 1,024 numbers; else none.
+    /// Returns the elements, where they are at most 1,024 numbers; otherwise nothing.
     pub fn items(&self) -> impl Iterator<Item = Value> {
         self.numbers.chunks_exact(self.kind.least_bytes()).filter_map(|bytes| self.kind.number(bytes))
     }
 
-    /// One element, where it is kept.
+    /// Returns one element, where it is kept.
     pub fn item(&self, index: usize) -> Option<Value> {
         self.items().nth(index)
     }
 }
 
 impl Value {
-    /// The value as a count.
+    /// Returns the value as a count.
     pub fn as_u64(&self) -> Option<u64> {
         match self {
             Self::Unsigned(number) => Some(*number),
@@ -148,12 +148,12 @@ impl Value {
         }
     }
 
-    /// The value as a number with a fraction, where it is one.
+    /// Returns the value as a number with a fraction, where it is a number.
     pub fn as_f64(&self) -> Option<f64> {
         if let Self::Float(number) = self { Some(*number) } else { None }
     }
 
-    /// The value as a truth.
+    /// Returns the value as a truth value.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(value) => Some(*value),
@@ -161,12 +161,12 @@ impl Value {
         }
     }
 
-    /// The value as text.
+    /// Returns the value as text.
     pub fn as_str(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    /// The value as an array.
+    /// Returns the value as an array.
     pub fn as_array(&self) -> Option<&Array> {
         if let Self::Array(array) = self { Some(array) } else { None }
     }
@@ -207,14 +207,14 @@ fn read_numbers(window: &mut Window, kind: ValueKind, bytes: usize, key: &str) -
     }
 }
 
-/// Any bytes are a number of the other types.
+/// Checks the bytes of a truth value. Any bytes are a number of the other types.
 fn no_truth(offset: u64, key: &str, bytes: &[u8]) -> Error {
     let found = bytes.first().copied().unwrap_or_default();
     let reason = format!("{} is a truth of {found}, and truths are 0 or 1", quoted(key));
     Error::unsound_at(offset, reason)
 }
 
-/// Reads an array: numbers, where they are few; else only how many elements there are.
+/// Reads an array. It keeps few numbers; of any other array it keeps how many elements there are.
 fn read_array(window: &mut Window, key: &str, depth: u32) -> Result<Array> {
     let offset = window.offset();
     if depth >= MAX_DEPTH {

@@ -91,17 +91,17 @@ fn what_fits() {
 
 #[test]
 fn what_is_not_known_is_not_guessed() {
-    let demand = MemoryRequest { vram_bytes: Some(8 << 30), ..MemoryRequest::default() };
+    let request = MemoryRequest { vram_bytes: Some(8 << 30), ..MemoryRequest::default() };
     let estimate = MemoryEstimate::new(Some(4 << 30), Err("it has recurrent layers".to_owned()), Some(1024));
-    let fit = estimate.fit(&demand);
+    let fit = estimate.fit(&request);
     assert_eq!((fit.fits, fit.total_bytes, fit.kv_bytes, fit.largest_ctx), (None, None, None, None));
     assert_eq!(estimate.kv_unknown(), Some("it has recurrent layers"));
     // Weights that are too many are, whatever comes on top.
     let estimate = MemoryEstimate::new(Some(9 << 30), Err(String::new()), None);
-    assert_eq!(estimate.fit(&demand).fits, Some(false));
+    assert_eq!(estimate.fit(&request).fits, Some(false));
     // No weights known: even a small cache may not fit.
     let estimate = MemoryEstimate::new(None, Ok(vec![layer(32, 32, None)]), Some(1024));
-    assert_eq!((estimate.fit(&demand).fits, estimate.fit(&demand).kv_bytes), (None, Some(131_072)));
+    assert_eq!((estimate.fit(&request).fits, estimate.fit(&request).kv_bytes), (None, Some(131_072)));
     // Without a limit there is no answer to whether it fits.
     assert_eq!(llama().fit(&MemoryRequest::default()).fits, None);
     assert!(MemoryEstimate::new(None, Err(String::new()), None).summary().is_none());

@@ -1,4 +1,4 @@
-//! `config.json` and `generation_config.json`.
+//! Reads `config.json` and `generation_config.json`.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use serde_json::Value;
 use super::json::without_python_numbers;
 use crate::{Error, KvLayer, ModelInfo, Quantizer, Result, RopeScaling, error::quoted};
 
-/// More layers than this are no model's, and are not counted one by one.
+/// Limits the layers. No model has more, and more are not counted one by one.
 const MAX_LAYERS: u64 = 1024;
 
-/// Where models of text and something else keep what is said of text.
+/// Names the parts in which models of text and something else describe their text model.
 const TEXT_PARTS: [&str; 3] = ["text_config", "llm_config", "language_config"];
 
-/// Keys of models that keep something else than one key and one value for each token.
+/// Names keys of models that do not keep one key and one value for each token.
 const OTHER_CACHES: [(&str, &str); 25] = [
     ("kv_lora_rank", "its keys and values are compressed (MLA)"),
     ("index_topk", "it keeps an index beside its keys and values"),
@@ -42,23 +42,23 @@ const OTHER_CACHES: [(&str, &str); 25] = [
     ("retention_heads", OWN_KEYS),
 ];
 
-/// Of layers that differ, in a way that is their model's own.
+/// Says that layers differ in a way of their model's own.
 const OWN_KEYS: &str = "its layers differ in what they keep, in a way that is not known here";
 
-/// Parts of the types of models that keep a state, and no keys and values.
+/// Parts of the names of models that keep a state instead of keys and values.
 const RECURRENT: [&str; 4] = ["rwkv", "retnet", "mamba", "xlstm"];
 
-/// A model's config, as Transformers writes it.
+/// Holds a model's config, as Transformers writes it.
 #[derive(Clone, Debug)]
 pub struct Config {
     all: Value,
 }
 
 impl Config {
-    /// Reads a config.
+    /// Reads a config from its bytes.
     ///
     /// # Errors
-    /// [`Error::Unsound`] where it is no JSON object. `NaN` and `Infinity` are read as nothing.
+    /// [`Error::Unsound`] where the bytes are not a JSON object. `NaN` and `Infinity` count as `null`.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let all: Value = serde_json::from_slice(&without_python_numbers(bytes)).map_err(|error| {
             Error::unsound(format!("cannot be read as JSON: {}", quoted(&error.to_string())))
@@ -66,13 +66,13 @@ impl Config {
         if all.is_object() { Ok(Self { all }) } else { Err(Error::unsound("is no JSON object")) }
     }
 
-    /// A field, of the part about text where it is there, else of the whole.
+    /// Returns a field: of the part about text where it has the field, otherwise of the whole.
     pub fn get(&self, key: &str) -> Option<&Value> {
         let parts = TEXT_PARTS.iter().filter_map(|part| self.all.get(part));
         parts.chain([&self.all]).filter_map(|part| part.get(key)).find(|value| !value.is_null())
     }
 
-    /// A count, by the first of its names that has one. Zero is none.
+    /// Returns a count, by the first of its names that has one. `None` for zero.
     fn count(&self, keys: &[&str]) -> Option<u64> {
         keys.iter().find_map(|key| self.get(key)?.as_u64().filter(|count| *count > 0))
     }
@@ -100,7 +100,7 @@ impl Config {
             // Falcon's and GPTBigCode's way to say one, whatever else Falcon's says.
             Some(1)
         } else if is("multi_query_attention") {
-            // ChatGLM's.
+            // ChatGLM's key.
             self.count(&["multi_query_group_num"])
         } else if keys.iter().any(|key| self.get(key).is_some()) {
             self.count(&keys)
@@ -113,14 +113,14 @@ impl Config {
         self.count(&["hidden_size", "n_embd", "d_model", "dim"])
     }
 
-    /// The width of a head: as it is told, or its share of the whole width. What does not divide is not known, for it is the
-    /// width of none.
+    /// Returns the width of a head: as the config tells it, or its share of the whole width. `None` where the heads do not divide
+    /// the width.
     fn head_width(&self) -> Option<u64> {
         let keys = ["head_dim", "kv_channels"];
         if keys.iter().any(|key| self.get(key).is_some()) {
             return self.count(&keys);
         }
-        // A Gemma that does not tell has the width of its class, and no share of another.
+        // A Gemma that names no width has that of its class.
         if self.model_type().starts_with("gemma") {
             return None;
         }
@@ -132,12 +132,12 @@ impl Config {
         if self.get("v_head_dim").is_some() { self.count(&["v_head_dim"]) } else { self.head_width() }
     }
 
-    /// Whether there is a window, and it is not told which layers have it.
+    /// Returns whether the config tells of a window, but not which layers have it.
     pub(super) fn has_untold_windows(&self) -> bool {
         self.window().is_some() && self.get("layer_types").is_none()
     }
 
-    /// The window, where some layers may have one.
+    /// Returns the window, where some layers may have one.
     fn window(&self) -> Option<u64> {
         let is_used = self.get("use_sliding_window").and_then(Value::as_bool) != Some(false);
         self.count(&["sliding_window"]).filter(|_| is_used)
@@ -152,7 +152,7 @@ impl Config {
             .filter_map(Value::as_str)
     }
 
-    /// Puts what the config tells into what is known of the model.
+    /// Adds what the config tells to what is known of the model.
     pub fn describe(&self, info: &mut ModelInfo) {
         info.facts.architecture =
             self.architectures().next().map(str::to_owned).or_else(|| self.text("model_type"));
@@ -174,7 +174,7 @@ impl Config {
         info.remote_code.extend(self.remote_code());
     }
 
-    /// How positions are scaled: `rope_scaling`, or `rope_parameters` since Transformers 5, which may be one for each
+    /// Returns how the model scales positions: `rope_scaling`, or `rope_parameters` since Transformers 5, which may be one for each
     /// kind of layer.
     fn rope_scaling(&self) -> Option<RopeScaling> {
         let scaling = self.get("rope_scaling").or_else(|| self.get("rope_parameters"))?;
@@ -188,7 +188,7 @@ impl Config {
         (found != RopeScaling::default()).then_some(found)
     }
 
-    /// The longest context, as vLLM derives it (`_get_and_verify_max_len`): the methods `longrope`, `su` and `llama3`
+    /// Returns the longest context, as vLLM derives it (`_get_and_verify_max_len`): the methods `longrope`, `su` and `llama3`
     /// have stretched `max_position_embeddings` already; the others stretch it, or what it was before.
     fn ctx_max(&self, scaling: Option<&RopeScaling>) -> Option<u64> {
         let keys = [
@@ -224,7 +224,7 @@ impl Config {
         Some(Quantizer { method, bits })
     }
 
-    /// `eos_token_id` is `eos`, and so on; one id or several.
+    /// Returns the special tokens: `eos_token_id` is `eos`, and so on; one id or several.
     pub(super) fn special_tokens(&self) -> BTreeMap<String, Vec<u64>> {
         let ids = |value: &Value| match value {
             Value::Array(several) => several.iter().filter_map(Value::as_u64).collect(),
@@ -237,7 +237,7 @@ impl Config {
         special.collect()
     }
 
-    /// The classes that Transformers would load from the repository's own code.
+    /// Lists the classes that Transformers would load from the repository's own code.
     fn remote_code(&self) -> Vec<String> {
         let Some(Value::Object(map)) = self.all.get("auto_map") else { return Vec::new() };
         let classes = map.values().flat_map(|value| match value {
@@ -250,7 +250,7 @@ impl Config {
         classes
     }
 
-    /// What each layer keeps of a token, or why that is not known.
+    /// Returns what each layer keeps of a token, or why that is not known.
     ///
     /// # Errors
     /// The reason, as a fragment.
@@ -272,11 +272,11 @@ impl Config {
         let missing = |what: &str| format!("its config does not tell {what}");
         let layers =
             self.layers().filter(|layers| *layers <= MAX_LAYERS).ok_or_else(|| missing("its layers"))?;
-        // The last ones of these look at what others keep.
+        // The last ones of these layers look at what others keep.
         let shared = self.count(&["num_kv_shared_layers"]).unwrap_or(0);
         let layers =
             layers.checked_sub(shared).filter(|own| *own > 0).ok_or_else(|| missing("its layers"))?;
-        // Each head of keys and values serves as many of all heads.
+        // Each KV head serves the same number of heads.
         let divides = |heads: &u64| self.heads().is_none_or(|all| all.is_multiple_of(*heads));
         let heads = self.kv_heads().filter(divides).ok_or_else(|| missing("its heads"))?;
         let widths = self.head_width().zip(self.value_width());
@@ -296,7 +296,7 @@ impl Config {
     }
 }
 
-/// A context, stretched by a factor.
+/// Stretches a context by a factor.
 fn stretched(ctx: u64, factor: f64) -> Option<u64> {
     let ctx = f64::from(u32::try_from(ctx).ok()?) * factor;
     let whole = ctx.floor();

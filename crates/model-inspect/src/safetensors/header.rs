@@ -1,8 +1,8 @@
-//! The header of one safetensors file.
+//! Reads the header of one safetensors file.
 //!
 //! # Memory
-//! A header is read as it arrives, tensor by tensor. Its text is never whole in memory; each name is kept once, one behind the
-//! other; a shape is multiplied and forgotten. The crate `safetensors` would keep a map of names and a list for each shape.
+//! The parser reads a header as it arrives, tensor by tensor. Its text is never whole in memory. Each name is kept once, one behind
+//! the other. Of a shape only the product is kept. The crate `safetensors` would keep a map of names and a list for each shape.
 
 use std::{
     collections::BTreeMap,
@@ -18,16 +18,16 @@ use serde::{
 
 use crate::{ByteSource, Error, Result, TypeShare, error::quoted, window::Window};
 
-/// The limit of the reference reader ("there's a limit on the size of the header of 100MB").
+/// Limits a header, as the reference reader does ("there's a limit on the size of the header of 100MB").
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 const LENGTH_BYTES: u64 = 8;
-/// How much of a header is handed to the parser at once. It is little, for it is allocated before anything was read.
+/// How many bytes of a header the parser gets at once. They are few, for they are allocated before anything was read.
 const PIECE_BYTES: usize = 1 << 10;
 
-/// The header of a safetensors file, checked: its tensors follow each other without a gap or an overlap, each as long as
+/// Holds the header of a safetensors file that was checked: its tensors follow each other without a gap or an overlap, each as long as
 /// its type and shape say, up to the end of the file.
 ///
-/// While it is read, no more than three times its length is held, however short its tensors are.
+/// While it reads a header, it holds no more than three times the header's length, however short the tensors are.
 #[derive(Clone, Debug)]
 pub struct Header {
     tensors: Tensors,
@@ -36,15 +36,15 @@ pub struct Header {
     length: u64,
 }
 
-/// A tensor, as the header tells of it.
+/// Describes a tensor as the header tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeaderTensor {
     /// The type of its elements, such as `BF16`.
     pub kind: String,
-    /// How many elements it has.
+    /// The number of its elements.
     pub elements: u64,
-    /// How many bytes it has.
+    /// The number of its bytes.
     pub bytes: u64,
 }
 
@@ -52,7 +52,7 @@ impl Header {
     /// Reads and checks the header of a file.
     ///
     /// # Errors
-    /// [`Error::Unsound`] where the header is no header, is truncated, or does not fit the file.
+    /// [`Error::Unsound`] where the bytes are not a header, or where it is truncated or does not fit the file.
     pub fn read(source: &mut dyn ByteSource) -> Result<Self> {
         let mut window = Window::new(source);
         let first: [u8; 8] = window.array("the length of the header")?;
@@ -91,22 +91,22 @@ impl Header {
         Ok(Self { tensors, by_name, length })
     }
 
-    /// How many bytes it takes in its file, without its own length.
+    /// Returns how many bytes it takes in its file, without its own length.
     pub(crate) fn length(&self) -> u64 {
         self.length
     }
 
-    /// The names of the tensors, in the order of their data.
+    /// Returns the names of the tensors, in the order of their data.
     pub fn names(&self) -> Vec<String> {
         self.each_name().map(str::to_owned).collect()
     }
 
-    /// The names of the tensors, in the order of their data, where they lie.
+    /// Returns the names of the tensors, in the order of their data, without copies.
     pub(crate) fn each_name(&self) -> impl Iterator<Item = &str> {
         self.tensors.list.iter().map(|tensor| self.tensors.name(tensor))
     }
 
-    /// A tensor by its name.
+    /// Finds a tensor by its name.
     pub fn tensor(&self, name: &str) -> Option<HeaderTensor> {
         let at = |number: &u32| self.tensors.list.get(*number as usize);
         let name_at = |number: &u32| at(number).map(|tensor| self.tensors.name(tensor));
@@ -135,7 +135,7 @@ fn unsound(reason: String) -> Error {
     Error::unsound_at(LENGTH_BYTES, reason)
 }
 
-/// Reads the tensors of a header that ends there.
+/// Reads the tensors of a header that ends at an offset.
 fn parse(window: &mut Window<'_>, end: u64) -> Result<Tensors> {
     let mut rest = Rest { window, end, failure: None };
     let mut first = [0];
@@ -153,11 +153,11 @@ fn parse(window: &mut Window<'_>, end: u64) -> Result<Tensors> {
     }
 }
 
-/// What a window still has of a header.
+/// Reads the rest of a header through a window.
 struct Rest<'a, 'w> {
     window: &'a mut Window<'w>,
     end: u64,
-    /// What was wrong with the source, where the parser knows only that something was.
+    /// The error of the source, of which the parser knows only that there was one.
     failure: Option<Error>,
 }
 
@@ -178,7 +178,7 @@ impl Read for Rest<'_, '_> {
     }
 }
 
-/// The tensors of a header.
+/// Collects the tensors of a header.
 #[derive(Clone, Debug, Default)]
 struct Tensors {
     /// All names, one behind the other.
@@ -186,7 +186,7 @@ struct Tensors {
     list: Vec<Tensor>,
 }
 
-/// A tensor: where its name is, and where its data. Names and numbers fit, for the header has at most 100 MB.
+/// The places of a tensor's name and of its data. 32 bits are enough, for the header has at most 100 MB.
 #[derive(Clone, Copy, Debug)]
 struct Tensor {
     name: u32,
@@ -202,7 +202,7 @@ impl Tensors {
         self.names.get(begin..begin + tensor.name_bytes as usize).unwrap_or_default()
     }
 
-    /// The numbers of the tensors in the order of their names, of which each must be there once ("Duplicate keys are
+    /// Returns the numbers of the tensors in the order of their names, each of which must be there once ("Duplicate keys are
     /// disallowed").
     fn by_name(&self) -> Result<Vec<u32>> {
         let name = |number: &u32| self.list.get(*number as usize).map_or("", |tensor| self.name(tensor));
@@ -214,7 +214,7 @@ impl Tensors {
         }
     }
 
-    /// Adds a tensor under the name that begins there.
+    /// Adds a tensor under the name that begins at an offset.
     fn add(&mut self, name: usize, described: &Described) -> Result<(), String> {
         let short = |number: usize| u32::try_from(number).map_err(|_| "its names are too long".to_owned());
         let (begin, end) = described.data_offsets;
@@ -230,7 +230,7 @@ impl Tensors {
     }
 }
 
-/// A tensor as it is written.
+/// Reads a tensor as it is written.
 #[derive(Deserialize)]
 struct Described {
     dtype: Dtype,
@@ -238,16 +238,16 @@ struct Described {
     data_offsets: (u64, u64),
 }
 
-/// How many elements a shape has; `None` where that is more than can be counted.
+/// Counts the elements of a shape; `None` where 64 bits cannot count them.
 struct Elements(Option<u64>);
 
-/// What the writer noted: texts by name. They must be that, and nobody asks for them.
+/// Checks the writer's notes: texts by name. No reader asks for them.
 struct Notes;
 
-/// Puts a name behind the others.
+/// Adds a name behind the others.
 struct Name<'a>(&'a mut String);
 
-/// A text that is not kept.
+/// Checks a text, and does not keep it.
 struct Text;
 
 impl<'de> Deserialize<'de> for Tensors {

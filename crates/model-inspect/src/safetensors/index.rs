@@ -1,4 +1,4 @@
-//! `model.safetensors.index.json`: which tensor is in which file.
+//! Reads `model.safetensors.index.json`, which says in which file each tensor is.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,17 +8,17 @@ use serde::Deserialize;
 use super::{Header, json::without_python_numbers};
 use crate::{Error, Result, error::quoted};
 
-/// The index of weights in several files.
+/// Holds the index of weights in several files.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Index {
     weight_map: HashMap<String, String>,
 }
 
 impl Index {
-    /// Reads an index.
+    /// Reads an index from its bytes.
     ///
     /// # Errors
-    /// [`Error::Unsound`] where it is no index, or names a file that is not beside it.
+    /// [`Error::Unsound`] where the bytes are not an index, or where it names a file that cannot be beside it.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let index: Self = serde_json::from_slice(&without_python_numbers(bytes))
             .map_err(|error| Error::unsound(format!("is no index: {}", quoted(&error.to_string()))))?;
@@ -32,7 +32,7 @@ impl Index {
         Ok(index)
     }
 
-    /// The files that it names, relative to its own folder.
+    /// Lists the files that it names, relative to its own folder.
     pub fn files(&self) -> BTreeSet<&str> {
         self.weight_map.values().map(String::as_str).collect()
     }

@@ -1,4 +1,4 @@
-//! JSON as Python writes it.
+//! Reads JSON as Python writes it.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ pub(super) fn without_python_numbers(text: &[u8]) -> Cow<'_, [u8]> {
     let (mut out, mut rest, mut in_text) = (Vec::with_capacity(text.len()), text, false);
     while let Some((first, after)) = rest.split_first() {
         if in_text && *first == b'\\' {
-            // What is escaped neither ends the text nor begins a number.
+            // An escaped character neither ends the text nor begins a number.
             let (pair, after) = rest.split_at(rest.len().min(2));
             out.extend_from_slice(pair);
             rest = after;

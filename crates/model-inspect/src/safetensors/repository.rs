@@ -1,4 +1,4 @@
-//! A repository in the layout of Transformers: weights in one file or by an index, and what describes them.
+//! Inspects a repository in the layout of Transformers: weights in one file or by an index, and the configs beside them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,18 +7,21 @@ use provisioner_core::{
     reference::{ShardName, set_of},
 };
 
-use super::{Config, Header, Index};
+use super::{config::Config, header::Header, index::Index};
 use crate::{
-    Error, Inspection, MemoryEstimate, ModelInfo, ModelSource, Quantizer, Result,
-    error::quoted,
-    inspect::{complete_set, find, is_named, open, siblings},
+    error::{Error, Result, quoted},
+    files::ModelSource,
+    info::{ModelInfo, Quantizer},
+    inspection::Inspection,
+    memory::MemoryEstimate,
+    named_files::{complete_set, find, is_named, open, siblings},
     window::read_whole,
 };
 
 const INDEX_ENDING: &str = ".safetensors.index.json";
-/// The index of the largest models known has some 30 MB.
+/// Limits an index, in bytes. That of the largest models known has some 30 MB.
 const MAX_INDEX_BYTES: u64 = 128 << 20;
-/// The headers of a model together, which are held at once. Those of the largest models known have some 30 MB.
+/// Limits all headers of a model together, in bytes, for they are held at once. Those of the largest models known have some 30 MB.
 const MAX_HEADERS_BYTES: u64 = 200_000_000;
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
 
@@ -34,14 +37,14 @@ const TOKENIZER_FILES: [&str; 9] = [
     "special_tokens_map.json",
 ];
 
-/// Files that say what made weights smaller, and the method that writes them.
+/// Names files that tell how weights were made smaller, and the method that writes each.
 const QUANTIZER_FILES: [(&str, &str); 3] =
     [("quantize_config.json", "gptq"), ("quant_config.json", "awq"), ("hf_quant_config.json", "modelopt")];
 
-/// The header of each file, by its path.
+/// Has the header of each file, by its path.
 type Headers<'a> = BTreeMap<&'a str, Header>;
 
-/// What a repository with safetensors tells. `None` where there are none, and no index of any.
+/// Inspects a repository with safetensors. `None` where it has none, and no index of any.
 pub(crate) fn inspect_repository(model: &dyn ModelSource) -> Result<Option<Inspection>> {
     let headers = read_headers(model)?;
     check_shards(&headers)?;
@@ -73,7 +76,7 @@ pub(crate) fn inspect_repository(model: &dyn ModelSource) -> Result<Option<Inspe
     Ok(Some(found))
 }
 
-/// The headers of all files of safetensors, by their paths.
+/// Reads the headers of all files of safetensors.
 fn read_headers(model: &dyn ModelSource) -> Result<Headers<'_>> {
     let (mut headers, mut total_bytes) = (BTreeMap::new(), 0u64);
     for file in model.files().iter().filter(|file| is_named(file, Format::Safetensors)) {
@@ -96,7 +99,7 @@ fn read_index(model: &dyn ModelSource, path: &RelativePath) -> Result<Index> {
     bytes.and_then(|bytes| Index::parse(&bytes)).map_err(|error| error.in_file(path.as_str()))
 }
 
-/// Whether an index is of other weights than those that are there: engines look for one file first, and take it.
+/// Returns whether an index is of other weights than those that are there: engines look for one file first, and take it.
 fn is_passed_over(path: &RelativePath, index: &Index, headers: &Headers<'_>) -> bool {
     let folder = path.folder();
     let is_there = |name: &str| headers.contains_key(format!("{folder}{name}").as_str());
@@ -104,8 +107,7 @@ fn is_passed_over(path: &RelativePath, index: &Index, headers: &Headers<'_>) -> 
     headers.contains_key(whole) && !index.files().into_iter().any(is_there)
 }
 
-/// Checks that each set of shards is whole, but for those of which an index says what they are: its word counts, and not the
-/// number in their names.
+/// Checks that each set of shards is whole. For a set that an index names, the index counts, and not the number in the names.
 fn check_sets(model: &dyn ModelSource, headers: &Headers<'_>, indexed: &BTreeSet<String>) -> Result<()> {
     let is_judged =
         |path: &&str| !model.is_selection() && set_of(path).is_some_and(|set| !indexed.contains(&set));
@@ -118,7 +120,7 @@ fn check_sets(model: &dyn ModelSource, headers: &Headers<'_>, indexed: &BTreeSet
     Ok(())
 }
 
-/// Checks an index against the files beside it, and returns these.
+/// Checks an index against the files beside it, and returns those that it names.
 fn check_index(
     model: &dyn ModelSource,
     path: &RelativePath,
@@ -150,7 +152,7 @@ fn check_index(
     }
 }
 
-/// A file that an index names, and that is not among the files of weights.
+/// Makes the error of a file that an index names, and that is not among the files of weights.
 fn not_there(name: &str) -> Error {
     let shown = quoted(name);
     if name.ends_with(".safetensors") {
@@ -159,8 +161,8 @@ fn not_there(name: &str) -> Error {
     Error::unsound(format!("names {shown}, which is no file of safetensors"))
 }
 
-/// A shard that is left out of those that an index names, of which it names others. Files of no set, and sets of which it
-/// names none, belong to something else.
+/// Finds a shard that an index does not name, though it names others of the same set. Files of no set, and sets of which it
+/// names no shard, belong to something else.
 fn unnamed_shard<'a>(named: &BTreeSet<String>, headers: &Headers<'a>) -> Option<&'a str> {
     let sets: BTreeSet<_> = named.iter().filter_map(|path| set_of(path)).collect();
     let is_left_out =
@@ -186,7 +188,7 @@ fn check_shards(headers: &Headers<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The weights of a repository without an index. `None` where there are several.
+/// Finds the weights of a repository without an index. `None` where there are several.
 fn main_weights(model: &dyn ModelSource, headers: &Headers<'_>) -> Option<BTreeSet<String>> {
     let of = |path: &str| headers.contains_key(path).then(|| BTreeSet::from([path.to_owned()]));
     if let Some(found) = model.entry().and_then(entry_weights) {
@@ -201,7 +203,7 @@ fn main_weights(model: &dyn ModelSource, headers: &Headers<'_>) -> Option<BTreeS
     (set.len() == headers.len()).then_some(set)
 }
 
-/// The file, with the other shards of its set.
+/// Lists the file, with the other shards of its set.
 fn entry_weights(path: &RelativePath) -> Option<BTreeSet<String>> {
     match ShardName::parse(path.file_name()) {
         Some(shard) => {
@@ -249,25 +251,25 @@ fn describe(
     Ok(Inspection { info, memory, notes })
 }
 
-/// What made the weights smaller, where a file beside the config says so.
+/// Finds the method that made the weights smaller, where a file beside the config names it.
 fn quantizer_beside(model: &dyn ModelSource) -> Result<Option<Quantizer>> {
     let mut names = QUANTIZER_FILES.into_iter();
     let Some((name, method)) = names.find(|(name, _)| find(model, name).is_some()) else { return Ok(None) };
     let config = match read_config(model, name) {
         Err(error @ Error::Io { .. }) => return Err(error),
-        // Its name says enough.
+        // The name of the file says enough.
         config => config.ok().flatten(),
     };
     let bits = config.and_then(|config| config.get("bits").or_else(|| config.get("w_bit"))?.as_u64());
     Ok(Some(Quantizer { method: method.to_owned(), bits }))
 }
 
-/// Whether weights of this type are words that hold several.
+/// Returns whether each element of this type may hold several weights.
 fn is_packed(kind: &str) -> bool {
     kind.starts_with(['I', 'U'])
 }
 
-/// Adds the special tokens of `generation_config.json`, or returns what is wrong with it: Transformers and vLLM then go on
+/// Adds the special tokens of `generation_config.json`, or returns what is wrong with that file: Transformers and vLLM then go on
 /// with `config.json` alone.
 fn describe_generation(model: &dyn ModelSource, info: &mut ModelInfo) -> Result<Option<String>> {
     match read_config(model, "generation_config.json") {
@@ -302,7 +304,7 @@ fn is_template(path: &RelativePath) -> bool {
     path.as_str().rsplit_once('.').is_some_and(|(_, ending)| ending == "jinja")
 }
 
-/// Reads a config at the top of the repository, where it is there.
+/// Reads a config at the top of the repository. `None` where it is missing.
 fn read_config(model: &dyn ModelSource, name: &str) -> Result<Option<Config>> {
     let Some(file) = find(model, name) else { return Ok(None) };
     let bytes = read_whole(&mut open(model, &file.path)?, MAX_CONFIG_BYTES);

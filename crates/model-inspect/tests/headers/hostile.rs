@@ -171,7 +171,7 @@ fn gaps_between_tensors() {
         let raw = Raw::new().tensor("a", &[8], 0, first).tensor("b", &[9], 0, second);
         raw.tensor("c", &[8], 0, third).data(256)
     };
-    // What follows the last tensor is nobody's: writers may pad it, and other things may be put behind it.
+    // What follows the last tensor belongs to no tensor: writers may pad it, and put other things behind it.
     assert!(three(0, 32, 96).read().is_ok());
     check(&three(32, 64, 128), "tensor `a` begins at 32, and should begin at 0");
     check(

@@ -5,6 +5,7 @@
 mod fixture;
 mod gguf;
 mod hostile;
+mod index;
 mod memory;
 mod reading;
 mod repository;

@@ -4,10 +4,10 @@ use std::{path::Path, sync::Arc};
 
 use model_inspect::StructureVerifier;
 use provisioner_core::{
-    Basis, Digest, Entry, ErrorCode, Expectation, Format, Locator, Manifest, ManifestFile, ModelRef, Outcome,
-    StagedFile, StagedModel, Stamp, Timestamp, Verification, Verifier,
+    Basis, Digest, DigestVerifier, Entry, ErrorCode, Expectation, Format, Locator, Manifest, ManifestFile,
+    ModelRef, Outcome, StagedFile, StagedModel, Stamp, Timestamp, Verification, Verifier,
 };
-use testkit::FakeModel;
+use testkit::{FakeModel, conformance};
 
 /// The files of a folder, as one model; the only file is its entry.
 fn staged(folder: &Path) -> StagedModel {
@@ -51,6 +51,24 @@ fn of_file(name: &str, bytes: &[u8], expectation: &Expectation) -> Result<Verifi
     let dir = tempfile::tempdir().unwrap();
     fs_err::write(dir.path().join(name), bytes).unwrap();
     judge(dir.path(), expectation)
+}
+
+#[test]
+fn keeps_the_contract() {
+    let models: [&[(&str, Vec<u8>)]; 3] = [
+        &[("x.gguf", FakeModel::gguf().to_bytes())],
+        &[("model.safetensors", testkit::safetensors_of(8, 1)), ("config.json", b"{}".to_vec())],
+        // A model without a header is too small for every cut, and the verifier warns of it.
+        &[("notes.txt", Vec::new())],
+    ];
+    for files in models {
+        let (model, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for (name, bytes) in files {
+            fs_err::write(model.path().join(name), bytes).unwrap();
+        }
+        conformance::verifier(&StructureVerifier, &staged(model.path()), scratch.path());
+        conformance::verifier(&DigestVerifier, &staged(model.path()), scratch.path());
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Connections: accepted, secured where the hub speaks TLS, and served in the protocol that the client and the hub agree on.
+//! Accepts connections, secures them where the hub speaks TLS, and serves each in the protocol that client and hub agree on.
 
 use std::{io, os::fd::AsFd, sync::Arc};
 
@@ -7,21 +7,9 @@ use tokio_util::either::Either;
 
 use super::{
     http1, http2,
-    ledger::{Origin, Protocol},
-    server::Shared,
+    line::{Line, Origin, Protocol},
+    state::Shared,
 };
-
-/// The most that a head or a body of a request may have.
-pub(super) const LIMIT: usize = 1 << 20;
-
-/// A connection, as its requests are recorded with it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
-    pub(super) origin: Origin,
-    /// Its number among all that were accepted.
-    pub(super) number: u64,
-    pub(super) protocol: Protocol,
-}
 
 /// Serves every connection to a listener, for ever.
 pub(super) async fn accept(shared: &Arc<Shared>, listener: TcpListener, origin: Origin) {

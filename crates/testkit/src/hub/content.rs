@@ -1,4 +1,4 @@
-//! What a file holds, and how any range of it is had without holding it all.
+//! The bytes of a file, of which any range can be read without holding the whole.
 
 use std::{
     fs::File,
@@ -17,10 +17,10 @@ const TILE: usize = 1 << 20;
 /// Each page of synthetic content begins with a number of its own, so that no two are alike.
 const PAGE: u64 = 4096;
 const STAMP: u64 = 8;
-/// How much is read or made at once.
+/// How many bytes are read or made at once.
 pub(super) const PIECE: usize = 256 << 10;
 
-/// The bytes of a file: in memory, made by offset, or on disk.
+/// The bytes of a file: in memory, computed from their offset, or on disk.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Bytes(Bytes),
@@ -29,7 +29,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// The content of a file on disk, as long as it is now.
+    /// Opens a file on disk. Its content has the size that the file has now.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = fs_err::File::open(path)?;
         let size = file.metadata()?.len();
@@ -43,7 +43,7 @@ impl Content {
         }
     }
 
-    /// What begins at an offset, from memory or through the buffer.
+    /// Returns the bytes that begin at an offset, from memory or through the buffer.
     pub(super) fn piece_at<'a>(
         &'a self,
         offset: u64,
@@ -59,7 +59,7 @@ impl Content {
         Ok(&buffer[..length])
     }
 
-    /// Fills a buffer with what begins at an offset.
+    /// Fills a buffer with the bytes that begin at an offset.
     pub(super) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         match self {
             Self::Bytes(bytes) => {
@@ -72,7 +72,7 @@ impl Content {
         Ok(())
     }
 
-    /// The SHA-256 of the whole, in hex.
+    /// Computes the SHA-256 of the whole, in hex.
     pub(super) fn sha256(&self) -> io::Result<String> {
         let mut hasher = Sha256::new();
         let mut buffer = vec![0; PIECE];
@@ -87,25 +87,25 @@ impl Content {
     }
 }
 
-/// How much of what is left goes into one piece.
+/// Returns how many of the bytes that are left go into one piece.
 pub(super) fn piece(left: u64) -> usize {
     usize::try_from(left).unwrap_or(PIECE).min(PIECE)
 }
 
-/// Content that is the same for the same seed, of any size, without being held anywhere.
+/// Content of any size that follows from a seed, and that is held nowhere.
 ///
-/// It is made faster than it can be sent: a tile of noise, copied, in which each page of 4 KiB begins with a number
-/// that only that page of that seed has. So whatever is moved, left out or sent twice changes the digest.
+/// The hub makes it faster than it can send it. It copies a tile of noise, and begins each page of 4 KiB with a number that only
+/// that page of that seed has. So a page that is moved, left out or sent twice changes the digest.
 #[derive(Clone, Copy, Debug)]
 pub struct Synthetic {
-    /// Its length in bytes.
+    /// The length in bytes.
     pub size_bytes: u64,
-    /// What makes it differ from others of its length.
+    /// The number that tells it from others of its length.
     pub seed: u64,
 }
 
 impl Synthetic {
-    /// The bytes of a range.
+    /// Returns the bytes of a range.
     ///
     /// # Panics
     /// Where the range does not lie within the content.
@@ -117,10 +117,10 @@ impl Synthetic {
         bytes
     }
 
-    /// The SHA-256 of the whole in hex. Computes it each time.
+    /// Computes the SHA-256 of the whole, in hex.
     ///
     /// # Panics
-    /// Never: nothing is read.
+    /// Never, for it reads nothing.
     pub fn sha256(&self) -> String {
         let content = Content::Synthetic { size: self.size_bytes, seed: self.seed };
         content.sha256().expect("nothing is read")
@@ -155,7 +155,7 @@ fn tile() -> &'static [u8] {
     NOISE.get_or_init(|| (0..TILE as u64 / 8).flat_map(|n| mix(n).to_le_bytes()).collect())
 }
 
-/// The output step of `SplitMix64`.
+/// Mixes a number's bits: the output step of `SplitMix64`.
 pub(super) fn mix(number: u64) -> u64 {
     let mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,15 +1,15 @@
-//! A small body that unfolds to a huge one.
+//! Makes a small body that unfolds to a huge one.
 
 use bytes::Bytes;
 
-/// The most that one match of DEFLATE repeats.
+/// The most bytes that one match of DEFLATE repeats.
 const MATCH: u64 = 258;
-/// So many matches fill whole bytes.
+/// The number of matches that fill whole bytes.
 const GROUP: u64 = 8;
 
-/// A gzip file (RFC 1952) of that many zeros, about a 160th of their size.
+/// Makes a gzip file (RFC 1952) of that many zeros, about a 160th of their size.
 ///
-/// One block with the fixed codes of RFC 1951: a zero, matches of 258 at distance 1, and zeros for what is left.
+/// It is one block with the fixed codes of RFC 1951: a zero, matches of 258 at distance 1, and zeros for what is left.
 pub(super) fn gzip_of_zeros(size: u64) -> Bytes {
     let mut bits = Bits { bytes: vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255], held: 0, count: 0 };
     bits.push(0b011, 3);
@@ -53,12 +53,12 @@ impl Bits {
         }
     }
 
-    /// The code of literal 0 is 00110000; codes go in with their first bit first.
+    /// Writes the literal 0, whose code is 00110000; codes go in with their first bit first.
     fn literal_zero(&mut self) {
         self.push(0b0000_1100, 8);
     }
 
-    /// The code of length 258 is 11000101, and of distance 1 00000.
+    /// Writes a match: the code of length 258 is 11000101, that of distance 1 is 00000.
     fn match_258(&mut self) {
         self.push(0b1010_0011, 13);
     }
@@ -70,7 +70,7 @@ impl Bits {
     }
 }
 
-/// The CRC-32 of that many zeros, by squaring the step that one zero makes.
+/// Computes the CRC-32 of that many zeros, by squaring the step that one zero makes.
 fn crc32_of_zeros(size: u64) -> u32 {
     let mut step: [u32; 32] = std::array::from_fn(|bit| {
         (0..8).fold(1 << bit, |crc: u32, _| (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 })

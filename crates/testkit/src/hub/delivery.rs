@@ -1,4 +1,4 @@
-//! How an answer goes out, and what happens to it on its way: the same over HTTP/1.1 and HTTP/2.
+//! Sends an answer, and cuts, stalls or resets it on its way: the same over HTTP/1.1 and HTTP/2.
 
 use std::{
     io,
@@ -18,12 +18,12 @@ use super::{
     reply::{InterruptionKind, Reply},
 };
 
-/// How much of a body is sent before other connections have their turn.
+/// How many bytes of a body the hub sends before it serves other connections.
 const PIECE: u64 = 1 << 20;
-/// At a limited rate, this many pieces are sent each second.
+/// How many pieces the hub sends each second at a limited rate.
 const PIECES_PER_S: u64 = 50;
 
-/// What an answer is written to: a connection that speaks HTTP/1.1, or a stream of one that speaks HTTP/2.
+/// A way out for an answer: a connection that speaks HTTP/1.1, or a stream of one that speaks HTTP/2.
 pub(super) trait Outlet {
     /// Writes the status and the headers. A bare head has no body behind it.
     async fn head(&mut self, reply: &Reply, is_bare: bool) -> io::Result<()>;
@@ -34,22 +34,22 @@ pub(super) trait Outlet {
     /// Ends the body in good order.
     async fn end(&mut self) -> io::Result<()>;
 
-    /// Makes the whole connection end with a TCP reset.
+    /// Ends the whole connection with a TCP reset.
     fn reset(&mut self) -> io::Result<()>;
 
     /// Waits until the client leaves.
     async fn left(&mut self) -> io::Result<()>;
 }
 
-/// How a delivery ended.
+/// Says how a delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
     Whole,
-    /// Before its end, as was meant.
+    /// Before its end, as the fault says.
     Cut,
 }
 
-/// Sends an answer, and does what was meant to happen on its way.
+/// Sends an answer, with its interruption.
 pub(super) async fn deliver(
     exchange: Exchange,
     pacer: &Pacer,
@@ -87,7 +87,7 @@ pub(super) async fn deliver(
     Ok(Delivery::Whole)
 }
 
-/// Does what was meant to happen. Whether that was the end of the answer.
+/// Interrupts the answer, and returns whether it ends there.
 async fn interrupt(outlet: &mut impl Outlet, kind: InterruptionKind) -> io::Result<bool> {
     match kind {
         InterruptionKind::Cut => Ok(true),
@@ -105,12 +105,13 @@ async fn interrupt(outlet: &mut impl Outlet, kind: InterruptionKind) -> io::Resu
 /// Spaces what one TCP connection sends, over all its streams.
 #[derive(Debug, Default)]
 pub(super) struct Pacer {
-    /// When the next piece may go.
+    /// The time at which the next piece may go.
     next: Mutex<Option<Instant>>,
 }
 
 impl Pacer {
-    /// How much of what is left may go now, after waiting for its time, at so many bytes per second; 0 is no limit.
+    /// Waits for the time of the next piece, and returns how many of the bytes that are left may go, at so many bytes per second; 0
+    /// is no limit.
     async fn pace(&self, left: u64, rate: u64) -> u64 {
         if rate == 0 {
             *self.next.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -122,7 +123,7 @@ impl Pacer {
         let due = {
             let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
-            // What a late wake-up has lost is made up for, but not more than a little.
+            // A late wake-up is made up for, by 50 ms at the most.
             let earliest = now.checked_sub(Duration::from_millis(50)).unwrap_or(now);
             let due = next.map_or(now, |next| next.max(earliest));
             *next = Some(due + Duration::from_micros(length.saturating_mul(1_000_000) / rate));

@@ -1,24 +1,25 @@
-//! From a request to its answer: route, faults, record.
+//! Answers a request: finds what it is for, lets the faults strike, and records it.
 
 use std::sync::{Arc, atomic::AtomicU64};
 
 use super::{
-    connection::Line,
     fault::{At, FaultKind},
     fault_injection,
-    ledger::{Origin, Seen},
+    found::Found,
+    ledger::Seen,
+    line::{Line, Origin},
     reply::{Reply, reply},
     request::Request,
-    routes::{self, Found},
-    server::Shared,
+    routes,
+    state::Shared,
 };
 
 /// An answer that is to be sent.
 pub(super) struct Exchange {
     pub(super) reply: Reply,
-    /// Whether only its head is.
+    /// Whether only its head is to be sent.
     pub(super) is_head: bool,
-    /// Where the body's bytes are counted.
+    /// The counter of the body's bytes.
     pub(super) sent: Arc<AtomicU64>,
 }
 

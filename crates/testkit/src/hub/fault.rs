@@ -1,19 +1,16 @@
-//! The faults that a test may ask for, and when each strikes.
+//! The faults that a test may add, and when each strikes.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{
-    ledger::Origin,
-    repo::{Draft, Publication},
-};
+use super::{line::Origin, refusal::Refusal, repo::Draft};
 
 /// A fault, and when it strikes.
 ///
-/// A test that asks for a fault is about what happens then: a hub whose fault never struck panics when it is dropped, and when
-/// its faults are cleared, unless the fault [may miss](When::may_miss).
+/// A test that adds a fault is about what happens then. A hub whose fault never struck therefore panics when the test drops it
+/// or clears its faults, unless the fault [may miss](When::may_miss).
 ///
 /// ```
 /// use testkit::hub::{At, Fault, FaultKind, Hub};
@@ -30,8 +27,8 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Begins a fault for a file's path in its repo, or for a request's decoded path. One that ends in `/` stands for
-    /// all below it, `*` for everything. It strikes for ever, unless told otherwise.
+    /// Begins a fault for a file's path in its repo, or for a request's decoded path. A path that ends in `/` stands for
+    /// all below it, and `*` for everything. The fault strikes every time, unless the test says otherwise.
     pub fn on(pattern: &str) -> When {
         When {
             pattern: pattern.to_owned(),
@@ -44,13 +41,13 @@ impl Fault {
         }
     }
 
-    /// Whether the fault never struck although it had to.
+    /// Returns whether the fault never struck although it had to.
     pub(super) fn has_missed(&self) -> bool {
         !self.when.has_struck && !self.when.may_miss
     }
 }
 
-/// When a fault strikes. Only requests count for which its kind makes sense: a cut body needs a body.
+/// Says when a fault strikes. Only requests count for which its kind makes sense: a cut body needs a body.
 #[derive(Clone, Debug)]
 #[must_use = "a fault needs a kind"]
 pub struct When {
@@ -64,42 +61,42 @@ pub struct When {
 }
 
 impl When {
-    /// Only at that origin.
+    /// Strikes only at that origin.
     pub fn at(mut self, origin: Origin) -> Self {
         self.origin = Some(origin);
         self
     }
 
-    /// Only for that method.
+    /// Strikes only for that method.
     pub fn method(mut self, method: &str) -> Self {
         self.method = Some(method.to_owned());
         self
     }
 
-    /// Not before so many requests have gone well.
+    /// Lets so many requests go well first.
     pub fn after(mut self, requests: u64) -> Self {
         self.skip = requests;
         self
     }
 
-    /// So many times, and then no more.
+    /// Strikes so many times, and then no more.
     pub fn times(mut self, times: u64) -> Self {
         self.left = Some(times);
         self
     }
 
-    /// One time.
+    /// Strikes a single time, and then no more.
     pub fn once(self) -> Self {
         self.times(1)
     }
 
-    /// The fault need not strike: the test is right either way, or expects that the client never asks.
+    /// Lets the fault miss: the test is right either way, or expects that the client never asks.
     pub fn may_miss(mut self) -> Self {
         self.may_miss = true;
         self
     }
 
-    /// What happens then.
+    /// Says what happens then, and makes the fault.
     pub fn kind(self, kind: FaultKind) -> Fault {
         Fault { when: self, kind }
     }
@@ -115,7 +112,7 @@ impl When {
             && (is_meant(path) || file.is_some_and(is_meant))
     }
 
-    /// Counts a request that is meant. Whether the fault strikes.
+    /// Counts a request that matches, and returns whether the fault strikes.
     pub(super) fn strikes(&mut self) -> bool {
         if self.skip > 0 {
             self.skip -= 1;
@@ -134,7 +131,7 @@ impl When {
     }
 }
 
-/// Where in an answer something happens.
+/// Says where in an answer something happens.
 #[derive(Clone, Copy, Debug)]
 pub enum At {
     /// Before the answer's first byte.
@@ -147,19 +144,19 @@ pub enum At {
     BeforeEnd(u64),
 }
 
-/// What the header `Content-Length` says. Unless it is right, the connection is closed after the body; over HTTP/2 the stream ends,
-/// as ever.
+/// Says what stands in the header `Content-Length`. Unless it is right, the hub closes the connection after the body; over HTTP/2 the
+/// stream ends, as ever.
 #[derive(Clone, Debug)]
 pub enum ContentLength {
-    /// It is not there, and the body ends with the connection.
+    /// The header is missing, and the body ends with the connection.
     Missing,
-    /// It is not there, and the body is chunked, as is right.
+    /// The header is missing, and the body is chunked, as is right.
     Chunked,
-    /// It is this text: too small, too large, huge or no number.
+    /// The header is this text: too small, too large, huge or no number.
     Is(String),
 }
 
-/// What goes wrong.
+/// Says what goes wrong.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FaultKind {
@@ -185,9 +182,9 @@ pub enum FaultKind {
     Flip(u64),
     /// So many bytes more come after the body's end; `Content-Length` counts them.
     Extra(u64),
-    /// The body is gzip that unfolds to so many zeros, though nobody asked for it.
+    /// The body is gzip that unfolds to so many zeros, though the client does not accept gzip.
     GzipBomb(u64),
-    /// Any other answer.
+    /// The hub sends another answer instead.
     Refuse(Refusal),
     /// A page of HTML, with status 200.
     HtmlPage,
@@ -213,76 +210,6 @@ pub enum FaultKind {
     Publish(Box<Planned>),
 }
 
-impl FaultKind {
-    /// A commit is published as soon as the request is answered, so that a branch moves between two calls.
-    pub fn publish(publication: Publication) -> Self {
-        Self::Publish(Box::new(Planned(publication.draft)))
-    }
-}
-
 /// A commit that waits for its moment.
 #[derive(Clone, Debug)]
 pub struct Planned(pub(super) Draft);
-
-/// An answer without the file: a status, and what may come with it.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Bytes,
-}
-
-impl Refusal {
-    /// An answer with that status and no body.
-    #[must_use]
-    pub fn status(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Bytes::new() }
-    }
-
-    /// With `Retry-After` in seconds.
-    #[must_use]
-    pub fn retry_after_s(self, seconds: u64) -> Self {
-        self.header("Retry-After", &seconds.to_string())
-    }
-
-    /// With `Retry-After` as an HTTP date, so far from now. Such a date has whole seconds.
-    ///
-    /// # Panics
-    /// Where the date is past all calendars.
-    #[must_use]
-    pub fn retry_after_date(self, from_now: Duration) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the client compares it with its own clock")]
-        let now = jiff::Timestamp::now();
-        let then = now.checked_add(from_now).expect("a date of our time");
-        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&then);
-        self.header("Retry-After", &date.expect("a date of our time"))
-    }
-
-    /// With `RateLimit` as the Hub sends it: a bucket that is empty, and full again in so many seconds; and one that is not
-    /// empty.
-    #[must_use]
-    pub fn rate_limit_s(self, seconds: u64) -> Self {
-        self.header("RateLimit", &format!("\"pages\";r=99;t=299, \"api\";r=0;t={seconds}"))
-            .header("RateLimit-Policy", "\"fixed window\";\"api\";q=500;w=300")
-    }
-
-    /// With `X-Error-Code` and `X-Error-Message`.
-    #[must_use]
-    pub fn error(self, code: &str, message: &str) -> Self {
-        self.header("X-Error-Code", code).header("X-Error-Message", message)
-    }
-
-    /// With any header.
-    #[must_use]
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// With a body.
-    #[must_use]
-    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = body.into();
-        self
-    }
-}

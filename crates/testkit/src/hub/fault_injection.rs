@@ -1,24 +1,26 @@
-//! How each fault changes what was found, or the answer.
+//! Lets faults strike: each changes what a request is for, or the answer.
 
 use serde_json::Value;
 
 use super::{
     content::Content,
     decompression_bomb,
-    fault::{At, FaultKind, Refusal},
-    ledger::Origin,
+    entry::Entry,
+    fault::{At, FaultKind},
+    found::Found,
+    line::Origin,
     listing,
+    refusal::Refusal,
     reply::{Interruption, InterruptionKind, Reply, refuse},
-    repo::Entry,
     request::{Asked, Request},
-    routes::{self, Found},
-    server::{Shared, State},
+    routes,
+    state::{Shared, State},
 };
 
 const LOGIN_PAGE: &str =
     "<!doctype html><html><head><title>Log in</title></head><body><form>Please log in.</form></body></html>";
 
-/// The kinds of fault that strike this request, in the order in which they were asked for.
+/// Lists the kinds of fault that strike this request, in the order in which the test added them.
 pub(super) fn struck(state: &mut State, origin: Origin, request: &Request, found: &Found) -> Vec<FaultKind> {
     let path = request.path();
     let mut kinds = Vec::new();
@@ -66,7 +68,7 @@ fn makes_sense(kind: &FaultKind, origin: Origin, request: &Request, found: &Foun
     }
 }
 
-/// Changes what was found, and how it was asked for.
+/// Changes what the request is for, and the request.
 pub(super) fn before(
     shared: &Shared,
     state: &mut State,
@@ -181,7 +183,7 @@ fn flip(reply: &mut Reply, offset: u64) {
     reply.body.splice(at..at, parts);
 }
 
-/// RFC 7396.
+/// Patches JSON as in RFC 7396.
 fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();

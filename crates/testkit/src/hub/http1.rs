@@ -1,4 +1,4 @@
-//! HTTP/1.1: requests in, answers out, byte by byte as they were meant.
+//! Speaks HTTP/1.1: reads requests, and writes answers byte by byte as a fault wants them.
 
 use std::{
     io,
@@ -15,20 +15,20 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
 use super::{
-    connection::{LIMIT, Line},
     content::{self, Content},
     delivery::{Delivery, Outlet, Pacer, deliver},
     exchange::answer,
-    fault::ContentLength,
+    head::{BodyEnd, Head},
+    line::{LIMIT, Line},
     reply::Reply,
     request::Request,
-    server::Shared,
+    state::Shared,
 };
 
-/// What the bytes go over.
+/// The socket, with TLS or without.
 pub(super) type Wire = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
-/// Answers the requests of a connection until one of the two ends it.
+/// Answers the requests of a connection until the client or the hub ends it.
 pub(super) async fn serve(shared: &Shared, line: Line, wire: Wire) -> io::Result<()> {
     let mut connection =
         Connection { wire, inbox: BytesMut::new(), buffer: Vec::new(), is_chunked: false, stays_open: true };
@@ -54,7 +54,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// The next request. `None` at the end of the connection, or where it is not HTTP.
+    /// Reads the next request. `None` at the end of the connection, or where it is not HTTP.
     async fn receive(&mut self) -> io::Result<Option<Request>> {
         let head = loop {
             if let Some(end) = self.inbox.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -75,7 +75,7 @@ impl Connection {
         Ok(Some(request))
     }
 
-    /// Writes a piece of content of at most that length; how much it was.
+    /// Writes a piece of content of at most that length, and returns its length.
     async fn write(
         &mut self,
         content: &Content,
@@ -114,9 +114,10 @@ impl Connection {
 
 impl Outlet for Connection {
     async fn head(&mut self, reply: &Reply, is_bare: bool) -> io::Result<()> {
-        self.is_chunked = matches!(reply.length, Some(ContentLength::Chunked));
-        self.stays_open = is_bare || reply.length.is_none() || self.is_chunked;
-        self.wire.write_all(head(reply).as_bytes()).await?;
+        let head = Head::of(reply);
+        self.is_chunked = head.end == BodyEnd::Chunks;
+        self.stays_open = is_bare || matches!(head.end, BodyEnd::Length | BodyEnd::Chunks);
+        self.wire.write_all(text(&head).as_bytes()).await?;
         self.wire.flush().await
     }
 
@@ -155,7 +156,7 @@ impl Outlet for Connection {
     }
 }
 
-/// Gives bytes to a socket; how many it took.
+/// Gives bytes to a socket, and returns how many it took.
 async fn give(
     stream: &TcpStream,
     length: usize,
@@ -174,17 +175,16 @@ async fn give(
     }
 }
 
-/// The head of an answer, as bytes.
-fn head(reply: &Reply) -> String {
-    let framing = match &reply.length {
-        None => format!("Content-Length: {}\r\n", reply.size()),
-        Some(ContentLength::Is(text)) => format!("Content-Length: {text}\r\n"),
-        Some(ContentLength::Chunked) => "Transfer-Encoding: chunked\r\n".to_owned(),
-        Some(ContentLength::Missing) => "Connection: close\r\n".to_owned(),
+/// Writes a head as text.
+fn text(head: &Head) -> String {
+    let framing = match head.end {
+        BodyEnd::Length | BodyEnd::WrongLength => "",
+        BodyEnd::Chunks => "Transfer-Encoding: chunked\r\n",
+        BodyEnd::Connection => "Connection: close\r\n",
     };
-    let first = format!("HTTP/1.1 {} {}\r\n", reply.status, reason(reply.status));
-    let headers = reply.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
-    std::iter::once(first).chain(headers).chain([framing, "\r\n".to_owned()]).collect()
+    let first = format!("HTTP/1.1 {} {}\r\n", head.status, reason(head.status));
+    let headers = head.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+    std::iter::once(first).chain(headers).chain([framing.to_owned(), "\r\n".to_owned()]).collect()
 }
 
 fn reason(status: u16) -> &'static str {

@@ -1,6 +1,6 @@
-//! HTTP/2: each stream of a connection is a request with its answer, as on a connection of its own over HTTP/1.1.
+//! Speaks HTTP/2: each stream of a connection is a request with its answer, as on a connection of its own over HTTP/1.1.
 //!
-//! What ends a connection over HTTP/1.1 ends a stream here; a TCP reset ends them all.
+//! A fault that ends a connection over HTTP/1.1 ends a stream here; a TCP reset ends all streams.
 
 use std::{
     future::poll_fn,
@@ -16,20 +16,20 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
-use http::{Response, header::CONTENT_LENGTH};
+use http::Response;
 use rustix::net::sockopt::set_socket_linger;
 use tokio::{net::TcpStream, sync::Notify};
 use tokio_rustls::server::TlsStream;
 
 use super::{
-    connection::{LIMIT, Line},
     content::{self, Content},
     delivery::{Delivery, Outlet, Pacer, deliver},
     exchange::answer,
-    fault::ContentLength,
+    head::Head,
+    line::{LIMIT, Line},
     reply::Reply,
     request::Request,
-    server::Shared,
+    state::Shared,
 };
 
 /// Answers the streams of a connection, all at once. The socket is the connection's own, for resetting it.
@@ -66,7 +66,7 @@ pub(super) async fn serve(
     }
 }
 
-/// A request with its body.
+/// Reads a request with its body.
 async fn received(request: http::Request<RecvStream>) -> io::Result<Request> {
     let (head, mut incoming) = request.into_parts();
     let mut body = Vec::new();
@@ -84,7 +84,7 @@ async fn received(request: http::Request<RecvStream>) -> io::Result<Request> {
 /// One stream.
 struct Stream {
     respond: SendResponse<Bytes>,
-    /// There once the head is sent.
+    /// The body, once the head is sent.
     body: Option<SendStream<Bytes>>,
     /// Tells the connection to break.
     broken: Arc<Notify>,
@@ -121,16 +121,12 @@ impl Stream {
 
 impl Outlet for Stream {
     async fn head(&mut self, reply: &Reply, is_bare: bool) -> io::Result<()> {
-        let mut response = Response::builder().status(reply.status);
-        for (name, value) in &reply.headers {
+        // A body ends with its stream, whatever else tells its end.
+        let head = Head::of(reply);
+        let mut response = Response::builder().status(head.status);
+        for (name, value) in head.headers {
             response = response.header(name, value);
         }
-        response = match &reply.length {
-            None => response.header(CONTENT_LENGTH, reply.size()),
-            Some(ContentLength::Is(text)) => response.header(CONTENT_LENGTH, text),
-            // A body ends with its stream.
-            Some(ContentLength::Chunked | ContentLength::Missing) => response,
-        };
         let response = response.body(()).map_err(io::Error::other)?;
         self.body = Some(self.respond.send_response(response, is_bare).map_err(io::Error::other)?);
         Ok(())

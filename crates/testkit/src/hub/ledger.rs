@@ -1,4 +1,4 @@
-//! What the hub has seen and sent.
+//! Records what the hub received and sent.
 
 use std::{
     collections::BTreeMap,
@@ -9,78 +9,45 @@ use std::{
 };
 
 use super::{
-    connection::Line,
+    line::{Line, Origin, Protocol},
     request::{Asked, Request},
 };
 
-/// Which of the two servers a request came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Origin {
-    /// The hub: its API, and its small files.
-    Hub,
-    /// The CDN, on another port: large files.
-    Cdn,
-}
-
-/// What a connection speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// HTTP/1.1: one request at a time.
-    Http1,
-    /// HTTP/2: many at once.
-    Http2,
-}
-
-impl Protocol {
-    /// Its name in ALPN (RFC 7301).
-    pub fn name(self) -> &'static [u8] {
-        match self {
-            Self::Http1 => b"http/1.1",
-            Self::Http2 => b"h2",
-        }
-    }
-
-    /// The protocol of that name; without one it is HTTP/1.1.
-    pub(super) fn named(name: Option<&[u8]>) -> Self {
-        if name == Some(Self::Http2.name()) { Self::Http2 } else { Self::Http1 }
-    }
-}
-
-/// A connection that was accepted.
+/// A connection that the hub accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// Where it came to.
+    /// The server that it came to.
     pub origin: Origin,
-    /// What it speaks. `None` where the client and the hub did not come to speak: the handshake failed, or goes on.
+    /// The protocol that client and hub agreed on. `None` where the handshake failed, or goes on.
     pub protocol: Option<Protocol>,
 }
 
-/// A request, and what became of it. It is recorded before the answer is sent.
+/// A request, and what became of it. The hub records it before it sends the answer.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// Where it came to.
+    /// The server that it came to.
     pub origin: Origin,
-    /// `GET` and so on.
+    /// The method, such as `GET`.
     pub method: String,
     /// The target's path, decoded.
     pub path: String,
-    /// The target as it was sent, with its query.
+    /// The target as the client sent it, with its query.
     pub raw_target: String,
     /// The file's path in its repo, on either origin, where the request is for one.
     pub file: Option<String>,
-    /// The first and the last byte that were asked for, both included, as the header has them. `None` for a suffix.
+    /// The first and the last byte that the client asks for, both included, as the header has them. `None` for a suffix.
     pub range: Option<(u64, Option<u64>)>,
-    /// The header of that name.
+    /// The value of the header `Authorization`.
     pub authorization: Option<String>,
     /// Every header, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The answer's status; 0 where there was none.
+    /// The answer's status; 0 where the hub sent none.
     pub status: u16,
-    /// The number of the connection that it came over: the same for all requests of one.
+    /// The number of the connection that it came over.
     pub connection: u64,
-    /// What that connection speaks.
+    /// The protocol of that connection.
     pub protocol: Protocol,
-    /// How much of the body was given to the socket.
+    /// How many bytes of the body the hub gave to the socket.
     sent: Arc<AtomicU64>,
 }
 
@@ -106,17 +73,17 @@ impl Seen {
         }
     }
 
-    /// A header's value, by its name in lower case.
+    /// Returns a header's value, by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
-    /// How many bytes of the answer's body were given to the socket so far: at least those that the client has read.
+    /// Returns how many bytes of the answer's body the hub gave to the socket so far: at least those that the client has read.
     pub fn sent_bytes(&self) -> u64 {
         self.sent.load(Ordering::SeqCst)
     }
 
-    /// Whether this is about that path: a file's in its repo, or the request's own.
+    /// Returns whether the request is for that path: a file's in its repo, or the request's own.
     pub fn is_for(&self, path: &str) -> bool {
         self.file.as_deref() == Some(path) || self.path == path
     }
@@ -126,7 +93,7 @@ impl Seen {
     }
 }
 
-/// The requests and the connections since the counts were last reset, and how many connections there were at once.
+/// The requests and the connections since the last reset, and how many connections were open at once.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) seen: Vec<Seen>,
@@ -147,7 +114,7 @@ impl Ledger {
         self.next
     }
 
-    /// Notes what a connection speaks. One from before the last reset is forgotten.
+    /// Notes what a connection speaks. It passes over one from before the last reset.
     pub(super) fn settled(&mut self, number: u64, protocol: Protocol) {
         if let Some(accepted) = self.accepted.get_mut(&number) {
             accepted.protocol = Some(protocol);

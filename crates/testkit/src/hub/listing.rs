@@ -1,4 +1,4 @@
-//! A repo's description and its tree, as JSON.
+//! Writes a repo's description and its tree as JSON.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde_json::{Value, json};
 
 use super::{
-    repo::{Entry, Repo, Snapshot},
+    entry::Entry,
+    found::Found,
+    repo::{Repo, Snapshot},
     request::Request,
-    routes::Found,
-    server::Shared,
+    state::Shared,
 };
 
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
@@ -103,7 +104,7 @@ pub(super) fn paths_info(snapshot: &Snapshot, request: &Request) -> Vec<Value> {
     paths.iter().filter(|path| snapshot.files.contains_key(*path)).map(|path| blob(snapshot, path)).collect()
 }
 
-/// The URL of another page of the same listing.
+/// Makes the URL of another page of the same listing.
 pub(super) fn next_page(shared: &Shared, request: &Request, cursor: &str) -> String {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let others = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
@@ -113,7 +114,7 @@ pub(super) fn next_page(shared: &Shared, request: &Request, cursor: &str) -> Str
     format!("{}{path}?{}{separator}cursor={cursor}", shared.endpoint(), query.join("&"))
 }
 
-/// A file with that path that nobody published.
+/// Makes the entry of a file with that path, which no test published.
 pub(super) fn forged(path: &str) -> Value {
     let entry = Entry::git("forged".into());
     json!({ "type": "file", "oid": entry.oid, "size": entry.content.size(), "path": path })

@@ -1,4 +1,4 @@
-//! What goes over the wire for a request.
+//! Makes the answer to a request.
 
 use std::{ops::Range, time::Duration};
 
@@ -8,14 +8,15 @@ use serde_json::Value;
 
 use super::{
     content::Content,
-    fault::{ContentLength, Refusal},
-    repo::Entry,
+    entry::Entry,
+    fault::ContentLength,
+    found::{File, Found, Way},
+    refusal::Refusal,
     request::Request,
-    routes::{File, Found, Way},
-    server::{Shared, State},
+    state::{Shared, State},
 };
 
-/// What a path in a URL keeps is the unreserved characters, and its slashes.
+/// All but the unreserved characters and the slash, which a path in a URL keeps.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 /// An answer that is ready to be sent.
@@ -25,7 +26,7 @@ pub(super) struct Reply {
     pub(super) headers: Vec<(String, String)>,
     /// The parts of the body, one after the other.
     pub(super) body: Vec<(Content, Range<u64>)>,
-    /// What `Content-Length` says, unless the truth.
+    /// What `Content-Length` says instead of the truth.
     pub(super) length: Option<ContentLength>,
     pub(super) interruption: Option<Interruption>,
 }
@@ -62,7 +63,7 @@ impl Reply {
         self
     }
 
-    /// The body's length.
+    /// Returns the body's length, in bytes.
     pub(super) fn size(&self) -> u64 {
         self.body.iter().map(|(_, range)| range.end - range.start).sum()
     }
@@ -79,7 +80,7 @@ impl Reply {
     }
 }
 
-/// The right answer for what was found. A redirect to the CDN signs a URL.
+/// Makes the right answer. A redirect to the CDN signs a URL.
 pub(super) fn reply(shared: &Shared, state: &mut State, request: &Request, found: Found) -> Reply {
     match found {
         Found::Refusal(refusal) => refuse(refusal),
@@ -136,7 +137,7 @@ fn hand_out(shared: &Shared, state: &mut State, request: &Request, file: File) -
     }
 }
 
-/// What the redirect to the CDN says of a file that lies in Xet. The CDN itself says nothing of it.
+/// Makes the headers by which the redirect to the CDN names a file in Xet. The CDN itself does not name it.
 fn xet_headers(
     shared: &Shared,
     state: &State,
@@ -151,7 +152,7 @@ fn xet_headers(
     vec![("X-Xet-Hash".to_owned(), hash.clone()), ("Link".to_owned(), format!("{token}, {plan}"))]
 }
 
-/// The whole, the part that is asked for, or 416.
+/// Sends the whole, the part that the client asks for, or 416.
 fn ranged(request: &Request, content: &Content) -> Reply {
     let size = content.size();
     let (status, range) = match request.range() {

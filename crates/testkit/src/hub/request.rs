@@ -1,10 +1,10 @@
-//! A request as it came in.
+//! Parses a request.
 
 use std::ops::Range;
 
 use percent_encoding::percent_decode_str;
 
-/// A request's head, parsed just as far as a hub needs it.
+/// A request, parsed just as far as a hub needs it.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) method: String,
@@ -16,7 +16,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Parses a head without its empty line. `None` where it is not HTTP.
+    /// Parses a head of HTTP/1.1 without its empty line. `None` where it is not HTTP.
     pub(super) fn parse(head: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(head).ok()?;
         let mut lines = text.split("\r\n");
@@ -37,7 +37,7 @@ impl Request {
         })
     }
 
-    /// A request of HTTP/2. Its authority becomes the header `host`, as it is in HTTP/1.1.
+    /// Takes over a request of HTTP/2. Its authority becomes the header `host`, as it is in HTTP/1.1.
     pub(super) fn of_http2(head: &http::request::Parts, body: Vec<u8>) -> Self {
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value)));
@@ -55,7 +55,7 @@ impl Request {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
-    /// The token that the client sends, if any.
+    /// Returns the token that the client sends.
     pub(super) fn token(&self) -> Option<&str> {
         self.header("authorization")?.strip_prefix("Bearer ")
     }
@@ -68,12 +68,12 @@ impl Request {
         self.header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0)
     }
 
-    /// Whether the client wants the connection closed after the answer.
+    /// Returns whether the client wants the connection closed after the answer.
     pub(super) fn wants_close(&self) -> bool {
         self.is_http_1_0 || self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
-    /// The target's path, still encoded. A target in absolute form, as a proxy gets it, loses its origin.
+    /// Returns the target's path, still encoded. A target in absolute form, as a proxy gets it, loses its origin.
     pub(super) fn raw_path(&self) -> &str {
         let path = self.target.split('?').next().unwrap_or_default();
         match path.split_once("://") {
@@ -82,24 +82,24 @@ impl Request {
         }
     }
 
-    /// The target's path, decoded as a whole: for reading, not for routing.
+    /// Returns the target's path, decoded as a whole: for reading, not for routing.
     pub(super) fn path(&self) -> String {
         decode(self.raw_path())
     }
 
-    /// The path's segments, split before each is decoded.
+    /// Splits the path into its segments, and then decodes each.
     pub(super) fn segments(&self) -> Vec<String> {
         self.raw_path().trim_start_matches('/').split('/').map(decode).collect()
     }
 
-    /// A parameter of the query, decoded.
+    /// Returns a parameter of the query, decoded.
     pub(super) fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         pairs.find(|(key, _)| *key == name).map(|(_, value)| decode(value))
     }
 
-    /// The one range that is asked for. Several ranges, and other units, count as none, as RFC 9110 allows.
+    /// Returns the one range that the client asks for. Several ranges, and other units, count as none, as RFC 9110 allows.
     pub(super) fn range(&self) -> Option<Asked> {
         let spec = self.header("range")?.strip_prefix("bytes=")?;
         let (first, last) = spec.split_once('-')?;
@@ -120,7 +120,7 @@ pub(super) enum Asked {
 }
 
 impl Asked {
-    /// The part of a file of that size. `None` where there is none, which is a 416.
+    /// Returns the part of a file of that size. `None` where the file has no such part, which is a 416.
     pub(super) fn within(self, size: u64) -> Option<Range<u64>> {
         let range = match self {
             Self::From(first, last) => first..last.map_or(size, |last| last.saturating_add(1)).min(size),

@@ -1,78 +1,20 @@
-//! What a request asks for, by the protocol of the Hub.
+//! Finds what a request asks for, by the protocol of the Hub.
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    fault::Refusal,
-    ledger::Origin,
+    found::{File, Found, Way},
+    line::Origin,
     listing,
-    repo::{Entry, Repo, Snapshot},
+    refusal::Refusal,
+    repo::{Repo, Snapshot},
     request::Request,
-    server::{Shared, State},
+    state::{Shared, State},
 };
 
-/// What was found for a request, before it becomes an answer.
-#[derive(Debug)]
-pub(super) enum Found {
-    File(File),
-    /// Entries as JSON, and the target of the page after this one.
-    Tree {
-        entries: Vec<Value>,
-        next: Option<String>,
-    },
-    Info(Value),
-    XetToken(Value),
-    Refusal(Refusal),
-}
-
-#[derive(Debug)]
-pub(super) struct File {
-    pub(super) repo: String,
-    pub(super) path: String,
-    pub(super) entry: Entry,
-    pub(super) way: Way,
-    /// The `ETag`, where a fault sets another.
-    pub(super) etag: Option<String>,
-}
-
-/// How a file is handed out.
-#[derive(Debug)]
-pub(super) enum Way {
-    /// By the hub, from a commit.
-    Direct { commit: String },
-    /// From the CDN, to which the hub redirects.
-    ToCdn { commit: String },
-    /// By the hub, at another of its URLs, to which it redirects.
-    ToCache { commit: String },
-    /// By the CDN.
-    Cdn,
-}
-
-impl Found {
-    /// The path in its repo, where it is a file.
-    pub(super) fn path(&self) -> Option<&str> {
-        match self {
-            Self::File(file) => Some(&file.path),
-            _ => None,
-        }
-    }
-
-    /// The file, where its bytes are the answer.
-    pub(super) fn served(&self) -> Option<&File> {
-        match self {
-            Self::File(file) if matches!(file.way, Way::Direct { .. } | Way::Cdn) => Some(file),
-            _ => None,
-        }
-    }
-
-    pub(super) fn is_listing(&self) -> bool {
-        matches!(self, Self::Tree { .. } | Self::Info(_))
-    }
-}
-
-/// What that origin has for the request.
+/// Finds what that origin has for the request.
 pub(super) fn find(shared: &Shared, state: &mut State, origin: Origin, request: &Request) -> Found {
     match origin {
         Origin::Hub => on_hub(shared, state, request).unwrap_or_else(Found::Refusal),
@@ -93,7 +35,7 @@ fn on_cdn(state: &mut State, request: &Request) -> Found {
     Found::File(File { repo: String::new(), path, entry, way: Way::Cdn, etag: None })
 }
 
-/// What the CDN says of a URL that has expired.
+/// Makes the CDN's answer to a URL that has expired.
 pub(super) fn expired() -> Refusal {
     xml(403, "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>")
 }
@@ -148,14 +90,14 @@ fn on_hub(shared: &Shared, state: &State, request: &Request) -> Result<Found, Re
     }
 }
 
-/// A repo's id has two segments, or one for old repos; a verb follows, or nothing.
+/// Splits a repo's id from what follows it. An id has two segments, or one for old repos; a verb follows, or nothing.
 fn split_id<'a>(segments: &'a [&'a str], verbs: &[&str]) -> (String, &'a [&'a str]) {
     let is_end = |at: usize| segments.get(at).is_none_or(|segment| verbs.contains(segment));
     let length = if segments.len() >= 2 && is_end(2) { 2 } else { 1.min(segments.len()) };
     (segments[..length].join("/"), &segments[length..])
 }
 
-/// The repo, where it exists for that client; else why not.
+/// Finds the repo, where it exists for that client.
 fn seek<'a>(state: &'a State, request: &Request, id: &str) -> Result<&'a Repo, Refusal> {
     let has_access = request.token().is_some_and(|token| state.settings.granted.contains(token));
     let is_visible = |repo: &&Repo| !repo.is_private || has_access;
@@ -176,7 +118,7 @@ fn snapshot(repo: &Repo, revision: &str) -> Result<Arc<Snapshot>, Refusal> {
     })
 }
 
-/// Refuses who has not been let into a gated repo.
+/// Refuses a client without access to a gated repo.
 fn check_gate(state: &State, repo: &Repo, request: &Request) -> Result<(), Refusal> {
     let has_access = request.token().is_some_and(|token| state.settings.granted.contains(token));
     if repo.is_gated && !has_access {

@@ -1,12 +1,8 @@
-//! The hub as a test holds it, and the thread that it runs on.
+//! Runs the hub on a thread of its own, and lets a test steer it.
 
 use std::{
-    collections::BTreeSet,
-    net::{SocketAddr, TcpListener as StdListener},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    net::TcpListener as StdListener,
+    sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -16,9 +12,10 @@ use tokio::{net::TcpListener, runtime, sync::oneshot};
 use super::{
     connection,
     fault::Fault,
-    ledger::{Accepted, Ledger, Origin, Protocol, Seen},
-    repo::{Publication, Repos},
-    signature::Signatures,
+    ledger::{Accepted, Seen},
+    line::{Origin, Protocol},
+    publication::Publication,
+    state::Shared,
     tls::Tls,
 };
 
@@ -40,78 +37,11 @@ pub struct Hub {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the hub's owner and its connections share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    state: Mutex<State>,
-    hub: SocketAddr,
-    cdn: SocketAddr,
-    /// `None` for plain HTTP.
-    pub(super) tls: Option<Tls>,
-    rate: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) repos: Repos,
-    pub(super) signatures: Signatures,
-    pub(super) faults: Vec<Fault>,
-    pub(super) ledger: Ledger,
-    pub(super) settings: Settings,
-    pub(super) pages_without_end: u64,
-}
-
-#[derive(Debug)]
-pub(super) struct Settings {
-    pub(super) granted: BTreeSet<String>,
-    pub(super) expired: BTreeSet<String>,
-    pub(super) page_size: usize,
-    pub(super) cdn_refuses_authorization: bool,
-    pub(super) resolve_cache: bool,
-    pub(super) xet_cas: Option<String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            granted: BTreeSet::new(),
-            expired: BTreeSet::new(),
-            page_size: 1000,
-            cdn_refuses_authorization: false,
-            resolve_cache: false,
-            xet_cas: None,
-        }
-    }
-}
-
-impl Shared {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn endpoint(&self) -> String {
-        format!("{}://{}", self.scheme(), self.hub)
-    }
-
-    pub(super) fn cdn_endpoint(&self) -> String {
-        format!("{}://{}", self.scheme(), self.cdn)
-    }
-
-    fn scheme(&self) -> &'static str {
-        if self.tls.is_some() { "https" } else { "http" }
-    }
-
-    /// In bytes per second and connection; 0 is no limit.
-    pub(super) fn rate(&self) -> u64 {
-        self.rate.load(Ordering::Relaxed)
-    }
-}
-
 impl Hub {
     /// Starts a hub without repos, at ports that are free.
     ///
     /// # Panics
-    /// Where the machine has no loopback or no thread to give.
+    /// Where the machine gives no loopback or no thread.
     pub fn start() -> Self {
         Self::start_at(0)
     }
@@ -128,7 +58,7 @@ impl Hub {
     /// [certificate](Self::certificate).
     ///
     /// # Panics
-    /// Where the machine has no loopback, no thread or no key to give.
+    /// Where the machine gives no loopback, no thread or no key.
     pub fn start_tls(protocols: &[Protocol]) -> Self {
         Self::start_tls_at(0, protocols)
     }
@@ -149,7 +79,7 @@ impl Hub {
             (listener, address)
         };
         let ((hub_listener, hub), (cdn_listener, cdn)) = (listen(port), listen(0));
-        let shared = Arc::new(Shared { state: Mutex::default(), hub, cdn, tls, rate: AtomicU64::new(0) });
+        let shared = Arc::new(Shared::new(hub, cdn, tls));
         let (stop, stopped) = oneshot::channel();
         let serving = Arc::clone(&shared);
         let serve = move || {
@@ -168,17 +98,17 @@ impl Hub {
         Self { shared, stop: Some(stop), thread: Some(thread.expect("a thread")) }
     }
 
-    /// The certificate of a hub that speaks TLS, in PEM: it is its own authority.
+    /// Returns the certificate of a hub that speaks TLS, in PEM: it is its own authority.
     pub fn certificate(&self) -> Option<&str> {
         self.shared.tls.as_ref().map(|tls| tls.certificate.as_str())
     }
 
-    /// The hub's URL, `http://127.0.0.1:<port>`, or `https:` where it speaks TLS.
+    /// Returns the hub's URL, `http://127.0.0.1:<port>`, or `https:` where it speaks TLS.
     pub fn endpoint(&self) -> String {
         self.shared.endpoint()
     }
 
-    /// The CDN's URL: another origin.
+    /// Returns the CDN's URL: another origin.
     pub fn cdn_endpoint(&self) -> String {
         self.shared.cdn_endpoint()
     }
@@ -188,12 +118,12 @@ impl Hub {
         Publication::new(Arc::clone(&self.shared), id)
     }
 
-    /// Lets a token into gated and private repos. Every other token is a stranger's: known, but without access.
+    /// Lets a token into gated and private repos. The hub knows every other token too, but gives it no access.
     pub fn grant(&self, token: &str) {
         self.shared.state().settings.granted.insert(token.to_owned());
     }
 
-    /// Takes a token for an expired one: the hub refuses whatever is asked for with it, public or not.
+    /// Makes a token expire: the hub refuses each request that carries it, for public repos too.
     pub fn expire(&self, token: &str) {
         self.shared.state().settings.expired.insert(token.to_owned());
     }
@@ -225,7 +155,7 @@ impl Hub {
 
     /// Limits each TCP connection to so many bytes of body per second, over all its streams. `None` is no limit, as at first.
     pub fn limit_rate(&self, bytes_per_s: Option<u64>) {
-        self.shared.rate.store(bytes_per_s.unwrap_or(0), Ordering::Relaxed);
+        self.shared.limit_rate(bytes_per_s.unwrap_or(0));
     }
 
     /// Adds a fault. Where several strike one request, all do, in the order in which they were added.
@@ -233,34 +163,34 @@ impl Hub {
         self.shared.state().faults.push(fault);
     }
 
-    /// Takes all faults away. What they did stays done.
+    /// Removes all faults. What they did stays done.
     ///
     /// # Panics
-    /// Where a fault never struck that must: the test did not see what it is about.
+    /// Where a fault never struck that must strike: the test did not see what it is about.
     pub fn clear_faults(&self) {
         let faults = std::mem::take(&mut self.shared.state().faults);
         let missed: Vec<_> = faults.iter().filter(|fault| fault.has_missed()).collect();
         assert!(missed.is_empty(), "faults that never struck: {missed:?}");
     }
 
-    /// The requests since the start or the last reset, in the order in which they came.
+    /// Returns the requests since the start or the last reset, in the order in which they came.
     pub fn requests(&self) -> Vec<Seen> {
         self.shared.state().ledger.seen.clone()
     }
 
-    /// How many requests there were of some sort.
+    /// Counts the requests for which a predicate holds.
     pub fn count(&self, mut is_meant: impl FnMut(&Seen) -> bool) -> usize {
         self.shared.state().ledger.seen.iter().filter(|seen| is_meant(seen)).count()
     }
 
-    /// How many bytes of bodies were given to sockets for a path: a file's in its repo, or a request's own. The client
-    /// need not have read them all: sockets hold some megabytes.
+    /// Returns how many bytes of bodies the hub gave to sockets for a path: a file's in its repo, or a request's own. The
+    /// client need not have read them all, for sockets hold some megabytes.
     pub fn bytes_sent(&self, path: &str) -> u64 {
         let state = self.shared.state();
         state.ledger.seen.iter().filter(|seen| seen.is_for(path)).map(Seen::sent_bytes).sum()
     }
 
-    /// Waits until something is so, at most that long; whether it is. It blocks the thread.
+    /// Waits until a predicate holds, at most that long, and returns whether it does. It blocks the thread.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -279,17 +209,17 @@ impl Hub {
         true
     }
 
-    /// The most connections that were open at once, to both origins together.
+    /// Returns the most connections that were open at once, to both origins together.
     pub fn peak_connections(&self) -> usize {
         self.shared.state().ledger.peak()
     }
 
-    /// The connections that were accepted since the start or the last reset, in the order in which they came.
+    /// Returns the connections that the hub accepted since the start or the last reset, in the order in which they came.
     pub fn connections(&self) -> Vec<Accepted> {
         self.shared.state().ledger.accepted()
     }
 
-    /// Forgets all requests and connections. The peak begins at the connections that are open.
+    /// Removes all requests and connections from the record. The peak begins at the connections that are open.
     pub fn reset_counts(&self) {
         self.shared.state().ledger.reset();
     }

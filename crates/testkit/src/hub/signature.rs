@@ -1,17 +1,17 @@
-//! The signed URLs that lead to the CDN.
+//! Signs the URLs that lead to the CDN.
 
 use std::collections::HashMap;
 
-use super::{content::mix, repo::Entry, request::Request};
+use super::{content::mix, entry::Entry, request::Request};
 
-/// Every URL that was signed, by its number.
+/// Every URL that the hub signed, by its number.
 #[derive(Debug, Default)]
 pub(super) struct Signatures {
     issued: HashMap<u64, Signed>,
     next: u64,
     /// URLs with smaller numbers have expired.
     floor: u64,
-    /// How many requests a URL answers.
+    /// The number of requests that a URL is good for.
     pub(super) good_for: Option<u32>,
 }
 
@@ -24,7 +24,7 @@ struct Signed {
 }
 
 impl Signatures {
-    /// A target on the CDN for that file: `/<repo>/<sha256>?Expires=<number>&Signature=<hex>`.
+    /// Signs a target on the CDN for that file: `/<repo>/<sha256>?Expires=<number>&Signature=<hex>`.
     pub(super) fn sign(&mut self, repo: &str, file: &str, entry: Entry) -> String {
         let number = self.next;
         self.next += 1;
@@ -34,13 +34,13 @@ impl Signatures {
         target
     }
 
-    /// The file behind a URL, with its path in the repo. `None` where the URL was never signed.
+    /// Finds the file behind a URL, with its path in the repo. `None` where the hub never signed the URL.
     pub(super) fn find(&self, request: &Request) -> Option<(&str, &Entry)> {
         let signed = self.issued.get(&number(request)?)?;
         (signed.path == request.path()).then_some((&signed.file, &signed.entry))
     }
 
-    /// Whether the URL is still good; counts the use.
+    /// Counts a use, and returns whether the URL was still good for it.
     pub(super) fn spend(&mut self, request: &Request) -> bool {
         let Some(number) = number(request).filter(|number| *number >= self.floor) else { return false };
         let Some(signed) = self.issued.get_mut(&number) else { return false };
@@ -48,7 +48,7 @@ impl Signatures {
         self.good_for.is_none_or(|uses| signed.uses <= uses)
     }
 
-    /// Makes every URL that is out now useless.
+    /// Makes every URL expire that was signed so far.
     pub(super) fn expire_all(&mut self) {
         self.floor = self.next;
     }

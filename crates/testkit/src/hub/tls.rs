@@ -1,4 +1,4 @@
-//! TLS, with a certificate that is made at the start.
+//! Speaks TLS, with a certificate that is made at the start.
 
 use std::{fmt, io, sync::Arc};
 
@@ -10,17 +10,17 @@ use tokio_rustls::{
     server::TlsStream,
 };
 
-use super::ledger::Protocol;
+use super::line::Protocol;
 
-/// What a hub needs to speak TLS.
+/// The key, the certificate and the protocols of a hub that speaks TLS.
 pub(super) struct Tls {
     acceptor: TlsAcceptor,
-    /// In PEM: a client that trusts it reaches the hub.
+    /// The certificate in PEM. A client that trusts it reaches the hub.
     pub(super) certificate: String,
 }
 
 impl Tls {
-    /// TLS for this machine, with these protocols in the hub's order.
+    /// Makes a certificate for this machine, and offers these protocols in the hub's order.
     ///
     /// # Panics
     /// Where the machine cannot make a key.

@@ -1,13 +1,22 @@
 //! The contract of `CatalogStore`.
 
-use std::sync::Arc;
-
-use provisioner_core::{
-    CatalogErrorKind, CatalogRecord, CatalogStore, Digest, Expected, Format, Lifecycle, Outcome, Timestamp,
-    Verification, Version,
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
 };
 
-/// A record such as a store has to keep.
+use crate::{
+    catalog::{CatalogError, CatalogErrorKind, CatalogStore, Expected, Version},
+    clock::Timestamp,
+    digest::Digest,
+    format::Format,
+    record::{CatalogRecord, Lifecycle},
+    verification::{Basis, Outcome, Verification},
+};
+
+/// Makes a record such as a store has to keep.
 fn record(id: &str) -> CatalogRecord {
     let json = serde_json::json!({
         "id": id, "local_path": "/models/a.gguf", "lifecycle": "Active", "size_bytes": 1, "format": "gguf",
@@ -22,7 +31,7 @@ fn record(id: &str) -> CatalogRecord {
 /// Runs the whole suite against stores that `make` returns; each must be empty.
 ///
 /// # Panics
-/// Where the contract is broken.
+/// Where the store breaks the contract.
 pub async fn catalog<S: CatalogStore>(make: impl Fn() -> S) {
     keeps_what_is_put(&make()).await;
     refuses_what_was_not_expected(&make()).await;
@@ -43,7 +52,7 @@ async fn keeps_what_is_put(store: &dyn CatalogStore) {
     full.format = Format::Safetensors;
     full.verification = Verification {
         outcome: Outcome::Fail,
-        basis: Some(provisioner_core::Basis::FirstUse),
+        basis: Some(Basis::FirstUse),
         reason: "\"quoted\" \u{2028} reason".to_owned(),
         verified_at: Some(Timestamp::UNIX_EPOCH),
     };
@@ -64,7 +73,7 @@ async fn keeps_what_is_put(store: &dyn CatalogStore) {
 async fn refuses_what_was_not_expected(store: &dyn CatalogStore) {
     let one = record("local:/a");
     let conflict = |result: Result<Version, _>| {
-        matches!(result, Err(provisioner_core::CatalogError { kind: CatalogErrorKind::Conflict, .. }))
+        matches!(result, Err(CatalogError { kind: CatalogErrorKind::Conflict, .. }))
     };
     assert!(conflict(store.put(&one, Expected::Version(Version(1))).await), "there is nothing to replace");
     let first = store.put(&one, Expected::Absent).await.unwrap();
@@ -73,9 +82,9 @@ async fn refuses_what_was_not_expected(store: &dyn CatalogStore) {
     assert!(second > first);
     let mut other = one.clone();
     other.lifecycle = Lifecycle::Retired;
-    assert!(conflict(store.put(&other, Expected::Version(first)).await), "somebody wrote since");
+    assert!(conflict(store.put(&other, Expected::Version(first)).await), "another caller wrote since");
     assert_eq!(store.get("local:/a").await.unwrap().unwrap().record, one, "a conflict changes nothing");
-    assert!(conflict(store.remove("local:/a", first).await.map(|()| first)), "somebody wrote since");
+    assert!(conflict(store.remove("local:/a", first).await.map(|()| first)), "another caller wrote since");
     store.remove("local:/a", second).await.unwrap();
     assert!(conflict(store.remove("local:/a", second).await.map(|()| first)), "it is gone");
 }
@@ -87,7 +96,7 @@ async fn never_repeats_a_version(store: &dyn CatalogStore) {
     // A clock of milliseconds must have moved on.
     std::thread::sleep(std::time::Duration::from_millis(2));
     let second = store.put(&one, Expected::Absent).await.unwrap();
-    assert!(second > first, "who remembers the removed record must not change the new one");
+    assert!(second > first, "a caller that remembers the removed record must not change the new one");
 }
 
 async fn takes_any_id(store: &dyn CatalogStore) {
@@ -130,7 +139,7 @@ async fn loses_no_update<S: CatalogStore>(store: Arc<S>) {
             }
         }
     };
-    futures_util::future::join_all((0..16).map(|_| count(Arc::clone(&store)))).await;
+    at_once((0..16).map(|_| count(Arc::clone(&store)))).await;
     assert_eq!(store.get("local:/a").await.unwrap().unwrap().record.size_bytes, 128);
 }
 
@@ -140,8 +149,8 @@ async fn is_whole_when_dropped<S: CatalogStore>(store: Arc<S>) {
         let id = format!("local:/{round}");
         let one = record(&id);
         {
-            let mut put = std::pin::pin!(store.put(&one, Expected::Absent));
-            let _ = futures_util::poll!(put.as_mut());
+            let mut put = pin!(store.put(&one, Expected::Absent));
+            poll_fn(|context| Poll::Ready(put.as_mut().poll(context).is_ready())).await;
         }
         let listing = store.list().await.unwrap();
         assert!(listing.damaged.is_empty());
@@ -149,4 +158,14 @@ async fn is_whole_when_dropped<S: CatalogStore>(store: Arc<S>) {
             listing.records.iter().filter(|found| found.record.id == id).all(|found| found.record == one)
         );
     }
+}
+
+/// Polls all of some futures, until each is done.
+async fn at_once<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
+    let mut left: Vec<Pin<Box<F>>> = futures.map(Box::pin).collect();
+    poll_fn(|context| {
+        left.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if left.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }

@@ -1,4 +1,4 @@
-//! Safetensors, and the files beside it in a repository of Transformers.
+//! Reads safetensors, and the files beside them in a repository of Transformers.
 //!
 //! Source: "Safetensors", "Format", in the README of the safetensors repository; `PretrainedConfig` of Transformers.
 

@@ -1,4 +1,4 @@
-//! GGUF, versions 2 and 3.
+//! Reads GGUF, versions 2 and 3.
 //!
 //! Source: "GGUF", `docs/gguf.md` in the ggml repository. All numbers are little-endian:
 //!
@@ -14,16 +14,15 @@
 mod facts;
 mod file_type;
 mod header;
+mod model;
 mod shards;
 mod tensor;
 mod tensor_type;
 mod value;
 
-pub(crate) use facts::{add_types, describe, has_untold_windows, memory, notes};
 pub use file_type::file_type_name;
 pub use header::Header;
-pub(crate) use header::is_beginning;
-pub(crate) use shards::Shards;
+pub(crate) use model::inspect_models;
 pub use tensor::{Tensor, TypeTotal};
 pub use tensor_type::TensorType;
 pub use value::{Array, Value, ValueKind};

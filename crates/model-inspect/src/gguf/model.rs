@@ -1,0 +1,150 @@
+//! A model in GGUF: its files, and what they tell together.
+
+use provisioner_core::{
+    Format, RelativePath,
+    reference::{ShardName, is_companion},
+};
+
+use super::{
+    facts::{add_types, describe, has_untold_windows, memory, notes},
+    header::{Header, is_beginning},
+    shards::Shards,
+};
+use crate::{
+    error::{Error, Result},
+    files::{ListedFile, ModelSource},
+    info::ModelInfo,
+    inspection::Inspection,
+    memory::{KvLayer, MemoryEstimate},
+    named_files::{complete_set, is_named, open},
+};
+
+/// Inspects the models in GGUF among some files. `None` where there are none.
+pub(crate) fn inspect_models(model: &dyn ModelSource) -> Result<Option<Inspection>> {
+    let mut ggufs = Vec::new();
+    for set in gguf_sets(model)? {
+        ggufs.push(GgufModel::read(model, &set)?);
+    }
+    if ggufs.is_empty() {
+        return Ok(None);
+    }
+    let notes = ggufs.iter().flat_map(|model| model.notes.clone()).collect();
+    // Of several projectors an engine takes one.
+    let projectors = ggufs.iter().filter(|model| model.is_projector());
+    let projector_bytes = projectors.filter_map(|model| model.info.weights_bytes()).max().unwrap_or(0);
+    let mut found = match main_model(model, ggufs) {
+        Some(main) => main.into_inspection(projector_bytes),
+        // Which of several models an engine takes is its own choice.
+        None => Inspection::unknown(Format::Gguf, "it has several models"),
+    };
+    found.notes = notes;
+    Ok(Some(found))
+}
+
+/// A model in GGUF: one file, or a set of shards.
+struct GgufModel {
+    path: RelativePath,
+    kind: Option<String>,
+    info: ModelInfo,
+    layers: Result<Vec<KvLayer>, String>,
+    has_untold_windows: bool,
+    notes: Vec<String>,
+}
+
+/// Lists the files of GGUF, those of one set together. A set must have all its shards.
+fn gguf_sets(model: &dyn ModelSource) -> Result<Vec<Vec<RelativePath>>> {
+    let mut sets = Vec::new();
+    for file in model.files() {
+        if !is_named(file, Format::Gguf) && !begins_as_gguf(model, file)? {
+            continue;
+        }
+        let Some(shard) = ShardName::parse(file.path.file_name()) else {
+            sets.push(vec![file.path.clone()]);
+            continue;
+        };
+        let siblings = complete_set(model, &file.path, &shard)?;
+        if shard.number() == 1 {
+            sets.push(siblings);
+        }
+    }
+    Ok(sets)
+}
+
+/// Looks at the beginning of a file whose name does not say GGUF: for the magic and a version, since a text may begin with
+/// that word. Where no caller has looked at the first bytes yet, only the file that an engine is given is worth a read.
+fn begins_as_gguf(model: &dyn ModelSource, file: &ListedFile) -> Result<bool> {
+    let is_worth_it = match file.format {
+        Some(format) => format == Format::Gguf,
+        None => model.entry() == Some(&file.path) && !is_named(file, Format::Safetensors),
+    };
+    if !is_worth_it {
+        return Ok(false);
+    }
+    let mut first = [0; 8];
+    let read = open(model, &file.path)?.read_at(0, &mut first);
+    let read = read.map_err(|error| Error::from(error).in_file(file.path.as_str()))?;
+    Ok(read == first.len() && is_beginning(first))
+}
+
+impl GgufModel {
+    /// Reads the headers of a set, in its order, and checks that they belong together.
+    fn read(model: &dyn ModelSource, set: &[RelativePath]) -> Result<Self> {
+        let mut found: Option<Self> = None;
+        let mut shards = Shards::new(set.len());
+        for path in set {
+            let in_file = |error: Error| error.in_file(path.as_str());
+            let header = Header::read(&mut open(model, path)?).map_err(in_file)?;
+            shards.add(&header).map_err(in_file)?;
+            let found = found.get_or_insert_with(|| Self {
+                path: path.clone(),
+                kind: header.text("general.type").map(str::to_owned),
+                info: describe(&header),
+                layers: memory(&header),
+                has_untold_windows: has_untold_windows(&header),
+                notes: Vec::new(),
+            });
+            add_types(&header, &mut found.info.tensor_types);
+            found.notes.extend(notes(&header).map(|note| format!("`{path}` {note}")));
+        }
+        shards.finish().map_err(|error| error.in_file(set.first().map_or("", RelativePath::as_str)))?;
+        let mut found = found.ok_or_else(|| Error::unsound("a set of shards without a shard"))?;
+        found.info.facts.shards = Some(set.len() as u64);
+        found.info.facts.parameter_count = found.info.elements();
+        found.info.facts.quantization =
+            found.info.facts.quantization.take().or_else(|| found.info.main_type());
+        Ok(found)
+    }
+
+    /// Returns whether it goes along with another model: a projector, an importance matrix, an adapter.
+    fn is_companion(&self) -> bool {
+        self.is_projector()
+            || matches!(self.kind.as_deref(), Some("imatrix" | "adapter"))
+            || is_companion(self.path.file_name())
+    }
+
+    fn is_projector(&self) -> bool {
+        self.kind.as_deref() == Some("mmproj") || self.info.facts.architecture.as_deref() == Some("clip")
+    }
+
+    /// Makes an inspection of the model, together with a projector of so many bytes.
+    fn into_inspection(self, projector_bytes: u64) -> Inspection {
+        let projector_bytes = if self.is_projector() { 0 } else { projector_bytes };
+        let Self { mut info, layers, has_untold_windows, notes, .. } = self;
+        let weights_bytes = info.weights_bytes().and_then(|bytes| bytes.checked_add(projector_bytes));
+        let memory =
+            MemoryEstimate::new(weights_bytes, layers, info.facts.ctx_max).at_most(has_untold_windows);
+        info.facts.memory = memory.summary();
+        Inspection { info, memory, notes }
+    }
+}
+
+/// Picks the model that the entry names, or the only one that is not a companion of another.
+fn main_model(model: &dyn ModelSource, mut ggufs: Vec<GgufModel>) -> Option<GgufModel> {
+    if let Some(named) = ggufs.iter().position(|gguf| Some(&gguf.path) == model.entry()) {
+        return Some(ggufs.swap_remove(named));
+    }
+    if ggufs.len() > 1 {
+        ggufs.retain(|gguf| !gguf.is_companion());
+    }
+    if ggufs.len() == 1 { ggufs.pop() } else { None }
+}

@@ -1,0 +1,25 @@
+//! What an inspection of a model finds.
+
+use provisioner_core::Format;
+
+use crate::{info::ModelInfo, memory::MemoryEstimate};
+
+/// Says what a model tells of itself, and what it needs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// What the model says of itself.
+    pub info: ModelInfo,
+    /// The memory that it needs.
+    pub memory: MemoryEstimate,
+    /// What could not be checked, as fragments of sentences.
+    pub notes: Vec<String>,
+}
+
+impl Inspection {
+    /// Makes the inspection of a model of which nothing is known, for a reason.
+    pub(crate) fn unknown(format: Format, why: &str) -> Self {
+        let memory = MemoryEstimate::new(None, Err(why.to_owned()), None);
+        Self { info: ModelInfo::unknown(format, 0), memory, notes: Vec::new() }
+    }
+}
