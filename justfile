@@ -5,7 +5,7 @@ default:
 
 # What the README's first command does
 provision:
-    cargo run --release -- provision --config examples/model.yaml
+    cargo run --release --no-default-features -- provision --config examples/model.yaml
 
 # The command as packages have it: smaller and slower to build than `cargo build --release`; prints its size in bytes
 package:

@@ -9,7 +9,7 @@ fn the_example_is_current() {
     let bytes = FakeModel::gguf().to_bytes();
     assert!(bytes.len() < 100_000, "{} bytes", bytes.len());
     let config = format!(
-        "# cargo run --release -- provision --config examples/model.yaml\n\
+        "# cargo run --release --no-default-features -- provision --config examples/model.yaml\n\
          model_ref: tiny.gguf\n\
          expected_digest: {{ algo: sha256, value: {} }}\n\
          strict_verification: true\n",
