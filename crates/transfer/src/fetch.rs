@@ -1,4 +1,4 @@
-//! One file, from its fetcher into a folder: the chunks that are missing, over several connections.
+//! Fetches one file into a folder: the chunks that are missing, over several connections.
 
 use std::{
     any::Any,
@@ -32,8 +32,8 @@ use crate::{
     writer::{WRITE_BYTES, Writer},
 };
 
-/// Which part of a chunk a connection must bring to renew the budget of retries: 64 KiB of 16 MiB. Otherwise a source that
-/// gives a byte at a time would be asked for ever.
+/// Which part of a chunk a connection must bring to renew the budget of retries: 64 KiB of 16 MiB. Otherwise a transfer
+/// would ask a source that gives a byte at a time for ever.
 const RENEWING_PART: u64 = 256;
 
 /// Says where a file's bytes go.
@@ -105,7 +105,7 @@ struct Fetch<'a> {
     file: &'a ManifestFile,
     sink: Arc<Sink>,
     header: Mutex<JournalHeader>,
-    /// The server sends the whole file, whichever range a request asks for.
+    /// Whether the server sends the whole file, whichever range a request asks for.
     no_ranges: AtomicBool,
     progress: FileProgress<'a>,
 }

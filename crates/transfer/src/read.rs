@@ -1,4 +1,4 @@
-//! A few bytes of a file, for a caller that looks at it and does not fetch it.
+//! Reads a few bytes of a file, for a caller that looks at it and does not fetch it.
 
 use std::{ops::Range, time::Duration};
 
@@ -44,7 +44,7 @@ pub(crate) async fn read(
     }
 }
 
-/// Goes on after the bytes that are here, over one connection.
+/// Reads on after the bytes that are here, over one connection.
 async fn read_on(
     stall: Duration,
     fetcher: &dyn ModelFetcher,
@@ -65,7 +65,7 @@ async fn read_on(
         };
         let left = range.end - range.start - bytes.len() as u64;
         let taken = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        // A server that knows no ranges sends on, and the rest is dropped.
+        // A server that knows no ranges sends on, and this reader drops the rest.
         bytes.extend_from_slice(piece.get(..taken).unwrap_or_default());
     }
     Ok(())
