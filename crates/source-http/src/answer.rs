@@ -1,4 +1,4 @@
-//! An answer that is a success, and the bytes of a file in it.
+//! Holds an answer that is a success, and the bytes of a file in it.
 
 use futures_util::TryStreamExt;
 use provisioner_core::{ByteRange, FetchError, Opened};
