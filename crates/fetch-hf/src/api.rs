@@ -1,4 +1,4 @@
-//! What the Hub says of a repository: its commits, and the tree of a commit.
+//! Asks the Hub about a repository: its commits, and the tree of a commit.
 
 use std::{collections::HashSet, mem};
 

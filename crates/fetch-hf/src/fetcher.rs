@@ -1,4 +1,4 @@
-//! The fetcher of `hf:` references: lists the files of a model, and opens them.
+//! Answers for `hf:` references: lists the files of a model, and opens them.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -185,7 +185,7 @@ fn hub_of(request: &ResolveRequest) -> Result<&RepoRef, FetchError> {
     match &request.reference {
         ModelRef::Repo(hub) if hub.scheme() == SCHEME => check(hub).map(|()| hub),
         other => {
-            let message = format!("`{other}` is no reference to the hub");
+            let message = format!("`{other}` is not a reference to the hub");
             Err(FetchError::new(FetchErrorKind::Unsupported, message))
         }
     }

@@ -65,7 +65,7 @@ fn the_client_of_xet_is_not_a_part_of_a_runtime() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let session = runtime.block_on(Session::start(SHORT)).unwrap();
     drop(runtime);
-    // As part of one, it refuses to work for those without.
+    // As part of a runtime, Xet's client refuses to work for callers without one.
     let group = session.xet.new_download_stream_group().unwrap().with_endpoint("http://127.0.0.1:1");
     group.build_blocking().unwrap();
 }
