@@ -110,7 +110,7 @@ fn a_proof_of_something_else_proves_nothing() {
         *handoff = folder(&elsewhere);
         handoff.verification.files[0].path = elsewhere.join("../a.gguf");
     };
-    refused(&beside, "no absolute path without `..`");
+    refused(&beside, "not an absolute path without `..`");
 }
 
 #[test]
