@@ -61,7 +61,8 @@ fn own_handoff(model: &ResolvedModel) -> PathBuf {
     Path::new(DEFAULT_LLAMACPP_HANDOFF_PATH).with_extension(format!("{}.json", &key[..16]))
 }
 
-/// Writes the handoff to the default place. The caller did not ask for it: a folder that cannot be written stops no engine.
+/// Writes the handoff to the default place. The caller did not ask for it, so a folder that cannot be written stops no
+/// engine.
 async fn hand_off_by_default(
     provisioner: &ModelProvisioner,
     model: &ResolvedModel,
