@@ -106,7 +106,7 @@ fn make_private(folder: &Path, uid: u32) -> Result<()> {
     let failed = |error| Error::storage(format!("the cache `{}` cannot be used", folder.display()), error);
     let metadata = fs_err::symlink_metadata(folder).map_err(failed)?;
     let reason = if metadata.is_symlink() {
-        "it is a symlink in a folder that is open to everybody"
+        "it is a symlink in a folder that every user may write to"
     } else if !metadata.is_dir() {
         "it is not a folder"
     } else if metadata.uid() != uid {

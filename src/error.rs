@@ -69,13 +69,13 @@ pub enum Error {
         id: String,
     },
     /// Another process wrote to a file while it was being read.
-    #[error("`{path}` changed while it was being read")]
+    #[error("another process changed `{path}` while it was being read")]
     ChangedWhileRead {
         /// The path of the file.
         path: PathBuf,
     },
     /// Other processes change the record of the model during every attempt of this call.
-    #[error("the record of `{id}` is being changed by others all the time")]
+    #[error("other processes change the record of `{id}` all the time")]
     Contended {
         /// The id of the record.
         id: String,

@@ -254,8 +254,8 @@ impl ModelProvisioner {
         verify::verify_several(&self.context, references).await
     }
 
-    /// Retires a model: the store keeps its files, and every call refuses it until the operator activates it. Returns its
-    /// record.
+    /// Retires a model: its record and its files stay, and every call refuses it until the operator activates it. Returns
+    /// the record.
     ///
     /// # Errors
     /// [`Error::NotInCatalog`](crate::Error::NotInCatalog); the catalog fails.
@@ -275,8 +275,8 @@ impl ModelProvisioner {
     /// files of a local model belong to the caller, and stay.
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog); the catalog fails; the code `busy` where a live process has a
-    /// lease on the model.
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog); the catalog fails; the code `in-use` where a live process has
+    /// a lease on the model.
     pub async fn remove(&self, reference: &ModelRef) -> Result<CatalogRecord> {
         remove::remove(&self.context, reference).await
     }
@@ -313,9 +313,9 @@ impl ModelProvisioner {
     /// path stay as they are. It asks no source.
     ///
     /// # Errors
-    /// [`Error::NeedsId`](crate::Error::NeedsId) for a path without an id; [`Error::Bundle`](crate::Error::Bundle) for an
-    /// exported folder whose files are missing or have other bytes; and as [`ensure`](Self::ensure). After an error
-    /// nothing of the model is visible.
+    /// [`Error::NeedsId`](crate::Error::NeedsId) for a path without an id; [`Error::Bundle`](crate::Error::Bundle) for a
+    /// malformed exported folder; the folder lacks a file, or has other bytes; and as [`ensure`](Self::ensure). After an
+    /// error nothing of the model is visible.
     pub async fn import(&self, request: &ImportRequest) -> Result<ResolvedModel> {
         import::import(&self.context, request).await
     }

@@ -46,7 +46,7 @@ pub(super) fn as_exported(dir: &Path, bundle: &Bundle, id: Option<&ModelRef>) ->
     let is_own = own.as_ref() == Some(&reference);
     let manifest = match &record.revision {
         Some(revision) if is_own && !is_revision(&reference, revision) => {
-            let reason = format!("`{}` is no commit", excerpt(revision, 80));
+            let reason = format!("`{}` is not a commit", excerpt(revision, 80));
             return Err(bundle::Error::Invalid { path: dir.to_owned(), reason }.into());
         }
         Some(revision) if is_own => manifest.at_revision(revision),
@@ -92,7 +92,7 @@ fn warn_of_others(dir: &Path, bundle: &Bundle) {
         more => format!(" and {more} more"),
     };
     tracing::warn!(
-        "`{first}`{more} in `{}` is no part of the exported model, and stays behind",
+        "`{first}`{more} in `{}` is not a part of the exported model, and stays behind",
         dir.display()
     );
 }

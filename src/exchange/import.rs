@@ -100,7 +100,7 @@ async fn or_discard<T>(outcome: Result<T>, session: &Arc<StagingSession>) -> Res
 /// Finds the files at the path of a request, and the id to import them under.
 async fn find(ctx: &Arc<Context>, request: &ImportRequest) -> Result<Found> {
     if let Some(other) = request.id.as_ref().filter(|id| id.is_local()) {
-        return Err(needs_id(&request.path, format!("`{other}` is no id for an import")));
+        return Err(needs_id(&request.path, format!("`{other}` is not an id for an import")));
     }
     let path = std::path::absolute(&request.path)
         .map_err(|error| Error::storage("the working directory cannot be found", error))?;

@@ -54,7 +54,7 @@ pub struct PlannedFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileState {
-    /// The store has the file.
+    /// The file lies in the store, or where the caller keeps it.
     Present,
     /// Another tool on this machine seems to have the file.
     Adopt,

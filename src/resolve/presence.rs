@@ -100,7 +100,7 @@ pub(crate) fn freshness(record: &CatalogRecord, store: &Store) -> Freshness {
 /// Returns how a file differs from its record, for a person; `None` where it does not differ.
 pub(crate) fn change(file: &RecordedFile, location: &Path) -> Option<String> {
     let difference = match fs_err::metadata(location) {
-        Ok(metadata) if !metadata.is_file() => "it is no file any more",
+        Ok(metadata) if !metadata.is_file() => "it is not a file any more",
         Ok(metadata) => file.stamp.difference(&Stamp::of(&metadata))?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => "it is gone",
         Err(error) => return Some(error.to_string()),

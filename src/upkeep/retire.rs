@@ -12,7 +12,7 @@ use crate::{
     retry::retry_on_conflict,
 };
 
-/// Retires a model: the store keeps its files, and every call refuses it until the operator activates it.
+/// Retires a model: its record and its files stay, and every call refuses it until the operator activates it.
 pub(crate) async fn retire(ctx: &Arc<Context>, reference: &ModelRef) -> Result<CatalogRecord> {
     move_to(ctx, reference, Lifecycle::Retired, Action::Retire).await
 }

@@ -38,7 +38,7 @@ pub(super) fn finding(ctx: &Context, record: &CatalogRecord) -> Option<HealthFin
     Some(HealthFinding::new(problem, Hint::Repair(Repair::ReadsAnew)))
 }
 
-/// Returns the command that makes a model present again, with the store alone where that is enough.
+/// Returns the hint that makes a model present again, with the store alone where that is enough.
 pub(super) fn hint(ctx: &Context, record: &CatalogRecord) -> Hint {
     let id = record.id.clone();
     if !ctx.store.holds(record.root()) {

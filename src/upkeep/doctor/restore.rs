@@ -32,7 +32,6 @@ pub(super) async fn broken(
 
 /// Makes a model what its record says, without its source. Returns `None` where another process has done so meanwhile, or
 /// has removed the model.
-/// removed it.
 pub(super) async fn bring_back(
     ctx: &Arc<Context>,
     record: &CatalogRecord,
