@@ -224,7 +224,7 @@ fn rebuild(store: &Store, catalog: &dyn CatalogStore) -> Result<()> {
     let views = store.views()?;
     // No call resumes a transfer that was cut off when the catalog was lost, so no other call would remove what it left.
     if let Err(error) = store.sweep() {
-        tracing::debug!("what was left of unfinished work stays: {error}");
+        tracing::debug!("the leftovers of unfinished work stay: {error}");
     }
     if !views.is_empty() {
         tracing::warn!(

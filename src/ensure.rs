@@ -100,7 +100,7 @@ pub(crate) async fn refresh(
     keep_superseded(ctx, &old).await?;
     let was_pinned = old.verification.basis == Some(Basis::Pinned);
     if was_pinned && expectation.digest().is_none() {
-        tracing::warn!("`{id}` was pinned by a digest, which is not that of its new revision");
+        tracing::warn!("the caller pinned `{id}` by a digest, and its new revision has another one");
     }
     Ok(moved)
 }

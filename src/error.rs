@@ -207,7 +207,7 @@ impl Error {
 
     /// Returns the error which says that another process changed the record of `id` meanwhile. The call then begins anew.
     pub(crate) fn conflict(id: &str) -> Self {
-        let message = format!("the record of `{id}` was changed by another process");
+        let message = format!("another process changed the record of `{id}`");
         CatalogError::new(CatalogErrorKind::Conflict, message).into()
     }
 

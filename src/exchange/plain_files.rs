@@ -43,7 +43,7 @@ fn entry_of(id: &ModelRef, listed: &Manifest) -> Result<Entry> {
         }
         RepoTarget::Path(_) | RepoTarget::Quantization(_) => Err(provisioner_core::Error::InvalidReference {
             text: id.id(),
-            reason: "it is the id of a file, and a folder without that file was given".to_owned(),
+            reason: "it is the id of a file, and the folder at the path does not have that file".to_owned(),
             hint: Some("import the file itself, or give the folder the id of its repository".to_owned()),
         }
         .into()),

@@ -37,7 +37,7 @@ pub(crate) async fn present(
             return Ok(None);
         }
         if !is_whole(&ctx.store, &record) {
-            tracing::debug!("`{}` is judged again: its removal was begun", record.id);
+            tracing::debug!("`{}` is judged again: a process began to remove it", record.id);
             return Ok(None);
         }
         tracing::debug!("`{}` is present, and unchanged", record.id);
@@ -83,7 +83,7 @@ pub(crate) enum Freshness {
 /// Compares the files of a record with their stamps. It opens none of them, and may block.
 pub(crate) fn freshness(record: &CatalogRecord, store: &Store) -> Freshness {
     if record.files.is_empty() {
-        return Freshness::Changed("its files were never looked at".to_owned());
+        return Freshness::Changed("no verifier has looked at its files".to_owned());
     }
     let mut changes = record.files.iter().filter_map(|file| change(file, &record.location(&file.path)));
     if let Some(change) = changes.next() {

@@ -163,7 +163,7 @@ impl HubApi {
         }
         let commit = found.sha.to_ascii_lowercase();
         if is_commit(revision) && !revision.eq_ignore_ascii_case(&commit) {
-            let what = format!("it answers with commit `{commit}` where `{revision}` was asked for");
+            let what = format!("it answers with commit `{commit}` to a question about `{revision}`");
             return Err(invalid(&url, &what));
         }
         Ok(commit)

@@ -130,7 +130,7 @@ fn gated(refusal: &Refusal<'_>, said: &str) -> String {
 
 fn withheld(refusal: &Refusal<'_>) -> String {
     let endpoint = redacted(&refusal.settings.endpoint);
-    format!("no token was sent there, for it belongs to `{endpoint}` alone")
+    format!("the client sent no token there, for it belongs to `{endpoint}` alone")
 }
 
 fn expired(refusal: &Refusal<'_>) -> String {

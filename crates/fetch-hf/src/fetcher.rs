@@ -98,7 +98,7 @@ impl HubFetcher {
         let found =
             tokio::task::spawn_blocking(move || cache::listing(&caches, &wanted, revision.as_deref())).await;
         let found = found.map_err(|error| {
-            FetchError::new(FetchErrorKind::Storage, "looking into the Hub's cache was cut off")
+            FetchError::new(FetchErrorKind::Storage, "the process stopped before it had read the Hub's cache")
                 .because(error)
         })?;
         let Some(Listing { commit, files, path }) = found? else { return Ok(None) };

@@ -319,7 +319,7 @@ fn watched(pieces: ByteStream, length: u64, timeout: Duration, attempt: Attempt)
                 Ok(None)
             }
             Some(piece) => match left.checked_sub(piece.len() as u64) {
-                None => Err(unavailable("more bytes came than were asked for")),
+                None => Err(unavailable("the storage sent more bytes than the request was for")),
                 Some(left) => Ok(Some((piece, (pieces, left, pace, attempt)))),
             },
         }

@@ -54,7 +54,7 @@ pub enum Error {
         what: String,
     },
     /// A file is no longer the one that was verified.
-    #[error("`{path}` is not as it was when the handoff was written: {what}")]
+    #[error("`{path}` has changed since the handoff: {what}")]
     Changed {
         /// The path of the file.
         path: PathBuf,

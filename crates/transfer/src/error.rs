@@ -25,7 +25,7 @@ pub enum Error {
         may_pass: bool,
     },
     /// The file changed at its source during the fetch.
-    #[error("`{path}` changed at its source while it was being fetched")]
+    #[error("the source changed `{path}` during the transfer")]
     Changed {
         /// The path of the file in its model.
         path: String,

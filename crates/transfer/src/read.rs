@@ -74,12 +74,15 @@ async fn read_on(
 /// Returns an error unless an answer begins where the request did, in a file of the listed size.
 fn check(opened: &Opened, file: &ManifestFile, at: u64) -> Result<()> {
     if let Some(total) = opened.total_size.filter(|total| *total != file.size) {
-        return Err(answer(file, format!("it has {total} bytes, and was listed with {}", file.size), false));
+        return Err(answer(file, format!("it has {total} bytes, and its listing says {}", file.size), false));
     }
     if opened.range.start == at {
         return Ok(());
     }
-    let what = format!("bytes from {at} on were asked for, and those from {} on came", opened.range.start);
+    let what = format!(
+        "the request was for the bytes from {at} on, and the answer has those from {} on",
+        opened.range.start
+    );
     Err(answer(file, what, false))
 }
 

@@ -16,7 +16,7 @@ pub(super) fn finding(ctx: &Context, record: &CatalogRecord) -> Option<HealthFin
     }
     if record.verification.outcome == Outcome::Fail {
         let reason = &record.verification.reason;
-        let problem = format!("`{id}` failed when it was last verified: {reason}");
+        let problem = format!("`{id}` failed its last verification: {reason}");
         return Some(HealthFinding::new(problem, hint(ctx, record)));
     }
     // The files belong to the caller, who may change them.

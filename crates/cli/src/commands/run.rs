@@ -73,7 +73,7 @@ async fn hand_off_by_default(
         Err(error) => {
             output.warning(Failure::from(error).message);
             output.hint(
-                "no place was named for it, so this stops nothing; if it is read, name one with `--handoff`",
+                "you named no place for it, so `run` goes on; if your engine reads it, name one with `--handoff`",
             );
             None
         }

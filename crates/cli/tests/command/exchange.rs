@@ -198,7 +198,7 @@ fn files_are_taken_in_under_an_id() {
     let hex = "0".repeat(64);
     fails(&bench.run(&["import", "other.gguf", "--id", "hf:a/b/c.gguf", "--sha256", &hex]), 4, &["pinned"]);
     assert_eq!(bench.json(&["list"]).as_array().unwrap().len(), 1, "nothing of it is visible");
-    fails(&bench.run(&["import", "other.gguf", "--id", "local:/a"]), 2, &["no id for an import"]);
+    fails(&bench.run(&["import", "other.gguf", "--id", "local:/a"]), 2, &["not an id for an import"]);
     fails(&bench.run(&["import", "absent.gguf", "--id", "hf:a/b"]), 3, &["absent.gguf"]);
     bench.file("m.pkl", "x");
     fails(&bench.run(&["import", "m.pkl", "--id", "hf:a/b"]), 5, &["pickle"]);

@@ -275,7 +275,11 @@ fn a_refresh_that_leaves_a_pin_behind_says_so() {
     hub.repo("org/repo").lfs("a.gguf", gguf("new")).publish();
     assert_eq!(run(&bench, &hub, &["ensure", id, "--refresh", "--sha256", pin]).status, 4);
     let moved = run(&bench, &hub, &["ensure", id, "--refresh"]);
-    assert!(moved.status == 0 && moved.stderr.contains("was pinned by a digest"), "{}", moved.stderr);
+    assert!(
+        moved.status == 0 && moved.stderr.contains("by a digest, and its new revision has another one"),
+        "{}",
+        moved.stderr
+    );
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn what_does_not_pass() {
         [Fault::on("a.gguf").kind(FaultKind::RedirectToSelf)],
     );
     check(&nonsense("no document came", ""), [Fault::on("/api/").kind(FaultKind::HtmlPage)]);
-    check(&nonsense("a web page came", ""), [Fault::on("a.gguf").kind(FaultKind::HtmlPage)]);
+    check(&nonsense("it sent a web page", ""), [Fault::on("a.gguf").kind(FaultKind::HtmlPage)]);
     let hostile = |name: &str| [Fault::on("/api/").kind(FaultKind::Entries(vec![name.to_owned()]))];
     check(&nonsense("../../x", ""), hostile("../../x"));
     check(&nonsense("/etc/passwd", ""), hostile("/etc/passwd"));
