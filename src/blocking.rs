@@ -1,8 +1,8 @@
-//! The same calls, for callers without a runtime.
+//! The calls of [`ModelProvisioner`](crate::ModelProvisioner), for callers without a runtime.
 //!
-//! Each call runs on a thread with a runtime of its own, so it works anywhere, inside a tokio runtime too; there it
-//! blocks the thread that calls it. A task of a single-threaded runtime must not call it for a model that another
-//! task of that runtime is ensuring with the same provisioner: the one would wait for the other.
+//! Each call runs on a thread with a runtime of its own. So it works anywhere, inside a tokio runtime too, where it
+//! blocks the calling thread. A task of a single-threaded runtime must not call it for a model that another task of that
+//! runtime is ensuring with the same provisioner: each would wait for the other.
 
 use std::path::{Path, PathBuf};
 
@@ -27,8 +27,8 @@ use crate::{
     },
 };
 
-/// Makes models present, and blocks until they are. The builder returns a [`crate::ModelProvisioner`], of which `into()` makes
-/// one of these.
+/// Makes models present, and blocks until they are. [`builder`](crate::ModelProvisioner::builder) makes a
+/// [`crate::ModelProvisioner`]; `into()` makes this type of it.
 ///
 /// ```
 /// use model_provisioner::blocking::ModelProvisioner;
@@ -55,7 +55,7 @@ impl ModelProvisioner {
     /// Calls [`crate::ModelProvisioner::file_only`], and blocks until it returns.
     ///
     /// # Errors
-    /// As the mirrored call, like all below.
+    /// As the mirrored call. The same holds for each call below.
     pub fn file_only(cache_dir: impl Into<PathBuf>) -> Result<Self> {
         provisioner::ModelProvisioner::file_only(cache_dir).map(Self::from)
     }

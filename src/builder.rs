@@ -1,4 +1,4 @@
-//! Building a provisioner.
+//! Builds a provisioner from its parts.
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl ModelProvisioner {
-    /// Returns a provisioner for local files only, which never opens a socket.
+    /// Returns a provisioner for files of this machine alone. It never opens a socket.
     ///
     /// # Errors
     /// As [`ProvisionerBuilder::build`].
@@ -27,13 +27,13 @@ impl ModelProvisioner {
         Self::builder(cache_dir).build()
     }
 
-    /// Begins a provisioner with a cache folder.
+    /// Begins a provisioner with a cache folder. See [`ProvisionerBuilder`].
     pub fn builder(cache_dir: impl Into<PathBuf>) -> ProvisionerBuilder {
         ProvisionerBuilder::new(cache_dir.into())
     }
 }
 
-/// Collects what a [`ModelProvisioner`] is made of. Local files are always among the sources.
+/// Collects the parts of a [`ModelProvisioner`]. Files of this machine are always among its sources.
 #[derive(Debug)]
 pub struct ProvisionerBuilder {
     cache_dir: PathBuf,
@@ -70,82 +70,83 @@ impl ProvisionerBuilder {
         }
     }
 
-    /// Adds a source. For a scheme that several answer for, the last one added does. A fetcher that
-    /// [uses the network](ModelFetcher::uses_network) is asked only where the policy allows that.
+    /// Adds a fetcher. The last one added for a scheme answers for it. The provisioner asks a fetcher that [uses the
+    /// network](ModelFetcher::uses_network) only where the policy allows the network.
     #[must_use]
     pub fn fetcher(mut self, fetcher: impl ModelFetcher) -> Self {
         self.registry.add(Box::new(fetcher));
         self
     }
 
-    /// Keeps the records elsewhere than in the cache folder.
+    /// Sets the catalog that has the records, instead of the one in the cache folder.
     #[must_use]
     pub fn catalog(mut self, catalog: impl CatalogStore) -> Self {
         self.catalog = Some(Arc::new(catalog));
         self
     }
 
-    /// Says what may be done. The default is local-only.
+    /// Sets the policy, which says what a call may do. The default allows local files alone.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Arc::new(policy);
         self
     }
 
-    /// Lets an engine of the caller decide what may be done, instead of a [`Policy`].
+    /// Sets a policy engine of the caller, which decides what a call may do instead of a [`Policy`].
     #[must_use]
     pub fn policy_engine(mut self, engine: Arc<dyn PolicyEngine>) -> Self {
         self.policy = engine;
         self
     }
 
-    /// Adds a verifier, to be asked after the digest's, the structure's and those added before.
+    /// Adds a verifier. The provisioner asks it after those of the digest and of the structure, and after those added
+    /// before.
     #[must_use]
     pub fn verifier(mut self, verifier: impl Verifier) -> Self {
         self.verifiers.push(Arc::new(verifier));
         self
     }
 
-    /// Takes models without reading their headers: the engine alone finds a truncated one, unless the caller gave its digest.
-    /// The handoff of such a model says little.
+    /// Accepts models without reading their headers. Only the engine then notices a truncated model whose digest the
+    /// caller did not give. The handoff of such a model has few facts.
     #[must_use]
     pub fn unsafe_skip_structure(mut self) -> Self {
         self.skips_structure = true;
         self
     }
 
-    /// Sets the sink that shows progress.
+    /// Sets the sink that receives the events of progress.
     #[must_use]
     pub fn progress(mut self, progress: impl ProgressSink) -> Self {
         self.progress = Arc::new(progress);
         self
     }
 
-    /// Takes the time from elsewhere than the system.
+    /// Sets the clock, instead of the system's.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Sets how long a call waits for another process that holds the catalog, or that stages the same model, before the error is
-    /// `busy`. Otherwise it is 10 seconds for the one; and for the other, as long as it gets on, but no longer than ten
-    /// minutes without a byte.
+    /// Sets how long a call waits for another process before it fails with the code `busy`. By default a call waits 10
+    /// seconds for a process that changes the catalog. For a process that stages the same model it waits while that
+    /// process makes progress, and gives up after ten minutes without a byte.
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = Some(wait);
         self
     }
 
-    /// Sets how many bytes the store may take. Before more is fetched than fits, models are evicted as
-    /// [`evict`](ModelProvisioner::evict) does; for a model that would not fit all the same, none is.
+    /// Sets how many bytes the store may take. A call that would fetch more than fits evicts models first, as
+    /// [`evict`](ModelProvisioner::evict) does. It evicts none for a model that would not fit even then.
     #[must_use]
     pub fn max_size(mut self, bytes: u64) -> Self {
         self.limits.max_size_bytes = Some(bytes);
         self
     }
 
-    /// Sets how long a model is left alone after its last use where room is made for another one. Otherwise it is ten minutes.
+    /// Sets how long after its last use a model is safe from eviction for another one. The default is ten minutes.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.limits.grace = grace;
@@ -159,21 +160,23 @@ impl ProvisionerBuilder {
         self
     }
 
-    /// Says where other tools keep files on this machine, which need not be fetched then. Otherwise nothing is looked for.
+    /// Sets where other tools keep files on this machine, so that the provisioner need not fetch them. By default it
+    /// looks nowhere.
     #[must_use]
     pub fn adopt(mut self, adoption: Adoption) -> Self {
         self.adoption = adoption;
         self
     }
 
-    /// Returns the provisioner.
+    /// Returns the provisioner that these parts make.
     ///
-    /// Looks at the cache folder, and creates nothing in it but what keeps it private in a temp folder. It may block
-    /// for as long as that takes.
+    /// The call looks at the cache folder. It creates nothing there, except for the folder that keeps the cache private
+    /// in a temp folder. It may block.
     ///
     /// # Errors
-    /// [`Error::UnsafeCache`](crate::Error::UnsafeCache) where the folder cannot be trusted;
-    /// [`Error::Storage`](crate::Error::Storage); and what the policy says of a source that cannot keep to its hosts.
+    /// [`Error::UnsafeCache`](crate::Error::UnsafeCache) where another user could change the cache;
+    /// [`Error::Storage`](crate::Error::Storage) where the disk fails; [`Error::Fetch`](crate::Error::Fetch) for a
+    /// fetcher that cannot keep to the hosts of the policy.
     pub fn build(mut self) -> Result<ModelProvisioner> {
         self.registry.confine(&HostPolicy::new(Arc::clone(&self.policy)))?;
         let cache = CacheDir::at(&self.cache_dir)?;
@@ -213,22 +216,22 @@ impl ProvisionerBuilder {
     }
 }
 
-/// Puts the fetched models of a cache that has lost its catalog back into it.
+/// Puts the fetched models of a cache that has lost its catalog back into the catalog.
 fn rebuild(store: &Store, catalog: &dyn CatalogStore) -> Result<()> {
     if catalog.exists() || !store.root().join("models").exists() {
         return Ok(());
     }
     let views = store.views()?;
-    // No call resumes work that was cut off together with the catalog, so no other call would tidy up after it.
+    // No call resumes a transfer that was cut off when the catalog was lost, so no other call would remove what it left.
     if let Err(error) = store.sweep() {
-        tracing::debug!("what was left of unfinished work stays: {error}");
+        tracing::debug!("the leftovers of unfinished work stay: {error}");
     }
     if !views.is_empty() {
         tracing::warn!(
             "the catalog was lost, and with it the records of local models and which of the others were retired"
         );
     }
-    // Of several commits of one reference, the newest is current; the others were retired by a refresh.
+    // Of several commits of one reference, the newest is current. A refresh retired the others.
     let mut records: Vec<_> = views.into_iter().map(|view| view.record).collect();
     records.sort_by_key(|record| std::cmp::Reverse(record.created_at));
     let mut current = HashSet::new();
@@ -246,10 +249,10 @@ fn rebuild(store: &Store, catalog: &dyn CatalogStore) -> Result<()> {
     Ok(())
 }
 
-/// How long to wait for another process that stages the same model and does not get on.
+/// How long a call waits for another process that stages the same model and makes no progress.
 const STALLED: Duration = Duration::from_secs(10 * 60);
 
-/// The system's clock, in milliseconds: what a person can use, and what every JSON reader can hold.
+/// The system's clock, in milliseconds: a person can read them, and every JSON reader can hold them.
 #[derive(Debug)]
 struct SystemClock;
 

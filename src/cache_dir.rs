@@ -1,16 +1,16 @@
-//! The folder of the cache, and what lies in it.
+//! Names the files in the cache's folder, and keeps the folder safe from other users.
 //!
 //! ```text
 //! <cache>/
 //!   catalog-v1/          the catalog: see the crate `catalog-adapter`
-//!   provenance.jsonl     what was done, and why it was trusted
-//!   store-v1/            fetched models, and when each was last asked for: see the crate `artifact-store`
+//!   provenance.jsonl     what each process did, and why it trusted the bytes
+//!   store-v1/            fetched models, and when a caller last asked for each: see the crate `artifact-store`
 //! ```
 //!
 //! # The temp folder as cache
 //! A folder that is sticky and that every user may write to, such as `/tmp`, is not fit for a catalog: another user could
-//! plant records in it. There everything goes below `model-provisioner-<uid>/`, which must be a real folder of this
-//! user, closed to all others. As the parent is sticky, no other user can move it away.
+//! plant records in it. There the provisioner puts everything below `model-provisioner-<uid>/`, which must be a real
+//! folder of this user, closed to all others. As the parent is sticky, no other user can move it away.
 
 use std::{
     io,
@@ -29,14 +29,15 @@ const STICKY: u32 = 0o1000;
 const OTHERS_WRITE: u32 = 0o002;
 const ALL_OTHERS: u32 = 0o077;
 
-/// The folder of a cache, as an absolute path.
+/// Holds the folder of a cache, as an absolute path.
 #[derive(Clone, Debug)]
 pub(crate) struct CacheDir {
     root: PathBuf,
 }
 
 impl CacheDir {
-    /// Returns the cache in a folder; or below it, where every user may write to the folder. Creates nothing but that.
+    /// Returns the cache in a folder, or below a folder that every user may write to. It creates the private folder, and
+    /// no other.
     pub(crate) fn at(folder: &Path) -> Result<Self> {
         let failed =
             |error| Error::storage(format!("the cache `{}` cannot be used", folder.display()), error);
@@ -78,7 +79,7 @@ impl CacheDir {
     }
 }
 
-/// Fails where a folder exists and is not a real one, or belongs to a user whom we do not trust.
+/// Fails where a folder is a symlink or a file, or belongs to a user other than this one and root.
 fn check_real(folder: &Path) -> Result<()> {
     let Ok(metadata) = fs_err::symlink_metadata(folder) else { return Ok(()) };
     if metadata.is_dir() && durable_fs::is_trusted(metadata.uid()) {
@@ -105,7 +106,7 @@ fn make_private(folder: &Path, uid: u32) -> Result<()> {
     let failed = |error| Error::storage(format!("the cache `{}` cannot be used", folder.display()), error);
     let metadata = fs_err::symlink_metadata(folder).map_err(failed)?;
     let reason = if metadata.is_symlink() {
-        "it is a symlink in a folder that is open to everybody"
+        "it is a symlink in a folder that every user may write to"
     } else if !metadata.is_dir() {
         "it is not a folder"
     } else if metadata.uid() != uid {

@@ -1,4 +1,4 @@
-//! The catalog's records, and the log of what was done with them.
+//! Reads and writes the catalog's records, and the log of what processes did with them.
 //!
 //! The catalog is not a step: [`resolve`](crate::resolve) reads it first, and [`commit`](crate::commit) writes it last.
 

@@ -1,7 +1,7 @@
-//! From a [`VerifiedModel`](provisioner_core::VerifiedModel) to the current record of its id.
+//! Goes from a [`VerifiedModel`](provisioner_core::VerifiedModel) to the current record of its id.
 //!
 //! # Locking
-//! From the look at stored files until there is a record of them, no process removes any of them: every commit of stored files
+//! From the look at stored files until a record names them, no process removes any of them: every commit of stored files
 //! holds the store's lock, shared.
 
 pub(crate) mod model;

@@ -1,4 +1,4 @@
-//! The config of the `provision` flow: YAML, and so JSON.
+//! Reads the config of the `provision` flow: YAML, and so JSON.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// No config is larger.
+/// Limits the size of a config, in bytes.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
-/// Which model to provide, and how.
+/// Says which model to provide, and how.
 ///
 /// ```
 /// use model_provisioner::ModelProvisionerConfig;
@@ -29,44 +29,44 @@ const MAX_CONFIG_BYTES: u64 = 1 << 20;
 #[cfg_attr(feature = "schema", schemars(description = "Which model to provide, and how."))]
 #[serde(deny_unknown_fields)]
 pub struct ModelProvisionerConfig {
-    /// The model. A relative path is taken from the config's folder.
+    /// Names the model. A relative path begins at the config's folder.
     pub model_ref: String,
-    /// The digest that the model must have.
+    /// Names the digest that the model must have.
     #[serde(default, deserialize_with = "given")]
     pub expected_digest: Option<Digest>,
-    /// Whether the model must be proven: by the expected digest, or by what its source says.
+    /// Says whether the expected digest, or the source's, must prove the model.
     #[serde(default)]
     pub strict_verification: bool,
-    /// What may be done. The default is local-only.
+    /// Says what a call may do. The default allows local files alone.
     #[serde(default)]
     pub policy: Policy,
-    /// What is taken from other tools on this machine, instead of fetching it.
+    /// Says which files of other tools on this machine the provisioner takes instead of fetching them.
     #[serde(default)]
     pub adopt: AdoptionConfig,
-    /// Where the handoff goes. A relative path is taken from the config's folder.
+    /// Names the path of the handoff. A relative path begins at the config's folder.
     #[serde(default)]
     pub handoff: Option<PathBuf>,
-    /// The folder that relative paths are taken from.
+    /// The folder at which relative paths begin.
     #[serde(skip)]
     folder: PathBuf,
 }
 
-/// What is taken from other tools on this machine, instead of fetching it.
+/// Says which files of other tools on this machine the provisioner takes instead of fetching them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct AdoptionConfig {
-    /// How it is taken in.
+    /// Says whether the provisioner links or copies such a file.
     pub mode: AdoptMode,
-    /// Folders of plain files that may have the bytes. A relative path is taken from the config's folder.
+    /// Lists folders of plain files that may have the bytes. A relative path begins at the config's folder.
     pub folders: Vec<PathBuf>,
 }
 
 impl ModelProvisionerConfig {
-    /// Reads a config. It may block.
+    /// Reads a config from a file. It may block.
     ///
     /// # Errors
-    /// [`Error::Storage`] where the file cannot be read; [`Error::Config`], with the line.
+    /// [`Error::Storage`] where the disk does not give the file; [`Error::Config`] for a mistake in it, with its line.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let failed = |error| Error::storage(format!("the config `{}` cannot be read", path.display()), error);
@@ -87,16 +87,16 @@ impl ModelProvisionerConfig {
     /// Reads the text of a config that lies, or would lie, at `path`.
     ///
     /// # Errors
-    /// [`Error::Config`], with the line.
+    /// [`Error::Config`] for a mistake in the text, with its line.
     pub fn from_yaml(text: &str, path: &Path) -> Result<Self> {
         let config: Self = serde_saphyr::from_str(text).map_err(|error| explain(path, &error))?;
         Ok(Self { folder: path.parent().unwrap_or(path).to_owned(), ..config })
     }
 
-    /// Returns the reference, with a relative path taken from the config's folder.
+    /// Returns the reference. A relative path in it begins at the config's folder.
     ///
     /// # Errors
-    /// What [`ModelRef::parse`] says.
+    /// As [`ModelRef::parse`].
     pub fn reference(&self) -> Result<ModelRef> {
         Ok(ModelRef::parse(&self.model_ref, Some(&self.folder))?)
     }
@@ -107,7 +107,7 @@ impl ModelProvisionerConfig {
         digest.map_or_else(Expectation::none, Expectation::pinned).strict(self.strict_verification)
     }
 
-    /// Returns what the provisioner takes from other tools on this machine.
+    /// Returns which files of other tools on this machine the provisioner takes.
     pub fn adoption(&self) -> Adoption {
         let folders = self.adopt.folders.iter().map(|folder| self.folder.join(folder)).collect();
         Adoption { mode: self.adopt.mode, folders, ..Adoption::default() }
@@ -119,21 +119,23 @@ impl ModelProvisionerConfig {
     }
 }
 
-/// Reads a small file that a user names, such as one of a token: a regular one, of at most so many bytes. It may block.
+/// Reads a small file that a user names, such as the file of a token: a regular file of at most `limit` bytes. It may
+/// block.
 ///
 /// # Errors
-/// [`Error::Storage`], also for a pipe, a device and a file over the limit.
+/// [`Error::Storage`] where the disk fails, and for a pipe, a device and a larger file.
 pub fn read_named_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     durable_fs::read_regular(path, limit)
         .map_err(|error| Error::storage(format!("`{}` cannot be read", path.display()), error.into()))
 }
 
-/// Reads a digest that the config mentions. An empty value is a mistake in a template, not a config without a digest.
+/// Reads a digest that the config mentions. An empty value is a mistake in a template; it does not mean that there is no
+/// digest.
 fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Digest>, D::Error> {
     Digest::deserialize(deserializer).map(Some)
 }
 
-/// Returns a parser's error as ours: one line, with the place, and with the nearest name for an unknown one.
+/// Returns the parser's error as one line, with the place of the mistake, and with the nearest name for an unknown one.
 fn explain(path: &Path, error: &serde_saphyr::Error) -> Error {
     let error = error.without_snippet();
     let place = error.location().map(|at| format!("line {}: ", at.line())).unwrap_or_default();
@@ -150,7 +152,7 @@ fn explain(path: &Path, error: &serde_saphyr::Error) -> Error {
     Error::Config { path: path.to_owned(), reason, hint }
 }
 
-/// Returns the mistake, without the words of the language that the parser is written in.
+/// Returns the mistake in the words of YAML, without those of Rust.
 fn told(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error::{Eof, InvalidScalar, NullIntoString, SerdeMissingField, Unexpected};
     match error {
@@ -165,7 +167,7 @@ fn told(error: &serde_saphyr::Error) -> String {
         Unexpected { expected: "string scalar", .. } => "a text is expected".to_owned(),
         other => {
             let text = other.to_string();
-            // The reason begins with the place already, and the caller cannot set the parser's options.
+            // The reason begins with the place, and the caller cannot set the parser's options.
             let reason = text.lines().next().unwrap_or_default();
             let reason = reason.split(" at line ").next().unwrap_or(reason);
             reason.split(", set DuplicateKeyPolicy").next().unwrap_or(reason).to_owned()

@@ -1,4 +1,4 @@
-//! What every step works with, and how a step does work that may block.
+//! Holds what every step works with, and runs work that may block.
 
 use std::sync::{
     Arc,
@@ -15,7 +15,7 @@ use transfer::Transfer;
 
 use crate::{cache_dir::CacheDir, error::Result, registry::Registry, single_flight::SingleFlight};
 
-/// The parts of one provisioner, which all of its steps share.
+/// Holds the parts of one provisioner, which all of its steps share.
 pub(crate) struct Context {
     pub(crate) cache: CacheDir,
     pub(crate) store: Store,
@@ -23,7 +23,7 @@ pub(crate) struct Context {
     /// How long a step waits for another process that stages the same model.
     pub(crate) lock_wait: LockWait,
     pub(crate) adoption: Adoption,
-    /// How much the store may take.
+    /// How many bytes the store may take, and how long a model is safe after its last use.
     pub(crate) limits: EvictionLimits,
     pub(crate) registry: Registry,
     pub(crate) catalog: Arc<dyn CatalogStore>,
@@ -36,7 +36,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Runs file work on a thread that may block. The work goes on to its end when the caller drops the future.
+    /// Runs file work on a thread that may block. The work goes to its end when the caller drops the future.
     pub(crate) async fn run_blocking<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
@@ -63,12 +63,12 @@ pub(crate) async fn run_blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await?
 }
 
-/// Tells blocking work, when the caller drops it, that the caller no longer waits for the outcome.
+/// Tells blocking work that its caller dropped it and no longer waits for the outcome.
 #[derive(Debug, Default)]
 pub(crate) struct CancelOnDrop(Arc<AtomicBool>);
 
 impl CancelOnDrop {
-    /// Returns a function that says whether the caller dropped it.
+    /// Returns a function that says whether the caller has dropped this.
     pub(crate) fn watch(&self) -> impl Fn() -> bool + Send + Sync + 'static {
         let is_cancelled = Arc::clone(&self.0);
         move || is_cancelled.load(Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! One model, from its reference to the path that is handed out.
+//! Takes one model from its reference to the path that an engine opens.
 //!
 //! ```text
 //! reference ─▶ policy ─▶ present? ──────────────────────────────────────────▶ resolved     (no lock, no socket)
@@ -43,7 +43,7 @@ use crate::{
     verify::judge::judge,
 };
 
-/// Makes the model of a reference, as a person wrote it, present.
+/// Makes the model of a reference present, which a person wrote as text.
 pub(crate) async fn ensure_str(
     ctx: &Arc<Context>,
     reference: &str,
@@ -69,14 +69,14 @@ pub(crate) async fn ensure(
     ctx.ensuring.join(&id, expectation, work).await
 }
 
-/// Makes a model present, unless another process changes its record meanwhile.
+/// Makes a model present. Returns a conflict where another process changes its record meanwhile.
 async fn attempt(
     ctx: &Arc<Context>,
     reference: &ModelRef,
     expectation: &Expectation,
 ) -> Result<ResolvedModel> {
     let id = reference.id();
-    // Another process, or the flight before, may have done it meanwhile.
+    // Another process, or the flight before, may have made the model present meanwhile.
     if let Some(present) = present(ctx, &id, expectation).await? {
         return Ok(present);
     }
@@ -100,13 +100,13 @@ pub(crate) async fn refresh(
     keep_superseded(ctx, &old).await?;
     let was_pinned = old.verification.basis == Some(Basis::Pinned);
     if was_pinned && expectation.digest().is_none() {
-        tracing::warn!("`{id}` was pinned by a digest, which is not that of its new revision");
+        tracing::warn!("the caller pinned `{id}` by a digest, and its new revision has another one");
     }
     Ok(moved)
 }
 
-/// Moves a record to the revision that its source names now, and returns the model and the record that it had. Returns `None`
-/// where there is no record, or the source names the revision that is recorded.
+/// Moves a record to the revision that its source names now, and returns the model with the record that it had before.
+/// Returns `None` where there is no record, or where the source names the recorded revision.
 async fn move_on(
     ctx: &Arc<Context>,
     reference: &ModelRef,
@@ -133,8 +133,8 @@ async fn move_on(
     Ok(Some((moved, old)))
 }
 
-/// Stages a model and judges it by the expectation, or else by what its record says. `moved` is what its source lists now,
-/// where that is another revision than is recorded.
+/// Stages a model and judges it by the expectation, or by its record where the caller expects nothing. `moved` is what
+/// the source lists now, where that is another revision than the recorded one.
 ///
 /// # Errors
 /// A [conflict](Error::is_conflict) where another process changed the record meanwhile.
@@ -147,7 +147,7 @@ async fn verify(
 ) -> Result<(VerifiedModel, Arc<StagingSession>)> {
     let id = reference.id();
     let version = previous.map(|found| found.version);
-    // A model that moves to another revision owes nothing to the record of the old one.
+    // The record of the old revision says nothing of a model that moves to another one.
     let recorded = previous.map(|found| &found.record).filter(|_| moved.is_none());
     let expectation = expectation.clone().or(recorded.and_then(CatalogRecord::evidence));
     let session = StagingSession::begin(ctx, reference, version, recorded).await?;

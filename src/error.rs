@@ -1,4 +1,4 @@
-//! Every error of the facade, with a stable code and a next step.
+//! Names every error of the facade, with a stable code and a next step.
 
 use std::{any::Any, io, path::PathBuf, sync::Arc};
 
@@ -7,14 +7,14 @@ use provisioner_core::{
     reference::did_you_mean, shell_word,
 };
 
-/// A result with this crate's error.
+/// Names a result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The model cannot be provided.
+/// Says why a call did not provide the model.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A reference, a digest or a path is invalid, the policy denies the call, or a verifier refuses the model.
+    /// The reference, a digest or a path is invalid, the policy denies the call, or a verifier refuses the model.
     #[error(transparent)]
     Core(#[from] provisioner_core::Error),
     /// A fetcher cannot list a model, or the source does not answer.
@@ -23,29 +23,29 @@ pub enum Error {
     /// The catalog cannot read or write a record.
     #[error(transparent)]
     Catalog(Arc<CatalogError>),
-    /// A transfer ended before all bytes of a file were here, or with other bytes.
+    /// A transfer ended before all bytes of a file had arrived, or the bytes were wrong.
     #[error(transparent)]
     Transfer(Arc<transfer::Error>),
-    /// The store has no space, is locked, or has other files than it should.
+    /// The store has no space, another process has its lock, or its files are not those that it wrote.
     #[error(transparent)]
     Store(Arc<artifact_store::Error>),
-    /// A portable folder failed.
+    /// The folder of an export or an import is malformed, or its bytes are wrong.
     #[error(transparent)]
     Bundle(Arc<bundle::Error>),
-    /// A model's headers cannot be read, or contradict each other or the files.
+    /// A model's headers are malformed, or contradict each other or the files.
     #[error(transparent)]
     Inspect(Arc<model_inspect::Error>),
-    /// A handoff cannot be written, or does not prove its model.
+    /// The disk does not take or give a handoff, or the handoff does not prove its model.
     #[error(transparent)]
     Handoff(Arc<handoff::Error>),
-    /// A config cannot be understood.
+    /// The config has a mistake.
     #[error("invalid config `{path}`: {reason}")]
     Config {
-        /// The path of the config.
+        /// The path of the config file.
         path: PathBuf,
-        /// The mistake, and its line.
+        /// The mistake in it, with the line, for a person.
         reason: String,
-        /// What to write instead.
+        /// The text to write instead.
         hint: Option<String>,
     },
     /// This build has no source for a scheme.
@@ -69,60 +69,60 @@ pub enum Error {
         id: String,
     },
     /// Another process wrote to a file while it was being read.
-    #[error("`{path}` changed while it was being read")]
+    #[error("another process changed `{path}` while it was being read")]
     ChangedWhileRead {
         /// The path of the file.
         path: PathBuf,
     },
-    /// Other processes change the record faster than this call does.
-    #[error("the record of `{id}` is being changed by others all the time")]
+    /// Other processes change the record of the model during every attempt of this call.
+    #[error("other processes change the record of `{id}` all the time")]
     Contended {
         /// The id of the record.
         id: String,
     },
-    /// The cache, or a folder or file in it, belongs to another user or can be replaced by one.
+    /// Another user owns the cache, or a folder or file in it, or can replace it.
     #[error("the cache `{path}` cannot be trusted: {reason}")]
     UnsafeCache {
         /// The path of the folder or file.
         path: PathBuf,
-        /// Why it cannot be trusted, for a person.
+        /// The reason for the distrust, for a person.
         reason: String,
     },
-    /// The handoff would be written over the config or the model.
+    /// The caller's path for the handoff is that of the config or lies in the model.
     #[error("the handoff `{path}` would overwrite the config or be one of the model's files")]
     HandoffInTheWay {
         /// The path of the handoff.
         path: PathBuf,
     },
-    /// The files of an import have no id of their own.
+    /// The caller gave no id, and the files at the path have none of their own.
     #[error("{what}")]
     NeedsId {
         /// What was found at the path, for a person.
         what: String,
-        /// How to give it one.
+        /// The way to give them an id.
         hint: Hint,
     },
     /// The operating system refused to read or write a file or a folder.
     #[error("{what}")]
     Storage {
-        /// What was being done, and to which path.
+        /// What the call was doing, and to which path.
         what: String,
-        /// What the operating system said.
+        /// The answer of the operating system.
         source: Arc<io::Error>,
     },
-    /// The work ended before it had a result.
+    /// The work ended before it had a result. The cause says why.
     #[error("the work was cut off: {0}")]
     CutOff(Interruption),
 }
 
-/// What ended a piece of work before it had a result.
+/// Names what ended a piece of work before it had a result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Interruption {
-    /// The work panicked, which is a bug.
+    /// The work panicked, which is a bug of this library.
     #[error("it panicked: {message}")]
     Panicked {
-        /// What the panic says.
+        /// The text of the panic.
         message: String,
     },
     /// The runtime shut down before the work began or ended.
@@ -134,7 +134,7 @@ pub enum Interruption {
     /// A thread that hashed files of the model ended early.
     #[error("a thread that hashed its files ended early")]
     HashingEnded,
-    /// A manifest that lies on this machine lists a file that does not.
+    /// A manifest that lies on this machine lists a file that is missing here.
     #[error("`{path}` is not on this machine, and the rest of its model is")]
     NotInPlace {
         /// The path of the file in its model.
@@ -143,7 +143,7 @@ pub enum Interruption {
 }
 
 impl Interruption {
-    /// Returns what a panic says, from what a joined thread or task returns of it.
+    /// Returns what a panic says, from the error of the thread or task that panicked.
     pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
         let text = panic.downcast_ref::<&str>().copied();
         let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
@@ -156,7 +156,7 @@ impl Error {
         Self::Storage { what: what.into(), source: Arc::new(source) }
     }
 
-    /// Returns the stable code, listed in `docs/error-codes.md`.
+    /// Returns the stable code, which `docs/error-codes.md` lists.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Core(error) => error.code(),
@@ -181,7 +181,7 @@ impl Error {
         }
     }
 
-    /// Returns the same error; where nothing is at the path that a person wrote, with a guess at what the person meant.
+    /// Returns the same error. Where nothing is at the path that a person wrote, its hint guesses what the person meant.
     #[must_use]
     pub fn guessing(self, written: &str) -> Self {
         let guess = match did_you_mean(written) {
@@ -192,7 +192,7 @@ impl Error {
         self.where_absent(guess.into())
     }
 
-    /// Returns the same error; with this hint where nothing is at a path.
+    /// Returns the same error. Where nothing is at a path, it has this hint.
     pub(crate) fn where_absent(self, hint: Hint) -> Self {
         match self {
             Self::Fetch(error) if error.code() == ErrorCode::NotFound => {
@@ -205,13 +205,13 @@ impl Error {
         }
     }
 
-    /// Returns that another process changed the record of `id` meanwhile, so that the call begins anew.
+    /// Returns the error which says that another process changed the record of `id` meanwhile. The call then begins anew.
     pub(crate) fn conflict(id: &str) -> Self {
-        let message = format!("the record of `{id}` was changed by another process");
+        let message = format!("another process changed the record of `{id}`");
         CatalogError::new(CatalogErrorKind::Conflict, message).into()
     }
 
-    /// Returns whether another process changed meanwhile what the call is about, so that the call begins anew.
+    /// Returns whether another process changed the model's record or files meanwhile, so that the call begins anew.
     pub(crate) fn is_conflict(&self) -> bool {
         match self {
             Self::Catalog(error) => error.kind == CatalogErrorKind::Conflict,
@@ -225,12 +225,12 @@ impl Error {
         }
     }
 
-    /// Returns whether the cache cannot be written.
+    /// Returns whether this process may not write to the cache.
     pub(crate) fn is_unwritable(&self) -> bool {
         matches!(self.code(), ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
     }
 
-    /// Returns whether a verifier refused the model, so that this is a verdict on the bytes.
+    /// Returns whether a verifier refused the model: the error is a verdict on the bytes.
     pub(crate) fn is_verdict(&self) -> bool {
         matches!(self, Self::Core(provisioner_core::Error::Rejected { .. }))
     }

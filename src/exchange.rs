@@ -1,4 +1,4 @@
-//! Models that a person carries between machines, as files and folders.
+//! Copies models between machines, as files and folders that a person carries.
 
 pub(crate) mod export;
 mod exported_folder;

@@ -1,4 +1,4 @@
-//! The two synchronous functions from a config to a handoff.
+//! Makes a model present and writes its handoff, from a config and without a runtime.
 
 use std::path::Path;
 
@@ -7,14 +7,14 @@ use crate::{
     provisioner::ModelProvisioner,
 };
 
-/// Where a llama.cpp engine looks for its handoff, relative to the working directory.
+/// The path at which a llama.cpp engine looks for its handoff, relative to the working directory.
 pub const DEFAULT_LLAMACPP_HANDOFF_PATH: &str = ".runtime/engines/llamacpp.json";
 
 /// Makes the model of a config present, and writes its handoff to `handoff_dest`.
 ///
-/// It works inside any tokio runtime, for it runs on a thread with a runtime of its own, and it blocks the caller. It
-/// joins no work that this process does elsewhere, and waits at most 10 seconds for another process that holds the
-/// catalog.
+/// The call works inside any tokio runtime, for it runs on a thread with a runtime of its own, and it blocks the caller.
+/// It does not share the work of another call of this process. It waits at most 10 seconds for another process that
+/// changes the catalog.
 ///
 /// # Errors
 /// [`Error::Config`](crate::Error::Config), and as [`ModelProvisioner::ensure`].

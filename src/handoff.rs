@@ -1,4 +1,4 @@
-//! What an engine receives: the document of a model, and how it is written and read back.
+//! Writes and reads what an engine receives: the document of a model.
 
 pub(crate) mod hand_off;
 pub(crate) mod lease;

@@ -1,9 +1,10 @@
-//! Give it a model reference; get back a verified local path, a catalog record and a handoff that an engine can
-//! start from.
+//! Takes a model reference, and returns a verified local path, a catalog record and a handoff that an engine can start
+//! from.
 //!
-//! A digest that the caller gives is always checked, bytes that have not changed are not read again, and nothing touches the
-//! network unless the caller and the policy say so. Files and folders that are on this machine already are used in place; with the feature
-//! `hf`, models of the Hugging Face Hub are fetched, verified and kept, and with `xet` from where the Hub stores them.
+//! The provisioner always checks a digest that the caller gives. It does not read bytes again that have not changed. It
+//! opens no connection unless the caller and the policy allow the network. It uses files and folders of this machine in
+//! place. With the feature `hf` it fetches models of the Hugging Face Hub, verifies them and keeps them; with the feature
+//! `xet` it fetches large files from where the Hub stores them.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -20,9 +21,8 @@
 //! # }).unwrap();
 //! ```
 //!
-//! The core is async and runs on tokio; [`blocking`] mirrors it. The two functions
-//! [`provision_from_config_to_handoff`] and [`provision_from_config_to_default_handoff`] are synchronous, and work
-//! inside any runtime.
+//! The core is async and runs on tokio; [`blocking`] mirrors it. The two functions [`provision_from_config_to_handoff`]
+//! and [`provision_from_config_to_default_handoff`] are synchronous, and work inside any runtime.
 
 #[cfg(windows)]
 compile_error!("model-provisioner is not tested on Windows yet, and does not pretend to work there");
@@ -35,7 +35,7 @@ struct Readme;
 #[doc = include_str!("../docs/library.md")]
 struct LibraryPage;
 
-// The parts, and what every step works with.
+// The parts of a provisioner, which every step works with.
 mod cache_dir;
 mod config;
 mod context;
@@ -48,13 +48,13 @@ mod store_lock;
 
 // The flow, in its order: a file imports none of a later step.
 
-// Records, which the first step reads and the last one writes.
+// Catalog records: the first step reads them, and the last one writes them.
 mod catalog;
 
 // Reference → manifest, or the model that is present.
 mod resolve;
 
-// Room for missing bytes.
+// Makes room for missing bytes.
 mod space;
 
 // Manifest → staged model.
@@ -66,13 +66,13 @@ mod verify;
 // Verified model → record.
 mod commit;
 
-// The order of these steps.
+// Runs the steps in this order.
 mod ensure;
 
-// What an engine receives.
+// Writes and reads what an engine receives.
 pub mod handoff;
 
-// What else is done with models: recorded ones, those on other machines, and those that are not fetched yet.
+// Works with recorded models, with models of other machines, and with models that the source still has.
 
 mod upkeep;
 
@@ -80,7 +80,7 @@ mod exchange;
 
 mod preview;
 
-// What callers see.
+// The calls that callers see.
 
 mod provisioner;
 
@@ -130,7 +130,7 @@ pub use upkeep::{
     verify::VerifyReport,
 };
 
-// Configuring: what a provisioner is built from.
+// Configuring: what an operator or a caller builds a provisioner from.
 pub use artifact_store::{DEFAULT_GRACE, EvictionLimits};
 pub use builder::ProvisionerBuilder;
 pub use catalog_adapter::FsCatalog;

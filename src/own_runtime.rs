@@ -1,4 +1,4 @@
-//! Running a future for a caller that may or may not have a runtime.
+//! Runs a future for a caller that may have a runtime or none.
 
 use std::thread;
 

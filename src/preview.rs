@@ -1,4 +1,4 @@
-//! What a model is and what ensuring it would do: these calls read, and keep nothing.
+//! Says what a model is and what ensuring it would do: these calls read, and keep nothing.
 
 mod headers;
 pub(crate) mod inspect;

@@ -1,5 +1,5 @@
-//! The public calls. Each is one line: the work is in the folder of its step, and [`ensure`](crate::ensure) has the order of the
-//! steps.
+//! The public calls. Each is one line: the folder of its step does the work, and [`ensure`](crate::ensure) has the order
+//! of the steps.
 
 use std::{
     fmt,
@@ -41,7 +41,7 @@ use crate::{
     },
 };
 
-/// Makes models present. Cheap to clone; clones share their work.
+/// Makes models present. A clone is cheap, and shares the work of the original.
 #[derive(Clone)]
 pub struct ModelProvisioner {
     context: Arc<Context>,
@@ -52,15 +52,15 @@ impl ModelProvisioner {
         Self { context: Arc::new(context) }
     }
 
-    /// Returns the folder that everything is kept in: the one that was given, or the private one below it.
+    /// Returns the folder that has the cache: the one that the caller gave, or the private one below it.
     pub fn cache_dir(&self) -> &Path {
         self.context.cache.root()
     }
 
-    /// Parses a reference as a person wrote it. A relative path is taken from the working directory.
+    /// Parses a reference as a person wrote it. A relative path begins at the working directory.
     ///
     /// # Errors
-    /// As [`ModelRef::parse`].
+    /// [`Error::Core`](crate::Error::Core), with the code of the mistake, as from [`ModelRef::parse`].
     pub async fn parse(&self, text: &str) -> Result<ModelRef> {
         reference::parse(text).await
     }
@@ -96,27 +96,28 @@ impl ModelProvisioner {
     /// Makes a model present: verified as far as the expectation demands, recorded as Active, and at a path that an
     /// engine can open.
     ///
-    /// A model whose files have not changed since they were judged is not read again. Calls of this process for one id, at the
-    /// same time, do the work once. The caller may drop the future at any await; then another call takes over.
+    /// It does not read a model again whose files have not changed since a verifier judged them. Calls of this process
+    /// for one id, at the same time, do the work once. The caller may drop the future at any await; then another call
+    /// takes over.
     ///
     /// # Errors
-    /// A denial by the policy, a verdict on the bytes, and a failure of the source, the catalog or the disk. The record
-    /// of a model that does not meet the expectation stays as it was.
+    /// The policy denies the model; a verifier refuses the bytes; the source, the catalog or the disk fails. Where a
+    /// verifier refuses the model, its record stays as it was.
     pub async fn ensure(&self, reference: &ModelRef, expectation: &Expectation) -> Result<ResolvedModel> {
         ensure::ensure(&self.context, reference, expectation).await
     }
 
-    /// Makes a model present at the revision that its branch or tag names now. When that is another one than is recorded, it
-    /// is fetched, the record moves to it, and the old one stays in the catalog as Retired, under the id that names its
-    /// commit. The files of the old one stay as they are, for those who use it.
+    /// Makes a model present at the revision that its branch or tag names now. Where that is another revision than the
+    /// recorded one, it fetches the new revision and moves the record to it. The old revision stays in the catalog as
+    /// Retired, under the id that names its commit, and its files stay for the engines that use them.
     ///
     /// # Errors
-    /// As [`ensure`](Self::ensure). Then the record stays as it was.
+    /// As [`ensure`](Self::ensure). The record then stays as it was.
     pub async fn refresh(&self, reference: &ModelRef, expectation: &Expectation) -> Result<ResolvedModel> {
         ensure::refresh(&self.context, reference, expectation).await
     }
 
-    /// Makes a model present and takes a lease on it, so that it stays for as long as the lease lives. See
+    /// Makes a model present and takes a lease on it, so that no process removes the model while the lease lives. See
     /// [`ensure`](Self::ensure).
     ///
     /// # Errors
@@ -129,7 +130,7 @@ impl ModelProvisioner {
         lease::ensure_leased(&self.context, reference, expectation).await
     }
 
-    /// Returns whether a model is present. Writes nothing, and asks no source.
+    /// Returns whether a model is present. It writes nothing, and asks no source.
     ///
     /// # Errors
     /// As [`locate`](Self::locate).
@@ -137,20 +138,20 @@ impl ModelProvisioner {
         Ok(self.locate(reference).await?.is_some())
     }
 
-    /// Returns the model, if it is present: recorded as Active, judged, and with files that have not changed since. Writes
-    /// nothing, and asks no source.
+    /// Returns the model, if it is present: recorded as Active, judged by a verifier, and with files that have not
+    /// changed since. It writes nothing, and asks no source.
     ///
-    /// It does not promise what [`ensure`](Self::ensure) does of a file that was written less than two seconds
-    /// before it was judged.
+    /// [`ensure`](Self::ensure) reads a file again that another process wrote less than two seconds before the verdict;
+    /// this call does not.
     ///
     /// # Errors
-    /// A failure of the catalog or the disk.
+    /// The catalog or the disk fails.
     pub async fn locate(&self, reference: &ModelRef) -> Result<Option<ResolvedModel>> {
         presence::locate(&self.context, reference).await
     }
 
-    /// Takes a lease on a model: until it is dropped, and until every process that it was handed to has ended, no process
-    /// evicts or removes the model's files.
+    /// Takes a lease on a model. No process evicts or removes the model's files until the caller drops the lease, and
+    /// until every process that inherited it has ended.
     ///
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();
@@ -175,8 +176,8 @@ impl ModelProvisioner {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog) when another process removed the model meanwhile; `busy` when one is
-    /// removing it and does not come to an end.
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog) when another process removed the model meanwhile; the code
+    /// `busy` when another process is removing it and does not finish.
     pub async fn lease(&self, model: &ResolvedModel) -> Result<Lease> {
         lease::lease(&self.context, model).await
     }
@@ -184,16 +185,16 @@ impl ModelProvisioner {
     /// Returns the processes that have a lease on a recorded model.
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and a failure of the catalog or the disk.
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog); the catalog or the disk fails.
     pub async fn holders(&self, reference: &ModelRef) -> Result<Vec<LeaseHolder>> {
         lease::holders(&self.context, reference).await
     }
 
-    /// Makes the model of a config present and writes its handoff to `dest`. The policy is this provisioner's own, not the
-    /// config's, and so is the place of the handoff. `config_path` is for the provenance log.
+    /// Makes the model of a config present and writes its handoff to `dest`. The policy is this provisioner's, not the
+    /// config's, and the path of the handoff is `dest`, not the config's. `config_path` goes into the provenance log.
     ///
     /// # Errors
-    /// As [`ensure`](Self::ensure), and what keeps the handoff from being written.
+    /// As [`ensure`](Self::ensure) and [`hand_off`](Self::hand_off).
     pub async fn provision(
         &self,
         config: &ModelProvisionerConfig,
@@ -206,172 +207,179 @@ impl ModelProvisioner {
     /// Writes a model's handoff, and returns its absolute path.
     ///
     /// # Errors
-    /// [`Error::HandoffInTheWay`](crate::Error::HandoffInTheWay) when that is one of the model's files, or lies in its folder;
-    /// [`Error::Handoff`](crate::Error::Handoff).
+    /// [`Error::HandoffInTheWay`](crate::Error::HandoffInTheWay) when `dest` is one of the model's files, or lies in its
+    /// folder; [`Error::Handoff`](crate::Error::Handoff).
     pub async fn hand_off(&self, model: &ResolvedModel, dest: &Path) -> Result<PathBuf> {
         hand_off::hand_off(model, dest).await
     }
 
-    /// Returns everything in the catalog, as it is recorded: no model is looked at.
+    /// Returns everything in the catalog, as the records say it. It looks at no model.
     ///
     /// # Errors
-    /// A failure of the catalog as a whole; a record that cannot be read is part of the answer.
+    /// The catalog fails as a whole. A record that the catalog cannot read is part of the answer.
     pub async fn list(&self) -> Result<Inventory> {
         inventory::list(&self.context).await
     }
 
-    /// Returns what the catalog keeps of a model. Whether that is still so, [`change`](Self::change) tells.
+    /// Returns what the catalog keeps of a model. [`change`](Self::change) says whether the files still agree with that.
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and a failure of the catalog.
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog); the catalog fails.
     pub async fn show(&self, reference: &ModelRef) -> Result<InventoryEntry> {
         inventory::show(&self.context, reference).await
     }
 
-    /// Returns how the files of a record differ from those that were judged, for a person; `None` where they do not. Looks at
-    /// their stamps, opens none of them, and records nothing: what the record says is of the bytes that there were.
+    /// Returns how the files of a record differ from those that a verifier judged, for a person; `None` where they do not
+    /// differ. It compares their stamps, opens no file, and records nothing.
     ///
     /// # Errors
-    /// [`Error::CutOff`](crate::Error::CutOff).
+    /// [`Error::CutOff`](crate::Error::CutOff) when the runtime shuts down.
     pub async fn change(&self, record: &CatalogRecord) -> Result<Option<String>> {
         inventory::change(&self.context, record).await
     }
 
-    /// Reads all bytes of a recorded model, compares them with the digest that it has, and records the outcome. A
-    /// model without a digest gets the one that was computed, on the basis of first use.
+    /// Reads all bytes of a recorded model, compares them with the recorded digest, and records the outcome. A model
+    /// without a digest gets the computed one, on the basis of first use.
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and what keeps the bytes from being read. Wrong bytes are not an
-    /// error of this call, but a report with [`Outcome::Fail`](crate::Outcome::Fail).
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog); the disk fails. Wrong bytes are not an error of this call:
+    /// its report then has [`Outcome::Fail`](crate::Outcome::Fail).
     pub async fn verify(&self, reference: &ModelRef) -> Result<VerifyReport> {
         verify::verify(&self.context, reference).await
     }
 
-    /// Verifies several models, as [`verify`](Self::verify) does, as many at once as there are cores. The answers are in the
-    /// order of the references.
+    /// Verifies several models, as [`verify`](Self::verify) does, as many at once as this machine has cores. The answers
+    /// have the order of the references.
     pub async fn verify_several(&self, references: &[ModelRef]) -> Vec<Result<VerifyReport>> {
         verify::verify_several(&self.context, references).await
     }
 
-    /// Keeps a model, and refuses it until it is activated. Returns its record.
+    /// Retires a model: its record and its files stay, and every call refuses it until the operator activates it. Returns
+    /// the record.
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and a failure of the catalog.
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog); the catalog fails.
     pub async fn retire(&self, reference: &ModelRef) -> Result<CatalogRecord> {
         retire::retire(&self.context, reference).await
     }
 
-    /// Makes a retired model usable again. Returns its record.
+    /// Makes a retired model usable again, and returns its record.
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), and a failure of the catalog.
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog); the catalog fails.
     pub async fn activate(&self, reference: &ModelRef) -> Result<CatalogRecord> {
         retire::activate(&self.context, reference).await
     }
 
-    /// Removes a model's record, and frees those of its fetched files that no other record has. The files of a local model are
-    /// the caller's, and stay. Its unfinished transfers go too.
+    /// Removes a model's record, its unfinished transfers, and those of its fetched files that no other record names. The
+    /// files of a local model belong to the caller, and stay.
     ///
     /// # Errors
-    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), a failure of the catalog, and `busy` where a live process has
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog); the catalog fails; the code `in-use` where a live process has
     /// a lease on the model.
     pub async fn remove(&self, reference: &ModelRef) -> Result<CatalogRecord> {
         remove::remove(&self.context, reference).await
     }
 
-    /// Removes all that is kept of a model: as [`remove`](Self::remove), and the unfinished transfers of a model that has no
-    /// record too.
+    /// Removes everything that the cache keeps of a model: what [`remove`](Self::remove) removes, and the unfinished
+    /// transfers of a model without a record.
     ///
     /// # Errors
-    /// As [`remove`](Self::remove); [`Error::NotInCatalog`](crate::Error::NotInCatalog) where there is neither a record nor a
-    /// transfer.
+    /// As [`remove`](Self::remove). [`Error::NotInCatalog`](crate::Error::NotInCatalog) where the cache has neither a
+    /// record nor a transfer.
     pub async fn purge(&self, reference: &ModelRef) -> Result<Removed> {
         remove::purge(&self.context, reference).await
     }
 
-    /// Returns what [`evict`](Self::evict) would remove, and why; removes nothing.
+    /// Returns what [`evict`](Self::evict) would remove, and why. It removes nothing.
     ///
     /// # Errors
-    /// [`StoreError::UntrustedLocks`](crate::StoreError::UntrustedLocks) where locks are not to be trusted, so that the store cannot tell
-    /// which models are in use; a failure of the catalog or the disk.
+    /// [`StoreError::UntrustedLocks`](crate::StoreError::UntrustedLocks) where locks do not work, so that the store
+    /// cannot tell which models engines use; the catalog or the disk fails.
     pub async fn plan_eviction(&self, limits: &EvictionLimits) -> Result<EvictionPlan> {
         evict::plan_eviction(&self.context, limits).await
     }
 
-    /// Removes what a plan names and no caller has used since the plan was made, and returns what went.
+    /// Removes the models of a plan that no caller has used since, and returns what it removed.
     ///
     /// # Errors
-    /// As [`plan_eviction`](Self::plan_eviction); `busy` where other processes put models into the store all the time.
+    /// As [`plan_eviction`](Self::plan_eviction); the code `busy` where other processes put models into the store all the
+    /// time.
     pub async fn evict(&self, plan: &EvictionPlan) -> Result<EvictionPlan> {
         evict::evict(&self.context, plan).await
     }
 
-    /// Takes a file or a folder into the store, verified, and makes it present under an id. The files at the path stay as
-    /// they are. No source is asked.
+    /// Copies or links a file or a folder into the store, verifies it, and makes it present under an id. The files at the
+    /// path stay as they are. It asks no source.
     ///
     /// # Errors
-    /// [`Error::NeedsId`](crate::Error::NeedsId); [`Error::Store`](crate::Error::Store) for a folder that was exported and makes
-    /// no sense; files that are missing there or have other bytes; and as [`ensure`](Self::ensure). Then nothing is visible of it.
+    /// [`Error::NeedsId`](crate::Error::NeedsId) for a path without an id; [`Error::Bundle`](crate::Error::Bundle) for a
+    /// malformed exported folder; the folder lacks a file, or has other bytes; and as [`ensure`](Self::ensure). After an
+    /// error nothing of the model is visible.
     pub async fn import(&self, request: &ImportRequest) -> Result<ResolvedModel> {
         import::import(&self.context, request).await
     }
 
-    /// Copies a recorded model's files into a folder, which must be absent or empty, with a `SHA256SUMS` and the record;
-    /// and returns the record as it is written there. The bytes are hashed on the way, and no process removes the model
-    /// before they are copied.
+    /// Copies a recorded model's files into a folder, with a `SHA256SUMS` and the record, and returns the record as it
+    /// wrote it. The folder must be absent or empty. It hashes the bytes while it copies them, and no process removes the
+    /// model meanwhile.
     ///
     /// # Errors
     /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), [`Error::Retired`](crate::Error::Retired);
-    /// [`Error::Store`](crate::Error::Store) where bytes are not those that are recorded, or a file is at the folder's name.
-    /// Then the folder is empty or absent; but after [`StoreError::NotDurable`](crate::StoreError::NotDurable) it is whole.
+    /// [`Error::Bundle`](crate::Error::Bundle) where the bytes are not the recorded ones, or where a file has the
+    /// folder's name. The folder is then empty or absent. After
+    /// [`BundleError::NotDurable`](crate::BundleError::NotDurable) it is whole.
     pub async fn export(&self, reference: &ModelRef, dir: &Path) -> Result<CatalogRecord> {
         export::export(&self.context, reference, dir).await
     }
 
-    /// Returns what ensuring a model would fetch. Asks the source, and moves nothing.
+    /// Returns what [`ensure`](Self::ensure) would fetch. It asks the source, and transfers no file.
     ///
     /// # Errors
-    /// As [`ensure`](Self::ensure), as far as it comes before the first byte.
+    /// As [`ensure`](Self::ensure), as far as an error comes before the first byte.
     pub async fn plan(&self, reference: &ModelRef) -> Result<Plan> {
         plan::plan(&self.context, reference).await
     }
 
-    /// Returns what a model says of itself, and what memory it needs. A model that is here is read where it lies, whether it is
-    /// recorded or not; of another one, only headers are fetched, and nothing is kept.
+    /// Returns what a model's headers say of it, and what memory it needs. It reads the headers of a model of this
+    /// machine in place, recorded or not. Of another model it fetches the headers alone, and keeps nothing.
     ///
-    /// Nothing is compared with a digest, and nothing is recorded: that is what [`ensure`](Self::ensure) is for.
+    /// It compares no digest and records nothing; [`ensure`](Self::ensure) does both.
     ///
     /// # Errors
-    /// A denial by the policy, a failure of the source, and [`Error::Inspect`](crate::Error::Inspect) for a
-    /// model whose structure is unsound.
+    /// The policy denies the model; the source fails; [`Error::Inspect`](crate::Error::Inspect) for a model whose
+    /// structure is unsound.
     pub async fn inspect(&self, reference: &ModelRef) -> Result<Inspection> {
         inspect::inspect(&self.context, reference).await
     }
 
-    /// Returns the models that a reference may mean, and how each meets a demand: one, or every GGUF model of a repository
-    /// that has several, smallest first. Reads headers, as [`inspect`](Self::inspect) does.
+    /// Returns the models that a reference may mean, and how each meets a demand of memory: one, or every GGUF model of a
+    /// repository that has several, smallest first. It reads headers, as [`inspect`](Self::inspect) does.
     ///
     /// # Errors
-    /// As [`inspect`](Self::inspect); but one of several whose structure is unsound is part of the answer.
+    /// As [`inspect`](Self::inspect). Where the reference means several models, one whose structure is unsound is part of
+    /// the answer.
     pub async fn variants(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
         variants::variants(&self.context, reference, demand).await
     }
 
-    /// Returns the state of the cache. Reads no model, and opens no socket.
+    /// Returns the state of the cache. It reads no model, and opens no socket.
     ///
     /// # Errors
-    /// A failure of the catalog or the disk.
+    /// The catalog or the disk fails.
     pub async fn overview(&self) -> Result<Overview> {
         overview::overview(&self.context).await
     }
 
-    /// Looks for problems of the cache, and repairs them where `fix` says so: a damaged record is set aside, and
-    /// its model can be made present anew; a whole model without a record gets one; lost links, seals and modes are
-    /// restored; a model whose files have other stamps is read, and recorded anew where its bytes are the same; and what
-    /// dead processes left is removed. It touches nothing of a live process, and no file that is not ours.
+    /// Looks for problems of the cache, and repairs them where `fix` says so.
+    ///
+    /// A repair sets a damaged record aside, so that a call can make its model present anew. It gives a record to a whole
+    /// model without one. It restores lost links, seals and modes. It reads a model whose files have other stamps, and
+    /// records it anew where the bytes are the same. It removes what dead processes left. It changes nothing of a live
+    /// process, and no file that this program did not make.
     ///
     /// # Errors
-    /// What keeps it from looking.
+    /// The catalog or the disk fails before the call has looked.
     pub async fn doctor(&self, fix: bool) -> Result<Vec<HealthFinding>> {
         doctor::doctor(&self.context, fix).await
     }

@@ -1,25 +1,25 @@
-//! Which fetcher answers for a scheme.
+//! Finds the fetcher that answers for a scheme.
 
 use provisioner_core::{HostPolicy, ModelFetcher, ModelRef};
 
 use crate::error::{Error, Result};
 
-/// The fetchers of one provisioner.
+/// Holds the fetchers of one provisioner.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     fetchers: Vec<Box<dyn ModelFetcher>>,
 }
 
 impl Registry {
-    /// Adds a fetcher. For a scheme that several answer for, the last one added does.
+    /// Adds a fetcher. The last one added for a scheme answers for it.
     pub(crate) fn add(&mut self, fetcher: Box<dyn ModelFetcher>) {
         self.fetchers.insert(0, fetcher);
     }
 
-    /// Tells every fetcher to which hosts it must keep.
+    /// Tells every fetcher which hosts it may ask.
     ///
     /// # Errors
-    /// [`Error::Fetch`] for one that cannot.
+    /// [`Error::Fetch`] for a fetcher that cannot keep to them.
     pub(crate) fn confine(&mut self, hosts: &HostPolicy) -> Result<()> {
         Ok(self.fetchers.iter_mut().try_for_each(|fetcher| fetcher.confine(hosts))?)
     }

@@ -1,4 +1,4 @@
-//! From a reference to a manifest, or to the model that is present already.
+//! Goes from a reference to a manifest, or to the model that is present already.
 
 pub(crate) mod admission;
 pub(crate) mod manifest;

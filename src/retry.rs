@@ -1,4 +1,4 @@
-//! Trying again when another process changed what a call is about.
+//! Begins a call anew when another process changed the model's record.
 
 use crate::error::{Error, Result};
 

@@ -1,13 +1,13 @@
-//! One piece of work per id in this process.
+//! Does one piece of work per id in this process.
 //!
 //! # Model
-//! The first caller of an id leads; a caller that comes while the work goes on follows. The leader holds the flight's
-//! mutex while it works, and leaves its outcome behind. A follower that gets the mutex takes that outcome if it
-//! asked for the same thing, and otherwise joins the next flight.
+//! The first caller of an id leads; a caller that comes while the leader works follows. The leader holds the flight's
+//! mutex while it works, and leaves its outcome behind. A follower that gets the mutex takes that outcome if it asked for
+//! the same thing, and otherwise joins the next flight.
 //!
 //! # Cancellation
-//! When the leader's future is dropped, the mutex is free and has no outcome, and the follower that gets it leads. A flight
-//! goes when its last caller does.
+//! When the caller drops the leader's future, the mutex is free and has no outcome, and the follower that gets it leads.
+//! The last caller of a flight removes it.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ use std::{
 
 use tokio::sync::Mutex;
 
-/// The work that goes on for each id. `Q` is what a caller asked for beside the id; `T` is the outcome.
+/// Holds the work that goes on for each id. `Q` is what a caller asked for beside the id; `T` is the outcome.
 #[derive(Debug)]
 pub(crate) struct SingleFlight<Q, T> {
     flights: StdMutex<HashMap<String, Arc<Flight<Q, T>>>>,
@@ -32,14 +32,15 @@ impl<Q, T> Default for SingleFlight<Q, T> {
 }
 
 impl<Q: PartialEq + Clone, T: Clone> SingleFlight<Q, T> {
-    /// Returns the outcome of `work`; or that of the same work, where it goes on already, and then drops `work` unbegun.
+    /// Returns the outcome of `work`. Where the same work goes on already, drops `work` unbegun and returns the outcome
+    /// of the other.
     pub(crate) async fn join(&self, id: &str, asked: &Q, work: impl Future<Output = T>) -> T {
         loop {
             let seat = Seat { flights: self, id, flight: self.board(id) };
             let mut landed = seat.flight.lock().await;
             match landed.as_ref() {
                 Some((done, outcome)) if done == asked => return outcome.clone(),
-                // It was about something else, and a new flight of this id may have begun.
+                // The outcome is of another question, and a new flight of this id may have begun.
                 Some(_) => {}
                 None => {
                     let outcome = work.await;
@@ -55,7 +56,7 @@ impl<Q: PartialEq + Clone, T: Clone> SingleFlight<Q, T> {
         Arc::clone(self.lock().entry(id.to_owned()).or_default())
     }
 
-    /// Takes a flight off the board, so that the next caller begins a new one.
+    /// Removes a flight from the board, so that the next caller begins a new one.
     fn leave(&self, id: &str, flight: &Arc<Flight<Q, T>>) {
         let mut flights = self.lock();
         if flights.get(id).is_some_and(|current| Arc::ptr_eq(current, flight)) {
@@ -68,7 +69,7 @@ impl<Q: PartialEq + Clone, T: Clone> SingleFlight<Q, T> {
     }
 }
 
-/// One caller's place on a flight.
+/// Holds one caller's seat on a flight.
 struct Seat<'a, Q: PartialEq + Clone, T: Clone> {
     flights: &'a SingleFlight<Q, T>,
     id: &'a str,
@@ -77,7 +78,7 @@ struct Seat<'a, Q: PartialEq + Clone, T: Clone> {
 
 impl<Q: PartialEq + Clone, T: Clone> Drop for Seat<'_, Q, T> {
     fn drop(&mut self) {
-        // Under the lock of the board no caller can board: two owners are the board and this seat.
+        // No caller boards while this one has the lock of the board: two owners are the board and this seat.
         let mut flights = self.flights.lock();
         let is_last = flights
             .get(self.id)

@@ -1,9 +1,9 @@
-//! How much the store takes: making room before a model is staged, and eviction.
+//! Limits how much the store takes: makes room before a step stages a model, and evicts.
 //!
 //! # Order
-//! Every model that leaves the store leaves it in one way, whether it is evicted or removed. Behind the store's exclusive lock,
-//! and with leases excluded, its seal goes first, then its records, then its files. A process that dies on the way
-//! leaves a model that does not come back when the catalog is lost, and that the next `gc` finishes.
+//! Every model leaves the store in the same way, evicted or removed. Behind the store's exclusive lock, with new leases
+//! blocked, the removal takes the seal first, then the records, then the files. A process that dies on the way leaves a
+//! model that does not come back when the catalog is lost, and whose removal the next `gc` finishes.
 
 pub(crate) mod evict;
 pub(crate) mod removal;

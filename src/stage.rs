@@ -1,5 +1,5 @@
-//! From a manifest to a [`StagedModel`](provisioner_core::StagedModel): every byte of the model is on this machine, and hashed
-//! where a digest is needed.
+//! Goes from a manifest to a [`StagedModel`](provisioner_core::StagedModel): every byte of the model is on this machine,
+//! and has a digest where the expectation needs one.
 
 pub(crate) mod acquire;
 pub(crate) mod acquisition;

@@ -1,4 +1,4 @@
-//! What a caller does with models that are recorded: list, verify, retire, remove, and repair the cache.
+//! Works with recorded models: lists, verifies, retires and removes them, and repairs the cache.
 
 pub(crate) mod doctor;
 pub(crate) mod inventory;

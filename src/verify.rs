@@ -1,4 +1,4 @@
-//! From a [`StagedModel`](provisioner_core::StagedModel) to a [`VerifiedModel`](provisioner_core::VerifiedModel), or the reason
-//! why not.
+//! Goes from a [`StagedModel`](provisioner_core::StagedModel) to a [`VerifiedModel`](provisioner_core::VerifiedModel), or
+//! to the reason of a refusal.
 
 pub(crate) mod judge;

@@ -1,9 +1,9 @@
-//! The default handoff path is of the working directory, which belongs to the whole process: so this is a process of
-//! its own.
+//! The default path of the handoff is relative to the working directory, which the whole process shares. So this test has a
+//! process of its own.
 
 use model_provisioner::{DEFAULT_LLAMACPP_HANDOFF_PATH, blocking, provision_from_config_to_default_handoff};
 
-/// A single-threaded runtime, inside which the call blocks; the temp folder as cache.
+/// Makes the call inside a single-threaded runtime, which it blocks, with the temp folder as cache.
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "as an orchestrator would")]
 async fn works_inside_a_single_threaded_runtime() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,4 +1,4 @@
-//! What each part must never know, asked of cargo and of the manifests.
+//! No part depends on what it must not know, as cargo and the manifests say.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 

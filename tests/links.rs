@@ -1,4 +1,4 @@
-//! What the documents link to exists.
+//! Every file that the documents link to exists.
 
 use std::path::Path;
 

@@ -33,7 +33,7 @@ const CONFIG_ENTRY: &str =
 const FOLDER_ENTRY: &str =
     r#"{"type":"directory","oid":"5c2b3a4d5e6f708192a3b4c5d6e7f8091a2b3c4d","size":0,"path":"gguf"}"#;
 
-/// A hub, and a CDN on another host and port; and a cache.
+/// Holds a hub, a CDN on another host and port, and a cache.
 struct Plain {
     hub: MockServer,
     cdn: MockServer,
@@ -49,7 +49,7 @@ impl Plain {
         }
     }
 
-    /// The repository `org/tiny`, whole and well.
+    /// Serves the repository `org/tiny`, without faults.
     async fn tiny() -> Self {
         let plain = Self::empty().await;
         plain.revision("org/tiny").await;
@@ -63,7 +63,7 @@ impl Plain {
         Mock::given(method("GET")).and(path(at)).respond_with(answer).mount(&self.hub).await;
     }
 
-    /// Answers that come first, and no more than so many times.
+    /// Serves an answer before all others, at most so many times.
     async fn first(&self, at: &str, times: u64, answer: ResponseTemplate) {
         let mock = Mock::given(method("GET")).and(path(at)).respond_with(answer);
         mock.up_to_n_times(times).with_priority(1).mount(&self.hub).await;
@@ -85,7 +85,7 @@ impl Plain {
         self.on(&at, document(200, &json)).await;
     }
 
-    /// A large file: the hub redirects to a signed address of the CDN, which knows ranges.
+    /// Serves a large file: the hub redirects to a signed address of the CDN, which knows ranges.
     async fn weights(&self, repo: &str) {
         let signed = format!("{}/repos/aa/bb/{WEIGHTS_SHA256}?Expires=9&Signature=secret", self.cdn.uri());
         let found = ResponseTemplate::new(302)
@@ -104,7 +104,7 @@ impl Plain {
             .await;
     }
 
-    /// A small file: the hub sends it from another of its own addresses, to which it redirects without its name.
+    /// Serves a small file: the hub redirects to another of its own addresses, without its host's name.
     async fn small_file(&self, repo: &str) {
         let cached = format!("/api/resolve-cache/models/{repo}/{COMMIT}/config.json");
         let moved = ResponseTemplate::new(307)
@@ -137,7 +137,7 @@ impl Plain {
         self.provisioner(None).ensure_present_str(id, None).await
     }
 
-    /// Ensures what has to fail, and returns its code, its message and its hint.
+    /// Ensures a model, expects a failure, and returns its code, its message and its hint.
     async fn refused(&self, id: &str, token: Option<&str>) -> (&'static str, String, String) {
         let error = self.provisioner(token).ensure_present_str(id, None).await.unwrap_err();
         assert!(!self.dir.path().join("cache/store-v1/blobs").exists(), "{error}");
@@ -153,14 +153,14 @@ fn document(status: u16, json: &str) -> ResponseTemplate {
     ResponseTemplate::new(status).set_body_raw(json.to_owned(), "application/json; charset=utf-8")
 }
 
-/// What the Hub says when it refuses.
+/// Returns an answer in which the Hub refuses.
 fn refusal(status: u16, code: &str, message: &str) -> ResponseTemplate {
     document(status, &format!(r#"{{"error":"{message}"}}"#))
         .insert_header("X-Error-Code", code)
         .insert_header("X-Error-Message", message)
 }
 
-/// The whole, or the range that was asked for (RFC 9110, section 14).
+/// Returns all bytes, or the range that the request names (RFC 9110, section 14).
 fn ranged(request: &Request, all: &[u8]) -> ResponseTemplate {
     let etag = "\"c0ffee-1\"";
     let Some(range) = request.headers.get("range") else {
@@ -254,7 +254,7 @@ async fn a_listing_without_end_is_given_up() {
     plain.revision("org/tiny").await;
     let (at, pages) = (format!("/api/models/org/tiny/tree/{COMMIT}"), AtomicUsize::new(0));
     let uri = format!("{}{at}", plain.hub.uri());
-    // Folders, of which nothing is kept; each page is another one.
+    // Pages without end: each lists a folder, of which the fetcher keeps nothing.
     let page = move |_: &Request| {
         let page = pages.fetch_add(1, Ordering::SeqCst);
         let oid = "5c2b3a4d5e6f708192a3b4c5d6e7f8091a2b3c4d";
@@ -308,7 +308,7 @@ async fn refusals_have_their_codes_and_hints() {
     assert!(message.contains("Entry not found"), "{message}");
 }
 
-/// A date in that format, by `date`.
+/// Returns a date in that format, as `date` prints it.
 fn in_two_seconds(format: &str) -> String {
     let date = Command::new("date").args(["-u", "-d", "2 seconds", format]).env("LC_ALL", "C").output();
     String::from_utf8(date.unwrap().stdout).unwrap().trim().to_owned()
@@ -330,6 +330,9 @@ async fn a_busy_hub_is_left_alone_for_as_long_as_it_asks() {
     plain.on(revision, busy("3600")).await;
     let (code, _, hint) = plain.refused("hf:org/tiny", None).await;
     assert_eq!(code, "source-unavailable");
-    assert!(hint.contains("3600 seconds"), "nobody waits for an hour, and a person is told: {hint}");
+    assert!(
+        hint.contains("3600 seconds"),
+        "no call waits for an hour, and the hint tells a person so: {hint}"
+    );
     assert_eq!(plain.hub.received_requests().await.unwrap().len(), 1);
 }

@@ -33,7 +33,7 @@ const HIDING: [&str; 18] = [
     "whoever's",
 ];
 
-/// This file names the words, and the log of changes is what was said then.
+/// This file names the words, and the log of changes has the sentences of its time.
 const LEFT_OUT: [&str; 2] = ["tests/words.rs", "CHANGELOG.md"];
 
 /// A first line of documentation with this many words or fewer says too little.

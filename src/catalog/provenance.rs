@@ -1,8 +1,10 @@
 //! The append-only log of what each process did and why it trusted the bytes: `provenance.jsonl`, one JSON object a line.
 //!
 //! A line has `at` (RFC 3339), `action` and `id`; and, where they are known, `local_path`, `digest`, `outcome`, `basis`,
-//! `reason`, `cached`, `adopted` (an array of `{path, from, way}`), `config` and `handoff`. A process that dies while it
-//! writes leaves a line without an end. The next writer ends it, and readers pass over a line that is not JSON.
+//! A line has `at` (RFC 3339), `action` and `id`; and, where the process knows them, `local_path`, `digest`, `outcome`,
+//! `basis`, `reason`, `cached`, `adopted` (an array of `{path, from, way}`), `config` and `handoff`. A process that dies
+//! while it writes leaves a line without an end. The next writer ends that line, and readers pass over a line that is not
+//! JSON.
 
 use std::{
     path::{Path, PathBuf},
@@ -25,7 +27,7 @@ pub(crate) fn log(ctx: &Context) -> ProvenanceLog {
     ProvenanceLog { path: ctx.cache.provenance() }
 }
 
-/// What a process did.
+/// Names what a process did.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Action {
@@ -41,7 +43,7 @@ pub(crate) enum Action {
     Evict,
 }
 
-/// A file that was adopted, as the log names it.
+/// Describes an adopted file, as the log names it.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct AdoptionEntry {
     path: RelativePath,
@@ -56,7 +58,7 @@ impl AdoptionEntry {
     }
 }
 
-/// One line of the log, about one model.
+/// Describes one line of the log, about one model.
 #[derive(Debug, Serialize)]
 pub(crate) struct Line<'a> {
     pub(crate) at: Timestamp,
@@ -118,7 +120,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Returns the line with a verdict.
+    /// Returns the line with a verdict in it.
     fn with_verification(mut self, verification: &'a Verification) -> Self {
         self.outcome = Some(verification.outcome);
         self.basis = verification.basis;
@@ -127,29 +129,30 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The log of one cache.
+/// Appends to the log of one cache.
 #[derive(Clone, Debug)]
 pub(crate) struct ProvenanceLog {
     path: PathBuf,
 }
 
 impl ProvenanceLog {
-    /// Appends a line for a call that changed nothing. A cache that cannot be written gets no line. It may block.
+    /// Appends a line for a call that changed nothing. Where this process may not write to the cache, it appends none. It
+    /// may block.
     pub(crate) fn note(&self, line: &Line<'_>) {
         if let Err(error) = self.append(line, false) {
             tracing::debug!("no line of provenance: {error}");
         }
     }
 
-    /// Appends a line for a call that changed the catalog, durably. The change stays when the disk fails in this moment, so
-    /// that is a warning. It may block.
+    /// Appends a line for a call that changed the catalog, durably. The change stays when the disk fails in this moment,
+    /// so that this process only warns. It may block.
     pub(crate) fn record(&self, line: &Line<'_>) {
         if let Err(error) = self.append(line, true) {
             tracing::warn!("the provenance log lacks a line of `{}`: {error}", line.id);
         }
     }
 
-    /// Fails where no line can be appended. It may block.
+    /// Fails where this process cannot append a line. It may block.
     pub(crate) fn check(&self) -> Result<()> {
         self.told(durable_fs::create_folders(self.path.parent().unwrap_or(&self.path)))?;
         self.told(durable_fs::check_appendable(&self.path))
@@ -157,7 +160,7 @@ impl ProvenanceLog {
 
     fn told(&self, done: durable_fs::Result<()>) -> Result<()> {
         done.map_err(|error| match error {
-            // A folder that cannot be made does not mean that the model is missing.
+            // A folder that the disk does not take does not mean that the model is missing.
             durable_fs::Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Error::storage("the provenance log cannot be written", std::io::Error::other(error))
             }
@@ -175,7 +178,7 @@ impl ProvenanceLog {
     }
 }
 
-/// Notes that a model was judged and refused.
+/// Appends a line for a model that a verifier refused.
 pub(crate) async fn note_refusal(ctx: &Arc<Context>, id: &str, error: &Error) -> Result<()> {
     let (id, reason) = (id.to_owned(), error.to_string());
     ctx.run_blocking(move |ctx| {

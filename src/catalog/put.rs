@@ -1,4 +1,4 @@
-//! Writing records, each with a line of provenance.
+//! Writes records, each with a line of provenance.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(crate) async fn put(
     .await
 }
 
-/// Fails where a change could not be logged. A step asks before it changes anything.
+/// Fails where this process cannot append to the log. A step asks before it changes anything.
 pub(crate) async fn check_log(ctx: &Arc<Context>) -> Result<()> {
     ctx.run_blocking(|ctx| provenance::log(ctx).check()).await
 }

@@ -1,4 +1,4 @@
-//! Reading records.
+//! Reads records.
 
 use provisioner_core::{CatalogRecord, Versioned};
 
@@ -15,7 +15,7 @@ pub(crate) async fn find(ctx: &Context, id: &str) -> Result<Versioned> {
     ctx.catalog.get(id).await?.ok_or_else(|| Error::NotInCatalog { id: id.to_owned() })
 }
 
-/// Returns every record that can be read.
+/// Returns every record that the catalog can read.
 pub(crate) async fn all(ctx: &Context) -> Result<Vec<CatalogRecord>> {
     let listing = ctx.catalog.list().await?;
     Ok(listing.records.into_iter().map(|found| found.record).collect())

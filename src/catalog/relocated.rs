@@ -11,7 +11,7 @@ use provisioner_core::{
     CatalogError, CatalogRecord, CatalogStore, DamagedRecord, Expected, Listing, Version, Versioned,
 };
 
-/// A catalog whose fetched models lie in one store.
+/// Wraps a catalog whose fetched models lie in one store.
 #[derive(Debug)]
 pub(crate) struct RelocatedCatalog {
     catalog: Arc<dyn CatalogStore>,

@@ -1,4 +1,4 @@
-//! Making a verified model's record the current one.
+//! Makes the record of a verified model the current one.
 
 use std::sync::Arc;
 
@@ -22,7 +22,8 @@ use crate::{
 /// Makes a verified model's record the current one. It replaces `previous`, the record that the model was judged against.
 ///
 /// # Errors
-/// A [conflict](Error::is_conflict) where another process changed that record, or removed a blob that was found.
+/// A [conflict](Error::is_conflict) where another process changed that record, or removed a blob that this call had
+/// found.
 pub(crate) async fn commit(
     ctx: &Arc<Context>,
     verified: VerifiedModel,
@@ -33,7 +34,7 @@ pub(crate) async fn commit(
     let is_fetched = !verified.staged().manifest().is_in_place();
     let is_stored =
         is_fetched || verified.staged().files().iter().any(|file| ctx.store.holds(&file.location));
-    // From the look at stored files until there is a record of them, no process removes any of them.
+    // From the look at stored files until a record names them, no process removes any of them.
     let store_lock = if is_stored { store_lock::shared(ctx).await? } else { None };
     let mut fresh = if is_fetched {
         seal(ctx, verified, Arc::clone(&session)).await?
@@ -45,7 +46,7 @@ pub(crate) async fn commit(
         fresh = fresh.succeeding(record);
     }
     let record = match put(ctx, fresh.clone(), previous.as_ref(), action).await {
-        // A cache that cannot be written still serves what it has.
+        // Where this process may not write to the cache, it still serves what the cache has.
         Err(error) if error.is_unwritable() => match &previous {
             Some(previous) => {
                 warn_of_reading(&fresh, &previous.record, &error);
@@ -68,7 +69,7 @@ pub(crate) async fn commit(
     .await
 }
 
-/// Appends to the log where files of a model were taken from.
+/// Appends to the log from where this process took files of the model.
 fn note_adopted(ctx: &Context, model: &ResolvedModel, adopted: &[AdoptionEntry]) {
     if !adopted.is_empty() {
         let line = Line {
@@ -81,7 +82,7 @@ fn note_adopted(ctx: &Context, model: &ResolvedModel, adopted: &[AdoptionEntry])
     }
 }
 
-/// Warns that a model was read whose files are not those of its record, and that the next call reads it too.
+/// Warns that this process read a model whose files are not those of its record, and that the next call reads it too.
 fn warn_of_reading(fresh: &CatalogRecord, recorded: &CatalogRecord, error: &Error) {
     if fresh.files != recorded.files {
         let id = shell_word(&fresh.id);

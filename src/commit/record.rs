@@ -1,4 +1,4 @@
-//! The record of a model that stays where it was judged.
+//! Makes the record of a model that stays where a verifier judged it.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{
     resolve::presence::{Freshness, freshness},
 };
 
-/// Returns the record of a model that was just judged where it lies.
+/// Returns the record of a model that a verifier has just judged where it lies.
 ///
 /// # Errors
 /// [`Error::ChangedWhileRead`] where its files, or a folder's names, have changed since; a [conflict](Error::is_conflict) where
@@ -36,7 +36,7 @@ pub(crate) async fn record_of(ctx: &Arc<Context>, verified: &VerifiedModel) -> R
         let fresh = CatalogRecord::new(&verified, &placement, ctx.clock.now());
         match freshness(&fresh, &ctx.store) {
             Freshness::Unchanged => Ok(fresh),
-            // Another process took it out of the store, or linked it, after it was looked at.
+            // Another process removed the file from the store, or linked it, after this one looked at it.
             Freshness::Changed(_) if is_stored => {
                 Err(artifact_store::Error::Vanished { path: fresh.local_path }.into())
             }

@@ -1,4 +1,4 @@
-//! The revision that a refresh leaves behind.
+//! Keeps the revision that a refresh leaves behind.
 
 use std::sync::Arc;
 
@@ -12,8 +12,9 @@ use crate::{
     store_lock,
 };
 
-/// Records the revision that a refresh leaves behind as retired, unless it is gone or current again. Since the record moved, no
-/// record named the view of that revision: a removal may have taken the view, and a repair may have put its record back.
+/// Records the revision that a refresh leaves behind as retired, unless it is gone or current again. Since the record
+/// moved, no record named the view of that revision: another process may have removed the view, or a repair may have put
+/// its record back.
 pub(crate) async fn keep_superseded(ctx: &Arc<Context>, old: &CatalogRecord) -> Result<()> {
     let Some(superseded) = old.superseded() else { return Ok(()) };
     // No process removes or repairs a view under the shared lock.

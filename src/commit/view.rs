@@ -1,4 +1,4 @@
-//! Sealing the view of a fetched model.
+//! Seals the view of a fetched model.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,7 +10,7 @@ use crate::{
     stage::{read_progress::ReadProgress, session::StagingSession},
 };
 
-/// Makes a verified model's staged files a sealed view, and returns its record.
+/// Makes a sealed view of a verified model's staged files, and returns its record.
 pub(crate) async fn seal(
     ctx: &Arc<Context>,
     verified: VerifiedModel,
@@ -36,7 +36,7 @@ pub(crate) async fn seal(
     .await
 }
 
-/// Seals the view of a record again, where a removal of it was begun and has not ended.
+/// Seals the view of a record again, where another process began to remove it and did not finish.
 pub(crate) async fn seal_again(ctx: &Arc<Context>, fresh: CatalogRecord) -> Result<CatalogRecord> {
     ctx.run_blocking(move |ctx| match ctx.store.seal_again(&fresh).map_err(Error::from) {
         Err(error) if !error.is_unwritable() => Err(error),

@@ -1,4 +1,4 @@
-//! A model as a folder, for a machine without network.
+//! Copies a model into a folder, for a machine without network.
 
 use std::{path::Path, sync::Arc};
 

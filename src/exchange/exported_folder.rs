@@ -1,7 +1,7 @@
-//! A folder that was exported.
+//! Reads a folder that another process exported.
 //!
-//! It says what it is, and its bytes are compared with that. But everyone who carried it may have written it, so its word counts
-//! no more than a source's, and a digest that the caller gives counts before it.
+//! The folder says what it is, and this step compares its bytes with that. But each person who carried the folder may
+//! have written it. So its word counts no more than a source's, and a digest that the caller gives counts before it.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use provisioner_core::{
 use super::found::{Found, needs_id};
 use crate::error::{Error, Result};
 
-/// Opens an exported folder; `None` where the path is another folder, or a file. It may block.
+/// Opens an exported folder; `None` for a file, and for a folder that was not exported. It may block.
 pub(super) fn open(dir: &Path) -> Result<Option<Bundle>> {
     if !dir.is_dir() {
         return Ok(None);
@@ -21,7 +21,7 @@ pub(super) fn open(dir: &Path) -> Result<Option<Bundle>> {
     Bundle::open(dir).map_err(missing)
 }
 
-/// Returns a folder that was exported, under the id that it says or another one. It may block.
+/// Returns the files of an exported folder, under the folder's own id or another one. It may block.
 pub(super) fn as_exported(dir: &Path, bundle: &Bundle, id: Option<&ModelRef>) -> Result<Found> {
     let record = bundle.record();
     let own = Some(bundle.reference()?).filter(|own| !own.is_local());
@@ -46,19 +46,20 @@ pub(super) fn as_exported(dir: &Path, bundle: &Bundle, id: Option<&ModelRef>) ->
     let is_own = own.as_ref() == Some(&reference);
     let manifest = match &record.revision {
         Some(revision) if is_own && !is_revision(&reference, revision) => {
-            let reason = format!("`{}` is no commit", excerpt(revision, 80));
+            let reason = format!("`{}` is not a commit", excerpt(revision, 80));
             return Err(bundle::Error::Invalid { path: dir.to_owned(), reason }.into());
         }
         Some(revision) if is_own => manifest.at_revision(revision),
         _ => manifest,
     };
-    // Its source has said nothing about another id.
+    // The source of the folder's id says nothing about another id.
     let basis = record.verification.basis.filter(|_| is_own).unwrap_or(Basis::FirstUse).min(Basis::Source);
     manifest.view_path()?;
     Ok(Found { manifest, locations, told: Some((record.digest.clone(), basis)) })
 }
 
-/// Returns whether a revision is one that the source of a reference pins: a commit of the Hub, or else one that a reference can name.
+/// Returns whether a revision is one to which the source of a reference pins: a commit of the Hub, or a revision that a
+/// reference of another scheme can name.
 fn is_revision(reference: &ModelRef, revision: &str) -> bool {
     match reference.repository() {
         Some(repo) if repo.scheme() == "hf" => is_commit(revision),
@@ -67,7 +68,7 @@ fn is_revision(reference: &ModelRef, revision: &str) -> bool {
     }
 }
 
-/// Returns the error of a part of an exported folder that is not there.
+/// Returns the error of an exported folder that lacks one of its parts.
 fn missing(error: bundle::Error) -> Error {
     match error {
         bundle::Error::Unreadable { path, source } => {
@@ -80,9 +81,9 @@ fn missing(error: bundle::Error) -> Error {
     }
 }
 
-/// Warns that a folder has files which its record does not name, and which stay behind.
+/// Warns about files in a folder that its record does not name. The import leaves them behind.
 fn warn_of_others(dir: &Path, bundle: &Bundle) {
-    // A folder that cannot be listed is not an error here: the files of the record are looked for one by one.
+    // A folder that cannot be listed is not an error here: the import looks for each file of the record.
     let names = fetch_file::folder_names(dir).unwrap_or_default();
     let mut others = names.iter().filter(|(path, _)| !bundle.names(path));
     let Some((first, _)) = others.next() else { return };
@@ -91,7 +92,7 @@ fn warn_of_others(dir: &Path, bundle: &Bundle) {
         more => format!(" and {more} more"),
     };
     tracing::warn!(
-        "`{first}`{more} in `{}` is no part of the exported model, and stays behind",
+        "`{first}`{more} in `{}` is not a part of the exported model, and stays behind",
         dir.display()
     );
 }

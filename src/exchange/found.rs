@@ -1,4 +1,4 @@
-//! What an import found at a path.
+//! Describes what an import found at a path.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use provisioner_core::{Basis, Digest, Hint, Manifest};
 
 use crate::error::Error;
 
-/// The files at a path as a model, where each lies, and what the path says of their digest.
+/// Holds the files at a path as a model, the place of each, and what the path says of their digest.
 #[derive(Clone)]
 pub(super) struct Found {
     pub(super) manifest: Manifest,

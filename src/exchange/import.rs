@@ -1,4 +1,4 @@
-//! Taking files into the store that a person brought: a model's own, or a folder that was exported.
+//! Takes files that a person brought into the store: a model's own, or an exported folder.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -24,28 +24,28 @@ use crate::{
     verify::judge::judge,
 };
 
-/// What a caller imports, and as what.
+/// Says what a caller imports, and under which id.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ImportRequest {
-    /// A file, any shard of a set, a folder, or a folder that was exported.
+    /// The path of a file, of any shard of a set, of a folder, or of an exported folder.
     pub path: PathBuf,
-    /// The id to give it. Only a folder that was exported has one of its own.
+    /// The id to give it. Only an exported folder has an id of its own.
     pub id: Option<ModelRef>,
     /// The digest that it must have.
     pub digest: Option<Digest>,
-    /// How its files are taken in.
+    /// Whether the import links or copies its files.
     pub mode: AdoptMode,
 }
 
 impl ImportRequest {
-    /// Returns a request for a path, to link its files.
+    /// Returns a request that links the files at a path.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), id: None, digest: None, mode: AdoptMode::Link }
     }
 }
 
-/// Takes a file or a folder into the store, verified, and makes it present under an id.
+/// Takes a file or a folder into the store, verifies it, and makes it present under an id.
 pub(crate) async fn import(ctx: &Arc<Context>, request: &ImportRequest) -> Result<ResolvedModel> {
     let found = find(ctx, request).await?;
     let reference = found.manifest.reference().clone();
@@ -57,7 +57,7 @@ pub(crate) async fn import(ctx: &Arc<Context>, request: &ImportRequest) -> Resul
             Ok((verified, previous, session)) => {
                 commit(ctx, verified, previous, session, Action::Import).await.map(Ok)
             }
-            // Only a commit that another process outran is tried again.
+            // The call begins anew only after a conflict, when another process changed the record before the commit.
             Err(error) => Ok(Err(error)),
         }
     })
@@ -88,7 +88,7 @@ async fn verify(
     Ok((verified, previous, session))
 }
 
-/// Returns the outcome. Where it is an error, discards the files that were taken in, for no later call resumes them.
+/// Returns the outcome. After an error, discards the files that the call took in, for no later call resumes them.
 async fn or_discard<T>(outcome: Result<T>, session: &Arc<StagingSession>) -> Result<T> {
     if outcome.is_err() {
         let session = Arc::clone(session);
@@ -100,7 +100,7 @@ async fn or_discard<T>(outcome: Result<T>, session: &Arc<StagingSession>) -> Res
 /// Finds the files at the path of a request, and the id to import them under.
 async fn find(ctx: &Arc<Context>, request: &ImportRequest) -> Result<Found> {
     if let Some(other) = request.id.as_ref().filter(|id| id.is_local()) {
-        return Err(needs_id(&request.path, format!("`{other}` is no id for an import")));
+        return Err(needs_id(&request.path, format!("`{other}` is not an id for an import")));
     }
     let path = std::path::absolute(&request.path)
         .map_err(|error| Error::storage("the working directory cannot be found", error))?;

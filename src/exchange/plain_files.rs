@@ -1,11 +1,11 @@
-//! Plain files, imported under an id that the caller gives.
+//! Reads plain files, which an import stores under an id that the caller gives.
 
 use provisioner_core::{Entry, Locator, Manifest, ManifestFile, ModelRef, reference::RepoTarget};
 
 use super::found::Found;
 use crate::error::{Error, Result};
 
-/// Returns plain files under an id. A single file gets the name that its id says. It may block.
+/// Returns plain files under an id. A single file gets the name that the id has. It may block.
 pub(super) fn as_files(listed: &Manifest, id: ModelRef) -> Result<Found> {
     let named = match &id {
         ModelRef::Repo(repo) => match repo.target() {
@@ -33,7 +33,7 @@ pub(super) fn as_files(listed: &Manifest, id: ModelRef) -> Result<Found> {
     Ok(Found { manifest, locations, told: None })
 }
 
-/// Returns what of a folder an id hands out: the file that it names, or else the folder.
+/// Returns the part of a folder that an engine opens for an id: the file that the id names, or else the folder.
 fn entry_of(id: &ModelRef, listed: &Manifest) -> Result<Entry> {
     let Some(repo) = id.repository() else { return Ok(Entry::Folder) };
     match repo.target() {
@@ -43,7 +43,7 @@ fn entry_of(id: &ModelRef, listed: &Manifest) -> Result<Entry> {
         }
         RepoTarget::Path(_) | RepoTarget::Quantization(_) => Err(provisioner_core::Error::InvalidReference {
             text: id.id(),
-            reason: "it is the id of a file, and a folder without that file was given".to_owned(),
+            reason: "it is the id of a file, and the folder at the path does not have that file".to_owned(),
             hint: Some("import the file itself, or give the folder the id of its repository".to_owned()),
         }
         .into()),

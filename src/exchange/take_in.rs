@@ -1,4 +1,4 @@
-//! BegunAdoption the files of an import into the store's staging.
+//! Links or copies the files of an import into the store's staging.
 
 use std::{path::Path, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Takes all files into the store's staging.
+/// Links or copies all files into the store's staging.
 pub(super) async fn take_in(
     ctx: &Arc<Context>,
     found: &Found,
@@ -58,7 +58,7 @@ pub(super) async fn take_in(
     .await
 }
 
-/// Begins to take in all files, so that their links settle together.
+/// Begins to take in all files, so that the times of their links settle together.
 fn begin<'a>(
     ctx: &Context,
     found: &'a Found,

@@ -1,4 +1,4 @@
-//! Writing a model's handoff.
+//! Writes a model's handoff.
 
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,7 @@ pub(crate) async fn check_config_stays(config: &Path, dest: &Path) -> Result<()>
     .await
 }
 
-/// Returns what a path leads to, through links as far as it exists.
+/// Returns the path behind the symlinks of a path, as far as it exists.
 fn real(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
     let found = |path: &Path| fs_err::canonicalize(path).ok();

@@ -1,4 +1,4 @@
-//! Keeping a model from being removed while an engine uses it.
+//! Keeps other processes from removing a model while an engine uses it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     retry::retry_on_conflict,
 };
 
-/// How long a lease waits for a removal of its model, which takes no longer than unlinking the files.
+/// How long a lease waits for another process that removes the model, which takes no longer than unlinking the files.
 pub(crate) const REMOVAL: Duration = Duration::from_secs(10);
 
 /// Makes a model present and takes a lease on it.
@@ -27,7 +27,7 @@ pub(crate) async fn ensure_leased(
     retry_on_conflict(&id, || async {
         let model = ensure(ctx, reference, expectation).await?;
         match lease(ctx, &model).await {
-            // Another process removed it in between.
+            // Another process removed the model in between.
             Err(Error::NotInCatalog { id }) => Err(Error::conflict(&id)),
             leased => leased.map(|lease| (model, lease)),
         }
@@ -40,7 +40,7 @@ pub(crate) async fn lease(ctx: &Arc<Context>, model: &ResolvedModel) -> Result<L
     let model = model.clone();
     ctx.run_blocking(move |ctx| {
         let lease = ctx.store.lease(model.root(), &model.id, REMOVAL)?;
-        // A removal that began before has ended by now, and left no file.
+        // A removal that began before the lease has ended by now, and left no file.
         let is_there = |file: &RecordedFile| change(file, &model.location(&file.path)).is_none();
         if model.files.iter().all(is_there) { Ok(lease) } else { Err(Error::NotInCatalog { id: model.id }) }
     })

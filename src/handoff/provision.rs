@@ -1,4 +1,4 @@
-//! From a config to a handoff.
+//! Goes from a config to a handoff.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,21 +16,21 @@ use crate::{
     error::Result,
 };
 
-/// A model that was provided, as the two functions on a config return it.
+/// Describes a model that a call provided, as the two functions on a config return it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelMetadata {
-    /// The id: the canonical text of the reference.
+    /// The id of the model: the canonical text of its reference.
     pub id: String,
-    /// What an engine is given: a file or a folder.
+    /// The path that an engine opens: a file or a folder.
     pub path: PathBuf,
     /// The size of all files, in bytes.
     pub size_bytes: u64,
-    /// The longest context that the model was made for, in tokens, where it is known.
+    /// The longest context that the model was made for, in tokens; `None` where its header does not say.
     pub ctx_max: Option<u64>,
-    /// What the weights are written in.
+    /// The format of the weights.
     pub format: Format,
-    /// What else its header says of it.
+    /// The other facts that the model's header has.
     pub facts: ModelFacts,
 }
 
@@ -47,13 +47,13 @@ impl From<&ResolvedModel> for ModelMetadata {
     }
 }
 
-/// A model that was provided, and where its handoff is.
+/// Holds a model that a call provided, and the path of its handoff.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Provisioned {
-    /// The model that was provided.
+    /// The model that the call provided.
     pub model: ResolvedModel,
-    /// Where the handoff was written.
+    /// The absolute path of the handoff.
     pub handoff: PathBuf,
 }
 
@@ -72,7 +72,7 @@ pub(crate) async fn provision(
     Ok(Provisioned { model, handoff })
 }
 
-/// Appends to the log that a model was handed off.
+/// Appends to the log that this process handed a model off.
 async fn note_handoff(
     ctx: &Arc<Context>,
     model: &ResolvedModel,

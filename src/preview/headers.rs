@@ -1,9 +1,9 @@
-//! Reading the headers of a manifest's files, wherever they are.
+//! Reads the headers of a manifest's files, on this machine or at the source.
 //!
 //! # Model
-//! `model-inspect` is synchronous, and reads headers on a thread that may block. Its question for bytes of a file elsewhere goes
-//! over a channel to the task that called, which asks the source for a range. So the runtime is never blocked; and where the
-//! caller drops the future, the next question gets no answer and ends the work.
+//! `model-inspect` is synchronous, and reads headers on a thread that may block. It asks for bytes of a remote file over
+//! a channel to the calling task, which asks the source for a range. So it never blocks the runtime. Where the caller
+//! drops the future, the next question gets no answer, and that ends the work.
 
 use std::{io, ops::Range, path::PathBuf};
 
@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{context::Context, error::Result};
 
-/// How many bytes of a file elsewhere are asked for at first. Most headers are longer, and a request costs more than this.
+/// How many bytes of a remote file the first request asks for. Most headers are longer, and a request costs more than
+/// this.
 const FIRST_READ_BYTES: usize = 256 << 10;
 
 /// Reads the headers of a manifest's files.
@@ -24,7 +25,7 @@ pub(super) async fn read_headers(ctx: &Context, manifest: Manifest) -> Result<In
     let source = Listed::new(manifest, asks);
     let work = tokio::task::spawn_blocking(move || inspect_model(&source));
     let mut failure = None;
-    // It ends with the work, which has the other end.
+    // The loop ends with the work, which has the other end.
     while let Some(Ask { file, range, answer }) = asked.recv().await {
         let fetcher = ctx.registry.find(&reference)?;
         let read = ctx.transfer.read(fetcher, &id, &file, range, progress).await.map_err(|error| {
@@ -32,7 +33,7 @@ pub(super) async fn read_headers(ctx: &Context, manifest: Manifest) -> Result<In
             failure.get_or_insert(error);
             told
         });
-        // The thread is gone if the work was cut off, and the join below says so.
+        // The thread is gone if the runtime cut the work off; the join below says so.
         let _ = answer.send(read);
     }
     match (work.await?, failure) {
@@ -41,14 +42,14 @@ pub(super) async fn read_headers(ctx: &Context, manifest: Manifest) -> Result<In
     }
 }
 
-/// A question for bytes of a file that is elsewhere.
+/// Asks for bytes of a remote file.
 struct Ask {
     file: ManifestFile,
     range: Range<u64>,
     answer: oneshot::Sender<io::Result<Vec<u8>>>,
 }
 
-/// The files of a manifest for a reader that knows neither sources nor runtimes.
+/// Lists the files of a manifest, for a reader that knows neither sources nor runtimes.
 struct Listed {
     manifest: Manifest,
     files: Vec<ListedFile>,
@@ -94,7 +95,7 @@ fn open_here(location: &PathBuf) -> io::Result<Box<dyn ByteSource>> {
     Ok(Box::new(Seekable::new(fs_err::File::open(location)?)?))
 }
 
-/// A file that is elsewhere.
+/// Reads a remote file.
 struct Elsewhere<'a> {
     file: &'a ManifestFile,
     asks: &'a mpsc::Sender<Ask>,

@@ -1,4 +1,4 @@
-//! Looking into a model, wherever it is, without fetching it.
+//! Reads what a model's headers say, without fetching the model.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Returns what a model says of itself, and what memory it needs.
+/// Returns what a model's headers say of it, and what memory it needs.
 pub(crate) async fn inspect(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Inspection> {
     let reference = canonical(reference).await?;
     ctx.ask(&Question::Reference(&reference))?;
@@ -27,8 +27,8 @@ pub(crate) async fn inspect(ctx: &Arc<Context>, reference: &ModelRef) -> Result<
     read_headers(ctx, manifest).await
 }
 
-/// Returns the files of a fetched model that is here, each of its size: of what is read, no more is promised. A local model is
-/// listed anew, for it needs no record.
+/// Returns the files of a recorded fetched model that all have the recorded size; the call promises nothing more of them.
+/// A local model needs no record, and its fetcher lists it anew.
 async fn recorded(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Option<Manifest>> {
     let found = match reference {
         ModelRef::Local(_) => None,

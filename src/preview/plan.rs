@@ -1,4 +1,4 @@
-//! What ensuring a model would do.
+//! Plans what ensuring a model would do.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -20,52 +20,52 @@ use crate::{
     },
 };
 
-/// What ensuring a model would fetch.
+/// Describes what ensuring a model would fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Plan {
-    /// The id of the model.
+    /// The id of the planned model.
     pub id: String,
-    /// The revision that it is pinned to now.
+    /// The revision that the source pins now; `None` for a source without revisions.
     pub revision: Option<String>,
-    /// Its files, in the order of their paths.
+    /// The model's files, in the order of their paths.
     pub files: Vec<PlannedFile>,
 }
 
-/// One file of a plan.
+/// Describes one file of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlannedFile {
-    /// Its place in the model.
+    /// The path of the file in the model.
     pub path: RelativePath,
-    /// Its size, in bytes.
+    /// The size of the file, in bytes.
     pub size: u64,
-    /// What the source says of its bytes.
+    /// The digest that the source lists.
     pub digest: Option<Digest>,
-    /// What `ensure` would do about it.
+    /// What `ensure` would do about the file.
     pub state: FileState,
-    /// Where it would be adopted from, if nothing there turns out to be different from what it seems.
+    /// The path from which `ensure` would adopt the file, if the file there has the expected bytes.
     pub from: Option<PathBuf>,
-    /// What that takes of the disk, in bytes.
+    /// How much of the disk `ensure` would need for the file, in bytes.
     pub space_needed_bytes: u64,
 }
 
-/// What `ensure` would do about a file.
+/// Says what `ensure` would do about a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileState {
-    /// The file is here.
+    /// The file lies in the store, or where the caller keeps it.
     Present,
-    /// Another tool seems to have it on this machine.
+    /// Another tool on this machine seems to have the file.
     Adopt,
-    /// Some bytes of it are here, from an earlier transfer.
+    /// An earlier transfer left some bytes of the file.
     Partial,
-    /// All of it has to be fetched.
+    /// The source must send all of the file.
     Fetch,
 }
 
 impl FileState {
-    /// Returns its name in JSON documents.
+    /// Returns the name of the state in JSON documents.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Present => "present",
@@ -77,20 +77,21 @@ impl FileState {
 }
 
 impl Plan {
-    /// Returns how many bytes would be fetched: not those of a partial that are here, counted in blocks of the disk.
+    /// Returns how many bytes the source would send. The bytes of a partial that are here do not count, in blocks of the
+    /// disk.
     pub fn download_bytes(&self) -> u64 {
         let missing =
             self.files.iter().filter(|file| matches!(file.state, FileState::Partial | FileState::Fetch));
         missing.fold(0, |sum, file| sum.saturating_add(file.space_needed_bytes))
     }
 
-    /// Returns how much space that takes, with copies of adopted files, in bytes.
+    /// Returns how much of the disk `ensure` would need, with the copies of adopted files, in bytes.
     pub fn space_needed_bytes(&self) -> u64 {
         self.files.iter().fold(0, |sum, file| sum.saturating_add(file.space_needed_bytes))
     }
 }
 
-/// Returns what ensuring a model would fetch. Asks the source, and moves nothing.
+/// Returns what ensuring a model would fetch. It asks the source, and transfers no file.
 pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Plan> {
     let reference = canonical(reference).await?;
     ctx.ask(&Question::Reference(&reference))?;
@@ -125,8 +126,8 @@ pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Pla
     .await
 }
 
-/// Returns the plan of a model that is present: nothing. A retired model, and one that the policy denies, are refused as by
-/// `ensure`.
+/// Returns the empty plan of a present model. It refuses a retired model, and one that the policy denies, as `ensure`
+/// does.
 async fn plan_of_present(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Option<Plan>> {
     let id = reference.id();
     let Some(Versioned { record, .. }) = ctx.catalog.get(&id).await? else { return Ok(None) };

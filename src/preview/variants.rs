@@ -1,4 +1,4 @@
-//! The models of a repository, and which of them fit.
+//! Lists the models of a repository, and says which of them fit.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,22 +16,22 @@ use crate::{
     resolve::manifest::resolve,
 };
 
-/// How many models are looked into at once.
+/// How many models the call inspects at once.
 const AT_ONCE: usize = 4;
 
-/// One of the models that a reference may mean.
+/// Describes one of the models that a reference may mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Variant {
-    /// The reference that means it alone.
+    /// The reference that means this model alone.
     pub id: String,
-    /// How its weights are kept, where its header says so.
+    /// The quantization of its weights, where its header names it.
     pub quantization: Option<String>,
     /// The size of its files, in bytes.
     pub size_bytes: u64,
-    /// How the model meets the demand.
+    /// How the model meets the demand of memory.
     pub fit: Fit,
-    /// Why an engine must not use it, where its structure is unsound.
+    /// Why an engine must not load it, where its structure is unsound.
     pub problem: Option<String>,
 }
 
@@ -47,7 +47,7 @@ impl Variant {
     }
 }
 
-/// Returns the models that a reference may mean, and how each meets a demand.
+/// Returns the models that a reference may mean, and how each meets a demand of memory.
 pub(crate) async fn variants(
     ctx: &Arc<Context>,
     reference: &ModelRef,
@@ -80,7 +80,7 @@ async fn all_of(ctx: &Context, hub: &RepoRef, demand: &MemoryRequest) -> Result<
     let mut looks = Vec::new();
     for (entry, files) in models {
         let reference = ModelRef::Repo(hub.clone().file(&entry)?);
-        // Which projector goes along, its source knows.
+        // The source knows which projector goes along.
         let revision = manifest.revision().filter(|_| !companions.is_empty()).map(str::to_owned);
         looks.push(one_of(ctx, reference, entry, files, revision, demand).boxed());
     }
@@ -89,7 +89,7 @@ async fn all_of(ctx: &Context, hub: &RepoRef, demand: &MemoryRequest) -> Result<
     Ok(variants)
 }
 
-/// Looks into one of several: into these files, or into all that its source lists of it at a revision.
+/// Inspects one of several models: these files, or all files that the source lists for it at a revision.
 async fn one_of(
     ctx: &Context,
     reference: ModelRef,
@@ -123,7 +123,7 @@ async fn one_of(
     }
 }
 
-/// Returns whether a reference leaves the choice to the repository.
+/// Returns whether a reference leaves the choice of files to the fetcher.
 fn is_whole(hub: &RepoRef) -> bool {
     matches!(hub.target(), RepoTarget::Repository(selection) if selection.is_empty())
 }

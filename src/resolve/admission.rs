@@ -1,14 +1,14 @@
-//! What the policy says of a model before its bytes are here.
+//! Asks the policy about a model before the first byte of it is transferred.
 
 use provisioner_core::{CatalogRecord, Format, Manifest, Question};
 
 use crate::{context::Context, error::Result};
 
-/// Fails where the policy denies a model, as far as its source's listing tells.
+/// Fails where the policy denies a model, as far as the source's listing says enough.
 pub(crate) fn check_listing(ctx: &Context, manifest: &Manifest) -> Result<()> {
     let (id, size_bytes) = (&manifest.reference().id(), manifest.size_bytes());
     ctx.ask(&Question::Size { id, size_bytes })?;
-    // What a name does not say, the bytes will.
+    // The name of a file may not say its format. The bytes will.
     for file in manifest.files() {
         if let Some(format) = Format::named(file.path.file_name()) {
             ctx.ask(&Question::Format { path: file.path.as_str(), format })?;

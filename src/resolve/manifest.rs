@@ -1,4 +1,4 @@
-//! The files of a model: as its source lists them now, or as its record does.
+//! Gets the files of a model: as its source lists them now, or as its record does.
 
 use provisioner_core::{
     CatalogRecord, Locator, Manifest, ModelRef, ProgressEvent, Question, RecordedFile, ResolveRequest,
@@ -6,7 +6,7 @@ use provisioner_core::{
 
 use crate::{context::Context, error::Result};
 
-/// Asks the source of a reference for its manifest, where the policy allows that.
+/// Asks the source of a reference for its manifest, where the policy allows it.
 pub(crate) async fn resolve(
     ctx: &Context,
     reference: &ModelRef,
@@ -19,13 +19,13 @@ pub(crate) async fn resolve(
     ctx.progress.on_event(&ProgressEvent::Resolving { id: reference.id() });
     let request = ResolveRequest::new(reference.clone()).at_revision(revision);
     match ctx.transfer.resolve(fetcher, &request, ctx.progress.as_ref()).await {
-        // The source's own words: nothing was transferred.
+        // The source's own error: no byte was transferred.
         Err(transfer::Error::Source(error)) => Err(error.into()),
         resolved => Ok(resolved?),
     }
 }
 
-/// Returns the manifest of a fetched model's files where they lie in its view.
+/// Returns a manifest of a fetched model whose files lie in its view.
 pub(crate) fn recorded_in_place(reference: &ModelRef, record: &CatalogRecord) -> Result<Manifest> {
     let in_place = |file: &RecordedFile| Locator::InPlace(record.location(&file.path));
     Ok(Manifest::of_record(reference.clone(), record, in_place)?)

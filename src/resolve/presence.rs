@@ -1,4 +1,4 @@
-//! Whether a model is present: recorded, and still what its record says. No byte is read.
+//! Decides whether a model is present: recorded, and still what its record says. It reads no byte of the model.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -14,10 +14,10 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Returns the model, if its record satisfies the expectation and its files have not changed. Notes that the model was used.
+/// Returns the model, if its record satisfies the expectation and its files have not changed. Notes the use of the model.
 ///
 /// # Errors
-/// [`Error::Retired`], and a denial by the policy.
+/// [`Error::Retired`]; the policy denies the model.
 pub(crate) async fn present(
     ctx: &Arc<Context>,
     id: &str,
@@ -37,7 +37,7 @@ pub(crate) async fn present(
             return Ok(None);
         }
         if !is_whole(&ctx.store, &record) {
-            tracing::debug!("`{}` is judged again: its removal was begun", record.id);
+            tracing::debug!("`{}` is judged again: a process began to remove it", record.id);
             return Ok(None);
         }
         tracing::debug!("`{}` is present, and unchanged", record.id);
@@ -51,7 +51,7 @@ pub(crate) async fn present(
     .await
 }
 
-/// Returns the model, if its record is active and judged, and its files have not changed. Writes nothing.
+/// Returns the model, if its record is active and judged, and its files have not changed. It writes nothing.
 pub(crate) async fn locate(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Option<ResolvedModel>> {
     let id = canonical(reference).await?.id();
     let Some(Versioned { record, .. }) = ctx.catalog.get(&id).await? else { return Ok(None) };
@@ -71,19 +71,19 @@ pub(crate) fn is_whole(store: &Store, record: &CatalogRecord) -> bool {
     !store.holds(record.root()) || store.is_sealed(record.root())
 }
 
-/// Whether a model's files are those of its record.
+/// Says whether a model's files are those of its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Freshness {
-    /// Every file has the stamp that was recorded, and a folder has the names that were.
+    /// Every file has the recorded stamp, and a folder has the recorded names.
     Unchanged,
-    /// A file or a folder differs, and how.
+    /// A file or a folder differs; the text says how, for a person.
     Changed(String),
 }
 
-/// Compares the files of a record with their stamps. Opens none of them; it may block.
+/// Compares the files of a record with their stamps. It opens none of them, and may block.
 pub(crate) fn freshness(record: &CatalogRecord, store: &Store) -> Freshness {
     if record.files.is_empty() {
-        return Freshness::Changed("its files were never looked at".to_owned());
+        return Freshness::Changed("no verifier has looked at its files".to_owned());
     }
     let mut changes = record.files.iter().filter_map(|file| change(file, &record.location(&file.path)));
     if let Some(change) = changes.next() {
@@ -91,16 +91,16 @@ pub(crate) fn freshness(record: &CatalogRecord, store: &Store) -> Freshness {
     }
     match &record.entry {
         Some(_) => Freshness::Unchanged,
-        // Other files in a view of the store are not part of the model, and its own hidden files are.
+        // Other files in a view of the store are not part of the model, but the model's own hidden files are.
         None if store.holds(record.root()) => Freshness::Unchanged,
         None => survey_names(record, &record.local_path),
     }
 }
 
-/// Returns how a file differs from its record; `None` where it does not.
+/// Returns how a file differs from its record, for a person; `None` where it does not differ.
 pub(crate) fn change(file: &RecordedFile, location: &Path) -> Option<String> {
     let difference = match fs_err::metadata(location) {
-        Ok(metadata) if !metadata.is_file() => "it is no file any more",
+        Ok(metadata) if !metadata.is_file() => "it is not a file any more",
         Ok(metadata) => file.stamp.difference(&Stamp::of(&metadata))?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => "it is gone",
         Err(error) => return Some(error.to_string()),

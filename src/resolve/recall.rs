@@ -1,8 +1,8 @@
-//! Resolving a reference whose source cannot be asked.
+//! Resolves a reference whose source cannot be asked.
 //!
-//! The Hub's own tools keep its listings beside the files that they downloaded, and a fetcher may know how to read them. Such a
-//! listing stands in for the source's own, and for that alone: a file that is not on this machine cannot be fetched then,
-//! and the call fails for the reason for which the source was not asked.
+//! The Hub's own tools keep its listings beside the files that they downloaded, and a fetcher may know how to read them.
+//! Such a listing replaces the source's own, and nothing else: the provisioner cannot fetch a file then that is not on
+//! this machine, and the call fails for the reason for which it did not ask the source.
 
 use provisioner_core::{ErrorCode, FetchErrorKind, Manifest, ModelRef, RelativePath, ResolveRequest};
 
@@ -12,31 +12,31 @@ use crate::{
     error::{Error, Result},
 };
 
-/// A manifest, and whether its files can be fetched.
+/// Holds a manifest, and whether its files can be fetched.
 #[derive(Debug)]
 pub(crate) struct Resolution {
     pub(crate) manifest: Manifest,
     pub(crate) source: SourceAccess,
 }
 
-/// Whether the source of a manifest can be asked for bytes.
+/// Says whether the source of a manifest can be asked for bytes.
 #[derive(Debug)]
 pub(crate) enum SourceAccess {
     /// The source listed the files.
     Open,
-    /// The source was not asked, or did not answer.
+    /// The provisioner did not ask the source, or the source did not answer.
     Barred(Error),
 }
 
 impl Resolution {
-    /// Returns the manifest that the source itself lists.
+    /// Returns the manifest that the source itself listed.
     pub(crate) fn of_source(manifest: Manifest) -> Self {
         Self { manifest, source: SourceAccess::Open }
     }
 }
 
 impl SourceAccess {
-    /// Fails where a file that must be fetched cannot be.
+    /// Fails where the model needs a file from a source that cannot be asked.
     pub(crate) fn check(&self, id: &str, to_fetch: Option<&RelativePath>) -> Result<()> {
         match (self, to_fetch) {
             (Self::Barred(error), Some(path)) => {
@@ -48,7 +48,7 @@ impl SourceAccess {
     }
 }
 
-/// Resolves a reference at its source; where that cannot be asked, by the listing that another tool keeps.
+/// Resolves a reference at its source; where the source cannot be asked, by the listing that another tool keeps.
 pub(crate) async fn resolve_or_recall(
     ctx: &Context,
     reference: &ModelRef,
@@ -60,7 +60,7 @@ pub(crate) async fn resolve_or_recall(
     }
 }
 
-/// Resolves a reference by the listing that another tool keeps; `barred` tells why the source was not asked.
+/// Resolves a reference by the listing that another tool keeps. `barred` says why the source cannot be asked.
 async fn recall(
     ctx: &Context,
     reference: &ModelRef,
@@ -78,7 +78,7 @@ async fn recall(
             Ok(Resolution { manifest, source: SourceAccess::Barred(barred) })
         }
         Ok(None) => Err(barred),
-        // The caller must choose, whether the source answers or the listing does.
+        // The caller must choose, whichever of the two lists the files.
         Err(error) if error.kind == FetchErrorKind::Ambiguous => Err(error.into()),
         Err(error) => {
             let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
@@ -88,7 +88,7 @@ async fn recall(
     }
 }
 
-/// Returns whether a source was not asked, or gave no answer.
+/// Returns whether an error says that the provisioner did not ask the source, or that the source did not answer.
 fn cannot_be_asked(error: &Error) -> bool {
     matches!(error.code(), ErrorCode::Offline | ErrorCode::PolicyDenied | ErrorCode::SourceUnavailable)
 }

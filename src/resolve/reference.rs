@@ -1,13 +1,13 @@
-//! Reading a reference, with what the disk alone knows of it.
+//! Parses a reference, and asks the disk for what only the disk knows of it.
 
 use provisioner_core::ModelRef;
 
 use crate::{context::run_blocking, error::Result};
 
-/// Parses a reference as a person wrote it. A relative path is taken from the working directory.
+/// Parses a reference as a person wrote it. A relative path begins at the working directory.
 pub(crate) async fn parse(text: &str) -> Result<ModelRef> {
     let text = text.to_owned();
-    // A working directory that is gone matters to a relative path only.
+    // A working directory that is gone matters to a relative path alone.
     run_blocking(move || Ok(ModelRef::parse(&text, std::env::current_dir().ok().as_deref())?)).await
 }
 

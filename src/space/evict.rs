@@ -1,4 +1,4 @@
-//! Evicting models: planning it, and carrying the plan out.
+//! Plans an eviction, and carries the plan out.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(crate) async fn plan_eviction(ctx: &Arc<Context>, limits: &EvictionLimits) -
     ctx.run_blocking(move |ctx| Ok(EvictionPlan::new(&ctx.store.inventory(&records, &[])?, &request))).await
 }
 
-/// Removes what a plan names and no caller has used since, and returns what went.
+/// Removes the models of a plan that no caller has used since, and returns what it removed.
 pub(crate) async fn evict(ctx: &Arc<Context>, plan: &EvictionPlan) -> Result<EvictionPlan> {
     let store = ExclusiveStore::lock(ctx, Vec::new()).await?;
     let request = EvictionRequest { now: ctx.clock.now(), ..plan.request };
@@ -35,12 +35,12 @@ pub(crate) async fn evict(ctx: &Arc<Context>, plan: &EvictionPlan) -> Result<Evi
     carry_out(ctx, &store, plan.still(later)).await
 }
 
-/// Returns what a plan that is made now has to keep to.
+/// Returns the terms of a plan that a call makes now.
 pub(crate) fn request(ctx: &Context, limits: &EvictionLimits, needed_bytes: u64) -> EvictionRequest {
     EvictionRequest { limits: *limits, now: ctx.clock.now(), needed_bytes }
 }
 
-/// Does what a plan says, and returns what was done.
+/// Carries a plan out, and returns what it did.
 pub(crate) async fn carry_out(
     ctx: &Arc<Context>,
     store: &ExclusiveStore,
@@ -64,7 +64,7 @@ pub(crate) async fn carry_out(
         .await?;
     done.freed_bytes = done.leftovers.iter().map(|swept| swept.bytes).sum();
     for mut evicted in plan.evicted {
-        // A caller that asks for it from here on takes a lease, and sees then that it is gone.
+        // A caller that asks for the model from here on takes a lease first, and sees then that the model is gone.
         let view = evicted.root.clone();
         if store.run(ctx, move |removals| Ok(removals.is_used_since(&view))).await? {
             done.spare(evicted.ids, USED_SINCE);
@@ -91,7 +91,7 @@ pub(crate) async fn carry_out(
     Ok(done)
 }
 
-/// Returns why the record of one of some ids cannot be read: it may say more of the model than we know.
+/// Returns why the record of one of these ids cannot be read. Such a record may name more files than this process sees.
 async fn why_unreadable(ctx: &Context, ids: &[String]) -> Option<String> {
     for id in ids {
         if let Err(error) = ctx.catalog.get(id).await {

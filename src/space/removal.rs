@@ -1,4 +1,4 @@
-//! Removing views from the store behind its exclusive lock.
+//! Removes views from the store behind its exclusive lock.
 
 use std::{
     path::Path,
@@ -16,13 +16,13 @@ use crate::{
     store_lock,
 };
 
-/// The store's exclusive lock, and what there was in the store when it was taken. Blocking work that was begun holds it to its
-/// end, also when its caller drops the future.
+/// Holds the store's exclusive lock, and what the store had when this process took it. Blocking work holds it to its end,
+/// also when its caller drops the future.
 #[derive(Clone)]
 pub(crate) struct ExclusiveStore(Arc<Mutex<Removals>>);
 
 impl ExclusiveStore {
-    /// Takes the store's exclusive lock, and lists what there is behind it. The blobs in `pinned` stay.
+    /// Takes the store's exclusive lock, and lists what the store has. No removal takes a blob in `pinned`.
     pub(crate) async fn lock(ctx: &Arc<Context>, pinned: Vec<Digest>) -> Result<Self> {
         check_log(ctx).await?;
         let store_lock = store_lock::exclusive(ctx).await?;
@@ -34,7 +34,7 @@ impl ExclusiveStore {
         .await
     }
 
-    /// Runs work under the lock, where it may block.
+    /// Runs work under the lock, on a thread that may block.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         ctx: &Arc<Context>,
@@ -44,7 +44,7 @@ impl ExclusiveStore {
         ctx.run_blocking(move |_| work(&mut removals.get())).await
     }
 
-    /// Returns the removals, for a look that does not block.
+    /// Returns the removals, for a caller that only looks and does not block.
     pub(crate) fn get(&self) -> MutexGuard<'_, Removals> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! Making sure that there is space for a model that is about to be staged.
+//! Makes sure that a model fits before a step stages it.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -11,11 +11,11 @@ use super::{
 };
 use crate::{catalog::records, context::Context, error::Result};
 
-/// Makes sure that so many bytes fit into the limit of size, where there is one, and onto the disk. `found` are the blobs that
-/// the model needs and the store has, `transfers` the partials that it may resume.
+/// Makes sure that so many bytes fit onto the disk, and into the store's limit where the operator set one. `found` are
+/// the blobs of the model that the store has, `transfers` the partials that the model may resume.
 ///
 /// # Errors
-/// [`artifact_store::Error::NoRoom`], and too little space on the disk.
+/// [`artifact_store::Error::NoRoom`]; the disk has too little space.
 pub(crate) async fn reserve(
     ctx: &Arc<Context>,
     needed_bytes: u64,
@@ -26,7 +26,7 @@ pub(crate) async fn reserve(
     ctx.run_blocking(move |ctx| Ok(ctx.store.check_space(needed_bytes)?)).await
 }
 
-/// Evicts models until so many bytes fit into the limit of size; none, where that would not be enough.
+/// Evicts models until so many bytes fit into the limit. It evicts none where that would not be enough.
 async fn make_room(
     ctx: &Arc<Context>,
     needed_bytes: u64,

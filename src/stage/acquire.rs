@@ -1,4 +1,4 @@
-//! Staging a model that is elsewhere: each file from the store, from another tool, or from the source.
+//! Stages a model that is elsewhere: each file from the store, from another tool, or from the source.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -32,8 +32,7 @@ use crate::{
 /// Stages all files of a manifest, each from the cheapest place that has it.
 ///
 /// # Errors
-/// The reason for which the source cannot be asked, where a file is not on this machine; too little space; and the source's
-/// failure.
+/// The source cannot be asked, and a file is not on this machine; the disk has too little space; the source fails.
 pub(crate) async fn acquire(
     ctx: &Arc<Context>,
     reference: &ModelRef,
@@ -53,11 +52,11 @@ pub(crate) async fn acquire(
     let adopted = adopt(ctx, reference, candidates, session, &left).await?;
     let is_adopted = |file: &ManifestFile| adopted_as(&adopted, file).is_some();
     source.check(&id, missing.iter().find(|file| !is_adopted(file)).map(|file| &file.path))?;
-    // A file that is fetched: its size, and how much of it is not here.
+    // Of each file that the source must send: its size, and how much of it is missing here.
     let fetched = missing.iter().zip(to_fetch).filter(|(file, _)| !is_adopted(file));
     let sizes: Vec<_> = fetched.map(|(file, to_fetch)| (file.size, to_fetch)).collect();
     if has_candidates {
-        // A candidate may have had other bytes.
+        // A candidate of another tool may have had other bytes.
         let needed_bytes = sizes.iter().map(|(_, to_fetch)| *to_fetch).fold(0, u64::saturating_add);
         reserve(ctx, needed_bytes, &found, &transfers).await?;
     }
@@ -81,25 +80,25 @@ fn missing<'a>(manifest: &'a Manifest, blobs: &'a [Option<Blob>]) -> impl Iterat
     manifest.files().iter().zip(blobs).filter(|(_, blob)| blob.is_none()).map(|(file, _)| file)
 }
 
-/// Returns what was adopted for a file of a manifest.
+/// Returns the adopted file that has the bytes of a file of a manifest.
 fn adopted_as<'a>(adopted: &'a HashMap<Digest, AdoptedFile>, file: &ManifestFile) -> Option<&'a AdoptedFile> {
     adopted.get(file.digest.as_ref()?)
 }
 
-/// Stages files from wherever they were found.
+/// Stages files, each from the place that has it.
 struct Gathering<'a> {
     ctx: &'a Arc<Context>,
     reference: &'a ModelRef,
     session: &'a Arc<StagingSession>,
     left: Arc<ResumableTransfers>,
     adopted: HashMap<Digest, AdoptedFile>,
-    /// A moment before the first byte was read.
+    /// A time before any byte was read.
     began: Timestamp,
 }
 
 impl Gathering<'_> {
     async fn gather(&self, manifest: &Manifest, blobs: Vec<Option<Blob>>) -> Result<Vec<StagedFile>> {
-        // The work on a file is larger than its line in a listing, so only that of a few files is there at once.
+        // The work on a file takes more memory than its line in a listing, so only a few files are worked on at once.
         let (mut waiting, mut under_way) = (manifest.files().iter().zip(blobs), FuturesUnordered::new());
         let mut staged = Vec::new();
         loop {

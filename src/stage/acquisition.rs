@@ -1,4 +1,4 @@
-//! What there is of a model's missing files before the first byte moves.
+//! Plans where the missing files of a model come from, before the first byte moves.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -13,24 +13,24 @@ use super::{
 };
 use crate::{context::Context, error::Result};
 
-/// Where the missing files of a model can be had, and how much of the disk they take.
+/// Says where the missing files of a model can be had, and how much of the disk they take.
 #[derive(Default)]
 pub(crate) struct AcquisitionPlan {
-    /// Where they may lie elsewhere on this machine.
+    /// The places on this machine where each file may lie.
     pub(crate) candidates: Vec<FileCandidates>,
-    /// What unfinished transfers left.
+    /// The bytes that unfinished transfers left.
     pub(crate) left: Arc<ResumableTransfers>,
     /// The partials that the model can resume.
     pub(crate) transfers: Arc<[PathBuf]>,
-    /// How many bytes of each file would still have to be fetched.
+    /// How many bytes of each file the source would still have to send.
     pub(crate) to_fetch: Vec<u64>,
     /// How many bytes the disk must have.
     pub(crate) needed_bytes: u64,
-    /// The first file that is not to be found on this machine.
+    /// The first file that is nowhere on this machine.
     pub(crate) nowhere: Option<RelativePath>,
 }
 
-/// Looks for the missing files of a model, without the network. From here on small ones have a partial.
+/// Looks for the missing files of a model, without the network. It gives the small ones their shared partial.
 pub(crate) async fn plan_acquisition(
     ctx: &Arc<Context>,
     reference: &ModelRef,
@@ -56,7 +56,7 @@ pub(crate) async fn plan_acquisition(
                 needed_bytes.saturating_add(found.as_ref().map_or(*to_fetch, FileCandidates::space_bytes));
             candidates.extend(found);
         }
-        // The partials of small files have another name from here on.
+        // The step above changed the names of the small files' partials.
         let sizes: Vec<_> = missing.iter().map(|file| file.size).collect();
         session.share_small(&ctx.store, &reference.id(), &sizes, &left)?;
         let of =

@@ -1,4 +1,4 @@
-//! Staging a model as its source lists it: in place, or fetched.
+//! Stages a model as its source lists it: in place, or transferred.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::{
     },
 };
 
-/// Stages a model as its source lists it. `listed` is the manifest, where the source was asked already; `recorded` is the
-/// record that the model has.
+/// Stages a model as its source lists it. `listed` is the manifest, where an earlier step has asked the source already;
+/// `recorded` is the model's record.
 ///
 /// # Errors
-/// A denial by the policy, an expectation that the listing cannot meet, and the source's failure.
+/// The policy denies the model; the listing cannot meet the expectation; the source fails.
 pub(crate) async fn stage_from_source(
     ctx: &Arc<Context>,
     reference: &ModelRef,

@@ -1,20 +1,20 @@
-//! Under which key the store keeps a partial.
+//! Names the key under which the store keeps a partial.
 
 use std::fmt;
 
 use artifact_store::ResumableTransfers;
 use provisioner_core::{Digest, ManifestFile, ModelRef, RelativePath};
 
-/// What identifies the content of a partial, so that a later call can resume it. The store hashes its text into a file name.
+/// Identifies the content of a partial, so that a later call can resume it. The store hashes its text into a file name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PartialKey {
     /// A file whose digest its source lists: any model that has the same bytes resumes it.
     Content(Digest),
-    /// A file without a listed digest, by its model and its path.
+    /// A file whose source lists no digest, by its model and its path.
     Place { model: String, path: RelativePath },
-    /// The same file while it is taken from another tool. A transfer must not resume it.
+    /// The same file while a call takes it from another tool. A transfer must not resume it.
     AdoptedFile(Box<Self>),
-    /// A file that is being imported.
+    /// A file that a call is importing.
     Imported { model: String, path: RelativePath },
 }
 
@@ -27,7 +27,7 @@ impl PartialKey {
         }
     }
 
-    /// Returns the key of the same file while it is taken from another tool.
+    /// Returns the key of the same file while a call takes it from another tool.
     pub(crate) fn adopted(&self) -> Self {
         Self::AdoptedFile(Box::new(self.clone()))
     }
@@ -44,12 +44,12 @@ impl fmt::Display for PartialKey {
     }
 }
 
-/// Returns how many bytes of a file are on the disk already; `None` where no transfer of it left any.
+/// Returns how many bytes of a file an earlier transfer left on the disk; `None` where none left any.
 pub(crate) fn left_of(reference: &ModelRef, file: &ManifestFile, left: &ResumableTransfers) -> Option<u64> {
     left.bytes_of(&reference.id(), &PartialKey::of(reference, file).to_string(), &file.path)
 }
 
-/// Returns how many bytes of a file are still to be fetched.
+/// Returns how many bytes of a file the source still has to send.
 pub(crate) fn to_fetch(reference: &ModelRef, file: &ManifestFile, left: &ResumableTransfers) -> u64 {
     file.size.saturating_sub(left_of(reference, file, left).unwrap_or(0))
 }

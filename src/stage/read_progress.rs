@@ -1,4 +1,4 @@
-//! How far the reading of a model is.
+//! Counts how much of a model a step has read.
 
 use std::sync::{
     Arc,
@@ -7,10 +7,11 @@ use std::sync::{
 
 use provisioner_core::{ProgressEvent, ProgressSink};
 
-/// How many bytes are hashed between two events of progress.
+/// How many bytes the reader hashes between two events of progress.
 const EVENT_BYTES: u64 = 8 << 20;
 
-/// Counts the bytes of a model that are hashed, and tells the progress sink of the beginning and of the end, whichever that is.
+/// Counts the hashed bytes of a model, and tells the progress sink of the beginning and of the end, also where an error
+/// ends it.
 pub(crate) struct ReadProgress {
     id: String,
     total_bytes: u64,
@@ -19,18 +20,18 @@ pub(crate) struct ReadProgress {
 }
 
 impl ReadProgress {
-    /// Tells the progress sink that files of these sizes, in bytes, are about to be read.
+    /// Tells the progress sink that the step begins to read files of these sizes, in bytes.
     pub(crate) fn start(sink: &Arc<dyn ProgressSink>, id: &str, sizes: &[u64]) -> Self {
         let (id, total_bytes) = (id.to_owned(), sizes.iter().copied().fold(0, u64::saturating_add));
         sink.on_event(&ProgressEvent::HashStarted { id: id.clone(), files: sizes.len(), total_bytes });
         Self { id, total_bytes, done: AtomicU64::new(0), sink: Arc::clone(sink) }
     }
 
-    /// Counts bytes that were read.
+    /// Adds bytes that the step has read.
     pub(crate) fn add(&self, bytes: u64) {
         let before = self.done.fetch_add(bytes, Ordering::Relaxed);
         if before / EVENT_BYTES != (before + bytes) / EVENT_BYTES {
-            // The bytes of a file that turned out to be another one count too.
+            // A file that turned out to have other bytes counts too.
             let done_bytes = (before + bytes).min(self.total_bytes);
             let (id, total_bytes) = (self.id.clone(), self.total_bytes);
             self.sink.on_event(&ProgressEvent::Hashed { id, done_bytes, total_bytes });

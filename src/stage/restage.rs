@@ -1,4 +1,4 @@
-//! Staging a fetched model from what the store has of it, without its source.
+//! Stages a fetched model from what the store has of it, without its source.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use provisioner_core::{CatalogRecord, Expectation, ModelRef, Outcome, StagedMode
 use super::supply::{in_place::stage_in_place, store::stage_blobs};
 use crate::{context::Context, error::Result, resolve::manifest::recorded_in_place};
 
-/// Stages a model that was fetched before: from its view, as it is recorded or, where its stamps differ, with the bytes that are
-/// recorded; otherwise from its blobs. Returns `None` where it has to be fetched again.
+/// Stages a model that an earlier call fetched. It takes the files of the view where their stamps or their bytes are the
+/// recorded ones, and otherwise the blobs. Returns `None` where the store lacks a file.
 pub(crate) async fn restage(
     ctx: &Arc<Context>,
     reference: &ModelRef,

@@ -1,7 +1,8 @@
-//! What a call holds while it stages a model: the model's lock, and one partial for each file.
+//! Holds what a call needs while it stages a model: the model's lock, and one partial for each file.
 //!
-//! A model that is used in place needs neither, for the version of its record guards it. A cache that cannot be written gives
-//! neither, and what it has is judged all the same. In both cases the session keeps nothing, and its caller does not ask which.
+//! A model that is used in place needs neither, for the version of its record guards it. In a cache that this process may
+//! not write to, a call gets neither, and still judges what the cache has. In both cases the session keeps nothing, and
+//! its caller does not ask which case it is.
 
 use std::{
     sync::{
@@ -21,38 +22,38 @@ use crate::{
     error::{Error, Result},
 };
 
-/// How large a small file is at most, in bytes: it comes with one write.
+/// Limits a small file, in bytes: one write brings all of it.
 const SMALL_BYTES: u64 = 512 << 10;
 
-/// How many small files share a partial. Fewer have one each, which another model can resume.
+/// How many small files share a partial. Fewer have a partial each, which another model can resume.
 const MANY: usize = 64;
 
-/// A call that waits for less says nothing of it.
+/// A call that waits for a shorter time does not report it.
 const WORTH_A_WORD: Duration = Duration::from_secs(1);
 
-/// The model's lock, and the partials of its files until they are blobs.
+/// Holds the model's lock, and the partials of its files until they are blobs.
 #[derive(Debug, Default)]
 pub(crate) struct StagingSession {
     /// `None` for a session that keeps nothing.
     lock: Option<ModelLock>,
     partials: Mutex<Vec<Partial>>,
-    /// The partial of the small files, where there are many.
+    /// The shared partial of the small files, where there are many.
     small: Mutex<Option<Partial>>,
-    /// Whether a byte was fetched.
+    /// Whether a transfer has begun.
     has_fetched: AtomicBool,
     adopted: Mutex<Vec<AdoptionEntry>>,
 }
 
-/// A file that needs a partial.
+/// Describes a file that needs a partial.
 #[derive(Debug)]
 pub(crate) struct SlotRequest<'a> {
-    /// What identifies its content.
+    /// The key of its content.
     pub(crate) key: PartialKey,
     pub(crate) path: &'a RelativePath,
     pub(crate) size: u64,
-    /// How much of the disk it will take, in bytes.
+    /// How many bytes of the disk it will take.
     pub(crate) promised: u64,
-    /// The id of the model that it is for.
+    /// The id of the model that needs it.
     pub(crate) model: &'a str,
     pub(crate) left: &'a ResumableTransfers,
 }
@@ -60,8 +61,8 @@ pub(crate) struct SlotRequest<'a> {
 impl StagingSession {
     /// Begins to stage a model whose record is at `version`, or which has none.
     ///
-    /// A fetched model gets its lock, for which the call may wait. Where the cache cannot be written and the model is
-    /// `recorded`, the session keeps nothing.
+    /// A fetched model gets its lock, for which the call may wait. Where this process may not write to the cache and the
+    /// model is `recorded`, the session keeps nothing.
     ///
     /// # Errors
     /// A [conflict](Error::is_conflict) where another process changed the record before the call had the lock.
@@ -86,7 +87,7 @@ impl StagingSession {
         }
     }
 
-    /// Waits for the lock of a model, and shows for which process.
+    /// Waits for the lock of a model, and reports which process has it.
     pub(crate) async fn wait(ctx: &Arc<Context>, id: &str) -> Result<Arc<Self>> {
         Self::wait_within(ctx, id, ctx.lock_wait).await
     }
@@ -121,28 +122,28 @@ impl StagingSession {
         self.lock.is_none()
     }
 
-    /// Returns whether a byte was fetched.
+    /// Returns whether a transfer has begun.
     pub(crate) fn has_fetched(&self) -> bool {
         self.has_fetched.load(Ordering::Relaxed)
     }
 
-    /// Notes that a byte is about to be fetched.
+    /// Notes that a transfer is about to begin.
     pub(crate) fn note_fetched(&self) {
         self.has_fetched.store(true, Ordering::Relaxed);
     }
 
-    /// Returns the files that were adopted, for the log.
+    /// Returns the adopted files, for the log.
     pub(crate) fn take_adopted(&self) -> Vec<AdoptionEntry> {
         std::mem::take(&mut *locked(&self.adopted))
     }
 
-    /// Notes a file that was adopted.
+    /// Notes an adopted file.
     pub(crate) fn note_adopted(&self, file: AdoptionEntry) {
         locked(&self.adopted).push(file);
     }
 
-    /// Lets the small ones of files of these sizes share a partial, where there are many, or where they did before a process
-    /// died.
+    /// Lets the small files among those of these sizes share a partial: where there are many, and where they shared one
+    /// before a process died.
     pub(crate) fn share_small(
         &self,
         store: &Store,
@@ -157,7 +158,7 @@ impl StagingSession {
         Ok(())
     }
 
-    /// Tells the store how much of the disk the small ones of files of these sizes will take.
+    /// Reserves the disk that the small files among those of these sizes will take.
     pub(crate) fn promise_small(&self, sizes: &[u64]) -> Result<()> {
         let small = sizes.iter().filter(|size| is_small(**size));
         locked(&self.small)
@@ -166,7 +167,7 @@ impl StagingSession {
             .map_err(Into::into)
     }
 
-    /// Returns a place for a file, which the session keeps until its model is committed.
+    /// Returns a partial for a file. The session keeps it until the commit of its model.
     pub(crate) fn slot(&self, store: &Store, request: &SlotRequest<'_>) -> Result<PartialFile> {
         let key = request.key.to_string();
         if let Some(small) = locked(&self.small).as_ref().filter(|_| is_small(request.size)) {
@@ -180,7 +181,7 @@ impl StagingSession {
         Ok(slot)
     }
 
-    /// Discards a place, and the bytes in it.
+    /// Discards a partial, and the bytes in it.
     pub(crate) fn discard(&self, slot: &PartialFile) -> artifact_store::Result<()> {
         if self.keeps_nothing() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! A file that only the store writes to, as it was staged.
+//! Describes a file that only the store writes to, as a step staged it.
 
 use std::{io::Read, path::PathBuf};
 
@@ -8,7 +8,8 @@ use transfer::Fetched;
 
 use crate::error::{Error, Result};
 
-/// Returns the staged file of bytes whose digest is known: opens it for its stamp and its format. It may block.
+/// Returns the staged file of bytes whose digest the caller knows. It opens the file for its stamp and its format, and
+/// may block.
 pub(crate) fn staged_file(
     path: RelativePath,
     location: PathBuf,

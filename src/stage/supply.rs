@@ -1,5 +1,5 @@
-//! Where the bytes of a file may come from, the cheapest place first: they lie in place, the store has them, another tool has
-//! them on this machine, or the source sends them.
+//! Gets the bytes of a file from the cheapest place that has them: in place, the store, another tool on this machine, or
+//! the source.
 
 pub(crate) mod in_place;
 pub(crate) mod local_caches;

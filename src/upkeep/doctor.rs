@@ -1,9 +1,10 @@
-//! Finding the problems of a cache, and repairing them.
+//! Finds the problems of a cache, and repairs them.
 //!
 //! # Order
-//! What a look finds while other processes work may be their work half done. So the look, and every repair that takes moments,
-//! happens under the store's exclusive lock, with the records that are read behind it. Leftovers go as by `gc`, and a model
-//! that has to be read or linked is made present as by `ensure`, each with its own second look.
+//! What a look finds while other processes work may be their work half done. So the look, and every repair that takes
+//! moments, happens under the store's exclusive lock, with the records that `doctor` reads behind it. `doctor` removes
+//! leftovers as `gc` does. It makes a model present, which it has to read or link, as `ensure` does. Each of the two
+//! looks a second time under its own locks.
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ mod store;
 
 use finding::HealthFinding;
 
-/// Returns the problems of the cache, repaired where `fix` says so.
+/// Returns the problems of the cache, and repairs them where `fix` says so.
 pub(crate) async fn doctor(ctx: &Arc<Context>, fix: bool) -> Result<Vec<HealthFinding>> {
     let (files, unfinished) = (ctx.catalog.local_files().await?, ctx.catalog.leftovers().await?);
     let mut findings = ctx
@@ -40,7 +41,7 @@ pub(crate) async fn doctor(ctx: &Arc<Context>, fix: bool) -> Result<Vec<HealthFi
     let records = records::all(ctx).await?;
     let broken = restore::broken(ctx, records.clone()).await?;
     let plan = leftovers::plan(ctx, records).await?;
-    // What follows has a second look of its own.
+    // Each of the following steps looks a second time, under its own locks.
     drop(store_lock);
     findings.extend(leftovers::remove(ctx, plan, fix).await);
     for (record, finding) in unsealed.into_iter().chain(broken) {
@@ -49,8 +50,8 @@ pub(crate) async fn doctor(ctx: &Arc<Context>, fix: bool) -> Result<Vec<HealthFi
     Ok(findings)
 }
 
-/// Keeps other processes from putting something in and from removing something; or says why that cannot be. Where nothing can
-/// be written, or there is no store yet, no process does either.
+/// Keeps other processes from putting files into the store and from removing any, or says why it cannot. Where this
+/// process may not write, or where there is no store yet, it needs no lock.
 async fn lock_exclusive(ctx: &Arc<Context>) -> Result<(Option<Arc<StoreLock>>, Option<String>)> {
     if !ctx.run_blocking(|ctx| Ok(ctx.store.root().exists())).await? {
         return Ok((None, None));

@@ -1,4 +1,4 @@
-//! Listing and showing records.
+//! Lists and shows records.
 
 use std::sync::Arc;
 
@@ -15,29 +15,29 @@ use crate::{
     },
 };
 
-/// Everything in the catalog.
+/// Lists everything in the catalog.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Inventory {
     /// The models, in the order of their ids.
     pub models: Vec<InventoryEntry>,
-    /// The records that cannot be read.
+    /// The records that the catalog cannot read.
     pub damaged: Vec<DamagedRecord>,
-    /// What the store has besides: unfinished transfers, and files that failed a check.
+    /// The other files of the store: unfinished transfers, and files that failed a check.
     pub leftovers: Vec<LeftoverEntry>,
 }
 
-/// One model of an inventory.
+/// Describes one model of an inventory.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct InventoryEntry {
-    /// What the catalog keeps.
+    /// The record that the catalog keeps.
     pub record: CatalogRecord,
-    /// When a caller last asked for the model.
+    /// The time at which a caller last asked for the model.
     pub last_used_at: Option<Timestamp>,
 }
 
-/// Returns everything in the catalog, as it is recorded.
+/// Returns everything in the catalog, as the records say it.
 pub(crate) async fn list(ctx: &Arc<Context>) -> Result<Inventory> {
     let listing = ctx.catalog.list().await?;
     ctx.run_blocking(move |ctx| {
@@ -54,14 +54,14 @@ pub(crate) async fn list(ctx: &Arc<Context>) -> Result<Inventory> {
     .await
 }
 
-/// Returns what the catalog keeps of a model.
+/// Returns the record of a model, and the time of its last use.
 pub(crate) async fn show(ctx: &Arc<Context>, reference: &ModelRef) -> Result<InventoryEntry> {
     let id = canonical(reference).await?.id();
     let record = records::find(ctx, &id).await?.record;
     ctx.run_blocking(move |ctx| Ok(InventoryEntry { last_used_at: ctx.store.last_used(&id), record })).await
 }
 
-/// Returns how the files of a record differ from it, for a person; `None` where they do not.
+/// Returns how the files of a record differ from it, for a person; `None` where they do not differ.
 pub(crate) async fn change(ctx: &Arc<Context>, record: &CatalogRecord) -> Result<Option<String>> {
     let record = record.clone();
     ctx.run_blocking(move |ctx| {

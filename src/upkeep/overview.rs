@@ -1,4 +1,4 @@
-//! The state of the cache at one look.
+//! Sums up the state of the cache.
 
 use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
@@ -8,27 +8,28 @@ use rustix::fs::{Access, access};
 
 use crate::{context::Context, error::Result};
 
-/// The state of a cache at one look.
+/// Sums up the state of a cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Overview {
-    /// The user to whom the folder belongs, and its mode; `None` where there is no folder yet.
+    /// The user id of the folder's owner, and the folder's mode; `None` where there is no folder yet.
     pub owner_and_mode: Option<(u32, u32)>,
-    /// Whether the caller may write there, or make the folder. Otherwise it serves present models, and nothing else.
+    /// Whether this process may write there, or may create the folder. A cache that it may not write to serves present
+    /// models, and nothing else.
     pub is_writable: bool,
-    /// What the fetched models take, in bytes, with what unfinished work left.
+    /// The size of the fetched models and of what unfinished work left, in bytes.
     pub used_bytes: u64,
-    /// What the file system has free, in bytes.
+    /// The free space of the file system, in bytes; `None` where the system does not tell it.
     pub free_bytes: Option<u64>,
     /// How many records are active.
     pub active: usize,
-    /// How many are retired.
+    /// How many records are retired.
     pub retired: usize,
-    /// How many of all are of models that are used in place.
+    /// How many records are of models that are used in place.
     pub in_place: usize,
-    /// How many cannot be read.
+    /// How many records the catalog cannot read.
     pub damaged: usize,
-    /// Why locks are not to be trusted; `None` where they are.
+    /// The reason for which the store does not trust its locks; `None` where it does.
     pub lock_doubt: Option<String>,
     /// The unfinished transfers, and the files that failed a check.
     pub leftovers: Vec<LeftoverEntry>,

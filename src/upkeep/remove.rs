@@ -1,4 +1,4 @@
-//! Removing a model: its record, the files that only it has, and its unfinished transfers.
+//! Removes a model: its record, the files that no other record names, and its unfinished transfers.
 
 use std::sync::Arc;
 
@@ -17,13 +17,13 @@ use crate::{
     space::removal::{ExclusiveStore, remove_record},
 };
 
-/// What was removed of a model.
+/// Lists what a call removed of a model.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Removed {
-    /// The record, where there was one.
+    /// The model's record, where it had one.
     pub record: Option<CatalogRecord>,
-    /// The unfinished transfers that were discarded.
+    /// The unfinished transfers that the call discarded.
     pub transfers: Vec<LeftoverEntry>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) async fn remove(ctx: &Arc<Context>, reference: &ModelRef) -> Result<C
     purge(ctx, reference).await?.record.ok_or(Error::NotInCatalog { id })
 }
 
-/// Removes all that is kept of a model, recorded or not.
+/// Removes everything that the cache keeps of a model, recorded or not.
 pub(crate) async fn purge(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Removed> {
     let id = canonical(reference).await?.id();
     check_log(ctx).await?;
@@ -55,7 +55,7 @@ pub(crate) async fn purge(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Re
     .await
 }
 
-/// Removes a record, and the files of a fetched model that no other record has.
+/// Removes a record, and the files of a fetched model that no other record names.
 async fn remove_files(ctx: &Arc<Context>, record: &CatalogRecord) -> Result<()> {
     let root = record.root();
     if !ctx.store.holds(root) {
@@ -69,13 +69,13 @@ async fn remove_files(ctx: &Arc<Context>, record: &CatalogRecord) -> Result<()> 
         tracing::debug!("{freed} bytes are freed");
         return Ok(());
     }
-    // Other records have it too; or it is gone.
+    // Other records name the view too, or the view is gone.
     let _unleased = block_leases(ctx, record).await?;
     remove_record(ctx, &record.id, root).await
 }
 
-/// Keeps every process from taking a lease on a model whose record is to go and whose files stay. Where locks are not to be
-/// trusted, no more than the record can be lost.
+/// Blocks new leases on a model whose record this call removes and whose files stay. Where locks do not work, a caller
+/// loses no more than the record.
 async fn block_leases(ctx: &Arc<Context>, record: &CatalogRecord) -> Result<Option<LeaseBlock>> {
     let (root, id) = (record.root().to_owned(), record.id.clone());
     ctx.run_blocking(move |ctx| match ctx.store.block_leases(&root, &id) {

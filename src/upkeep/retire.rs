@@ -1,4 +1,4 @@
-//! Retiring a model, and activating it again.
+//! Retires a model, and activates it again.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     retry::retry_on_conflict,
 };
 
-/// Keeps a model, and refuses it until it is activated.
+/// Retires a model: its record and its files stay, and every call refuses it until the operator activates it.
 pub(crate) async fn retire(ctx: &Arc<Context>, reference: &ModelRef) -> Result<CatalogRecord> {
     move_to(ctx, reference, Lifecycle::Retired, Action::Retire).await
 }

@@ -1,4 +1,4 @@
-//! Reading all bytes of recorded models, and recording what they are.
+//! Reads all bytes of recorded models, and records the outcome.
 
 use std::sync::Arc;
 
@@ -23,23 +23,23 @@ use crate::{
     verify::judge::judge,
 };
 
-/// What verifying a model found.
+/// Reports what a call found when it verified a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyReport {
-    /// The id of the model.
+    /// The id of the verified model.
     pub id: String,
-    /// Whether the bytes are those that are expected.
+    /// Whether the bytes are the expected ones.
     pub outcome: Outcome,
-    /// Why, for a person.
+    /// The reason, for a person.
     pub reason: String,
-    /// The code of a failure.
+    /// The code of a failure; `None` after a success.
     pub code: Option<ErrorCode>,
-    /// What to do about a failure.
+    /// The next step after a failure.
     pub hint: Option<Hint>,
 }
 
-/// Reads all bytes of a recorded model, compares them with the digest that it has, and records the outcome.
+/// Reads all bytes of a recorded model, compares them with the recorded digest, and records the outcome.
 pub(crate) async fn verify(ctx: &Arc<Context>, reference: &ModelRef) -> Result<VerifyReport> {
     let reference = canonical(reference).await?;
     let id = reference.id();
@@ -50,7 +50,7 @@ async fn attempt(ctx: &Arc<Context>, reference: &ModelRef) -> Result<VerifyRepor
     let id = reference.id();
     let previous = records::find(ctx, &id).await?;
     let (record, rejection) = match read(ctx, reference, &previous.record).await {
-        // Another process linked the model, or removed it, while it was read.
+        // Another process linked or removed the model while this call read it.
         Err(error) if !error.is_conflict() && !records::is_current(ctx, &previous).await? => {
             return Err(Error::conflict(&id));
         }
@@ -66,7 +66,7 @@ async fn attempt(ctx: &Arc<Context>, reference: &ModelRef) -> Result<VerifyRepor
     Ok(VerifyReport { id, outcome, reason, code, hint })
 }
 
-/// Verifies several models, as many at once as there are cores. The answers are in the order of the references.
+/// Verifies several models, as many at once as this machine has cores. The answers have the order of the references.
 pub(crate) async fn verify_several(ctx: &Arc<Context>, references: &[ModelRef]) -> Vec<Result<VerifyReport>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let models = references.len();
@@ -87,13 +87,13 @@ pub(crate) async fn verify_several(ctx: &Arc<Context>, references: &[ModelRef]) 
     done
 }
 
-/// Returns what a record becomes when all bytes are read, and why they failed.
+/// Reads all bytes of a record, and returns its new record with the reason of a failure.
 async fn read(
     ctx: &Arc<Context>,
     reference: &ModelRef,
     previous: &CatalogRecord,
 ) -> Result<(CatalogRecord, Option<Rejection>)> {
-    // A fetched model is verified where it lies; no source is asked.
+    // The store has a fetched model, so the call asks no source.
     let manifest = match reference {
         ModelRef::Local(_) => {
             let resolved = resolve(ctx, reference, None).await;
@@ -122,7 +122,7 @@ async fn read(
     }
 }
 
-/// Records what was found. The caller is told, though the record cannot be written. Returns that no file has moved.
+/// Records the outcome. The caller learns it even where the record cannot be written. Returns that no file has moved.
 async fn keep_verdict(ctx: &Arc<Context>, record: CatalogRecord, previous: &Versioned) -> Result<bool> {
     match put(ctx, record, Some(previous), Action::Verify).await {
         Err(error) if !error.is_unwritable() => Err(error),
@@ -130,17 +130,19 @@ async fn keep_verdict(ctx: &Arc<Context>, record: CatalogRecord, previous: &Vers
     }
 }
 
-/// Records that a model failed, and moves its view to the quarantine unless a live process uses it. Returns whether it did.
+/// Records that a model failed, and moves its view to the quarantine unless a live process uses it. Returns whether it
+/// moved the view.
 async fn invalidate(ctx: &Arc<Context>, record: CatalogRecord, previous: &Versioned) -> Result<bool> {
     let is_stored = ctx.store.holds(record.root());
-    // Under the store lock no process repairs the view or removes it. Without it, the record alone keeps it from being used.
+    // Under the store lock no process repairs or removes the view. Without the lock, the record alone keeps callers from
+    // the view.
     let store_lock = if is_stored { exclusive_within(ctx, REMOVAL_WAIT).await.ok() } else { None };
     keep_verdict(ctx, record.clone(), previous).await?;
     let Some(store_lock) = store_lock else { return Ok(false) };
     ctx.run_blocking(move |ctx| Ok(ctx.store.invalidate(&store_lock, &record)?)).await
 }
 
-/// Returns what to do about wrong bytes.
+/// Returns the next step for a model with wrong bytes.
 fn remedy(ctx: &Context, record: &CatalogRecord, is_moved: bool) -> Hint {
     let id = record.id.clone();
     if is_moved {

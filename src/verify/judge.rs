@@ -1,4 +1,4 @@
-//! Asking every verifier.
+//! Asks every verifier about a staged model.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(crate) async fn judge(
         let judged = with_git_ids(staged, &expectation)
             .and_then(|staged| Ok(staged.judge(&expectation, &ctx.verifiers, ctx.clock.now())?));
         judged.map_err(|error| {
-            // The model is not at fault for a file that another process took out of the store after it was found.
+            // The model is not at fault for a file that another process removed from the store after a step had found it.
             match stored.into_iter().find(|location| matches!(location.try_exists(), Ok(false))) {
                 Some(path) => artifact_store::Error::Vanished { path }.into(),
                 None => error,
@@ -36,8 +36,8 @@ pub(crate) async fn judge(
     .await
 }
 
-/// Returns a staged model with git's ids, where they are expected: what was fetched, or lay in the store, was read for its
-/// SHA-256.
+/// Returns a staged model with git's ids, where the expectation names them: a transfer or the store read its bytes for
+/// their SHA-256 alone.
 fn with_git_ids(staged: StagedModel, expectation: &Expectation) -> Result<StagedModel> {
     let lacks = |file: &StagedFile| file.git_sha1.is_none() && file.sha256.is_some();
     if !wants_git_id(expectation) || !staged.files().iter().any(lacks) {

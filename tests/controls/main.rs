@@ -1,8 +1,8 @@
-//! Each protection matters: taken away, a test that is named for it fails.
+//! Each protection matters: without it, a test that the table names fails.
 //!
-//! `table.yaml` lists the protections, what of the sources each of them is, and the test that must fail without it. The quick
-//! test here looks whether all of that exists, and whether `docs/guarantees.md` says so. `just controls` takes the
-//! protections away, one after the other, in a copy of the sources, and runs the tests.
+//! `table.yaml` lists the protections, the text of the sources that each consists of, and the test that must fail without it.
+//! The quick test here checks that all of that exists, and that `docs/guarantees.md` names it. `just controls` removes the
+//! protections, one after the other, from a copy of the sources, and runs the tests.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -18,7 +18,7 @@ use std::{
 use table::{TestName, controls, root};
 use tree::{Outcome, Tree};
 
-/// What stands in backticks in the rows of Markdown tables, but for their first column.
+/// Returns the code spans in the rows of Markdown tables, without those of the first column.
 fn code_spans(markdown: &str) -> Vec<String> {
     let rows = markdown.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
     rows.flat_map(|(_, row)| row.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
@@ -55,8 +55,8 @@ fn every_protection_is_where_its_control_looks_for_it() {
     }
 }
 
-/// The names that the caller chose, or none.
-#[expect(clippy::disallowed_methods, reason = "a test is told so by whoever runs it")]
+/// Returns the names that the caller chose, or none.
+#[expect(clippy::disallowed_methods, reason = "the person who runs the test says so")]
 fn chosen() -> Vec<String> {
     let names = std::env::var("CONTROLS").unwrap_or_default();
     names.split(';').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
@@ -67,7 +67,7 @@ fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// What something gives, and how many seconds it took.
+/// Returns the outcome of some work, and how many seconds it took.
 fn timed<T>(what: impl FnOnce() -> T) -> (T, u64) {
     let begin = Instant::now();
     (what(), begin.elapsed().as_secs())

@@ -8,15 +8,15 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Control {
-    /// What the guarantees call it.
+    /// The name that `docs/guarantees.md` gives it.
     pub(crate) name: String,
     /// The file that it is in.
     pub(crate) file: String,
     /// The text that it consists of, which is in that file once.
     pub(crate) take: String,
-    /// What stands there without it.
+    /// The text that replaces it.
     pub(crate) put: String,
-    /// The test that fails then.
+    /// The test that fails without it.
     pub(crate) test: TestName,
 }
 
@@ -38,7 +38,7 @@ impl TryFrom<String> for TestName {
 }
 
 impl TestName {
-    /// Whether the sources have it.
+    /// Returns whether the sources have the test.
     pub(crate) fn exists(&self) -> bool {
         let text = fs_err::read_to_string(root().join(&self.file)).unwrap_or_default();
         let Some((before, _)) = text.split_once(&format!("fn {}(", self.name)) else { return false };
@@ -48,7 +48,7 @@ impl TestName {
     }
 }
 
-/// The root of the repository.
+/// Returns the root of the repository.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

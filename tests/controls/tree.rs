@@ -1,4 +1,4 @@
-//! A copy of the sources, in which a protection can be taken away.
+//! Copies the sources, and removes protections from the copy.
 
 use std::{
     collections::BTreeSet,
@@ -11,18 +11,18 @@ use crate::table::{Control, TestName};
 /// How long a test may take, with what has to be built for it.
 const LIMIT_S: &str = "1500";
 
-/// What became of a test.
+/// Says how a run of a test ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It passed.
     Passed,
     /// It failed by an assertion.
     Failed,
-    /// It was not built, or not found, or did not end: this is the end of what was said.
+    /// Cargo did not build it, did not find it, or did not end: the text is the end of its output.
     Broken(String),
 }
 
-/// The copy. It stays, so that the next run builds little.
+/// Holds the copy. It stays after the run, so that the next run builds little.
 pub(crate) struct Tree {
     root: PathBuf,
 }
@@ -52,7 +52,7 @@ impl Tree {
         Self { root }
     }
 
-    /// Does something while a protection is away.
+    /// Does some work while the copy lacks a protection.
     pub(crate) fn without<T>(&self, control: &Control, what: impl FnOnce() -> T) -> T {
         let file = self.root.join(&control.file);
         let whole = fs_err::read_to_string(&file).unwrap();
@@ -84,7 +84,7 @@ impl Tree {
     }
 }
 
-/// What a run of cargo says of a test.
+/// Reads from the output of cargo how a test ended.
 fn judge(stdout: &str, stderr: &str, name: &str) -> Outcome {
     let ends = |how: &str| {
         let is_it = |line: &str| line.starts_with("test ") && line.contains(name) && line.ends_with(how);

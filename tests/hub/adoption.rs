@@ -1,4 +1,4 @@
-//! What other tools have on this machine is not fetched.
+//! The library takes files of other tools on this machine instead of fetching them.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use testkit::{TINY_GGUF, safetensors_of};
@@ -10,12 +10,12 @@ use crate::fixture::{Fixture, bytes, git_sha1, rewrite_in_place, sha256};
 const REPO: &str = "hf:org/repo";
 const CONFIG: &[u8] = b"{\"architectures\": []}";
 
-/// How many bytes of files the hub has sent.
+/// Returns how many bytes of files the hub has sent.
 fn content_sent(bench: &Fixture) -> u64 {
     bench.hub.requests().iter().filter(|seen| seen.file.is_some()).map(testkit::hub::Seen::sent_bytes).sum()
 }
 
-/// A repository, and a cache of the Hub's own tools that has all of it.
+/// Publishes a repository, and makes a cache of the Hub's own tools that has all of it.
 fn downloaded(bench: &Fixture) -> Vec<u8> {
     let weights = safetensors_of(3 << 20, 5);
     bench

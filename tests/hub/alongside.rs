@@ -1,4 +1,4 @@
-//! `doctor --fix` beside live processes: what is half done is not wrong, and what is in use keeps its place.
+//! `doctor --fix` beside live processes: it takes no half-done work for a problem, and moves no file that a process uses.
 
 use std::{
     collections::BTreeMap,
@@ -30,12 +30,12 @@ fn reference() -> ModelRef {
 
 type Hook = Mutex<Option<Box<dyn FnOnce() + Send>>>;
 
-/// A catalog in whose calls something else happens, once.
+/// A catalog during whose calls another process does something, once.
 struct Meanwhile {
     catalog: FsCatalog,
     after_get: Hook,
     after_list: Hook,
-    /// Before what had no record gets one.
+    /// Runs before the catalog gets the first record of an id.
     before_put: Hook,
 }
 
@@ -52,7 +52,7 @@ impl std::fmt::Debug for Meanwhile {
     }
 }
 
-/// Lets something happen that another process does.
+/// Lets another process do something.
 async fn happen(hook: &Hook) {
     let what = hook.lock().unwrap().take();
     if let Some(what) = what {
@@ -172,7 +172,7 @@ async fn a_leased_model_that_was_touched_stays_where_it_is() {
     all_mended(&provisioner.doctor(true).await.unwrap(), "has lost its seal");
     assert_eq!((before.0, before.1), (inode(&root), inode(&file)));
     assert_eq!(provisioner.doctor(false).await.unwrap(), []);
-    // What has other bytes is left to those who use it; a new name is no business of theirs.
+    // `doctor` leaves a file with other bytes to the processes that use it, and does not move it.
     fs_err::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
     fs_err::write(&file, bytes(10_000, 2)).unwrap();
     let found = provisioner.doctor(true).await.unwrap();
@@ -195,7 +195,7 @@ async fn what_is_being_made_present_is_passed_over() {
     all_mended(&provisioner.doctor(true).await.unwrap(), "changed since it was judged");
 }
 
-/// Every file below a folder, by its path there.
+/// Lists every file below a folder, by its path there.
 fn files(folder: &Path) -> BTreeMap<PathBuf, PathBuf> {
     let (mut found, mut folders) = (BTreeMap::new(), vec![folder.to_owned()]);
     while let Some(next) = folders.pop() {
@@ -318,7 +318,7 @@ async fn what_a_refresh_leaves_behind_is_not_recorded_once_it_is_taken_away() {
     assert_eq!(is_recorded, old.exists(), "{models:?}");
 }
 
-/// Lets something happen in the middle of a judgement, once, and finds nothing.
+/// A verifier during whose judgement another process does something, once. It finds no fault.
 struct Interrupted(Hook);
 
 impl std::fmt::Debug for Interrupted {
@@ -389,7 +389,7 @@ async fn a_model_that_is_being_exported_is_not_removed() {
     exporter.export(&reference(), &bench.path("out")).await.unwrap();
     assert_eq!(removed.lock().unwrap().take(), Some(Err("in-use")));
     assert_eq!(fs_err::read(bench.path("out/a.gguf")).unwrap(), bytes(10_000, 1));
-    // What is gone before it has a lease is not in the catalog.
+    // A model that is gone before the lease is not in the catalog.
     let other = bench.provisioner();
     let remove = move || drop(blocking::ModelProvisioner::from(other).remove(&reference()).unwrap());
     let catalog = Meanwhile { after_get: Mutex::new(Some(Box::new(remove))), ..Meanwhile::new(&bench) };
@@ -398,7 +398,7 @@ async fn a_model_that_is_being_exported_is_not_removed() {
     assert!(!bench.path("again").exists());
 }
 
-/// Lets something happen when files begin to be hashed, once.
+/// A progress sink that lets another process do something when the hashing begins, once.
 struct OnHashing(Hook);
 
 impl std::fmt::Debug for OnHashing {

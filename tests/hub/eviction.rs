@@ -1,4 +1,4 @@
-//! What is taken away to make room, and what never is.
+//! Eviction makes room, and leaves alone what a process uses.
 
 use std::{
     path::Path,
@@ -17,7 +17,7 @@ fn reference(id: &str) -> ModelRef {
     id.parse().unwrap()
 }
 
-/// No grace, and this limit.
+/// Returns limits without a grace time, and with this size.
 fn to(max_size_bytes: u64) -> EvictionLimits {
     EvictionLimits { max_size_bytes: Some(max_size_bytes), grace: Duration::ZERO }
 }
@@ -31,7 +31,7 @@ fn ids(plan: &EvictionPlan) -> Vec<&str> {
     plan.evicted.iter().map(|gone| gone.ids[0].as_str()).collect()
 }
 
-/// What `du` says of the bytes at rest.
+/// Returns how many bytes `du` counts.
 fn du(bench: &Fixture) -> u64 {
     let store = bench.cache().join("store-v1");
     let done = Command::new("du")
@@ -51,7 +51,7 @@ fn age(bench: &Fixture, id: &str, hours: u64) {
     file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600 * hours)).unwrap();
 }
 
-/// Three models of two files each, the one of which they have in common.
+/// Ensures three models of two files each, of which they have one in common.
 async fn three(bench: &Fixture) -> ModelProvisioner {
     several(bench, &["a", "b", "c"]).await
 }
@@ -70,7 +70,7 @@ fn id(name: &str) -> String {
     format!("hf:org/{name}?include=*")
 }
 
-/// A clock that is ahead, so that what was just recorded is old.
+/// A clock that is ahead, so that a record of just now is old.
 #[derive(Debug)]
 struct Ahead(Duration);
 
@@ -88,7 +88,7 @@ async fn it_frees_what_it_said_and_the_least_recently_used_first() {
     for (name, hours) in [("a", 2), ("b", 3), ("c", 1)] {
         age(&bench, &id(name), hours);
     }
-    // Recorded just now: only without a grace time may they go.
+    // The models were recorded just now, so `evict` may remove them only without a grace time.
     let careful = EvictionLimits { grace: Duration::from_secs(60), ..to(0) };
     let plan = provisioner.plan_eviction(&careful).await.unwrap();
     assert!(plan.evicted.is_empty() && plan.kept[0].reason.starts_with("recorded "), "{plan:?}");
@@ -152,7 +152,7 @@ async fn what_was_used_since_the_plan_stays() {
     assert!(ahead.plan_eviction(&limits).await.unwrap().evicted.is_empty(), "recorded too lately");
     let plan = ahead.plan_eviction(&patient).await.unwrap();
     assert_eq!(plan.evicted.len(), 3);
-    // Somebody takes a lease on the one, another one gets a second id.
+    // One process takes a lease on the one model, and the other model gets a second id.
     let store = Store::new(bench.cache().join("store-v1"));
     let leased = plan.evicted[0].clone();
     let lease = store.lease(&leased.root, &leased.ids[0], Duration::ZERO).unwrap();
@@ -196,9 +196,9 @@ async fn room_is_made_before_a_download_and_never_in_vain() {
     assert_eq!(error.code().as_str(), "no-space");
     assert!(error.to_string().contains("may take 699999 bytes"), "{error}");
     assert_eq!(bench.hub.count(|seen| seen.file.is_some()), 0, "not a byte was fetched");
-    assert_eq!(bench.provisioner().list().await.unwrap().models.len(), 3, "and nobody went");
+    assert_eq!(bench.provisioner().list().await.unwrap().models.len(), 3, "and no model went");
     let before = du(&bench);
-    // One that shares bytes with the others: those stay, whoever goes.
+    // A model that shares bytes with the others: those bytes stay, whichever model goes.
     bench.hub.repo("org/d").lfs("same.gguf", bytes(300_000, 99)).lfs("d.gguf", bytes(200_000, 51)).publish();
     bench.hub.reset_counts();
     within(size).ensure_present_str(&id("d"), None).await.unwrap();
@@ -207,7 +207,7 @@ async fn room_is_made_before_a_download_and_never_in_vain() {
     let left = bench.provisioner().list().await.unwrap().models;
     let left: Vec<_> = left.iter().map(|model| model.record.id.as_str()).collect();
     assert_eq!(left, [id("c"), id("d")], "the two of the longest ago made room");
-    // All that have those bytes go, and the bytes stay for the one that is coming.
+    // All models that have those bytes go, and the bytes stay for the model that this call stages.
     bench.hub.repo("org/e").lfs("same.gguf", bytes(300_000, 99)).lfs("e.gguf", bytes(250_000, 52)).publish();
     within(620_000).ensure_present_str(&id("e"), None).await.unwrap();
     assert_eq!(bench.provisioner().list().await.unwrap().models.len(), 1);
@@ -226,7 +226,7 @@ async fn a_removal_that_was_begun_does_not_come_back() {
     begin();
     assert!(!provisioner.exists(&reference(&id("a"))).await.unwrap());
     bench.hub.reset_counts();
-    // Somebody wants it after all: it is whole, and made so again.
+    // A caller wants the model after all: it is whole, and the call seals it again.
     let again = provisioner.ensure_present_str(&id("a"), None).await.unwrap();
     assert_eq!((again.local_path.as_path(), bench.hub.bytes_sent("*")), (root.as_path(), 0));
     assert!(root.join(".model.json").exists() && !root.join(".removed.json").exists());
@@ -244,7 +244,7 @@ async fn a_removal_that_was_begun_does_not_come_back() {
 async fn a_commit_whose_blob_was_taken_away_begins_anew() {
     let bench = Fixture::new();
     let provisioner = three(&bench).await;
-    // The one file is slow; the other one is in the store, until somebody evicts it.
+    // The one file is slow; the other one is in the store, until another process evicts it.
     bench.hub.repo("org/d").lfs("same.gguf", bytes(300_000, 99)).lfs("d.gguf", bytes(900_000, 51)).publish();
     bench.hub.limit_rate(Some(1 << 20));
     let (other, slow) = (bench.provisioner(), id("d"));
@@ -262,13 +262,13 @@ async fn a_commit_whose_blob_was_taken_away_begins_anew() {
     assert_eq!(bench.hub.bytes_sent("d.gguf"), 900_000, "what had arrived was not fetched again");
 }
 
-/// Whether the long tier is wanted.
-#[expect(clippy::disallowed_methods, reason = "a test is told so by whoever runs it")]
+/// Returns whether the person who runs the test wants the long tier.
+#[expect(clippy::disallowed_methods, reason = "the person who runs the test says so")]
 fn is_full() -> bool {
     std::env::var("MODEL_PROVISIONER_PROVE").is_ok_and(|tier| tier == "full")
 }
 
-/// The part of a reader: a process of its own, for a lease is a process's.
+/// Plays the part of a reader, in a process of its own, for a process holds a lease.
 #[test]
 #[ignore = "a part of `readers_never_miss_a_file`, which runs it as a process"]
 #[expect(clippy::disallowed_methods, reason = "its parent tells it what to do")]
@@ -348,7 +348,7 @@ async fn readers_never_miss_a_file() {
     let last = evict(&provisioner, to(0)).await;
     assert_eq!(last.kept, [], "those of the dead are evictable at once");
     assert!(provisioner.list().await.unwrap().models.is_empty());
-    // What a dying one was fetching stays for the next one to go on with; of models, nothing is left.
+    // The transfers of a killed process stay for the next one to resume. No model is left.
     let find = |kind: &str| {
         let store = bench.cache().join("store-v1");
         let found = Command::new("find").current_dir(store).args(["blobs", "models", "-type", kind]).output();

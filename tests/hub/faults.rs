@@ -1,4 +1,4 @@
-//! What a hub does wrong.
+//! The library survives what a hub does wrong.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn arrives_despite(fault: Fault) {
     assert!(bench.partials().is_empty(), "{told}");
 }
 
-/// An attempt that ends after a part, and leaves it.
+/// Makes an attempt that ends after a part, and leaves the part.
 async fn cut_off(bench: &Fixture) {
     let refused = FaultKind::Refuse(Refusal::status(404));
     bench.hub.fault(Fault::on("a.gguf").at(Origin::Cdn).after(2).kind(refused));
@@ -62,7 +62,7 @@ async fn what_passes_is_survived() {
     .await;
     arrives_despite(Fault::on("/api/").times(3).kind(FaultKind::Refuse(Refusal::status(503)))).await;
     arrives_despite(on().times(1).after(1).kind(FaultKind::ExpireSignatures)).await;
-    // An address that was over before its first use.
+    // An address that has expired before its first use.
     arrives_despite(on().once().kind(FaultKind::Refuse(Refusal::status(403)))).await;
 }
 
@@ -74,7 +74,7 @@ async fn what_does_not_pass_fails_cleanly() {
     // A byte at a time is no progress.
     fails_with(on().kind(FaultKind::Cut(At::Byte(1))), "source-unavailable").await;
     fails_with(on().kind(FaultKind::HtmlPage), "source-invalid").await;
-    // After a first range that was well.
+    // After a first range without a fault.
     fails_with(on().after(1).kind(FaultKind::HtmlPage), "source-invalid").await;
     for (status, expected) in [(403, "unauthorized"), (404, "not-found"), (500, "source-unavailable")] {
         fails_with(on().after(1).kind(FaultKind::Refuse(Refusal::status(status))), expected).await;

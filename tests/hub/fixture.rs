@@ -1,4 +1,4 @@
-//! A hub, a cache, and a provisioner that may ask the one and fill the other.
+//! Prepares a hub, a cache, and a provisioner that may ask the hub and fill the cache.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,7 @@ impl Fixture {
         Self { dir: tempfile::tempdir().unwrap(), hub: Hub::start() }
     }
 
-    /// One whose hub and CDN speak TLS, with HTTP/2 on offer, as the Hub's do.
+    /// Makes a fixture whose hub and CDN speak TLS and offer HTTP/2, as the real ones do.
     pub(crate) fn over_tls() -> Self {
         let hub = Hub::start_tls(&[Protocol::Http2, Protocol::Http1]);
         Self { dir: tempfile::tempdir().unwrap(), hub }
@@ -52,7 +52,7 @@ impl Fixture {
         self.dir.path().join(name)
     }
 
-    /// A file of another tool, written an hour ago as far as its modification time tells.
+    /// Writes a file of another tool, and sets its modification time back by an hour.
     pub(crate) fn foreign(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path("foreign").join(name);
         fs_err::create_dir_all(path.parent().unwrap()).unwrap();
@@ -63,7 +63,7 @@ impl Fixture {
         path
     }
 
-    /// The places below which those files are.
+    /// Returns the folders that have those files.
     pub(crate) fn adoption(&self, mode: AdoptMode) -> Adoption {
         let foreign = self.path("foreign");
         let place = |name: &str| vec![foreign.join(name)];
@@ -71,12 +71,12 @@ impl Fixture {
         Adoption { mode, huggingface, ollama, folders, ..Adoption::default() }
     }
 
-    /// A provisioner that adopts.
+    /// Returns a provisioner that adopts those files.
     pub(crate) fn adopter(&self, mode: AdoptMode) -> ModelProvisioner {
         self.builder().adopt(self.adoption(mode)).build().unwrap()
     }
 
-    /// What the other tools would see of their files: bytes, mode, owner and modification time, by path.
+    /// Returns what the other tools see of their files: bytes, mode, owner and modification time, by path.
     pub(crate) fn seen_by_others(&self) -> BTreeMap<PathBuf, (Vec<u8>, u32, u32, i64, i64)> {
         let mut seen = BTreeMap::new();
         look(&self.path("foreign"), &mut |path| {
@@ -88,25 +88,25 @@ impl Fixture {
         seen
     }
 
-    /// Lines of the provenance log.
+    /// Reads the lines of the provenance log.
     pub(crate) fn provenance(&self) -> Vec<serde_json::Value> {
         let text = fs_err::read_to_string(self.cache().join("provenance.jsonl")).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// What is left of unfinished transfers.
+    /// Lists the partials of unfinished transfers.
     pub(crate) fn partials(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs_err::read_dir(self.cache().join("store-v1/partial")) else { return Vec::new() };
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 }
 
-/// Small chunks, and the patience that a loaded machine needs where nothing may be given up.
+/// Returns settings with small chunks, and with the time that a loaded machine needs where a transfer must not give up.
 pub(crate) fn patient() -> TransferSettings {
     TransferSettings { stall: Duration::from_secs(60), ..settings() }
 }
 
-/// Small chunks, and little patience.
+/// Returns settings with small chunks and few retries.
 pub(crate) fn settings() -> TransferSettings {
     TransferSettings {
         chunk_bytes: 1 << 20,
@@ -137,12 +137,12 @@ pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// Git's id of a blob.
+/// Computes git's id of a blob.
 pub(crate) fn git_sha1(bytes: &[u8]) -> String {
     hex::encode(Sha1::new().chain_update(format!("blob {}\0", bytes.len())).chain_update(bytes).finalize())
 }
 
-/// What a provisioner of a cache and a hub is made of.
+/// Begins a provisioner of a cache and a hub.
 pub(crate) fn builder_at(cache: &Path, endpoint: &str) -> ProvisionerBuilder {
     builder_of(cache, HubSettings::new(Some(endpoint)).unwrap())
 }
@@ -158,7 +158,7 @@ pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str
     result.unwrap_err().code().as_str()
 }
 
-/// A GGUF of so many bytes, with others for another seed.
+/// Makes a GGUF of so many bytes, with others for another seed.
 pub(crate) fn bytes(len: usize, seed: usize) -> Vec<u8> {
     gguf_of(len, seed)
 }

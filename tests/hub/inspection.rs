@@ -1,4 +1,4 @@
-//! Looking into models of a hub without fetching them.
+//! The library inspects models of a hub without fetching them.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! What a hub gives when nothing goes wrong.
+//! Journeys on which the hub does nothing wrong.
 
 use std::os::unix::fs::PermissionsExt;
 use testkit::{gguf, safetensors, safetensors_of};
@@ -171,7 +171,7 @@ async fn the_policy_is_asked_first() {
     assert_eq!(bench.hub.requests().len(), 0);
     let small = with(Policy { max_bytes: Some(2), ..Policy::default() });
     assert_eq!(code(small.ensure_present_str("hf:org/repo/a.gguf", None).await), "policy-denied");
-    // The endpoint goes by another name than the CDN that it sends us to.
+    // The endpoint has another name than the CDN to which it redirects.
     let settings = HubSettings::new(Some(&bench.hub.endpoint().replace("127.0.0.1", "localhost"))).unwrap();
     let confined = |hosts: &[&str]| {
         let hosts = hosts.iter().map(ToString::to_string).collect();
@@ -224,7 +224,7 @@ async fn refreshing_follows_a_branch_that_moved() {
     assert_eq!(
         fs_err::read(first.local_path.join("a.gguf")).unwrap(),
         gguf("old"),
-        "nobody's files were changed"
+        "the refresh changed no file of the old revision"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Files lie where each of the field's tools keeps them, and are not fetched.
+//! The library finds files where each of the field's tools keeps them, and does not fetch them.
 
 use std::{
     os::unix::fs::MetadataExt,

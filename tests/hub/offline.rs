@@ -108,7 +108,11 @@ async fn what_is_not_whole_fails_for_the_reason_for_which_the_hub_was_not_asked(
         }
         assert_eq!(code(provisioner.plan(&"hf:org/gguf:F32".parse().unwrap()).await), expected);
         let ambiguous = provisioner.ensure_present_str("hf:org/gguf", None).await;
-        assert_eq!(code(ambiguous), "ambiguous-reference", "whoever is asked, a choice must be made");
+        assert_eq!(
+            code(ambiguous),
+            "ambiguous-reference",
+            "the caller must choose, whichever of the two lists the files"
+        );
         assert!(provisioner.list().await.unwrap().models.is_empty());
     }
 }

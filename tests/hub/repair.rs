@@ -25,7 +25,7 @@ async fn bench() -> (Fixture, ModelProvisioner, PathBuf) {
     (bench, provisioner, root)
 }
 
-/// What doctor finds, which is mended, and then gone, with the model as it was.
+/// Expects that `doctor` finds a problem, repairs it, and finds it no more, with the model as it was.
 async fn is_mended(provisioner: &ModelProvisioner, told: &str) {
     let found = provisioner.doctor(false).await.unwrap();
     let about = |found: &[HealthFinding]| found.iter().any(|finding| finding.problem.contains(told));
@@ -106,7 +106,7 @@ async fn a_cache_that_every_user_may_write_is_told_of() {
     }
 }
 
-/// A record of a catalog.
+/// Returns the path of a record of a catalog.
 fn a_record(catalog: &std::path::Path) -> PathBuf {
     let folders = fs_err::read_dir(catalog).unwrap().map(|entry| entry.unwrap().path());
     let mut files =
@@ -114,7 +114,7 @@ fn a_record(catalog: &std::path::Path) -> PathBuf {
     files.find(|path| path.extension().is_some_and(|ending| ending == "json")).unwrap()
 }
 
-/// Takes away all that a model's view has.
+/// Removes all files of a model's view.
 fn lose(root: &std::path::Path) {
     fs_err::remove_dir_all(root).unwrap();
 }
@@ -138,7 +138,7 @@ async fn a_view_that_is_gone_is_linked_again_from_what_the_store_has() {
     let again = provisioner.ensure_present_str(ID, None).await.unwrap();
     assert!(again.cached && stamps() == before);
     assert_eq!(bench.hub.requests().len(), 0);
-    // Nobody needs the blobs of a model that was given up.
+    // No record needs the blobs of a model that `doctor` has given up.
     lose(&root);
     provisioner.remove(&reference()).await.unwrap();
     assert_eq!(provisioner.plan_eviction(&none).await.unwrap().leftovers.len(), files.len());
@@ -269,7 +269,7 @@ async fn a_cache_is_the_same_by_whatever_name() {
     let by_link = builder_at(&link, &bench.hub.endpoint()).build().unwrap();
     let (present, lease) = by_link.ensure_leased(&reference(), &Expectation::none()).await.unwrap();
     assert!(present.cached && present.local_path.starts_with(&link), "{present:?}");
-    // Who uses it is known by either name, and nobody takes it away.
+    // The store knows the process that uses the model by either name, and no process removes the model.
     assert_eq!(provisioner.holders(&reference()).await.unwrap().len(), 1);
     let everything = EvictionLimits { max_size_bytes: Some(0), grace: Duration::ZERO };
     for one in [&provisioner, &by_link] {
@@ -278,7 +278,7 @@ async fn a_cache_is_the_same_by_whatever_name() {
         assert_eq!(one.remove(&reference()).await.unwrap_err().code().as_str(), "in-use");
     }
     drop(lease);
-    // A cache that was moved has what it had.
+    // A cache at another path has the same models.
     let moved = bench.path("moved");
     fs_err::rename(&cache, &moved).unwrap();
     let moved = builder_at(&moved, &bench.hub.endpoint()).build().unwrap();

@@ -1,4 +1,4 @@
-//! What is a verdict on a fetched model, what is none, and what becomes of a model that was condemned.
+//! Verdicts on fetched models: what is one, what is not, and what the store does with a model that failed.
 
 use std::{
     io,
@@ -21,7 +21,7 @@ fn reference() -> ModelRef {
     ID.parse().unwrap()
 }
 
-/// Says no, or that it cannot read the model, for the operating system's reason of this number.
+/// A verifier that refuses the model, or cannot read it for the operating system's reason of this number.
 #[derive(Debug)]
 struct Contrary(Option<i32>);
 
@@ -102,8 +102,8 @@ async fn what_is_condemned_and_leased_stays_where_it_is() {
     let puts_right = Hint::Ensure { id: ID.to_owned(), effect: EnsureEffect::PutsRight };
     assert!(report.outcome == Outcome::Fail && report.hint == Some(puts_right));
     assert_eq!((inode(&root), fs_err::read(&file).unwrap()), (before, wrong));
-    assert!(provisioner.locate(&reference()).await.unwrap().is_none(), "nobody is given it any more");
-    // It is put right under those who use it, file by file.
+    assert!(provisioner.locate(&reference()).await.unwrap().is_none(), "no caller gets it any more");
+    // `ensure` repairs the model file by file, under the processes that use it.
     let config = inode(&root.join("config.json"));
     provisioner.ensure_present_str(ID, None).await.unwrap();
     assert_eq!((inode(&root), inode(&root.join("config.json"))), (before, config));

@@ -23,12 +23,12 @@ fn bench(cas: &str) -> (Fixture, Vec<u8>) {
     (bench, weights)
 }
 
-/// How often the hub was asked for a token for its storage.
+/// Returns how often the fetcher asked the hub for a token for its storage.
 pub(crate) fn tokens(hub: &Hub) -> usize {
     hub.count(|seen| seen.path.contains("/xet-read-token/"))
 }
 
-/// A storage that has nothing, and what it is asked.
+/// Starts a storage that has nothing, and returns its address and the requests that it gets.
 fn empty_storage() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! Where things are kept, and what is not trusted.
+//! The cache keeps its files where no other user can plant any.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use testkit::TINY_GGUF;
@@ -7,7 +7,7 @@ use model_provisioner::ModelProvisioner;
 
 use crate::fixture::{Fixture, code, reference};
 
-/// A folder such as `/tmp`: sticky, and open to everybody.
+/// A folder such as `/tmp`: sticky, and open to every user.
 fn temp_like(bench: &Fixture) -> std::path::PathBuf {
     let folder = bench.path("tmp");
     fs_err::create_dir_all(&folder).unwrap();

@@ -1,4 +1,4 @@
-//! Many callers at once in one process, and callers that go away.
+//! Many callers of one process at once, and callers that drop their calls.
 
 use std::{
     fs::File,
@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::fixture::{Fixture, reference, sha256};
 
-/// Longer than any of this takes: whoever waits for that long waits for ever.
+/// Longer than any of these calls takes: a call that waits for so long waits for ever.
 const FOR_EVER: Duration = Duration::from_secs(60);
 
 /// A catalog that counts how many reads of it have ended.

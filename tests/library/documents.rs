@@ -1,4 +1,4 @@
-//! What is generated and checked in.
+//! The schemas and pages in the repository are those that the sources generate.
 
 use std::path::Path;
 

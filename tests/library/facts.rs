@@ -1,4 +1,4 @@
-//! What a model says of itself is read once, kept in its record, and handed on.
+//! The library reads a model's headers once, keeps the facts in the record, and writes them into the handoff.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What every journey starts from: a folder, a cache in it, and models.
+//! Prepares the start of every journey: a folder, a cache in it, and models.
 
 use std::{
     fs::File,
@@ -18,14 +18,14 @@ pub(crate) struct Fixture {
     pub(crate) hashing: Hashing,
 }
 
-/// Counts the bytes that are hashed.
+/// Counts the bytes that the provisioner hashes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hashing {
     bytes: Arc<AtomicU64>,
 }
 
 impl Hashing {
-    /// How many bytes were to be hashed since the last time this was asked.
+    /// Returns how many bytes the provisioner began to hash since the last call.
     pub(crate) fn take(&self) -> u64 {
         self.bytes.swap(0, Ordering::SeqCst)
     }
@@ -56,7 +56,7 @@ impl Fixture {
         ModelProvisioner::builder(self.cache()).progress(self.hashing.clone()).build().unwrap()
     }
 
-    /// A file that was written an hour ago, as far as its modification time tells.
+    /// Writes a file, and sets its modification time back by an hour.
     pub(crate) fn old_file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.fresh_file(name, bytes);
         set_age(&path, Duration::from_secs(3600));
@@ -70,7 +70,7 @@ impl Fixture {
         path
     }
 
-    /// Lines of the provenance log.
+    /// Reads the lines of the provenance log.
     pub(crate) fn provenance(&self) -> Vec<serde_json::Value> {
         let text = fs_err::read_to_string(self.cache().join("provenance.jsonl")).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -1,4 +1,4 @@
-//! Retiring, activating, removing, and the log of it all.
+//! A caller retires, activates and removes models, and the log says so.
 
 use model_provisioner::{Hint, Lifecycle, Outcome, Repair};
 use testkit::TINY_GGUF;

@@ -1,4 +1,4 @@
-//! What is read again, and what is not.
+//! The library reads a file again only where its stamp or the expectation demands it.
 
 use std::time::Duration;
 use testkit::{TINY_GGUF, gguf};

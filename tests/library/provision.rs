@@ -1,4 +1,4 @@
-//! From a config to a handoff.
+//! The library goes from a config to a handoff.
 
 use std::path::Path;
 use testkit::TINY_GGUF;

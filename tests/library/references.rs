@@ -1,4 +1,4 @@
-//! From what a person types to a path.
+//! The library turns the text that a person types into a path.
 
 use std::os::unix::fs::symlink;
 

@@ -1,4 +1,4 @@
-//! A model that is not whole is never handed out.
+//! The library hands out no model that is not whole.
 
 use model_provisioner::{Basis, Expectation, ModelProvisioner, Outcome};
 use testkit::FakeModel;
@@ -16,7 +16,7 @@ async fn a_truncated_model_is_refused_before_it_is_registered() {
     let told = error.to_string();
     assert!(told.contains("structure: `a.gguf`: ") && told.lines().count() == 1, "{told}");
     assert!(provisioner.list().await.unwrap().models.is_empty());
-    // Not even where these very bytes were asked for.
+    // Not even to a caller that names the digest of these very bytes.
     let digest = sha256(&whole[..whole.len() - 100]);
     assert_eq!(code(provisioner.ensure_present(&reference(&path), Some(digest)).await), "rejected");
     fs_err::write(&path, whole).unwrap();

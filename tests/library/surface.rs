@@ -1,4 +1,4 @@
-//! What a program can name through the facade, and call without a runtime.
+//! A program can name every type through the facade, and make every call without a runtime.
 
 use std::{collections::BTreeSet, path::Path};
 

@@ -1,4 +1,4 @@
-//! Digests, strictness, and what is recorded of them.
+//! Digests, strictness, and what a record says of them.
 
 use model_provisioner::{Basis, Digest, DigestAlgorithm, Expectation, Outcome, sha256_tree};
 use sha1::Digest as _;
@@ -105,7 +105,7 @@ async fn verify_finds_what_no_stamp_tells() {
     let model = reference(&path);
     let provisioner = bench.provisioner();
     provisioner.ensure_present(&model, Some(sha256(TINY_GGUF))).await.unwrap();
-    // The disk lies: the record is made to say that these other bytes have just this stamp.
+    // The disk lies: the test writes into the record that these other bytes have just this stamp.
     crate::fixture::rewrite_in_place(&path, b"GGUX");
     restamp(&bench, &path);
     assert!(provisioner.ensure_present(&model, None).await.is_ok(), "a stamp cannot tell");

@@ -1,4 +1,4 @@
-//! The files that a catalog's folder has: all of them, and the temporary ones.
+//! Lists the files in a catalog's folder: all of them, and the temporary ones.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ pub(crate) fn temporary(root: &Path) -> Vec<PathBuf> {
     of_folders.filter(|path| is_temporary(path)).collect()
 }
 
-/// Whether a file is named as `durable_fs::replace` names the one that it has not renamed yet.
+/// Returns whether a file has the name that `durable_fs::replace` gives a file before the rename.
 fn is_temporary(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with('.') && name.ends_with(".tmp")

@@ -171,7 +171,7 @@ impl FsCatalog {
         let path = &damaged.location;
         let is_ours = path.parent().and_then(Path::parent) == Some(&self.root);
         if !is_ours {
-            let message = format!("`{}` is no record of this catalog", path.display());
+            let message = format!("`{}` is not a record of this catalog", path.display());
             return Err(CatalogError::new(CatalogErrorKind::Unsafe, message));
         }
         let _lock = self.lock(path)?;
@@ -311,7 +311,7 @@ fn check(id: &str, found: Option<Version>, expected: Expected) -> Result<(), Cat
     if same {
         return Ok(());
     }
-    let message = format!("the record of `{id}` was changed by somebody else");
+    let message = format!("another process changed the record of `{id}`");
     Err(CatalogError::new(CatalogErrorKind::Conflict, message))
 }
 

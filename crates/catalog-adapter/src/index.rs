@@ -1,11 +1,11 @@
-//! The `index.json` of catalog-core 0.1, imported once.
+//! Imports the `index.json` of catalog-core 0.1, once.
 //!
 //! It is one JSON object, `{"<id>": {"id", "local_path", "lifecycle", "digest", "last_verified_ms"}}`. Each entry
 //! becomes a record, unless there is one already; then the file is renamed to `index.json.imported`. After a process that
 //! dies in between, the next one begins again, and changes nothing that is done.
 //!
-//! An entry's digest is kept as pinned, and is checked when a caller next asks for the model: the entry does not
-//! tell which bytes have it.
+//! The import keeps an entry's digest as pinned, and the next call for the model checks it: the entry does not tell which
+//! bytes have it.
 
 use std::{collections::BTreeMap, path::Path};
 

@@ -60,35 +60,35 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Make models present, and print their paths
     Ensure(EnsureArgs),
-    /// Make a model present, keep it from being taken away, write its handoff, and become its engine
+    /// Make a model present, lease it, write its handoff, and become its engine
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
-    /// Say what ensuring models would fetch, or which of a repository's models fit; moves nothing
+    /// Say what `ensure` would fetch, or which of a repository's models fit; fetches no weights
     Plan(PlanArgs),
     /// Make the model of a config present, write its handoff, and print where
     Provision(ProvisionArgs),
-    /// List the catalog, as it is recorded
+    /// List the records of the catalog
     List,
-    /// Show what the catalog keeps of a model, and whether its files changed since
+    /// Show the record of a model, and whether its files have changed since
     Show(ShowArgs),
     /// Read all bytes of recorded models, and compare them with their digests
     Verify(VerifyArgs),
-    /// Keep a model, and refuse it until it is activated
+    /// Keep a model, and refuse it until `activate`
     Retire(IdArgs),
     /// Make a retired model usable again
     Activate(IdArgs),
     /// Remove a model from the catalog; files that are yours stay
     Remove(IdArgs),
-    /// Take a file or folder into the store, or a model that was exported
+    /// Take a file, a folder or an exported model into the store
     Import(ImportArgs),
     /// Copy a model into a folder, for a machine without network
     Export(ExportArgs),
-    /// Say what a model is, from its headers, and what memory it needs; fetches no more than these
+    /// Say what a model is, from its headers, and what memory it needs; fetches headers alone
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
-    /// Free what nobody needs, and evict the models that were not used for the longest time
+    /// Free what no model needs, and evict the models with the oldest last use
     Gc(GcArgs),
-    /// Say how the cache is, and what is wrong with it
+    /// Check the cache, and say what is wrong with it
     Doctor(DoctorArgs),
     /// Print the completions for a shell
     Completions {

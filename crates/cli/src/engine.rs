@@ -22,9 +22,9 @@ const HANDED_ON: [Signal; 6] =
 /// Says what comes after a subcommand has done its work.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// The end.
+    /// The command ends with this status.
     End(ExitCode),
-    /// An engine, on a model that is ready.
+    /// The command becomes an engine, on a model that is ready.
     Engine(Box<Engine>),
 }
 
@@ -41,14 +41,14 @@ impl Engine {
     /// Becomes the program; or runs it as a child, and returns its status.
     ///
     /// # Errors
-    /// Where the program cannot be run.
+    /// The system does not run the program.
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
         let Self { lease, mut command, is_supervised } = self;
         if is_supervised {
             return supervise(lease, command).await;
         }
         lease.inherit(true)?;
-        // `exec` does not come back, unless the program cannot be run.
+        // `exec` comes back only where the system does not run the program.
         let error = command.exec();
         Err(not_run(command.get_program(), &error))
     }

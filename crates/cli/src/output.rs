@@ -1,4 +1,4 @@
-//! What the command prints: documents and text on standard output, everything else on standard error.
+//! Prints documents and text on standard output, and everything else on standard error.
 
 pub(crate) mod documents;
 pub(crate) mod escape;

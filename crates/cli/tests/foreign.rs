@@ -54,7 +54,7 @@ async fn a_foreign_model_is_served_shown_verified_exported_and_removed() {
     run(dir.path(), &["activate", FILE]).success();
     run(dir.path(), &["remove", FILE]).success();
     assert!(!told(&run(dir.path(), &["list"]).success()).contains(FILE));
-    // What is not here needs its source, and the command knows none of that scheme.
+    // A model that is not here needs its source, and the command has no fetcher for that scheme.
     let error = run(dir.path(), &["ensure", FILE]).failure();
     assert!(String::from_utf8_lossy(&error.get_output().stderr).contains("mem"));
 }

@@ -1,4 +1,4 @@
-//! What the file system says of a folder: the files below it.
+//! Lists what the file system has in a folder.
 
 use std::{
     os::unix::fs::MetadataExt,
@@ -9,10 +9,10 @@ use provisioner_core::{FetchError, FetchErrorKind, RelativePath};
 
 use crate::error::{failed, not_utf8};
 
-/// How many names a folder has at the most: one with more is hardly a model.
+/// Limits how many names a folder has: a folder with more is hardly a model.
 const MAX_NAMES: usize = 100_000;
 
-/// How deep folders lie at the most.
+/// Limits how deep folders lie.
 const MAX_DEPTH: usize = 64;
 
 /// Returns the files below a folder, by relative path, in the order of the paths, with their sizes in bytes. It leaves out

@@ -1,4 +1,4 @@
-//! Errors about paths of this machine.
+//! Makes errors about paths of this machine.
 
 use std::{io, path::Path};
 

@@ -30,7 +30,7 @@ impl ModelFetcher for FileFetcher {
         false
     }
 
-    /// A file is looked at where it lies, each time: there is no other revision of it.
+    /// The fetcher looks at a file where it lies, each time: there is no other revision of it.
     fn has_revisions(&self) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! The fetcher for files and folders that are already on this machine: `local:`, `file:` and plain paths.
+//! Fetches files and folders of this machine: `local:`, `file:` and plain paths.
 //!
 //! [`FileFetcher`] lists one file, the shards of a set, or the files of a folder. Its manifests say where each file lies, so
 //! the caller uses the model in place and copies nothing. [`tidy`] makes a path canonical as far as the disk allows.

@@ -1,4 +1,4 @@
-//! Which files belong to the model that a path names.
+//! Chooses the files that belong to the model that a path names.
 //!
 //! - A file: it, and the other shards of its set.
 //! - A folder: all files below it; a projector goes along where there is exactly one.
@@ -15,7 +15,7 @@ use crate::{api::names, error::failed};
 /// Lists the files of the model that a reference names, without reading one. It blocks.
 pub(crate) fn select(reference: ModelRef) -> Result<Manifest, FetchError> {
     let ModelRef::Local(local) = &reference else {
-        let message = format!("`{reference}` is no local reference");
+        let message = format!("`{reference}` is not a local reference");
         return Err(FetchError::new(FetchErrorKind::Unsupported, message));
     };
     let path = local.path().to_owned();

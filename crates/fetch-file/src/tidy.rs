@@ -1,4 +1,4 @@
-//! `..` in the paths of references.
+//! Resolves `..` in the paths of references.
 
 use std::path::{Component, Path, PathBuf};
 

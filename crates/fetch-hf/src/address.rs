@@ -1,4 +1,4 @@
-//! Addresses below the hub's endpoint.
+//! Makes addresses below the hub's endpoint.
 
 use source_http::Url;
 

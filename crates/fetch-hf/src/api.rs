@@ -1,4 +1,4 @@
-//! What the Hub says of a repository: its commits, and the tree of a commit.
+//! Asks the Hub about a repository: its commits, and the tree of a commit.
 
 use std::{collections::HashSet, mem};
 
@@ -163,7 +163,7 @@ impl HubApi {
         }
         let commit = found.sha.to_ascii_lowercase();
         if is_commit(revision) && !revision.eq_ignore_ascii_case(&commit) {
-            let what = format!("it answers with commit `{commit}` where `{revision}` was asked for");
+            let what = format!("it answers with commit `{commit}` to a question about `{revision}`");
             return Err(invalid(&url, &what));
         }
         Ok(commit)

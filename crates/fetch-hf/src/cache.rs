@@ -1,4 +1,4 @@
-//! What the Hub's own tools keep of its listings on this machine: enough to resolve a reference without a network.
+//! Reads what the Hub's own tools keep of its listings on this machine: enough to resolve a reference without a network.
 //!
 //! ```text
 //! <cache>/models--<org>--<repo>/
@@ -114,7 +114,7 @@ impl Repository<'_> {
         }
     }
 
-    /// Returns the error of files that are there, and may be a part of the model.
+    /// Returns the error of files that lie in a cache and may be only a part of the model.
     fn unlisted(&self, found: &Path, unknown: &str) -> Result<Option<Listing>, FetchError> {
         if !found.exists() {
             return Ok(None);

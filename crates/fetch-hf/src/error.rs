@@ -1,4 +1,4 @@
-//! What a refusal of the Hub means, and what a person can do about it.
+//! Explains a refusal of the Hub, and what a person can do about it.
 //!
 //! The Hub tells its refusals apart by the status, by `X-Error-Code`, and some only by the text of `X-Error-Message`.
 
@@ -73,7 +73,8 @@ impl Dialect for HubDialect {
 }
 
 impl HubDialect {
-    /// Returns what helps where the hub does not tell a missing repository from a private one, or its storage refuses us.
+    /// Returns the hint where the hub does not tell a missing repository from a private one, or where its storage refuses
+    /// the client.
     fn unauthorized(&self, refusal: &Refusal<'_>) -> String {
         let origin = &refusal.settings.token_origin;
         match refusal.identity {
@@ -103,7 +104,7 @@ impl HubDialect {
     }
 }
 
-/// Returns what helps where the hub does not let this account in.
+/// Returns the hint where the hub does not let this account in.
 fn gated(refusal: &Refusal<'_>, said: &str) -> String {
     let endpoint = &refusal.settings.endpoint;
     let page = page_of(endpoint, refusal.asked).map(|page| format!(": `{page}`")).unwrap_or_default();
@@ -129,7 +130,7 @@ fn gated(refusal: &Refusal<'_>, said: &str) -> String {
 
 fn withheld(refusal: &Refusal<'_>) -> String {
     let endpoint = redacted(&refusal.settings.endpoint);
-    format!("no token was sent there, for it belongs to `{endpoint}` alone")
+    format!("the client sent no token there, for it belongs to `{endpoint}` alone")
 }
 
 fn expired(refusal: &Refusal<'_>) -> String {
@@ -137,7 +138,7 @@ fn expired(refusal: &Refusal<'_>) -> String {
     format!("{origin} is invalid or has expired: {}", renewal(origin))
 }
 
-/// Returns what brings a token that the hub accepts.
+/// Returns the hint that leads to a token which the hub accepts.
 fn renewal(origin: &TokenOrigin) -> String {
     match origin {
         TokenOrigin::Variable(name) => {
@@ -154,7 +155,7 @@ fn busy(wait: Option<Duration>, has_token: bool) -> String {
     if has_token { hint } else { format!("{hint}; with a token in HF_TOKEN the hub allows more") }
 }
 
-/// Returns the error of a name that the repository does not have, with the choices that there are.
+/// Returns the error of a name that the repository does not have, with the names that it has.
 pub(crate) fn unknown(what: String, choices: &[String]) -> FetchError {
     let hint = if choices.is_empty() {
         Hint::text("the repository is empty")

@@ -1,4 +1,4 @@
-//! The fetcher of `hf:` references: lists the files of a model, and opens them.
+//! Answers for `hf:` references: lists the files of a model, and opens them.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -98,7 +98,7 @@ impl HubFetcher {
         let found =
             tokio::task::spawn_blocking(move || cache::listing(&caches, &wanted, revision.as_deref())).await;
         let found = found.map_err(|error| {
-            FetchError::new(FetchErrorKind::Storage, "looking into the Hub's cache was cut off")
+            FetchError::new(FetchErrorKind::Storage, "the process stopped before it had read the Hub's cache")
                 .because(error)
         })?;
         let Some(Listing { commit, files, path }) = found? else { return Ok(None) };
@@ -185,7 +185,7 @@ fn hub_of(request: &ResolveRequest) -> Result<&RepoRef, FetchError> {
     match &request.reference {
         ModelRef::Repo(hub) if hub.scheme() == SCHEME => check(hub).map(|()| hub),
         other => {
-            let message = format!("`{other}` is no reference to the hub");
+            let message = format!("`{other}` is not a reference to the hub");
             Err(FetchError::new(FetchErrorKind::Unsupported, message))
         }
     }

@@ -1,4 +1,4 @@
-//! The fetcher for models on the Hugging Face Hub: `hf:` references.
+//! Fetches models of the Hugging Face Hub: `hf:` references.
 //!
 //! [`HubFetcher`] pins a revision to its commit once, lists the tree of that commit, chooses the files that belong to the
 //! model, and opens them at ranges of bytes. It speaks plain HTTP to the Hub and to the CDN to which the Hub redirects. The

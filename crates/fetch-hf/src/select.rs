@@ -1,4 +1,4 @@
-//! Which files of a repository belong to the model.
+//! Chooses the files of a repository that belong to the model.
 //!
 //! - One file: it, and the other shards of its set.
 //! - A quantization: the GGUF file, or set of shards, whose name has it as whole words.
@@ -57,7 +57,7 @@ const SIDE_FILES: [&str; 22] = [
     "normalizer.json",
 ];
 
-/// Looks at what of a reference is wrong whatever the repository holds.
+/// Refuses a reference that makes no sense in any repository.
 pub(crate) fn check(hub: &RepoRef) -> Result<(), FetchError> {
     match hub.target() {
         RepoTarget::Repository(selection) => {
@@ -106,7 +106,7 @@ fn one_file(hub: &RepoRef, path: &RelativePath, tree: &[TreeFile]) -> Result<Cho
     }
 }
 
-/// That a repository has no such file: what it has instead.
+/// Returns the error of a file that the repository lacks, with the files that it has instead.
 fn no_file(hub: &RepoRef, path: &RelativePath, tree: &[TreeFile]) -> FetchError {
     let is_below = |file: &TreeFile| {
         file.path.as_str().strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('/'))
@@ -207,7 +207,7 @@ fn selected(selection: &Selection, tree: Vec<TreeFile>) -> Result<Choice, FetchE
 fn patterns<'a>(texts: impl Iterator<Item = &'a String>) -> Result<GlobSet, FetchError> {
     let invalid = |error: globset::Error| {
         let (pattern, reason) = (error.glob().unwrap_or_default(), error.kind());
-        FetchError::new(FetchErrorKind::InvalidPattern, format!("`{pattern}` is no pattern: {reason}")).with_hint(
+        FetchError::new(FetchErrorKind::InvalidPattern, format!("`{pattern}` is not a pattern: {reason}")).with_hint(
             "in a pattern, `*`, `?`, `[…]` and `{…}` stand for others; in brackets, as `[[]`, they stand for themselves",
         )
     };
@@ -218,7 +218,8 @@ fn patterns<'a>(texts: impl Iterator<Item = &'a String>) -> Result<GlobSet, Fetc
     set.build().map_err(invalid)
 }
 
-/// Returns whether an engine loads a file of a Transformers repository. Weights in other formats are the same again.
+/// Returns whether an engine loads a file of a Transformers repository. Weights in other formats are the same weights
+/// again.
 fn is_loaded(path: &str) -> bool {
     let is_weight = path.ends_with(".safetensors") || path.ends_with(".safetensors.index.json");
     let is_template = path.ends_with(".jinja");

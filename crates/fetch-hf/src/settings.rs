@@ -1,14 +1,14 @@
-//! Which hub the fetcher asks, and as whom.
+//! Says which hub the fetcher asks, and with which token.
 
 use std::{path::PathBuf, time::Duration};
 
 use provisioner_core::Result;
 use source_http::{HttpSettings, Token, TokenOrigin};
 
-/// The Hub itself, which is asked unless the caller names another one.
+/// The Hub itself, which the fetcher asks unless the caller names another one.
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 
-/// Says which hub a [`HubFetcher`](crate::HubFetcher) asks, and as whom.
+/// Says which hub a [`HubFetcher`](crate::HubFetcher) asks, and with which token.
 ///
 /// ```
 /// use fetch_hf::{HubSettings, Token};
@@ -57,17 +57,17 @@ impl HubSettings {
         self
     }
 
-    /// Sets how long an answer of the hub's API may take in all, with its redirects. Without it, an answer may take five times
-    /// the timeout, and a minute at least. A listing of many pages may take four times as long. The bytes of a file may take
-    /// as long as they must.
+    /// Sets how long an answer of the hub's API may take in all, with its redirects. By default an answer may take five
+    /// times the timeout, and a minute at least. A listing of many pages may take four times as long. The bytes of a file
+    /// may take as long as they need.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.http.deadline = Some(deadline);
         self
     }
 
-    /// Sets whether the fetcher takes files that the hub stores in Xet from there. It does unless this says no; then it takes
-    /// them by plain HTTP, as it does where Xet fails.
+    /// Sets whether the fetcher streams files from Xet that the hub stores there. By default it does. Otherwise it
+    /// fetches them by plain HTTP, as it does where Xet fails.
     #[cfg(feature = "xet")]
     #[must_use]
     pub fn xet(mut self, xet: bool) -> Self {

@@ -1,4 +1,4 @@
-//! Large files through Xet, in which the Hub stores them.
+//! Streams large files from Xet, in which the Hub stores them.
 //!
 //! # Model
 //! The listing names the Xet hash of a file. The hub gives a token for its storage, and says where that is; there Xet's
@@ -6,17 +6,17 @@
 //! The caller treats these bytes like those of plain HTTP: it hashes them, and compares the digest with the listing's.
 //!
 //! # Giving up
-//! Plain HTTP serves each file too, so no failure here is a failure of the file. After a failure the file's state is given
-//! up: the caller goes on by plain HTTP, from the next byte, and does not ask Xet for that file again. The same holds for a
-//! file of which the caller asks for the same bytes a second time, for then those that Xet gave were wrong. After a few
+//! Plain HTTP serves each file too, so no failure here is a failure of the file. After a failure the fetcher gives the
+//! file's state up: the caller goes on by plain HTTP, from the next byte, and does not ask Xet for that file again. The
+//! same holds where the caller asks for the same bytes a second time, for then the bytes from Xet were wrong. After a few
 //! ranges in a row without a byte, the fetcher does not ask the storage at all, for each wait for it costs time. A new
 //! listing makes a new start.
 //!
 //! # What it costs
-//! Xet's client has threads of its own, one for each processor and 32 at most, whichever runtime calls it, and holds up to
-//! [`BUFFER_BYTES`]. It makes empty folders, below one of ours in the system's folder for temporary files, and neither reads
-//! nor writes in the user's home. Its default is to send a summary of each transfer to the storage; the fetcher turns that
-//! off. The first file that is opened starts all of it, and it ends with the fetcher.
+//! Xet's client has threads of its own, one for each processor and 32 at most, whichever runtime calls it, and holds up
+//! to [`BUFFER_BYTES`]. It makes empty folders, below one of ours in the system's folder for temporary files, and neither
+//! reads nor writes in the user's home. By default it sends a summary of each transfer to the storage; the fetcher turns
+//! that off. The first file that the fetcher opens starts all of it, and it ends with the fetcher.
 
 use std::{
     collections::HashSet,
@@ -319,7 +319,7 @@ fn watched(pieces: ByteStream, length: u64, timeout: Duration, attempt: Attempt)
                 Ok(None)
             }
             Some(piece) => match left.checked_sub(piece.len() as u64) {
-                None => Err(unavailable("more bytes came than were asked for")),
+                None => Err(unavailable("the storage sent more bytes than the request was for")),
                 Some(left) => Ok(Some((piece, (pieces, left, pace, attempt)))),
             },
         }

@@ -174,7 +174,7 @@ async fn that_no_token_was_sent_elsewhere_is_said() {
     let (hub, sibling) = (hub(), hub());
     hub.fault(Fault::on("/api/").kind(FaultKind::RedirectTo(sibling.endpoint())));
     let error = resolve(&fetcher(&hub, Some(variable())), "hf:org/private").await.unwrap_err();
-    let told = format!("no token was sent there, for it belongs to `{}/` alone", hub.endpoint());
+    let told = format!("the client sent no token there, for it belongs to `{}/` alone", hub.endpoint());
     assert!(error.hint.as_ref().unwrap().to_string().ends_with(&told), "{error:?}");
 }
 

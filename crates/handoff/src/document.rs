@@ -1,4 +1,4 @@
-//! The document, and the check of its proof.
+//! Describes the document, and checks its proof.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -141,7 +141,7 @@ impl Handoff {
             return Some(format!("its verification failed: {}", verification.reason));
         }
         if let Some(odd) = files().chain([path]).chain(mmproj).find(|path| !is_plain(path)) {
-            return Some(format!("`{}` is no absolute path without `..`", odd.display()));
+            return Some(format!("`{}` is not an absolute path without `..`", odd.display()));
         }
         // A folder proves what lies in it: then all of its files do.
         let is_folder = files().all(|file| file.starts_with(path) && file != path);
@@ -160,7 +160,7 @@ fn is_plain(path: &Path) -> bool {
 impl HandoffFile {
     fn check(&self) -> Result<()> {
         let what = match fs_err::metadata(&self.path) {
-            Ok(metadata) if !metadata.is_file() => "it is no file any more".to_owned(),
+            Ok(metadata) if !metadata.is_file() => "it is not a file any more".to_owned(),
             Ok(metadata) => match self.stamp.difference(&Stamp::of(&metadata)) {
                 None => return Ok(()),
                 Some(what) => what.to_owned(),

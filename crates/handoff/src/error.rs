@@ -1,10 +1,10 @@
-//! The errors of writing, reading and checking a handoff.
+//! Names the errors of writing, reading and checking a handoff.
 
 use std::{io, path::PathBuf};
 
 use provisioner_core::{ErrorCode, Hint};
 
-/// Is a result with this crate's error.
+/// Names a result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Says why a handoff cannot be written, read or relied on.
@@ -28,7 +28,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The file is not a handoff.
-    #[error("`{path}` is no handoff")]
+    #[error("`{path}` is not a handoff")]
     Malformed {
         /// The path of the file.
         path: PathBuf,
@@ -54,7 +54,7 @@ pub enum Error {
         what: String,
     },
     /// A file is no longer the one that was verified.
-    #[error("`{path}` is not as it was when the handoff was written: {what}")]
+    #[error("`{path}` has changed since the handoff: {what}")]
     Changed {
         /// The path of the file.
         path: PathBuf,

@@ -96,7 +96,7 @@ fn a_proof_of_something_else_proves_nothing() {
     refused(&|handoff| handoff.verification.outcome = Outcome::Fail, "its verification failed: r");
     refused(&|handoff| handoff.verification.files.clear(), "a.gguf` is not among its files");
     refused(&|handoff| handoff.model.path = dir.path().join("b.gguf"), "b.gguf` is not among its files");
-    refused(&|handoff| handoff.model.path = "a.gguf".into(), "no absolute path");
+    refused(&|handoff| handoff.model.path = "a.gguf".into(), "not an absolute path");
     refused(&|handoff| handoff.model.mmproj = Some(dir.path().join("m.gguf")), "m.gguf` is not among");
     let folder = |path: &Path| {
         let mut folder = handoff.clone();
@@ -110,7 +110,7 @@ fn a_proof_of_something_else_proves_nothing() {
         *handoff = folder(&elsewhere);
         handoff.verification.files[0].path = elsewhere.join("../a.gguf");
     };
-    refused(&beside, "no absolute path without `..`");
+    refused(&beside, "not an absolute path without `..`");
 }
 
 #[test]

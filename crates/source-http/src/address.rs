@@ -1,4 +1,4 @@
-//! Addresses: how a message shows one, and whether one is inside of a network.
+//! Redacts addresses for messages, and finds those inside of a network.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! An answer that is a success, and the bytes of a file in it.
+//! Holds an answer that is a success, and the bytes of a file in it.
 
 use futures_util::TryStreamExt;
 use provisioner_core::{ByteRange, FetchError, Opened};
@@ -40,7 +40,7 @@ impl Answer {
         let headers = response.headers();
         let is_page = text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
         if is_page && !may_be_page {
-            return Err(invalid(&url, "a web page came where a file was due"));
+            return Err(invalid(&url, "it sent a web page instead of a file"));
         }
         if text(headers, &CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             return Err(invalid(&url, "the bytes came encoded"));

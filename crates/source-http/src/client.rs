@@ -1,12 +1,13 @@
-//! Requests, redirects, and what their failures mean.
+//! Sends requests, follows redirects, and explains their failures.
 //!
 //! # Redirects
 //! The client follows at most ten. It sends the token only for as long as every hop so far was at the endpoint's own origin,
 //! and asks each hop's host only where the policy allows that host. `redirect` has the rules for a single hop.
 //!
 //! # The token
-//! A token that a login left in a file is sent unasked, and expires. Where the source refuses it, the client asks once more
-//! without it, and from then on. A token that the caller sets is the caller's to renew: its refusal is an error.
+//! The client sends a token that a login left in a file unasked, and such a token expires. Where the source refuses it,
+//! the client asks once more without it, and leaves it out from then on. The caller renews a token that it sets: its
+//! refusal is an error.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -42,7 +43,7 @@ pub struct HttpClient {
     /// The hosts that the policy allows; `None` where the caller names no policy.
     hosts: Option<HostPolicy>,
     rate_limits: RateLimits,
-    /// The source refuses the token, and is asked without it from then on.
+    /// Whether the source has refused the token. The client leaves it out from then on.
     is_token_expired: AtomicBool,
 }
 
@@ -99,8 +100,9 @@ impl HttpClient {
 
     /// Gets an address, follows redirects, and returns the first answer that is a success.
     ///
-    /// It retries nothing but this: a redirect target that refuses may be a signed address that has expired, so the client
-    /// asks the source once more; and a token of a login's file that the source refuses is left out.
+    /// It retries only in two cases. A redirect target that refuses may be a signed address that has expired, so the
+    /// client asks the source once more. Where the source refuses the token of a login's file, the client asks once more
+    /// without it.
     ///
     /// # Errors
     /// [`FetchErrorKind::Denied`] for a host that the policy does not allow; [`FetchErrorKind::Unreachable`] and
@@ -162,7 +164,7 @@ impl HttpClient {
         Ok(headers)
     }
 
-    /// Returns as whom the client makes a request.
+    /// Returns the identity with which the client makes a request.
     fn identity(&self, is_at_endpoint: bool) -> Identity {
         match &self.settings.token {
             None => Identity::Anonymous,
@@ -172,7 +174,7 @@ impl HttpClient {
         }
     }
 
-    /// Stops sending a token that came along unasked: public files need none.
+    /// Stops sending a token that the caller did not set: public files need none.
     fn go_on_without_token(&self) {
         if self.is_token_expired.swap(true, Ordering::Relaxed) {
             return;

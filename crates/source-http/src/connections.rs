@@ -1,4 +1,4 @@
-//! Which requests share a connection.
+//! Decides which requests share a connection.
 //!
 //! # Pools
 //! Servers limit each connection, and HTTP/2 puts all requests to a server on one. So ranges of large files use a pool that
@@ -25,7 +25,7 @@ use rustls::AlertDescription;
 
 use crate::settings::HttpSettings;
 
-/// How long the client waits for a connection.
+/// How long the client waits until a server accepts its connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How the client names itself.
 pub const USER_AGENT: &str = concat!("model-provisioner/", env!("CARGO_PKG_VERSION"));

@@ -1,4 +1,4 @@
-//! What one source adds to HTTP: how it tells its refusals apart, and what its users can do about them.
+//! Says what one source adds to HTTP: how it tells its refusals apart, and what its users can do about them.
 
 use std::{fmt, time::Duration};
 
@@ -10,15 +10,15 @@ use crate::{address::redacted, refusal::Refusal, settings::HttpSettings, token::
 /// Knows what one source says beyond the rules of HTTP.
 ///
 /// # Contract
-/// Each method is called while a request is under way, opens nothing and does not block. Its texts become parts of messages:
-/// fragments in lower case, without a full stop, without the token. A text of the server's goes through
-/// [`server_text`](crate::server_text) first.
+/// The client calls each method while a request is under way; a method opens nothing and does not block. Its texts become
+/// parts of messages: fragments in lower case, without a full stop, without the token. A text of the server's goes
+/// through [`server_text`](crate::server_text) first.
 pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// Returns the source's name as it stands within a sentence, such as `the hub`.
     fn name(&self) -> &str;
 
-    /// Returns whether the source refuses the token itself, whatever was asked for. Then a token that a login left in a file
-    /// is not sent any more.
+    /// Returns whether the source refuses the token itself, whatever the client asked for. The client then stops
+    /// sending a token that a login left in a file.
     fn refuses_token(&self, refusal: &Refusal<'_>) -> bool {
         let _ = refusal;
         false

@@ -1,4 +1,4 @@
-//! Documents of a source's API: read within a time, no further than a bound, for as long as the bytes come fast enough.
+//! Reads documents of a source's API: within a time, no further than a bound, for as long as the bytes come fast enough.
 
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ impl HttpClient {
         let links = answer.response.headers().get_all(LINK).iter().map(|link| link.to_str().ok());
         let next = next_page(links).map_err(|_| invalid(url, "its links make no sense"))?;
         let Some(next) = next else { return Ok((answer, None)) };
-        let next = url.join(&next).map_err(|_| invalid(url, "its next page is no address"))?;
+        let next = url.join(&next).map_err(|_| invalid(url, "its next page is not an address"))?;
         // The client would send the token with the request for it.
         if !self.is_own(&next) {
             return Err(invalid(url, "its next page is on another host"));

@@ -1,4 +1,4 @@
-//! Errors that any source over HTTP may have.
+//! Makes the errors that any source over HTTP may have.
 
 use std::error::Error as StdError;
 
@@ -7,7 +7,7 @@ use reqwest::Url;
 
 use crate::address::redacted;
 
-/// How many characters of a server's text a message repeats.
+/// Limits how many characters of a server's text a message repeats.
 const MAX_TEXT_CHARS: usize = 200;
 
 /// Returns the error of an answer that makes no sense: asking again does not help.

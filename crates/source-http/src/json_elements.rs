@@ -1,4 +1,5 @@
-//! The elements of a JSON array, one by one as its bytes arrive: neither the text nor the list is ever whole in memory.
+//! Reads the elements of a JSON array one by one as its bytes arrive: neither the text nor the list is ever whole in
+//! memory.
 //!
 //! The reader finds where an element ends. The parser decides whether it is one.
 
@@ -72,7 +73,7 @@ impl JsonElements {
                 self.state = State::First;
                 Ok(())
             }
-            State::Before => Err("it is no list".to_owned()),
+            State::Before => Err("it is not a list".to_owned()),
             State::After => Err("the list goes on after its end".to_owned()),
             State::First if byte == b']' => {
                 self.state = State::After;

@@ -1,4 +1,4 @@
-//! What every source over HTTP needs, whatever it serves.
+//! Speaks HTTP for every source, whatever it serves.
 //!
 //! A fetcher describes its source in [`HttpSettings`] and in a [`Dialect`], and asks through an [`HttpClient`]. The client
 //! follows redirects, sends the token to the endpoint's own origin alone, asks only hosts that the policy allows, sends

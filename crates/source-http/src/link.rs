@@ -1,4 +1,4 @@
-//! The header that says where the next page is (RFC 8288, section 3).
+//! Reads the header that says where the next page is (RFC 8288, section 3).
 
 /// Says that a header is not a list of links: the client must not guess whether there is a next page.
 #[derive(Debug, PartialEq, Eq)]

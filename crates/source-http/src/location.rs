@@ -1,4 +1,4 @@
-//! Where a source keeps the bytes of a file.
+//! Remembers where a source keeps the bytes of a file.
 //!
 //! A source may redirect to an address elsewhere, such as a signed one at a CDN. The client asks there for the next range of
 //! the file at once, until something goes wrong with that address: such addresses expire, and nodes die.

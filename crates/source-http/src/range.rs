@@ -1,4 +1,4 @@
-//! Ranges of bytes: how a request asks for one, and how an answer says which one it has.
+//! Names ranges of bytes in requests, and reads them from answers.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! How long a server asks the client to pause, and the pause itself.
+//! Reads how long a server asks the client to pause, and keeps the pause.
 //!
 //! A refusal may say so in `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3); and in `RateLimit`
 //! (draft-ietf-httpapi-ratelimit-headers), which lists buckets: `"api";r=0;t=55` has no request left, and is full again in 55

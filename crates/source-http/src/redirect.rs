@@ -1,5 +1,5 @@
-//! Where a redirect may lead: never from `https:` to `http:`, and never from a public host to an address inside of a
-//! network, such as `169.254.169.254`, unless the policy names hosts.
+//! Decides where a redirect may lead: never from `https:` to `http:`, and never from a public host to an address inside
+//! of a network, such as `169.254.169.254`, unless the policy names hosts.
 
 use provisioner_core::FetchError;
 use reqwest::{
@@ -20,7 +20,8 @@ use crate::{address::is_inner, error::invalid};
 pub(crate) fn target(url: &Url, headers: &HeaderMap, is_limited: bool) -> Result<Url, FetchError> {
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let location = location.ok_or_else(|| invalid(url, "it redirects to nowhere"))?;
-    let next = url.join(location).map_err(|_| invalid(url, "it redirects to what is no address"))?;
+    let next =
+        url.join(location).map_err(|_| invalid(url, "it redirects to something that is not an address"))?;
     if !next.username().is_empty() || next.password().is_some() {
         return Err(invalid(url, "it redirects to an address with credentials"));
     }

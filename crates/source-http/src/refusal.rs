@@ -1,4 +1,4 @@
-//! An answer that refuses: what it says by the rules of HTTP alone.
+//! Describes an answer that refuses, by the rules of HTTP alone.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use reqwest::{StatusCode, Url, header::HeaderMap};
 
 use crate::{rate_limit, settings::HttpSettings};
 
-/// Says as whom a request was made.
+/// Says with which identity the client made a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// Without a token, for there is none.
+    /// The client sent no token, for it has none.
     Anonymous,
-    /// With the token.
+    /// The client sent its token.
     Authenticated,
-    /// Without the token, which belongs to the endpoint's own origin alone.
+    /// The client withheld its token, which belongs to the endpoint's own origin alone.
     Withheld,
-    /// Without the token, which the source no longer accepts.
+    /// The client left its token out, which the source no longer accepts.
     Expired,
 }
 
@@ -25,7 +25,7 @@ pub enum Identity {
 pub struct Refusal<'a> {
     /// The settings of the client that asked.
     pub settings: &'a HttpSettings,
-    /// As whom it asked.
+    /// The identity with which it asked.
     pub identity: Identity,
     /// The address that the fetcher asked for.
     pub asked: &'a Url,

@@ -1,4 +1,4 @@
-//! Which endpoint a client asks, as whom, and for how long it waits.
+//! Says which endpoint a client asks, with which token, and for how long it waits.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use reqwest::{Certificate, Url};
 
 use crate::token::{Token, TokenOrigin};
 
-/// How long a connection may be silent.
+/// How long a connection may be silent, unless the caller says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An answer of the API has this long at least.
+/// How long an answer of the API may take at the least.
 const MIN_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Configures an [`HttpClient`](crate::HttpClient).
+/// Configures an [`HttpClient`](crate::HttpClient): its endpoint, its token, and how long it waits.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HttpSettings {
@@ -42,7 +42,7 @@ impl HttpSettings {
         let endpoint =
             Url::parse(endpoint.trim_end_matches('/')).map_err(|error| invalid(&error.to_string()))?;
         if !matches!(endpoint.scheme(), "http" | "https") || !endpoint.has_host() {
-            return Err(invalid("it is no http: or https: address"));
+            return Err(invalid("it is not an http: or https: address"));
         }
         if !endpoint.username().is_empty() || endpoint.password().is_some() {
             return Err(invalid("it may not carry a user name or a password"));

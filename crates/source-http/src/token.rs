@@ -1,10 +1,10 @@
-//! The token, and where it came from.
+//! Holds the token, and says where it came from.
 
 use std::{borrow::Cow, fmt, path::PathBuf};
 
 use provisioner_core::FetchError;
 
-/// A shorter token is not looked for in a text: the text may have it by chance.
+/// The client does not look for a shorter token in a text: the text may have it by chance.
 const SHORTEST: usize = 8;
 
 /// Holds a secret. Its `Debug` shows `Token(***)`.

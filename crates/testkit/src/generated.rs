@@ -1,9 +1,9 @@
-//! Compares files that are generated and checked in.
+//! Compares checked-in files with those that the sources generate.
 
 use std::path::Path;
 
-/// Checks that a checked-in file is what is generated now. With `UPDATE_GENERATED=1` in the environment it
-/// writes the file instead.
+/// Checks that a checked-in file is what the sources generate now. With `UPDATE_GENERATED=1` in the environment it writes
+/// the file instead.
 ///
 /// # Panics
 /// Where the file is not current.

@@ -1,4 +1,4 @@
-//! The repository's own files, for tests about them.
+//! Reads the repository's own files, for tests about them.
 //!
 //! [`files`] lists them. [`Source`] tells the code of a Rust file from its comments and its string literals, so that a test
 //! about one of them never trips over a word in another.
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub use lexer::{Prose, ProseKind};
 
-/// Folders that hold what a tool made.
+/// Names the folders that hold what a tool made.
 const MADE: [&str; 4] = ["target", "corpus", "artifacts", "node_modules"];
 
 /// Lists the files below a folder whose names have that ending, as paths relative to it, in their order. It leaves out hidden

@@ -62,7 +62,7 @@ fn is_refused(bytes: &[u8], judge: Rule) -> bool {
     fs_err::write(&location, bytes).unwrap();
     let model = staged(&location);
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        conformance::verifier(&Judge(judge), &model, scratch.path())
+        conformance::verifier(&Judge(judge), &model, scratch.path());
     }))
     .is_err()
 }

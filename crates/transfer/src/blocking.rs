@@ -1,8 +1,8 @@
-//! File work, on threads where it may block.
+//! Runs file work on threads where it may block.
 
 use crate::error::Result;
 
-/// Runs file work on a thread where it may block, and goes to its end though the caller is dropped.
+/// Runs file work on a thread where it may block. The work goes to its end when the caller drops the future.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {

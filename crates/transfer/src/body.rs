@@ -1,4 +1,4 @@
-//! The body of an answer, for as long as its bytes come fast enough.
+//! Reads the body of an answer, for as long as its bytes come fast enough.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What all transfers of one [`Transfer`](crate::Transfer) share.
+//! Holds what all transfers of one [`Transfer`](crate::Transfer) share.
 
 use std::sync::Arc;
 

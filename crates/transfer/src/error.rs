@@ -1,4 +1,4 @@
-//! Why the bytes of a file did not arrive.
+//! Says why the bytes of a file did not arrive.
 
 use std::{io, time::Duration};
 
@@ -7,7 +7,7 @@ use provisioner_core::{Digest, ErrorCode, FetchError, Hint};
 /// Names a result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Says why a file could not be fetched, or a source not be asked.
+/// Says why a transfer did not fetch a file, or did not get a listing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -17,7 +17,7 @@ pub enum Error {
     /// The source answered something else than the request asked for.
     #[error("`{path}`: {what}")]
     Answer {
-        /// The file.
+        /// The path of the file in its model.
         path: String,
         /// The fault of the answer.
         what: String,
@@ -25,15 +25,15 @@ pub enum Error {
         may_pass: bool,
     },
     /// The file changed at its source during the fetch.
-    #[error("`{path}` changed at its source while it was being fetched")]
+    #[error("the source changed `{path}` during the transfer")]
     Changed {
-        /// The file.
+        /// The path of the file in its model.
         path: String,
     },
-    /// Nothing arrived for too long.
+    /// No byte arrived for too long.
     #[error("`{path}`: nothing arrived for {} seconds", .after.as_secs())]
     Stalled {
-        /// The file.
+        /// The path of the file in its model.
         path: String,
         /// How long no byte arrived.
         after: Duration,
@@ -41,7 +41,7 @@ pub enum Error {
     /// Bytes arrived, and too few of them.
     #[error("`{path}`: only {bytes} bytes arrived in {} seconds", .after.as_secs())]
     TooSlow {
-        /// The file.
+        /// The path of the file in its model.
         path: String,
         /// How many bytes arrived.
         bytes: u64,
@@ -51,14 +51,14 @@ pub enum Error {
     /// The bytes have another digest than the source gives, after two fetches.
     #[error("`{path}`: digest mismatch: expected {expected}, got {actual}")]
     Mismatch {
-        /// The file.
+        /// The path of the file in its model.
         path: String,
         /// The digest that the source gives.
         expected: Digest,
         /// The digest of the bytes that arrived.
         actual: Digest,
     },
-    /// The disk failed.
+    /// The disk did not take the bytes.
     #[error("the bytes cannot be kept")]
     Disk(#[from] io::Error),
 }

@@ -1,4 +1,4 @@
-//! One file, from its fetcher into a folder: the chunks that are missing, over several connections.
+//! Fetches one file into a folder: the chunks that are missing, over several connections.
 
 use std::{
     any::Any,
@@ -32,8 +32,8 @@ use crate::{
     writer::{WRITE_BYTES, Writer},
 };
 
-/// Which part of a chunk a connection must bring to renew the budget of retries: 64 KiB of 16 MiB. Otherwise a source that
-/// gives a byte at a time would be asked for ever.
+/// Which part of a chunk a connection must bring to renew the budget of retries: 64 KiB of 16 MiB. Otherwise a transfer
+/// would ask a source that gives a byte at a time for ever.
 const RENEWING_PART: u64 = 256;
 
 /// Says where a file's bytes go.
@@ -105,7 +105,7 @@ struct Fetch<'a> {
     file: &'a ManifestFile,
     sink: Arc<Sink>,
     header: Mutex<JournalHeader>,
-    /// The server sends the whole file, whichever range a request asks for.
+    /// Whether the server sends the whole file, whichever range a request asks for.
     no_ranges: AtomicBool,
     progress: FileProgress<'a>,
 }
@@ -229,7 +229,7 @@ impl Fetch<'_> {
             skip -= passed as u64;
             let piece = piece.split_off(passed);
             if writer.end() + piece.len() as u64 > end {
-                return Err(self.answer("more bytes came than were asked for", false));
+                return Err(self.answer("the source sent more bytes than the request was for", false));
             }
             self.context.rate.pay(piece.len() as u64).await;
             if writer.push(piece).await? {
@@ -243,7 +243,7 @@ impl Fetch<'_> {
     fn check(&self, opened: &Opened, asked: Range<u64>) -> Result<bool> {
         let size = self.file.size;
         if let Some(total) = opened.total_size.filter(|total| *total != size) {
-            return Err(self.answer(&format!("it has {total} bytes, and was listed with {size}"), false));
+            return Err(self.answer(&format!("it has {total} bytes, and its listing says {size}"), false));
         }
         self.check_validator(opened.validator.as_deref())?;
         let answered = opened.range.start..opened.range.end.unwrap_or(size);
@@ -253,7 +253,7 @@ impl Fetch<'_> {
         if answered == (0..size) {
             return Ok(false);
         }
-        let what = format!("bytes {asked:?} were asked for, and {answered:?} came");
+        let what = format!("the request was for bytes {asked:?}, and the answer has {answered:?}");
         Err(self.answer(&what, false))
     }
 

@@ -1,5 +1,5 @@
-//! The hash frontier: a thread that hashes the bytes which have arrived without a gap. All of a transfer's hashing happens in
-//! its one loop.
+//! Follows the hash frontier: a thread hashes the bytes that have arrived without a gap. Its one loop does all of a
+//! transfer's hashing.
 
 use std::sync::Arc;
 

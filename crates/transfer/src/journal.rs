@@ -1,4 +1,4 @@
-//! The journal: which bytes of a file are there.
+//! Keeps the journal, which says which bytes of a file are there.
 //!
 //! The journal is text, one entry a line. The first line is the header, a JSON object that says of which file in which state
 //! the bytes are. `done <start> <end>` follows a write of those bytes. `synced <n>` follows a sync of the bytes of the first `n`
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{error::Result, ranges::Ranges, truncate::truncate};
 
-/// How many bytes a journal has at the most to be read.
+/// Limits the journal that a transfer reads, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// Says of which file, in which state, the bytes are.

@@ -1,4 +1,4 @@
-//! The pauses that sources ask for.
+//! Waits out the pauses that sources ask for.
 //!
 //! Each file of a model has connections of its own, and a source that asks for a pause says so to each of them. They wait for
 //! the same moment, so progress tells of one pause.

@@ -1,4 +1,4 @@
-//! What progress tells of one file.
+//! Tells progress of one file.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

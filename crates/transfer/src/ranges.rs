@@ -1,4 +1,4 @@
-//! Sets of bytes.
+//! Keeps sets of bytes.
 
 use std::{collections::BTreeMap, ops::Range};
 

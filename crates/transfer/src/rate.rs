@@ -1,4 +1,4 @@
-//! The limit on the bytes in a second.
+//! Limits the bytes in a second.
 
 use std::{
     sync::{Mutex, PoisonError},

@@ -1,4 +1,4 @@
-//! A few bytes of a file, for a caller that looks at it and does not fetch it.
+//! Reads a few bytes of a file, for a caller that looks at it and does not fetch it.
 
 use std::{ops::Range, time::Duration};
 
@@ -44,7 +44,7 @@ pub(crate) async fn read(
     }
 }
 
-/// Goes on after the bytes that are here, over one connection.
+/// Reads on after the bytes that are here, over one connection.
 async fn read_on(
     stall: Duration,
     fetcher: &dyn ModelFetcher,
@@ -65,7 +65,7 @@ async fn read_on(
         };
         let left = range.end - range.start - bytes.len() as u64;
         let taken = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        // A server that knows no ranges sends on, and the rest is dropped.
+        // A server that knows no ranges sends on, and this reader drops the rest.
         bytes.extend_from_slice(piece.get(..taken).unwrap_or_default());
     }
     Ok(())
@@ -74,12 +74,15 @@ async fn read_on(
 /// Returns an error unless an answer begins where the request did, in a file of the listed size.
 fn check(opened: &Opened, file: &ManifestFile, at: u64) -> Result<()> {
     if let Some(total) = opened.total_size.filter(|total| *total != file.size) {
-        return Err(answer(file, format!("it has {total} bytes, and was listed with {}", file.size), false));
+        return Err(answer(file, format!("it has {total} bytes, and its listing says {}", file.size), false));
     }
     if opened.range.start == at {
         return Ok(());
     }
-    let what = format!("bytes from {at} on were asked for, and those from {} on came", opened.range.start);
+    let what = format!(
+        "the request was for the bytes from {at} on, and the answer has those from {} on",
+        opened.range.start
+    );
     Err(answer(file, what, false))
 }
 

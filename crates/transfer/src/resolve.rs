@@ -1,4 +1,4 @@
-//! The listing of a model, asked for again where that may help.
+//! Asks a source for the listing of a model, and asks again where that may help.
 
 use std::time::Duration;
 
@@ -11,14 +11,15 @@ use crate::{
     retry_budget::RetryBudget,
 };
 
-/// How often a source that cannot be reached at all is asked for its listing again. Nothing is lost when that fails, and the
-/// caller better learns of a wrong address or a missing network at once than after the whole budget of a download.
+/// How often a transfer asks a source again that it cannot reach at all. Nothing is lost when that fails. The caller
+/// better learns of a wrong address or a missing network at once than after the whole budget of a download.
 const UNREACHED_RETRIES: usize = 2;
 
-/// How long that may take: a connection that is neither made nor refused has taken long enough already.
+/// How long these retries may take: a connection that the other side neither accepts nor refuses has taken long enough
+/// already.
 const UNREACHED_FOR: Duration = Duration::from_secs(10);
 
-/// A listing that fails after this long is not asked for again: a source that is so slow is so the next time.
+/// How long an attempt may take to be worth a retry: a source that is so slow is so the next time.
 const LONG_ATTEMPT: Duration = Duration::from_secs(300);
 
 /// Returns the manifest of a request. [`Transfer::resolve`](crate::Transfer::resolve) says more.

@@ -1,4 +1,4 @@
-//! How often, and after which pauses, a source is asked again. Nothing else in the workspace retries.
+//! Decides how often, and after which pauses, a transfer asks a source again. Nothing else in the workspace retries.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How a transfer behaves.
+//! Says how a transfer behaves.
 
 use std::time::Duration;
 

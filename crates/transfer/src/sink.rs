@@ -1,4 +1,4 @@
-//! The file that the bytes go to, its journal, and how far the bytes are.
+//! Writes the bytes of a file and its journal, and knows which bytes are there.
 
 use std::{
     any::Any,
@@ -49,7 +49,7 @@ struct Have {
 }
 
 impl Sink {
-    /// Opens a partial. The entries of its journal count where they are about the same file.
+    /// Opens a partial. The entries of its journal count where they are of the same file in the same state.
     pub(crate) fn open(
         data: &Path,
         journal: &Path,

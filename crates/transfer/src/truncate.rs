@@ -1,4 +1,4 @@
-//! Shortening files.
+//! Shortens files.
 
 use std::{fs::File, io};
 

@@ -1,4 +1,4 @@
-//! From a stream into a sink, in writes of a good size.
+//! Writes a stream into a sink, in writes of a good size.
 
 use std::sync::Arc;
 

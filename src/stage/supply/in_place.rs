@@ -1,15 +1,16 @@
-//! Files that lie on this machine already: what they are, and, where a digest is needed, the hash of their bytes.
+//! Stages files of this machine where they lie, and hashes their bytes where a verdict needs a digest.
 //!
 //! # Model
-//! A file is opened once. Its stamp is taken from the open descriptor, its bytes are read, and the stamp is taken
-//! again: a difference means that another process wrote meanwhile. The digest of an earlier call is taken over,
-//! instead of reading the file, where the stamp is the same and was settled.
+//! A thread opens a file once, takes its stamp from the open descriptor, reads its bytes, and takes the stamp again. A
+//! difference means that another process wrote meanwhile. Where the stamp is settled and equals the recorded one, the
+//! step takes the recorded digest over instead of reading the file.
 //!
-//! Several files are hashed on several cores, one file on one.
+//! Several threads hash several files, one file each.
 //!
 //! # Coarse clocks
-//! Kernels keep a file's times in ticks of up to 10 ms. A file that changed in this very tick could change again
-//! without a new time; so a file that is to be hashed and changed less than two ticks ago is left alone until then.
+//! Kernels keep a file's times in ticks of up to 10 ms. A file that changed in the present tick could change again
+//! without a new time. So a thread waits until two ticks have passed since a file's last change before it hashes the
+//! file.
 
 use std::{
     fs::File,
@@ -34,8 +35,8 @@ use crate::{
     stage::read_progress::ReadProgress,
 };
 
-/// Stages a model that lies on this machine, from where it lies. `recorded` is the record whose digests are taken over for
-/// files that have not changed.
+/// Stages a model of this machine where it lies. `recorded` is the record whose digests hold for the files that have not
+/// changed.
 pub(crate) async fn stage_in_place(
     ctx: &Context,
     manifest: Manifest,
@@ -53,15 +54,15 @@ pub(crate) async fn stage_in_place(
     Ok(staged)
 }
 
-/// Two of the slowest kernel's ticks, in nanoseconds.
+/// Two ticks of the slowest kernel, in nanoseconds.
 const TICKS_NS: u32 = 20_000_000;
 
-/// How files in place are staged.
+/// Says how to stage files in place.
 #[derive(Debug)]
 struct HashInPlace {
-    /// Whether their bytes are hashed.
+    /// Whether a thread hashes their bytes.
     hashes: bool,
-    /// Whether git's id of each is computed too.
+    /// Whether it computes git's id of each file too.
     git_ids: bool,
     /// The model's record, where its digests may be taken over.
     known: Option<CatalogRecord>,
@@ -70,7 +71,7 @@ struct HashInPlace {
 }
 
 impl HashInPlace {
-    /// Stages every file of a manifest. When the caller drops the future, the reading ends soon after.
+    /// Stages every file of a manifest. When the caller drops the future, the threads end soon after.
     async fn stage(self, manifest: Manifest) -> Result<StagedModel> {
         let cancel = CancelOnDrop::default();
         let is_cancelled = cancel.watch();
@@ -146,7 +147,7 @@ impl HashInPlace {
         };
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let results: Vec<_> = thread::scope(|scope| {
-            // Where no further thread can be started, the running ones hash all.
+            // Where no further thread can start, the running ones hash all files.
             let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
             let others: Vec<_> = (1..cores.min(queue.len())).filter_map(spawn).collect();
             let own = work();
@@ -162,7 +163,8 @@ impl HashInPlace {
         if all.len() == queue.len() { Ok(all) } else { Err(Interruption::HashingEnded.into()) }
     }
 
-    /// Hashes a file; once more where a link to it came or went meanwhile, which changes its state and not its bytes.
+    /// Hashes a file. It hashes once more where another process made or removed a link to it: that changes the stamp and
+    /// not the bytes.
     fn hash(
         &self,
         staged: &StagedFile,
@@ -177,7 +179,8 @@ impl HashInPlace {
         Err(Error::ChangedWhileRead { path: staged.location.clone() })
     }
 
-    /// Hashes a file; `None` where it does not settle, or nothing of its state changed but the time of that.
+    /// Hashes a file once. Returns `None` where the file does not settle, or where only the time of its last change of
+    /// state differs.
     fn hash_once(
         &self,
         staged: &StagedFile,
@@ -188,7 +191,7 @@ impl HashInPlace {
         let failed = |error| Error::storage(format!("`{}` cannot be read", path.display()), error);
         let mut file = open(path)?;
         let Some(before) = settled(&file, self.clock.as_ref()).map_err(failed)? else { return Ok(None) };
-        // A write from here on must show in the stamp: the age counts before the first byte is read.
+        // A write from here on must show in the stamp, so the age counts before the first read.
         let settled = before.is_settled(self.clock.now());
         let mut watch = |bytes| {
             reading.add(bytes);
@@ -202,7 +205,7 @@ impl HashInPlace {
         if before.without_ctime() != found.after.without_ctime() {
             return Err(Error::ChangedWhileRead { path: path.clone() });
         }
-        // Of the very bytes that are hashed, and not of those that lay here when the file was looked at.
+        // The format of the bytes that this thread hashes, and not of those that lay here when the step listed the file.
         let format = if found.first.is_empty() {
             staged.format
         } else {
@@ -219,12 +222,12 @@ impl HashInPlace {
     }
 }
 
-/// Returns whether an expectation is of git's id of a file.
+/// Returns whether an expectation names git's id of a file.
 pub(crate) fn wants_git_id(expectation: &Expectation) -> bool {
     expectation.digest().is_some_and(|(digest, _)| digest.algorithm() == DigestAlgorithm::GitSha1)
 }
 
-/// An open file with its stamp and its format.
+/// Holds an open file with its stamp and its format.
 struct Opened {
     location: PathBuf,
     stamp: Stamp,
@@ -257,7 +260,7 @@ impl Opened {
     }
 }
 
-/// Opens a regular file. A symlink is followed, for the name is the user's; a pipe does not make us wait.
+/// Opens a regular file. It follows a symlink, for the name is the user's, and does not wait for a pipe.
 fn open(path: &Path) -> Result<File> {
     let failed = |error| Error::storage(format!("`{}` cannot be opened", path.display()), error);
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
@@ -269,13 +272,13 @@ fn open(path: &Path) -> Result<File> {
     }
 }
 
-/// Returns the stamp of a file about to be hashed, once the tick in which it last changed is over; `None` for a file that changes
-/// all the time.
+/// Returns the stamp of a file that a thread is about to hash, once two ticks have passed since its last change; `None`
+/// for a file that changes all the time.
 fn settled(file: &File, clock: &dyn Clock) -> io::Result<Option<Stamp>> {
     let stamp = Stamp::of(&file.metadata()?);
     let changed = i128::from(stamp.ctime_ns.unwrap_or(stamp.mtime_ns));
     if clock.now().as_nanosecond() - changed < i128::from(TICKS_NS) {
-        // A time ahead of ours waits too: the clocks of a file server and of this machine differ.
+        // A time in the future waits too: the clocks of a file server and of this machine differ.
         return file_hashing::settled_stamp(file);
     }
     Ok(Some(stamp))

@@ -1,4 +1,4 @@
-//! Files that other tools have on this machine already: they are taken in before anything is fetched.
+//! Takes in files that other tools have on this machine, before a transfer begins.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,10 +21,10 @@ use crate::{
     },
 };
 
-/// How many files are taken in, or transferred, at once. Transfers share the connections.
+/// How many files a call takes in, or transfers, at once. The transfers share the connections.
 pub(crate) const FILES_AT_ONCE: usize = 8;
 
-/// A file that may lie elsewhere on this machine.
+/// Lists the places on this machine where a file may lie.
 #[derive(Debug)]
 pub(crate) struct FileCandidates {
     file: ManifestFile,
@@ -33,19 +33,19 @@ pub(crate) struct FileCandidates {
 }
 
 impl FileCandidates {
-    /// Returns where a file may lie elsewhere on this machine; `None` where it is not to be found.
+    /// Returns the places on this machine where a file may lie; `None` where there are none.
     pub(crate) fn of(file: &ManifestFile, local: &LocalFiles) -> Option<Self> {
         let digest = file.digest.clone()?;
         let candidates = local.candidates(&file.path, file.size, &digest);
         (!candidates.is_empty()).then(|| Self { file: file.clone(), digest, candidates })
     }
 
-    /// Returns the path that it would be taken from.
+    /// Returns the path of the first of these places.
     pub(crate) fn from(&self) -> Option<PathBuf> {
         self.candidates.first().map(|candidate| candidate.path.clone())
     }
 
-    /// Returns how much of the disk that takes, in bytes: a link takes nothing.
+    /// Returns how much of the disk it takes to take the file in, in bytes: a link takes nothing.
     pub(crate) fn space_bytes(&self) -> u64 {
         if self.candidates.first().is_some_and(|candidate| candidate.is_linkable) {
             0
@@ -55,7 +55,7 @@ impl FileCandidates {
     }
 }
 
-/// Takes in what other tools have of some files, and returns it by its digest.
+/// Takes in what other tools have of some files, and returns each file by its digest.
 pub(crate) async fn adopt(
     ctx: &Arc<Context>,
     reference: &ModelRef,
@@ -63,7 +63,7 @@ pub(crate) async fn adopt(
     session: &Arc<StagingSession>,
     left: &Arc<ResumableTransfers>,
 ) -> Result<HashMap<Digest, AdoptedFile>> {
-    // The same bytes under two names are taken in once.
+    // A call takes the same bytes under two names in once.
     let files: BTreeMap<_, _> = candidates.into_iter().map(|file| (file.digest.clone(), file)).collect();
     if files.is_empty() {
         return Ok(HashMap::new());
@@ -115,13 +115,13 @@ async fn begin(
     .await
 }
 
-/// A candidate whose taking in was begun, and its place.
+/// A candidate that a job has begun to take in, and its place in the list.
 struct Begun {
     slot: PartialFile,
     taking: artifact_store::Result<Option<BegunAdoption>>,
 }
 
-/// The search for one file's bytes.
+/// The search for the bytes of one file.
 struct Job {
     id: String,
     key: PartialKey,
@@ -148,7 +148,7 @@ impl Job {
         Ok(Begun { slot, taking })
     }
 
-    /// Takes in the first candidate that has the bytes. `first` is what was begun already.
+    /// Takes in the first candidate that has the bytes. `first` is the one that the job has begun already.
     fn run(
         &self,
         ctx: &Context,
@@ -171,7 +171,7 @@ impl Job {
             }
             self.session.discard(&slot)?;
             match taken {
-                // What cannot be read there can still be fetched.
+                // The source can still send a file that cannot be read there.
                 Err(artifact_store::Error::Io(error)) => {
                     tracing::debug!("`{}` is not adopted: {error}", candidate.path.display());
                 }
@@ -182,7 +182,7 @@ impl Job {
     }
 }
 
-/// Returns the staged file of an adopted one. `began` is a moment before its bytes were read.
+/// Returns the staged file of an adopted one. `began` is a time before any of its bytes was read.
 pub(crate) fn staged(file: &ManifestFile, adopted: &AdoptedFile, began: Timestamp) -> StagedFile {
     StagedFile {
         path: file.path.clone(),
@@ -196,7 +196,7 @@ pub(crate) fn staged(file: &ManifestFile, adopted: &AdoptedFile, began: Timestam
     }
 }
 
-/// Warns that there are copies where the operator wants links.
+/// Warns the operator, who wants links, that some files were copied.
 pub(crate) fn warn_of_copies<'a>(id: &str, adopted: impl Iterator<Item = &'a AdoptedFile>) {
     let mut copies = adopted.filter_map(|adopted| Some((adopted, adopted.not_linked.as_ref()?)));
     let Some((first, reason)) = copies.next() else { return };

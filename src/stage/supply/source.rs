@@ -1,4 +1,4 @@
-//! Files whose bytes the source sends.
+//! Transfers files from the source.
 
 use std::sync::Arc;
 
@@ -41,15 +41,15 @@ pub(crate) async fn transfer(
     }
     let fetched = ctx.transfer.fetch(source, &id, file, place, ctx.progress.as_ref()).await;
     if let Err(transfer::Error::Mismatch { .. } | transfer::Error::Changed { .. }) = &fetched {
-        // No later call resumes wrong bytes.
+        // A later call must not resume wrong bytes.
         run_blocking(move || Ok(session.discard(&slot)?)).await?;
     }
     let fetched = fetched?;
     let path = file.path.clone();
-    // No other process writes there, and the store sets the file's time back when it takes it in.
+    // No other process writes to the partial, and the store sets the file's time back when it takes the file in.
     run_blocking(move || {
         let staged = staged_file(path, data, fetched, |_| true)?;
-        // The digest is of just so many bytes. A caller would be handed those behind them unread.
+        // The digest covers exactly so many bytes. A caller would get the bytes behind them unread.
         if staged.stamp.size != size {
             return Err(Error::ChangedWhileRead { path: staged.location });
         }
@@ -58,7 +58,8 @@ pub(crate) async fn transfer(
     .await
 }
 
-/// Tells the progress sink how much of a model is fetched: of each file its size, and how much of that is not here, in bytes.
+/// Tells the progress sink how much of a model the source sends: for each file its size, and how much of it is missing
+/// here, in bytes.
 pub(crate) fn show_fetching(ctx: &Context, reference: &ModelRef, sizes: &[(u64, u64)]) {
     if sizes.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! Files whose bytes the store has already, from another model or from an earlier call.
+//! Takes files whose bytes the store has already, from another model or from an earlier call.
 
 use std::sync::Arc;
 

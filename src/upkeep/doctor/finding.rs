@@ -1,22 +1,22 @@
-//! What `doctor` returns.
+//! Describes what `doctor` returns.
 
 use provisioner_core::{Hint, Repair};
 
-/// A problem that `doctor` found.
+/// Describes a problem that `doctor` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HealthFinding {
-    /// The problem, and where it is.
+    /// The problem and its place, for a person.
     pub problem: String,
-    /// What `doctor` did about it; `None` where it did nothing.
+    /// The repair that `doctor` made; `None` where it made none.
     pub mended: Option<String>,
-    /// What to do about it.
+    /// The next step, where the operator can do something.
     pub hint: Option<Hint>,
-    /// Whether it does no harm, and goes by itself.
+    /// Whether the problem does no harm and goes away without a repair.
     pub is_harmless: bool,
 }
 
-/// The hint of a problem that a repair mends.
+/// The hint of a problem that `doctor --fix` repairs.
 pub(crate) const FIX: Hint = Hint::Repair(Repair::Mends);
 
 impl HealthFinding {

@@ -1,4 +1,4 @@
-//! The cache's folder, and the files in it beside models.
+//! Checks the cache's folder, and the files in it that belong to no model.
 
 use std::path::{Path, PathBuf};
 
@@ -9,18 +9,19 @@ use rustix::fs::{Access, access};
 use super::finding::{FIX, HealthFinding};
 use crate::context::Context;
 
-/// Returns the problems of the provenance log; and the temporary files that dead processes left, of which `of_catalog` are the
-/// catalog's. Repairs them where `fix` says so.
+/// Returns the problems of the provenance log, and the temporary files that dead processes left; `of_catalog` are those
+/// of the catalog. Repairs them where `fix` says so.
 pub(super) fn findings(ctx: &Context, of_catalog: Vec<PathBuf>, fix: bool) -> Vec<HealthFinding> {
     let mut findings: Vec<_> = log(ctx, fix).into_iter().collect();
     findings.extend(temporary_files(ctx, of_catalog, fix));
     findings
 }
 
-/// Returns why no process can append a line to the provenance log. Without a line, no process changes a record.
+/// Returns the problem of a provenance log to which no process can append a line. Without a line, no process changes a
+/// record.
 fn log(ctx: &Context, fix: bool) -> Option<HealthFinding> {
     let path = ctx.cache.provenance();
-    // A missing log is made, unless the whole cache cannot be written.
+    // The next change creates a missing log, unless this process may not write to the cache at all.
     let is_writable = access(ctx.cache.root(), Access::WRITE_OK).is_ok();
     if !is_writable || fs_err::symlink_metadata(&path).is_err() {
         return None;
@@ -41,7 +42,7 @@ fn log(ctx: &Context, fix: bool) -> Option<HealthFinding> {
     Some(HealthFinding::new(problem, hint).after(done.map_err(|error: durable_fs::Error| error.to_string())))
 }
 
-/// Returns what dead processes left of the log's files and of the catalog's.
+/// Returns the temporary files of the log and of the catalog that dead processes left.
 fn temporary_files(ctx: &Context, of_catalog: Vec<PathBuf>, fix: bool) -> Vec<HealthFinding> {
     let mut findings = Vec::new();
     let of_root = paths(ctx.cache.root()).into_iter().filter(|path| is_temporary(path));
@@ -59,7 +60,7 @@ fn is_temporary(path: &Path) -> bool {
     name.starts_with('.') && name.ends_with(".tmp")
 }
 
-/// Returns the paths in a folder, in their order; none where it cannot be read.
+/// Returns the paths in a folder, in order; none where the folder cannot be read.
 pub(super) fn paths(folder: &Path) -> Vec<PathBuf> {
     let read = fs_err::read_dir(folder).into_iter().flatten();
     let mut paths: Vec<_> = read.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -67,7 +68,7 @@ pub(super) fn paths(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Returns whether a file was last written longer ago than unfinished work is kept.
+/// Returns whether the last write to a file is older than the time for which the store keeps unfinished work.
 pub(super) fn is_old(path: &Path, now: Timestamp) -> bool {
     let modified = fs_err::symlink_metadata(path).ok().and_then(|metadata| metadata.modified().ok());
     let modified = modified.and_then(|modified| Timestamp::try_from(modified).ok());

@@ -1,4 +1,4 @@
-//! What unfinished work left in the store.
+//! Finds and removes what unfinished work left in the store.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::{
     space::evict::{evict, request},
 };
 
-/// Plans the removal of what no record needs, and of models whose removal was begun. Partials come and go without the store
-/// lock: a young one may be a live process's, which removes it.
+/// Plans the removal of files that no record needs, and of models whose removal a process began. Partials come and go
+/// without the store lock: a young one may be of a live process, which removes it.
 pub(super) async fn plan(ctx: &Arc<Context>, records: Vec<CatalogRecord>) -> Result<EvictionPlan> {
     let request = request(ctx, &EvictionLimits::default(), 0);
     ctx.run_blocking(move |ctx| {
@@ -25,7 +25,7 @@ pub(super) async fn plan(ctx: &Arc<Context>, records: Vec<CatalogRecord>) -> Res
     .await
 }
 
-/// Removes what a plan names, where `fix` says so.
+/// Removes the files of a plan, where `fix` says so.
 pub(super) async fn remove(ctx: &Arc<Context>, plan: EvictionPlan, fix: bool) -> Vec<HealthFinding> {
     if plan.is_empty() {
         return Vec::new();

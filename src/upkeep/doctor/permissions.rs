@@ -1,4 +1,4 @@
-//! Which folders and files of the cache other users may write to.
+//! Finds the folders and files of the cache that other users may write to.
 
 use std::{
     fs::File,
@@ -15,11 +15,11 @@ use super::{
 };
 use crate::context::Context;
 
-/// The permission that lets every user of the machine plant records and models.
+/// The permission with which every user of the machine can plant records and models.
 const OTHERS_WRITE: u32 = 0o002;
 
-/// Returns the folders and files that every user of the machine may write: the cache, those of its catalog, `of_catalog`, and
-/// those of its store that are believed. Takes that right away where `fix` says so.
+/// Returns the folders and files that every user of the machine may write to: the cache, those of its catalog,
+/// `of_catalog`, and those of its store whose content the store believes. Removes that permission where `fix` says so.
 pub(super) fn findings(ctx: &Context, of_catalog: Vec<PathBuf>, fix: bool) -> Vec<HealthFinding> {
     let (root, store) = (ctx.cache.root(), ctx.store.root());
     let of_the_root = vec![root.to_owned(), ctx.cache.provenance()];
@@ -44,8 +44,8 @@ fn open_among(paths: Vec<PathBuf>, fix: bool) -> Option<HealthFinding> {
     Some(HealthFinding::new(problem, FIX).after(closed.map_err(|error: io::Error| error.to_string())))
 }
 
-/// Takes from other users the right to write to a file or a folder, by its descriptor: one of them may give its name to another
-/// file meanwhile.
+/// Removes other users' permission to write to a file or a folder. It works on a descriptor, for another user may give
+/// the name to another file meanwhile.
 fn close_to_others(path: &Path) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
@@ -59,7 +59,7 @@ fn mode(path: &Path) -> Option<u32> {
     Some(metadata.permissions().mode() & 0o7777)
 }
 
-/// Returns a folder with all folders below it, and with the files in them that are believed.
+/// Returns a folder, all folders below it, and the files in them whose content the store believes.
 fn believed_below(folder: &Path) -> Vec<PathBuf> {
     let (mut found, mut at) = (vec![folder.to_owned()], 0);
     while let Some(next) = found.get(at).cloned() {

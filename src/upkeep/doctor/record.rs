@@ -1,4 +1,4 @@
-//! Whether a model is still what its record says.
+//! Checks whether a model is still what its record says.
 
 use std::{io, path::PathBuf};
 
@@ -7,7 +7,7 @@ use provisioner_core::{CatalogRecord, EnsureEffect, Hint, Lifecycle, Outcome, Re
 use super::finding::HealthFinding;
 use crate::{context::Context, resolve::presence::change};
 
-/// Returns the problem of a model, by its record and by the stamps of its files.
+/// Returns the problem of a model, from its record and the stamps of its files.
 pub(super) fn finding(ctx: &Context, record: &CatalogRecord) -> Option<HealthFinding> {
     let id = &record.id;
     if let Some(path) = is_missing(record) {
@@ -16,10 +16,10 @@ pub(super) fn finding(ctx: &Context, record: &CatalogRecord) -> Option<HealthFin
     }
     if record.verification.outcome == Outcome::Fail {
         let reason = &record.verification.reason;
-        let problem = format!("`{id}` failed when it was last verified: {reason}");
+        let problem = format!("`{id}` failed its last verification: {reason}");
         return Some(HealthFinding::new(problem, hint(ctx, record)));
     }
-    // The files are the caller's, who may change them.
+    // The files belong to the caller, who may change them.
     if !ctx.store.holds(record.root()) {
         return None;
     }
@@ -38,7 +38,7 @@ pub(super) fn finding(ctx: &Context, record: &CatalogRecord) -> Option<HealthFin
     Some(HealthFinding::new(problem, Hint::Repair(Repair::ReadsAnew)))
 }
 
-/// Returns what brings a model back where no more than the store is asked for it.
+/// Returns the hint that makes a model present again, with the store alone where that is enough.
 pub(super) fn hint(ctx: &Context, record: &CatalogRecord) -> Hint {
     let id = record.id.clone();
     if !ctx.store.holds(record.root()) {
@@ -50,7 +50,7 @@ pub(super) fn hint(ctx: &Context, record: &CatalogRecord) -> Hint {
     }
 }
 
-/// Returns the first of a model's files that is no longer there.
+/// Returns the first of a model's files that is missing.
 fn is_missing(record: &CatalogRecord) -> Option<PathBuf> {
     let is_gone = |path: &PathBuf| {
         fs_err::metadata(path).is_err_and(|error| {

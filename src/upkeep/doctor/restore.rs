@@ -1,4 +1,4 @@
-//! Models that are not what their records say, and bringing them back without their source.
+//! Finds models that are not what their records say, and restores them without their source.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{
     verify::judge::judge,
 };
 
-/// Returns the models that are not what their records say, but for those that a live process is making present.
+/// Returns the models that are not what their records say, without those that a live process is making present.
 pub(super) async fn broken(
     ctx: &Arc<Context>,
     records: Vec<CatalogRecord>,
@@ -30,8 +30,8 @@ pub(super) async fn broken(
     .await
 }
 
-/// Makes a model what its record says, without its source. Returns `None` where another process has done so meanwhile, or has
-/// removed it.
+/// Makes a model what its record says, without its source. Returns `None` where another process has done so meanwhile, or
+/// has removed the model.
 pub(super) async fn bring_back(
     ctx: &Arc<Context>,
     record: &CatalogRecord,
@@ -55,11 +55,11 @@ pub(super) async fn bring_back(
     Some(HealthFinding { hint: Some(hint), ..finding }.after(mended))
 }
 
-/// Makes a recorded model present, without its source: from its view, or else from its blobs. Returns `None` where bytes of it
-/// are missing, and for a retired model.
+/// Makes a recorded model present, without its source: from its view, or else from its blobs. Returns `None` where the
+/// store lacks bytes of it, and for a retired model.
 ///
 /// # Errors
-/// `busy` where another process is making it present; the verdict of a verifier.
+/// The code `busy` where another process is making the model present; the verdict of a verifier.
 async fn restore(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Option<ResolvedModel>> {
     let id = reference.id();
     let session = StagingSession::take_now(ctx, &id).await?;

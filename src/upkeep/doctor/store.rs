@@ -1,4 +1,4 @@
-//! The problems of the catalog's records and of the store.
+//! Repairs the problems of the catalog's records and of the store.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ pub(super) async fn set_aside(ctx: &Context, damaged: DamagedRecord, fix: bool) 
     finding.after(told.map_err(|error| error.to_string()))
 }
 
-/// Returns the problems of the store, repaired under the store lock where `fix` says so; and the models that have lost their
-/// seal and have to be read before they get one again.
+/// Returns the problems of the store, and repairs them under the store lock where `fix` says so. Returns also the models
+/// that have lost their seal: a call must read them before they get a seal again.
 pub(super) async fn problems(
     ctx: &Arc<Context>,
     store_lock: Option<&Arc<StoreLock>>,
@@ -72,7 +72,7 @@ async fn record_again(ctx: &Context, record: &CatalogRecord) -> Result<Option<St
             return Ok(Some("put back into the catalog".to_owned()));
         }
     }
-    // A newer commit may have its id; then it is the revision that a refresh left behind.
+    // A newer commit may have the id. This record is then the revision that a refresh left behind.
     let Some(record) = record.superseded() else { return Ok(None) };
     match ctx.catalog.put(&record, Expected::Absent).await {
         Err(error) if error.kind == CatalogErrorKind::Conflict => Ok(None),
@@ -83,7 +83,7 @@ async fn record_again(ctx: &Context, record: &CatalogRecord) -> Result<Option<St
     }
 }
 
-/// Returns what to do about a problem of the store.
+/// Returns the next step for a problem of the store.
 fn hint_of(kind: &ProblemKind, fix: bool) -> Hint {
     match kind {
         ProblemKind::Stray => "move it elsewhere: only models belong there".into(),

@@ -18,7 +18,7 @@ pub(crate) struct ImportArgs {
     /// The digest that the model must have: sha256, git-sha1, or sha256-tree for a set
     #[arg(long, value_name = "ALGO:HEX")]
     pub(crate) digest: Option<String>,
-    /// How the files get into the store; those at the path stay as they are
+    /// How the store gets the files; those at the path stay as they are
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     pub(crate) adopt: ImportMode,
 }
@@ -26,11 +26,11 @@ pub(crate) struct ImportArgs {
 /// Chooses how imported files get into the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ImportMode {
-    /// By hard links, which take no space: then the store has the same files, and they must not be changed. By copies from
+    /// By hard links, which take no space: the store then has the same files, and no program may change them. By copies from
     /// another file system
     #[default]
     Link,
-    /// By copies, which nobody else can change
+    /// By copies, which no other program changes
     Copy,
 }
 
@@ -47,6 +47,6 @@ impl From<ImportMode> for AdoptMode {
 pub(crate) struct ExportArgs {
     /// The model's id
     pub(crate) id: OsString,
-    /// The folder; absent, or empty
+    /// The folder to write, which must be absent or empty
     pub(crate) dir: PathBuf,
 }

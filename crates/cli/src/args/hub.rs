@@ -43,7 +43,7 @@ pub(crate) enum AdoptOption {
     /// Hard links, and copies where there can be none
     #[default]
     Link,
-    /// Copies, which nobody else can change
+    /// Copies, which no other program changes
     Copy,
     /// Fetch them all the same
     Off,

@@ -33,8 +33,7 @@ pub(super) async fn run(session: &Session, args: &GcArgs) -> Result<ExitCode, Fa
         output.hint(leftover::HOW_TO_FREE);
     }
     if max_size.is_none() {
-        output
-            .hint("`--max-size SIZE` evicts models too, those first that were not used for the longest time");
+        output.hint("`--max-size SIZE` evicts models too, those with the oldest last use first");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! Lists the catalog, as it is recorded.
+//! Lists the records of the catalog.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Keeps a model, and refuses it until it is activated.
+//! Retires a model: every call refuses it until the operator activates it.
 
 use std::process::ExitCode;
 

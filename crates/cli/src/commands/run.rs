@@ -61,7 +61,8 @@ fn own_handoff(model: &ResolvedModel) -> PathBuf {
     Path::new(DEFAULT_LLAMACPP_HANDOFF_PATH).with_extension(format!("{}.json", &key[..16]))
 }
 
-/// Writes the handoff to the default place. The caller did not ask for it: a folder that cannot be written stops no engine.
+/// Writes the handoff to the default place. The caller did not ask for it, so a folder that cannot be written stops no
+/// engine.
 async fn hand_off_by_default(
     provisioner: &ModelProvisioner,
     model: &ResolvedModel,
@@ -72,7 +73,7 @@ async fn hand_off_by_default(
         Err(error) => {
             output.warning(Failure::from(error).message);
             output.hint(
-                "no place was named for it, so this stops nothing; if it is read, name one with `--handoff`",
+                "you named no place for it, so `run` goes on; if your engine reads it, name one with `--handoff`",
             );
             None
         }

@@ -33,7 +33,7 @@ fn given_endpoint() -> Option<String> {
 /// names.
 ///
 /// # Errors
-/// `invalid-usage` and its like, where the address of the hub makes no sense.
+/// `invalid-usage` or another code of usage, where the address of the hub makes no sense.
 #[cfg(feature = "hf")]
 pub(crate) fn with_hub(
     builder: ProvisionerBuilder,

@@ -1,4 +1,4 @@
-//! The documents that `--json` prints, and their text for people.
+//! Defines the documents that `--json` prints, and their text for people.
 
 pub(crate) mod changed;
 pub(crate) mod collected;

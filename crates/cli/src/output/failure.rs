@@ -1,4 +1,4 @@
-//! A failure, as the command prints it.
+//! Describes a failure, as the command prints it.
 
 use std::{error::Error as StdError, io};
 

@@ -1,4 +1,4 @@
-//! The hints of the library, in the words of the command: with its subcommands and options.
+//! Renders the hints of the library in the words of the command: with its subcommands and options.
 
 use model_provisioner::{Digest, DigestAlgorithm, EnsureEffect, Hint, Repair, config_field, shell_word};
 

@@ -1,4 +1,4 @@
-//! Words and tables for people.
+//! Makes words and tables for people.
 
 use model_provisioner::{Outcome, Verification};
 

@@ -1,4 +1,4 @@
-//! What other tools have on this machine, through the command.
+//! The command adopts what other tools have on this machine.
 //!
 //! One test needs the real `hf` command on the path (`pip install huggingface_hub`); one needs to mount exFAT, as root
 //! (`apt-get install exfat-fuse exfatprogs`).
@@ -38,12 +38,12 @@ fn weights(seed: usize) -> Vec<u8> {
     gguf_of(SIZE, seed)
 }
 
-/// How many bytes of files the hub has sent.
+/// Returns how many bytes of files the hub has sent.
 fn content_sent(hub: &Hub) -> u64 {
     hub.requests().iter().filter(|seen| seen.file.is_some()).map(testkit::hub::Seen::sent_bytes).sum()
 }
 
-/// Bytes, mode, owner and modification time of all that lies in a folder; of a symlink, where it leads.
+/// Returns bytes, mode, owner and modification time of all files in a folder; of a symlink, its target.
 fn seen(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u32, u32, i64, i64)> {
     let (mut seen, mut folders) = (BTreeMap::new(), vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
@@ -64,7 +64,7 @@ fn seen(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u32, u32, i64, i64)> {
     seen
 }
 
-/// A repository of two large files and a small one, and a blob of the first in Ollama's layout.
+/// Publishes two large files and a small one, and makes a blob of the first in Ollama's layout.
 fn in_ollama(bench: &Fixture) -> Hub {
     let hub = Hub::start();
     let [one, two] = [weights(1), weights(2)];
@@ -127,7 +127,7 @@ fn progress_shows_the_reading() {
     let done = run(&bench, &hub, &["ensure", "hf:org/repo/a.gguf", "--progress", "json"]);
     let events = done.stderr.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let names: Vec<_> = events.map(|event| event["event"].as_str().unwrap().to_owned()).collect();
-    // A linked file is read once to know it, and once more behind its last link.
+    // The command reads a linked file once to know it, and once more after it has made the last link.
     assert_eq!(names, ["resolving", "hash_started", "hash_ended", "hash_started", "hash_ended", "ready"]);
 }
 
@@ -159,7 +159,7 @@ fn what_the_hf_command_downloaded_costs_no_byte() {
     assert_eq!(seen(&bench.path("hf")), before, "bytes, modes, owners, times and names");
 }
 
-/// An exFAT file system that is mounted, and goes away with this.
+/// Mounts an exFAT file system, and unmounts it when the caller drops this.
 struct Exfat {
     at: PathBuf,
     device: String,
@@ -231,7 +231,7 @@ fn without_links_everything_is_copied_and_that_is_said() {
     assert_eq!(seen(&bench.path("ollama")), before);
 }
 
-/// A small file system that is mounted, and goes away with this.
+/// Mounts a small file system, and unmounts it when the caller drops this.
 struct Tmpfs(PathBuf);
 
 impl Drop for Tmpfs {

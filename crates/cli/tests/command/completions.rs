@@ -1,4 +1,4 @@
-//! The completions, in the shells themselves.
+//! The shells themselves complete the command.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ const EXPECTED: [(&[&str], &[&str]); 4] = [
     (&["gc", "--max"], &["--max-size"]),
 ];
 
-/// A shell that reads the completions from `script` and then runs `body`, which says a candidate in each line.
+/// Runs a shell that reads the completions from `script` and then runs `body`, which prints one candidate a line.
 fn complete(bench: &Fixture, shell: &mut Command, name: &str, body: &str) -> Vec<String> {
     let script = bench.file(&format!("completions.{name}"), bench.run(&["completions", name]).stdout);
     let body = body.replace("SCRIPT", script.to_str().unwrap());
@@ -24,7 +24,7 @@ fn complete(bench: &Fixture, shell: &mut Command, name: &str, body: &str) -> Vec
     words
 }
 
-/// Whether there is such a program: bash is nearly everywhere, and the others are not.
+/// Returns whether the machine has such a program: nearly every machine has bash, and few have the others.
 fn is_there(program: &str) -> bool {
     Command::new(program).arg("-c").arg("true").status().is_ok_and(|status| status.success())
 }

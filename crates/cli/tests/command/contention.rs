@@ -1,4 +1,4 @@
-//! Many processes for one model: where locks are honest, where they fail, where they lie, and where owners die.
+//! Many processes want one model: where locks are honest, where they fail, where they lie, and where their holders die.
 //!
 //! `MODEL_PROVISIONER_PROVE=full` (`just prove`) makes them as many as the promises say; otherwise a few are enough to see
 //! a fault.
@@ -22,7 +22,7 @@ fn is_full() -> bool {
     std::env::var_os("MODEL_PROVISIONER_PROVE").is_some_and(|tier| tier == "full")
 }
 
-/// How many of something: the first number in the quick tier, the second in the full one.
+/// Returns the first number in the quick tier, the second in the full one.
 fn tier(quick: usize, full: usize) -> usize {
     if is_full() { full } else { quick }
 }
@@ -44,7 +44,7 @@ fn ensure(bench: &Fixture, hub: &Hub) -> Command {
     command
 }
 
-/// The same command, with its locks tampered with, and what was traced of that in a file.
+/// Returns the same command, with its locks tampered with, and with a trace of that in a file.
 fn tampered(command: &Command, inject: &str, trace: &Path) -> Command {
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-e", "trace=flock", "-e", inject, "-o"]).arg(trace);
@@ -115,7 +115,7 @@ fn a_waiter_takes_over_from_an_owner_that_dies() {
         // One of the waiting processes asks the hub again, unless nothing was left to ask for.
         let is_taken_over = |hub: &Hub| hub.requests().len() > before || bench.run(&["show", ID]).status == 0;
         assert!(hub.wait_until(Duration::from_secs(20), is_taken_over), "round {round}");
-        // On a machine that does something else too, a second is nothing.
+        // On a machine that does other work too, a second is nothing.
         let at_once = Duration::from_secs(if is_full() { 2 } else { 10 });
         assert!(died.elapsed() < at_once, "round {round}: {:?}", died.elapsed());
         hub.limit_rate(None);

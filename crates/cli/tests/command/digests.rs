@@ -1,4 +1,4 @@
-//! The digests of `sha256sum`.
+//! The digests are those of `sha256sum`.
 
 use std::process::Command;
 

@@ -1,8 +1,8 @@
-//! The order in which the command makes things durable, seen through `strace`.
+//! The command makes things durable in the right order, as `strace` shows.
 //!
-//! A file that has a name which promises something was synced before it got that name. A folder in which such a name came or
-//! went is synced before the next promise rests on it, and before the command ends. What a loss of power then leaves, the
-//! tests of `power` see on real file systems.
+//! The command syncs a file before it gives the file a name that promises something. It syncs a folder in which such a
+//! name came or went before the next promise rests on it, and before the command ends. The tests of `power` see what a
+//! loss of power then leaves on real file systems.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +25,7 @@ const CALLS: &str = "?open,openat,?creat,write,pwrite64,writev,pwritev,copy_file
 #[derive(Debug)]
 struct Call {
     name: String,
-    /// What is in quotes or follows a descriptor, in order.
+    /// The paths in quotes and behind descriptors, in order.
     paths: Vec<PathBuf>,
     /// The whole line.
     text: String,
@@ -33,7 +33,7 @@ struct Call {
     end: usize,
 }
 
-/// The calls of a trace, in the order in which they ended.
+/// Reads the calls of a trace, in the order in which they ended.
 fn calls(trace: &str, at: &Path) -> Vec<Call> {
     let mut begun: BTreeMap<&str, (usize, String)> = BTreeMap::new();
     let mut calls = Vec::new();
@@ -60,7 +60,7 @@ fn calls(trace: &str, at: &Path) -> Vec<Call> {
     calls
 }
 
-/// The paths that a call names. A name after a folder's descriptor is below that folder.
+/// Reads the paths that a call names. A name after a folder's descriptor is below that folder.
 fn paths(call: &str, at: &Path) -> Vec<PathBuf> {
     let (mut paths, mut base) = (Vec::new(), at.to_owned());
     let args = call.rsplit_once(" = ").map_or(call, |(args, _)| args);
@@ -86,21 +86,21 @@ fn paths(call: &str, at: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// What of a trace is durable, and what is not yet.
+/// Tracks what of a trace is durable, and what is not yet.
 struct Disk<'a> {
     bench: &'a Fixture,
-    /// Files that are on the disk as they are.
+    /// The files whose bytes are on the disk.
     synced: BTreeSet<PathBuf>,
-    /// When a file was last written to.
+    /// The time of the last write to each file.
     written: BTreeMap<PathBuf, usize>,
-    /// Folders whose names are not on the disk yet, and since when.
+    /// The folders whose names are not on the disk yet, and since when.
     pending: BTreeMap<PathBuf, usize>,
-    /// How many names of each kind the command gave.
+    /// The number of names of each kind that the command gave.
     promised: BTreeMap<&'static str, usize>,
 }
 
 impl Disk<'_> {
-    /// What a name promises, if it promises anything.
+    /// Returns what a name promises, where it promises anything.
     fn promise(&self, path: &Path) -> Option<&'static str> {
         let name = path.file_name()?.to_str()?;
         let is_going = path.iter().any(|part| part.as_encoded_bytes().starts_with(b".gone."));
@@ -131,7 +131,7 @@ impl Disk<'_> {
         Err(format!("{what}: not synced yet: {:?}", self.pending.keys().collect::<Vec<_>>()))
     }
 
-    /// Looks at a call when it begins: nothing that it rests on may be pending.
+    /// Checks a call when it begins: nothing that it rests on may be pending.
     fn before(&self, call: &Call) -> Result<(), String> {
         let is_naming = call.name.starts_with("rename") || call.name.starts_with("unlink");
         let Some(to) = call.paths.last().filter(|_| is_naming) else { return Ok(()) };
@@ -144,7 +144,7 @@ impl Disk<'_> {
         if rests_on_all { self.is_durable(&call.text) } else { Ok(()) }
     }
 
-    /// Takes note of what a call did.
+    /// Notes what a call did.
     fn after(&mut self, call: &Call) -> Result<(), String> {
         let name = call.name.trim_end_matches("at2").trim_end_matches("at");
         match name {
@@ -168,7 +168,7 @@ impl Disk<'_> {
                 }
             }
             "mkdir" => self.named(&call.paths[0], call.end),
-            // A file that is freed may come back; a record that is removed may not.
+            // A freed file may come back after a loss of power; a removed record may not.
             "unlink" if self.promise(&call.paths[0]) == Some("record") => {
                 self.named(&call.paths[0], call.end);
             }
@@ -185,7 +185,8 @@ impl Disk<'_> {
         Ok(())
     }
 
-    /// A file that gets a name which promises something is synced. One with such a name already was.
+    /// Fails unless the command synced a file before it gave it a name that promises something, or the file had such a
+    /// name.
     fn has_its_bytes(&self, call: &Call, from: &Path, to: &Path) -> Result<(), String> {
         let Some(promise) = self.promise(to) else { return Ok(()) };
         // With a folder, all that was written into it gets its name.
@@ -209,7 +210,7 @@ impl Disk<'_> {
     }
 }
 
-/// Runs a command that has to end well, and looks at each of its calls. Returns what it promised, and how often.
+/// Runs a command that has to succeed, and checks each of its calls. Returns what it promised, and how often.
 #[track_caller]
 fn is_durable(bench: &Fixture, command: &Command) -> BTreeMap<&'static str, usize> {
     let trace = traced(bench, command);

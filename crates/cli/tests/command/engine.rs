@@ -1,4 +1,4 @@
-//! A real engine on a model of ours: llama.cpp's own HTTP server.
+//! A real engine, llama.cpp's own HTTP server, runs a model of ours.
 //!
 //! `just engine` brings it into `target/tools/llama`; `.ci/run` does so too, and runs this.
 
@@ -19,7 +19,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
-/// What the engine answers.
+/// Returns what the engine answers.
 fn asked(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address.strip_prefix("http://").unwrap()).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
@@ -28,7 +28,7 @@ fn asked(address: &str, request: &str) -> String {
     answer
 }
 
-/// What the engine says of the model is what we say.
+/// The engine says of the model what the command says of it.
 fn agrees_with(answer: &str, ours: &serde_json::Value) {
     let body = answer.split("\r\n\r\n").nth(1).unwrap();
     let models: serde_json::Value = serde_json::from_str(body).unwrap();

@@ -1,4 +1,4 @@
-//! Models that are carried from one machine to another.
+//! `export` and `import` carry models from one machine to another.
 
 use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
@@ -17,7 +17,7 @@ fn fails(done: &Finished, status: i32, words: &[&str]) {
     assert!(words.iter().all(|word| done.stderr.contains(word)), "{words:?}: {}", done.stderr);
 }
 
-/// A model of the hub, present and exported to `out`; the cache is gone.
+/// Makes a model of the hub present and exports it to `out`; then removes the cache.
 fn exported(bench: &Fixture) -> serde_json::Value {
     let hub = Hub::start();
     hub.repo("org/repo").lfs("sub/a b.gguf", gguf("some weights")).file("config.json", "{}").publish();
@@ -111,7 +111,7 @@ fn a_folder_that_was_tampered_with_is_refused() {
 fn a_size_that_contradicts_the_record_is_refused_unread() {
     let bench = Fixture::new();
     exported(&bench);
-    // It takes no blocks, and would take minutes to hash.
+    // The sparse file takes no blocks, and would take minutes to hash.
     let file = std::fs::File::options().write(true).open(bench.path("out/sub/a b.gguf")).unwrap();
     file.set_len(1 << 40).unwrap();
     let done = bench.run(&["import", "out", "--progress", "json"]);
@@ -151,7 +151,7 @@ fn a_revision_that_is_no_commit_is_refused() {
     let commit = before["revision"].as_str().unwrap();
     for revision in [".gone.evil", "main", "..", "a/b"] {
         write_seal(&bench, &format!("\"{commit}\""), &format!("\"{revision}\""));
-        fails(&bench.run(&["import", "out"]), 2, &["is no commit"]);
+        fails(&bench.run(&["import", "out"]), 2, &["is not a commit"]);
         write_seal(&bench, &format!("\"{revision}\""), &format!("\"{commit}\""));
     }
     assert_eq!(bench.run(&["import", "out"]).status, 0);
@@ -165,7 +165,7 @@ fn a_pin_counts_before_what_a_folder_says() {
     fails(&pin(&"0".repeat(64)), 4, &["expected sha256-tree:0000", "(pinned)"]);
     assert_eq!(pin(&tree).status, 0);
     assert_eq!(bench.json(&["show", ID])["verification"]["basis"], "pinned");
-    // Another id is another claim, of which its source said nothing.
+    // Another id is another claim, of which the source of the first one said nothing.
     assert_eq!(bench.run(&["import", "out", "--id", "hf:our/copy"]).status, 0);
     let copy = bench.json(&["show", "hf:our/copy"]);
     assert_eq!(
@@ -198,7 +198,7 @@ fn files_are_taken_in_under_an_id() {
     let hex = "0".repeat(64);
     fails(&bench.run(&["import", "other.gguf", "--id", "hf:a/b/c.gguf", "--sha256", &hex]), 4, &["pinned"]);
     assert_eq!(bench.json(&["list"]).as_array().unwrap().len(), 1, "nothing of it is visible");
-    fails(&bench.run(&["import", "other.gguf", "--id", "local:/a"]), 2, &["no id for an import"]);
+    fails(&bench.run(&["import", "other.gguf", "--id", "local:/a"]), 2, &["not an id for an import"]);
     fails(&bench.run(&["import", "absent.gguf", "--id", "hf:a/b"]), 3, &["absent.gguf"]);
     bench.file("m.pkl", "x");
     fails(&bench.run(&["import", "m.pkl", "--id", "hf:a/b"]), 5, &["pickle"]);
@@ -240,7 +240,7 @@ fn an_export_is_whole_or_nothing() {
     assert_eq!(fs_err::metadata(bench.path("out")).unwrap().permissions().mode() & 0o777, 0o755);
     let seal = fs_err::read_to_string(bench.path("out/.model.json")).unwrap();
     assert!(!seal.contains(&format!("\"local_path\": \"{}", bench.path("").display())), "{seal}");
-    // Its id is a path, which means nothing elsewhere.
+    // The id is a path, which means nothing on another machine.
     fails(&bench.run(&["import", "out"]), 2, &["another machine alone", "--id hf:local/out"]);
     let imported = bench.json(&["import", "out", "--id", "hf:org/a/a.gguf"]);
     assert_eq!(imported["verification"]["basis"], "first-use");
@@ -317,7 +317,7 @@ fn what_a_killed_export_left_goes_with_the_next_one() {
     let mut child = child.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
     assert!(lines.any(|line| line.unwrap().contains("\"hashed\"")));
-    // What another one builds meanwhile is left alone.
+    // The command leaves alone what another process builds meanwhile.
     assert_eq!(bench.run(&["export", ID, "exports/first"]).status, 0);
     assert_eq!(halves().len(), 2, "a folder and its lock: {:?}", halves());
     child.kill().unwrap();

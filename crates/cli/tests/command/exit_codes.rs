@@ -1,4 +1,4 @@
-//! Each cause, its exit status and its code.
+//! Each cause has its exit status and its code.
 
 use std::{
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
@@ -10,7 +10,7 @@ use crate::fixture::{Finished, Fixture, finish};
 
 const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/// Runs the command twice, for people and for programs, and compares what both tell.
+/// Runs the command twice, for people and for programs, and compares what each reads.
 #[track_caller]
 fn check(bench: &Fixture, args: &[&str], status: i32, code: &str) -> Finished {
     let done = bench.run(args);
@@ -199,7 +199,7 @@ fn unreadable_files() {
 #[test]
 fn a_read_only_cache_serves_what_it_has() {
     let bench = Fixture::new();
-    // Just written, so that its record is of the kind that is judged again.
+    // The file is new, so the next call judges the model again.
     bench.file("a.bin", "");
     bench.file("b.gguf", TINY_GGUF);
     assert_eq!(bench.run(&["ensure", "a.bin", "--sha256", HEX]).status, 0);
@@ -282,7 +282,7 @@ fn what_is_read_whole_is_a_regular_file_of_some_size() {
     bench.file("long.yaml", format!("{}: 1\n", "x".repeat(500_000)));
     let done = bench.run(&["provision", "--config", "long.yaml"]);
     assert!(done.status == 2 && done.stderr.len() < 2000, "{} bytes", done.stderr.len());
-    // A token is for a hub, and no command asks one here.
+    // Only a hub gets a token, and no command asks one here.
     for token in [pipe, "/dev/zero", "."] {
         let mut command = bench.command();
         command.env("HF_TOKEN_PATH", token).env_remove("HF_TOKEN").env_remove("HUGGING_FACE_HUB_TOKEN");

@@ -1,4 +1,4 @@
-//! A folder with a cache in it, and the command.
+//! Makes a folder with a cache in it, and runs the command there.
 
 use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt},
@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-/// What says where other tools keep models, and is not set here.
+/// Names the variables that say where other tools keep models. The tests set none of them.
 const PLACES: [&str; 7] = [
     "HUGGINGFACE_HUB_CACHE",
     "LLAMA_CACHE",
@@ -23,7 +23,7 @@ pub(crate) struct Fixture {
     dir: tempfile::TempDir,
 }
 
-/// What a finished command left.
+/// Holds what a finished command printed, and its status.
 pub(crate) struct Finished {
     pub(crate) status: i32,
     pub(crate) stdout: String,
@@ -52,7 +52,7 @@ impl Fixture {
         path
     }
 
-    /// The command in this folder, with this cache, and with nothing else of the environment that it reads.
+    /// Returns the command in this folder, with this cache, and with none of the variables that it reads.
     pub(crate) fn command(&self) -> Command {
         self.command_at(Path::new(env!("CARGO_BIN_EXE_model-provisioner")))
     }
@@ -98,14 +98,14 @@ impl Fixture {
         finish(self.command().args(args))
     }
 
-    /// The document that a command prints with `--json`.
+    /// Returns the document that a command prints with `--json`.
     pub(crate) fn json(&self, args: &[&str]) -> Value {
         let done = self.run(&[args, &["--json"]].concat());
         serde_json::from_str(&done.stdout)
             .unwrap_or_else(|error| panic!("{error}: {}{}", done.stdout, done.stderr))
     }
 
-    /// Every file below the cache.
+    /// Lists every file below the cache.
     pub(crate) fn cache_files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         let mut folders = vec![self.cache()];
@@ -119,7 +119,7 @@ impl Fixture {
         files
     }
 
-    /// The files of the catalog's records.
+    /// Lists the files of the catalog's records.
     pub(crate) fn records(&self) -> Vec<PathBuf> {
         self.cache_files()
             .into_iter()

@@ -1,4 +1,4 @@
-//! What a listing tells before the first byte is fetched: a digest that cannot match, and what policy says.
+//! The command refuses a model by its listing before the first byte: for a digest that cannot match, and for a policy.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ use crate::{
 
 const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// A hub with a model of one file, a set of shards, a repository whose small files have no SHA-256, and a pickle.
+/// Makes a hub with a model of one file, a set of shards, a repository whose small files have no SHA-256, and a pickle.
 fn hub() -> Hub {
     let hub = Hub::start();
     hub.repo("org/one").lfs("a.gguf", gguf_of(100_000, 7)).publish();

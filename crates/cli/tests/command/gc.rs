@@ -1,4 +1,4 @@
-//! What `gc` takes away, what it says of it, and what is left when it is killed.
+//! `gc` frees what no model needs, says so, and leaves a consistent cache when it is killed.
 
 use std::{
     collections::BTreeSet,
@@ -13,7 +13,7 @@ use testkit::{Hub, TINY_GGUF, gguf};
 
 use crate::fixture::{Finished, Fixture, finish};
 
-/// Everything that may go.
+/// The arguments with which `gc` removes all it may.
 const ALL: [&str; 5] = ["gc", "--max-size", "0", "--grace", "0"];
 
 fn command(bench: &Fixture, hub: &Hub, args: &[&str]) -> Command {
@@ -45,7 +45,7 @@ fn fill(bench: &Fixture, hub: &Hub) {
     assert_eq!(done.status, 0, "{}", done.stderr);
 }
 
-/// What is in a folder of the store.
+/// Lists the names in a folder of the store.
 fn names(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs_err::read_dir(folder) else { return Vec::new() };
     entries.map(|entry| entry.unwrap().path()).collect()
@@ -144,7 +144,7 @@ fn doctor_fits_on_a_screen_and_verify_says_what_helps() {
     assert_eq!(bench.run(&["verify", "--all"]).status, 0);
 }
 
-/// The ids of the models whose view is sealed.
+/// Returns the ids of the models whose view has a seal.
 fn sealed(cache: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut folders = vec![cache.join("store-v1/models")];
@@ -163,11 +163,11 @@ fn ids(list: &serde_json::Value) -> BTreeSet<String> {
     list.as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// What must hold whenever a removal was killed.
+/// Fails unless the cache is consistent after a killed removal.
 fn is_consistent(bench: &Fixture, hub: &Hub, what: &str) {
     let list = bench.run(&["list", "--json"]);
     assert_eq!((list.status, list.stderr.as_str()), (0, ""), "{what}");
-    // Whose seal is gone does not come back when the catalog is lost.
+    // A model without its seal does not come back when the catalog is lost.
     let copy = bench.path("copy");
     let _ = fs_err::remove_dir_all(&copy);
     assert!(Command::new("cp").arg("-a").arg(bench.cache()).arg(&copy).status().unwrap().success());
@@ -176,12 +176,12 @@ fn is_consistent(bench: &Fixture, hub: &Hub, what: &str) {
     assert_eq!(rebuilt, sealed(&bench.cache()), "{what}");
     let listed = ids(&serde_json::from_str(&list.stdout).unwrap());
     assert!(rebuilt.is_subset(&listed), "{what}: {rebuilt:?} comes back, and there was {listed:?}");
-    // A caller who wants a model after all gets it, whole.
+    // A caller that wants the model after all gets it, whole.
     let again = finish(command(bench, hub, &["ensure", &id("a"), "--cache-dir"]).arg(&copy));
     assert_eq!(again.status, 0, "{what}: {}", again.stderr);
     let root = Path::new(again.stdout.trim());
     assert_eq!(fs_err::read(root.join("same.gguf")).unwrap(), gguf(vec![7; 200_000]), "{what}");
-    // The next one finishes it.
+    // The next `gc` finishes the removal.
     let done = bench.run(&ALL);
     assert_eq!(done.status, 0, "{what}: {}", done.stderr);
     let store = bench.cache().join("store-v1");
@@ -208,13 +208,13 @@ fn killed_at_random_moments() {
     assert!(kills > 0, "each of them had ended before");
 }
 
-/// Whether the long tier is wanted.
+/// Returns whether the person who runs the test wants the long tier.
 #[expect(clippy::disallowed_methods, reason = "a switch for developers")]
 fn is_full() -> bool {
     std::env::var("MODEL_PROVISIONER_PROVE").is_ok_and(|tier| tier == "full")
 }
 
-/// The command under `strace`, with an injection.
+/// Returns the command under `strace`, with an injection.
 fn injected(bench: &Fixture, inject: &str, args: &[&str]) -> Finished {
     let call = inject.split(':').next().unwrap();
     let mut strace = Command::new("strace");

@@ -1,4 +1,4 @@
-//! What the real `hf` command of each release leaves on this machine, with symlinks and without.
+//! The command reads what the real `hf` command of each release leaves on this machine, with symlinks and without.
 //!
 //! The releases are on the path as `hf-0.36`, `hf-1` and `hf-2`: `.ci/run` installs them.
 
@@ -50,7 +50,7 @@ fn download(release: &Release, bench: &Fixture, hub: &Hub, symlinks: bool, args:
     assert_eq!(done.status, 0, "{}: {}", release.program, done.stderr);
 }
 
-/// How many bytes of files the hub has sent.
+/// Returns how many bytes of files the hub has sent.
 fn content_sent(hub: &Hub) -> u64 {
     hub.requests().iter().filter(|seen| seen.file.is_some()).map(testkit::hub::Seen::sent_bytes).sum()
 }
@@ -120,7 +120,7 @@ fn what_a_hf_command_downloaded_of_a_repository_is_a_part() {
         if !release.has_trees {
             continue;
         }
-        // The hint's own next step.
+        // The next step that the hint names.
         download(release, &bench, &hub, true, &["org/gguf", "--include", "x-Q8_0.gguf"]);
         let listed = bench.run(&["ensure", "--offline", "hf:org/gguf/x-Q8_0.gguf"]);
         assert_eq!(listed.status, 0, "{}: {}", release.program, listed.stderr);

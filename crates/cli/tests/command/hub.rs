@@ -1,4 +1,4 @@
-//! `hf:` models through the command, against a hub on loopback.
+//! The command makes `hf:` models present, from a hub on loopback.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,7 +19,7 @@ const ID: &str = "hf:org/repo/a.gguf";
 /// Large enough that it takes a while.
 const SIZE: u64 = 48 << 20;
 
-/// The command, asking that hub, and with nothing of the environment that says how.
+/// Returns the command with that hub's address, and with no other variable about hubs.
 pub(crate) fn command(bench: &Fixture, endpoint: &str, args: &[&str]) -> Command {
     let mut command = bench.command();
     for name in
@@ -40,7 +40,7 @@ pub(crate) fn start(bench: &Fixture, hub: &Hub, args: &[&str]) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Nothing is left of a transfer.
+/// Fails where anything is left of a transfer.
 #[track_caller]
 pub(crate) fn is_clean(bench: &Fixture) {
     let partial = bench.cache().join("store-v1/partial");
@@ -275,7 +275,11 @@ fn a_refresh_that_leaves_a_pin_behind_says_so() {
     hub.repo("org/repo").lfs("a.gguf", gguf("new")).publish();
     assert_eq!(run(&bench, &hub, &["ensure", id, "--refresh", "--sha256", pin]).status, 4);
     let moved = run(&bench, &hub, &["ensure", id, "--refresh"]);
-    assert!(moved.status == 0 && moved.stderr.contains("was pinned by a digest"), "{}", moved.stderr);
+    assert!(
+        moved.status == 0 && moved.stderr.contains("by a digest, and its new revision has another one"),
+        "{}",
+        moved.stderr
+    );
 }
 
 #[test]
@@ -355,7 +359,7 @@ fn progress_never_goes_back() {
     assert!(again.stderr.lines().any(|line| line.contains("\"cached\":true")), "{}", again.stderr);
 }
 
-/// The most memory that a process ever held, in KiB, read until it is gone.
+/// Returns the most memory that a process ever held, in KiB, read until the process is gone.
 fn peak_kib(child: &mut Child) -> u64 {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
@@ -380,7 +384,7 @@ fn a_large_file_takes_little_memory() {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         peak
     };
-    // What is promised is of a release build; how much of another one lies in memory says nothing.
+    // The limit is of a release build: how much of another build lies in memory says nothing.
     let (itself, large) = (peak_of(64 << 10), peak_of(256 << 20));
     assert!(itself > 1000 && large < itself + (36 << 10), "{large} KiB, and {itself} KiB by itself");
 }
@@ -402,7 +406,7 @@ fn xet_is_used_unless_it_is_disabled_and_leaves_nothing_behind() {
         assert_eq!(fs_err::read(done.stdout.trim()).unwrap(), gguf("one"));
         assert_eq!(hub.count(|seen| seen.path.contains("/xet-read-token/")), tokens, "{disabled}");
         assert_eq!(done.stderr.contains("plain HTTP"), tokens > 0, "{}", done.stderr);
-        // What the client of Xet logs, it logs with addresses.
+        // The client of Xet logs addresses.
         assert!(!done.stderr.contains("RetryWrapper") && !done.stderr.contains("xet-token-for"));
         assert!(!bench.path("home").exists() && !bench.path("hf-home").exists());
         assert_eq!(fs_err::read_dir(bench.path("tmp")).unwrap().count(), 0);

@@ -1,5 +1,5 @@
-//! What can go wrong with a hub: each has its exit status, its code and its next step, is told in reasonable time, and
-//! leaves nothing behind that could be taken for a model.
+//! Each failure of a hub has its exit status, its code and its next step. The command reports it in reasonable time, and
+//! leaves nothing behind that a later call could take for a model.
 
 use std::{
     io::{Read, Write},
@@ -24,7 +24,7 @@ use crate::{
 /// The longest that a person waits for news of a hub that fails for ever.
 const SOON: Duration = Duration::from_secs(20);
 
-/// What the command is asked, of which hub, as whom, and what it says.
+/// Describes one case: the arguments, the hub, the token, and what the command says.
 struct Case<'a> {
     id: &'a str,
     endpoint: Option<&'a str>,
@@ -40,7 +40,7 @@ const fn case<'a>(id: &'a str, status: i32, code: &'a str, message: &'a str, hin
     Case { id, endpoint: None, token: None, status, code, retriable: false, message, hint }
 }
 
-/// A hub with a repository of each kind.
+/// Makes a hub with a repository of each kind.
 fn hub() -> Hub {
     let hub = Hub::start();
     hub.repo("org/repo").lfs("a.gguf", gguf_of(100_000, 7)).file("config.json", "{}").publish();
@@ -127,7 +127,7 @@ fn what_does_not_pass() {
         [Fault::on("a.gguf").kind(FaultKind::RedirectToSelf)],
     );
     check(&nonsense("no document came", ""), [Fault::on("/api/").kind(FaultKind::HtmlPage)]);
-    check(&nonsense("a web page came", ""), [Fault::on("a.gguf").kind(FaultKind::HtmlPage)]);
+    check(&nonsense("it sent a web page", ""), [Fault::on("a.gguf").kind(FaultKind::HtmlPage)]);
     let hostile = |name: &str| [Fault::on("/api/").kind(FaultKind::Entries(vec![name.to_owned()]))];
     check(&nonsense("../../x", ""), hostile("../../x"));
     check(&nonsense("/etc/passwd", ""), hostile("/etc/passwd"));
@@ -157,7 +157,7 @@ fn what_cannot_be_reached() {
     assert!(took < Duration::from_secs(4), "{took:?}");
 }
 
-/// The address of a server that is said to speak TLS, and answers as one of plain HTTP does.
+/// Returns the address of a server that should speak TLS, and answers in plain HTTP.
 fn speaks_plainly() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

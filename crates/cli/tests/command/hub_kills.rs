@@ -1,5 +1,5 @@
-//! `kill -9` in the middle of a download: nothing that arrived is lost, nothing half is left, nothing comes twice but
-//! what was in flight.
+//! A `kill -9` in the middle of a download loses no byte that arrived, leaves nothing half-made, and makes the next call
+//! fetch again only what was in flight.
 
 use std::{
     collections::BTreeSet,
@@ -20,14 +20,14 @@ const ID: &str = "hf:org/repo/a.gguf";
 /// Large enough that a kill finds something to cut off.
 const SIZE: usize = 48 << 20;
 
-/// The most that may be in flight when a process is killed, and what the sockets of hub and client hold beside it.
+/// The most bytes in flight when the test kills a process, and what the sockets of hub and client hold beside them.
 const IN_FLIGHT: u64 = (32 + 8) << 20;
 
 fn weights() -> Vec<u8> {
     gguf_of(SIZE, 0)
 }
 
-/// A hub with the weights, and a cache in which a download of them was killed after so much of it.
+/// Makes a hub with the weights, and a cache in which a kill ended a download of them after so many percent.
 fn killed_after(weights: &[u8], percent: usize) -> (Fixture, Hub) {
     let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("org/repo").lfs("a.gguf", weights.to_vec()).publish();
@@ -42,7 +42,7 @@ fn killed_after(weights: &[u8], percent: usize) -> (Fixture, Hub) {
     (bench, hub)
 }
 
-/// The next run, which has to end well; and how many bytes it fetched.
+/// Makes the next run, which has to succeed, and returns how many bytes it fetched.
 #[track_caller]
 fn next_run(bench: &Fixture, hub: &Hub, id: &str, weights: &[u8]) -> u64 {
     hub.reset_counts();
@@ -70,7 +70,7 @@ fn a_kill_costs_no_more_than_what_was_in_flight() {
     }
 }
 
-/// The journal of the only partial.
+/// Returns the path of the journal of the only partial.
 fn journal(bench: &Fixture) -> PathBuf {
     let partials = fs_err::read_dir(bench.cache().join("store-v1/partial")).unwrap();
     let folders: Vec<_> = partials.map(|entry| entry.unwrap().path()).collect();
@@ -87,7 +87,7 @@ fn after_another_boot_only_what_was_synced_counts() {
         let text = fs_err::read_to_string(&journal).unwrap();
         let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
         assert!(text.contains(boot.trim()), "{text}");
-        // What a power loss leaves: the journal, and zeros where bytes had not reached the disk.
+        // A power loss leaves the journal, and zeros where bytes had not reached the disk.
         let mut data = vec![0; SIZE];
         let mut kept = 0;
         for line in text.lines().filter(|line| line.starts_with("done ")).take(synced) {
@@ -103,8 +103,8 @@ fn after_another_boot_only_what_was_synced_counts() {
     }
 }
 
-/// Runs `ensure` under `strace`, which kills it at the call of that number: of all, or of those about a place in the
-/// cache. Each thread counts for itself, so numbers alone do not reach every call; places do.
+/// Runs `ensure` under `strace`, which kills it at the call of that number: of all calls, or of those about a place in
+/// the cache. `strace` counts each thread by itself, so numbers alone do not reach every call; places do.
 fn killed_at(bench: &Fixture, hub: &Hub, id: &str, calls: &str, place: Option<&Path>, count: usize) -> bool {
     let plain = command(bench, &hub.endpoint(), &["ensure", id]);
     let mut strace = Command::new("strace");
@@ -121,7 +121,7 @@ fn killed_at(bench: &Fixture, hub: &Hub, id: &str, calls: &str, place: Option<&P
 /// More calls of one kind than the command makes.
 const MOST: usize = 60;
 
-/// Every file and folder that a whole run leaves in the cache.
+/// Lists every file and folder that a whole run leaves in the cache.
 fn places(bench: &Fixture) -> BTreeSet<PathBuf> {
     let files = bench.cache_files().into_iter();
     let below = |path: &Path| path.strip_prefix(bench.cache()).unwrap().to_owned();
@@ -165,7 +165,7 @@ fn nothing_comes_again_once_the_last_byte_has_arrived() {
     assert!(committed > 2, "{committed} kills between commit and catalog");
 }
 
-/// The seal, which has no name before its whole view has.
+/// Returns the place of the seal, which has no name before its whole view has one.
 fn place_of_view(places: &BTreeSet<PathBuf>) -> &Path {
     places.iter().find(|place| place.ends_with(".model.json")).unwrap()
 }

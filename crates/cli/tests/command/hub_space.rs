@@ -1,4 +1,5 @@
-//! A disk that is too small: told before the first byte where the sizes say so, and survived where it fills up later.
+//! The command refuses a model that the disk has no space for before the first byte, and survives a disk that fills up
+//! later.
 
 use std::{
     io::Write,

@@ -1,4 +1,4 @@
-//! What a model is, and whether it fits.
+//! The command says what a model is, and whether it fits.
 
 use testkit::{FakeModel, Hub, gguf};
 
@@ -198,7 +198,7 @@ fn a_header_moves_no_cursor() {
     assert_eq!(card.lines().filter(|line| line.starts_with("licence")).count(), 1, "{card}");
 }
 
-/// The last lines of a card.
+/// Returns the last lines of a card.
 fn last(card: &str, lines: usize) -> String {
     let all: Vec<_> = card.lines().collect();
     all[all.len() - lines..].join("\n")

@@ -1,6 +1,6 @@
-//! What the command does not do: speak to a network, or read a model again.
+//! The command opens no socket, and reads no model again, where it does not have to.
 //!
-//! Both are seen through `strace`.
+//! The tests see both through `strace`.
 
 use std::{path::Path, process::Command};
 
@@ -11,7 +11,7 @@ use crate::{
     hub,
 };
 
-/// Runs the command under `strace`, and returns the calls that were traced.
+/// Runs the command under `strace`, and returns the traced calls.
 pub(crate) fn trace(bench: &Fixture, calls: &str, args: &[&str]) -> String {
     let log = bench.path("strace.log");
     let (calls, log_text) = (format!("trace={calls}"), log.to_str().unwrap());
@@ -30,7 +30,7 @@ fn under(program: &[&str], bench: &Fixture, command: &Command) -> Finished {
     finish(outer.current_dir(bench.path("")))
 }
 
-/// A cache with a file and a repository of a hub that is gone by now.
+/// Makes a cache with a file and a repository of a hub, and stops the hub.
 fn fetched() -> (Fixture, [&'static str; 2]) {
     let (bench, hub, ids) = (Fixture::new(), Hub::start(), ["hf:org/repo", "hf:org/repo@main/a.gguf"]);
     let repo = hub.repo("org/repo").file("config.json", "{}").lfs("model.safetensors", safetensors("x"));

@@ -8,7 +8,7 @@ use testkit::TINY_GGUF;
 
 use crate::fixture::{Fixture, finish};
 
-/// What must hold whenever a command was killed.
+/// Fails unless the cache is consistent, whenever a command was killed.
 #[track_caller]
 fn is_whole(bench: &Fixture, what: &str) {
     let list = bench.run(&["list", "--json"]);

@@ -1,4 +1,4 @@
-//! The command, run as a process.
+//! These tests run the command as a process.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 

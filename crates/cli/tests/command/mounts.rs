@@ -1,4 +1,4 @@
-//! One cache, seen through another mount: a volume that is mounted elsewhere, a copy, a file system that is read-only.
+//! Processes see one cache through another mount: a volume elsewhere, a copy, a read-only file system.
 //!
 //! One test needs to mount disk images, as root.
 
@@ -16,7 +16,7 @@ use crate::fixture::{Finished, Fixture, finish};
 const ID: &str = "hf:org/mine/model.gguf";
 const SIZE: usize = 2 << 20;
 
-/// Whether a call read bytes of the model, by its progress.
+/// Returns whether a call read bytes of the model, by its progress.
 fn has_read(done: &Finished) -> bool {
     assert_eq!(done.status, 0, "{}", done.stderr);
     done.stderr.contains("hash_started")
@@ -29,7 +29,7 @@ fn ensure(bench: &Fixture, cache: &Path, more: &[&str]) -> Finished {
     finish(command.env("MODEL_PROVISIONER_CACHE_DIR", cache))
 }
 
-/// A cache with a model that it shares with another owner, or that is only its own.
+/// Makes a cache with a model that it shares with another owner, or that it has alone.
 fn import(bench: &Fixture, cache: &Path, from: &Path, mode: &str) {
     let mut command = bench.command();
     command.args(["import", "--id", ID, "--adopt", mode]).arg(from);
@@ -56,7 +56,7 @@ fn must(program: &str, args: &[&Path]) -> String {
     done.stdout.trim().to_owned()
 }
 
-/// A disk image that is mounted, and goes away with this.
+/// Mounts a disk image, and unmounts it when the caller drops this.
 struct Disk {
     image: PathBuf,
     at: PathBuf,
@@ -72,7 +72,7 @@ impl Disk {
         Self { image, at, devices: Vec::new() }
     }
 
-    /// Mounts it under a number that it did not have before, and returns that.
+    /// Mounts it under a device number that it did not have before, and returns that number.
     fn mount(&mut self, options: &str) -> u64 {
         let device = must("losetup", &["-f".as_ref(), "--show".as_ref(), &self.image]);
         self.devices.push(device.clone());
@@ -80,7 +80,7 @@ impl Disk {
         fs_err::metadata(&self.at).unwrap().dev()
     }
 
-    /// Its old device is kept busy, so that the next one is another.
+    /// The loop device before stays busy, so that the next one has another number.
     fn unmount(&self) {
         must("umount", &[&self.at]);
     }

@@ -1,4 +1,4 @@
-//! Where the field's other tools keep models: found by the rules of each, and enough without a network.
+//! The command finds models where the field's other tools keep them, by the rules of each, and needs no network for them.
 
 use std::{path::Path, process::Command};
 
@@ -23,7 +23,7 @@ fn digest(bench: &Fixture) -> String {
     String::from_utf8(sum.stdout).unwrap()[..64].to_owned()
 }
 
-/// The command in a home of its own, with these variables and no others that name places.
+/// Runs the command in a home of its own, with these variables and no others that name folders.
 fn command(bench: &Fixture, endpoint: &str, variables: &[(&str, &str)], args: &[&str]) -> Command {
     let mut command = hub::command(bench, endpoint, args);
     for name in ["HF_HUB_CACHE", "HF_HOME", "OLLAMA_MODELS"] {
@@ -104,7 +104,7 @@ fn the_path_of_a_token_is_expanded() {
     assert_eq!(done.status, 0, "{}", done.stderr);
 }
 
-/// A config that allows no network, and a cache that has its model.
+/// Writes a config that allows no network, and makes a cache that has its model.
 fn denied(bench: &Fixture) {
     let cache = bench.path("hf/hub");
     HubCache::new(&cache, "org/repo", COMMIT).lfs("a.gguf", bytes()).write_tree();

@@ -1,4 +1,4 @@
-//! What a person who wrote something else than was meant is told to do, ready to be pasted.
+//! The command tells a person who mistyped something what to do, in words that the person can paste.
 
 use testkit::{FakeModel, Hub, TINY_GGUF, gguf, safetensors};
 
@@ -16,7 +16,7 @@ fn hub() -> Hub {
     hub
 }
 
-/// Runs a command that fails with a status, and says all of these.
+/// Runs a command that must fail with a status, and must say all of these.
 #[track_caller]
 fn check(args: &[&str], status: i32, says: &[&str]) {
     let (bench, hub) = (Fixture::new(), hub());
@@ -32,9 +32,9 @@ fn patterns_that_are_none() {
     check(
         &["ensure", "hf:org/weird", "--include", "[["],
         2,
-        &["`[[` is no pattern: unclosed", "hint: in a pattern"],
+        &["`[[` is not a pattern: unclosed", "hint: in a pattern"],
     );
-    check(&["plan", "hf:org/weird", "--exclude", "[["], 2, &["`[[` is no pattern"]);
+    check(&["plan", "hf:org/weird", "--exclude", "[["], 2, &["`[[` is not a pattern"]);
     check(
         &["ensure", "hf:org/hf", "--include", "*.gguf"],
         3,
@@ -84,7 +84,7 @@ fn whom_the_environment_names() {
     let endpoint = finish(&mut command(&bench, "ftp://user:secret@host", &ensure));
     assert_eq!(endpoint.status, 2);
     assert!(
-        endpoint.stderr.contains("error: the hub's address is not one: it is no http"),
+        endpoint.stderr.contains("error: the hub's address is not one: it is not an http"),
         "{}",
         endpoint.stderr
     );

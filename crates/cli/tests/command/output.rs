@@ -1,11 +1,11 @@
-//! What people and programs see.
+//! The command prints text for people and documents for programs.
 
 use std::process::{Command, Stdio};
 use testkit::TINY_GGUF;
 
 use crate::fixture::{Finished, Fixture, finish};
 
-/// Takes out what differs from run to run.
+/// Removes what differs from run to run.
 fn steady(bench: &Fixture, text: &str) -> String {
     let text = text.replace(bench.path("").to_str().unwrap(), "[DIR]/");
     let mut words: Vec<String> = Vec::new();

@@ -1,9 +1,9 @@
-//! A loss of power: what a command acknowledged stays, and what it did not vanishes whole.
+//! After a loss of power, what a command acknowledged stays, and what it did not acknowledge vanishes whole.
 //!
-//! The cache lies on a file system in a file, which is shut down without writing its log, as if the machine had lost its
-//! power, and mounted again. ext4 writes nothing by itself for as long as a test lasts (`commit=300`), and does not write a
-//! file because it is renamed (`noauto_da_alloc`). XFS goes on to answer the sync of a folder with success after that: so
-//! only what was acknowledged before counts.
+//! The cache lies on a file system in a file. The test shuts it down without writing its log, as if the machine had lost
+//! its power, and mounts it again. ext4 writes nothing by itself for as long as a test lasts (`commit=300`), and does not
+//! write a file because of its rename (`noauto_da_alloc`). XFS still answers the sync of a folder with success after
+//! that. So only what a command acknowledged before counts.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use crate::{
     hub,
 };
 
-/// The bytes of the model, by the name of its repository and how often that was published.
+/// The bytes of each model, by the name of its repository and the number of its edition.
 fn weights(repo: &str, edition: usize) -> Vec<u8> {
     gguf_of(60_000 + repo.len(), edition)
 }
@@ -56,7 +56,7 @@ impl Disk {
         disk
     }
 
-    /// Where the cache and the handoffs are.
+    /// Returns the folder of the cache and the handoffs.
     fn mount(&self) -> PathBuf {
         self.bench.path("disk")
     }
@@ -94,7 +94,7 @@ impl Disk {
         finish(&mut self.command(hub, &args))
     }
 
-    /// What the command says of its models, and the handoffs that are there.
+    /// Returns what the command says of its models, and the handoffs that exist.
     fn state(&self, hub: &Hub) -> State {
         let list = self.run(hub, &["list", "--json"]);
         // What a command that was cut off left of its transfer is a hint; a damaged record would be a warning.
@@ -115,7 +115,7 @@ impl Disk {
     }
 }
 
-/// What is known of each model and each handoff.
+/// The state of each model and each handoff.
 type State = BTreeMap<String, Vec<u8>>;
 
 /// Numbers that look like chance, and are the same for a seed.
@@ -136,7 +136,7 @@ fn id(repo: &str) -> String {
     format!("hf:org/{repo}/a.gguf")
 }
 
-/// One of the commands that change something, and the repository that it is about.
+/// Runs one of the commands that change something, and returns the repository that it is about.
 fn some_command(dice: &mut Dice, disk: &Disk) -> (&'static str, Vec<String>) {
     let repo = REPOS[dice.below(REPOS.len())];
     // An id that is imported, and one that is fetched.
@@ -176,7 +176,7 @@ fn publish(hub: &Hub, editions: &mut BTreeMap<String, Vec<u8>>, repo: &str, edit
     editions.insert(commit.to_string(), bytes);
 }
 
-/// Sees that every Active model has the bytes of its revision.
+/// Fails unless every Active model has the bytes of its revision.
 fn has_right_bytes(disk: &Disk, hub: &Hub, editions: &BTreeMap<String, Vec<u8>>, what: &str) {
     let list = disk.run(hub, &["list", "--json"]);
     for model in serde_json::from_str::<Vec<Value>>(&list.stdout).unwrap() {
@@ -190,7 +190,7 @@ fn has_right_bytes(disk: &Disk, hub: &Hub, editions: &BTreeMap<String, Vec<u8>>,
     }
 }
 
-/// Sees that the cache is well, but for models of the command that was cut off, and that `doctor --fix` repairs these.
+/// Fails unless the cache is well, except for models of the interrupted command, and unless `doctor --fix` repairs these.
 fn is_repaired(disk: &Disk, hub: &Hub, what: &str, is_touched: impl Fn(&str) -> bool) {
     let is_well = |args: &[&str]| {
         let done = disk.run(hub, args);
@@ -208,7 +208,7 @@ fn is_repaired(disk: &Disk, hub: &Hub, what: &str, is_touched: impl Fn(&str) -> 
     is_well(&["doctor"]);
 }
 
-/// Loses power so many times, and looks each time at what is left. Returns how many acknowledged states were looked at.
+/// Loses power so many times, and checks each time what is left. Returns how many acknowledged states it checked.
 fn lose_power(kind: &'static str, cuts: usize, seed: u64) -> usize {
     let (disk, hub, mut dice) = (Disk::new(kind), Hub::start(), Dice(seed));
     let mut editions = BTreeMap::new();
@@ -264,7 +264,7 @@ fn lose_power(kind: &'static str, cuts: usize, seed: u64) -> usize {
     looked_at
 }
 
-/// A command in the middle of its work.
+/// Starts a command, and returns it in the middle of its work.
 fn under_way(dice: &mut Dice, disk: &Disk, hub: &Hub) -> (&'static str, Child) {
     let (repo, args) = some_command(dice, disk);
     let mut command = disk.command(hub, &args);
@@ -283,7 +283,7 @@ fn what_was_acknowledged_survives_a_loss_of_power() {
     }
 }
 
-/// Whether the long tier is wanted.
+/// Returns whether the person who runs the test wants the long tier.
 #[expect(clippy::disallowed_methods, reason = "a switch for developers")]
 fn is_full() -> bool {
     std::env::var("MODEL_PROVISIONER_PROVE").is_ok_and(|tier| tier == "full")

@@ -1,4 +1,4 @@
-//! Many processes, one cache.
+//! Many processes share one cache.
 
 use std::{
     os::unix::process::CommandExt,
@@ -59,7 +59,7 @@ fn thirty_two_ensure_one_model() {
     assert_eq!(bench.json(&["show", "a.gguf"])["verification"]["basis"], "pinned");
 }
 
-/// The command under limits of the system, as a user to whom they apply.
+/// Returns the command under limits of the system, as a user to whom they apply.
 fn limited(bench: &Fixture, limit: &str, args: &[&str]) -> Finished {
     let plain = bench.unprivileged();
     let mut command = Command::new("prlimit");

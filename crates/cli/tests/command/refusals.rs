@@ -1,4 +1,4 @@
-//! What the hub asks for, refuses or repeats: how it is told, and what is done.
+//! The command explains what the hub asks for, refuses or repeats, and acts on it.
 
 use std::{
     path::PathBuf,
@@ -78,7 +78,7 @@ fn a_disabled_repository_is_no_matter_of_tokens() {
     let done = run(&bench, &hub, &["ensure", A, "--json"], &[]);
     let (code, message, hint) = error(&done);
     assert_eq!((done.status, code), (6, json!("disabled")));
-    assert!(message.contains("is disabled") && hint.contains("from everyone"), "{message}: {hint}");
+    assert!(message.contains("is disabled") && hint.contains("no token changes that"), "{message}: {hint}");
     assert!(!done.stderr.contains("HF_TOKEN"), "{}", done.stderr);
 }
 
@@ -145,7 +145,7 @@ fn the_variables_of_the_hubs_own_tools_mean_what_they_mean_there() {
     assert!(!asked(&[("HF_HUB_DISABLE_IMPLICIT_TOKEN", "true"), ("HF_TOKEN", TOKEN)]).2);
 }
 
-/// Every file below a folder, and every folder.
+/// Lists every file below a folder, and every folder.
 fn below(folder: PathBuf) -> Vec<PathBuf> {
     let mut found = vec![folder];
     let mut next = 0;

@@ -1,4 +1,4 @@
-//! Becoming an engine, and keeping its model from being taken away.
+//! `run` becomes an engine, and keeps other processes from removing the engine's model.
 
 use std::{
     io::{BufRead, BufReader},

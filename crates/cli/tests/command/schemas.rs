@@ -1,4 +1,4 @@
-//! What each subcommand prints obeys its schema in `schemas/`, and has no field that the schema does not name.
+//! The document of each subcommand obeys its schema in `schemas/`, and has no field that the schema does not name.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ fn is_valid(name: &str, text: &str) {
     }
 }
 
-/// A folder with a model, and a hub with another one.
+/// Makes a folder with a model, and a hub with another one.
 struct Machine {
     bench: Fixture,
     hub: Hub,

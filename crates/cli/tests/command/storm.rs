@@ -1,9 +1,9 @@
 //! A storm: many processes do everything at once to a few models, some of them are killed, and the branches move.
 //!
-//! While it lasts, no command prints a path with wrong bytes, hands out a mixture of two revisions, takes away what is
-//! leased, or ends as no command may. When it is over, every record is of a whole model, `doctor` finds nothing that is not
-//! so, and nothing is left that `gc` does not free. Which commands come in which order follows from a seed; how they meet
-//! does not.
+//! While it lasts, no command prints a path with wrong bytes, hands out a mixture of two revisions, removes a leased
+//! model, or ends with a wrong status. When it is over, every record is of a whole model, `doctor` finds no false
+//! problem, and `gc` frees everything else. A seed says which commands come in which order, and not how
+//! they meet.
 
 use std::{
     collections::BTreeMap,
@@ -33,7 +33,7 @@ const REPOS: [&str; 4] = ["one", "two", "three", "four"];
 /// and the next refresh moves to the same one: both records are true then, and elsewhere they would not be.
 const KILLED_IN_REFRESHES: &str = "four";
 
-/// What is so after a process was killed: what it left, and what it had not come to.
+/// Lists what `doctor` may find after a kill: what the process left, and what it had not come to.
 const LEFT_BY_KILLS: [&str; 7] = [
     "is the note of a process that is gone",
     "its removal was begun",
@@ -44,7 +44,7 @@ const LEFT_BY_KILLS: [&str; 7] = [
     "is whole in",
 ];
 
-/// Longer than any command takes, on a machine that does much else.
+/// Longer than any command takes, on a machine that does much other work.
 const FOR_EVER: Duration = Duration::from_secs(180);
 
 fn id(repo: &str) -> String {
@@ -55,10 +55,10 @@ fn same() -> Vec<u8> {
     gguf_of(90_000, 7)
 }
 
-/// What is published of each repository, by its commit.
+/// The bytes of each published commit, by repository.
 type Editions = Mutex<BTreeMap<String, Vec<u8>>>;
 
-/// What all processes of a storm share.
+/// Holds what all processes of a storm share.
 struct Storm {
     seed: u64,
     bench: Fixture,
@@ -81,7 +81,7 @@ impl Dice {
     }
 }
 
-/// What a command said in the end.
+/// Holds what a command printed in the end.
 struct Said {
     status: Option<i32>,
     stdout: String,
@@ -131,7 +131,8 @@ impl Storm {
         editions.insert(repo.file("config.json", config).publish().to_string(), own);
     }
 
-    /// Whether the folder of a model has the files of one revision. A file may be gone, for others remove models.
+    /// Returns whether the folder of a model has the files of one revision. Other commands remove models, so a file may
+    /// be gone.
     fn has_right_bytes(&self, root: &Path, may_be_gone: bool) -> Result<(), String> {
         let told = root.display();
         let commit = root.iter().rev().nth(1).unwrap_or_default().to_string_lossy().into_owned();
@@ -148,7 +149,7 @@ impl Storm {
         Ok(())
     }
 
-    /// One command after the other, until the storm is over.
+    /// Runs one command after the other, until the storm is over.
     fn work(&self, seed: u64) {
         let mut dice = Dice(seed);
         while !self.is_over.load(Ordering::Relaxed) {
@@ -174,7 +175,7 @@ impl Storm {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    /// Any of the commands, and its arguments.
+    /// Returns any of the commands, and its arguments.
     fn some_command(&self, dice: &mut Dice, number: usize) -> (&'static str, Vec<String>) {
         let id = id(REPOS[dice.below(REPOS.len())]);
         let script = "sha256sum {path}/a.gguf && sleep 0.1 && sha256sum {path}/a.gguf && echo {path}";
@@ -204,13 +205,13 @@ impl Storm {
         (words[0], filled.collect())
     }
 
-    /// Whether a command ended as it may.
+    /// Fails unless a command ended with a status that it may have.
     fn is_right(&self, kind: &str, args: &[&str], said: &Said) -> Result<(), String> {
         let Some(status) = said.status else {
             self.kills.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         };
-        // Not there, retired, and busy for too long are what others may have made of a model.
+        // Other commands may have removed or retired a model, or may keep it busy for too long.
         let allowed: &[i32] = match kind {
             "ensure" | "import" => &[0, 5, 9],
             "doctor" => &[0, 8, 9],
@@ -248,7 +249,7 @@ impl Storm {
         }
     }
 
-    /// Whether a program had its model whole for as long as it ran.
+    /// Fails unless a program had its model whole for as long as it ran.
     fn was_leased(&self, said: &Said) -> Result<(), String> {
         let lines: Vec<_> = said.stdout.lines().collect();
         let [first, second, path] = lines.as_slice() else { return Err(format!("it saw {lines:?}")) };
@@ -279,7 +280,7 @@ impl Storm {
             .unwrap_or_else(|error| panic!("{args:?}: {error}: {}", done.stderr))
     }
 
-    /// What has to hold when no process lives any more.
+    /// Fails unless the cache is consistent when no process lives any more.
     fn is_calm(&self) {
         let quarantine = self.bench.cache().join("store-v1/quarantine");
         let quarantined: Vec<_> =
@@ -307,7 +308,7 @@ impl Storm {
         assert_eq!(self.left(), Vec::<PathBuf>::new(), "gc does not free it");
     }
 
-    /// What a process that was killed left half-made goes after ten minutes: for all that is asked here, they are over.
+    /// Ages what a killed process left half-made: `gc` removes such files after ten minutes.
     fn age_what_is_half_made(&self) {
         let age = ["-exec", "touch", "-d", "-1 hour", "{}", "+"];
         let partial = self.bench.cache().join("store-v1/partial");
@@ -317,7 +318,7 @@ impl Storm {
         assert!(partials.unwrap().success() && temporary.unwrap().success());
     }
 
-    /// The files of the cache, but for what it consists of: its locks, its notes of use, and the log.
+    /// Lists the files of the cache, without its locks, its notes of use, and the log.
     fn left(&self) -> Vec<PathBuf> {
         let cache = self.bench.cache();
         let stays = ["store-v1/locks", "store-v1/leases", "store-v1/used", "provenance.jsonl"]
@@ -326,7 +327,8 @@ impl Storm {
         files.filter(|path| !stays.iter().any(|place| path.starts_with(place))).collect()
     }
 
-    /// Every record is of a whole model, and none is of a revision that another record has under a shorter id.
+    /// Fails unless every record is of a whole model, and none is of a revision that another record has under a shorter
+    /// id.
     fn has_no_phantoms(&self) {
         let list = self.json(&["list"]);
         let models = list.as_array().unwrap();
@@ -409,7 +411,7 @@ fn chosen_seed() -> Option<u64> {
     std::env::var("STORM_SEED").ok()?.parse().ok()
 }
 
-/// Whether the long tier is wanted.
+/// Returns whether the person who runs the test wants the long tier.
 #[expect(clippy::disallowed_methods, reason = "a switch for developers")]
 fn is_full() -> bool {
     std::env::var("MODEL_PROVISIONER_PROVE").is_ok_and(|tier| tier == "full")

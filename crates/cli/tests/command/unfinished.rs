@@ -1,4 +1,4 @@
-//! Transfers that were cut off, and what was found to be wrong: that they are seen, and how they go.
+//! The command shows interrupted transfers and quarantined files, and removes them.
 
 use std::{process::Stdio, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
 const ID: &str = "hf:acme/big/a.gguf";
 const SIZE: usize = 8 << 20;
 
-/// A hub with a large model, and a cache in which a download of it was interrupted by its user.
+/// Makes a hub with a large model, and a cache in which the user interrupted a download of it.
 fn interrupted() -> (Fixture, Hub, Finished) {
     let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("acme/big").lfs("a.gguf", gguf_of(SIZE, 0)).publish();
@@ -94,7 +94,7 @@ fn progress_tells_the_whole_from_its_start_and_what_was_here_before() {
 fn no_bar_is_left_on_the_terminal_by_the_interrupt_key() {
     let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("acme/big").lfs("a.gguf", gguf_of(SIZE, 0)).publish();
-    // So slow that it lasts until the key comes, on a busy machine too.
+    // The hub is so slow that the download lasts until the key comes, on a busy machine too.
     hub.limit_rate(Some(200 << 10));
     let ensure = command(&bench, &hub.endpoint(), &["ensure", ID]);
     let socket = bench.path("tmux");

@@ -1,4 +1,4 @@
-//! What cannot be read is not condemned: the exit status is that of the storage, and the model stays.
+//! A file that the disk does not give is no verdict: the exit status is that of the storage, and the model stays.
 
 use std::{path::PathBuf, process::Command};
 
@@ -11,7 +11,7 @@ use crate::{
 
 const IDS: [&str; 2] = ["hf:org/repo?include=*", "hf:org/repo/b.gguf"];
 
-/// A cache with two models, and the files of their views.
+/// Makes a cache with two models, and returns the files of their views.
 fn fetched() -> (Fixture, Vec<PathBuf>) {
     let (bench, hub) = (Fixture::new(), Hub::start());
     let repo = hub.repo("org/repo").file("config.json", "{}").lfs("a.gguf", gguf_of(9_000, 1));
@@ -23,7 +23,7 @@ fn fetched() -> (Fixture, Vec<PathBuf>) {
     (bench, views)
 }
 
-/// Nothing was condemned, by anything that was kept of it.
+/// Fails where a record or the log says that a model failed.
 #[track_caller]
 fn is_as_before(bench: &Fixture, views: &[PathBuf], what: &str) {
     assert!(views.iter().all(|path| path.exists()), "{what}");

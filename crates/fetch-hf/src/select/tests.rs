@@ -12,7 +12,7 @@ fn tree(paths: &[&str]) -> Vec<TreeFile> {
     paths.iter().map(file).collect()
 }
 
-/// What a reference takes of a repository, or the error.
+/// Returns the files that a reference takes of a repository, or the error.
 fn taken(reference: &str, paths: &[&str]) -> String {
     let ModelRef::Repo(hub) = reference.parse().unwrap() else { panic!() };
     match check(&hub).and_then(|()| choose(&hub, tree(paths))) {
@@ -182,7 +182,7 @@ fn patterns() {
     for bad in ["hf:o/r?include=[[", "hf:o/r?exclude=[["] {
         let message = taken(bad, &repo);
         assert!(
-            message.starts_with("InvalidPattern: `[[` is no pattern: unclosed character class"),
+            message.starts_with("InvalidPattern: `[[` is not a pattern: unclosed character class"),
             "{message}"
         );
     }

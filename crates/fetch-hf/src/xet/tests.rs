@@ -27,7 +27,11 @@ async fn a_file_that_fails_on_the_way_is_given_up() {
     check(pieces(vec![Ok("ab"), Ok("cd")]), Ok(b"abcd")).await;
     check(pieces(vec![Ok("ab"), Err(broken())]), Err("Xet: broken")).await;
     check(pieces(vec![Ok("ab")]), Err("Xet: the bytes end early")).await;
-    check(pieces(vec![Ok("ab"), Ok("cde")]), Err("Xet: more bytes came than were asked for")).await;
+    check(
+        pieces(vec![Ok("ab"), Ok("cde")]),
+        Err("Xet: the storage sent more bytes than the request was for"),
+    )
+    .await;
     let silent = pieces(vec![Ok("ab")]).chain(stream::pending());
     check(Box::pin(silent), Err("Xet: too few bytes come")).await;
     let drips = pieces(["a", "b", "c", "d"].map(Ok).into()).then(async |piece| {
@@ -65,7 +69,7 @@ fn the_client_of_xet_is_not_a_part_of_a_runtime() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let session = runtime.block_on(Session::start(SHORT)).unwrap();
     drop(runtime);
-    // As part of one, it refuses to work for those without.
+    // As part of a runtime, Xet's client refuses to work for callers without one.
     let group = session.xet.new_download_stream_group().unwrap().with_endpoint("http://127.0.0.1:1");
     group.build_blocking().unwrap();
 }

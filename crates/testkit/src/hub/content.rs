@@ -1,4 +1,4 @@
-//! The bytes of a file, of which any range can be read without holding the whole.
+//! Makes and reads the bytes of a file, of which a caller can read any range without holding the whole.
 
 use std::{
     fs::File,
@@ -92,7 +92,7 @@ pub(super) fn piece(left: u64) -> usize {
     usize::try_from(left).unwrap_or(PIECE).min(PIECE)
 }
 
-/// Content of any size that follows from a seed, and that is held nowhere.
+/// Describes content of any size, which follows from a seed and which no process holds.
 ///
 /// The hub makes it faster than it can send it. It copies a tile of noise, and begins each page of 4 KiB with a number that only
 /// that page of that seed has. So a page that is moved, left out or sent twice changes the digest.

@@ -14,10 +14,10 @@ use super::{
     state::Shared,
 };
 
-/// An answer that is to be sent.
+/// Holds an answer that the hub is about to send.
 pub(super) struct Exchange {
     pub(super) reply: Reply,
-    /// Whether only its head is to be sent.
+    /// Whether the hub sends its head alone.
     pub(super) is_head: bool,
     /// The counter of the body's bytes.
     pub(super) sent: Arc<AtomicU64>,

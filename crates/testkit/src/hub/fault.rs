@@ -1,4 +1,4 @@
-//! The faults that a test may add, and when each strikes.
+//! Describes the faults that a test may add, and when each strikes.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{line::Origin, refusal::Refusal, repo::Draft};
 
-/// A fault, and when it strikes.
+/// Describes a fault, and when it strikes.
 ///
 /// A test that adds a fault is about what happens then. A hub whose fault never struck therefore panics when the test drops it
 /// or clears its faults, unless the fault [may miss](When::may_miss).
@@ -134,82 +134,84 @@ impl When {
 /// Says where in an answer something happens.
 #[derive(Clone, Copy, Debug)]
 pub enum At {
-    /// Before the answer's first byte.
+    /// It happens before the answer's first byte.
     BeforeHead,
-    /// After so many bytes of this answer's body.
+    /// It happens after so many bytes of this answer's body.
     Byte(u64),
-    /// After half of this answer's body.
+    /// It happens after half of this answer's body.
     Half,
-    /// So many bytes before the end of this answer's body.
+    /// It happens so many bytes before the end of this answer's body.
     BeforeEnd(u64),
 }
 
-/// Says what stands in the header `Content-Length`. Unless it is right, the hub closes the connection after the body; over HTTP/2 the
-/// stream ends, as ever.
+/// Says what the header `Content-Length` says. Unless it is right, the hub closes the connection after the body; over
+/// HTTP/2 it ends the stream, as always.
 #[derive(Clone, Debug)]
 pub enum ContentLength {
-    /// The header is missing, and the body ends with the connection.
+    /// The hub leaves the header out, and ends the body with the connection.
     Missing,
-    /// The header is missing, and the body is chunked, as is right.
+    /// The hub leaves the header out, and sends the body in chunks, as HTTP allows.
     Chunked,
-    /// The header is this text: too small, too large, huge or no number.
+    /// The hub sends this text: too small, too large, huge or not a number.
     Is(String),
 }
 
-/// Says what goes wrong.
+/// Says what the hub does wrong.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FaultKind {
-    /// The connection is closed in good order. Over HTTP/2 only the stream is: one that has no head yet is reset.
+    /// The hub closes the connection in good order. Over HTTP/2 it ends the stream alone, and resets a stream without a
+    /// head.
     Cut(At),
-    /// Nothing more comes for that long, or for as long as the client waits; then the answer goes on.
+    /// The hub sends nothing for that long, or for as long as the client waits; then it goes on.
     Stall(At, Option<Duration>),
-    /// The connection is reset. What the client has not yet read may be lost, so it may see less than that.
+    /// The hub resets the connection. The client may lose what it has not read yet, so it may see less than that.
     Reset(At),
-    /// The header lies or is missing. The body stays as it is.
+    /// The hub sends a wrong `Content-Length`, or none. The body stays as it is.
     ContentLength(ContentLength),
-    /// A Range request is answered with 200 and the whole file.
+    /// The hub answers a Range request with 200 and the whole file.
     IgnoreRange,
-    /// A Range request is answered with the range that begins so many bytes later, and says so.
+    /// The hub answers a Range request with the range that begins so many bytes later, and says so.
     ShiftRange(u64),
-    /// A Range request is answered with the right bytes, and this text as `Content-Range`.
+    /// The hub answers a Range request with the right bytes, and with this text as `Content-Range`.
     ContentRange(String),
-    /// The file's `ETag` (or `X-Linked-ETag`) is this text, in quotes. The bytes stay.
+    /// The hub sends this text, in quotes, as the file's `ETag` (or `X-Linked-ETag`). The bytes stay.
     Etag(String),
-    /// The file has these bytes, and the `ETag` that belongs to them.
+    /// The hub sends these bytes as the file, and the `ETag` that belongs to them.
     Replace(Bytes),
-    /// One bit of the byte at this offset of the file is flipped. Strikes only answers that hold that byte.
+    /// The hub flips one bit of the byte at this offset of the file. The fault strikes only answers that hold that byte.
     Flip(u64),
-    /// So many bytes more come after the body's end; `Content-Length` counts them.
+    /// The hub sends so many bytes more after the body's end, and counts them in `Content-Length`.
     Extra(u64),
-    /// The body is gzip that unfolds to so many zeros, though the client does not accept gzip.
+    /// The hub sends gzip that unfolds to so many zeros, though the client does not accept gzip.
     GzipBomb(u64),
     /// The hub sends another answer instead.
     Refuse(Refusal),
-    /// A page of HTML, with status 200.
+    /// The hub sends a page of HTML, with status 200.
     HtmlPage,
-    /// 302 to the very same URL.
+    /// The hub redirects with 302 to the very same URL.
     RedirectToSelf,
-    /// 302 to this location. The target of the request is appended to a bare `http://host:port`.
+    /// The hub redirects with 302 to this location. It appends the target of the request to a bare `http://host:port`.
     RedirectTo(String),
-    /// The header has this value, or is left out.
+    /// The hub sends the header with this value, or leaves it out.
     Header(&'static str, Option<String>),
-    /// Every signed URL expires: the CDN says 403 until the hub was asked again. Strikes at the CDN only.
+    /// The hub lets every signed URL expire: the CDN says 403 until the client asks the hub again. The fault strikes at
+    /// the CDN only.
     ExpireSignatures,
-    /// A listing holds files with these paths too, whatever they are.
+    /// The hub adds files with these paths to a listing, whatever they are.
     Entries(Vec<String>),
-    /// A listing's entry for a path is patched as in RFC 7396: `json!({ "size": 3 })`.
+    /// The hub patches a listing's entry for a path as in RFC 7396: `json!({ "size": 3 })`.
     Listed(String, Value),
-    /// A listing's next page is itself.
+    /// The hub names a listing's page as its own next page.
     LinkToSelf,
-    /// A listing has always one more page, with a URL of its own.
+    /// The hub names one more page of a listing each time, with a URL of its own.
     LinkForEver,
-    /// A listing's next page is at this URL.
+    /// The hub names this URL as a listing's next page.
     LinkTo(String),
-    /// A commit is published as soon as the request is answered.
+    /// The hub publishes a commit as soon as it has answered the request.
     Publish(Box<Planned>),
 }
 
-/// A commit that waits for its moment.
+/// Holds a commit until a fault publishes it.
 #[derive(Clone, Debug)]
 pub struct Planned(pub(super) Draft);

@@ -1,21 +1,21 @@
-//! The head of an answer, as both protocols write it.
+//! Writes the head of an answer, as both protocols need it.
 
 use super::{fault::ContentLength, reply::Reply};
 
 /// Says how a client finds the end of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyEnd {
-    /// By `Content-Length`, which is right.
+    /// The client reads `Content-Length`, which is right.
     Length,
-    /// By `Content-Length`, which is wrong or no number.
+    /// The client reads `Content-Length`, which is wrong or not a number.
     WrongLength,
-    /// By the last chunk.
+    /// The client waits for the last chunk.
     Chunks,
-    /// By the end of the connection.
+    /// The client waits for the end of the connection.
     Connection,
 }
 
-/// A status, the headers in their order, and the end of the body.
+/// Holds a status, the headers in their order, and the way in which the body ends.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) status: u16,
@@ -24,8 +24,8 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Makes the head of an answer. `Content-Length` comes last, as a fault wants it; what else tells a body's end differs between
-    /// the protocols, and is left to them.
+    /// Makes the head of an answer. `Content-Length` comes last, as a fault wants it. What else tells a body's end
+    /// differs between the protocols, and each writes its own.
     pub(super) fn of(reply: &Reply) -> Self {
         let (length, end) = match &reply.length {
             None => (Some(reply.size().to_string()), BodyEnd::Length),

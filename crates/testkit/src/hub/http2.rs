@@ -84,7 +84,7 @@ async fn received(request: http::Request<RecvStream>) -> io::Result<Request> {
 /// One stream.
 struct Stream {
     respond: SendResponse<Bytes>,
-    /// The body, once the head is sent.
+    /// The body, once the hub has sent the head.
     body: Option<SendStream<Bytes>>,
     /// Tells the connection to break.
     broken: Arc<Notify>,

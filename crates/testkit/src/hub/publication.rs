@@ -1,4 +1,4 @@
-//! How a test publishes a commit.
+//! Lets a test publish a commit.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 

@@ -31,7 +31,7 @@ pub(super) struct Reply {
     pub(super) interruption: Option<Interruption>,
 }
 
-/// Something that happens while the answer is sent.
+/// Describes something that happens while the hub sends the answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Interruption {
     /// After so many bytes of the body; `None` is before the head.

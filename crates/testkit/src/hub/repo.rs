@@ -35,7 +35,7 @@ impl std::ops::Deref for Commit {
     }
 }
 
-/// A commit before it is published, without the hub that it goes to.
+/// Holds a commit before the hub publishes it.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) id: String,

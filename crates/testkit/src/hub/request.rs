@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use percent_encoding::percent_decode_str;
 
-/// A request, parsed just as far as a hub needs it.
+/// Holds a request, parsed just as far as a hub needs it.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) method: String,
     pub(super) target: String,
-    /// Names in lower case.
+    /// The headers, with names in lower case.
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
     is_http_1_0: bool,
@@ -112,7 +112,7 @@ impl Request {
     }
 }
 
-/// A range as RFC 9110 section 14.1.2 writes it: the last position is included.
+/// Holds a range as RFC 9110 section 14.1.2 writes it: it includes the last position.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Asked {
     From(u64, Option<u64>),

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use super::{content::mix, entry::Entry, request::Request};
 
-/// Every URL that the hub signed, by its number.
+/// Holds every URL that the hub signed, by its number.
 #[derive(Debug, Default)]
 pub(super) struct Signatures {
     issued: HashMap<u64, Signed>,
     next: u64,
-    /// URLs with smaller numbers have expired.
+    /// The number below which URLs have expired.
     floor: u64,
-    /// The number of requests that a URL is good for.
+    /// The number of requests that the CDN answers at a URL.
     pub(super) good_for: Option<u32>,
 }
 
@@ -48,7 +48,7 @@ impl Signatures {
         self.good_for.is_none_or(|uses| signed.uses <= uses)
     }
 
-    /// Makes every URL expire that was signed so far.
+    /// Makes every URL expire that the hub has signed so far.
     pub(super) fn expire_all(&mut self) {
         self.floor = self.next;
     }

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::*;
 use crate::{settings::Settings, transfer::Transfer};
 
-/// What a source does wrong, and how often.
+/// Names what a source does wrong, and how often.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     CutAt(u64),
@@ -29,7 +29,7 @@ enum Fault {
     OtherSize,
 }
 
-/// A source of made-up bytes, with faults that are used up one by one.
+/// A source of made-up bytes, which deals its faults one by one.
 #[derive(Debug)]
 struct Source {
     bytes: Vec<u8>,
@@ -206,7 +206,7 @@ async fn what_does_not_pass_ends() {
     assert_eq!(fails(source).await.code().as_str(), "not-found");
     assert!(matches!(fails(Source::always(50_000, Fault::CutAt(0))).await, Error::Answer { .. }));
     let range = fails(Source::always(50_000, Fault::WrongRange)).await.to_string();
-    assert!(range.contains("were asked for, and "), "{range}");
+    assert!(range.contains("the request was for bytes "), "{range}");
     assert!(matches!(fails(Source::always(50_000, Fault::TooLong)).await, Error::Answer { .. }));
     assert!(matches!(fails(Source::always(5_000, Fault::TooLong)).await, Error::Answer { .. }));
     assert!(matches!(fails(Source::always(50_000, Fault::OtherSize)).await, Error::Answer { .. }));
@@ -299,7 +299,7 @@ async fn another_file_or_boot_does_not_resume() {
     let other = Source::new(90_000, &[]);
     assert_eq!(fetch(&other, dir.path()).await.unwrap().sha256, other.sha256());
     assert_eq!(other.sent(), 90_000);
-    // Another one of the same size: none of its bytes are here.
+    // Another file of the same size: none of its bytes are here.
     let dir = tempfile::tempdir().unwrap();
     let broken = Source { faults: Mutex::new(broken_faults()), ..Source::new(100_000, &[]) };
     assert!(fetch(&broken, dir.path()).await.is_err());
@@ -339,7 +339,7 @@ async fn a_source_is_left_alone_for_as_long_as_it_asks_within_the_limit() {
     let asked = Duration::from_secs(55);
     let source = Source::new(20, &[Fault::Busy(asked)]);
     let began = tokio::time::Instant::now();
-    // Longer than a look may take otherwise.
+    // Longer than a look may otherwise take.
     let looked = transfer().read(&source, "test:x", &source.file(), 0..20, &NoProgress).await;
     assert_eq!(looked.unwrap(), source.bytes);
     let waited = began.elapsed();

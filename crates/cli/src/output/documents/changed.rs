@@ -1,4 +1,4 @@
-//! The document of a changed record.
+//! Defines the document of a changed record.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The document of `gc`.
+//! Defines the document of `gc`.
 
 use std::fmt::Write as _;
 
@@ -41,7 +41,7 @@ pub(crate) struct Gone {
     id: String,
     /// How many bytes that freed; of several ids with the same files, the first one counts them.
     bytes: u64,
-    /// Why.
+    /// Why `gc` evicts it.
     reason: String,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Gone {
 pub(crate) struct Stays {
     /// The id.
     id: String,
-    /// Why.
+    /// Why it stays.
     reason: String,
 }
 

@@ -1,4 +1,4 @@
-//! The document of an exported model.
+//! Defines the document of an exported model.
 
 use std::path::PathBuf;
 

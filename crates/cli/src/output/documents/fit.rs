@@ -1,4 +1,4 @@
-//! Words for whether a model fits into memory.
+//! Chooses words for whether a model fits into memory.
 
 use model_provisioner::Fit;
 

@@ -1,4 +1,4 @@
-//! The document of `doctor`, which is one screen for people.
+//! Defines the document of `doctor`, which is one screen for people.
 
 use std::{
     fmt::Write as _,
@@ -88,7 +88,7 @@ pub(crate) struct Models {
 pub(crate) struct Locks {
     /// Whether a lock of one process keeps others out.
     trusted: bool,
-    /// Why not.
+    /// The reason for which the command does not trust them.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }

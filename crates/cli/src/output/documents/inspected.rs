@@ -1,4 +1,4 @@
-//! The document of what a model says of itself.
+//! Defines the document of what a model's headers say.
 
 use indicatif::HumanBytes;
 use model_provisioner::{CacheType, Fit, Inspection, MemoryEstimate, MemoryRequest, ModelInfo};
@@ -21,7 +21,7 @@ pub(crate) struct Inspected {
     /// Why the headers do not say what keys and values need.
     #[serde(skip_serializing_if = "Option::is_none")]
     kv_unknown: Option<String>,
-    /// What the caller should know besides.
+    /// Notes that the caller should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
     /// Whether the model fits into the memory that the caller named.

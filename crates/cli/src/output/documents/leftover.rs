@@ -1,4 +1,4 @@
-//! What documents and texts say of unfinished transfers and of quarantined files.
+//! Says in documents and texts what unfinished transfers and quarantined files there are.
 
 use std::path::PathBuf;
 

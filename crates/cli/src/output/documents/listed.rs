@@ -1,4 +1,4 @@
-//! The document of the catalog.
+//! Defines the document of the catalog.
 
 use std::{fmt::Write as _, path::PathBuf};
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::output::text::verification_word;
 
-/// Describes one model of the catalog, as it is recorded.
+/// Describes one record of the catalog.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Listed {

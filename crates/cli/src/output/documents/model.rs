@@ -1,4 +1,4 @@
-//! The document of one model.
+//! Defines the document of one model.
 
 use std::path::{Path, PathBuf};
 

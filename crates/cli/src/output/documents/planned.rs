@@ -1,4 +1,4 @@
-//! The document of what ensuring a model would fetch.
+//! Defines the document of what ensuring a model would fetch.
 
 use std::{fmt::Write as _, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! The document of which models of a repository fit into memory.
+//! Defines the document of which models of a repository fit into memory.
 
 use indicatif::HumanBytes;
 use model_provisioner::{Fit, Variant};

@@ -1,4 +1,4 @@
-//! The document of a verification.
+//! Defines the document of a verification.
 
 use model_provisioner::{DamagedRecord, ErrorCode, Outcome, VerifyReport};
 use serde::Serialize;
@@ -13,7 +13,7 @@ pub(crate) struct Verified {
     id: String,
     /// Whether the bytes are right.
     outcome: Outcome,
-    /// Why.
+    /// Why the outcome is what it is.
     reason: String,
     /// The next step, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
