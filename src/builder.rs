@@ -188,7 +188,7 @@ impl ProvisionerBuilder {
         };
         let store = cache.store();
         if is_ours {
-            rebuild(&store, catalog.as_ref())?;
+            rebuild(&self.registry, &store, catalog.as_ref())?;
         }
         let mut verifiers = self.verifiers;
         if !self.skips_structure {
@@ -214,7 +214,7 @@ impl ProvisionerBuilder {
 }
 
 /// Puts the fetched models of a cache that has lost its catalog back into it.
-fn rebuild(store: &Store, catalog: &dyn CatalogStore) -> Result<()> {
+fn rebuild(registry: &Registry, store: &Store, catalog: &dyn CatalogStore) -> Result<()> {
     if catalog.exists() || !store.root().join("models").exists() {
         return Ok(());
     }
@@ -234,7 +234,7 @@ fn rebuild(store: &Store, catalog: &dyn CatalogStore) -> Result<()> {
     let mut current = HashSet::new();
     for mut record in records {
         if !current.insert(record.id.clone()) {
-            let Some(superseded) = record.superseded() else { continue };
+            let Some(superseded) = registry.superseded(&record) else { continue };
             record = superseded;
         }
         tracing::warn!("`{}` is put back into the catalog", record.id);

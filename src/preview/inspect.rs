@@ -18,7 +18,7 @@ use crate::{
 
 /// Returns what a model says of itself, and what memory it needs.
 pub(crate) async fn inspect(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Inspection> {
-    let reference = canonical(reference).await?;
+    let reference = canonical(ctx, reference).await?;
     ctx.ask(&Question::Reference(&reference))?;
     let manifest = match recorded(ctx, &reference).await? {
         Some(manifest) => manifest,
@@ -30,10 +30,10 @@ pub(crate) async fn inspect(ctx: &Arc<Context>, reference: &ModelRef) -> Result<
 /// Returns the files of a fetched model that is here, each of its size: of what is read, no more is promised. A local model is
 /// listed anew, for it needs no record.
 async fn recorded(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Option<Manifest>> {
-    let found = match reference {
-        ModelRef::Local(_) => None,
-        _ => ctx.catalog.get(&reference.id()).await?,
-    };
+    if reference.is_local() {
+        return Ok(None);
+    }
+    let found = ctx.catalog.get(&reference.id()).await?;
     let Some(found) = found.filter(|found| found.record.verification.outcome != Outcome::Fail) else {
         return Ok(None);
     };

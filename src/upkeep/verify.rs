@@ -41,7 +41,7 @@ pub struct VerifyReport {
 
 /// Reads all bytes of a recorded model, compares them with the digest that it has, and records the outcome.
 pub(crate) async fn verify(ctx: &Arc<Context>, reference: &ModelRef) -> Result<VerifyReport> {
-    let reference = canonical(reference).await?;
+    let reference = canonical(ctx, reference).await?;
     let id = reference.id();
     retry_on_conflict(&id, || attempt(ctx, &reference)).await
 }
@@ -94,12 +94,11 @@ async fn read(
     previous: &CatalogRecord,
 ) -> Result<(CatalogRecord, Option<Rejection>)> {
     // A fetched model is verified where it lies; no source is asked.
-    let manifest = match reference {
-        ModelRef::Local(_) => {
-            let resolved = resolve(ctx, reference, None).await;
-            resolved.map_err(|error| error.where_absent(remedy(ctx, previous, false)))?
-        }
-        fetched => recorded_in_place(fetched, previous)?,
+    let manifest = if reference.is_local() {
+        let resolved = resolve(ctx, reference, None).await;
+        resolved.map_err(|error| error.where_absent(remedy(ctx, previous, false)))?
+    } else {
+        recorded_in_place(reference, previous)?
     };
     let expectation = Expectation::none().or(previous.evidence());
     let absent = Hint::Ensure { id: previous.id.clone(), effect: EnsureEffect::BringsBack };
