@@ -1,17 +1,16 @@
-//! A source that this project does not know: a fetcher of a third party, of a scheme of its own.
+//! A foreign source with one model, at a revision that moves.
 
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use futures_util::stream;
 use model_provisioner::{
     ByteRange, Entry, Expectation, FetchError, FetchErrorKind, ImportRequest, Lifecycle, Locator, Manifest,
     ManifestFile, ModelFetcher, ModelProvisioner, ModelRef, Network, Opened, Policy, RelativePath,
-    RemoteFile, ResolveRequest,
+    RemoteFile, ResolveRequest, async_trait,
 };
 use testkit::TINY_GGUF;
 
-use crate::fixture::{Fixture, code};
+use crate::fixture::{Foreign, code};
 
 /// Keeps one model in memory, at a revision that can be moved.
 #[derive(Clone, Debug, Default)]
@@ -67,14 +66,14 @@ impl ModelFetcher for MemFetcher {
     }
 }
 
-fn provisioner(bench: &Fixture, cache: &str, source: &MemFetcher, policy: Policy) -> ModelProvisioner {
+fn provisioner(bench: &Foreign, cache: &str, source: &MemFetcher, policy: Policy) -> ModelProvisioner {
     let policy = Policy { network: Network::Allow, ..policy };
     ModelProvisioner::builder(bench.path(cache)).fetcher(source.clone()).policy(policy).build().unwrap()
 }
 
 #[tokio::test]
 async fn a_model_of_a_foreign_source_is_refreshed_exported_imported_and_removed() {
-    let (bench, source) = (Fixture::new(), MemFetcher::at("v1"));
+    let (bench, source) = (Foreign::new(), MemFetcher::at("v1"));
     let provisioner_a = provisioner(&bench, "a", &source, Policy::default());
     let reference: ModelRef = "mem:org/repo".parse().unwrap();
     let first = provisioner_a.ensure(&reference, &Expectation::none()).await.unwrap();
@@ -104,7 +103,7 @@ async fn a_model_of_a_foreign_source_is_refreshed_exported_imported_and_removed(
 
 #[tokio::test]
 async fn a_policy_binds_a_foreign_source_by_repository_and_by_host() {
-    let (bench, source) = (Fixture::new(), MemFetcher::at("v1"));
+    let (bench, source) = (Foreign::new(), MemFetcher::at("v1"));
     let asked = async |repos: &[&str], id: &str| {
         let repos = Some(repos.iter().map(|pattern| (*pattern).to_owned()).collect());
         let provisioner = provisioner(&bench, "cache", &source, Policy { repos, ..Policy::default() });
