@@ -34,6 +34,10 @@ impl ModelFetcher for MemFetcher {
         &["mem"]
     }
 
+    fn pins(&self, _: &ModelRef, revision: &str) -> bool {
+        revision.starts_with('v')
+    }
+
     async fn resolve(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
         let invalid =
             |error: model_provisioner::CoreError| FetchError::new(FetchErrorKind::Invalid, error.to_string());
@@ -123,4 +127,21 @@ async fn a_policy_binds_a_foreign_source_by_repository_and_by_host() {
         refused.to_string(),
         "policy does not allow a source of `mem:` that keeps to no list of hosts"
     );
+}
+
+#[tokio::test]
+async fn a_revision_that_its_source_never_pins_is_not_imported() {
+    let (bench, source) = (Foreign::new(), MemFetcher::at("odd"));
+    let here = provisioner(&bench, "a", &source, Policy::default());
+    here.ensure(&"mem:org/repo".parse().unwrap(), &Expectation::none()).await.unwrap();
+    let exported = bench.path("exported");
+    here.export(&"mem:org/repo".parse().unwrap(), &exported).await.unwrap();
+    let there = provisioner(&bench, "b", &source, Policy::default());
+    let refused = there.import(&ImportRequest::new(&exported)).await.unwrap_err();
+    assert!(refused.to_string().contains("`odd` is no commit, nor another revision"), "{refused}");
+    assert!(there.list().await.unwrap().models.is_empty());
+    // Without its fetcher, every revision counts that a reference can name.
+    let without = ModelProvisioner::file_only(bench.path("c")).unwrap();
+    let imported = without.import(&ImportRequest::new(&exported)).await.unwrap();
+    assert_eq!(imported.revision.as_deref(), Some("odd"));
 }
