@@ -1,4 +1,4 @@
-//! BegunAdoption the files of an import into the store's staging.
+//! Takes the files of an import into the staging of the store.
 
 use std::{path::Path, sync::Arc};
 

@@ -73,6 +73,7 @@ pub(crate) async fn verify_several(ctx: &Arc<Context>, references: &[ModelRef]) 
     if models > 1 {
         let mut total_bytes = 0u64;
         for reference in references {
+            let Ok(reference) = canonical(ctx, reference).await else { continue };
             let found = ctx.catalog.get(&reference.id()).await;
             let size = found.ok().flatten().map_or(0, |found| found.record.size_bytes);
             total_bytes = total_bytes.saturating_add(size);
