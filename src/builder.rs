@@ -191,7 +191,7 @@ impl ProvisionerBuilder {
         };
         let store = cache.store();
         if is_ours {
-            rebuild(&store, catalog.as_ref())?;
+            rebuild(&self.registry, &store, catalog.as_ref())?;
         }
         let mut verifiers = self.verifiers;
         if !self.skips_structure {
@@ -216,8 +216,8 @@ impl ProvisionerBuilder {
     }
 }
 
-/// Puts the fetched models of a cache that has lost its catalog back into the catalog.
-fn rebuild(store: &Store, catalog: &dyn CatalogStore) -> Result<()> {
+/// Puts the fetched models of a cache that has lost its catalog back into it.
+fn rebuild(registry: &Registry, store: &Store, catalog: &dyn CatalogStore) -> Result<()> {
     if catalog.exists() || !store.root().join("models").exists() {
         return Ok(());
     }
@@ -237,7 +237,7 @@ fn rebuild(store: &Store, catalog: &dyn CatalogStore) -> Result<()> {
     let mut current = HashSet::new();
     for mut record in records {
         if !current.insert(record.id.clone()) {
-            let Some(superseded) = record.superseded() else { continue };
+            let Some(superseded) = registry.superseded(&record) else { continue };
             record = superseded;
         }
         tracing::warn!("`{}` is put back into the catalog", record.id);

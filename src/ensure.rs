@@ -35,6 +35,7 @@ use crate::{
     error::{Error, Result},
     resolve::{
         manifest::resolve,
+        moved::is_recorded,
         presence::present,
         reference::{canonical, parse},
     },
@@ -59,7 +60,7 @@ pub(crate) async fn ensure(
     reference: &ModelRef,
     expectation: &Expectation,
 ) -> Result<ResolvedModel> {
-    let reference = canonical(reference).await?;
+    let reference = canonical(ctx, reference).await?;
     let id = reference.id();
     ctx.ask(&Question::Reference(&reference))?;
     if let Some(present) = present(ctx, &id, expectation).await? {
@@ -85,18 +86,20 @@ async fn attempt(
     commit(ctx, verified, previous, session, Action::Ensure).await
 }
 
-/// Makes a model present at the revision that its source names now, and keeps the revision that was recorded as retired.
+/// Makes a model present at the revision that its source names now, and keeps the revision that was recorded as retired. Where
+/// the source names none, the files that it lists now replace those that were recorded.
 pub(crate) async fn refresh(
     ctx: &Arc<Context>,
     reference: &ModelRef,
     expectation: &Expectation,
 ) -> Result<ResolvedModel> {
-    if ctx.registry.find(reference).is_ok_and(|fetcher| !fetcher.has_revisions()) {
-        return ensure(ctx, reference, expectation).await;
+    let reference = canonical(ctx, reference).await?;
+    if ctx.registry.find(&reference).is_ok_and(|fetcher| !fetcher.has_revisions()) {
+        return ensure(ctx, &reference, expectation).await;
     }
     let id = reference.id();
-    let moved = retry_on_conflict(&id, || move_on(ctx, reference, expectation)).await?;
-    let Some((moved, old)) = moved else { return ensure(ctx, reference, expectation).await };
+    let moved = retry_on_conflict(&id, || move_on(ctx, &reference, expectation)).await?;
+    let Some((moved, old)) = moved else { return ensure(ctx, &reference, expectation).await };
     keep_superseded(ctx, &old).await?;
     let was_pinned = old.verification.basis == Some(Basis::Pinned);
     if was_pinned && expectation.digest().is_none() {
@@ -105,8 +108,8 @@ pub(crate) async fn refresh(
     Ok(moved)
 }
 
-/// Moves a record to the revision that its source names now, and returns the model with the record that it had before.
-/// Returns `None` where there is no record, or where the source names the recorded revision.
+/// Moves a record to what its source lists now, and returns the model and the record that it had. Returns `None` where there is
+/// no record, or the source lists what is recorded.
 async fn move_on(
     ctx: &Arc<Context>,
     reference: &ModelRef,
@@ -125,7 +128,7 @@ async fn move_on(
         }
         manifest => manifest?,
     };
-    if manifest.revision() == old.revision.as_deref() {
+    if is_recorded(ctx, &manifest, &old).await? {
         return Ok(None);
     }
     let (verified, session) = verify(ctx, reference, expectation, Some(&previous), Some(manifest)).await?;
@@ -152,7 +155,7 @@ async fn verify(
     let expectation = expectation.clone().or(recorded.and_then(CatalogRecord::evidence));
     let session = StagingSession::begin(ctx, reference, version, recorded).await?;
     let again = match recorded {
-        Some(record) if !matches!(reference, ModelRef::Local(_)) => restage(ctx, reference, record).await?,
+        Some(record) if !reference.is_local() => restage(ctx, reference, record).await?,
         _ => None,
     };
     let staged = match again {

@@ -111,8 +111,13 @@ impl ModelProvisioner {
     /// recorded one, it fetches the new revision and moves the record to it. The old revision stays in the catalog as
     /// Retired, under the id that names its commit, and its files stay for the engines that use them.
     ///
+    /// A source that names no revisions is asked for its listing: where a path, a size or a digest differs from what is recorded, the
+    /// new files take the place of the old ones, which no id names any more. A file that the source lists without a digest
+    /// may differ, so it is fetched again.
+    ///
     /// # Errors
-    /// As [`ensure`](Self::ensure). The record then stays as it was.
+    /// As [`ensure`](Self::ensure); `in-use` where a live process has a lease on files whose place the new ones would take. Then the
+    /// record stays as it was.
     pub async fn refresh(&self, reference: &ModelRef, expectation: &Expectation) -> Result<ResolvedModel> {
         ensure::refresh(&self.context, reference, expectation).await
     }

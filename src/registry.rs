@@ -1,6 +1,6 @@
 //! Finds the fetcher that answers for a scheme.
 
-use provisioner_core::{HostPolicy, ModelFetcher, ModelRef};
+use provisioner_core::{CatalogRecord, HostPolicy, ModelFetcher, ModelRef};
 
 use crate::error::{Error, Result};
 
@@ -32,6 +32,38 @@ impl Registry {
             scheme: scheme.to_owned(),
             hint: self.what_would_bring(scheme),
         })
+    }
+
+    /// Returns a reference as its fetcher reads it: a text of a source that has repositories is one.
+    ///
+    /// # Errors
+    /// [`CoreError::InvalidReference`](crate::CoreError::InvalidReference) for a text that does not fit the grammar then.
+    pub(crate) fn read(&self, reference: &ModelRef) -> Result<ModelRef> {
+        match reference {
+            ModelRef::Other(other) if self.has_repositories(reference) => Ok(other.repository()?.into()),
+            read => Ok(read.clone()),
+        }
+    }
+
+    /// Returns the reference that a record is of. `None` where its id is not a reference.
+    pub(crate) fn reference_of(&self, record: &CatalogRecord) -> Option<ModelRef> {
+        self.read(&record.id.parse().ok()?).ok()
+    }
+
+    /// Returns a record as a refresh leaves it: see [`CatalogRecord::superseded`].
+    pub(crate) fn superseded(&self, record: &CatalogRecord) -> Option<CatalogRecord> {
+        record.superseded(&self.reference_of(record)?)
+    }
+
+    /// Returns whether the source of a reference has repositories.
+    pub(crate) fn has_repositories(&self, reference: &ModelRef) -> bool {
+        self.find(reference).is_ok_and(ModelFetcher::has_repositories)
+    }
+
+    /// Returns whether a revision is one that the source of a reference pins: by its fetcher, or where there is none, by the scheme.
+    pub(crate) fn pins(&self, reference: &ModelRef, revision: &str) -> bool {
+        let by_scheme = |_| reference.may_be_at(revision);
+        self.find(reference).map_or_else(by_scheme, |fetcher| fetcher.pins(reference, revision))
     }
 
     fn what_would_bring(&self, scheme: &str) -> String {

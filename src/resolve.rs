@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod manifest;
+pub(crate) mod moved;
 pub(crate) mod presence;
 pub(crate) mod recall;
 pub(crate) mod reference;

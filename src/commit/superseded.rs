@@ -16,7 +16,7 @@ use crate::{
 /// moved, no record named the view of that revision: another process may have removed the view, or a repair may have put
 /// its record back.
 pub(crate) async fn keep_superseded(ctx: &Arc<Context>, old: &CatalogRecord) -> Result<()> {
-    let Some(superseded) = old.superseded() else { return Ok(()) };
+    let Some(superseded) = ctx.registry.superseded(old) else { return Ok(()) };
     // No process removes or repairs a view under the shared lock.
     let _lock = store_lock::shared(ctx).await?;
     let is_current = |found: Versioned| found.record.root() == old.root();

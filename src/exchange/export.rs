@@ -20,7 +20,7 @@ use crate::{
 
 /// Copies a recorded model's files into a folder, with a `SHA256SUMS` and the record.
 pub(crate) async fn export(ctx: &Arc<Context>, reference: &ModelRef, dir: &Path) -> Result<CatalogRecord> {
-    let id = canonical(reference).await?.id();
+    let id = canonical(ctx, reference).await?.id();
     let (record, lease) = retry_on_conflict(&id, || leased_record(ctx, &id)).await?;
     let dir = std::path::absolute(dir)
         .map_err(|error| Error::storage("the working directory cannot be found", error))?;

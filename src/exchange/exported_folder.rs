@@ -6,12 +6,13 @@
 use std::path::Path;
 
 use bundle::Bundle;
-use provisioner_core::{
-    Basis, Entry, ErrorCode, Locator, Manifest, ManifestFile, ModelRef, excerpt, reference::is_commit,
-};
+use provisioner_core::{Basis, Entry, ErrorCode, Locator, Manifest, ManifestFile, ModelRef, excerpt};
 
 use super::found::{Found, needs_id};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    registry::Registry,
+};
 
 /// Opens an exported folder; `None` for a file, and for a folder that was not exported. It may block.
 pub(super) fn open(dir: &Path) -> Result<Option<Bundle>> {
@@ -22,9 +23,14 @@ pub(super) fn open(dir: &Path) -> Result<Option<Bundle>> {
 }
 
 /// Returns the files of an exported folder, under the folder's own id or another one. It may block.
-pub(super) fn as_exported(dir: &Path, bundle: &Bundle, id: Option<&ModelRef>) -> Result<Found> {
+pub(super) fn as_exported(
+    registry: &Registry,
+    dir: &Path,
+    bundle: &Bundle,
+    id: Option<&ModelRef>,
+) -> Result<Found> {
     let record = bundle.record();
-    let own = Some(bundle.reference()?).filter(|own| !own.is_local());
+    let own = Some(registry.read(&bundle.reference()?)?).filter(|own| !own.is_local());
     let reference = match (id, &own) {
         (Some(id), _) => id.clone(),
         (None, Some(own)) => own.clone(),
@@ -45,8 +51,9 @@ pub(super) fn as_exported(dir: &Path, bundle: &Bundle, id: Option<&ModelRef>) ->
     let manifest = Manifest::new(reference.clone(), files, entry)?.with_projector(record.projector.clone());
     let is_own = own.as_ref() == Some(&reference);
     let manifest = match &record.revision {
-        Some(revision) if is_own && !is_revision(&reference, revision) => {
-            let reason = format!("`{}` is not a commit", excerpt(revision, 80));
+        Some(revision) if is_own && !registry.pins(&reference, revision) => {
+            let told = excerpt(revision, 80);
+            let reason = format!("`{told}` is neither a commit nor another revision that its source pins");
             return Err(bundle::Error::Invalid { path: dir.to_owned(), reason }.into());
         }
         Some(revision) if is_own => manifest.at_revision(revision),
@@ -56,16 +63,6 @@ pub(super) fn as_exported(dir: &Path, bundle: &Bundle, id: Option<&ModelRef>) ->
     let basis = record.verification.basis.filter(|_| is_own).unwrap_or(Basis::FirstUse).min(Basis::Source);
     manifest.view_path()?;
     Ok(Found { manifest, locations, told: Some((record.digest.clone(), basis)) })
-}
-
-/// Returns whether a revision is one to which the source of a reference pins: a commit of the Hub, or a revision that a
-/// reference of another scheme can name.
-fn is_revision(reference: &ModelRef, revision: &str) -> bool {
-    match reference.repository() {
-        Some(repo) if repo.scheme() == "hf" => is_commit(revision),
-        Some(_) => reference.at_revision(revision).is_some(),
-        None => true,
-    }
 }
 
 /// Returns the error of an exported folder that lacks one of its parts.

@@ -104,9 +104,10 @@ async fn find(ctx: &Arc<Context>, request: &ImportRequest) -> Result<Found> {
     }
     let path = std::path::absolute(&request.path)
         .map_err(|error| Error::storage("the working directory cannot be found", error))?;
-    let (dir, id) = (path.clone(), request.id.clone());
-    let exported = run_blocking(move || match open(&dir)? {
-        Some(bundle) => as_exported(&dir, &bundle, id.as_ref()).map(Some),
+    let id = request.id.as_ref().map(|id| ctx.registry.read(id)).transpose()?;
+    let (dir, under) = (path.clone(), id.clone());
+    let exported = ctx.run_blocking(move |ctx| match open(&dir)? {
+        Some(bundle) => as_exported(&ctx.registry, &dir, &bundle, under.as_ref()).map(Some),
         None => Ok(None),
     });
     if let Some(found) = exported.await? {
@@ -115,10 +116,10 @@ async fn find(ctx: &Arc<Context>, request: &ImportRequest) -> Result<Found> {
     let text = path
         .to_str()
         .ok_or_else(|| provisioner_core::Error::PathNotUtf8 { path: path.display().to_string() })?;
-    let local = canonical(&ModelRef::parse(&format!("local:{text}"), None)?).await?;
+    let local = canonical(ctx, &ModelRef::parse(&format!("local:{text}"), None)?).await?;
     let listed =
         resolve(ctx, &local, None).await.map_err(|error| error.where_absent(Hint::CheckImportPath))?;
-    let Some(id) = request.id.clone() else {
+    let Some(id) = id else {
         return Err(needs_id(&path, format!("`{}` has no id of its own", path.display())));
     };
     run_blocking(move || as_files(&listed, id)).await

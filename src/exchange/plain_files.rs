@@ -1,17 +1,17 @@
 //! Reads plain files, which an import stores under an id that the caller gives.
 
-use provisioner_core::{Entry, Locator, Manifest, ManifestFile, ModelRef, reference::RepoTarget};
+use provisioner_core::{
+    Entry, Locator, Manifest, ManifestFile, ModelRef,
+    reference::{RepoRef, RepoTarget},
+};
 
 use super::found::Found;
 use crate::error::{Error, Result};
 
 /// Returns plain files under an id. A single file gets the name that the id has. It may block.
 pub(super) fn as_files(listed: &Manifest, id: ModelRef) -> Result<Found> {
-    let named = match &id {
-        ModelRef::Repo(repo) => match repo.target() {
-            RepoTarget::Path(path) if listed.files().len() == 1 => Some(path.clone()),
-            _ => None,
-        },
+    let named = match id.repository().map(RepoRef::target) {
+        Some(RepoTarget::Path(path)) if listed.files().len() == 1 => Some(path.clone()),
         _ => None,
     };
     let mut locations = Vec::new();

@@ -49,7 +49,7 @@ pub(crate) async fn lease(ctx: &Arc<Context>, model: &ResolvedModel) -> Result<L
 
 /// Returns the processes that have a lease on a recorded model.
 pub(crate) async fn holders(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Vec<LeaseHolder>> {
-    let id = canonical(reference).await?.id();
+    let id = canonical(ctx, reference).await?.id();
     let record = records::find(ctx, &id).await?.record;
     ctx.run_blocking(move |ctx| Ok(ctx.store.holders(record.root(), &record.id)?)).await
 }

@@ -18,7 +18,7 @@ use crate::{
 
 /// Returns what a model's headers say of it, and what memory it needs.
 pub(crate) async fn inspect(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Inspection> {
-    let reference = canonical(reference).await?;
+    let reference = canonical(ctx, reference).await?;
     ctx.ask(&Question::Reference(&reference))?;
     let manifest = match recorded(ctx, &reference).await? {
         Some(manifest) => manifest,
@@ -30,10 +30,10 @@ pub(crate) async fn inspect(ctx: &Arc<Context>, reference: &ModelRef) -> Result<
 /// Returns the files of a recorded fetched model that all have the recorded size; the call promises nothing more of them.
 /// A local model needs no record, and its fetcher lists it anew.
 async fn recorded(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Option<Manifest>> {
-    let found = match reference {
-        ModelRef::Local(_) => None,
-        _ => ctx.catalog.get(&reference.id()).await?,
-    };
+    if reference.is_local() {
+        return Ok(None);
+    }
+    let found = ctx.catalog.get(&reference.id()).await?;
     let Some(found) = found.filter(|found| found.record.verification.outcome != Outcome::Fail) else {
         return Ok(None);
     };

@@ -93,7 +93,7 @@ impl Plan {
 
 /// Returns what ensuring a model would fetch. It asks the source, and transfers no file.
 pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Plan> {
-    let reference = canonical(reference).await?;
+    let reference = canonical(ctx, reference).await?;
     ctx.ask(&Question::Reference(&reference))?;
     if let Some(present) = plan_of_present(ctx, &reference).await? {
         return Ok(present);

@@ -13,7 +13,7 @@ use super::{headers::read_headers, inspect::inspect};
 use crate::{
     context::Context,
     error::{Error, Result},
-    resolve::manifest::resolve,
+    resolve::{manifest::resolve, reference::canonical},
 };
 
 /// How many models the call inspects at once.
@@ -53,19 +53,17 @@ pub(crate) async fn variants(
     reference: &ModelRef,
     demand: &MemoryRequest,
 ) -> Result<Vec<Variant>> {
-    let found = inspect(ctx, reference).await;
-    match (reference, found) {
-        (ModelRef::Repo(hub), Err(Error::Fetch(error)))
-            if error.kind == FetchErrorKind::Ambiguous && is_whole(hub) =>
-        {
-            all_of(ctx, hub, demand).await
-        }
-        (_, found) => Ok(vec![Variant::new(reference.id(), found?, demand)]),
+    let reference = canonical(ctx, reference).await?;
+    let found = inspect(ctx, &reference).await;
+    let is_several = matches!(&found, Err(Error::Fetch(error)) if error.kind == FetchErrorKind::Ambiguous);
+    match reference.repository().filter(|repo| is_several && is_whole(repo)) {
+        Some(repo) if ctx.registry.has_repositories(&reference) => all_of(ctx, repo, demand).await,
+        _ => Ok(vec![Variant::new(reference.id(), found?, demand)]),
     }
 }
 
-async fn all_of(ctx: &Context, hub: &RepoRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
-    let every = hub.clone().select(None, ["*.gguf".to_owned()], [])?;
+async fn all_of(ctx: &Context, repo: &RepoRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
+    let every = repo.clone().select(None, ["*.gguf".to_owned()], [])?;
     let manifest = resolve(ctx, &ModelRef::Repo(every), None).await?;
     let mut models: BTreeMap<RelativePath, Vec<ManifestFile>> = BTreeMap::new();
     let (companions, files): (Vec<_>, Vec<_>) =
@@ -79,7 +77,7 @@ async fn all_of(ctx: &Context, hub: &RepoRef, demand: &MemoryRequest) -> Result<
     }
     let mut looks = Vec::new();
     for (entry, files) in models {
-        let reference = ModelRef::Repo(hub.clone().file(&entry)?);
+        let reference = ModelRef::Repo(repo.clone().file(&entry)?);
         // The source knows which projector goes along.
         let revision = manifest.revision().filter(|_| !companions.is_empty()).map(str::to_owned);
         looks.push(one_of(ctx, reference, entry, files, revision, demand).boxed());
@@ -124,6 +122,6 @@ async fn one_of(
 }
 
 /// Returns whether a reference leaves the choice of files to the fetcher.
-fn is_whole(hub: &RepoRef) -> bool {
-    matches!(hub.target(), RepoTarget::Repository(selection) if selection.is_empty())
+fn is_whole(repo: &RepoRef) -> bool {
+    matches!(repo.target(), RepoTarget::Repository(selection) if selection.is_empty())
 }

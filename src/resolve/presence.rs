@@ -53,7 +53,7 @@ pub(crate) async fn present(
 
 /// Returns the model, if its record is active and judged, and its files have not changed. It writes nothing.
 pub(crate) async fn locate(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Option<ResolvedModel>> {
-    let id = canonical(reference).await?.id();
+    let id = canonical(ctx, reference).await?.id();
     let Some(Versioned { record, .. }) = ctx.catalog.get(&id).await? else { return Ok(None) };
     if record.lifecycle != Lifecycle::Active || record.verification.outcome == Outcome::Fail {
         return Ok(None);

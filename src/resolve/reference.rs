@@ -2,7 +2,10 @@
 
 use provisioner_core::ModelRef;
 
-use crate::{context::run_blocking, error::Result};
+use crate::{
+    context::{Context, run_blocking},
+    error::Result,
+};
 
 /// Parses a reference as a person wrote it. A relative path begins at the working directory.
 pub(crate) async fn parse(text: &str) -> Result<ModelRef> {
@@ -11,13 +14,13 @@ pub(crate) async fn parse(text: &str) -> Result<ModelRef> {
     run_blocking(move || Ok(ModelRef::parse(&text, std::env::current_dir().ok().as_deref())?)).await
 }
 
-/// Returns the reference without the `..` that only the disk can resolve.
-pub(crate) async fn canonical(reference: &ModelRef) -> Result<ModelRef> {
+/// Returns the reference without the `..` that only the disk can resolve, and as its fetcher reads it.
+pub(crate) async fn canonical(ctx: &Context, reference: &ModelRef) -> Result<ModelRef> {
     match reference {
         ModelRef::Local(local) if local.as_str().contains("/..") => {
             let local = local.clone();
             run_blocking(move || Ok(ModelRef::Local(fetch_file::tidy(&local)?))).await
         }
-        other => Ok(other.clone()),
+        other => ctx.registry.read(other),
     }
 }

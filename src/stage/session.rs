@@ -72,7 +72,7 @@ impl StagingSession {
         version: Option<Version>,
         recorded: Option<&CatalogRecord>,
     ) -> Result<Arc<Self>> {
-        if matches!(reference, ModelRef::Local(_)) {
+        if reference.is_local() {
             return Ok(Arc::default());
         }
         let id = reference.id();

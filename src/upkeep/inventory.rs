@@ -56,7 +56,7 @@ pub(crate) async fn list(ctx: &Arc<Context>) -> Result<Inventory> {
 
 /// Returns the record of a model, and the time of its last use.
 pub(crate) async fn show(ctx: &Arc<Context>, reference: &ModelRef) -> Result<InventoryEntry> {
-    let id = canonical(reference).await?.id();
+    let id = canonical(ctx, reference).await?.id();
     let record = records::find(ctx, &id).await?.record;
     ctx.run_blocking(move |ctx| Ok(InventoryEntry { last_used_at: ctx.store.last_used(&id), record })).await
 }

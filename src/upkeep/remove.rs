@@ -29,14 +29,14 @@ pub struct Removed {
 
 /// Removes a recorded model, and returns its record.
 pub(crate) async fn remove(ctx: &Arc<Context>, reference: &ModelRef) -> Result<CatalogRecord> {
-    let id = canonical(reference).await?.id();
+    let id = canonical(ctx, reference).await?.id();
     records::find(ctx, &id).await?;
     purge(ctx, reference).await?.record.ok_or(Error::NotInCatalog { id })
 }
 
 /// Removes everything that the cache keeps of a model, recorded or not.
 pub(crate) async fn purge(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Removed> {
-    let id = canonical(reference).await?.id();
+    let id = canonical(ctx, reference).await?.id();
     check_log(ctx).await?;
     let record = ctx.catalog.get(&id).await?.map(|found| found.record);
     if let Some(record) = &record {

@@ -28,7 +28,7 @@ async fn move_to(
     to: Lifecycle,
     action: Action,
 ) -> Result<CatalogRecord> {
-    let id = canonical(reference).await?.id();
+    let id = canonical(ctx, reference).await?.id();
     retry_on_conflict(&id, || async {
         let previous = records::find(ctx, &id).await?;
         let record = CatalogRecord { lifecycle: to, updated_at: ctx.clock.now(), ..previous.record.clone() };

@@ -41,7 +41,7 @@ pub struct VerifyReport {
 
 /// Reads all bytes of a recorded model, compares them with the recorded digest, and records the outcome.
 pub(crate) async fn verify(ctx: &Arc<Context>, reference: &ModelRef) -> Result<VerifyReport> {
-    let reference = canonical(reference).await?;
+    let reference = canonical(ctx, reference).await?;
     let id = reference.id();
     retry_on_conflict(&id, || attempt(ctx, &reference)).await
 }
@@ -73,6 +73,7 @@ pub(crate) async fn verify_several(ctx: &Arc<Context>, references: &[ModelRef]) 
     if models > 1 {
         let mut total_bytes = 0u64;
         for reference in references {
+            let Ok(reference) = canonical(ctx, reference).await else { continue };
             let found = ctx.catalog.get(&reference.id()).await;
             let size = found.ok().flatten().map_or(0, |found| found.record.size_bytes);
             total_bytes = total_bytes.saturating_add(size);
@@ -94,12 +95,11 @@ async fn read(
     previous: &CatalogRecord,
 ) -> Result<(CatalogRecord, Option<Rejection>)> {
     // The store has a fetched model, so the call asks no source.
-    let manifest = match reference {
-        ModelRef::Local(_) => {
-            let resolved = resolve(ctx, reference, None).await;
-            resolved.map_err(|error| error.where_absent(remedy(ctx, previous, false)))?
-        }
-        fetched => recorded_in_place(fetched, previous)?,
+    let manifest = if reference.is_local() {
+        let resolved = resolve(ctx, reference, None).await;
+        resolved.map_err(|error| error.where_absent(remedy(ctx, previous, false)))?
+    } else {
+        recorded_in_place(reference, previous)?
     };
     let expectation = Expectation::none().or(previous.evidence());
     let absent = Hint::Ensure { id: previous.id.clone(), effect: EnsureEffect::BringsBack };

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use model_provisioner::{Bytes, ModelProvisioner, ModelRef};
+use model_provisioner::{Bytes, Error, ModelProvisioner, ModelRef};
 use sha2::{Digest as _, Sha256};
 use testkit::gguf_of;
 
@@ -64,6 +64,11 @@ impl Foreign {
     pub(crate) fn provisioner(&self) -> ModelProvisioner {
         ModelProvisioner::builder(self.cache()).fetcher(self.source.clone()).build().unwrap()
     }
+}
+
+/// Returns the code of a failure.
+pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
+    result.unwrap_err().code().as_str()
 }
 
 fn write(path: &Path, bytes: &[u8]) -> PathBuf {

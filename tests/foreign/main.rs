@@ -9,6 +9,10 @@
 mod custom_fetcher;
 mod fixture;
 mod hosts;
+mod repositories;
+mod revisions;
+mod shelf;
+mod unversioned;
 
 use std::path::Path;
 
@@ -67,7 +71,6 @@ async fn a_model_is_planned() {
 }
 
 #[tokio::test]
-#[ignore = "a refresh asks the Hub alone: it waits for the references of any scheme"]
 async fn a_refresh_follows_its_source_and_keeps_what_it_leaves() {
     let foreign = Foreign::new();
     let old = foreign.publish(1);
@@ -105,7 +108,6 @@ async fn a_changed_model_is_fetched_again_at_its_revision() {
 }
 
 #[tokio::test]
-#[ignore = "an import takes ids of the Hub alone: it waits for the references of any scheme"]
 async fn a_model_is_carried_to_another_machine() {
     let foreign = Foreign::new();
     let bytes = foreign.publish(1);
@@ -167,15 +169,17 @@ async fn the_policy_binds_its_scheme() {
 }
 
 #[tokio::test]
-#[ignore = "the policy's `repos` bind the Hub alone: they wait for the references of any scheme"]
 async fn the_policy_binds_its_repositories() {
     let foreign = Foreign::new();
     foreign.publish(1);
     let repos = |repo: &str| Policy { repos: Some(vec![repo.to_owned()]), ..Policy::default() };
-    for denied in ["other/repo", "other/*", "org/re", "org/repo/tiny.gguf"] {
+    // A pattern without a scheme is of the Hub.
+    let hub = ["org/repo", "org/*", "hf:org/repo"];
+    let others = ["mem:other/repo", "mem:other/*", "mem:org/re", "mem:org/repo/tiny.gguf"];
+    for denied in hub.into_iter().chain(others) {
         assert_eq!(under(&foreign, repos(denied)).await, Some(ErrorCode::PolicyDenied), "{denied}");
     }
-    for allowed in ["org/repo", "org/*"] {
+    for allowed in ["mem:org/repo", "mem:org/*"] {
         assert_eq!(under(&foreign, repos(allowed)).await, None, "{allowed}");
     }
 }

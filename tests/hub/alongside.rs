@@ -318,6 +318,29 @@ async fn what_a_refresh_leaves_behind_is_not_recorded_once_it_is_taken_away() {
     assert_eq!(is_recorded, old.exists(), "{models:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_refresh_leaves_behind_is_not_recorded_beside_its_own_record() {
+    let (bench, provisioner, old) = fetched().await;
+    bench.hub.repo("org/repo").lfs("a.gguf", bytes(10_000, 2)).file("config.json", "{}").publish();
+    let other = bench.provisioner();
+    // The new record has just replaced the old one, and nothing names the old view, which is sealed.
+    let bring_back = move || {
+        let other = blocking::ModelProvisioner::from(other);
+        other.remove(&reference()).unwrap();
+        all_mended(&other.doctor(true).unwrap(), "");
+    };
+    let moved = OnEvent {
+        is_it: |event| matches!(event, ProgressEvent::Ready { .. }),
+        hook: Mutex::new(Some(Box::new(bring_back))),
+    };
+    let refreshing = bench.builder().progress(moved).build().unwrap();
+    refreshing.refresh(&reference(), &Expectation::none()).await.unwrap();
+    let models = provisioner.list().await.unwrap().models;
+    let recorded: Vec<_> =
+        models.iter().map(|model| (model.record.id.as_str(), &model.record.local_path)).collect();
+    assert_eq!(recorded, [(ID, &old)]);
+}
+
 /// A verifier during whose judgement another process does something, once. It finds no fault.
 struct Interrupted(Hook);
 
@@ -384,7 +407,8 @@ async fn a_model_that_is_being_exported_is_not_removed() {
         let result = blocking::ModelProvisioner::from(other).remove(&reference());
         *seen.lock().unwrap() = Some(result.map(drop).map_err(|error| error.code().as_str()));
     };
-    let during = OnHashing(Mutex::new(Some(Box::new(remove))));
+    let is_it = |event: &ProgressEvent| matches!(event, ProgressEvent::HashStarted { .. });
+    let during = OnEvent { is_it, hook: Mutex::new(Some(Box::new(remove))) };
     let exporter = bench.builder().progress(during).build().unwrap();
     exporter.export(&reference(), &bench.path("out")).await.unwrap();
     assert_eq!(removed.lock().unwrap().take(), Some(Err("in-use")));
@@ -398,19 +422,22 @@ async fn a_model_that_is_being_exported_is_not_removed() {
     assert!(!bench.path("again").exists());
 }
 
-/// A progress sink that lets another process do something when the hashing begins, once.
-struct OnHashing(Hook);
+/// A progress sink that lets another process do something at the first event of a kind, once.
+struct OnEvent {
+    is_it: fn(&ProgressEvent) -> bool,
+    hook: Hook,
+}
 
-impl std::fmt::Debug for OnHashing {
+impl std::fmt::Debug for OnEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("OnHashing")
+        f.write_str("OnEvent")
     }
 }
 
-impl ProgressSink for OnHashing {
+impl ProgressSink for OnEvent {
     fn on_event(&self, event: &ProgressEvent) {
-        let is_hashing = matches!(event, ProgressEvent::HashStarted { .. });
-        if let Some(what) = self.0.lock().unwrap().take_if(|_| is_hashing) {
+        let what = self.hook.lock().unwrap().take_if(|_| (self.is_it)(event));
+        if let Some(what) = what {
             what();
         }
     }

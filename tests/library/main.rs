@@ -8,7 +8,6 @@ mod documents;
 mod examples;
 mod facts;
 mod fixture;
-mod foreign;
 mod lifecycle;
 mod presence;
 mod provision;

@@ -60,7 +60,6 @@ async fn a_foreign_model_is_served_shown_verified_exported_and_removed() {
 }
 
 #[tokio::test]
-#[ignore = "an import takes ids of the Hub alone: it waits for the references of any scheme"]
 async fn a_foreign_model_is_imported() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     ensure(&here.path().join("cache")).await;

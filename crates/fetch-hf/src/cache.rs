@@ -61,7 +61,7 @@ pub(crate) fn listing(
 ) -> Result<Option<Listing>, FetchError> {
     let mut found = Ok(None);
     for cache in caches {
-        let Some(folder) = hub.hub_cache_folder() else { break };
+        let Some(folder) = local_caches::hub_folder(hub) else { break };
         let repository = Repository { folder: cache.join(folder), hub };
         match repository.listing(revision) {
             Ok(None) => {}

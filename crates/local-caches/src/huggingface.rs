@@ -6,6 +6,9 @@ use provisioner_core::{ModelRef, reference::RepoRef};
 
 use crate::{blob_folder::BlobFolder, folders::entries};
 
+/// The scheme of the source that the tools serve.
+const HUB: &str = "hf";
+
 /// Returns the folders of blobs, one for each repository.
 pub(crate) fn blob_folders(cache: &Path) -> Vec<BlobFolder> {
     let is_repository = |path: &PathBuf| {
@@ -15,8 +18,14 @@ pub(crate) fn blob_folders(cache: &Path) -> Vec<BlobFolder> {
     repositories.map(|folder| BlobFolder::new(cache, folder.join("blobs"), "").with_git_ids()).collect()
 }
 
+/// Returns the name of the folder in which the Hub's own tools keep a repository: `models--org--repo`. `None` for a repository
+/// of another source.
+pub fn hub_folder(repo: &RepoRef) -> Option<String> {
+    (repo.scheme() == HUB).then(|| format!("models--{}", repo.repo().replace('/', "--")))
+}
+
 /// Returns the snapshots of a model's repository. They hold the files themselves where there are no symlinks.
 pub(crate) fn snapshots(cache: &Path, reference: &ModelRef) -> Vec<PathBuf> {
-    let folder = reference.repository().and_then(RepoRef::hub_cache_folder);
+    let folder = reference.repository().and_then(hub_folder);
     folder.map(|folder| entries(&cache.join(folder).join("snapshots"))).unwrap_or_default()
 }

@@ -34,4 +34,5 @@ mod ramalama;
 mod symlink;
 
 pub use adoption::Adoption;
+pub use huggingface::hub_folder;
 pub use local_files::{Candidate, CandidateReason, LocalFiles};

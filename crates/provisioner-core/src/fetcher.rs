@@ -40,6 +40,9 @@ pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
 
     /// Returns whether a reference may mean other files later, so that a refresh asks it again. Otherwise a refresh does what
     /// ensuring does.
+    ///
+    /// Where its manifests name no [revision](Manifest::at_revision), a refresh compares the listings: their paths, sizes and
+    /// digests. A file without a digest may be another one, so a refresh fetches it again.
     fn has_revisions(&self) -> bool {
         true
     }
@@ -49,6 +52,12 @@ pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
     /// text of its schemes as one, and can list the variants of a repository.
     fn has_repositories(&self) -> bool {
         false
+    }
+
+    /// Returns whether a revision is one that its source pins a reference to. An import asks this of the revision that an exported
+    /// folder states. The default is what the [scheme tells](ModelRef::may_be_at).
+    fn pins(&self, reference: &ModelRef, revision: &str) -> bool {
+        reference.may_be_at(revision)
     }
 
     /// Keeps from now on to the hosts that the policy allows, wherever its source would send it. The caller calls this once,

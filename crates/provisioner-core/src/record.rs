@@ -192,9 +192,9 @@ impl CatalogRecord {
     }
 
     /// Returns the record as a refresh leaves it when the model moves on to another revision: Retired, under the id that names
-    /// its own revision. `None` where no reference can name that.
-    pub fn superseded(&self) -> Option<Self> {
-        let reference: ModelRef = self.id.parse().ok()?;
+    /// its own revision. `None` where no reference can name that. `reference` is the one that the record is of, as its fetcher
+    /// reads it.
+    pub fn superseded(&self, reference: &ModelRef) -> Option<Self> {
         let id = reference.at_revision(self.revision.as_ref()?)?.id();
         Some(Self { id, lifecycle: Lifecycle::Retired, ..self.clone() })
     }

@@ -9,7 +9,7 @@ use crate::{
     catalog::provenance::Action,
     commit::model::commit,
     context::Context,
-    error::Result,
+    error::{Error, Result},
     resolve::presence::is_whole,
     stage::{restage::restage, session::StagingSession},
     verify::judge::judge,
@@ -41,11 +41,12 @@ pub(super) async fn bring_back(
     if !fix {
         return Some(finding);
     }
-    let restored = match ModelRef::parse(&record.id, None) {
-        Ok(ModelRef::Local(_)) => Ok(None),
-        Ok(fetched) => restore(ctx, &fetched).await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
+    let restored =
+        match ModelRef::parse(&record.id, None).map_err(Error::from).and_then(|id| ctx.registry.read(&id)) {
+            Ok(local) if local.is_local() => Ok(None),
+            Ok(fetched) => restore(ctx, &fetched).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
     if matches!(restored, Ok(None)) && !is_still_broken(ctx, &record.id).await {
         return None;
     }

@@ -73,7 +73,7 @@ async fn record_again(ctx: &Context, record: &CatalogRecord) -> Result<Option<St
         }
     }
     // A newer commit may have the id. This record is then the revision that a refresh left behind.
-    let Some(record) = record.superseded() else { return Ok(None) };
+    let Some(record) = ctx.registry.superseded(record) else { return Ok(None) };
     match ctx.catalog.put(&record, Expected::Absent).await {
         Err(error) if error.kind == CatalogErrorKind::Conflict => Ok(None),
         put => {

@@ -23,6 +23,8 @@ pub async fn fetcher(fetcher: &dyn ModelFetcher, present: &ModelRef, absent: &Mo
     answers_for_its_schemes(fetcher, present);
     let manifest = fetcher.resolve(&ResolveRequest::new(present.clone())).await.unwrap();
     assert_eq!(manifest.reference(), present, "a manifest is of the reference that was asked for");
+    let pins = |revision: &str| fetcher.pins(present, revision);
+    assert!(manifest.revision().is_none_or(pins), "it knows the revision that it pinned for one of its own");
     resolves_the_same_twice(fetcher, &manifest).await;
     for file in manifest.files() {
         opens_what_it_listed(fetcher, file).await;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{local::LocalRef, repo::RepoRef};
+use super::{local::LocalRef, repo::RepoRef, rules::is_commit, scheme::pins_commits};
 use crate::error::Result;
 
 /// Says which model a person or a config asks for. Its text form is the model's id: `parse(id).id() == id`.
@@ -103,6 +103,27 @@ impl ModelRef {
         let text = pinned.to_string();
         let (_, rest) = text.split_once(':')?;
         (RepoRef::parse(pinned.scheme(), rest).ok()? == pinned).then_some(Self::Repo(pinned))
+    }
+
+    /// Returns whether the source of the reference may pin it to a revision, as far as the scheme tells: the Hub pins a commit in
+    /// full, and the source of any other repository pins what a reference can name. A reference without a repository says nothing
+    /// of revisions, and takes each. What the fetcher says of itself counts before this:
+    /// [`ModelFetcher::pins`](crate::ModelFetcher::pins).
+    ///
+    /// ```
+    /// use provisioner_core::ModelRef;
+    ///
+    /// let (hub, other): (ModelRef, ModelRef) = ("hf:org/repo".parse()?, "mem:org/repo".parse()?);
+    /// assert!(!hub.may_be_at("v1") && other.may_be_at("v1"));
+    /// assert!(!other.may_be_at("a..b"));
+    /// # Ok::<(), provisioner_core::Error>(())
+    /// ```
+    pub fn may_be_at(&self, revision: &str) -> bool {
+        match self.repository() {
+            Some(repo) if pins_commits(repo.scheme()) => is_commit(revision),
+            Some(_) => self.at_revision(revision).is_some(),
+            None => true,
+        }
     }
 }
 

@@ -119,15 +119,9 @@ impl RepoRef {
         }
     }
 
-    /// Returns the name of the folder in which the Hub's own tools keep the repository: `models--org--repo`. `None` for a
-    /// repository of another source.
-    pub fn hub_cache_folder(&self) -> Option<String> {
-        (self.scheme == scheme::HUB).then(|| format!("models--{}", self.repo.replace('/', "--")))
-    }
-
     /// Returns whether its source takes names of repositories for the same in any letter case.
     pub fn folds_case(&self) -> bool {
-        self.scheme == scheme::HUB
+        scheme::folds_case(&self.scheme)
     }
 
     /// Returns the scheme in lower case, without the colon.

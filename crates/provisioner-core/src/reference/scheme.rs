@@ -38,6 +38,16 @@ const TABLE: [(&str, Form); 11] = [
     ("ollama", Form::Text),
 ];
 
+/// Returns whether the source of a scheme pins a revision to a commit of git, in full.
+pub(super) fn pins_commits(scheme: &str) -> bool {
+    scheme == HUB
+}
+
+/// Returns whether the source of a scheme takes names of repositories for the same in any letter case.
+pub(super) fn folds_case(scheme: &str) -> bool {
+    scheme == HUB
+}
+
 /// Returns how the text behind a scheme is read. The scheme is in lower case.
 pub(super) fn form_of(scheme: &str) -> Form {
     TABLE.iter().find(|(known, _)| *known == scheme).map_or(Form::Unknown, |(_, form)| *form)

@@ -1,17 +1,16 @@
-//! A source that this project does not know: a fetcher of a third party, of a scheme of its own.
+//! A foreign source with one model, at a revision that moves.
 
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use futures_util::stream;
 use model_provisioner::{
     ByteRange, Entry, Expectation, FetchError, FetchErrorKind, ImportRequest, Lifecycle, Locator, Manifest,
     ManifestFile, ModelFetcher, ModelProvisioner, ModelRef, Network, Opened, Policy, RelativePath,
-    RemoteFile, ResolveRequest,
+    RemoteFile, ResolveRequest, async_trait,
 };
 use testkit::TINY_GGUF;
 
-use crate::fixture::{Fixture, code};
+use crate::fixture::{Foreign, code};
 
 /// Keeps one model in memory, at a revision that can be moved.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +32,10 @@ impl MemFetcher {
 impl ModelFetcher for MemFetcher {
     fn schemes(&self) -> &'static [&'static str] {
         &["mem"]
+    }
+
+    fn pins(&self, _: &ModelRef, revision: &str) -> bool {
+        revision.starts_with('v')
     }
 
     async fn resolve(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
@@ -67,14 +70,14 @@ impl ModelFetcher for MemFetcher {
     }
 }
 
-fn provisioner(bench: &Fixture, cache: &str, source: &MemFetcher, policy: Policy) -> ModelProvisioner {
+fn provisioner(bench: &Foreign, cache: &str, source: &MemFetcher, policy: Policy) -> ModelProvisioner {
     let policy = Policy { network: Network::Allow, ..policy };
     ModelProvisioner::builder(bench.path(cache)).fetcher(source.clone()).policy(policy).build().unwrap()
 }
 
 #[tokio::test]
 async fn a_model_of_a_foreign_source_is_refreshed_exported_imported_and_removed() {
-    let (bench, source) = (Fixture::new(), MemFetcher::at("v1"));
+    let (bench, source) = (Foreign::new(), MemFetcher::at("v1"));
     let provisioner_a = provisioner(&bench, "a", &source, Policy::default());
     let reference: ModelRef = "mem:org/repo".parse().unwrap();
     let first = provisioner_a.ensure(&reference, &Expectation::none()).await.unwrap();
@@ -104,7 +107,7 @@ async fn a_model_of_a_foreign_source_is_refreshed_exported_imported_and_removed(
 
 #[tokio::test]
 async fn a_policy_binds_a_foreign_source_by_repository_and_by_host() {
-    let (bench, source) = (Fixture::new(), MemFetcher::at("v1"));
+    let (bench, source) = (Foreign::new(), MemFetcher::at("v1"));
     let asked = async |repos: &[&str], id: &str| {
         let repos = Some(repos.iter().map(|pattern| (*pattern).to_owned()).collect());
         let provisioner = provisioner(&bench, "cache", &source, Policy { repos, ..Policy::default() });
@@ -124,4 +127,21 @@ async fn a_policy_binds_a_foreign_source_by_repository_and_by_host() {
         refused.to_string(),
         "policy does not allow a source of `mem:` that keeps to no list of hosts"
     );
+}
+
+#[tokio::test]
+async fn a_revision_that_its_source_never_pins_is_not_imported() {
+    let (bench, source) = (Foreign::new(), MemFetcher::at("odd"));
+    let here = provisioner(&bench, "a", &source, Policy::default());
+    here.ensure(&"mem:org/repo".parse().unwrap(), &Expectation::none()).await.unwrap();
+    let exported = bench.path("exported");
+    here.export(&"mem:org/repo".parse().unwrap(), &exported).await.unwrap();
+    let there = provisioner(&bench, "b", &source, Policy::default());
+    let refused = there.import(&ImportRequest::new(&exported)).await.unwrap_err();
+    assert!(refused.to_string().contains("`odd` is neither a commit nor another revision"), "{refused}");
+    assert!(there.list().await.unwrap().models.is_empty());
+    // Without its fetcher, every revision counts that a reference can name.
+    let without = ModelProvisioner::file_only(bench.path("c")).unwrap();
+    let imported = without.import(&ImportRequest::new(&exported)).await.unwrap();
+    assert_eq!(imported.revision.as_deref(), Some("odd"));
 }

@@ -1,0 +1,40 @@
+//! Whether a source lists what is recorded.
+
+use std::sync::Arc;
+
+use provisioner_core::{CatalogRecord, Entry, Manifest};
+
+use crate::{context::Context, error::Result};
+
+/// Returns whether a source lists what is recorded: the same revision, or where it names none, the same files. Without a listed
+/// digest no listing tells whether a file is the same, and the answer is no.
+pub(crate) async fn is_recorded(
+    ctx: &Arc<Context>,
+    manifest: &Manifest,
+    record: &CatalogRecord,
+) -> Result<bool> {
+    if manifest.revision().is_some() || record.revision.is_some() {
+        return Ok(manifest.revision() == record.revision.as_deref());
+    }
+    let entry = record.entry.clone().map_or(Entry::Folder, Entry::File);
+    if *manifest.entry() != entry
+        || manifest.projector() != record.projector.as_ref()
+        || manifest.files().len() != record.files.len()
+    {
+        return Ok(false);
+    }
+    let (manifest, record) = (manifest.clone(), record.clone());
+    ctx.run_blocking(move |ctx| {
+        // A source may list git's ids, and a record has none; the store finds a blob by either.
+        let known = ctx.store.git_ids(&manifest.view_path()?)?;
+        for (listed, file) in manifest.files().iter().zip(&record.files) {
+            let blob = known.blob(listed)?;
+            let has_its_bytes = blob.is_some_and(|blob| file.sha256.as_ref() == Some(&blob.sha256));
+            if listed.path != file.path || listed.size != file.stamp.size || !has_its_bytes {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })
+    .await
+}
