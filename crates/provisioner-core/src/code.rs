@@ -161,7 +161,7 @@ impl Serialize for ErrorCode {
     }
 }
 
-/// Number that the system and a process return for too many open files. Linux and macOS have the same, and std has no name
+/// The numbers for too many open files, of the system and of one process. Linux and macOS have the same, and std has no name
 /// for them.
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;

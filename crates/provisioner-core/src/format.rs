@@ -3,13 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 /// Names the format of a file, or of a model of several files.
-///
-/// ```
-/// use provisioner_core::Format;
-///
-/// assert_eq!(Format::of("model.bin", b"GGUF"), Format::Gguf);
-/// assert_eq!(Format::of_model([Format::Other, Format::Safetensors]), Format::Safetensors);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -45,6 +38,13 @@ impl Format {
 
     /// Returns the format of one file, from its name and its first bytes. The caller passes [`Format::MAGIC_LEN`] bytes, or
     /// the whole file where it is shorter.
+    ///
+    /// ```
+    /// use provisioner_core::Format;
+    ///
+    /// assert_eq!(Format::of("model.bin", b"GGUF"), Format::Gguf);
+    /// assert_eq!(Format::of_model([Format::Other, Format::Safetensors]), Format::Safetensors);
+    /// ```
     pub fn of(file_name: &str, first_bytes: &[u8]) -> Self {
         if is_pickle(file_name, first_bytes) {
             Self::Pickle

@@ -168,11 +168,11 @@ pub enum ProgressEvent {
 /// }
 /// ```
 pub trait ProgressSink: fmt::Debug + Send + Sync + 'static {
-    /// Receives one event.
+    /// Receives one event of the work.
     fn on_event(&self, event: &ProgressEvent);
 }
 
-/// Drops every event.
+/// Drops every event that it receives.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoProgress;
 
