@@ -71,7 +71,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Returns whether a caller goes on with an answer of which so many bytes come each second.
+    /// Returns whether a caller keeps an answer of which so many bytes come each second.
     fn goes_on(bytes_per_s: u64) -> bool {
         let mut pace = Pace::new(30 * SECOND);
         (0..300).all(|_| {

@@ -16,8 +16,8 @@ impl StagedModel {
     /// verdict.
     ///
     /// # Errors
-    /// [`Error::Rejected`] with the reason of the first verifier that fails; [`Error::Unread`] where a verifier cannot read
-    /// the model.
+    /// [`Error::Rejected`](crate::Error::Rejected) with the reason of the first verifier that fails;
+    /// [`Error::Unread`](crate::Error::Unread) where a verifier cannot read the model.
     pub fn judge(
         self,
         expectation: &Expectation,

@@ -6,13 +6,13 @@
 //! it.
 //!
 //! # Resuming
-//! The next process goes on with what a dead one left. A free lock says that the process is dead or has given up. Where locks
+//! The next process resumes what a dead one left. A free lock says that the process is dead or has given up. Where locks
 //! are not to be trusted, the process must be dead, or the partial must have been left alone for ten minutes. A process
 //! takes a partial by renaming it, which only one of several processes can do.
 //!
 //! # Small files
 //! Many small files of a model share one partial, each in `small`: a folder, a lock and an open descriptor for each would
-//! cost more than its bytes. Only a transfer of the same model goes on with it.
+//! cost more than its bytes. Only a transfer of the same model resumes it.
 //!
 //! # Views
 //! A folder in which a view is built is a partial too, of that view. The unfinished view holds a draft of its seal, which
