@@ -1,4 +1,4 @@
-//! Blobs: verified bytes, whose SHA-256 is their name.
+//! Keeps blobs: verified bytes, whose SHA-256 is their name.
 
 pub(crate) mod blob;
 pub(crate) mod externally_linked;

@@ -1,4 +1,4 @@
-//! What can go wrong with bytes at rest.
+//! Says why the store cannot keep or find bytes.
 
 use std::{io, path::PathBuf};
 
@@ -6,14 +6,14 @@ use provisioner_core::{ErrorCode, readable_size};
 
 use crate::locks::holder::LeaseHolder;
 
-/// A result with this crate's error.
+/// Is a result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Says why the store cannot keep or find something.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The disk failed.
+    /// The disk refuses a read or a write.
     #[error("the store failed")]
     Io(#[from] io::Error),
     /// The disk has too little space for the files that are to come.
@@ -23,29 +23,29 @@ pub enum Error {
         readable_size(*.free_bytes)
     )]
     NoSpace {
-        /// The store.
+        /// The folder of the store.
         path: PathBuf,
         /// How many bytes are needed.
         needed_bytes: u64,
         /// How many bytes are free, without those that other transfers will take.
         free_bytes: u64,
     },
-    /// The limit of size leaves too little room, whatever is evicted.
+    /// The limit of size leaves too little room, whatever an eviction removes.
     #[error(
         "no room in `{path}`, which may take {limit_bytes} bytes: {needed_bytes} bytes are needed, and it would \
          be {over_bytes} bytes over its limit with all evicted that may be"
     )]
     NoRoom {
-        /// The store.
+        /// The folder of the store.
         path: PathBuf,
         /// How many bytes the store may take.
         limit_bytes: u64,
         /// How many bytes are needed.
         needed_bytes: u64,
-        /// By how many bytes the limit would be missed.
+        /// By how many bytes the store would exceed the limit.
         over_bytes: u64,
     },
-    /// A file that another user or program made lies where a file of the store should be.
+    /// A file that another user or program made lies in the place of a file of the store.
     #[error("{0}")]
     NotOurs(String),
     /// Another process holds the lock.
@@ -54,35 +54,35 @@ pub enum Error {
     /// Live processes have a lease on the model.
     #[error("`{id}` is in use by {}", named(.holders))]
     Leased {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
-        /// The processes that have one, as far as they say.
+        /// The processes that have a lease, as far as they left a note.
         holders: Vec<LeaseHolder>,
     },
-    /// Locks are not to be trusted here, so no process can tell what is in use.
-    #[error("nothing is taken away from `{path}`: {reason}, so nobody can tell what is in use")]
+    /// Locks cannot be trusted on this file system, so no process can tell what is in use.
+    #[error("cannot remove anything from `{path}`: {reason}, so no process can tell what is in use")]
     UntrustedLocks {
-        /// The store.
+        /// The folder of the store.
         path: PathBuf,
-        /// Why they are not.
+        /// Why locks cannot be trusted, as a fragment.
         reason: String,
     },
-    /// Another process wrote to a file that was being taken in.
-    #[error("`{path}` changed while it was being taken in")]
+    /// Another process wrote to a file while this one adopted or committed it.
+    #[error("another process changed `{path}` while this one read it")]
     Changed {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// The caller's watch said to stop.
-    #[error("nobody waits for it any more")]
+    /// The caller's `watch` returned that the work must stop.
+    #[error("the caller stopped waiting")]
     Cancelled,
-    /// Another process evicted a blob that this commit had found. Staging the model again helps.
-    #[error("`{path}` was taken away meanwhile")]
+    /// Another process evicted a blob that this commit had found. The caller stages the model again.
+    #[error("another process removed `{path}` before the model was committed")]
     Vanished {
-        /// The blob.
+        /// The path of the blob.
         path: PathBuf,
     },
-    /// A path of a model is not one that a view can have.
+    /// A path of a model cannot be a path of a view.
     #[error(transparent)]
     Core(#[from] provisioner_core::Error),
 }
@@ -107,7 +107,7 @@ impl Error {
     }
 }
 
-/// Names the processes that have a lease.
+/// Names the processes that have a lease, as a message shows them.
 fn named(holders: &[LeaseHolder]) -> String {
     let named: Vec<_> = holders.iter().map(|holder| holder.process.to_string()).collect();
     if named.is_empty() { "a process that left no name".to_owned() } else { named.join(", ") }

@@ -1,4 +1,4 @@
-//! What `stat` says of files, and removing them.
+//! Asks `stat` about files, and removes them.
 
 use std::{
     fs::Metadata,
@@ -12,7 +12,7 @@ use provisioner_core::Timestamp;
 
 use crate::{error::Result, layout::DISCARDED};
 
-/// Returns what `stat` says of a path, and `None` where nothing is there.
+/// Returns what `stat` says of a path. Returns `None` where there is no file.
 pub(crate) fn look(path: &Path) -> Result<Option<Metadata>> {
     match fs_err::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
@@ -21,7 +21,7 @@ pub(crate) fn look(path: &Path) -> Result<Option<Metadata>> {
     }
 }
 
-/// Returns whether a file name begins so.
+/// Returns whether a file name begins with a prefix.
 pub(crate) fn is_named(path: &Path, prefix: &str) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
 }
@@ -41,7 +41,7 @@ pub(crate) fn allocated(metadata: &Metadata) -> u64 {
     metadata.blocks() * 512
 }
 
-/// Returns how many bytes the file at a path takes of the disk; 0 where there is none.
+/// Returns how many bytes the file at a path takes of the disk. Returns 0 where there is no file.
 pub(crate) fn allocated_bytes(path: &Path) -> u64 {
     fs_err::symlink_metadata(path).map_or(0, |metadata| allocated(&metadata))
 }
@@ -60,7 +60,7 @@ pub(crate) fn modified(metadata: &Metadata) -> Option<Timestamp> {
     Timestamp::new(metadata.mtime(), i32::try_from(metadata.mtime_nsec()).ok()?).ok()
 }
 
-/// Returns when a path, or anything right in it, was last modified.
+/// Returns when a path, or an entry of that folder, was last modified.
 pub(crate) fn last_change(path: &Path) -> Option<Timestamp> {
     let below = entries(path).unwrap_or_default();
     let all = below.iter().map(PathBuf::as_path).chain([path]);
@@ -69,7 +69,7 @@ pub(crate) fn last_change(path: &Path) -> Option<Timestamp> {
         .max()
 }
 
-/// Removes a file. A file that is not there is not an error.
+/// Removes a file. A missing file is not an error.
 pub(crate) fn unlink(path: &Path) -> Result<()> {
     match fs_err::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -77,7 +77,7 @@ pub(crate) fn unlink(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes a file, or a folder and all in it. Returns whether it was there: another process may have removed it.
+/// Removes a file, or a folder and all in it. Returns whether there was one: another process may have removed it.
 pub(crate) fn remove(path: &Path) -> io::Result<bool> {
     match if path.is_dir() { fs_err::remove_dir_all(path) } else { fs_err::remove_file(path) } {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -85,8 +85,8 @@ pub(crate) fn remove(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes a partial, and returns whether it was there. It is renamed first, so that no process takes a half of one for a
-/// whole.
+/// Removes a partial, and returns whether there was one. It renames the partial first, so that no process takes a half of one
+/// for a whole.
 pub(crate) fn discard(folder: &Path) -> Result<bool> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let gone = folder.with_file_name(format!("{DISCARDED}{}", name.trim_start_matches(DISCARDED)));

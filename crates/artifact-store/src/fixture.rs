@@ -1,4 +1,4 @@
-//! A store in a temporary folder, for the tests of this crate.
+//! Makes a store in a temporary folder, for the tests of this crate.
 
 use std::{os::unix::fs::MetadataExt, path::Path};
 
@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{blobs::blob::Blob, layout::Store};
 
-/// A store, and the folder beside which it lies.
+/// Holds a store, and the folder in which it lies.
 pub(crate) struct Fixture {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) store: Store,
@@ -69,7 +69,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> Digest {
     Digest::sha256(Sha256::digest(bytes).into())
 }
 
-/// Puts a blob in.
+/// Puts a blob into the store.
 pub(crate) fn insert(store: &Store, bytes: &[u8]) -> Blob {
     durable_fs::create_folders(store.root()).unwrap();
     let data = store.root().join("data");

@@ -1,6 +1,6 @@
-//! Garbage collection: what the store holds, what to evict, and removing it.
+//! Collects garbage: what the store holds, what to evict, and how to remove it.
 //!
-//! `scan` looks at what there is, `eviction` plans purely what goes, and `removal` removes it under the exclusive store lock.
+//! `scan` lists what there is, `eviction` plans purely what goes, and `removal` removes it under the exclusive store lock.
 
 pub(crate) mod eviction;
 pub(crate) mod inventory;

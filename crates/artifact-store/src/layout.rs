@@ -1,4 +1,4 @@
-//! The store's folder, and where everything lies in it. The tree is drawn in the crate's documentation.
+//! Names the store's folder, and where everything lies in it. The crate's documentation draws the tree.
 
 use std::path::{Path, PathBuf};
 
@@ -31,13 +31,13 @@ pub(crate) const LINKED: &str = "linked";
 /// The name of the folder of an unfinished view in a partial.
 pub(crate) const VIEW: &str = "view";
 
-/// The start of the name of a folder that is being removed.
+/// The start of the name of a folder that a process is removing.
 pub(crate) const DISCARDED: &str = ".gone.";
 
-/// The start of the name of a partial that is being made.
+/// The start of the name of a partial that a process is making.
 pub(crate) const NEW: &str = ".new.";
 
-/// Gives access to a store in a folder. Creates nothing before the first write. Every call may block.
+/// Gives access to a store in a folder. The store creates nothing before the first write. Every call may block.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
@@ -54,7 +54,7 @@ impl Store {
         &self.root
     }
 
-    /// Returns the folder of the folders of blobs.
+    /// Returns the folder that holds the folders of blobs.
     pub(crate) fn blobs(&self) -> PathBuf {
         self.root.join("blobs/sha256")
     }
@@ -98,14 +98,14 @@ impl Store {
         self.locks().join(key_of(id))
     }
 
-    /// Returns the path of the file that leases on a model lock: of its view, which several ids may have; or of its id, where
-    /// the model is not in the store.
+    /// Returns the path of the file on which a lease holds a lock: of the view, which several ids may share; or of the id,
+    /// where the model is not in the store.
     pub(crate) fn lease_path(&self, root: &Path, id: &str) -> PathBuf {
         let claimed = root.strip_prefix(self.models()).map_or(id.into(), Path::to_string_lossy);
         self.leases().join(key_of(&claimed))
     }
 
-    /// Returns the path of the file that says when a model was last used.
+    /// Returns the path of the file that says when a caller last used a model.
     pub(crate) fn last_use_path(&self, id: &str) -> PathBuf {
         self.last_uses().join(key_of(id))
     }
@@ -126,7 +126,7 @@ impl Store {
     }
 }
 
-/// Returns where a partial has the view that is built in it.
+/// Returns the path of the view that a commit builds in a partial.
 pub(crate) fn view_of(partial: &Path) -> PathBuf {
     partial.join(VIEW)
 }

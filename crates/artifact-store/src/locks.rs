@@ -1,4 +1,4 @@
-//! Locks: which process works on what, so that others wait, or leave it alone.
+//! Locks say which process works on what, so that other processes wait, or leave it alone.
 //!
 //! | lock | held by | excludes |
 //! | --- | --- | --- |

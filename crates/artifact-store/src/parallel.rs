@@ -1,4 +1,4 @@
-//! Doing the same with many files, several at once.
+//! Works on many files, several at once.
 
 use std::{
     io,
@@ -8,8 +8,8 @@ use std::{
 
 use crate::error::Result;
 
-/// Works on each item, on so many threads at the most, and returns the outcomes in the order of the items. After a failure
-/// no thread begins another item.
+/// Works on each item, on at most so many threads, and returns the outcomes in the order of the items. After a failure no
+/// thread begins another item.
 pub(crate) fn each<T: Sync, R: Send>(
     items: &[T],
     threads: usize,
@@ -32,7 +32,7 @@ pub(crate) fn each<T: Sync, R: Send>(
         Ok(done)
     };
     let done: Result<Vec<_>> = thread::scope(|scope| {
-        // Where the system starts no more threads, this one does all the work.
+        // Where the system starts no more threads, this thread does all the work.
         let spawn = |_| thread::Builder::new().spawn_scoped(scope, run).ok();
         let others: Vec<_> = (1..threads.min(items.len())).filter_map(spawn).collect();
         let own = run();
@@ -44,7 +44,7 @@ pub(crate) fn each<T: Sync, R: Send>(
     Ok(done.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
-/// Returns how many files are hashed at once: as many as there are cores.
+/// Returns how many files the store hashes at once: as many as there are cores.
 pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }

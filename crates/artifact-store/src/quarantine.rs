@@ -1,11 +1,11 @@
-//! Moving wrong files out of the way.
+//! Moves wrong files out of the way.
 
 use std::path::{Path, PathBuf};
 
 use crate::{error::Result, layout::Store};
 
 impl Store {
-    /// Moves a file or a folder whose contents are wrong out of the way, and returns its new path.
+    /// Moves a file or a folder with wrong contents to the quarantine, and returns its new path.
     pub(crate) fn quarantine(&self, path: &Path) -> Result<PathBuf> {
         let folder = self.quarantined();
         durable_fs::create_folders(&folder)?;
@@ -13,7 +13,7 @@ impl Store {
         let own = tempfile::Builder::new().prefix(&format!("{name}.")).tempdir_in(&folder)?.keep();
         let aside = own.join(name);
         durable_fs::rename(path, &aside)?;
-        tracing::warn!("`{}` was found to be wrong and is now `{}`", path.display(), aside.display());
+        tracing::warn!("`{}` has wrong contents, and is now `{}`", path.display(), aside.display());
         Ok(aside)
     }
 }

@@ -1,16 +1,18 @@
-//! Finding what is wrong with the store, and repairing it.
+//! Finds problems of the store, and repairs them.
 //!
 //! # One lock
 //! A problem that is found while other processes commit and remove may be no more than their work half done. So the caller
-//! looks and repairs under one exclusive store lock, and reads the records behind it too: then no process commits or removes.
-//! A view on which a live process has a lease stays where it is, and one that a live process makes present is passed over.
+//! looks and repairs under one exclusive store lock, and reads the records under it too: then no process commits or removes.
+//! A view on which a live process has a lease stays where it is, and the store leaves one alone that a live process makes
+//! present.
 //!
-//! Neither step reads the bytes of a model, for the store lock is held exclusively for moments only. Neither touches a file
-//! that another store has a link to. Files that no model needs are the matter of [`EvictionPlan`](crate::EvictionPlan).
+//! Neither step reads the bytes of a model, for the caller holds the store lock exclusively for moments only. Neither
+//! touches a file that another store has a link to. [`EvictionPlan`](crate::EvictionPlan) takes the files that no model
+//! needs.
 //!
 //! # Locks
-//! A lock ends with the process that holds it, and a lock file is not a lock. So no lock is ever stale, and no such file is
-//! removed.
+//! A lock ends with the process that holds it, and a lock file is not a lock. So no lock is ever stale, and the store
+//! removes no lock file.
 
 use std::{
     io,
@@ -34,16 +36,16 @@ use crate::{
 /// The mode of a blob that no other tool has.
 const BLOB_MODE: u32 = 0o444;
 
-/// A problem of the store.
+/// Describes a problem of the store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
-    /// What it is.
+    /// The kind of the problem.
     pub kind: ProblemKind,
-    /// The path that has it.
+    /// The path of the file or folder with the problem.
     pub path: PathBuf,
 }
 
-/// Says what is wrong.
+/// Names a kind of problem.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ProblemKind {
@@ -57,7 +59,7 @@ pub enum ProblemKind {
     Stray,
     /// Something other than a regular file has the name of a blob or a lock, so no process can use it.
     NotRegular,
-    /// A whole view has no record; this is the one of its seal.
+    /// A whole view has no record. This is the record of its seal.
     Unrecorded(Box<CatalogRecord>),
     /// A file of a view is gone, and the blob of these bytes is there.
     LinkLost(Digest),
@@ -73,7 +75,7 @@ impl Store {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn problems(&self, records: &[CatalogRecord], inventory: &StoreInventory) -> Result<Vec<Problem>> {
-        // First: a path that has the name of a blob keeps the blob from being linked again.
+        // First: a path with the name of a blob keeps the store from linking the blob again.
         let mut found: Vec<_> = self
             .not_regular()?
             .into_iter()
@@ -90,7 +92,7 @@ impl Store {
             let Some(blob) = &inode.blob else { continue };
             let Some(metadata) = look(blob)? else { continue };
             let mode = metadata.permissions().mode() & 0o7777;
-            // A link that is being adopted would count as the store's. The mode of such a file is the other tool's.
+            // A link that a process is adopting would count as the store's. The mode of such a file is the other tool's.
             if mode != BLOB_MODE && is_ours_alone(blob) {
                 found.push(Problem { kind: ProblemKind::BlobMode(mode), path: blob.clone() });
             }
@@ -98,7 +100,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Returns the paths that have the name of a file of the store, and are not regular files.
+    /// Returns the paths with the name of a file of the store that are not regular files.
     fn not_regular(&self) -> Result<Vec<PathBuf>> {
         let mut folders = entries(&self.blobs())?;
         folders.extend([self.locks(), self.leases(), self.last_uses()]);
@@ -151,8 +153,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Repairs a problem, under the exclusive store lock behind which it was found, and says how. Returns `None` for a problem
-    /// that the store cannot repair, and for a view that a live process uses.
+    /// Repairs a problem, under the exclusive store lock under which the caller found it, and says how. Returns `None` for a
+    /// problem that the store cannot repair, and for a view that a live process uses.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
@@ -359,7 +361,7 @@ mod tests {
             fixture.store.problems(&records, &inventory).unwrap()
         };
         let [ours] = &find()[..] else { panic!("one: {:?}", find()) };
-        // As a link to another tool's file is recorded, from the moment that it has a blob's name.
+        // The stamp of a link to another tool's file is recorded like this, from the moment that it has a blob's name.
         fixture.store.record_stamp(&blob, Stamp::of(&fs_err::metadata(&blob).unwrap())).unwrap();
         assert_eq!(find(), []);
         let store_lock = fixture.store.lock_exclusive(Duration::ZERO).unwrap();

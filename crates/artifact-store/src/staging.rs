@@ -1,7 +1,7 @@
-//! Staging: bytes that are not verified yet, in partials.
+//! Stages bytes that are not verified yet, in partials.
 //!
-//! `partial` has the folders and who owns them, `partial_file` the files in them, `resumable` what dead processes left, `adopt`
-//! the taking in of a file that another tool has, and `space` what the disk still has room for.
+//! `partial` has the folders and the processes that work on them, `partial_file` the files in them, `resumable` what dead
+//! processes left, `adopt` how the store takes in another tool's file, and `space` what the disk still has room for.
 
 pub(crate) mod adopt;
 pub(crate) mod kind;

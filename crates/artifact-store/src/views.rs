@@ -1,4 +1,4 @@
-//! Views: folders with the names that an engine expects.
+//! Keeps views: folders with the names that an engine expects.
 
 pub(crate) mod build;
 pub(crate) mod commit;

@@ -1,4 +1,4 @@
-//! A folder in which a process builds a bundle, and which it renames whole.
+//! Holds a folder in which a process builds a bundle, and which it renames whole.
 //!
 //! # Model
 //! `.exporting.<random>` lies beside the folder that it becomes. Its lock, `.exporting.<random>.lock`, names the process that
@@ -6,8 +6,8 @@
 //! leaves both; the next process that builds beside them removes them.
 //!
 //! # Where locks lie
-//! A process removes a folder whose lock is free and whose builder is dead. Where it cannot ask the builder's machine, it
-//! removes a folder in which nothing was written for ten minutes.
+//! A process removes a folder with a free lock and a dead builder. Where it cannot ask the builder's machine, it removes a
+//! folder in which no process wrote for ten minutes.
 
 use std::{
     io,
@@ -23,19 +23,19 @@ use crate::error::{Error, Result};
 /// The start of the name of each folder in which a bundle is built.
 const PREFIX: &str = ".exporting.";
 
-/// The ending of the name of its lock.
+/// The ending of the name of such a folder's lock.
 const LOCK: &str = "lock";
 
-/// The largest text of a lock that is read, in bytes.
+/// The largest text of a lock that this process reads, in bytes.
 const MAX_LOCK_BYTES: u64 = 4096;
 
-/// How long a folder must have been left alone whose builder this process cannot ask.
+/// How long a folder must have been left alone before this process removes it without an answer of its builder's machine.
 const QUIET: Duration = Duration::from_secs(600);
 
-/// How often a new lock is made before the failure counts.
+/// How often a process makes a new lock before a failure counts.
 const MAX_TRIES: usize = 8;
 
-/// A folder in which this process builds. Dropping it removes the folder.
+/// Holds a folder in which this process builds. Dropping it removes the folder.
 #[derive(Debug)]
 pub(crate) struct Aside {
     folder: PathBuf,
@@ -47,7 +47,7 @@ impl Aside {
     /// Makes a folder in another one, and removes what dead processes left beside it.
     pub(crate) fn new(parent: &Path) -> Result<Self> {
         let mut made = Self::make(parent);
-        // Another process may take a new lock for a dead one's, in the moment before it is locked.
+        // Another process may take a new lock for a dead one's, in the moment before this process locks it.
         for _ in 0..MAX_TRIES {
             if made.is_err() {
                 made = Self::make(parent);
@@ -55,7 +55,7 @@ impl Aside {
         }
         let aside = made?;
         if let Err(error) = aside.sweep(parent) {
-            tracing::debug!("what others left in `{}` stays: {error}", parent.display());
+            tracing::debug!("cannot remove what dead processes left in `{}`: {error}", parent.display());
         }
         fs_err::create_dir(&aside.folder)?;
         // No other user reads a half of a bundle.
@@ -71,7 +71,7 @@ impl Aside {
         Ok(Self { folder: lock.with_extension(""), lock, _held: held })
     }
 
-    /// Returns the folder.
+    /// Returns the path of the folder.
     pub(crate) fn path(&self) -> &Path {
         &self.folder
     }
@@ -89,7 +89,7 @@ impl Aside {
 
     /// Removes what dead processes left in a folder.
     fn sweep(&self, parent: &Path) -> Result<()> {
-        // Our own lock has just been written, by the clock of the file system.
+        // This process has just written its own lock, by the clock of the file system.
         let now = fs_err::metadata(&self.lock)?.modified()?;
         for path in entries(parent)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -126,7 +126,7 @@ fn is_abandoned(folder: &Path, lock: &Path, now: SystemTime) -> bool {
         let written = [folder, lock].into_iter().filter_map(last_write).max();
         written.is_none_or(|at| now.duration_since(at).is_ok_and(|quiet| quiet >= QUIET))
     };
-    // A folder without a lock is of an older release, or is being removed.
+    // A folder without a lock is of an older release, or another process is removing it.
     match durable_fs::lock_found(lock, Duration::ZERO) {
         Ok(Some(_held)) => match builder(lock).and_then(|builder| builder.is_alive()) {
             Some(is_alive) => !is_alive,
@@ -137,7 +137,7 @@ fn is_abandoned(folder: &Path, lock: &Path, now: SystemTime) -> bool {
     }
 }
 
-/// Returns the process that a lock names.
+/// Returns the process that a lock names. Returns `None` where it names none.
 fn builder(lock: &Path) -> Option<ProcessIdentity> {
     serde_json::from_slice(&durable_fs::read(lock, MAX_LOCK_BYTES).ok()??).ok()
 }
@@ -150,7 +150,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Returns when anything at a path or below it was written last.
+/// Returns when a process last wrote anything at a path or below it.
 fn last_write(path: &Path) -> Option<SystemTime> {
     let metadata = fs_err::symlink_metadata(path).ok()?;
     let below = if metadata.is_dir() { entries(path).unwrap_or_default() } else { Vec::new() };
@@ -185,7 +185,7 @@ mod tests {
             )
             .unwrap();
         }
-        // Without a lock, and just written: its builder may live.
+        // The folder has no lock, and a process has just written it: its builder may live.
         fs_err::create_dir(dir.path().join(".exporting.new")).unwrap();
         fs_err::write(dir.path().join("mine"), "x").unwrap();
         drop(Aside::new(dir.path()).unwrap());

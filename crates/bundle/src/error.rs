@@ -1,26 +1,26 @@
-//! What can go wrong with a bundle.
+//! Says why a bundle cannot be written or read.
 
 use std::{io, path::PathBuf};
 
 use provisioner_core::{Digest, ErrorCode, RelativePath};
 
-/// A result with this crate's error.
+/// Is a result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Says why a bundle was not written, or is refused.
+/// Says why a process did not write a bundle, or refuses one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The disk failed.
-    #[error("the store failed")]
+    /// The disk refuses a read or a write.
+    #[error("cannot read or write the bundle")]
     Io(#[from] io::Error),
-    /// A file that another user or program made lies where a file of this process should be.
+    /// A file that another user or program made lies in the place of a file of this process.
     #[error("{0}")]
     NotOurs(String),
-    /// Another process wrote to a file while it was copied.
-    #[error("`{path}` changed while it was being taken in")]
+    /// Another process wrote to a file while this one copied it.
+    #[error("another process changed `{path}` while this one copied it")]
     Changed {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
     /// The bytes of a file do not have the digest that the record names, or the table and the record disagree.
@@ -47,18 +47,18 @@ pub enum Error {
         /// The size that the file has, in bytes.
         actual_bytes: u64,
     },
-    /// A file of a bundle cannot be looked at.
+    /// This process cannot read a file of a bundle.
     #[error("`{path}` cannot be read")]
     Unreadable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the operating system said.
+        /// What the operating system said of the file.
         source: io::Error,
     },
-    /// Something lies where the bundle is to be written.
+    /// Something else lies at the path of the bundle.
     #[error("`{path}` is no empty folder, or the model has a file that its own table needs")]
     InTheWay {
-        /// The folder.
+        /// The folder of the bundle.
         path: PathBuf,
     },
     /// The bundle is written, and a loss of power may undo it.
@@ -66,17 +66,17 @@ pub enum Error {
         "`{path}` is exported and whole, and a loss of power may undo it, for its name cannot be made durable"
     )]
     NotDurable {
-        /// The folder.
+        /// The folder of the bundle.
         path: PathBuf,
-        /// What the operating system said.
+        /// What the operating system said of the folder.
         source: io::Error,
     },
     /// A folder says that it is a bundle, and is malformed.
     #[error("`{path}` was not exported as it is: {reason}")]
     Invalid {
-        /// The folder.
+        /// The folder of the bundle.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong, as a fragment.
         reason: String,
     },
     /// A newer release wrote the bundle.
@@ -84,15 +84,15 @@ pub enum Error {
         "`{path}` was exported by a newer release: it has schema {found}, and this release knows schema {supported}"
     )]
     Newer {
-        /// The folder.
+        /// The folder of the bundle.
         path: PathBuf,
         /// The schema of the bundle.
         found: u64,
         /// The newest schema that this release reads.
         supported: u64,
     },
-    /// The caller's watch said to stop.
-    #[error("nobody waits for it any more")]
+    /// The caller's `watch` returned that the work must stop.
+    #[error("the caller stopped waiting")]
     Cancelled,
 }
 

@@ -1,4 +1,4 @@
-//! The record file and the table of digests.
+//! Reads and writes the record file and the table of digests.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ pub const SUMS: &str = "SHA256SUMS";
 /// The name of the record file.
 pub(crate) const RECORD: &str = ".model.json";
 
-/// The newest schema of the record file.
+/// The newest schema of the record file that this release knows.
 pub(crate) const SCHEMA: u64 = 1;
 
-/// The record file, as it is on disk.
+/// Holds the record file, as it is on disk.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct RecordFile {
     pub(crate) schema_version: u64,

@@ -1,4 +1,4 @@
-//! A model as a portable folder: a person carries it to a machine without network.
+//! Writes and reads a model as a portable folder, which a person carries to a machine without network.
 //!
 //! ```text
 //! <dir>/
@@ -8,7 +8,8 @@
 //! ```
 //!
 //! # Writing
-//! [`write()`] builds the folder aside (see the module `aside`), and renames it whole. No reader takes a half of it for a bundle.
+//! [`write()`] builds the folder aside (see the module `aside`), and renames it whole. No reader takes a half of it for a
+//! bundle.
 //!
 //! # Reading
 //! [`Bundle::open`] checks that the folder is well formed: every path is safe, and the table of digests and the record agree.

@@ -1,4 +1,4 @@
-//! Reading a bundle, and checking it.
+//! Reads a bundle, and checks it.
 
 use std::{
     io::{self, Read},
@@ -12,36 +12,36 @@ use crate::{
     format::{RECORD, RecordFile, SCHEMA, SUMS, parse_sums},
 };
 
-/// The largest record file and the largest table that are read, in bytes.
+/// The largest record file and the largest table that this process reads, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// A well-formed bundle. Its claims are not verified.
+/// Holds a well-formed bundle. Nothing has verified its claims.
 #[derive(Clone, Debug)]
 pub struct Bundle {
     dir: PathBuf,
     record: CatalogRecord,
 }
 
-/// One file of a bundle.
+/// Describes one file of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BundledFile {
-    /// The path in the model.
+    /// The path of the file in the model.
     pub path: RelativePath,
     /// The size that the file has, in bytes.
     pub size_bytes: u64,
-    /// The digest that the bundle claims.
+    /// The digest that the bundle claims for the file.
     pub sha256: Option<Digest>,
-    /// Where the file lies.
+    /// The path at which the file lies.
     pub location: PathBuf,
 }
 
 impl Bundle {
-    /// Reads the record and the table of a folder. Returns `None` for a folder without a record file. No file of the model is
-    /// looked at.
+    /// Reads the record and the table of a folder. Returns `None` for a folder without a record file. It looks at no file of
+    /// the model.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::Newer`], [`Error::Differs`] where the table and the record disagree, and what the disk
-    /// says.
+    /// [`Error::Invalid`], [`Error::Newer`], [`Error::Differs`] where the table and the record disagree, and the failures of
+    /// the disk.
     pub fn open(dir: &Path) -> Result<Option<Self>> {
         let Some(json) = read(&dir.join(RECORD))? else { return Ok(None) };
         let invalid = |reason: String| Error::Invalid { path: dir.to_owned(), reason };
@@ -89,7 +89,7 @@ impl Bundle {
         parsed.ok_or_else(|| self.invalid(format!("`{}` is no id", excerpt(id, 200))))
     }
 
-    /// Looks at the files, and returns them in the order of their paths. No byte of them is read.
+    /// Asks `stat` about the files, and returns them in the order of their paths. It reads no byte of them.
     ///
     /// # Errors
     /// [`Error::Unreadable`]; [`Error::Invalid`] for anything but a regular file; [`Error::WrongSize`].
@@ -125,7 +125,7 @@ impl Bundle {
     }
 }
 
-/// Says why a record file is malformed. The parser quotes what it was given.
+/// Returns why a record file is malformed. The parser quotes the text of the file.
 fn malformed(error: &serde_json::Error) -> String {
     format!("`{RECORD}`: {}", excerpt(&error.to_string(), 200))
 }

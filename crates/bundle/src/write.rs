@@ -1,4 +1,4 @@
-//! Writing a bundle.
+//! Writes a bundle.
 
 use std::{
     fs::File,
@@ -17,11 +17,11 @@ use crate::{
 };
 
 /// Copies a model's files into a folder, which must be absent or empty, with the record and the digests. Returns the record
-/// as the bundle has it. Each copy is hashed, and must have its recorded digest.
+/// as the bundle has it. It hashes each copy, which must have its recorded digest.
 ///
 /// # Errors
-/// [`Error::Differs`], [`Error::Changed`], [`Error::InTheWay`], [`Error::Cancelled`], and what the disk says. Then the folder
-/// is what it was. After [`Error::NotDurable`] the whole bundle is there.
+/// [`Error::Differs`], [`Error::Changed`], [`Error::InTheWay`], [`Error::Cancelled`], and the failures of the disk. Then the
+/// folder is what it was. After [`Error::NotDurable`] the whole bundle is there.
 pub fn write(record: &CatalogRecord, dir: &Path, watch: &mut Watch<'_>) -> Result<CatalogRecord> {
     if !is_free(dir)? || record.files.iter().any(|file| file.path.as_str() == SUMS) {
         return Err(Error::InTheWay { path: dir.to_owned() });
@@ -60,7 +60,7 @@ pub fn write(record: &CatalogRecord, dir: &Path, watch: &mut Watch<'_>) -> Resul
     Ok(file.record)
 }
 
-/// Returns whether nothing is at a path, or an empty folder.
+/// Returns whether a path is free, or an empty folder.
 fn is_free(dir: &Path) -> Result<bool> {
     match fs_err::read_dir(dir) {
         Ok(mut entries) => Ok(entries.next().is_none()),
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::read::Bundle;
 
-    /// The record of a model of one file, in a folder.
+    /// Makes the record of a model of one file, in a folder.
     fn record(root: &Path) -> CatalogRecord {
         fs_err::write(root.join("a.gguf"), "bytes").unwrap();
         let (now, verification) =

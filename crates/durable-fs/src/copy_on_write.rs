@@ -1,4 +1,4 @@
-//! Copies that share their blocks with the original.
+//! Copies files in a way that shares their blocks with the original.
 
 use std::fs::File;
 

@@ -1,4 +1,4 @@
-//! What can fail, with the path that it failed at.
+//! Says what failed, and at which path.
 
 use std::{
     io,
@@ -7,7 +7,7 @@ use std::{
 
 use rustix::io::Errno;
 
-/// A failure, with the path.
+/// Describes a failure, with the path.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -15,26 +15,26 @@ pub enum Error {
     Io(io::Error),
     /// This process, or one of the same user, did not make what lies at the path.
     NotOurs {
-        /// The path.
+        /// The path of the foreign file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Why this process does not use the file, as a fragment.
         reason: &'static str,
     },
     /// The file is longer than its reader accepts.
     TooLarge {
-        /// The path.
+        /// The path of the long file.
         path: PathBuf,
-        /// The limit, in bytes.
+        /// The limit of the reader, in bytes.
         limit_bytes: u64,
     },
     /// Another process holds the lock.
     Busy {
-        /// The locked file.
+        /// The path of the locked file.
         path: PathBuf,
     },
 }
 
-/// A result with this crate's error.
+/// Is a result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl std::fmt::Display for Error {
@@ -53,7 +53,7 @@ impl std::fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            // This error prints its text already.
+            // This error prints the text of its cause already.
             Self::Io(error) => error.source(),
             _ => None,
         }

@@ -1,4 +1,4 @@
-//! Folders: creating them, listing them, and making their names durable.
+//! Creates folders, lists them, and makes the names in them durable.
 
 use std::{
     io,

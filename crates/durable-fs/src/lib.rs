@@ -1,5 +1,4 @@
-//! Files that survive: written whole or not at all, opened without following a planted symlink, locked with a
-//! bounded wait.
+//! Writes files whole or not at all, opens them without following a planted symlink, and locks them with a bounded wait.
 //!
 //! # Crash safety
 //! [`replace`] writes a new file beside the old one, syncs it, renames it over the old one and syncs the folder.

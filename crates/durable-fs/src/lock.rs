@@ -1,4 +1,4 @@
-//! Advisory locks with a bounded wait.
+//! Takes advisory locks, with a bounded wait.
 //!
 //! # Model
 //! A lock is on a file that no process removes: otherwise two processes could hold two files of one name. The lock ends with
@@ -54,7 +54,7 @@ impl AsFd for Lock {
     }
 }
 
-/// Takes the exclusive lock on a file. A missing file is created. Blocks for as long as `wait`.
+/// Takes the exclusive lock on a file, and creates a missing file. Blocks for as long as `wait`.
 ///
 /// # Errors
 /// [`Error::Busy`] when the wait is over; [`Error::NotOurs`]; [`Error::Io`].
@@ -62,7 +62,7 @@ pub fn lock(path: &Path, wait: Duration) -> Result<Lock> {
     acquire(path, create(path, OFlags::RDWR)?, File::try_lock, wait)
 }
 
-/// Takes the shared lock on a file. A missing file is created. The file is opened for reading only: network file systems
+/// Takes the shared lock on a file, and creates a missing file. It opens the file for reading only: network file systems
 /// want no more for a shared lock. Blocks for as long as `wait`.
 ///
 /// # Errors
@@ -71,7 +71,7 @@ pub fn lock_shared(path: &Path, wait: Duration) -> Result<Lock> {
     acquire(path, create(path, OFlags::RDONLY)?, File::try_lock_shared, wait)
 }
 
-/// Does what [`lock`] does, on a file that is opened for reading only. Returns `None` where there is no file.
+/// Does what [`lock`] does, on a file that it opens for reading only. Returns `None` where there is no file.
 ///
 /// # Errors
 /// As [`lock`].
@@ -80,7 +80,7 @@ pub fn lock_found(path: &Path, wait: Duration) -> Result<Option<Lock>> {
     file.map(|file| acquire(path, file, File::try_lock, wait)).transpose()
 }
 
-/// Does what [`lock_shared`] does, and creates no file. Returns `None` where there is none.
+/// Does what [`lock_shared`] does, and creates no file. Returns `None` where there is no file.
 ///
 /// # Errors
 /// As [`lock`].
@@ -124,17 +124,17 @@ fn has_no_locks(error: &io::Error) -> bool {
 /// Says whether a lock in a folder excludes every other process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LockTrust {
-    /// It does, as far as this process can tell.
+    /// A lock excludes every other process, as far as this process can tell.
     Honest,
-    /// It may not, for this reason.
+    /// A lock may not exclude every other process, for this reason.
     Doubtful(String),
 }
 
-/// Finds out whether a lock in a folder excludes every other process: by the kind of file system, and by trying. `probe` is
-/// a file in that folder that serves nothing else.
+/// Tests whether a lock in a folder excludes every other process: by the kind of file system, and by trying. `probe` is the
+/// path of a file in that folder that serves no other purpose.
 ///
 /// # Errors
-/// What keeps this process from trying.
+/// What keeps this process from making the test.
 pub fn lock_trust(probe: &Path) -> Result<LockTrust> {
     let file = create(probe, OFlags::RDWR)?;
     if let Some(kind) = shared_kind(&file)? {
@@ -142,7 +142,7 @@ pub fn lock_trust(probe: &Path) -> Result<LockTrust> {
     }
     let doubtful = |reason: &str| Ok(LockTrust::Doubtful(reason.to_owned()));
     match file.try_lock() {
-        // Another process is trying it.
+        // Another process makes the test now.
         Err(TryLockError::WouldBlock) => return Ok(LockTrust::Honest),
         Err(TryLockError::Error(error)) => return doubtful(&format!("locks fail: {error}")),
         Ok(()) => {}

@@ -1,4 +1,4 @@
-//! Opening files: itself no symlink, a regular file, and of a trusted user.
+//! Opens files that are no symlinks, regular, and of a trusted user.
 
 use std::{
     fs::{File, Metadata},
@@ -14,10 +14,10 @@ use rustix::{
 
 use crate::error::{Error, Result, at};
 
-/// Why a pipe, a device or a folder is refused.
+/// The reason for which this crate refuses a pipe, a device or a folder.
 pub(crate) const NO_FILE: &str = "it is no regular file";
 
-/// Opens a file for reading and writing. A missing file is created, empty.
+/// Opens a file for reading and writing, and creates a missing file, empty.
 ///
 /// # Errors
 /// [`Error::NotOurs`] for a symlink, for anything but a regular file, and for another user's file; [`Error::Io`].
@@ -25,7 +25,7 @@ pub fn open_own(path: &Path) -> Result<File> {
     create(path, OFlags::RDWR)
 }
 
-/// Returns whether files of a user may be believed: this process's own user, and root.
+/// Returns whether this process trusts files of a user: it trusts its own user, and root.
 pub fn is_trusted(uid: u32) -> bool {
     uid == 0 || uid == rustix::process::geteuid().as_raw()
 }

@@ -1,5 +1,5 @@
-//! Processes, as lock files and notes name them: so that another process can tell a person, and see whether that process
-//! still lives.
+//! Identifies processes, as lock files and notes name them. Another process tells a person which one it is, and sees whether
+//! that one still lives.
 
 use std::{fmt, sync::LazyLock};
 
@@ -11,28 +11,28 @@ use serde::{Deserialize, Serialize};
 /// The files that name a process hold it as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessIdentity {
-    /// The process number.
+    /// The number of the process.
     pub pid: u32,
-    /// The name of the program.
+    /// The name of the program that the process runs.
     pub program: String,
-    /// The name of the machine.
+    /// The name of the machine that the process is on.
     pub host: String,
     boot: String,
-    /// The namespace of the number (`/proc/self/ns/pid`).
+    /// The namespace of the process number (`/proc/self/ns/pid`).
     pid_space: String,
     /// The start time, in ticks since the boot (`proc_pid_stat(5)`, field 22).
     began: Option<u64>,
 }
 
 impl ProcessIdentity {
-    /// Identifies this process.
+    /// Returns the identity of this process.
     pub fn this() -> Self {
         let pid = std::process::id();
         let (program, began) = program_and_start(pid).unwrap_or_default();
         Self::new(pid, program, began)
     }
 
-    /// Identifies the process of a number on this machine. Returns `None` where no such process lives.
+    /// Returns the identity of the process of a number on this machine. Returns `None` where no such process lives.
     pub fn of(pid: u32) -> Option<Self> {
         program_and_start(pid).map(|(program, began)| Self::new(pid, program, began))
     }
@@ -55,14 +55,14 @@ impl ProcessIdentity {
         now.unwrap_or(self)
     }
 
-    /// Returns whether the process lives. Returns `None` where this process cannot tell: the other one is on another machine,
-    /// or in another container.
+    /// Returns whether the process lives. Returns `None` where this process cannot tell, because the other one is on another
+    /// machine or in another container.
     pub fn is_alive(&self) -> Option<bool> {
         if self.boot.is_empty() || self.pid_space.is_empty() || self.host.is_empty() {
             return None;
         }
         if self.boot != boot_id() {
-            // Another machine, or this one before it was started again.
+            // The process is of another machine, or of an earlier boot of this one.
             let here = rustix::system::uname();
             return (here.nodename().to_string_lossy() == self.host).then_some(false);
         }
@@ -79,8 +79,8 @@ impl fmt::Display for ProcessIdentity {
     }
 }
 
-/// Returns the id of the boot that the machine is in; empty where the system gives none. What was not synced is worth
-/// something in that boot alone.
+/// Returns the id of the boot that the machine is in, or an empty text where the system gives none. Bytes that no process
+/// synced count in that boot alone.
 pub fn boot_id() -> &'static str {
     // No process lives in two boots.
     static ID: LazyLock<String> = LazyLock::new(|| {
@@ -116,7 +116,7 @@ mod tests {
         let this = ProcessIdentity::this();
         assert!(this.began.is_some(), "{this:?}");
         assert_eq!(this.is_alive(), Some(true));
-        // The first process of all, which outlives this one.
+        // The first process of all outlives this one.
         let (program, began) = program_and_start(1).unwrap();
         let first = ProcessIdentity { pid: 1, program, began, ..this.clone() };
         assert_eq!(first.is_alive(), Some(true));

@@ -1,4 +1,4 @@
-//! Reading whole files, up to a limit.
+//! Reads whole files, up to a limit.
 
 use std::{fs::File, io::Read, path::Path};
 
@@ -40,7 +40,8 @@ fn read_to_limit(file: File, path: &Path, limit: u64, reason: &'static str) -> R
     Ok(Some(bytes))
 }
 
-/// Reads a regular file of at most `limit` bytes that a person names: of any user, and through symlinks.
+/// Reads a regular file of at most `limit` bytes that a person names. The file may be of any user, and the path may be a
+/// symlink.
 ///
 /// # Errors
 /// [`Error::NotOurs`] for a pipe, a device or a folder, and for a file over the limit; [`Error::Io`], also where there is no

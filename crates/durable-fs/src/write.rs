@@ -1,4 +1,4 @@
-//! Writing files: replaced whole, or appended to line by line.
+//! Writes files: replaces them whole, or appends lines.
 
 use std::{
     io::{self, Read, Seek, SeekFrom, Write},
@@ -15,10 +15,10 @@ use crate::{
     open::{NO_FILE, create},
 };
 
-/// How old a temporary file must be before its writer is taken for dead. A live writer needs moments.
+/// The age at which a temporary file belongs to a dead writer. A live writer needs moments.
 const ABANDONED: Duration = Duration::from_secs(600);
 
-/// Makes `path` a file of these bytes, atomically and durably. Missing folders are created.
+/// Makes `path` a file of these bytes, atomically and durably. It creates missing folders.
 ///
 /// # Errors
 /// [`Error::NotOurs`] for a symlink, a device, or anything else at `path` but a regular file; [`Error::Io`]. Then the old
@@ -36,7 +36,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut temporary = tempfile::Builder::new()
         .prefix(&format!(".{name}."))
         .suffix(".tmp")
-        // Like any new file: the umask decides who may read it.
+        // The umask decides who may read the file, as for any new file.
         .permissions(PermissionsExt::from_mode(0o666))
         .tempfile_in(folder)
         .map_err(|error| at(path, "write", &root_cause(&error)))?;
@@ -48,7 +48,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Removes the temporary files that dead processes left beside a file. A temporary file of the last ten minutes, by the
-/// clock of the file system, may belong to a live process, and stays. One that cannot be removed stays too.
+/// clock of the file system, may belong to a live process, and stays. One that this process cannot remove stays too.
 pub fn sweep(path: &Path) {
     let modified = |path: &Path| fs_err::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
     let Some(now) = modified(path) else { return };
@@ -66,8 +66,8 @@ pub fn sweep(path: &Path) {
     }
 }
 
-/// Appends one line to a file, in one write, and syncs it where `sync` says so. A line that a dying process left
-/// unfinished is ended first.
+/// Appends one line to a file, in one write, and syncs it where `sync` says so. It first ends a line that a dying process
+/// left unfinished.
 ///
 /// # Errors
 /// [`Error::NotOurs`] for a symlink and for anything but a regular file; [`Error::Io`].
@@ -91,7 +91,7 @@ pub fn append_line(path: &Path, line: &str, sync: bool) -> Result<()> {
     Ok(())
 }
 
-/// Makes sure that lines can be appended to a file. A missing file is created, empty.
+/// Checks that this process can append lines to a file. It creates a missing file, empty.
 ///
 /// # Errors
 /// [`Error::NotOurs`] for a symlink and for anything but a regular file; [`Error::Io`].
@@ -99,7 +99,7 @@ pub fn check_appendable(path: &Path) -> Result<()> {
     create(path, OFlags::WRONLY | OFlags::APPEND).map(drop)
 }
 
-/// Sets a file's times to now. A missing file is created, empty.
+/// Sets a file's times to now. It creates a missing file, empty.
 ///
 /// # Errors
 /// [`Error::NotOurs`] for a symlink and for anything but a regular file; [`Error::Io`].

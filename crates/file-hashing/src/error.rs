@@ -1,18 +1,18 @@
-//! Why a file was not read to its end.
+//! Says why a process did not read a file to its end.
 
 use std::io;
 
-/// A result with this crate's error.
+/// Is a result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Says why a file was not read to its end.
+/// Says why a process did not read a file to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused.
+    /// The operating system refuses to open or read the file.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The caller's watch said to stop.
-    #[error("nobody waits for it any more")]
+    /// The caller's `watch` returned that the work must stop.
+    #[error("the caller stopped waiting")]
     Cancelled,
 }

@@ -2,9 +2,9 @@
 //!
 //! # A digest and its stamp
 //! The digest of such a file is worth something only with a stamp that every later write changes. Kernels keep a file's
-//! times in ticks, and a write in the tick of the stamp leaves the stamp as it is. So a stamp counts once it has settled: two
-//! ticks later the file still has it. Then the bytes are read. They count when the stamp, its `ctime` included, is the same
-//! behind the last byte. Neither step needs a clock that agrees with that of the file system.
+//! times in ticks, and a write in the tick of the stamp leaves the stamp as it is. So a stamp counts once it has settled:
+//! two ticks later the file still has it. Then the process reads the bytes. They count when the stamp, its `ctime` included,
+//! is the same after the last byte. Neither step needs a clock that agrees with that of the file system.
 //!
 //! # One loop
 //! The store, an export and a model that is used in place all read through [`read`], and all read again at most

@@ -1,4 +1,4 @@
-//! The loop that reads and hashes.
+//! Reads and hashes, in the one loop of the workspace.
 
 use std::{
     fs::File,
@@ -14,13 +14,14 @@ use rustix::{
 
 use crate::error::{Error, Result};
 
-/// Large enough that reading costs nothing beside hashing, small enough for the processor's cache.
+/// The size of the buffer in bytes: large enough that reading costs nothing beside hashing, small enough for the processor's
+/// cache.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Receives how many more bytes were read, and returns whether to go on.
+/// Receives how many more bytes the loop has read, and returns whether to go on.
 pub type Watch<'a> = dyn FnMut(u64) -> bool + 'a;
 
-/// What one reading of a file found.
+/// Holds what one reading of a file found.
 #[derive(Clone, Debug)]
 pub struct Contents {
     /// The SHA-256 of the bytes.
@@ -50,11 +51,11 @@ pub fn open(path: &Path) -> io::Result<Option<File>> {
     Ok(file.metadata()?.is_file().then_some(file))
 }
 
-/// Reads a file from its beginning, and writes what it reads to `copy` where there is one. A file that grows is read a little
+/// Reads a file from its beginning, and writes what it reads to `copy` where there is one. It reads a growing file a little
 /// past its first size, and no further: then `before` and `after` differ.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Cancelled`] when `watch` says to stop.
+/// [`Error::Io`]; [`Error::Cancelled`] when `watch` returns `false`.
 pub fn read(
     file: &mut File,
     git_ids: bool,
@@ -93,7 +94,7 @@ pub fn read(
     Ok(Contents { sha256, git_sha1, before, after: Stamp::of(&file.metadata()?), first })
 }
 
-/// Reads a file that no other program writes to. Returns `None` where it changed meanwhile. A new link to it is not a change.
+/// Reads a file that no other program writes to. Returns `None` where the file changed meanwhile. A new link is not a change.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -102,7 +103,7 @@ pub fn read_own(file: &mut File) -> Result<Option<Contents>> {
     Ok((found.before.without_ctime() == found.after.without_ctime()).then_some(found))
 }
 
-/// Returns git's id of a file's bytes, and `None` where there is no file or its bytes have another SHA-256. It reads the
+/// Returns git's id of a file's bytes. Returns `None` where there is no file or its bytes have another SHA-256. It reads the
 /// whole file, and blocks for as long as that takes.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Stamps that every later write changes.
+//! Takes stamps that every later write changes.
 
 use std::{
     fs::File,
@@ -15,13 +15,13 @@ use crate::{
     read::{Contents, Watch, open, read},
 };
 
-/// Two ticks of the slowest kernel: a write one tick after another gives the file another time.
+/// The length of two ticks of the slowest kernel. A write one tick after another gives the file another time.
 pub const TICKS: Duration = Duration::from_millis(20);
 
-/// How often a file is looked at, or read, that other processes change or link meanwhile.
+/// How often a process reads a file at the most that other processes keep changing or linking.
 pub const MAX_READS: usize = 16;
 
-/// A stamp that may not have settled yet, and when it was taken: a write in the same tick leaves it as it is.
+/// Holds a stamp that may not have settled yet, and when it was taken. A write in the same tick leaves the stamp as it is.
 #[derive(Clone, Copy, Debug)]
 pub struct FreshStamp {
     stamp: Stamp,
@@ -59,7 +59,7 @@ impl FreshStamp {
     }
 }
 
-/// Waits until the stamp of an open file has settled, and returns it. Returns `None` for a file that changes all the time.
+/// Waits until the stamp of an open file has settled, and returns it. Returns `None` for a file that keeps changing.
 ///
 /// # Errors
 /// What `fstat` says.
@@ -73,8 +73,7 @@ pub fn settled_stamp(file: &File) -> io::Result<Option<Stamp>> {
 }
 
 /// Reads a file that another process may write to, until its whole stamp has settled before the first byte and is the same
-/// after the last one. `fresh` is a stamp that the file had. Returns `None` for a file that changes, or gets links, all the
-/// time.
+/// after the last one. `fresh` is a stamp that the file had. Returns `None` for a file that keeps changing or getting links.
 ///
 /// # Errors
 /// As [`read`].

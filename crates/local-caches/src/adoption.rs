@@ -1,10 +1,10 @@
-//! Where to look.
+//! Says where to look for files of other tools.
 
 use std::path::PathBuf;
 
 use provisioner_core::AdoptMode;
 
-/// Says where to look for files that need not be fetched, and how to take them in. The default looks nowhere.
+/// Says where to look for files that need not be fetched, and how the store takes them in. The default looks nowhere.
 ///
 /// ```
 /// use local_caches::Adoption;
@@ -19,16 +19,16 @@ use provisioner_core::AdoptMode;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Adoption {
-    /// How the files are taken in.
+    /// How the store takes the files in.
     pub mode: AdoptMode,
-    /// Caches of the Hugging Face Hub's own tools: folders of `models--…`.
+    /// The caches of the Hugging Face Hub's own tools: folders of `models--…`.
     pub huggingface: Vec<PathBuf>,
-    /// Ollama's models: folders with `blobs` in them.
+    /// The folders of Ollama's models, with `blobs` in them.
     pub ollama: Vec<PathBuf>,
-    /// Docker Model Runner's models: folders with `blobs/sha256` in them.
+    /// The folders of Docker Model Runner's models, with `blobs/sha256` in them.
     pub docker: Vec<PathBuf>,
-    /// RamaLama's models: folders with a `store` in them.
+    /// The folders of RamaLama's models, with a `store` in them.
     pub ramalama: Vec<PathBuf>,
-    /// Folders of plain files.
+    /// The folders of plain files.
     pub folders: Vec<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Folders whose files are named by their digests.
+//! Finds files in a folder that names them by their digests.
 
 use std::path::{Path, PathBuf};
 
@@ -6,25 +6,25 @@ use provisioner_core::{Digest, DigestAlgorithm};
 
 use crate::symlink;
 
-/// A folder whose files are named by their digests.
+/// Describes a folder that names its files by their digests.
 #[derive(Debug)]
 pub(crate) struct BlobFolder {
-    /// The cache that the folder belongs to. A symlink that leads out of it is passed over.
+    /// The cache that the folder belongs to. A symlink that leads out of the cache counts as no file.
     cache: PathBuf,
     folder: PathBuf,
     /// What stands before the digest in a name.
     prefix: &'static str,
-    /// Whether small files are named by git's id.
+    /// Whether git's id names the small files.
     has_git_ids: bool,
 }
 
 impl BlobFolder {
-    /// Describes a folder whose files are named by their SHA-256, behind a prefix.
+    /// Describes a folder that names its files by their SHA-256, behind a prefix.
     pub(crate) fn new(cache: &Path, folder: PathBuf, prefix: &'static str) -> Self {
         Self { cache: cache.to_owned(), folder, prefix, has_git_ids: false }
     }
 
-    /// Says that the folder's small files are named by git's id.
+    /// Returns the same folder, whose small files have git's id as a name.
     pub(crate) fn with_git_ids(self) -> Self {
         Self { has_git_ids: true, ..self }
     }

@@ -1,4 +1,4 @@
-//! Docker Model Runner's models.
+//! Knows the layout of Docker Model Runner's models.
 
 use std::path::Path;
 

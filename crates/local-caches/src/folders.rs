@@ -1,21 +1,21 @@
-//! Folders of plain files.
+//! Finds files in plain folders.
 
 use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-/// The largest number of names that are looked at in all plain folders together.
+/// The largest number of names that the walk looks at, in all plain folders together.
 const MAX_NAMES: usize = 100_000;
 
 /// How deep a folder may lie below the one that the caller names.
 const MAX_DEPTH: usize = 16;
 
-/// The endings of the names of files that another tool has not finished.
+/// Lists the endings of the names of files that another tool has not finished.
 const UNFINISHED: [&str; 7] =
     [".incomplete", ".partial", "-partial", ".part", ".tmp", ".downloadInProgress", ".parallel_tmp"];
 
-/// A file that the walk found.
+/// Describes a file that the walk found.
 #[derive(Debug)]
 pub(crate) struct PlainFile {
     pub(crate) path: PathBuf,
@@ -23,7 +23,7 @@ pub(crate) struct PlainFile {
     pub(crate) device: u64,
 }
 
-/// A walk through plain folders.
+/// Walks through plain folders.
 #[derive(Debug)]
 pub(crate) struct Walk<'a> {
     /// The caller's own folder, which holds nothing to adopt.
@@ -49,7 +49,7 @@ impl<'a> Walk<'a> {
         for path in entries(folder) {
             self.names += 1;
             if self.names == MAX_NAMES {
-                tracing::warn!("only the first {MAX_NAMES} names, up to `{}`, are looked at", path.display());
+                tracing::warn!("looked at the first {MAX_NAMES} names only, up to `{}`", path.display());
             }
             if self.names >= MAX_NAMES || is_passed_over(&path) {
                 continue;

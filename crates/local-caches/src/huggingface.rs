@@ -1,4 +1,4 @@
-//! The cache of the Hugging Face Hub's own tools.
+//! Knows the layout of the cache of the Hugging Face Hub's own tools.
 
 use std::path::{Path, PathBuf};
 

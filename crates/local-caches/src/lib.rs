@@ -1,4 +1,4 @@
-//! What other tools keep on this machine of files that need not be fetched.
+//! Finds files that other tools keep on this machine, so that the provisioner need not fetch them.
 //!
 //! ```text
 //! <huggingface>/models--<org>--<repo>/blobs/<etag>    the SHA-256 of large files, git's id of small ones; or a link to
@@ -15,9 +15,9 @@
 //! [`candidates`](LocalFiles::candidates) names the files that may have a digest. A name is a claim: this crate reads no
 //! file, and the caller hashes what it takes.
 //!
-//! # What is passed over
-//! A symlink among blobs is followed where it stays inside its cache, and passed over where it leads out. So is a file whose
-//! name says that another tool has not finished it.
+//! # What it leaves out
+//! It follows a symlink among blobs where that stays inside its cache, and leaves it out where it leads out. It also leaves
+//! out a file whose name says that another tool has not finished it.
 //!
 //! # A new tool
 //! A tool that names its files by their digests gets a file here with one function, `blob_folders`, and a field in

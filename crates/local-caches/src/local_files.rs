@@ -1,4 +1,4 @@
-//! The files that one look finds.
+//! Lists the files that one look finds.
 
 use std::{
     collections::HashMap,
@@ -12,30 +12,30 @@ use crate::{
     adoption::Adoption, blob_folder::BlobFolder, docker, folders::Walk, huggingface, ollama, ramalama,
 };
 
-/// How many files of the right size are returned at the most, for one digest and each way of finding them.
+/// The largest number of files of the right size that are returned, for one digest and each way to find them.
 const MAX_CANDIDATES: usize = 4;
 
-/// What other tools keep on this machine, by one look.
+/// Holds what other tools keep on this machine, by one look.
 #[derive(Debug, Default)]
 pub struct LocalFiles {
     mode: AdoptMode,
-    /// The device that links can be on.
+    /// The number of the device on which the store can make links.
     device: Option<u64>,
     blob_folders: Vec<BlobFolder>,
-    /// Snapshots of the model's repository, which may hold the files themselves.
+    /// The snapshots of the model's repository, which may hold the files themselves.
     snapshots: Vec<PathBuf>,
-    /// Plain files, by their size.
+    /// The plain files, by their size in bytes.
     plain: HashMap<u64, Vec<Candidate>>,
 }
 
-/// A file that may have the bytes.
+/// Describes a file that may have the bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Candidate {
-    /// Where the file is.
+    /// The path of the file.
     pub path: PathBuf,
     /// Why the file may have the bytes.
     pub reason: CandidateReason,
-    /// Whether the file can be linked, as far as this crate can tell without trying.
+    /// Whether the store can link the file, as far as this crate can tell without a try.
     pub is_linkable: bool,
 }
 
@@ -43,18 +43,20 @@ pub struct Candidate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum CandidateReason {
-    /// Another tool named it by the digest.
+    /// Another tool named the file by the digest.
     NamedByDigest,
-    /// It lies in a snapshot of the model's repository, at the file's path.
+    /// The file lies in a snapshot of the model's repository, at its path in the model.
     InSnapshot,
-    /// It has the right size.
+    /// The file has the right size.
     SameSize,
 }
 
 impl LocalFiles {
-    /// Looks for files of a model that need not be fetched. A folder that is not there, or cannot be read, has none.
+    /// Looks for files of a model that need not be fetched. A folder that does not exist, or that this process cannot read,
+    /// has none.
     ///
-    /// `own` is the folder into which the caller takes them: it is not searched, and links can be made on its device alone.
+    /// `own` is the folder into which the caller takes them. The look leaves it out, and links can be made on its device
+    /// alone.
     pub fn find(adoption: &Adoption, reference: &ModelRef, own: &Path) -> Self {
         if adoption.mode == AdoptMode::Off {
             return Self::default();
@@ -75,7 +77,8 @@ impl LocalFiles {
         files
     }
 
-    /// Returns the files that may have a digest: first those whose name says so.
+    /// Returns the files that may have a digest. The files whose name says so come first. `size_bytes` is the size of the
+    /// file.
     pub fn candidates(&self, path: &RelativePath, size_bytes: u64, digest: &Digest) -> Vec<Candidate> {
         let named = self.blob_folders.iter().filter_map(|folder| folder.path_of(digest));
         let named = named.filter_map(|path| self.at(path, size_bytes, CandidateReason::NamedByDigest));
@@ -104,7 +107,7 @@ impl LocalFiles {
     }
 }
 
-/// Returns the folders whose files are named by their digests.
+/// Returns the folders that name their files by their digests.
 fn blob_folders(adoption: &Adoption) -> Vec<BlobFolder> {
     let huggingface = adoption.huggingface.iter().flat_map(|cache| huggingface::blob_folders(cache));
     let ollama = adoption.ollama.iter().flat_map(|models| ollama::blob_folders(models));

@@ -1,4 +1,4 @@
-//! Ollama's models.
+//! Knows the layout of Ollama's models.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! RamaLama's models.
+//! Knows the layout of RamaLama's models.
 
 use std::path::Path;
 

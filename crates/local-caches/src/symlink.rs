@@ -1,4 +1,4 @@
-//! Following a symlink only as far as it stays below a folder.
+//! Follows a symlink only as far as it stays below a folder.
 //!
 //! Another tool's cache is foreign text: a link in it may lead anywhere. [`resolve`] looks at each step without following it,
 //! so the path that it returns has no symlink left below the folder at that time. The caller opens the file later without
@@ -33,7 +33,7 @@ pub(crate) fn resolve(root: &Path, path: &Path) -> Option<PathBuf> {
     Some(inside.iter().fold(root.to_owned(), |path, name| path.join(name)))
 }
 
-/// One step of a path.
+/// Is one step of a path.
 enum Step {
     Down(OsString),
     Up,

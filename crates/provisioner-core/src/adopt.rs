@@ -1,23 +1,23 @@
-//! What is done with bytes that other tools keep on this machine.
+//! Says how the provisioner takes in files that other tools keep on this machine.
 
 use serde::{Deserialize, Serialize};
 
-/// How a file that lies elsewhere on this machine is taken in, instead of fetching it.
+/// Says how the provisioner adopts a file that lies elsewhere on this machine, instead of fetching it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum AdoptMode {
-    /// By a hard link: both have the same bytes, which take no space twice. Where there can be no link, by a copy.
+    /// The store links the file, so that the bytes take no space twice. Where there can be no link, the store copies it.
     #[default]
     Link,
-    /// By a copy, which nobody else can change. Where the file system can share blocks, it does.
+    /// The store copies the file, so that no other tool can change its copy. Where the file system can share blocks, it does.
     Copy,
-    /// Not at all.
+    /// The provisioner adopts no file.
     Off,
 }
 
 impl AdoptMode {
-    /// Its name in configs.
+    /// Returns the name of the mode in configs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Link => "link",

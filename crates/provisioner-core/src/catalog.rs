@@ -1,4 +1,4 @@
-//! The catalog: durable records by id.
+//! Defines the catalog: durable records by id.
 
 use std::{fmt, path::PathBuf};
 
@@ -6,149 +6,168 @@ use async_trait::async_trait;
 
 use crate::{code::ErrorCode, record::CatalogRecord};
 
-/// Which state of a record this is. Each put makes a greater one.
+/// Names a state of a record. Each put makes a greater version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version(pub u64);
 
-/// A record and the version that was read.
+/// Holds a record and the version that was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Versioned {
-    /// The record.
+    /// The record as the catalog has it.
     pub record: CatalogRecord,
-    /// Its version.
+    /// The version that this state of the record has.
     pub version: Version,
 }
 
-/// What a writer believes is there.
+/// Says in which state a writer expects a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// No record of that id.
+    /// The catalog has no record of that id.
     Absent,
-    /// The record in just this version.
+    /// The catalog has the record in just this version.
     Version(Version),
 }
 
-/// Everything in a catalog.
+/// Holds everything in a catalog.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
     /// The records that can be read, in the order of their ids.
     pub records: Vec<Versioned>,
-    /// The others.
+    /// The records that cannot be read.
     pub damaged: Vec<DamagedRecord>,
 }
 
-/// A record that cannot be read.
+/// Describes a record that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DamagedRecord {
-    /// Where it is, for a person.
+    /// Where the record is, as a path for a person.
     pub location: PathBuf,
-    /// What is wrong with it.
+    /// Why it cannot be read, as a fragment.
     pub reason: String,
-    /// Whether it is whole, but of a schema that this release does not know.
+    /// Whether the record is whole, and has a schema that this release does not know.
     pub is_newer: bool,
 }
 
-/// Keeps records.
+/// Keeps records durably, by their ids.
 ///
 /// # Contract
-/// - **Atomicity**: a reader sees a record as it was before a put or as it is after, whatever happens to the
-///   writer. When `put` and `remove` return, the change survives a loss of power.
-/// - **Conflict**: `put` and `remove` change a record only in the state that the caller expects, and otherwise
-///   fail with [`CatalogErrorKind::Conflict`] and change nothing.
-/// - **Damage**: one record that cannot be read fails for its own id only, with
-///   [`CatalogErrorKind::Damaged`] or [`CatalogErrorKind::Newer`]; `list` names it and goes on.
+/// - **Atomicity**: a reader sees a record as it was before a put or as it is after it, whatever happens to the writer. When
+///   `put` or `remove` has returned, the change survives a loss of power.
+/// - **Conflict**: `put` and `remove` change a record only in the state that the caller expects. Otherwise they fail with
+///   [`CatalogErrorKind::Conflict`] and change nothing.
+/// - **Damage**: a record that cannot be read fails for its own id only, with [`CatalogErrorKind::Damaged`] or
+///   [`CatalogErrorKind::Newer`]. `list` names it and goes on.
 /// - **Reading**: `get` and `list` write nothing.
-/// - **Cancellation**: a call may be dropped at any await; the change then happens whole or not at all.
-/// - **Retries**: the caller alone retries.
+/// - **Cancellation**: the caller may drop a call at any await. The change then happens whole or not at all.
+/// - **Retries**: a catalog retries nothing. The caller retries.
 #[async_trait]
 pub trait CatalogStore: fmt::Debug + Send + Sync + 'static {
-    /// The record of an id.
+    /// Returns the record of an id. `None` where the catalog has none.
+    ///
+    /// # Errors
+    /// [`CatalogErrorKind::Damaged`] and [`CatalogErrorKind::Newer`] for a record that this release cannot read; the
+    /// failures of the storage.
     async fn get(&self, id: &str) -> Result<Option<Versioned>, CatalogError>;
 
     /// Writes a record, and returns its new version.
+    ///
+    /// # Errors
+    /// [`CatalogErrorKind::Conflict`] where the record is not in the expected state; [`CatalogErrorKind::Busy`]; the
+    /// failures of the storage.
     async fn put(&self, record: &CatalogRecord, expected: Expected) -> Result<Version, CatalogError>;
 
-    /// Removes a record. It never touches the model's files.
+    /// Removes a record, and leaves the model's files alone.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
     async fn remove(&self, id: &str, expected: Version) -> Result<(), CatalogError>;
 
-    /// Every record.
+    /// Returns every record, and the damaged ones beside them.
+    ///
+    /// # Errors
+    /// The failures of the storage. A damaged record is not a failure.
     async fn list(&self) -> Result<Listing, CatalogError>;
 
-    /// Moves a damaged record out of the way, and returns where it is now. A record that turns out to be
-    /// readable stays where it is.
+    /// Moves a damaged record out of the way, and returns its new path. A record that turns out to be readable stays where
+    /// it is.
+    ///
+    /// # Errors
+    /// The failures of the storage.
     async fn set_aside(&self, damaged: &DamagedRecord) -> Result<PathBuf, CatalogError>;
 
-    /// Returns whether the catalog exists: `false` before its first put, and after its files were lost. A provisioner asks once,
-    /// when it is built, and puts the models of its store back into a catalog that does not exist. It may look at the disk,
-    /// and opens no socket: a catalog on another machine returns `true`, which is the default.
+    /// Returns whether the catalog exists. It is `false` before the first put, and after the catalog lost its files.
+    ///
+    /// A provisioner asks once, when it is built, and puts the models of its store back into a catalog that does not exist.
+    /// The catalog may look at the disk, and opens no socket. A catalog on another machine returns `true`, which is the
+    /// default.
     fn exists(&self) -> bool {
         true
     }
 
-    /// Returns the folders and the files of the catalog that lie on this machine, the folders first. `doctor` checks that other
-    /// users cannot write to them. The default returns none.
+    /// Returns the folders and the files of the catalog that lie on this machine, the folders first. `doctor` checks that
+    /// other users cannot write to them. The default returns none.
     ///
-    /// # Errors
+    /// The catalog's failure to list them. A folder that it cannot read is not a failure.
     /// The catalog's failure to list them; a folder that it cannot read is not a failure.
     async fn local_files(&self) -> Result<Vec<PathBuf>, CatalogError> {
         Ok(Vec::new())
     }
 
-    /// Returns the temporary files that a process which died while it wrote may have left. The file of a live writer may be among
-    /// them, so the caller removes none that is young. The default returns none.
+    /// Returns the temporary files that a process may have left which died while it wrote. The file of a live writer may be
+    /// among them, so the caller removes no young one. The default returns none.
     ///
     /// # Errors
-    /// The catalog's failure to list them; a folder that it cannot read is not a failure.
+    /// The catalog's failure to list them. A folder that it cannot read is not a failure.
     async fn leftovers(&self) -> Result<Vec<PathBuf>, CatalogError> {
         Ok(Vec::new())
     }
 }
 
-/// A catalog's failure.
+/// Describes the failure of a catalog.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct CatalogError {
-    /// What kind of failure.
+    /// The kind of the failure, which chooses the code.
     pub kind: CatalogErrorKind,
     /// What happened, as a fragment that does not repeat the source.
     pub message: String,
-    /// What caused it.
+    /// The error of the disk or of the database that caused this one.
     #[source]
     pub source: Option<std::io::Error>,
 }
 
-/// What kind of failure.
+/// Names a kind of failure of a catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CatalogErrorKind {
     /// The record is not in the state that the caller expects.
     Conflict,
-    /// The record cannot be read.
+    /// The catalog cannot read the record.
     Damaged,
-    /// The record was written by a newer release.
+    /// A newer release wrote the record.
     Newer,
     /// Another process holds the catalog for longer than the caller wants to wait.
     Busy,
-    /// Something that is not ours lies where a record should be.
+    /// Another user or program put something in the place of a record.
     Unsafe,
-    /// The disk or the database failed; the source says how.
+    /// The disk or the database failed. The `source` says how.
     Storage,
 }
 
 impl CatalogError {
-    /// An error without a source.
+    /// Makes an error of a kind without a source. The message is a fragment.
     pub fn new(kind: CatalogErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), source: None }
     }
 
-    /// The stable code.
+    /// Returns the stable code of the kind.
     pub fn code(&self) -> ErrorCode {
         match (self.kind, &self.source) {
             (CatalogErrorKind::Conflict | CatalogErrorKind::Busy, _) => ErrorCode::Busy,
             (CatalogErrorKind::Damaged, _) => ErrorCode::DamagedRecord,
             (CatalogErrorKind::Newer, _) => ErrorCode::NewerRecord,
             (CatalogErrorKind::Unsafe, _) => ErrorCode::UnsafeCache,
-            // A catalog whose file is missing is a failure of storage, not of what was asked for.
+            // A catalog whose file is missing is a failure of the storage. The caller asked for nothing that does not exist.
             (CatalogErrorKind::Storage, Some(source)) => match ErrorCode::of_io(source) {
                 ErrorCode::NotFound => ErrorCode::StorageFailed,
                 code => code,

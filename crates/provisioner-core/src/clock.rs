@@ -1,12 +1,12 @@
-//! Time, passed in.
+//! Tells the time, from a clock that the caller passes in.
 
 use std::fmt;
 
-/// A moment in UTC; as text, RFC 3339.
+/// Is a moment in UTC. Its text is RFC 3339.
 pub type Timestamp = jiff::Timestamp;
 
-/// Tells the time. Passed in everywhere, so that tests can say what time it is.
+/// Tells the time. A caller passes a clock in, so that a test can say what time it is.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The present moment.
+    /// Returns the present moment.
     fn now(&self) -> Timestamp;
 }

@@ -1,5 +1,5 @@
-//! The one table of causes: stable code, category (from which the command takes its exit status), whether
-//! trying again may help, and the next step. `docs/error-codes.md` is generated from it.
+//! Holds the one table of causes: stable code, category (from which the command takes its exit status), whether the same
+//! call may succeed later, and the next step. A test generates `docs/error-codes.md` from it.
 
 use std::{error::Error as _, fmt, io};
 
@@ -7,32 +7,32 @@ use serde::{Serialize, Serializer};
 
 use crate::hint::{Hint, Repair};
 
-/// Names the kind of failure that a code is. The command maps each to one exit status.
+/// Names the kind of failure that a code stands for. The command maps each to one exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Category {
-    /// Any failure that no other category names.
+    /// Every failure that no other category names.
     Other,
-    /// The request cannot be understood, or this build cannot do it.
+    /// The request is malformed, or this build cannot do it.
     Usage,
-    /// What was named does not exist.
+    /// The named thing does not exist.
     NotFound,
     /// The bytes are not what they should be, or nothing proves that they are.
     Verification,
-    /// Policy, lifecycle or format forbids it.
+    /// The policy, the lifecycle or the format forbids the step.
     Denied,
-    /// The source cannot be reached or does not make sense.
+    /// The caller cannot reach the source, or the source's answer is malformed.
     Unavailable,
-    /// The source wants other credentials.
+    /// The source refuses the credentials.
     Authentication,
-    /// The disk, its permissions or what lies on it.
+    /// The disk, its permissions, or a file on it does not allow the step.
     Storage,
-    /// Another process holds it.
+    /// Another process holds what the call needs.
     Busy,
-    /// The program that was to be run cannot be.
+    /// The operating system cannot execute the program of the call.
     NotExecutable,
-    /// The program that was to be run does not exist.
+    /// The program of the call does not exist.
     NoProgram,
-    /// The user stopped it.
+    /// The user stopped the work.
     Interrupted,
 }
 
@@ -54,12 +54,12 @@ macro_rules! codes {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// Returns the kind of failure.
+            /// Returns the category of the failure.
             pub const fn category(self) -> Category {
                 match self { $(Self::$variant => Category::$category,)* }
             }
 
-            /// Returns whether the same call may succeed later though no person changes anything.
+            /// Returns whether the same call may succeed later although no person changes anything.
             pub const fn is_retriable(self) -> bool {
                 match self { $(Self::$variant => $retriable,)* }
             }
@@ -113,7 +113,7 @@ codes! {
     Retired "retired" Denied false "the model is retired" None;
     SourceUnavailable "source-unavailable" Unavailable true "the source cannot be reached" Some(say("check the network, then try again"));
     SourceInvalid "source-invalid" Unavailable false "the source's answer makes no sense" None;
-    Disabled "disabled" Unavailable false "the source has disabled the repository" Some(say("the hub keeps it from everyone, and no token changes that; take the model from another repository"));
+    Disabled "disabled" Unavailable false "the source has disabled the repository" Some(say("the hub serves it to no user, and no token changes that; take the model from another repository"));
     Unauthorized "unauthorized" Authentication false "the source refuses these credentials" None;
     Gated "gated" Authentication false "the source wants its terms to be accepted first" Some(say("accept the licence on the model's page"));
     TooManyFiles "too-many-files" Storage false "this process, or the system, may open no more files" Some(say("raise the limit: `ulimit -n` of the shell, `LimitNOFILE=` of a systemd unit"));
@@ -122,7 +122,7 @@ codes! {
     ReadOnly "read-only" Storage false "the file system is read-only" Some(Hint::UseWritableCache);
     NoSpace "no-space" Storage false "the disk is full" Some(say("free some space, then try again"));
     UnsafeCache "unsafe-cache" Storage false "the cache, or something in it, is not ours to trust" Some(Hint::UseOwnCache);
-    UntrustedLocks "untrusted-locks" Storage false "locks are not to be trusted on this file system, so nobody knows what is in use" Some(say("put the cache on a local file system, or stop all engines and remove models by hand"));
+    UntrustedLocks "untrusted-locks" Storage false "locks cannot be trusted on this file system, so no process can tell what is in use" Some(say("put the cache on a local file system, or stop all engines and remove models by hand"));
     DamagedRecord "damaged-record" Storage false "a catalog record cannot be read" Some(Hint::Repair(Repair::SetsRecordAside));
     NewerRecord "newer-record" Storage false "a catalog record was written by a newer release" Some(say("use that release, or another cache"));
     Busy "busy" Busy true "another process holds it" Some(Hint::WaitLonger);
@@ -161,7 +161,8 @@ impl Serialize for ErrorCode {
     }
 }
 
-/// Too many open files, of the system and of a process: Linux and macOS have the same numbers, and std has no name for them.
+/// The numbers for too many open files, of the system and of one process. Linux and macOS have the same, and std has no name
+/// for them.
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 
@@ -171,7 +172,7 @@ impl ErrorCode {
         use io::ErrorKind;
         match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => Self::NotFound,
-            // The system says so of a thread alone: no file of ours is opened so as to be asked again.
+            // The system says so of a thread alone: this process opens no file in a way that may block.
             ErrorKind::WouldBlock => Self::TooManyThreads,
             ErrorKind::PermissionDenied => Self::PermissionDenied,
             ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
@@ -182,7 +183,7 @@ impl ErrorCode {
     }
 }
 
-/// The operating system's number for an error, also where a path was added to it.
+/// Returns the operating system's number of an error, also of one to which a path was added.
 fn number_of(error: &io::Error) -> Option<i32> {
     let within = || number_of(error.source()?.downcast_ref()?);
     error.raw_os_error().or_else(within)

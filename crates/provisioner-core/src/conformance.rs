@@ -1,7 +1,7 @@
-//! Conformance suites: what every implementation of a trait must do, whatever is behind it.
+//! Checks that an implementation of a trait keeps the contract, whatever is behind it.
 //!
 //! Each suite is a function that panics where an implementation breaks the contract. Call it from a test of your own, with an
-//! implementation that has something to work on. The suites need no runtime of their own: any that can drive the implementation will do.
+//! implementation that has something to work on. The suites bring no runtime: any that can drive the implementation will do.
 //!
 //! ```no_run
 //! # async fn test(my_fetcher: impl provisioner_core::ModelFetcher) -> Result<(), provisioner_core::Error> {

@@ -1,11 +1,11 @@
-//! Hashing bytes as they come.
+//! Hashes bytes as they come.
 
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::Digest;
 
-/// Computes the digests of one file from its bytes, which come in pieces and in order. It reads nothing itself.
+/// Computes the digests of one file from its bytes, which come in pieces and in order. The hasher reads no file.
 ///
 /// ```
 /// use provisioner_core::ContentHasher;
@@ -39,8 +39,8 @@ impl ContentHasher {
         Self::default()
     }
 
-    /// Begins with a SHA-256 and git's id, which depends on the size of the file, in bytes. For a file that turns out to have
-    /// another size, the id is wrong.
+    /// Begins with a SHA-256 and git's id. The id depends on the size of the file, in bytes: for a file that turns out to
+    /// have another size, the id is wrong.
     pub fn with_git_id(size_bytes: u64) -> Self {
         let git = Sha1::new().chain_update(format!("blob {size_bytes}\0"));
         Self { git: Some(git), ..Self::default() }

@@ -1,22 +1,22 @@
-//! Why a policy denies something.
+//! Says why a policy denies a step.
 
 use std::{borrow::Cow, fmt};
 
-/// Says which rule of a policy denies what, where the rule stands, and what would allow it.
+/// Says which rule of a policy denies which value, where the rule stands, and what would allow the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Denial {
-    /// What kind of denial.
+    /// The kind of the denial, which chooses the error code.
     pub kind: DenialKind,
     /// The name of the rule, as a policy file writes it: `hosts`, `repos`, …
     pub rule: Cow<'static, str>,
     /// The value that the rule refuses, such as the name of a host.
     pub value: String,
-    /// What is refused, as the object of a sentence: `the host ‹name›`.
+    /// The refused thing, as the object of a sentence: `the host ‹name›`.
     pub what: String,
-    /// Where the rule stands, as a file and a key; `None` for a policy that the program itself built.
+    /// Where the rule stands, as a file and a key. `None` for a policy that the program itself built.
     pub location: Option<String>,
-    /// What would allow it.
+    /// What a person can change so that the policy allows the step.
     pub remedy: Option<String>,
 }
 
@@ -24,7 +24,7 @@ pub struct Denial {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DenialKind {
-    /// A rule refuses it.
+    /// A rule refuses the step.
     #[default]
     Rule,
     /// The user took the network away for now.
@@ -34,7 +34,7 @@ pub enum DenialKind {
 }
 
 impl Denial {
-    /// Makes the denial of a value by a rule. `what` names the refused thing in a sentence.
+    /// Makes the denial of a value by a rule. `what` names the refused thing as the object of a sentence.
     pub fn new(
         rule: impl Into<Cow<'static, str>>,
         value: impl Into<String>,
@@ -44,19 +44,19 @@ impl Denial {
         Self { kind: DenialKind::Rule, rule, value, what, location: None, remedy: None }
     }
 
-    /// Says what kind of denial it is.
+    /// Sets the kind of the denial.
     #[must_use]
     pub fn of_kind(self, kind: DenialKind) -> Self {
         Self { kind, ..self }
     }
 
-    /// Says what would allow it.
+    /// Sets what would allow the step.
     #[must_use]
     pub fn with_remedy(self, remedy: impl Into<String>) -> Self {
         Self { remedy: Some(remedy.into()), ..self }
     }
 
-    /// Says where the rule stands.
+    /// Sets where the rule stands.
     #[must_use]
     pub fn at(self, location: impl Into<String>) -> Self {
         Self { location: Some(location.into()), ..self }

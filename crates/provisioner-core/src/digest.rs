@@ -1,4 +1,4 @@
-//! Digests: an algorithm and lowercase hex.
+//! Holds digests: an algorithm and lowercase hex.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::path::RelativePath;
 
 mod checked;
 
-/// How a digest was computed.
+/// Names how a digest is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -47,7 +47,7 @@ impl fmt::Display for DigestAlgorithm {
     }
 }
 
-/// Holds an algorithm and its value in lowercase hex, always of the right length.
+/// Holds an algorithm and a value in lowercase hex, which always has the length of the algorithm.
 ///
 /// As text it is `algorithm:hex`; in files it is `{"algo": …, "value": …}`.
 ///
@@ -77,7 +77,7 @@ impl Digest {
         Self { algorithm: DigestAlgorithm::GitSha1, hex: hex::encode(bytes) }
     }
 
-    /// Returns how it was computed.
+    /// Returns the algorithm that computed the value.
     pub const fn algorithm(&self) -> DigestAlgorithm {
         self.algorithm
     }

@@ -1,4 +1,4 @@
-//! Errors of names, digests and verdicts, and of what a policy denies.
+//! Describes the errors of names, digests and verdicts, and what a policy denies.
 
 use std::{io, sync::Arc};
 
@@ -7,24 +7,24 @@ use crate::{code::ErrorCode, denial::Denial, hint::Hint, rejection::Rejection};
 /// Is a result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Tells why something that was given cannot be used.
+/// Says why something that a caller gave cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A model reference cannot be parsed.
+    /// A model reference does not parse.
     #[error("invalid reference `{text}`: {reason}")]
     InvalidReference {
-        /// The reference, as it was given.
+        /// The reference, as the caller gave it.
         text: String,
-        /// Why it cannot be parsed.
+        /// Why the reference does not parse.
         reason: String,
         /// What to write instead.
         hint: Option<String>,
     },
-    /// The address of a hub is not one. It is not shown, for it may carry a password.
+    /// The address of a hub is malformed. The message does not show it, for it may carry a password.
     #[error("the hub's address is not one: {reason}")]
     InvalidEndpoint {
-        /// What is wrong with it.
+        /// What is wrong with the address.
         reason: String,
     },
     /// A path is not valid UTF-8.
@@ -36,7 +36,7 @@ pub enum Error {
     /// A path is not a safe relative path.
     #[error("unsafe path `{path}`: {reason}")]
     UnsafePath {
-        /// The path, escaped.
+        /// The path, with its special characters escaped.
         path: String,
         /// The rule that it breaks.
         reason: &'static str,
@@ -44,63 +44,63 @@ pub enum Error {
     /// A digest is not well formed.
     #[error("invalid digest `{text}`: {reason}")]
     InvalidDigest {
-        /// The digest, as it was given.
+        /// The digest, as the caller gave it.
         text: String,
-        /// What is wrong with it.
+        /// What is wrong with the digest.
         reason: String,
     },
-    /// A digest's algorithm is not known here.
+    /// This release does not know the algorithm of a digest.
     #[error("digest algorithm `{name}` is not supported")]
     UnsupportedDigest {
-        /// The algorithm, as it was given.
+        /// The name of the algorithm, as the caller gave it.
         name: String,
     },
     /// A manifest or a staged model contradicts itself.
     #[error("inconsistent manifest of `{id}`: {reason}")]
     Inconsistent {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
-        /// The contradiction.
+        /// The contradiction, as a fragment.
         reason: String,
     },
-    /// The policy does not allow it.
+    /// The policy denies a step.
     #[error("{denial}")]
     PolicyDenied {
         /// Which rule refuses what, and what would allow it.
         denial: Box<Denial>,
     },
-    /// The network is off limits for now, and the model is not on this machine.
+    /// The user took the network away for now, and the model is not on this machine.
     #[error("`{id}` is not on this machine, and the network is off limits")]
     Offline {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
     },
-    /// The network is off limits for now, and a look at the source was asked for.
+    /// The user took the network away for now, and a caller asks for a refresh.
     #[error("`{id}` cannot be refreshed, for the network is off limits")]
     OfflineRefresh {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
     },
-    /// The format can run code when it is loaded.
+    /// A program that loads a file of this format can run the code in it.
     #[error("`{path}` is a pickle, which can run code when it is loaded")]
     RefusedFormat {
-        /// The file.
+        /// The path of the file, as a message shows it.
         path: String,
     },
-    /// A verifier said no.
+    /// A verifier rejects the model.
     #[error("`{id}`: {rejection}")]
     Rejected {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
-        /// Why.
+        /// Why the verifier rejects the model.
         rejection: Rejection,
     },
     /// A verifier cannot read the model, and so says nothing of it.
-    #[error("`{id}` cannot be read for its {verifier} to be verified")]
+    #[error("the {verifier} verifier cannot read `{id}`")]
     Unread {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
-        /// The verifier's name.
+        /// The name of the verifier.
         verifier: &'static str,
         /// What the operating system said.
         source: Arc<io::Error>,

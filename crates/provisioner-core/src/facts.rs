@@ -1,69 +1,69 @@
-//! What is known of a model without loading it.
+//! Says what a model's own files tell of it.
 
 use serde::{Deserialize, Serialize};
 
-/// What a model says of itself. What is not known is absent, in JSON too. Nothing here is proven: a header can lie, and
-/// only a digest finds that.
+/// Holds what a model says of itself. A field that the model does not state is absent, in JSON too. Nothing here is proven: a
+/// header can lie, and only a digest finds that.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 #[non_exhaustive]
 pub struct ModelFacts {
-    /// What an engine must know to run it, such as `llama`.
+    /// The architecture by which an engine chooses its code, such as `llama`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
-    /// Its name.
+    /// The name that the model gives itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The longest context that it was made for, in tokens.
+    /// The longest context that the model was trained for, in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ctx_max: Option<u64>,
-    /// How many weights it has.
+    /// The number of weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameter_count: Option<u64>,
-    /// How its weights are kept, such as `Q4_K_M` or `BF16`.
+    /// How the weights are stored, such as `Q4_K_M` or `BF16`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantization: Option<String>,
-    /// How many layers it has.
+    /// The number of layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layers: Option<u64>,
-    /// How many attention heads a layer has; the most, where layers differ.
+    /// The number of attention heads of a layer: the largest, where layers differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heads: Option<u64>,
-    /// How many heads a layer has for keys and values; the most, where layers differ.
+    /// The number of heads of a layer for keys and values: the largest, where layers differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kv_heads: Option<u64>,
-    /// The width of its embeddings.
+    /// The width of the embeddings, in numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_length: Option<u64>,
-    /// How many tokens it knows.
+    /// The number of tokens in the vocabulary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vocab_size: Option<u64>,
-    /// The kind of its tokenizer.
+    /// The kind of the tokenizer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer_model: Option<String>,
-    /// Whether it brings a template for chats.
+    /// Whether the model has a template for chats.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub has_chat_template: Option<bool>,
-    /// Its licence, as it names it.
+    /// The licence, as the model names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub license: Option<String>,
-    /// In how many files its weights are.
+    /// The number of files that hold the weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shards: Option<u64>,
-    /// What it needs.
+    /// The least memory that the model needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryFacts>,
 }
 
-/// What a model needs at least, in bytes.
+/// Says how much memory a model needs at least, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MemoryFacts {
-    /// The weights.
+    /// The size of the weights, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights_bytes: Option<u64>,
-    /// The keys and values of one token in all layers, in 16 bits each.
+    /// The size of the keys and values of one token in all layers, in bytes, at 16 bits each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kv_bytes_per_token: Option<u64>,
 }

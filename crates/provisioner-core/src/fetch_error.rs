@@ -1,91 +1,91 @@
-//! Why a source does not give what it was asked for.
+//! Says why a source does not give what a caller asks for.
 
 use std::time::Duration;
 
 use crate::{code::ErrorCode, hint::Hint};
 
-/// Tells of a source's failure.
+/// Describes the failure of a source.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct FetchError {
-    /// What kind of failure.
+    /// The kind of the failure, which chooses the code and says whether to retry.
     pub kind: FetchErrorKind,
-    /// What happened, as a fragment that does not repeat the source.
+    /// What happened, as a fragment that does not repeat the `source`.
     pub message: String,
-    /// The next step, where it is better than the kind's own.
+    /// The next step, where the fetcher knows a better one than that of the code.
     pub hint: Option<Hint>,
-    /// How long the source asked to be left alone.
+    /// How long the source asks not to be called.
     pub retry_after: Option<Duration>,
-    /// What caused it.
+    /// The error that caused this one.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// Names a kind of failure.
+/// Names a kind of failure of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchErrorKind {
-    /// What was named does not exist.
+    /// The source has nothing of that name.
     NotFound,
-    /// A folder or repository without a file of a model.
+    /// The folder or repository has no file of a model.
     Empty,
-    /// A shard of the set does not exist.
+    /// The source lacks a shard of the set.
     MissingShard,
     /// The reference fits several models.
     Ambiguous,
-    /// What was named is neither a file nor a folder of files.
+    /// The name is neither a file nor a folder of files.
     NotAFile,
     /// A path is not valid UTF-8.
     NotUtf8,
     /// A path is not a safe relative path.
     UnsafePath,
-    /// The reference is of a form that this fetcher does not take.
+    /// The fetcher does not take a reference of this form.
     Unsupported,
-    /// A pattern of the selection is none.
+    /// A pattern of the selection is malformed.
     InvalidPattern,
-    /// The file changed since it was listed.
+    /// The file changed after the source listed it.
     Changed,
-    /// No connection to the source can be made.
+    /// The fetcher cannot connect to the source.
     Unreachable,
-    /// The source fails, or asks to be left alone for now.
+    /// The source fails, or asks not to be called for now.
     Unavailable,
-    /// The source's answer makes no sense.
+    /// The source's answer is malformed, or contradicts itself.
     Invalid,
-    /// The source wants other credentials.
+    /// The source refuses these credentials.
     Unauthorized,
-    /// The source wants its terms to be accepted first.
+    /// The source wants the user to accept its terms first.
     Gated,
-    /// The source keeps it from everyone.
+    /// The source has disabled the repository, for every user.
     Disabled,
-    /// The policy does not allow what the source would need.
+    /// The policy denies what the fetcher needs to do.
     Denied,
-    /// A file on this machine may not be read.
+    /// The operating system denies access to a file on this machine.
     Permission,
-    /// The disk failed.
+    /// The disk refuses a read or a write.
     Storage,
 }
 
 impl FetchError {
-    /// Makes an error of a kind.
+    /// Makes an error of a kind, with a message that is a fragment.
     pub fn new(kind: FetchErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), hint: None, retry_after: None, source: None }
     }
 
-    /// Says what caused it.
+    /// Sets the error that caused this one.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// Says what to do.
+    /// Sets the next step.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Returns the stable code.
+    /// Returns the stable code of the kind.
     pub fn code(&self) -> ErrorCode {
         match self.kind {
             FetchErrorKind::NotFound => ErrorCode::NotFound,

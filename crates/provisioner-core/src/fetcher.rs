@@ -1,4 +1,4 @@
-//! Where models come from.
+//! Defines where models come from: the contract of a fetcher.
 
 use std::{fmt, pin::Pin};
 
@@ -13,27 +13,29 @@ use crate::{
     reference::ModelRef,
 };
 
-/// Answers for one or more schemes. This is the smallest thing that a new source has to write: its caller does resume, retry,
-/// hashing, progress and disk, once for every scheme.
+/// Answers for one or more schemes: pins a reference, lists its files, and opens ranges of their bytes.
+///
+/// A new source writes nothing else. Its caller resumes, retries, hashes, reports progress and writes to the disk, once for
+/// every scheme.
 ///
 /// # Contract
-/// - `resolve` moves no bytes of the model. What it returns is pinned: opening a file of it later gives the same
-///   bytes, or fails.
-/// - Every path in a manifest is a [`RelativePath`](crate::RelativePath): a name that does not make one fails the
-///   whole resolve.
-/// - What it learns of a file while it resolves, and needs to open it, goes into the file's [`RemoteFile`](crate::RemoteFile): that
-///   lives for as long as the manifest. A fetcher keeps no map of files.
-/// - `open` tells what the source really answered, in [`Opened`]; it does not pretend to have kept to the range.
-/// - **Cancellation**: either call may be dropped at any await, and so may the stream, without leaving anything
+/// - `resolve` moves no bytes of the model. What it returns is pinned: `open` of a listed file gives the same bytes later, or
+///   fails.
+/// - Every path in a manifest is a [`RelativePath`](crate::RelativePath). A name that does not make one fails the whole
+///   `resolve`.
+/// - What the fetcher learns of a file in `resolve`, and needs in `open`, goes into the file's
+///   [`RemoteFile`](crate::RemoteFile), which lives as long as the manifest. A fetcher keeps no map of files.
+/// - `open` returns in [`Opened`] what the source really answered. It does not claim the range that it was asked for.
+/// - **Cancellation**: the caller may drop either call at any await, and the stream too. A dropped call leaves nothing
 ///   behind.
-/// - **Retries**: none. The caller retries, guided by the error's kind and `retry_after`.
+/// - **Retries**: a fetcher retries nothing. The caller retries, by the error's kind and `retry_after`.
 /// - Neither call blocks the runtime.
 #[async_trait]
 pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
-    /// Returns the schemes that it answers for, in lower case and without a colon.
+    /// Returns the schemes that the fetcher answers for, in lower case and without a colon.
     fn schemes(&self) -> &'static [&'static str];
 
-    /// Returns whether it speaks to a network, which the policy must then allow.
+    /// Returns whether the fetcher uses a network. Then the policy must allow the network. The default is `false`.
     fn uses_network(&self) -> bool {
         true
     }
@@ -47,9 +49,10 @@ pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
         true
     }
 
-    /// Returns whether each of its references is a [repository](crate::reference::RepoRef): `org/repo`, with a revision, and with a
-    /// path, a quantization or patterns, which `resolve` applies. Then a caller [reads](crate::reference::OtherRef::repository) every
-    /// text of its schemes as one, and can list the variants of a repository.
+    /// Returns whether each of the fetcher's references is a [repository](crate::reference::RepoRef): `org/repo`, with a
+    /// revision, and with a path, a quantization or patterns, which `resolve` applies. Then a caller
+    /// [reads](crate::reference::OtherRef::repository) every text of its schemes as one, and can list the variants of a
+    /// repository.
     fn has_repositories(&self) -> bool {
         false
     }
@@ -64,7 +67,8 @@ pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
     /// before it asks for anything.
     ///
     /// # Errors
-    /// [`FetchErrorKind::Denied`] where only some hosts are allowed, and it cannot keep to them.
+    /// [`FetchErrorKind::Denied`] where the policy allows some hosts only, and the fetcher cannot limit itself to them. The
+    /// default is such a fetcher.
     fn confine(&mut self, hosts: &HostPolicy) -> Result<(), FetchError> {
         if !hosts.is_limited() || !self.uses_network() {
             return Ok(());
@@ -76,38 +80,47 @@ pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
             .with_hint("leave that source or the policy's `hosts` out"))
     }
 
-    /// Pins the reference, applies the selection, lists the files.
+    /// Pins the reference, applies its selection and lists its files.
+    ///
+    /// # Errors
+    /// A [`FetchError`], whose kind says what the source lacks or refuses, and whether the caller may retry.
     async fn resolve(&self, request: &ResolveRequest) -> Result<Manifest, FetchError>;
 
-    /// Does the same without a network, from what another tool keeps on this machine of the source's answers; the manifest
-    /// says [in which file](Manifest::listed_in) it found them. `None` where there is nothing: a fetcher need not look.
+    /// Resolves without a network, from what another tool on this machine keeps of the source's answers. The manifest says
+    /// [which file](Manifest::listed_in) listed it. Returns `None` where there is no such answer, which is the default.
     ///
-    /// It lists all files of the model, or none: it takes no part of a model for the whole.
+    /// The manifest lists all files of the model. A fetcher that finds a part of them returns `None`.
+    ///
+    /// # Errors
+    /// A [`FetchError`] for a reference that the fetcher does not take, and for files that it cannot read.
     async fn resolve_offline(&self, _request: &ResolveRequest) -> Result<Option<Manifest>, FetchError> {
         Ok(None)
     }
 
     /// Opens one file of a manifest at a range of bytes.
+    ///
+    /// # Errors
+    /// A [`FetchError`]; [`FetchErrorKind::Changed`] where the file is not the listed one any more.
     async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError>;
 }
 
-/// Asks for a reference to be resolved.
+/// Asks a fetcher to resolve a reference.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ResolveRequest {
-    /// The reference.
+    /// The reference to resolve.
     pub reference: ModelRef,
-    /// The revision that it was pinned to before, and is to be pinned to again.
+    /// The revision at which the fetcher must pin the reference again. `None` lets the source choose.
     pub revision: Option<String>,
 }
 
 impl ResolveRequest {
-    /// Makes a request for a reference.
+    /// Makes a request for a reference, at whichever revision the source has now.
     pub fn new(reference: ModelRef) -> Self {
         Self { reference, revision: None }
     }
 
-    /// Pins it to a revision again.
+    /// Sets the revision at which the fetcher must pin the reference again.
     #[must_use]
     pub fn at_revision(mut self, revision: Option<String>) -> Self {
         self.revision = revision;
@@ -115,32 +128,32 @@ impl ResolveRequest {
     }
 }
 
-/// Selects the bytes from `start` up to, and without, `end`; to the end of the file where there is no `end`.
+/// Selects the bytes from `start` up to `end`, without the one at `end`; without an `end`, up to the end of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteRange {
     /// The offset of the first byte.
     pub start: u64,
-    /// The offset after the last byte.
+    /// The offset after the last byte. `None` means the end of the file.
     pub end: Option<u64>,
 }
 
 impl ByteRange {
-    /// The whole file.
+    /// Selects the whole file.
     pub const ALL: Self = Self { start: 0, end: None };
 }
 
 /// Gives the bytes of a file in pieces.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, FetchError>> + Send>>;
 
-/// Tells what a source answered.
+/// Holds what a source answered to [`open`](ModelFetcher::open).
 pub struct Opened {
-    /// The range that the stream really covers.
+    /// The range of bytes that the stream really covers.
     pub range: ByteRange,
-    /// The size of the whole file in bytes, where the source said it.
+    /// The size of the whole file in bytes, where the source states it.
     pub total_size: Option<u64>,
-    /// What names this state of the file (an `ETag`, say), where the source has it.
+    /// The name that the source gives this state of the file, such as an `ETag`.
     pub validator: Option<String>,
-    /// The bytes.
+    /// The bytes of the range, in pieces.
     pub stream: ByteStream,
 }
 

@@ -1,32 +1,32 @@
-//! File formats, by name and by their first bytes.
+//! Tells file formats by their names and their first bytes.
 
 use serde::{Deserialize, Serialize};
 
-/// What a file, or a model of several files, is written in.
+/// Names the format of a file, or of a model of several files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Format {
-    /// GGUF, the format of llama.cpp.
+    /// GGUF is the format of llama.cpp.
     Gguf,
-    /// Safetensors, the format of the Hub's repositories.
+    /// Safetensors is the format of most repositories of the Hub.
     Safetensors,
-    /// Python's pickle, alone or in `PyTorch`'s archive: loading it can run code.
+    /// Pickle is Python's format, alone or in `PyTorch`'s archive. A program that loads one can run the code in it.
     Pickle,
-    /// Anything else.
+    /// Every other format, and files that are not weights.
     Other,
 }
 
-/// The endings that say "pickle". `.bin` is not among them: much that is no pickle is called so; there the rest of the
-/// name tells, or the first bytes.
+/// Lists the endings that mean a pickle. `.bin` is not among them, for many other files have it: there the rest of the name
+/// tells, or the first bytes.
 const PICKLE_ENDINGS: [&str; 7] = ["pkl", "pickle", "pt", "pth", "ckpt", "joblib", "dill"];
 
 impl Format {
-    /// How many of a file's first bytes [`Format::of`] looks at.
+    /// The number of first bytes of a file that [`Format::of`] looks at.
     pub const MAGIC_LEN: usize = 256;
 
-    /// The name that configs and the handoff use.
+    /// Returns the name that configs and the handoff use, such as `gguf`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Gguf => "gguf",
@@ -36,8 +36,15 @@ impl Format {
         }
     }
 
-    /// The format of one file, from its name and its first bytes (up to [`Format::MAGIC_LEN`]; fewer where the
-    /// file is shorter).
+    /// Returns the format of one file, from its name and its first bytes. The caller passes [`Format::MAGIC_LEN`] bytes, or
+    /// the whole file where it is shorter.
+    ///
+    /// ```
+    /// use provisioner_core::Format;
+    ///
+    /// assert_eq!(Format::of("model.bin", b"GGUF"), Format::Gguf);
+    /// assert_eq!(Format::of_model([Format::Other, Format::Safetensors]), Format::Safetensors);
+    /// ```
     pub fn of(file_name: &str, first_bytes: &[u8]) -> Self {
         if is_pickle(file_name, first_bytes) {
             Self::Pickle
@@ -50,7 +57,7 @@ impl Format {
         }
     }
 
-    /// The format that a file's name says it has; `None` where it says nothing.
+    /// Returns the format that a file's name states. `None` where the name states none.
     pub fn named(file_name: &str) -> Option<Self> {
         match ending(file_name).as_str() {
             _ if is_pickle(file_name, &[]) => Some(Self::Pickle),
@@ -60,7 +67,7 @@ impl Format {
         }
     }
 
-    /// The format of a model, from the formats of its files: its weights' format, where it has weights.
+    /// Returns the format of a model from those of its files: the format of its weights, where it has weights.
     pub fn of_model(files: impl IntoIterator<Item = Self>) -> Self {
         let rank = |format: &Self| match format {
             Self::Other => 0,
@@ -76,12 +83,13 @@ fn ending(file_name: &str) -> String {
     file_name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default()
 }
 
-/// The names that `PyTorch`, Transformers and Accelerate give to pickles which end in `.bin`.
+/// Lists the names that `PyTorch`, Transformers and Accelerate give to pickles which end in `.bin`.
 const PICKLE_BINS: [&str; 6] =
     ["pytorch_model", "adapter_model", "training_args", "optimizer", "scheduler", "consolidated"];
 
-/// Pickle by name; by the `PROTO` opcode of protocols 2 to 5 with a frame or a plausible opcode after it; by a `GLOBAL`
-/// or a first container of the older, textual protocol; or by the zip archive in which `torch.save` puts one.
+/// Returns whether a file is a pickle: by its name; by the `PROTO` opcode of protocols 2 to 5 with a frame or a plausible
+/// opcode after it; by a `GLOBAL` or a first container of the older, textual protocol; or by the zip archive of
+/// `torch.save`.
 fn is_pickle(file_name: &str, bytes: &[u8]) -> bool {
     let ending = ending(file_name);
     if PICKLE_ENDINGS.contains(&ending.as_str()) {
@@ -105,7 +113,7 @@ fn is_pickle(file_name: &str, bytes: &[u8]) -> bool {
         .iter()
         .any(|start| bytes.starts_with(start));
     if is_bin && (textual || PICKLE_BINS.iter().any(|name| stem.starts_with(name))) {
-        // Whatever it is called, GGUF is GGUF.
+        // A file with the magic number of GGUF is GGUF, whatever its name is.
         return !bytes.starts_with(b"GGUF");
     }
     let torch_archive =
@@ -113,7 +121,7 @@ fn is_pickle(file_name: &str, bytes: &[u8]) -> bool {
     raw || torch_archive
 }
 
-/// A little-endian header length, then JSON (the format's README, "Format").
+/// Returns whether a file begins with a little-endian header length and JSON (the format's README, "Format").
 fn is_safetensors(file_name: &str, bytes: &[u8]) -> bool {
     ending(file_name) == "safetensors" && bytes.get(8) == Some(&b'{')
 }

@@ -1,13 +1,20 @@
-//! The next step after a failure, as data.
+//! Names the next step after a failure, as data.
 //!
-//! An orchestrator that links the library reads the variant and its fields, or shows the text, which speaks of calls and of things to
-//! do. The command renders each variant in its own words, with its own options.
+//! An orchestrator that links the library reads the variant and its fields, or shows the text, which speaks of calls and of
+//! things to do. The command renders each variant in its own words, with its own options.
 
 use std::{borrow::Cow, fmt};
 
 use crate::digest::{Digest, DigestAlgorithm};
 
 /// Says what a person or a program can do next.
+///
+/// ```
+/// use provisioner_core::Hint;
+///
+/// let hint = Hint::Activate { id: "hf:org/repo".to_owned() };
+/// assert_eq!(hint.to_string(), "activating `hf:org/repo` makes it usable again");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Hint {
@@ -21,7 +28,7 @@ pub enum Hint {
     WriteDigest,
     /// Export the model again, or import its files under an id.
     ExportAgain,
-    /// List the catalog.
+    /// List what the catalog has.
     ListModels,
     /// Keep the cache in a folder that this process can write.
     UseWritableCache,
@@ -31,40 +38,40 @@ pub enum Hint {
     WaitLonger,
     /// Wait longer for a source that asks to be left alone.
     WaitLongerForSource,
-    /// End the processes that have a lease; waiting does not help.
+    /// End the processes that have a lease. A longer wait does not help.
     EndUsers,
-    /// Repair the cache.
+    /// Repair the cache, which does what the field says.
     Repair(Repair),
     /// Ensure the model where there is a network.
     EnsureOnline {
-        /// The model's id.
+        /// The id of the model: the canonical text of its reference.
         id: String,
     },
     /// Ensure the model instead of refreshing it.
     DoNotRefresh,
     /// Ensure the model again.
     Ensure {
-        /// The model's id.
+        /// The id of the model: the canonical text of its reference.
         id: String,
-        /// What that does.
+        /// What the ensure does.
         effect: EnsureEffect,
     },
     /// Activate the retired model.
     Activate {
-        /// The model's id.
+        /// The id of the model: the canonical text of its reference.
         id: String,
     },
     /// Activate the retired model, and then ensure it.
     ActivateAndEnsure {
-        /// The model's id.
+        /// The id of the model: the canonical text of its reference.
         id: String,
     },
-    /// Pin the digest of bytes that nothing else proves.
+    /// Pin the digest of bytes that no other digest proves.
     Pin {
         /// The digest of the bytes.
         digest: Digest,
     },
-    /// Pin the digest that the bytes really have, if these bytes are meant.
+    /// Pin the digest that the bytes have, if the caller means these bytes.
     PinActual {
         /// The digest of the bytes.
         digest: Digest,
@@ -74,11 +81,11 @@ pub enum Hint {
         /// The digest of the set.
         digest: Digest,
     },
-    /// Ensure the set without a digest, and read its digest from its record.
+    /// Ensure the set without a digest, and read the digest in its record.
     LearnSetDigest,
-    /// Put the right files back in the place of the caller's own, or remove the record.
+    /// Put the right files back in the place of the caller's own files, or remove the record.
     ReplaceFiles {
-        /// The model's id.
+        /// The id of the model: the canonical text of its reference.
         id: String,
     },
     /// Bring a lost file of the caller's own back, or remove the record.
@@ -90,20 +97,20 @@ pub enum Hint {
         /// An example of an id.
         id: String,
     },
-    /// Check the path: an import takes files of this machine, and ensuring fetches.
+    /// Check the path: an import takes files of this machine, and an ensure fetches.
     CheckImportPath,
     /// Write the whole name of a branch that has a slash.
     WriteBranch {
-        /// The whole branch.
+        /// The whole name of the branch.
         branch: String,
         /// The id of the repository at that branch.
         at_branch: String,
     },
     /// Add the list of a repository's files to the cache of the source's own tools, or ensure the path as it is.
     AddListing {
-        /// The command of those tools that adds it.
+        /// The command of those tools that adds the list.
         command: String,
-        /// The files that are on this machine.
+        /// The path of the files that are on this machine.
         path: String,
     },
     /// Take the files of a folder by a pattern.
@@ -128,31 +135,31 @@ pub enum Hint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Repair {
-    /// It mends what is wrong.
+    /// The repair mends the fault.
     Mends,
-    /// It sets a damaged record aside.
+    /// The repair sets a damaged record aside.
     SetsRecordAside,
-    /// It sets the provenance log aside and begins a new one.
+    /// The repair sets the provenance log aside and begins a new one.
     SetsLogAside,
-    /// It removes what unfinished work left, and so does an eviction.
+    /// The repair removes what unfinished work left. An eviction does too.
     Removes,
-    /// It finishes a removal, and so does an eviction.
+    /// The repair finishes a removal. An eviction does too.
     Finishes,
-    /// It reads the model, and records it anew if its bytes are the same.
+    /// The repair reads the model, and records it again if its bytes are the same.
     ReadsAnew,
-    /// It moves a view away when the process that uses it has ended.
+    /// The repair moves a view away when the process that uses it has ended.
     MovesAwayLater,
 }
 
-/// Says what ensuring a model again does.
+/// Says what an ensure of a recorded model does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EnsureEffect {
-    /// It brings lost files back.
+    /// The ensure brings lost files back.
     BringsBack,
-    /// It fetches the model again; the wrong bytes are in the quarantine.
+    /// The ensure fetches the model again. The wrong bytes are in the quarantine.
     FetchesAgain,
-    /// It puts wrong files right, which are still in their place because a process may use them.
+    /// The ensure puts wrong files right, which are still in their place because a process may use them.
     PutsRight,
 }
 
@@ -299,7 +306,7 @@ impl fmt::Display for EnsureEffect {
     }
 }
 
-/// Returns the field that pins a digest in a config.
+/// Returns the field that pins a digest in a config, as a person writes it.
 pub fn config_field(digest: &Digest) -> String {
     let (algo, value): (DigestAlgorithm, _) = (digest.algorithm(), digest.hex());
     format!("expected_digest: {{ algo: {algo}, value: {value} }}")

@@ -1,4 +1,4 @@
-//! The hosts that a source may speak to.
+//! Tells a fetcher which hosts it may connect to.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::{
     policy_engine::{Decision, PolicyEngine, Question, ask},
 };
 
-/// Tells a fetcher which hosts it may speak to.
+/// Tells a fetcher which hosts it may connect to.
 #[derive(Clone, Debug)]
 pub struct HostPolicy {
     engine: Arc<dyn PolicyEngine>,
@@ -21,12 +21,12 @@ impl HostPolicy {
         Self { engine, is_limited }
     }
 
-    /// Returns whether only some hosts are allowed.
+    /// Returns whether the policy allows some hosts only.
     pub fn is_limited(&self) -> bool {
         self.is_limited
     }
 
-    /// Checks that a source may speak to a host. A fetcher asks this before each request and for each redirect.
+    /// Checks that the policy allows a host. A fetcher asks this before each request and for each redirect.
     ///
     /// # Errors
     /// [`FetchErrorKind::Denied`], with what would allow it.

@@ -1,4 +1,4 @@
-//! The verdict: the digest verifier compares, further verifiers look closer, and strictness has the last word.
+//! Reaches the verdict: the digest verifier compares, further verifiers look closer, and strictness has the last word.
 
 use std::{fmt, io, sync::Arc};
 
@@ -17,25 +17,26 @@ mod listing;
 /// Judges a staged model.
 ///
 /// # Contract
-/// - It is called on a thread that may block, and may read the staged files; it changes nothing.
-/// - It must not panic on any bytes.
-/// - A file that it cannot read is no verdict: it returns the error, and never [`Verdict::Fail`]. The judgement ends with
-///   that error then; the model keeps its place and its record.
-/// - It is called once for each judgement, after the digest verifier has passed or warned. The first failure
-///   ends the judgement.
-/// - A `basis` in a pass is a claim that the bytes themselves are covered (a signature over their digests, say);
-///   a verifier of structure gives none.
+/// - The caller calls it on a thread that may block. It may read the staged files, and changes nothing.
+/// - It does not panic on any bytes.
+/// - For a file that it cannot read it returns the error, and never [`Verdict::Fail`]. That error ends the judgement, and
+///   the model keeps its place and its record.
+/// - The caller calls it once for each judgement, after the digest verifier has passed or warned. The first failure ends the
+///   judgement.
+/// - A `basis` in a pass claims that the verifier covers the bytes themselves (by a signature over their digests, say). A
+///   verifier of structure gives none.
 pub trait Verifier: fmt::Debug + Send + Sync + 'static {
-    /// Its name, for reasons and logs.
+    /// Returns the name of the verifier, for reasons and logs.
     fn name(&self) -> &'static str;
 
-    /// Returns what it finds.
+    /// Judges the model, and returns the verdict.
     ///
     /// # Errors
-    /// What keeps it from reading the model.
+    /// What keeps the verifier from reading the model.
     fn verify(&self, model: &StagedModel, expectation: &Expectation) -> io::Result<Verdict>;
 
-    /// Returns what it finds, and what it learns of the model on the way. One that learns nothing need not say so.
+    /// Judges the model, and returns the verdict with what the verifier learned of the model on the way. The default learns
+    /// nothing.
     ///
     /// # Errors
     /// As [`verify`](Self::verify).
@@ -44,12 +45,12 @@ pub trait Verifier: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// A verdict, and what was learned on the way to it.
+/// Holds a verdict, and what the verifier learned on the way to it.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// The verdict.
+    /// The verdict on the model.
     pub verdict: Verdict,
-    /// What is known of the model now.
+    /// What the verifier read of the model's own statements.
     pub facts: Option<ModelFacts>,
 }
 
@@ -59,27 +60,27 @@ impl From<Verdict> for Finding {
     }
 }
 
-/// What one verifier found.
+/// Says what one verifier found.
 #[derive(Clone, Debug)]
 pub enum Verdict {
-    /// The model is as it should be.
+    /// The verifier finds the model as it should be.
     Pass {
         /// How the bytes are known to be right, where this verifier knows.
         basis: Option<Basis>,
-        /// Why, for a person.
+        /// Why the model passes, as a text for a person.
         reason: String,
     },
-    /// Nothing speaks against the model, and something is missing or odd.
+    /// The verifier finds nothing against the model, and something missing or odd.
     Warn {
-        /// What, for a person.
+        /// What is missing or odd, as a text for a person.
         reason: String,
     },
-    /// The model must not be used.
+    /// No engine may use the model, for this reason.
     Fail(Rejection),
 }
 
-/// Compares the digests that were computed while the bytes arrived with those that the caller demands and those
-/// that the source gave. It reads nothing.
+/// Compares the digests that were computed while the bytes arrived with those that the caller demands and those that the
+/// source lists. This verifier reads no file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DigestVerifier;
 
@@ -121,7 +122,10 @@ fn compare(model: &StagedModel, expectation: &Expectation) -> Result<Verdict, Re
     })
 }
 
-/// Whether the source gave a digest of every file. One that contradicts the bytes is a mismatch.
+/// Returns whether the source listed a digest of every file.
+///
+/// # Errors
+/// A mismatch where the bytes of a file do not have the listed digest.
 fn compare_with_source(model: &StagedModel) -> Result<bool, Rejection> {
     let mut all = true;
     for (listed, staged) in model.manifest().files().iter().zip(model.files()) {
@@ -202,7 +206,7 @@ pub(crate) fn judge(
     let verification = Verification { outcome, basis, reason: reasons.join("; "), verified_at };
     if expectation.is_strict() && !verification.is_strict_pass() {
         return Err(rejected(match model.digest() {
-            // The digest is not what is missing.
+            // The digest passes, and another verifier warns.
             Some(_) if basis.is_some_and(Basis::is_strict) => {
                 Rejection::Unsound { verifier: "strict", reason: verification.reason }
             }

@@ -1,12 +1,52 @@
-//! Names and contracts of the model provisioner.
+//! Defines the names and the contracts of the model provisioner.
 //!
-//! The words of the whole workspace live here, in the order in which a model meets them: a person names a
-//! [`ModelRef`]; a [`ModelFetcher`] pins it to a [`Manifest`]; the bytes become a [`StagedModel`]; its
-//! [`judge`](StagedModel::judge) makes it a [`VerifiedModel`] or says why not; a [`CatalogStore`] keeps the
-//! [`CatalogRecord`]; the caller receives a [`ResolvedModel`].
+//! The words of the whole workspace live here, in the order in which a model meets them. A person names a [`ModelRef`]. A
+//! [`ModelFetcher`] pins it to a [`Manifest`]. The caller stages the bytes as a [`StagedModel`]. Its
+//! [`judge`](StagedModel::judge) returns a [`VerifiedModel`], or the reason against it. A [`CatalogStore`] keeps the
+//! [`CatalogRecord`]. The caller receives a [`ResolvedModel`].
 //!
-//! This crate opens no socket and no file, reads no environment, knows no async runtime, no backend and no
-//! layout on disk.
+//! This crate opens no socket and no file, and reads no environment. It knows no async runtime, no backend and no layout on
+//! disk.
+//!
+//! ```
+//! use provisioner_core::{
+//!     Basis, CatalogRecord, ContentHasher, Entry, Expectation, Format, Locator, Manifest, ManifestFile, Placement, RelativePath,
+//!     RemoteFile, ResolvedModel, StagedFile, StagedModel, Stamp, Timestamp,
+//! };
+//!
+//! // A fetcher pins a reference to a revision and to its files.
+//! let path = RelativePath::new("a.gguf")?;
+//! let locator = Locator::Streamed(RemoteFile::new("https://example.org/a.gguf"));
+//! let file = ManifestFile { path: path.clone(), size: 4, digest: None, locator };
+//! let reference = "mem:org/repo/a.gguf".parse()?;
+//! let manifest = Manifest::new(reference, vec![file], Entry::File(path.clone()))?.at_revision("v1");
+//!
+//! // The caller writes the bytes to the disk, and hashes them as they come.
+//! let mut hasher = ContentHasher::new();
+//! hasher.update(b"GGUF");
+//! let digests = hasher.finish();
+//! let staged = StagedFile {
+//!     path,
+//!     location: "/cache/a.gguf".into(),
+//!     stamp: Stamp { size: 4, mtime_ns: 0, ctime_ns: None, dev: 1, inode: 7 },
+//!     settled: true,
+//!     format: Format::of("a.gguf", b"GGUF"),
+//!     sha256: Some(digests.sha256.clone()),
+//!     git_sha1: None,
+//! };
+//!
+//! // The verdict is the only way from staged to verified.
+//! let now = Timestamp::UNIX_EPOCH;
+//! let model = StagedModel::new(manifest, vec![staged])?.judge(&Expectation::pinned(digests.sha256), &[], now)?;
+//! assert_eq!(model.verification().basis, Some(Basis::Pinned));
+//!
+//! // A catalog keeps the record, and the caller receives the model of it.
+//! let placement = Placement::in_place(&model).expect("the model is one file");
+//! let resolved = ResolvedModel::new(CatalogRecord::new(&model, &placement, now), false);
+//! assert_eq!(resolved.id, "mem:org/repo/a.gguf");
+//! assert_eq!(resolved.local_path.to_str(), Some("/cache/a.gguf"));
+//! # Ok::<(), provisioner_core::Error>(())
+//! ```
 
 mod clock;
 mod code;

@@ -1,4 +1,4 @@
-//! Manifests: a reference is pinned to its files.
+//! Holds manifests: a reference, pinned to its files.
 
 use std::{
     collections::HashSet,
@@ -13,7 +13,18 @@ use crate::{
     remote_file::RemoteFile,
 };
 
-/// Pins a reference: to a revision, and to its files in the order of their paths.
+/// Pins a reference to a revision, and to its files in the order of their paths.
+///
+/// ```
+/// use provisioner_core::{Entry, Locator, Manifest, ManifestFile, RelativePath, RemoteFile};
+///
+/// let path = RelativePath::new("model.gguf")?;
+/// let locator = Locator::Streamed(RemoteFile::new("https://example.org/model.gguf"));
+/// let file = ManifestFile { path: path.clone(), size: 1024, digest: None, locator };
+/// let manifest = Manifest::new("mem:org/repo/model.gguf".parse()?, vec![file], Entry::File(path))?;
+/// assert_eq!((manifest.size_bytes(), manifest.is_in_place()), (1024, false));
+/// # Ok::<(), provisioner_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Manifest {
     reference: ModelRef,
@@ -24,25 +35,25 @@ pub struct Manifest {
     listed_in: Option<PathBuf>,
 }
 
-/// Says which part of a model an engine is given.
+/// Says which part of a model an engine loads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// One file: the model, or the first of its shards.
+    /// The engine loads one file: the model, or the first of its shards.
     File(RelativePath),
-    /// The folder that holds all the files.
+    /// The engine loads the folder that holds all the files.
     Folder,
 }
 
 /// Describes one file of a model.
 #[derive(Clone, Debug)]
 pub struct ManifestFile {
-    /// Its place in the model.
+    /// The path of the file in the model.
     pub path: RelativePath,
-    /// Its size in bytes.
+    /// The size of the file, in bytes.
     pub size: u64,
-    /// What the source says of its bytes.
+    /// The digest that the source lists for the bytes.
     pub digest: Option<Digest>,
-    /// Where its bytes are.
+    /// Where the bytes are now.
     pub locator: Locator,
 }
 
@@ -50,15 +61,15 @@ pub struct ManifestFile {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Locator {
-    /// They lie on this machine, and are used in place.
+    /// The bytes lie at this path of this machine, and an engine uses them in place.
     InPlace(PathBuf),
-    /// They are in the store, or on their way into it. No fetcher opens them.
+    /// The bytes are in the store, or on their way into it. No fetcher opens them.
     Stored,
-    /// They are elsewhere, and the fetcher opens them.
+    /// The bytes are at their source, and the fetcher opens them.
     Streamed(RemoteFile),
 }
 
-/// Names that the store needs in a folder of a model's files: of its seal, and of the mark of its removal.
+/// Lists the names that the store needs in a folder of a model's files: of its seal, and of the mark of its removal.
 const RESERVED: [&str; 2] = [".model.json", ".removed.json"];
 
 /// Returns the first name in some paths that is reserved, at any depth and in any letter case.
@@ -78,7 +89,8 @@ impl Manifest {
     /// Makes a manifest of the files of one reference.
     ///
     /// # Errors
-    /// [`Error::Inconsistent`] when there is no file, two have one path, or the entry is not among them.
+    /// [`Error::Inconsistent`] when there is no file, two files have one path, a file has a reserved name, a file has the
+    /// name of a folder, or the entry is not among the files.
     pub fn new(reference: ModelRef, mut files: Vec<ManifestFile>, entry: Entry) -> Result<Self> {
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         let paths: HashSet<_> = files.iter().map(|file| &file.path).collect();
@@ -98,28 +110,28 @@ impl Manifest {
         }
     }
 
-    /// Says to which revision the reference was pinned.
+    /// Sets the revision to which the source pinned the reference.
     #[must_use]
     pub fn at_revision(mut self, revision: impl Into<String>) -> Self {
         self.revision = Some(revision.into());
         self
     }
 
-    /// Says which of the files is the multimodal projector.
+    /// Sets which of the files is the multimodal projector.
     #[must_use]
     pub fn with_projector(mut self, projector: Option<RelativePath>) -> Self {
         self.projector = projector;
         self
     }
 
-    /// Says which file of another tool listed the files, where the source itself was not asked.
+    /// Sets which file of another tool listed the files, where the fetcher did not ask the source itself.
     #[must_use]
     pub fn listed_in(mut self, file: impl Into<PathBuf>) -> Self {
         self.listed_in = Some(file.into());
         self
     }
 
-    /// Returns the reference that was pinned.
+    /// Returns the reference that the manifest pins.
     pub fn reference(&self) -> &ModelRef {
         &self.reference
     }
@@ -129,7 +141,7 @@ impl Manifest {
         self.revision.as_deref()
     }
 
-    /// Returns whether files may have been left out on purpose.
+    /// Returns whether the reference may leave files out on purpose.
     pub fn is_selection(&self) -> bool {
         let target = self.reference.repository().map(RepoRef::target);
         matches!(target, Some(RepoTarget::Repository(selection)) if !selection.is_empty())
@@ -140,12 +152,12 @@ impl Manifest {
         &self.files
     }
 
-    /// Returns what an engine is given.
+    /// Returns the part of the model that an engine loads.
     pub fn entry(&self) -> &Entry {
         &self.entry
     }
 
-    /// Returns the only file of a model that is one file, leaving out its projector.
+    /// Returns the only file of a model of one file, its projector left out. `None` for a set.
     pub fn single(&self) -> Option<&ManifestFile> {
         let Entry::File(entry) = &self.entry else { return None };
         let goes_along = |path: &RelativePath| Some(path) == self.projector.as_ref() || path == entry;
@@ -153,7 +165,8 @@ impl Manifest {
         self.files.iter().find(|file| is_alone && file.path == *entry)
     }
 
-    /// Returns the file whose digest people know as the model's: the only one; also where a repository comes as a folder of one file.
+    /// Returns the file whose digest people take for the model's: the only one, also of a repository that is a folder of one
+    /// file.
     pub(crate) fn known_by_one(&self) -> Option<&ManifestFile> {
         let has_repo = self.reference.repository().is_some();
         let only = self.files.first().filter(|_| has_repo && self.files.len() == 1);
@@ -165,17 +178,17 @@ impl Manifest {
         self.projector.as_ref()
     }
 
-    /// Returns the file of another tool that listed the files. `None` where the source itself did.
+    /// Returns the file of another tool that listed the files. `None` where the source itself listed them.
     pub fn listing(&self) -> Option<&Path> {
         self.listed_in.as_deref()
     }
 
-    /// Returns whether all files lie on this machine, and are used in place.
+    /// Returns whether all files lie on this machine and an engine uses them in place.
     pub fn is_in_place(&self) -> bool {
         self.files.iter().all(|file| matches!(file.locator, Locator::InPlace(_)))
     }
 
-    /// Returns where the view of a model that is not used in place lies: see [`ModelRef::view_path`].
+    /// Returns where the view of a model lies that an engine does not use in place: see [`ModelRef::view_path`].
     ///
     /// # Errors
     /// [`Error::UnsafePath`] when the revision makes no path.

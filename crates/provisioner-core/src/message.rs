@@ -1,11 +1,11 @@
-//! How messages show lists and commands.
+//! Writes lists, excerpts and command arguments into messages.
 
 use std::{borrow::Cow, fmt::Display};
 
-/// The most entries of a list that a message shows. It may be a stranger who makes it long.
+/// The largest number of entries of a list that a message shows. A stranger may have made the list long.
 pub const MOST_TOLD: usize = 50;
 
-/// A list as a message shows it: its first entries, and how many more there are.
+/// Returns a list as a message shows it: its first [`MOST_TOLD`] entries, and how many more there are.
 pub fn told<T: Display>(entries: impl ExactSizeIterator<Item = T>) -> String {
     let more = entries.len().saturating_sub(MOST_TOLD);
     let shown: Vec<_> = entries.take(MOST_TOLD).map(|entry| entry.to_string()).collect();
@@ -15,7 +15,7 @@ pub fn told<T: Display>(entries: impl ExactSizeIterator<Item = T>) -> String {
     }
 }
 
-/// The beginning of a text, short enough for a message. It may be a stranger who makes it long.
+/// Returns the beginning of a text, at most `most_chars` characters, for a message. A stranger may have made the text long.
 pub fn excerpt(text: &str, most_chars: usize) -> String {
     if text.chars().nth(most_chars).is_none() {
         return text.to_owned();
@@ -23,7 +23,7 @@ pub fn excerpt(text: &str, most_chars: usize) -> String {
     text.chars().take(most_chars.saturating_sub(3)).chain("...".chars()).collect()
 }
 
-/// An argument as a shell must be given it: in single quotes, where something in it would mean more to the shell.
+/// Returns an argument as a person must type it in a shell: in single quotes where the shell would read it otherwise.
 pub fn shell_word(argument: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./:@%+,=".contains(c);
     if !argument.is_empty() && argument.chars().all(is_plain) {

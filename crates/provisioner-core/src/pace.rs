@@ -1,24 +1,35 @@
-//! The one rule for how slowly the bytes of an answer may come.
+//! Judges how slowly the bytes of an answer may come.
 //!
-//! A source that drips keeps a caller waiting as one that is silent does, so one rule judges both: over each window of waiting,
-//! an answer brings [`MIN_BYTES_PER_S`] on average, or it ends. The window is how long a silent connection is waited for.
+//! A source that drips keeps a caller waiting as a silent one does, so one rule judges both. Over each window of waiting, an
+//! answer brings [`MIN_BYTES_PER_S`] on average, or the caller gives it up. The window is as long as the caller waits for a
+//! silent connection.
 //!
 //! The rule binds the bytes of every answer: chunks of large files, whole streams, small files, reads of headers, pages of a
-//! listing, and streams of Xet. Only waiting for the source counts. A caller that writes to a slow disk, or holds itself back
-//! to a rate of its own, does not make its source a slow one.
+//! listing, and streams of Xet. Only the time that the caller waits for the source counts. A caller that writes to a slow
+//! disk, or holds itself back to a rate of its own, does not make its source a slow one.
 
 use std::time::Duration;
 
-/// The least pace of an answer: 1 KiB for each second of waiting. At that pace, 80 GB over eight connections take 113 days.
+/// The least pace of an answer, in bytes for each second of waiting. At that pace, 80 GB over eight connections take 113
+/// days.
 pub const MIN_BYTES_PER_S: u64 = 1024;
 
 /// Judges whether the bytes of one answer come fast enough.
+///
+/// ```
+/// use provisioner_core::Pace;
+/// use std::time::Duration;
+///
+/// let mut pace = Pace::new(Duration::from_secs(30));
+/// pace.arrived(100, Duration::from_secs(29));
+/// assert_eq!(pace.patience(), Duration::from_secs(1));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Pace {
     window: Duration,
-    /// How much of this window was waited for.
+    /// How long the caller has waited in this window.
     waited: Duration,
-    /// What came in this window.
+    /// How many bytes arrived in this window.
     bytes: u64,
 }
 
@@ -28,12 +39,12 @@ impl Pace {
         Self { window, waited: Duration::ZERO, bytes: 0 }
     }
 
-    /// Returns how long the next bytes may be waited for. Where they do not come in that time, the answer is too slow.
+    /// Returns how long the caller may wait for the next bytes. An answer that brings none in that time is too slow.
     pub fn patience(&self) -> Duration {
         self.window.saturating_sub(self.waited)
     }
 
-    /// Counts bytes that came after a wait. As soon as a window has its bytes, the next one begins.
+    /// Counts bytes that arrived after a wait. As soon as a window has its bytes, the next window begins.
     pub fn arrived(&mut self, bytes: u64, waited: Duration) {
         self.bytes += bytes;
         self.waited += waited;
@@ -42,12 +53,12 @@ impl Pace {
         }
     }
 
-    /// Returns how many bytes came in this window, which are too few for a whole one.
+    /// Returns how many bytes arrived in this window. They are too few for a whole window.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// What a window must bring: something, however short it is.
+    /// Returns how many bytes a window must bring: at least one, however short it is.
     fn least_bytes(&self) -> u64 {
         let least = self.window.as_millis().saturating_mul(u128::from(MIN_BYTES_PER_S)) / 1000;
         u64::try_from(least).unwrap_or(u64::MAX).max(1)
@@ -60,7 +71,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Whether an answer is waited for, of which so many bytes come each second.
+    /// Returns whether a caller keeps an answer of which so many bytes come each second.
     fn goes_on(bytes_per_s: u64) -> bool {
         let mut pace = Pace::new(30 * SECOND);
         (0..300).all(|_| {

@@ -1,4 +1,4 @@
-//! Relative paths that are safe to join to a folder.
+//! Holds relative paths that are safe to join to a folder.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -6,10 +6,20 @@ use serde::{Deserialize, Serialize};
 
 mod checked;
 
-/// Names a place below some folder by a path, with `/` between its components, that can leave that folder by no trick: not
-/// empty, not absolute, no `.` or `..`, no drive, no backslash, no control character, no device name, not
-/// over-long. Whatever a server, a listing or an index says becomes one of these before it comes near a disk. Clones share the
-/// text: a listing may have a hundred thousand of them, and each is in several lists.
+/// Names a place below a folder by a path that cannot leave that folder.
+///
+/// Its components have `/` between them. It is not empty, not absolute and not over-long; it has no `.` or `..`, no drive, no
+/// backslash, no control character and no device name. Every name from a server, a listing or an index becomes one of these
+/// before it comes near a disk. Clones share the text: a listing may have a hundred thousand paths, and each is in several
+/// lists.
+///
+/// ```
+/// use provisioner_core::RelativePath;
+///
+/// assert_eq!(RelativePath::new("sub/a.gguf")?.as_str(), "sub/a.gguf");
+/// assert!(RelativePath::new("../a.gguf").is_err());
+/// # Ok::<(), provisioner_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RelativePath(Arc<str>);
@@ -25,7 +35,7 @@ impl RelativePath {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
 
-    /// Returns what stands before the last component: empty, or the folder with a slash behind it.
+    /// Returns what stands before the last component: the folder with a slash behind it, or an empty text.
     ///
     /// ```
     /// use provisioner_core::RelativePath;

@@ -1,4 +1,4 @@
-//! The policy that is a list of rules. A caller asks it before anything happens; it never refuses a model that is already present
+//! Implements the policy that is a list of rules. A caller asks it before anything happens. It never refuses a present model
 //! for want of a network.
 
 use serde::{Deserialize, Serialize};
@@ -10,22 +10,23 @@ use crate::{
     reference::{ModelRef, RepoRef},
 };
 
-/// Whether the network may be used.
+/// Says whether the provisioner may use the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
-    /// Yes.
+    /// The provisioner may use the network.
     Allow,
-    /// No.
+    /// The provisioner may not use the network.
     #[default]
     Deny,
-    /// No, for now: the user said so.
+    /// The user took the network away for now.
     #[serde(skip)]
     Offline,
 }
 
-/// What may be done. The default is local-only: no network, any local file, no format that can run code.
+/// Holds the rules of what a provisioner may do. The default is local-only: no network, any local file, no format that can
+/// run code.
 ///
 /// ```
 /// use provisioner_core::{ModelRef, Policy, Question, ask};
@@ -40,20 +41,24 @@ pub enum Network {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(description = "What may be done. The default is local-only."))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(description = "Holds the rules of what a provisioner may do. The default is local-only.")
+)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// Whether the network may be used.
+    /// Whether the provisioner may use the network.
     pub network: Network,
-    /// The schemes that may be used, such as `local` and `hf`; absent means all.
+    /// The schemes that a reference may have, such as `local` and `hf`. Absent means all.
     pub schemes: Option<Vec<String>>,
-    /// The hosts that may be spoken to, as `huggingface.co` or `*.hf.co`; absent means those that the source needs.
+    /// The hosts that a fetcher may connect to, as `huggingface.co` or `*.hf.co`. Absent means those that the source needs.
     pub hosts: Option<Vec<String>>,
-    /// The repositories that may be used: `org/repo`, `org/*` (of the Hub), `SCHEME:org/*`; absent means all.
+    /// The repositories that a reference may name: `org/repo` and `org/*` of the Hub, `SCHEME:org/*` of any source. Absent
+    /// means all.
     pub repos: Option<Vec<String>>,
-    /// The formats that files may have; absent means all but pickle.
+    /// The formats that files may have. Absent means all but pickle.
     pub formats: Option<Vec<Format>>,
-    /// The largest model, in bytes; absent means no limit.
+    /// The size of the largest model, in bytes. Absent means no limit.
     pub max_bytes: Option<u64>,
 }
 
@@ -111,7 +116,7 @@ impl Policy {
         Some(Denial::new("hosts", hosts.join(", "), "hosts that its `hosts` do not name"))
     }
 
-    /// `*.hf.co` stands for every host below `hf.co`, and not for that one.
+    /// Returns the denial of a host. `*.hf.co` allows every host below `hf.co`, and not that one.
     fn refuse_host(&self, host: &str) -> Option<Denial> {
         let is_allowed = self.hosts.as_ref()?.iter().any(|pattern| matches_host(pattern, host));
         (!is_allowed).then(|| {
@@ -147,7 +152,7 @@ fn canonical(scheme: &str) -> &str {
     if scheme == "file" { "local" } else { scheme }
 }
 
-/// Returns the pattern that allows just the repository of a reference; of a reference without one, its id.
+/// Returns the pattern that allows just the repository of a reference, or just its id where it has no repository.
 fn pattern_of(reference: &ModelRef) -> String {
     match reference.repository() {
         Some(repo) if repo.scheme() == HUB => repo.repo().to_owned(),
@@ -156,7 +161,7 @@ fn pattern_of(reference: &ModelRef) -> String {
     }
 }
 
-/// The source that a pattern without a scheme is about.
+/// The source whose repositories a pattern without a scheme names.
 const HUB: &str = "hf";
 
 /// Returns whether a pattern of `repos` allows a reference that is fetched.
@@ -171,7 +176,8 @@ fn matches_reference(pattern: &str, reference: &ModelRef) -> bool {
     }
 }
 
-/// `org/*` stands for every repository of `org`. Letter case counts unless it does not for the source.
+/// Returns whether a pattern allows a repository. `org/*` allows every repository of `org`. Letter case counts where it does
+/// for the source.
 fn matches_repo(pattern: &str, repo: &RepoRef) -> bool {
     let is_same = |a: &str, b: &str| if repo.folds_case() { a.eq_ignore_ascii_case(b) } else { a == b };
     match pattern.strip_suffix("/*") {
@@ -180,8 +186,8 @@ fn matches_repo(pattern: &str, repo: &RepoRef) -> bool {
     }
 }
 
-/// Compares a pattern with the text of a reference whose parts only its fetcher knows. `/*` at the end stands for all below, but for
-/// a text that could climb out of it.
+/// Returns whether a pattern allows a text whose parts only its fetcher knows. `/*` at the end allows all below, but for a
+/// text that could climb out of it.
 fn matches_text(pattern: &str, id: &str) -> bool {
     let Some((_, text)) = id.split_once(':') else { return false };
     let (pattern, text) = (pattern.trim_start_matches('/'), text.trim_start_matches('/'));

@@ -1,4 +1,4 @@
-//! The one door for policy: a question at each step, and a decision.
+//! Opens the one door for policy: a question at each step, and a decision.
 
 use std::{fmt, sync::Arc};
 
@@ -9,53 +9,75 @@ use crate::{
     reference::ModelRef,
 };
 
-/// Decides what may be done.
+/// Decides which steps a provisioner may take.
 ///
 /// # Contract
 /// - `decide` answers at once: it opens no file and no socket, and does not block.
-/// - It gives the same answer to the same question for as long as the provisioner lives.
-/// - It answers [`Decision::Allowed`] to a kind of question that it has no rule for. The enum of questions grows.
-/// - An engine that refuses some hosts also refuses [`Question::AnyHost`], for a source that is not told of hosts asks about none.
+/// - `decide` gives the same answer to the same question for as long as the provisioner lives.
+/// - An engine answers [`Decision::Allowed`] to a kind of question that it has no rule for. The enum of questions grows.
+/// - An engine that refuses some hosts also refuses [`Question::AnyHost`], for a source that is not told of hosts asks about
+///   none.
 /// - A caller asks about a model that is present too, but for its network and its hosts.
+///
+/// ```
+/// use provisioner_core::{Decision, Denial, PolicyEngine, Question, ask};
+///
+/// #[derive(Debug)]
+/// struct Small;
+///
+/// impl PolicyEngine for Small {
+///     fn decide(&self, question: &Question<'_>) -> Decision {
+///         match *question {
+///             Question::Size { size_bytes, .. } if size_bytes > 1 << 30 => {
+///                 Denial::new("small", size_bytes.to_string(), format!("a model of {size_bytes} bytes")).into()
+///             }
+///             _ => Decision::Allowed,
+///         }
+///     }
+/// }
+///
+/// let error = ask(&Small, &Question::Size { id: "hf:org/repo", size_bytes: 2 << 30 }).unwrap_err();
+/// assert_eq!(error.to_string(), "policy does not allow a model of 2147483648 bytes");
+/// ```
 pub trait PolicyEngine: fmt::Debug + Send + Sync {
-    /// Answers a question.
+    /// Returns whether a step is allowed, and otherwise why not.
     fn decide(&self, question: &Question<'_>) -> Decision;
 }
 
-/// Asks whether a step may be taken.
+/// Asks whether the provisioner may take a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Question<'a> {
-    /// May this reference be used at all: its scheme, and its repository?
+    /// May a caller use this reference at all: its scheme, and its repository?
     Reference(&'a ModelRef),
-    /// May the source of this absent model be asked, over a network?
+    /// May a fetcher ask the source of this absent model, over a network?
     Network(&'a ModelRef),
-    /// May a source speak to any host that it likes? Otherwise it must ask about each.
+    /// May a source connect to any host that it likes? Otherwise it must ask about each.
     AnyHost,
-    /// May a source speak to this host?
+    /// May a source connect to this host?
     Host(&'a str),
     /// May a model be this large?
     Size {
-        /// The model's id.
+        /// The id of the model: the canonical text of its reference.
         id: &'a str,
-        /// Its size in bytes.
+        /// The size of the model, in bytes.
         size_bytes: u64,
     },
     /// May a file have this format?
     Format {
-        /// The file, as a message shows it.
+        /// The path of the file, as a message shows it.
         path: &'a str,
-        /// Its format, by its name or by its first bytes.
+        /// The format, by the file's name or by its first bytes.
         format: Format,
     },
 }
 
-/// Answers a [`Question`].
+/// Answers a [`Question`], with a denial where the answer is no.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The step may be taken.
+    /// The provisioner may take the step.
     Allowed,
-    /// A rule refuses it.
+    /// A rule of the policy refuses the step.
     Denied(Box<Denial>),
 }
 
@@ -68,8 +90,8 @@ impl From<Denial> for Decision {
 /// Asks a policy, and turns a denial into the error.
 ///
 /// # Errors
-/// [`Error::PolicyDenied`] with the denial; [`Error::Offline`] and [`Error::RefusedFormat`] for the kinds of denial that have codes
-/// of their own.
+/// [`Error::PolicyDenied`] with the denial; [`Error::Offline`] and [`Error::RefusedFormat`] for the kinds of denial that have
+/// codes of their own.
 pub fn ask(policy: &dyn PolicyEngine, question: &Question<'_>) -> Result<()> {
     let Decision::Denied(denial) = policy.decide(question) else { return Ok(()) };
     Err(match (denial.kind, question) {

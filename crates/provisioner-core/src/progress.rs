@@ -1,4 +1,4 @@
-//! What is going on, for whoever wants to show it.
+//! Tells a caller what the provisioner is doing.
 
 use std::fmt;
 
@@ -6,158 +6,173 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 
-/// Something that happened. Sizes are in bytes.
+/// Names one step of the work. Sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProgressEvent {
-    /// A reference is being looked up at its source.
+    /// The provisioner asks a source for the files of a reference.
     Resolving {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
     },
-    /// Another process is making the same model present, and this one waits for it. It is told now and then.
+    /// Another process makes the same model present, and this one waits for it. The event comes again while the wait lasts.
     Waiting {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
-        /// The other process, where it says so.
+        /// The process number of the other process, where that process has noted it.
         #[serde(skip_serializing_if = "Option::is_none")]
         pid: Option<u32>,
-        /// What it runs.
+        /// The name of the program that the other process runs.
         #[serde(skip_serializing_if = "Option::is_none")]
         program: Option<String>,
-        /// The machine that it is on.
+        /// The name of the machine that the other process is on.
         #[serde(skip_serializing_if = "Option::is_none")]
         host: Option<String>,
-        /// Since when it is at work.
+        /// When the other process began.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
         since: Option<Timestamp>,
-        /// How much is here.
+        /// How many bytes of the model are on this machine.
         done_bytes: u64,
-        /// Of how much, as far as it was asked for.
+        /// How many bytes the other process has asked for so far.
         size_bytes: u64,
     },
-    /// The source asks to be left alone for a while, and this process waits for that. Files of one model that wait together
-    /// are one pause, which is told once, and again where it becomes longer.
+    /// The source asks not to be called for a while, and this process waits. Files of one model that wait together share one
+    /// pause. The event comes once, and again where the pause becomes longer.
     PauseStarted {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
-        /// What the source answered.
+        /// What the source answered, as a text for a person.
         reason: String,
-        /// How long the source asks to be left alone.
+        /// The length of the pause that the source asks for, in milliseconds.
         pause_ms: u64,
     },
-    /// The source was left alone for as long as it asked, or the work was given up.
+    /// The pause that the source asked for is over, or the caller gave up.
     PauseEnded {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
     },
-    /// The files of a model that have to be fetched are known, and begin to be fetched.
+    /// The provisioner knows which files of a model it must fetch, and begins.
     FetchPlanned {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
-        /// How many files.
+        /// The number of files to fetch.
         files: usize,
-        /// Their size together.
+        /// The size of all these files, in bytes.
         total_bytes: u64,
-        /// How much of that an earlier transfer left here, as far as the disk tells.
+        /// How many of those bytes an earlier transfer left on this machine, as far as the disk tells.
         present_bytes: u64,
     },
-    /// A file begins to be fetched.
+    /// The provisioner begins to fetch a file.
     FetchStarted {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
-        /// The file's place in the model.
+        /// The path of the file in the model.
         path: String,
-        /// Its size.
+        /// The size of the file, in bytes.
         size_bytes: u64,
     },
-    /// Part of a file is here from an earlier transfer, and this one goes on from there. It comes right after the file's
-    /// start.
+    /// An earlier transfer left a part of the file, and this transfer resumes it. The event comes right after the start of
+    /// the file.
     FetchResumed {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
-        /// The file's place in the model.
+        /// The path of the file in the model.
         path: String,
-        /// How much is here.
+        /// How many bytes of the file are on this machine.
         present_bytes: u64,
-        /// Of how much.
+        /// The size of the file, in bytes.
         size_bytes: u64,
     },
-    /// More of a file is here. The count never goes back.
+    /// More bytes of a file arrived. The count never goes back.
     Fetched {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
-        /// The file's place in the model.
+        /// The path of the file in the model.
         path: String,
-        /// How much is here.
+        /// How many bytes of the file are on this machine.
         done_bytes: u64,
-        /// Of how much.
+        /// The size of the file, in bytes.
         size_bytes: u64,
     },
-    /// A file is here, or was given up.
+    /// A file is on this machine, or the provisioner gave it up.
     FetchEnded {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
-        /// The file's place in the model.
+        /// The path of the file in the model.
         path: String,
     },
-    /// Several models begin to be verified.
+    /// The provisioner begins to verify several models.
     VerifyStarted {
-        /// How many.
+        /// The number of models to verify.
         models: usize,
-        /// Their size together.
+        /// The size of all these models, in bytes.
         total_bytes: u64,
     },
-    /// All of them were verified.
+    /// The provisioner has verified all of these models.
     VerifyEnded {
-        /// How many.
+        /// The number of models that it verified.
         models: usize,
     },
-    /// A model's files begin to be hashed.
+    /// The provisioner begins to hash the files of a model.
     HashStarted {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
-        /// How many files.
+        /// The number of files to hash.
         files: usize,
-        /// Their size together.
+        /// The size of all these files, in bytes.
         total_bytes: u64,
     },
-    /// More bytes were hashed. The count is of the whole model and never goes back.
+    /// The provisioner hashed more bytes. The count is of the whole model, and never goes back.
     Hashed {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
-        /// How many so far.
+        /// How many bytes the provisioner has hashed so far.
         done_bytes: u64,
-        /// Of how many.
+        /// The size of all files of the model, in bytes.
         total_bytes: u64,
     },
-    /// All files of a model were hashed, or the work was given up.
+    /// The provisioner has hashed all files of a model, or gave up.
     HashEnded {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
     },
-    /// A model is ready.
+    /// A model is ready for an engine.
     Ready {
-        /// The model.
+        /// The id of the model: the canonical text of its reference.
         id: String,
-        /// Whether nothing was fetched.
+        /// Whether the provisioner fetched nothing.
         cached: bool,
     },
 }
 
-/// Receives progress.
+/// Receives the events of the work.
 ///
 /// # Contract
-/// It is called from several threads, in the middle of the work: it returns quickly and does not panic.
+/// Several threads call it, in the middle of the work. It returns quickly and does not panic.
+///
+/// ```
+/// use provisioner_core::{ProgressEvent, ProgressSink};
+///
+/// #[derive(Debug)]
+/// struct Stderr;
+///
+/// impl ProgressSink for Stderr {
+///     fn on_event(&self, event: &ProgressEvent) {
+///         if let ProgressEvent::Ready { id, cached } = event {
+///             eprintln!("{id} is ready{}", if *cached { ", and was there" } else { "" });
+///         }
+///     }
+/// }
+/// ```
 pub trait ProgressSink: fmt::Debug + Send + Sync + 'static {
-    /// Takes note of an event.
+    /// Receives one event of the work.
     fn on_event(&self, event: &ProgressEvent);
 }
 
-/// Shows nothing.
+/// Drops every event that it receives.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoProgress;
 

@@ -1,4 +1,4 @@
-//! What the catalog keeps of a model.
+//! Keeps what the catalog knows of a model.
 
 use std::path::{Path, PathBuf};
 
@@ -19,13 +19,13 @@ use crate::{
     verified::VerifiedModel,
 };
 
-/// Says whether a model may be used. There is no third state.
+/// Says whether a model may be used. There are two states, and no third.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Lifecycle {
-    /// It may be used.
+    /// An engine may use the model.
     Active,
-    /// It is kept, and refused until a caller activates it.
+    /// The catalog keeps the model, and every call refuses it until a caller activates it.
     Retired,
 }
 
@@ -39,64 +39,64 @@ impl Lifecycle {
     }
 }
 
-/// Keeps what is known of one model durably. Fields that this release does not know survive reading and writing.
+/// Keeps what is known of one model. A field that this release does not know survives reading and writing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CatalogRecord {
-    /// The canonical reference.
+    /// The id of the model: the canonical text of its reference.
     pub id: String,
-    /// What an engine is given: a file or a folder.
+    /// The absolute path that an engine loads: a file or a folder.
     pub local_path: PathBuf,
-    /// Whether it may be used.
+    /// Whether an engine may use the model.
     pub lifecycle: Lifecycle,
-    /// The revision that the source pinned.
+    /// The revision that the source pinned, such as a commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The model's digest, as demanded or computed.
+    /// The digest of the model, as the caller demanded it or a process computed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
     /// The size of all files, in bytes.
     pub size_bytes: u64,
-    /// What its weights are written in.
+    /// The format of the weights.
     pub format: Format,
-    /// The file of the model that `local_path` names; absent where that is a folder.
+    /// The path in the model of the file that `local_path` names. It is absent where `local_path` is a folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<RelativePath>,
-    /// The multimodal projector among the files.
+    /// The path in the model of its multimodal projector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub projector: Option<RelativePath>,
-    /// What is known of it without loading it; absent where no verifier has looked.
+    /// What the model says of itself. It is absent where no verifier has looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<ModelFacts>,
-    /// The files, in the order of their paths; none where they were never looked at.
+    /// The files, in the order of their paths. There are none where no process has looked at them.
     pub files: Vec<RecordedFile>,
-    /// What was found when it was last judged.
+    /// The result of the last judgement.
     pub verification: Verification,
-    /// When the record was first written.
+    /// When a process first wrote the record.
     pub created_at: Timestamp,
-    /// When the record was last changed.
+    /// When a process last changed the record.
     pub updated_at: Timestamp,
-    /// What newer releases of the same schema wrote.
+    /// The fields that a newer release of the same schema wrote.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
-/// Describes one file, as it was when it was judged.
+/// Describes one file of a record, as it was when a verifier judged it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedFile {
-    /// Its place in the model.
+    /// The path of the file in the model.
     pub path: RelativePath,
-    /// What it was.
+    /// The stamp of the file when its bytes were read.
     pub stamp: Stamp,
-    /// Whether a later write must show in the stamp. Where not, the digest is no longer known.
+    /// Whether every later write must show in the stamp. Where it is false, the digest does not count any more.
     pub settled: bool,
-    /// What it is written in.
+    /// The format of the file.
     pub format: Format,
-    /// The SHA-256 of its bytes, where they were read.
+    /// The SHA-256 of the bytes, where a process has read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
 }
 
-/// Says where the files of a verified model lie for good.
+/// Says where the files of a verified model lie for good, and which stamps to record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
     root: PathBuf,
@@ -104,7 +104,8 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// Returns the place of a model whose files stay where they were found. `None` where they have no folder in common.
+    /// Returns the placement of a model whose files stay where they were found. `None` where the files have no folder in
+    /// common.
     pub fn in_place(model: &VerifiedModel) -> Option<Self> {
         let files = model.staged().files();
         let root = root_of(files.first()?)?;
@@ -112,13 +113,13 @@ impl Placement {
         files.iter().all(|file| root_of(file) == Some(root)).then(|| Self { root: root.to_owned(), stamps })
     }
 
-    /// Returns the folder below which they lie.
+    /// Returns the folder below which the files lie.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Returns this place, known to be in a store, which links its files. `are_shared` says of each, in the order of their paths,
-    /// whether another tool links it too: then every change of it counts.
+    /// Returns the same placement in a store, which links the files. `are_shared` says of each file, in the order of
+    /// their paths, whether another tool links it too: then the stamp keeps the time that a link changes.
     #[must_use]
     pub fn in_a_store(self, are_shared: &[bool]) -> Self {
         let kept = |(stamp, is_shared): (Stamp, bool)| if is_shared { stamp } else { stamp.without_ctime() };
@@ -126,21 +127,21 @@ impl Placement {
         Self { root: self.root, stamps: self.stamps.into_iter().zip(are_shared).map(kept).collect() }
     }
 
-    /// Returns the place of a model whose files now lie below a folder of a store, with the stamps to record, in the order of
-    /// their paths: without the time that linking changes, but for files that another tool links too.
+    /// Returns the placement of a model whose files lie below a folder of a store. `stamps` are the stamps to record, in the
+    /// order of the paths: without the time that a link changes, unless another tool links the file too.
     pub fn in_store(root: PathBuf, stamps: Vec<Stamp>) -> Self {
         Self { root, stamps }
     }
 }
 
-/// Returns the folder from which a file's path leads to where it lies.
+/// Returns the folder below which a staged file has its path in the model.
 fn root_of(file: &StagedFile) -> Option<&Path> {
     let depth = file.path.as_ref().components().count();
     if file.location.ends_with(&file.path) { file.location.ancestors().nth(depth) } else { None }
 }
 
 impl CatalogRecord {
-    /// Makes the record of a model that was just judged.
+    /// Makes the record of a model that was just judged, as of `now`.
     pub fn new(model: &VerifiedModel, placement: &Placement, now: Timestamp) -> Self {
         let (staged, verification) = (model.staged(), model.verification());
         let manifest = staged.manifest();
@@ -177,8 +178,8 @@ impl CatalogRecord {
         }
     }
 
-    /// Returns this record as the successor of another one of the same id. Where nothing was read since, the bytes were last
-    /// verified when they were for that one.
+    /// Returns this record as the successor of another one of the same id. Where no process has read the bytes since, the
+    /// record keeps the time at which they were verified for the other one.
     #[must_use]
     pub fn succeeding(mut self, previous: &Self) -> Self {
         let nothing_read = self.files == previous.files && self.files.iter().all(|file| file.settled);
@@ -205,7 +206,7 @@ impl CatalogRecord {
         self.local_path.ancestors().nth(depth).unwrap_or(Path::new("/"))
     }
 
-    /// Returns where one of the files lies.
+    /// Returns the absolute path of one of the files.
     pub fn location(&self, path: &RelativePath) -> PathBuf {
         self.root().join(path)
     }
@@ -215,7 +216,7 @@ impl CatalogRecord {
         Some((self.digest.clone()?, self.verification.basis?))
     }
 
-    /// Returns whether the evidence alone, with bytes that have not changed, satisfies an expectation.
+    /// Returns whether the recorded evidence satisfies an expectation, for bytes that have not changed.
     pub fn satisfies(&self, expectation: &Expectation) -> bool {
         let digest = match expectation.digest() {
             None => true,
@@ -231,8 +232,8 @@ impl CatalogRecord {
             && (!expectation.is_strict() || self.verification.is_strict_pass())
     }
 
-    /// Records that the bytes were found to be wrong: nothing that was known of them counts any more, but the
-    /// digest that they should have.
+    /// Records that the bytes are wrong, as of `now`. The record keeps the digest that they should have, and forgets the
+    /// rest of what it knew of them.
     pub fn fail(&mut self, reason: String, now: Timestamp) {
         self.verification = Verification {
             outcome: Outcome::Fail,

@@ -1,4 +1,4 @@
-//! From a record back to a manifest.
+//! Makes a manifest from a record.
 
 use crate::{
     error::Result,
@@ -8,8 +8,8 @@ use crate::{
 };
 
 impl Manifest {
-    /// Makes the manifest of a recorded model, pinned to the recorded revision. `locate` says where each file is: in place in its
-    /// view, or [stored](Locator::Stored).
+    /// Makes the manifest of a recorded model, pinned to the recorded revision. `locate` returns where each file is: in
+    /// place in its view, or [in the store](Locator::Stored).
     ///
     /// # Errors
     /// [`Error::Inconsistent`](crate::Error::Inconsistent) for a record that contradicts itself.

@@ -1,4 +1,4 @@
-//! References: which model a person or a config asks for.
+//! Parses references: which model a person or a config asks for.
 //!
 //! | reference | id |
 //! | --- | --- |
@@ -6,10 +6,10 @@
 //! | any shard, such as `/models/x-00002-of-00003.gguf` | `local:/models/x-00001-of-00003.gguf` |
 //! | `hf:org/repo`, `hf:org/repo@rev`, `hf:org/repo@rev/path/file.gguf`, `hf:org/repo:Q4_K_M` | the same |
 //! | `hf://…`, `https://huggingface.co/org/repo/blob/main/x.gguf` | the `hf:` form |
-//! | `SCHEME:org/repo…`, of the fetcher of a third party | the same |
+//! | `SCHEME:org/repo…`, of another fetcher | the same |
 //! | any other text | the same |
 //!
-//! Parsing is a matter of text alone: nothing is looked up on a disk or a network.
+//! The parser reads the text alone. It looks nothing up on a disk or a network.
 
 mod grammar;
 mod local;

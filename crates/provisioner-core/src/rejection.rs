@@ -1,4 +1,4 @@
-//! Why a verifier rejects a model.
+//! Says why a verifier rejects a model.
 
 use std::fmt;
 
@@ -6,56 +6,56 @@ use crate::{
     code::ErrorCode, digest::Digest, hint::Hint, message::MOST_TOLD, path::RelativePath, verification::Basis,
 };
 
-/// Says why a model failed.
+/// Says why a verifier rejects a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// The bytes have another digest.
+    /// The bytes do not have the digest that the caller demands.
     Mismatch {
-        /// The file, where it is one of several.
+        /// The path of the file, where it is one of several.
         path: Option<RelativePath>,
-        /// The digest that was demanded.
+        /// The digest that the caller demands.
         expected: Digest,
         /// The digest of the bytes.
         actual: Digest,
-        /// How the demanded digest was known.
+        /// How the demanded digest is known.
         basis: Basis,
     },
-    /// Strict verification, and nothing to compare with.
+    /// The caller demands strict verification, and there is no digest to compare with.
     Unproven {
-        /// The digest of the bytes, ready to be pinned.
+        /// The digest of the bytes, which a person can pin.
         actual: Digest,
     },
-    /// The source lists another digest than is demanded: to fetch the bytes would be in vain.
+    /// The source lists another digest than the caller demands. So the provisioner fetches no byte.
     Contradicted {
-        /// The digest that was demanded.
+        /// The digest that the caller demands.
         expected: Digest,
         /// The digest that the source lists.
         listed: Digest,
-        /// How the demanded digest was known.
+        /// How the demanded digest is known.
         basis: Basis,
     },
-    /// A digest of one file was demanded of a set.
+    /// The caller demands the digest of one file of a set.
     NotOneFile {
-        /// The digest of the set, where it is known.
+        /// The digest of the set, where a process has computed it.
         tree: Option<Digest>,
-        /// The SHA-256 of each file, where it is known.
+        /// The path of each file, with its SHA-256 where that is known.
         files: Vec<(Option<Digest>, RelativePath)>,
     },
-    /// The bytes were not hashed, though the expectation needs it.
+    /// No process has hashed the bytes, and the expectation needs their digest.
     NotHashed,
-    /// A verifier other than the digest's said no.
+    /// A verifier other than the digest verifier finds a fault.
     Unsound {
-        /// Its name.
+        /// The name of the verifier.
         verifier: &'static str,
-        /// Its reason.
+        /// The fault, as a fragment.
         reason: String,
     },
-    /// A verifier other than the digest's misses a file.
+    /// A verifier other than the digest verifier misses a file.
     Incomplete {
-        /// Its name.
+        /// The name of the verifier.
         verifier: &'static str,
-        /// Which file, and who names it.
+        /// Which file is missing, and which other file names it, as a fragment.
         reason: String,
     },
 }
@@ -120,7 +120,7 @@ impl fmt::Display for Rejection {
     }
 }
 
-/// Writes the files of a set, each with its digest; not all of very many, for a stranger may list them.
+/// Writes the files of a set, each with its digest. It leaves out the rest of very many, for a stranger may have listed them.
 fn write_table(f: &mut fmt::Formatter<'_>, files: &[(Option<Digest>, RelativePath)]) -> fmt::Result {
     for (digest, path) in files.iter().take(MOST_TOLD) {
         write!(f, "\n  {:64}  {path}", digest.as_ref().map_or("(its SHA-256 is not listed)", Digest::hex))?;

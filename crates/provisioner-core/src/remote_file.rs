@@ -1,9 +1,11 @@
-//! A file at its source, and what its fetcher knows of it.
+//! Names a file at its source, with what its fetcher knows of it.
 
 use std::{any::Any, fmt, sync::Arc};
 
-/// Names a file at its source, for the fetcher that listed it. It may carry what the fetcher learned of the file, or learns
-/// while it opens it; that goes when the last clone of the manifest's file goes.
+/// Names a file at its source, for the fetcher that listed it.
+///
+/// It may carry what the fetcher learned of the file, or learns while it opens it. That state goes when the last clone of the
+/// manifest's file goes.
 ///
 /// ```
 /// use provisioner_core::RemoteFile;
@@ -30,7 +32,7 @@ impl RemoteFile {
         Self { state: Some(Arc::new(state)), ..self }
     }
 
-    /// Returns the address.
+    /// Returns the address, as the fetcher wrote it.
     pub fn address(&self) -> &str {
         &self.address
     }

@@ -1,4 +1,4 @@
-//! What a caller receives.
+//! Holds what a caller receives.
 
 use std::{
     any::Any,
@@ -16,41 +16,41 @@ use crate::{
     verification::Verification,
 };
 
-/// A model that may be used: it comes from the catalog, and so from a judgement.
+/// Holds a model that an engine may use: it comes from the catalog, and so from a judgement.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ResolvedModel {
-    /// The canonical reference.
+    /// The id of the model: the canonical text of its reference.
     pub id: String,
-    /// What an engine is given: a file, or a folder.
+    /// The absolute path that an engine loads: a file, or a folder.
     pub local_path: PathBuf,
-    /// The revision that the source pinned.
+    /// The revision that the source pinned, such as a commit.
     pub revision: Option<String>,
     /// The size of all files, in bytes.
     pub size_bytes: u64,
-    /// The model's digest, where it is known.
+    /// The digest of the model, where it is known.
     pub digest: Option<Digest>,
-    /// What its weights are written in.
+    /// The format of the weights.
     pub format: Format,
-    /// What is known of it without loading it; nothing where nobody has looked.
+    /// What the model says of itself. It is empty where no verifier has looked.
     pub facts: ModelFacts,
-    /// What was found when it was last judged.
+    /// The result of the last judgement.
     pub verification: Verification,
-    /// Whether it may be used.
+    /// Whether an engine may use the model.
     pub lifecycle: Lifecycle,
-    /// Whether nothing was fetched for this call.
+    /// Whether this call fetched nothing.
     pub cached: bool,
     /// The files, in the order of their paths.
     pub files: Vec<RecordedFile>,
-    /// The multimodal projector.
+    /// The absolute path of the multimodal projector.
     pub mmproj: Option<PathBuf>,
-    /// What keeps the files from being taken away, where somebody [holds](Self::holding) them.
+    /// The lease that keeps other processes from removing the files, where the caller [holds](Self::holding) one.
     pub lease: Option<Hold>,
     /// The folder below which the files lie.
     root: PathBuf,
 }
 
-/// Something that lasts until its last clone is dropped: a store's lease on a model.
+/// Keeps something until its last clone is dropped, such as a store's lease on a model.
 #[derive(Clone)]
 pub struct Hold(Arc<dyn Any + Send + Sync>);
 
@@ -67,7 +67,7 @@ impl PartialEq for Hold {
 }
 
 impl ResolvedModel {
-    /// The model of a record.
+    /// Makes the resolved model of a record. `cached` says that this call fetched nothing.
     pub fn new(record: CatalogRecord, cached: bool) -> Self {
         let mmproj = record.projector.as_ref().map(|path| record.location(path));
         Self {
@@ -88,18 +88,18 @@ impl ResolvedModel {
         }
     }
 
-    /// The model, with a lease that lasts for as long as this or a clone of it lives.
+    /// Returns the model with a lease, which lasts for as long as this value or a clone of it lives.
     #[must_use]
     pub fn holding(self, lease: impl Any + Send + Sync) -> Self {
         Self { lease: Some(Hold(Arc::new(lease))), ..self }
     }
 
-    /// The folder below which the files lie.
+    /// Returns the folder below which the files lie.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Where one of the files lies.
+    /// Returns the absolute path of one of the files.
     pub fn location(&self, path: &RelativePath) -> PathBuf {
         self.root.join(path)
     }

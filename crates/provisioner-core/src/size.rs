@@ -1,6 +1,6 @@
-//! Sizes for people.
+//! Writes sizes for people.
 
-/// A size as people read it, such as `19 KiB`: at least two digits past the first unit, rounded down.
+/// Returns a size in bytes as people read it, such as `19 KiB`: at least two digits past the first unit, rounded down.
 pub fn readable_size(bytes: u64) -> String {
     let (mut value, mut unit) = (bytes, "B");
     for next in ["KiB", "MiB", "GiB", "TiB"] {

@@ -1,4 +1,4 @@
-//! A model between its source and the verdict.
+//! Holds a model between its source and the verdict.
 
 use std::path::PathBuf;
 
@@ -11,8 +11,8 @@ use crate::{
     stamp::Stamp,
 };
 
-/// Holds all files of a manifest, on this machine, with the digests that were computed while their bytes were read.
-/// An engine may not use them yet: [`judge`](Self::judge) is the only way on.
+/// Holds all files of a manifest on this machine, with the digests that were computed while a process read their bytes.
+/// No engine may use them yet: [`judge`](Self::judge) is the only way on.
 #[derive(Clone, Debug)]
 pub struct StagedModel {
     manifest: Manifest,
@@ -22,27 +22,27 @@ pub struct StagedModel {
 /// Describes one file of a staged model.
 #[derive(Clone, Debug)]
 pub struct StagedFile {
-    /// Its place in the model.
+    /// The path of the file in the model.
     pub path: RelativePath,
-    /// Where it lies, as an absolute path.
+    /// The absolute path at which the file lies.
     pub location: PathBuf,
-    /// What it was when its bytes were read; taken before and after, and equal.
+    /// The stamp of the file, which was the same before its first byte was read and after its last one.
     pub stamp: Stamp,
-    /// Whether a later write must show in the stamp.
+    /// Whether every later write must show in the stamp.
     pub settled: bool,
-    /// What it is written in.
+    /// The format of the file.
     pub format: Format,
-    /// The SHA-256 of its bytes, where they were read.
+    /// The SHA-256 of the bytes, where a process has read them.
     pub sha256: Option<Digest>,
-    /// The git blob id of its bytes, where it was asked for.
+    /// Git's id of the bytes, where the manifest lists one.
     pub git_sha1: Option<Digest>,
 }
 
 impl StagedModel {
-    /// Puts together the files of a manifest, as they lie on this machine.
+    /// Makes a staged model of a manifest and its files on this machine.
     ///
     /// # Errors
-    /// [`Error::Inconsistent`] when they are not the manifest's files.
+    /// [`Error::Inconsistent`] when the files are not those that the manifest lists.
     pub fn new(manifest: Manifest, mut files: Vec<StagedFile>) -> Result<Self> {
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         let same = files.iter().map(|file| &file.path).eq(manifest.files().iter().map(|file| &file.path));
@@ -53,7 +53,7 @@ impl StagedModel {
         Err(Error::Inconsistent { id: manifest.reference().id(), reason })
     }
 
-    /// Returns the manifest that it was staged from.
+    /// Returns the manifest from which the model was staged.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -68,7 +68,7 @@ impl StagedModel {
         self.files.iter().fold(0, |sum, file| sum.saturating_add(file.stamp.size))
     }
 
-    /// Returns the only file of a model that is one file, leaving out its projector.
+    /// Returns the only file of a model of one file, its projector left out. `None` for a set.
     pub fn single(&self) -> Option<&StagedFile> {
         self.manifest.single().and_then(|only| self.file(&only.path))
     }
@@ -77,7 +77,8 @@ impl StagedModel {
         self.files.iter().find(|file| file.path == *path)
     }
 
-    /// Returns the model's own digest: the file's SHA-256, or the tree of a set. `None` where a file was not hashed.
+    /// Returns the digest of the model: the SHA-256 of its one file, or the `sha256-tree` of a set. `None` where no process
+    /// has hashed one of the files.
     pub fn digest(&self) -> Option<Digest> {
         match self.single() {
             Some(file) => file.sha256.clone(),
@@ -85,7 +86,7 @@ impl StagedModel {
         }
     }
 
-    /// Returns the `sha256-tree` over all files. `None` where a file was not hashed.
+    /// Returns the `sha256-tree` over all files. `None` where no process has hashed one of them.
     pub fn tree(&self) -> Option<Digest> {
         let files: Option<Vec<_>> =
             self.files.iter().map(|file| Some((&file.path, file.sha256.as_ref()?))).collect();

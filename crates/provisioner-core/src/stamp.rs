@@ -1,4 +1,4 @@
-//! Which bytes a path held when it was looked at, without reading them.
+//! Says what `stat` told of a file, so that a later call sees a change without reading the bytes.
 
 use std::{fs::Metadata, os::unix::fs::MetadataExt};
 
@@ -6,31 +6,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
-/// How old a file must be before its times can be trusted to change with its bytes: file systems keep them as
-/// coarsely as this (FAT, two seconds).
+/// The age in nanoseconds at which a file's times can be trusted to change with its bytes. File systems keep times as
+/// coarsely as this (FAT: two seconds).
 const SETTLED_AFTER_NS: i128 = 2_000_000_000;
 
-/// What `fstat` says of a file: as long as all of it is the same, so are the bytes. Writing, truncating or
-/// replacing a file changes it, and so does setting the modification time back, for that moves `ctime_ns`.
+/// Holds what `fstat` says of a file. While all of it is the same, so are the bytes.
 ///
-/// It does not catch what changes bytes below the file system.
+/// A program that writes, truncates or replaces the file changes the stamp. A program that sets the modification time back
+/// moves `ctime_ns`. The stamp does not show a change below the file system, such as a failing disk.
 ///
-/// Two stamps are equal whatever the numbers of their devices are: the same file system has another number on another mount, on
+/// Two stamps are equal whatever their device numbers are. The same file system has another number on another mount, on
 /// another node and after a reboot.
 #[derive(Clone, Copy, Debug, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Stamp {
-    /// Size in bytes.
+    /// The size of the file, in bytes.
     pub size: u64,
-    /// Modification time in nanoseconds since 1970.
+    /// The modification time, in nanoseconds since 1970.
     pub mtime_ns: i64,
-    /// Time of the last change of the inode, in nanoseconds since 1970. Absent for files of our store: linking one
-    /// changes it, and leaves the bytes alone. It is there for those that our store shares with others.
+    /// The time of the last change of the inode, in nanoseconds since 1970. It is absent for a file that the store alone
+    /// links: a link changes it, and leaves the bytes alone. It is there for a file that another tool links too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ctime_ns: Option<i64>,
-    /// Number of the device, as it was when the stamp was taken. It is written for those who read it, and never compared.
+    /// The number of the device when the stamp was taken. It is there for a person to read, and no program compares it.
     pub dev: u64,
-    /// Number of the inode.
+    /// The number of the inode.
     pub inode: u64,
 }
 
@@ -42,7 +42,7 @@ impl PartialEq for Stamp {
 }
 
 impl Stamp {
-    /// The stamp of a file whose metadata was read from an open descriptor.
+    /// Returns the stamp of a file, from the metadata of an open descriptor.
     pub fn of(metadata: &Metadata) -> Self {
         let ns = |seconds: i64, nanoseconds: i64| {
             seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
@@ -56,18 +56,19 @@ impl Stamp {
         }
     }
 
-    /// The stamp without the time that linking changes.
+    /// Returns the stamp without the time that a link changes.
     #[must_use]
     pub fn without_ctime(self) -> Self {
         Self { ctime_ns: None, ..self }
     }
 
-    /// Whether the file was left alone long enough before `now` that a later write must show in its stamp.
+    /// Returns whether every later write must show in the stamp, because the file was left alone for long enough before
+    /// `now`.
     pub fn is_settled(&self, now: Timestamp) -> bool {
         now.as_nanosecond() - i128::from(self.mtime_ns) >= SETTLED_AFTER_NS
     }
 
-    /// What differs in a later stamp of the same path, as a fragment; `None` where nothing does.
+    /// Returns what differs in a later stamp of the same path, as a fragment. `None` where the two are equal.
     pub fn difference(&self, other: &Self) -> Option<&'static str> {
         if self.size != other.size {
             Some("its size changed")

@@ -1,44 +1,44 @@
-//! What was demanded of a model, and what was found.
+//! Says what a caller demands of a model, and what the verifiers found.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{clock::Timestamp, digest::Digest};
 
-/// How it went.
+/// Says how a verdict went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// The bytes are those that the basis says.
+    /// The verifiers found what the basis says.
     Pass,
-    /// Nothing speaks against the model, and something that would speak for it is missing.
+    /// The verifiers found nothing against the model, and miss something that would speak for it.
     Warn,
-    /// The model must not be used.
+    /// The verifiers found a fault: no engine may use the model.
     Fail,
 }
 
-/// How a digest was known, from the weakest to the strongest.
+/// Says how a digest is known, from the weakest way to the strongest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Basis {
-    /// It was computed here when the model was first hashed.
+    /// This machine computed the digest when it first hashed the model.
     FirstUse,
-    /// The hub or registry said so.
+    /// The source, such as the hub, stated the digest.
     Source,
-    /// A signature covers it.
+    /// A signature covers the digest.
     Signed,
-    /// The caller, a config or a lock file said so.
+    /// The caller, a config or a lock file demanded the digest.
     Pinned,
 }
 
 impl Basis {
-    /// Whether strict verification is content with it.
+    /// Returns whether strict verification accepts this basis: every one but first use.
     pub const fn is_strict(self) -> bool {
         !matches!(self, Self::FirstUse)
     }
 
-    /// The name that files use, such as `first-use`.
+    /// Returns the name that files use, such as `first-use`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::FirstUse => "first-use",
@@ -49,31 +49,41 @@ impl Basis {
     }
 }
 
-/// The result of judging a model, as records and the handoff keep it.
+/// Keeps the result of a judgement, as records and the handoff have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verification {
-    /// How it went.
+    /// How the verdict went.
     pub outcome: Outcome,
-    /// How the digest was known; absent where none was.
+    /// How the digest is known. It is absent where there is no digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<Basis>,
-    /// Why, for a person.
+    /// The reason for the verdict, as a text for a person.
     pub reason: String,
-    /// When the bytes were last hashed and compared; absent where they never were.
+    /// When a process last hashed the bytes and compared the digest. It is absent where no process has done so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub verified_at: Option<Timestamp>,
 }
 
 impl Verification {
-    /// Whether it is a pass on a basis that strict verification is content with.
+    /// Returns whether the verdict is a pass, on a basis that strict verification accepts.
     pub fn is_strict_pass(&self) -> bool {
         self.outcome == Outcome::Pass && self.basis.is_some_and(Basis::is_strict)
     }
 }
 
-/// The digest that a model must have, how that digest is known, and whether the model may pass without one.
+/// Says which digest a model must have, how that digest is known, and whether the model may pass without one.
+///
+/// ```
+/// use provisioner_core::{Basis, Expectation};
+///
+/// let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".parse()?;
+/// let expectation = Expectation::pinned(digest).strict(true);
+/// assert!(matches!(expectation.digest(), Some((_, Basis::Pinned))));
+/// assert!(expectation.needs_hashes() && !Expectation::none().needs_hashes());
+/// # Ok::<(), provisioner_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expectation {
     digest: Option<(Digest, Basis)>,
@@ -81,45 +91,45 @@ pub struct Expectation {
 }
 
 impl Expectation {
-    /// Nothing in particular: a model without a digest passes with a warning.
+    /// Returns the expectation that demands nothing: a model without a digest passes with a warning.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// The digest that the caller demands.
+    /// Returns the expectation of a digest that the caller demands.
     pub fn pinned(digest: Digest) -> Self {
         Self::known(digest, Basis::Pinned)
     }
 
-    /// A digest that is known in another way.
+    /// Returns the expectation of a digest that is known in another way.
     pub fn known(digest: Digest, basis: Basis) -> Self {
         Self { digest: Some((digest, basis)), strict: false }
     }
 
-    /// Demands a pass on a basis stronger than first use.
+    /// Sets whether the model must pass on a basis stronger than first use.
     #[must_use]
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
         self
     }
 
-    /// This expectation, with another digest where it has none.
+    /// Returns this expectation, with another digest where it has none.
     #[must_use]
     pub fn or(self, digest: Option<(Digest, Basis)>) -> Self {
         Self { digest: self.digest.or(digest), ..self }
     }
 
-    /// The digest, and how it is known.
+    /// Returns the expected digest, and how it is known.
     pub fn digest(&self) -> Option<(&Digest, Basis)> {
         self.digest.as_ref().map(|(digest, basis)| (digest, *basis))
     }
 
-    /// Whether it is strict.
+    /// Returns whether the model must pass on a basis stronger than first use.
     pub const fn is_strict(&self) -> bool {
         self.strict
     }
 
-    /// Whether judging by it needs the model's bytes to be hashed.
+    /// Returns whether a verifier needs the digest of the model's bytes to judge by this expectation.
     pub fn needs_hashes(&self) -> bool {
         self.strict || self.digest.is_some()
     }

@@ -1,4 +1,4 @@
-//! A model after the verdict.
+//! Holds a model after the verdict.
 
 use std::sync::Arc;
 
@@ -12,10 +12,12 @@ use crate::{
 };
 
 impl StagedModel {
-    /// Judges the model: the digest verifier first, then the others in their order.
+    /// Judges the model: the digest verifier first, then the other verifiers in their order. `now` is the time of the
+    /// verdict.
     ///
     /// # Errors
-    /// [`Error::Rejected`] with the reason of the first that fails; [`Error::Unread`] where one cannot read the model.
+    /// [`Error::Rejected`](crate::Error::Rejected) with the reason of the first verifier that fails;
+    /// [`Error::Unread`](crate::Error::Unread) where a verifier cannot read the model.
     pub fn judge(
         self,
         expectation: &Expectation,
@@ -27,7 +29,7 @@ impl StagedModel {
     }
 }
 
-/// Holds a staged model that was judged and did not fail. [`StagedModel::judge`] is the only way to make one.
+/// Holds a staged model that the verifiers did not reject. [`StagedModel::judge`] is the only way to make one.
 #[derive(Clone, Debug)]
 pub struct VerifiedModel {
     staged: StagedModel,
@@ -46,7 +48,7 @@ impl VerifiedModel {
         &self.verification
     }
 
-    /// Returns what a verifier learned of it.
+    /// Returns what a verifier read of the model's own statements. `None` where no verifier looked.
     pub fn facts(&self) -> Option<&ModelFacts> {
         self.facts.as_ref()
     }

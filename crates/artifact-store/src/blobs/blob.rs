@@ -1,4 +1,4 @@
-//! Putting verified bytes in, and believing them later.
+//! Puts verified bytes into the store, and checks them later.
 
 use std::{
     fs::{File, Metadata},
@@ -18,31 +18,31 @@ use crate::{
     layout::{Store, stamp_path},
 };
 
-/// How far back a blob's modification time is set: past any file system's granularity.
+/// How far back the store sets a blob's modification time: past any file system's granularity.
 const AGE: Duration = Duration::from_secs(60);
 
-/// Bytes whose SHA-256 is their name.
+/// Describes bytes whose SHA-256 is their name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
-    /// Where the bytes lie.
+    /// The path at which the bytes lie.
     pub path: PathBuf,
-    /// Their SHA-256.
+    /// The SHA-256 of the bytes.
     pub sha256: Digest,
-    /// What `stat` says of the file, without the time that linking changes; with that time, where the file is a link to
-    /// another tool's.
+    /// The stamp of the file, without the time that a link changes; with that time, where the file is a link to another
+    /// tool's file.
     pub stamp: Stamp,
 }
 
 impl Blob {
-    /// Returns whether the file is another tool's too, which may write to it.
+    /// Returns whether another tool has a link to the file, and may write to it.
     pub fn is_externally_linked(&self) -> bool {
         self.stamp.ctime_ns.is_some()
     }
 }
 
 impl Store {
-    /// Returns the blob of a SHA-256, if the store has it and its bytes are still those. A blob without its recorded stamp is
-    /// read again. A blob with other bytes is moved to the quarantine.
+    /// Returns the blob of a SHA-256, if the store has it and its bytes are still those. The store reads a blob without its
+    /// recorded stamp again, and moves a blob with other bytes to the quarantine.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
@@ -50,7 +50,7 @@ impl Store {
         let path = self.blob_path(sha256);
         let Some(metadata) = look_at(&path)? else { return Ok(None) };
         let recorded = recorded_stamp(&path);
-        // Without a recorded stamp, the other links may be another tool's.
+        // Without a recorded stamp, another tool may have the other links.
         let is_externally_linked = recorded.map_or(metadata.nlink() > 1, |stamp| stamp.ctime_ns.is_some());
         let kept = |stamp: Stamp| if is_externally_linked { stamp } else { stamp.without_ctime() };
         let mut stamp = kept(Stamp::of(&metadata));
@@ -72,8 +72,8 @@ impl Store {
         Ok(Some(Blob { path, sha256: sha256.clone(), stamp }))
     }
 
-    /// Makes a file whose bytes were verified the blob of its SHA-256, and returns the blob. The file is moved. It is removed
-    /// where the store has that blob already. The blob's folder is not synced yet.
+    /// Makes a file whose bytes were verified the blob of its SHA-256, and returns the blob. The store moves the file, or
+    /// removes it where it has that blob already. It does not sync the blob's folder yet.
     pub(crate) fn insert(&self, data: &Path, sha256: &Digest) -> Result<Blob> {
         if let Some(blob) = self.blob(sha256)? {
             if data != blob.path {
@@ -116,7 +116,7 @@ impl Store {
         }
     }
 
-    /// Moves a blob whose bytes are wrong out of the way, and removes its stamp.
+    /// Moves a blob with wrong bytes to the quarantine, and removes its stamp.
     pub(crate) fn quarantine_blob(&self, blob: &Path) -> Result<()> {
         self.quarantine(blob)?;
         unlink(&stamp_path(blob))
@@ -129,7 +129,7 @@ impl Store {
     }
 }
 
-/// Returns what `stat` says of a regular file, and `None` where nothing is there.
+/// Returns what `stat` says of a regular file. Returns `None` where there is no file.
 fn look_at(path: &Path) -> Result<Option<Metadata>> {
     match fs_err::symlink_metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),

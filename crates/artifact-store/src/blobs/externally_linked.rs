@@ -1,18 +1,18 @@
-//! Blobs that are links to files of other tools.
+//! Keeps blobs that are links to files of other tools.
 //!
 //! # Model
 //! A file that was adopted by a hard link has one inode and two users: the store and the other tool. Its mode, its times and
 //! its bytes are the other tool's, and stay as they are. The other tool may write to it. So the blob's stamp keeps the time
 //! that no program can set back, and each resolve compares it. If only the stamp changed, the store hashes the bytes once and
-//! records the new stamp. If the bytes changed, the blob loses its name.
+//! records the new stamp. If the bytes changed, the store unlinks its blob.
 //!
 //! # The store's own links
-//! They change that time too, and between any two steps of the store the other tool may write and set the modification time
-//! back. So no record is carried over a link: after the last link the bytes are read once more, and the recorded stamp is the
-//! one that the file had before and after that reading. A model whose blob got another link since, by another model, is read
-//! once more by its next `ensure`.
+//! A link of the store changes that time too, and between any two steps of the store the other tool may write and set the
+//! modification time back. So no record is carried over a link. After the last link the store reads the bytes once more, and
+//! records the stamp that the file had before and after that reading. Another model may add a link to the blob later; then
+//! the next `ensure` of this model reads its file once more.
 //!
-//! From the moment at which such a blob has its name until then, its recorded stamp is one that no file has: a process that
+//! From the moment at which such a blob has its name until then, its recorded stamp is one that no file has. A process that
 //! finds the blob reads it.
 
 use std::{collections::HashSet, fs::Metadata, os::unix::fs::MetadataExt, path::Path};
@@ -28,19 +28,18 @@ use crate::{
     parallel::{cores, each},
 };
 
-/// Receives how many more bytes were read, and returns whether to go on. Several threads call it.
+/// Receives how many more bytes the store has read, and returns whether to go on. Several threads call it.
 pub type SharedWatch<'a> = dyn Fn(u64) -> bool + Sync + 'a;
 
 impl Store {
-    /// Makes a link to another tool's file, whose bytes were verified when it had this stamp, the blob of its SHA-256. The
-    /// file itself stays as it is. The blob's folder is not synced yet, and its stamp is recorded by
-    /// [`stamps`](Self::stamps).
+    /// Makes a link to another tool's file, whose bytes were verified at this stamp, the blob of its SHA-256. The file
+    /// itself stays as it is. The store does not sync the blob's folder yet, and [`stamps`](Self::stamps) records its stamp.
     pub(crate) fn insert_link(&self, linked: &Path, sha256: &Digest, verified: &Stamp) -> Result<Blob> {
         let path = self.blob_path(sha256);
         if let (Ok(ours), true) = (fs_err::symlink_metadata(&path), self.is_externally_linked(sha256))
             && fs_err::symlink_metadata(linked).is_ok_and(|theirs| is_same_file(&theirs, &ours))
         {
-            // The bytes are read behind the last link, and would be read here in vain.
+            // The store reads the bytes after the last link, and would read them here in vain.
             self.drop_staged(linked)?;
             return Ok(Blob { path, sha256: sha256.clone(), stamp: Stamp::of(&ours) });
         }
@@ -60,7 +59,7 @@ impl Store {
             }
             stamp = found.after;
         }
-        // The tool that wrote it may not have synced it.
+        // The tool that wrote the file may not have synced it.
         file.sync_all()?;
         durable_fs::create_folders(path.parent().unwrap_or(&path))?;
         self.record_stamp(&path, of_no_file(stamp))?;
@@ -69,8 +68,8 @@ impl Store {
         Ok(Blob { path, sha256: sha256.clone(), stamp })
     }
 
-    /// Returns the stamps to record of the files in a folder that were made from blobs. No more links will be made. The links
-    /// to other tools' files are read once more.
+    /// Returns the stamps to record of the files in a folder that were made from blobs. The caller makes no more links. The
+    /// store reads the links to other tools' files once more.
     pub(crate) fn stamps(
         &self,
         folder: &Path,
@@ -86,8 +85,8 @@ impl Store {
         each(&files, cores(), |(path, fresh, blob)| self.stamp_of(path, *fresh, blob, go_on))
     }
 
-    /// Returns the stamp to record of a file that was made from a blob. Where the blob is a link, the stamp is of the very bytes
-    /// that have its digest.
+    /// Returns the stamp to record of a file that was made from a blob. Where the blob is a link, the stamp is that of the
+    /// very bytes with its digest.
     fn stamp_of(
         &self,
         path: &Path,
@@ -119,7 +118,7 @@ impl Store {
     }
 
     /// Removes those of some blobs that are links to other tools' files and that no view has. Returns how many bytes that
-    /// freed: none for a file that another tool still has.
+    /// freed: a file that another tool still has frees none.
     pub(crate) fn remove_unused_externally_linked<'a>(
         &self,
         digests: impl IntoIterator<Item = &'a Digest>,

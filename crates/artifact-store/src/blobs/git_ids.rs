@@ -1,10 +1,10 @@
-//! Files that a source lists by git's id alone, found in the store.
+//! Finds files in the store that a source lists by git's id alone.
 //!
 //! # Model
-//! A blob's name is its SHA-256, and a hub gives that of its large files only. Of a small file there is the path, the size and
-//! git's id. A file of that path and size in the same selection at another revision may be it. So may a file of this very
-//! view, when a process died while it made the view: that left the draft of a seal. Both are hints: the bytes are read, and
-//! count when they have git's id.
+//! A blob's name is its SHA-256, and a hub gives that of its large files only. Of a small file it gives the path, the size
+//! and git's id. A file of that path and size in the same selection at another revision may be the one. So may a file of
+//! this very view, where a process died while it made the view and left the draft of a seal. Both are hints: the store reads
+//! the bytes, and they count when they have git's id.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -19,7 +19,7 @@ use crate::{
     views::seal::{read_draft, read_seal},
 };
 
-/// Finds the blobs of files of a view that is to be made, by git's id.
+/// Finds the blobs of files of a new view, by git's id.
 #[derive(Debug)]
 pub struct GitIdIndex<'a> {
     store: &'a Store,
@@ -28,13 +28,13 @@ pub struct GitIdIndex<'a> {
 }
 
 impl Store {
-    /// Returns the index for a view that is to be made.
+    /// Returns the index for a view that the caller is about to make.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn git_ids(&self, view: &RelativePath) -> Result<GitIdIndex<'_>> {
         let root = self.view(view);
-        // Both are hints, and a hint that cannot be read does not count.
+        // Both are hints, and a hint that this process cannot read does not count.
         let mut records: Vec<_> =
             self.unfinished(&root)?.iter().filter_map(|aside| read_draft(aside).ok()?).collect();
         // A view has the name of its selection, in the folder of its revision, in the folder of its source.
@@ -68,7 +68,7 @@ impl GitIdIndex<'_> {
     fn with_git_id(&self, file: &ManifestFile, id: &Digest) -> Option<Blob> {
         let candidates = self.files.get(&(file.path.clone(), file.size))?;
         candidates.iter().find_map(|sha256| {
-            // A blob that cannot be read is not a hint, and the file can be fetched.
+            // A blob that this process cannot read is not a hint, and the caller can fetch the file.
             self.proven(sha256, file.size, id).unwrap_or_else(|error| {
                 tracing::debug!("a blob of `{}` is passed over: {error}", file.path);
                 None
@@ -76,7 +76,7 @@ impl GitIdIndex<'_> {
         })
     }
 
-    /// Returns a blob whose bytes have git's id.
+    /// Returns a blob whose bytes have git's id, after reading them.
     fn proven(&self, sha256: &Digest, size: u64, id: &Digest) -> Result<Option<Blob>> {
         let blob = self.store.blob(sha256)?.filter(|blob| blob.stamp.size == size);
         let Some(blob) = blob else { return Ok(None) };
@@ -96,7 +96,7 @@ mod tests {
     const ID: &str = "hf:org/repo";
     const VIEW: &str = "hf/org/repo/def/all";
 
-    /// Whether the store finds a file that a hub lists so.
+    /// Returns whether the store finds a file that a hub lists by these.
     fn finds(fixture: &Fixture, path: &str, text: &str) -> bool {
         let id = Sha1::new().chain_update(format!("blob {}\0{text}", text.len())).finalize();
         let file = ManifestFile {

@@ -1,20 +1,20 @@
-//! What to evict, and why.
+//! Plans what to evict, and says why.
 //!
 //! # Model
 //! [`EvictionPlan::new`] is a pure function of what the store holds ([`StoreInventory`]) and of what the caller asks for
-//! ([`EvictionRequest`]). The ids that share a view go together. What a view takes is counted in inodes, its folders included.
-//! An inode that several views have goes with the last of them, and an inode that another tool has a link to frees nothing.
-//! So the disk gets back exactly what a plan says.
+//! ([`EvictionRequest`]). The ids that share a view go together. What a view takes is counted in inodes, its folders
+//! included. An inode that several views have goes with the last of them, and an inode that another tool has a link to frees
+//! nothing. So the disk gets back exactly what a plan says.
 //!
 //! # Order
-//! First the leftovers that no process needs: views whose removal was begun, unfinished files, orphan blobs. Then, where the
-//! limit of size is not kept, quarantined files, then unfinished transfers, then retired models by their last use, then
-//! active ones; ties by id. Without any grace, quarantined files and unfinished transfers go in any case.
+//! First come the leftovers that no process needs: views whose removal has begun, unfinished files, orphan blobs. Where the
+//! store is still over the limit, quarantined files follow, then unfinished transfers, then retired models by their last
+//! use, then active ones; ties by id. Without any grace, quarantined files and unfinished transfers go in any case.
 //!
 //! # Never
-//! A model on which a live process has a lease, or that a live process makes present; a model that was used or recorded within
-//! the grace time; a model that is not in the store. No model goes when that would not make enough room: see
-//! [`EvictionRequest::needed_bytes`].
+//! A plan never takes a model on which a live process has a lease, or that a live process makes present; a model that a
+//! caller used or recorded within the grace time; or a model that is not in the store. No model goes when that would not
+//! make enough room: see [`EvictionRequest::needed_bytes`].
 
 use std::path::PathBuf;
 
@@ -26,77 +26,77 @@ use crate::gc::{
     limits::{EvictionRequest, ago, date, signed},
 };
 
-/// Why a model stays that was to go.
+/// The reason for which a model stays that a plan was about to evict.
 pub const USED_SINCE: &str = "it was used after it was looked at";
 
 /// Says what goes, and what stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EvictionPlan {
-    /// What it was made for.
+    /// The request that the plan answers.
     pub request: EvictionRequest,
     /// The models that go, in this order.
     pub evicted: Vec<Evicted>,
     /// The models that stay.
     pub kept: Vec<Kept>,
-    /// What else goes.
+    /// The leftovers that go.
     pub leftovers: Vec<Swept>,
-    /// What else stays, why, and how many bytes each would free.
+    /// The leftovers that stay, with the reason and the bytes that each would free.
     pub kept_leftovers: Vec<Swept>,
-    /// How many bytes that frees.
+    /// How many bytes the plan frees.
     pub freed_bytes: u64,
-    /// How many bytes the store takes before it.
+    /// How many bytes the store takes before the plan is carried out.
     pub size_bytes: u64,
-    /// By how many bytes the limit of size is missed all the same.
+    /// By how many bytes the store exceeds the limit after the plan.
     pub over_bytes: u64,
 }
 
-/// A view that goes.
+/// Describes a view that goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evicted {
-    /// The ids that have it, sorted.
+    /// The ids that share the view, sorted.
     pub ids: Vec<String>,
-    /// The view's folder.
+    /// The folder of the view.
     pub root: PathBuf,
-    /// How many bytes that frees.
+    /// How many bytes its removal frees.
     pub bytes: u64,
-    /// When a caller last asked for one of the ids. A view that was asked for again since then stays.
+    /// When a caller last asked for one of the ids. A view that a caller asks for again after that stays.
     pub used_at: Option<Timestamp>,
-    /// Why, as a fragment.
+    /// Why the view goes, as a fragment.
     pub reason: String,
 }
 
-/// A model that stays.
+/// Describes a model that stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Kept {
-    /// The model.
+    /// The id of the model: the canonical text of its reference.
     pub id: String,
-    /// Why, as a fragment.
+    /// Why the model stays, as a fragment.
     pub reason: String,
 }
 
-/// A leftover that goes, or that stays.
+/// Describes a leftover that goes, or that stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Swept {
-    /// Its path.
+    /// The path of the leftover.
     pub path: PathBuf,
-    /// The model that it is of, where it says so.
+    /// The id of the model that left it, where it says so.
     pub id: Option<String>,
-    /// What it is.
+    /// The kind of the leftover.
     pub kind: LeftoverKind,
-    /// Whether a live process works on it, or may be about to. Then it stays.
+    /// Whether a live process works on the leftover, or may be about to. Then the leftover stays.
     pub is_held: bool,
-    /// How many bytes that frees.
+    /// How many bytes its removal frees.
     pub bytes: u64,
-    /// Why, as a fragment.
+    /// Why the leftover goes or stays, as a fragment.
     pub reason: String,
 }
 
 impl EvictionPlan {
-    /// Plans what goes.
+    /// Plans what goes, by what the store holds and what the caller asks for.
     pub fn new(inventory: &StoreInventory, request: &EvictionRequest) -> Self {
         let mut draft = Draft::new(inventory, request);
         let mut spare = Vec::new();
@@ -141,7 +141,7 @@ impl EvictionPlan {
             }
         }
         if request.needed_bytes > 0 && draft.over_bytes() > 0 {
-            // No model goes for one that does not come.
+            // No model goes for another one that does not come.
             draft = before;
             let reason = "what is about to come would not fit all the same";
             for (leftover, _) in &spare {
@@ -172,8 +172,8 @@ impl EvictionPlan {
         self.kept.sort_by(|a, b| a.id.cmp(&b.id));
     }
 
-    /// Returns what of this plan is still to be done, by a later plan: neither what was used since, nor what this plan did not
-    /// name.
+    /// Returns what a later plan may still carry out of this one: no view that a caller used since, and nothing that this
+    /// plan does not name.
     #[must_use]
     pub fn still(&self, later: Self) -> Self {
         let mut left = Self { evicted: Vec::new(), ..later.clone() };
@@ -191,14 +191,14 @@ impl EvictionPlan {
         left
     }
 
-    /// Notes that models stay.
+    /// Adds models to those that stay.
     pub fn spare(&mut self, ids: Vec<String>, reason: &str) {
         self.kept.extend(ids.into_iter().map(|id| Kept { id, reason: reason.to_owned() }));
         self.kept.sort_by(|a, b| a.id.cmp(&b.id));
     }
 }
 
-/// A plan that is being made.
+/// Holds a plan in the making.
 #[derive(Clone)]
 struct Draft<'a> {
     inventory: &'a StoreInventory,
@@ -213,7 +213,7 @@ impl<'a> Draft<'a> {
         Self { inventory, ref_counts: RefCounts::new(inventory), plan }
     }
 
-    /// Returns by how many bytes the limit of size is missed so far.
+    /// Returns by how many bytes the store exceeds the limit so far.
     fn over_bytes(&self) -> u64 {
         let EvictionPlan { request, size_bytes, freed_bytes, .. } = &self.plan;
         let taken = (size_bytes - freed_bytes).saturating_add(request.needed_bytes);

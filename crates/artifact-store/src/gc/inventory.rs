@@ -1,4 +1,4 @@
-//! What a store holds.
+//! Lists what a store holds.
 
 use std::path::{Path, PathBuf};
 
@@ -7,59 +7,59 @@ use provisioner_core::Timestamp;
 
 use crate::{gc::leftover::Leftover, locks::holder::LeaseHolder};
 
-/// An inode: it takes space on the disk.
+/// Describes an inode, which takes space on the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inode {
-    /// The bytes of its blocks.
+    /// The size of its blocks, in bytes.
     pub bytes: u64,
     /// Whether all its links are in the store. Otherwise removing them frees nothing.
     pub is_ours: bool,
-    /// The blob that it is.
+    /// The path of the blob that the inode is.
     pub blob: Option<PathBuf>,
 }
 
-/// A view, and the ids that have it. They go together.
+/// Describes a view, and the ids that share it. They go together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EvictionUnit {
-    /// The ids, sorted; at least one.
+    /// The ids that share the view, sorted. There is at least one.
     pub ids: Vec<String>,
-    /// The view's folder.
+    /// The folder of the view.
     pub root: PathBuf,
-    /// Whether every id is retired.
+    /// Whether every one of the ids is Retired.
     pub is_retired: bool,
     /// When a caller last asked for one of the ids.
     pub used_at: Option<Timestamp>,
-    /// When the last of the ids was recorded.
+    /// When a process last recorded one of the ids.
     pub recorded_at: Option<Timestamp>,
-    /// Why it must not go, whatever the limits.
+    /// Why the view must not go, whatever the limits are.
     pub claim: Option<Claim>,
-    /// Whether a process began its removal, and did not finish it.
+    /// Whether a process began to remove the view, and did not finish.
     pub is_going: bool,
-    /// What it takes, each once: indices of [`StoreInventory::inodes`].
+    /// The inodes that the view takes, each once: indices of [`StoreInventory::inodes`].
     pub inodes: Vec<usize>,
-    /// Those of them that are the model's bytes.
+    /// The inodes among them that hold the model's bytes.
     pub data: Vec<usize>,
 }
 
 /// Says why a view must not go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// Live processes have a lease on it.
+    /// Live processes have a lease on the view.
     Leased(Vec<LeaseHolder>),
-    /// A live process makes it present.
+    /// A live process makes the model present.
     Staged(Option<ProcessIdentity>),
-    /// It has neither a seal nor the mark of a removal.
+    /// The view has neither a seal nor the mark of a removal.
     Unsealed,
 }
 
-/// What a store holds.
+/// Holds everything that a store has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreInventory {
-    /// What takes space.
+    /// The inodes that take space.
     pub inodes: Vec<Inode>,
-    /// The views.
+    /// The views of the store.
     pub views: Vec<EvictionUnit>,
-    /// What is a part of no model.
+    /// The files and folders that are a part of no model.
     pub leftovers: Vec<Leftover>,
     /// The ids of recorded models that are not in the store.
     pub local: Vec<String>,
@@ -67,7 +67,7 @@ pub struct StoreInventory {
     pub missing: Vec<String>,
     /// How many bytes the transfers of live processes will still take.
     pub promised_bytes: u64,
-    /// The inodes that a model needs which is being made present: they stay, whatever else goes.
+    /// The inodes that a process needs for the model that it makes present. They stay, whatever else goes.
     pub pinned: Vec<usize>,
 }
 
@@ -100,7 +100,7 @@ impl RefCounts {
     }
 }
 
-/// Returns how many bytes inodes free that no view has any more.
+/// Returns how many bytes the removal of inodes frees that no view has any more.
 pub(crate) fn freed(inodes: &[&Inode]) -> u64 {
     inodes.iter().filter(|inode| inode.is_ours).map(|inode| inode.bytes).sum()
 }
@@ -111,7 +111,7 @@ impl StoreInventory {
         freed(&self.inodes.iter().collect::<Vec<_>>()).saturating_add(self.promised_bytes)
     }
 
-    /// Returns the same inventory, in which some unfinished transfers stay: the caller is about to go on with them.
+    /// Returns the same inventory, in which some unfinished transfers stay: the caller is about to resume them.
     #[must_use]
     pub fn keeping(mut self, transfers: &[PathBuf]) -> Self {
         let kept = self.leftovers.iter_mut().filter(|left| transfers.contains(&left.path));
@@ -121,7 +121,7 @@ impl StoreInventory {
 }
 
 impl EvictionUnit {
-    /// Returns a view of which nothing is recorded.
+    /// Makes the entry of a view that no record names.
     pub(crate) fn of(root: &Path, name: String) -> Self {
         Self {
             ids: vec![name],
@@ -136,7 +136,7 @@ impl EvictionUnit {
         }
     }
 
-    /// Returns when a caller last showed an interest in it.
+    /// Returns when a caller last used or recorded one of the ids.
     pub fn last_touch(&self) -> Option<Timestamp> {
         self.used_at.max(self.recorded_at)
     }

@@ -1,11 +1,11 @@
-//! When a model was last used.
+//! Notes when a caller last used a model.
 
 use provisioner_core::Timestamp;
 
 use crate::{files::modified, layout::Store};
 
 impl Store {
-    /// Notes that a caller asked for a model. A store that cannot be written forgets it.
+    /// Notes that a caller asks for a model. Where this process cannot write in the store, nothing is noted.
     pub fn touch_used(&self, id: &str) {
         let path = self.last_use_path(id);
         let touched = durable_fs::touch(&path).or_else(|_| {
@@ -22,7 +22,7 @@ impl Store {
         modified(&fs_err::symlink_metadata(self.last_use_path(id)).ok()?)
     }
 
-    /// Forgets when a caller last asked for a model.
+    /// Removes the note of when a caller last asked for a model.
     pub fn forget_used(&self, id: &str) {
         if let Err(error) = fs_err::remove_file(self.last_use_path(id)) {
             tracing::debug!("the use of `{id}` is not forgotten: {error}");

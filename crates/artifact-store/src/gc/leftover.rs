@@ -1,4 +1,4 @@
-//! Leftovers: unfinished transfers, quarantined files, and the remains of work that was cut off.
+//! Describes leftovers: unfinished transfers, quarantined files, and the remains of work that a process did not finish.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -6,29 +6,29 @@ use provisioner_core::Timestamp;
 
 use crate::gc::limits::{EvictionRequest, date, signed};
 
-/// How old an unfinished transfer must be, which no live process works on, before it goes: a week's holiday.
+/// The age at which an unfinished transfer goes that no live process works on. A person may be on holiday for a week.
 pub const PARTIAL_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// How old a quarantined file must be before it goes.
+/// The age at which a quarantined file goes.
 pub const QUARANTINE_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// How old an unfinished file must be before it goes. A live writer needs moments.
+/// The age at which an unfinished file goes. A live writer needs moments.
 pub const UNFINISHED_LIMIT: Duration = Duration::from_secs(600);
 
-/// A file or a folder of the store that is a part of no model.
+/// Describes a file or a folder of the store that is a part of no model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover {
-    /// Its path.
+    /// The path of the leftover.
     pub path: PathBuf,
-    /// The model that it is of, where it says so.
+    /// The id of the model that left it, where it says so.
     pub id: Option<String>,
-    /// What it is.
+    /// The kind of the leftover.
     pub kind: LeftoverKind,
-    /// When it was last changed.
+    /// When a process last changed it.
     pub changed_at: Option<Timestamp>,
     /// Whether a live process works on it, or may be about to.
     pub is_held: bool,
-    /// What it takes, each once: indices of [`StoreInventory::inodes`](crate::StoreInventory::inodes).
+    /// The inodes that it takes, each once: indices of [`StoreInventory::inodes`](crate::StoreInventory::inodes).
     pub inodes: Vec<usize>,
 }
 
@@ -37,47 +37,47 @@ pub struct Leftover {
 pub enum LeftoverKind {
     /// A process was removing it.
     Gone,
-    /// A process was making it, and it never got its name.
+    /// A process was making it, and never gave it its name.
     Unfinished,
-    /// A blob that no view has.
+    /// It is a blob that no view has.
     Blob,
-    /// An unfinished transfer, which the next one goes on with.
+    /// It is an unfinished transfer, which the next one resumes.
     Partial,
-    /// A file or a folder whose contents are wrong.
+    /// It is a file or a folder with wrong contents.
     Quarantined,
 }
 
-/// An unfinished transfer or a quarantined file, as a person reads of it.
+/// Describes an unfinished transfer or a quarantined file, as a person reads of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeftoverEntry {
-    /// The model that it is of, where it says so.
+    /// The id of the model that left it, where it says so.
     pub id: Option<String>,
-    /// What it is.
+    /// The kind of the leftover.
     pub kind: LeftoverKind,
-    /// Its path.
+    /// The path of the leftover.
     pub path: PathBuf,
-    /// How much its removal frees, in bytes.
+    /// How many bytes its removal frees.
     pub bytes: u64,
-    /// When it was last changed.
+    /// When a process last changed it.
     pub changed_at: Option<Timestamp>,
     /// Whether a live process works on it.
     pub is_held: bool,
 }
 
-/// Says what becomes of a leftover, and why.
+/// Says what an eviction does with a leftover, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It goes.
+    /// The eviction removes it.
     Goes(String),
-    /// It goes where the limit of size cannot be kept otherwise.
+    /// The eviction removes it where the store would exceed the limit otherwise.
     Spare(String),
-    /// It stays.
+    /// The eviction leaves it.
     Stays(String),
 }
 
 impl LeftoverKind {
-    /// Returns the stable name, as documents have it.
+    /// Returns the stable name, which documents use.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Gone => "removal",
@@ -90,7 +90,7 @@ impl LeftoverKind {
 }
 
 impl Leftover {
-    /// Returns what becomes of it.
+    /// Returns what an eviction does with the leftover.
     pub(crate) fn fate(&self, request: &EvictionRequest) -> Fate {
         let age = self.changed_at.map(|at| request.now.duration_since(at));
         let is_older = |limit: Duration| age.is_some_and(|age| age >= signed(limit));

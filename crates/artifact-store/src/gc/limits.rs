@@ -1,14 +1,14 @@
-//! What an eviction is asked for.
+//! Says what a caller asks of an eviction.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use provisioner_core::Timestamp;
 
-/// How long a model is left alone after its last use, unless the caller says otherwise.
+/// How long an eviction leaves a model alone after its last use, unless the caller sets another time.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(600);
 
-/// Says how much the store may take, and what stays in any case.
+/// Says how many bytes the store may take, and what stays in any case.
 ///
 /// ```
 /// use artifact_store::EvictionLimits;
@@ -18,32 +18,32 @@ pub const DEFAULT_GRACE: Duration = Duration::from_secs(600);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EvictionLimits {
-    /// The most that the store may take, in bytes; `None` for no limit. Without a limit only leftovers go.
+    /// The largest size of the store, in bytes; `None` for no limit. Without a limit only leftovers go.
     pub max_size_bytes: Option<u64>,
-    /// How long a model is left alone after it was last used or recorded.
+    /// How long an eviction leaves a model alone after a caller used or recorded it.
     pub grace: Duration,
 }
 
 impl Default for EvictionLimits {
-    /// No limit, and ten minutes.
+    /// Returns no limit of size, and a grace of ten minutes.
     fn default() -> Self {
         Self { max_size_bytes: None, grace: DEFAULT_GRACE }
     }
 }
 
-/// Asks for an eviction: the limits, the time, and the room that is needed.
+/// Asks for an eviction: with limits, the time, and the room that the caller needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EvictionRequest {
-    /// The limits.
+    /// The limits that the eviction keeps.
     pub limits: EvictionLimits,
-    /// The time now.
+    /// The present moment, by the caller's clock.
     pub now: Timestamp,
-    /// How many bytes within the limit of size are to be free, for files that are about to come. Where they cannot be, no
-    /// model is evicted for them.
+    /// How many bytes within the limit of size the caller needs for files that are about to come. Where an eviction cannot
+    /// free them, no model goes for them.
     pub needed_bytes: u64,
 }
 
-/// Returns a duration that can be compared with a difference of two times.
+/// Returns a duration as one that can be compared with the difference of two times.
 pub(crate) fn signed(duration: Duration) -> SignedDuration {
     duration.try_into().unwrap_or(SignedDuration::MAX)
 }
@@ -53,7 +53,7 @@ pub(crate) fn date(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// Returns how long ago something was, in the largest measure that fits.
+/// Returns how long ago something happened, in the largest unit that fits.
 pub(crate) fn ago(since: SignedDuration) -> String {
     let seconds = since.as_secs().max(0);
     let (count, measure) = match seconds {

@@ -1,13 +1,13 @@
-//! Removing views and leftovers.
+//! Removes views and leftovers.
 //!
 //! # Order
 //! The caller holds the exclusive store lock, and blocks leases, before anything else. Then the seal becomes the mark of a
-//! removal, durably: from here on, no catalog learns of the view again. Then the keeper of the catalog removes the records.
+//! removal, durably: from here on, no catalog learns of the view again. Then the caller removes the records from the catalog.
 //! Then the view gets a hidden name and is removed, and then the blobs that no other view has.
 //!
 //! # Crash safety
-//! The next removal, `gc` or `doctor` finishes a view with a mark; or the next `ensure` of its id makes it whole again, after
-//! a look at its files. Hidden folders and blobs without a view are leftovers, which `gc` removes.
+//! The next removal, `gc` or `doctor` finishes a view with a mark. Or the next `ensure` of its id makes the view whole
+//! again, after it has looked at the files. Hidden folders and blobs without a view are leftovers, which `gc` removes.
 
 use std::{io, path::Path};
 
@@ -27,7 +27,7 @@ use crate::{
     views::seal::read_mark,
 };
 
-/// An inventory that no other process changes, and what of it was removed.
+/// Holds an inventory that no other process changes, and counts what the caller removes of it.
 #[derive(Debug)]
 pub struct Removals {
     store: Store,
@@ -36,7 +36,7 @@ pub struct Removals {
     _lock: StoreLock,
 }
 
-/// A view whose removal was begun.
+/// Holds a view whose removal has begun.
 #[derive(Debug)]
 #[must_use = "it is finished by `finish`"]
 pub struct Removal {
@@ -45,7 +45,7 @@ pub struct Removal {
 }
 
 impl Store {
-    /// Begins to remove from an inventory that was made under this exclusive store lock.
+    /// Begins to remove from an inventory, which the caller made under this exclusive store lock.
     pub fn removals(&self, store_lock: StoreLock, inventory: StoreInventory) -> Removals {
         Removals { store: self.clone(), ref_counts: RefCounts::new(&inventory), inventory, _lock: store_lock }
     }
@@ -72,7 +72,7 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the folders above a view that became empty.
+    /// Removes the folders above a view that are empty now.
     fn prune(&self, root: &Path) {
         let models = self.models();
         let above = root.ancestors().skip(1).take_while(|folder| *folder != models);
@@ -85,12 +85,12 @@ impl Store {
 }
 
 impl Removals {
-    /// Returns what is there.
+    /// Returns the inventory, as the caller made it.
     pub fn inventory(&self) -> &StoreInventory {
         &self.inventory
     }
 
-    /// Returns the entry of a view.
+    /// Returns the entry of a view in the inventory.
     pub fn view(&self, root: &Path) -> Option<&EvictionUnit> {
         self.inventory.views.iter().find(|view| view.root == root)
     }
@@ -101,7 +101,7 @@ impl Removals {
         self.view(root).is_some_and(|view| used(view) != view.used_at)
     }
 
-    /// Makes sure that no process uses a view, and begins its removal: from here on the view does not come back.
+    /// Checks that no process uses a view, and begins its removal. From here on the view does not come back.
     ///
     /// # Errors
     /// [`Error::Leased`]; [`Error::UntrustedLocks`]; [`Error::NotOurs`] for a path that is not a view; [`Error::Io`].
@@ -111,7 +111,7 @@ impl Removals {
         let block = self.store.block_leases(root, view.ids.first().map_or("", String::as_str))?;
         match durable_fs::rename(&root.join(SEAL), &root.join(REMOVED)) {
             Err(durable_fs::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-                // The catalog says what the view was; the mark only says that it goes.
+                // The catalog says what the view was. The mark only says that the view goes.
                 if !root.join(REMOVED).exists() {
                     durable_fs::replace(&root.join(REMOVED), b"{}\n")?;
                 }
@@ -134,7 +134,7 @@ impl Removals {
         drop(block);
         let gone = self.ref_counts.take(&self.inventory, &view.inodes);
         gone.iter().filter_map(|inode| inode.blob.as_deref()).try_for_each(Store::remove_blob)?;
-        // A link to another tool's file frees nothing, and loses its name in the store all the same.
+        // A link to another tool's file frees nothing, and still loses its name in the store.
         Ok(freed(&gone) + self.store.remove_unused_externally_linked(&digests)?)
     }
 
@@ -143,8 +143,8 @@ impl Removals {
         tidy_below(&self.store.models());
     }
 
-    /// Removes a leftover that a plan names. Returns how many bytes that freed, and `None` where it is gone already or another
-    /// process has it.
+    /// Removes a leftover that a plan names. Returns how many bytes that freed. Returns `None` where it is gone already, or
+    /// another process has it.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -182,7 +182,7 @@ impl Store {
     }
 }
 
-/// Removes a view that cannot be renamed. Its mark goes last, so that the next removal finishes one that was cut off.
+/// Removes a view that the system cannot rename. Its mark goes last, so that the next removal finishes one that did not end.
 fn remove_in_place(root: &Path) -> Result<()> {
     let mark = root.join(REMOVED);
     entries(root)?.iter().filter(|path| **path != mark).try_for_each(|path| remove(path).map(drop))?;
@@ -196,7 +196,7 @@ fn tidy_below(folder: &Path) {
     for path in entries(folder).unwrap_or_default().iter().filter(|path| is_folder(path)) {
         if !path.join(SEAL).exists() && !path.join(REMOVED).exists() {
             tidy_below(path);
-            // One that is not empty stays.
+            // A folder that is not empty stays.
             let _ = fs_err::remove_dir(path);
         }
     }

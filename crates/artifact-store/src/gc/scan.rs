@@ -1,6 +1,6 @@
-//! Looking at what the store holds, by what `stat` says.
+//! Lists what the store holds, by what `stat` says.
 //!
-//! No byte of a model is read, and of the seals only those of views that the catalog does not have.
+//! The scan reads no byte of a model, and of the seals only those of views that the catalog does not have.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -25,16 +25,16 @@ use crate::{
     views::seal::{read_mark, read_seal, sealed_id},
 };
 
-/// The device and the number of an inode.
+/// Names an inode by the device and the number.
 type InodeKey = (u64, u64);
 
-/// An inventory that is being put together.
+/// Holds an inventory in the making.
 struct Scan<'a> {
     store: &'a Store,
     inventory: StoreInventory,
     /// The index of each inode in the inventory.
     indices: HashMap<InodeKey, usize>,
-    /// How many links of each inode were seen, and how many it has.
+    /// How many links of each inode the scan has seen, and how many the inode has.
     links: Vec<(u64, u64)>,
     /// The index of each blob's inode.
     blobs: BTreeMap<PathBuf, usize>,
@@ -57,8 +57,8 @@ impl Store {
         scan.finish(pinned)
     }
 
-    /// Returns the unfinished transfers and the quarantined files, with what each takes. Looks at nothing else, and writes
-    /// nothing; so it takes every lock at its word.
+    /// Returns the unfinished transfers and the quarantined files, with what each takes. It looks at nothing else, and
+    /// writes nothing, so it believes every lock.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
@@ -326,7 +326,7 @@ impl<'a> Scan<'a> {
         Ok(self.inventory)
     }
 
-    /// Marks the inodes all of whose links were seen.
+    /// Marks the inodes of which the scan has seen all links.
     fn mark_ours(&mut self) {
         for (inode, (seen, has)) in self.inventory.inodes.iter_mut().zip(&self.links) {
             inode.is_ours = seen >= has;

@@ -1,13 +1,13 @@
-//! Who has a lease.
+//! Names the process that has a lease.
 
 use durable_fs::ProcessIdentity;
 use provisioner_core::Timestamp;
 
-/// A process that has a lease.
+/// Names a process that has a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseHolder {
-    /// The process.
+    /// The process, as its note names it.
     pub process: ProcessIdentity,
-    /// When it took the lease.
+    /// When the process took the lease. `None` where its note does not say it.
     pub since: Option<Timestamp>,
 }

@@ -1,4 +1,4 @@
-//! Leases of live processes on models: no process removes a leased model.
+//! Gives live processes leases on models: no process removes a leased model.
 //!
 //! # Model
 //! A lease is a shared lock on the file `leases/<key>`, which no process removes. The lease ends with its last descriptor,
@@ -9,8 +9,8 @@
 //! A process that may not write in the store, as behind a read-only mount, and finds no such file, shares a lock on the seal
 //! of the view instead. A process that removes a model needs that lock alone too.
 //!
-//! Beside the file lies a note of the holder, `leases/<key>.<random>`, under a lock of its own. It is for people. A note
-//! without a lock is of a lease that has ended, and means nothing. A program that inherited its lease leaves its note
+//! Beside the file lies a note of the holder, `leases/<key>.<random>`, under a lock of its own. A person reads it. A note
+//! without a lock belongs to a lease that has ended, and means nothing. A program that inherited its lease leaves its note
 //! behind; the next process that takes a lease, removes a model or collects garbage removes the note.
 //!
 //! # Where locks lie
@@ -43,10 +43,10 @@ use crate::{
     },
 };
 
-/// How often a note is made again before the lease goes without one.
+/// How often a process makes a note before it takes the lease without one.
 const MAX_TRIES: usize = 8;
 
-/// A lease on a model. While it lives, no process removes the model's files.
+/// Holds a lease on a model. While it lives, no process removes the model's files.
 #[derive(Debug)]
 #[must_use = "the lease ends when it is dropped"]
 pub struct Lease {
@@ -55,7 +55,7 @@ pub struct Lease {
     note: Option<Note>,
 }
 
-/// The note of a lease.
+/// Holds the note of a lease.
 #[derive(Debug)]
 struct Note {
     lock: Lock,
@@ -72,11 +72,11 @@ pub struct LeaseBlock {
 }
 
 impl Lease {
-    /// Starts a program that keeps the lease, for as long as it leaves the descriptor open. The caller may drop its own lease.
+    /// Starts a program that keeps the lease for as long as it leaves the descriptor open. The caller may drop its own lease.
     /// A program that another thread starts at the same time does not get the lease.
     ///
     /// # Errors
-    /// What keeps the program from being started.
+    /// What keeps the operating system from starting the program.
     pub fn spawn(&mut self, mut command: Command) -> io::Result<Child> {
         let descriptors = self.descriptors().map(|descriptor| descriptor.try_clone_to_owned());
         hand_on(&mut command, descriptors.collect::<io::Result<_>>()?);
@@ -87,7 +87,7 @@ impl Lease {
         Ok(child)
     }
 
-    /// Says whether a program that this process becomes, and each one that it starts, keeps the lease.
+    /// Sets whether the program that this process becomes, and each one that it starts, keeps the lease.
     ///
     /// # Errors
     /// What the operating system says.
@@ -99,13 +99,13 @@ impl Lease {
         Ok(())
     }
 
-    /// Returns the descriptors that keep the lease, for a caller that hands it on in its own way.
+    /// Returns the descriptors that keep the lease, for a caller that passes them on in its own way.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.lock.iter().chain(self.note.as_ref().map(|note| &note.lock)).map(AsFd::as_fd)
     }
 }
 
-/// Makes one program inherit some descriptors. No other program that is started meanwhile gets them.
+/// Makes one program inherit some descriptors. No other program that this process starts meanwhile gets them.
 #[expect(unsafe_code, reason = "std has no other way to hand a descriptor to one child alone")]
 fn hand_on(command: &mut Command, descriptors: Vec<OwnedFd>) {
     let inherit = move || {
@@ -142,15 +142,15 @@ impl Store {
         let path = self.lease_path(root, "");
         let made = durable_fs::create_folders(&self.leases()).and_then(|()| durable_fs::touch(&path));
         if let Err(error) = made {
-            tracing::debug!("no file for leases on `{}`: {error}", root.display());
+            tracing::debug!("cannot make the file for leases on `{}`: {error}", root.display());
         }
     }
 
-    /// Takes a lease on a model, by the folder of its files and its id. The caller must look afterwards whether the model is
+    /// Takes a lease on a model, by the folder of its files and its id. The caller must check afterwards whether the model is
     /// still there.
     ///
     /// # Errors
-    /// [`Error::Busy`] where another process removes the model for longer than `wait`; [`Error::Io`].
+    /// [`Error::Busy`] where another process is still removing the model after `wait`; [`Error::Io`].
     pub fn lease(&self, root: &Path, id: &str, wait: Duration) -> Result<Lease> {
         let path = self.lease_path(root, id);
         let made =
@@ -167,7 +167,7 @@ impl Store {
         }
     }
 
-    /// Takes a lease without writing: on the seal of the view. No process removes the files of a model that is not in the
+    /// Takes a lease without writing, on the seal of the view. No process removes the files of a model that is not in the
     /// store.
     fn lease_without_writing(&self, root: &Path, id: &str, wait: Duration) -> Result<Lease> {
         if !self.holds(root) {
@@ -175,11 +175,11 @@ impl Store {
         }
         match durable_fs::lock_shared_found(&root.join(SEAL), wait)? {
             Some(lock) => Ok(Lease { lock: Some(lock), note: None }),
-            None => Err(Error::Busy(format!("`{id}` is being taken away"))),
+            None => Err(Error::Busy(format!("another process is removing `{id}`"))),
         }
     }
 
-    /// Removes the notes of leases that have ended. A note that cannot be removed is left for the next time.
+    /// Removes the notes of leases that have ended. A note that it cannot remove stays until the next time.
     pub fn sweep_leases(&self) {
         let notes = entries(&self.leases()).unwrap_or_default();
         notes.iter().filter(|path| path.extension().is_some()).for_each(|path| {
@@ -189,7 +189,7 @@ impl Store {
 
     fn note(&self, lease: &Path) -> Result<Note> {
         let mut made = self.try_note(lease);
-        // Another process may take a new note for an ended one, in the moment before it is locked.
+        // Another process may take a new note for an ended one, in the moment before this process locks it.
         for _ in 0..MAX_TRIES {
             if made.is_err() {
                 made = self.try_note(lease);
@@ -210,7 +210,7 @@ impl Store {
     /// Returns the processes that have a lease on a model, and removes the notes of dead ones.
     ///
     /// # Errors
-    /// What keeps the folder from being read.
+    /// What the operating system says of the folder of leases.
     pub fn holders(&self, root: &Path, id: &str) -> Result<Vec<LeaseHolder>> {
         let path = self.lease_path(root, id);
         let prefix = format!("{}.", path.file_name().unwrap_or_default().to_string_lossy());
@@ -230,14 +230,14 @@ impl Store {
         Ok(holders)
     }
 
-    /// Returns the processes that have a lease on a model, and `None` where none has. A process that left no note is not among
-    /// them.
+    /// Returns the processes that have a lease on a model, and `None` where none has. A process that left no note is not
+    /// among them.
     pub(crate) fn leased(&self, root: &Path, id: &str) -> Option<Vec<LeaseHolder>> {
         let path = self.lease_path(root, id);
         is_held(&path).then(|| self.holders(root, id).unwrap_or_default())
     }
 
-    /// Makes sure that no process has a lease on a model, nor gets one.
+    /// Checks that no process has a lease on a model, and blocks new leases until the result is dropped.
     ///
     /// # Errors
     /// [`Error::Leased`], with the holders; [`Error::UntrustedLocks`]; [`Error::Io`].
@@ -258,7 +258,7 @@ impl Store {
     }
 }
 
-/// Removes a note whose lease has ended. Returns whether it has.
+/// Removes a note whose lease has ended. Returns whether the lease has ended.
 fn remove_ended(note: &Path) -> bool {
     // A shared lock needs no right to write.
     let has_ended = durable_fs::lock_shared(note, Duration::ZERO).is_ok();
@@ -302,7 +302,7 @@ mod tests {
             let all = entries(&store.leases()).unwrap();
             all.iter().filter(|path| path.extension().is_some()).count()
         };
-        // As engines leave them that were killed: without a lock, of any model.
+        // A killed engine leaves a note without a lock, of any model.
         fs_err::create_dir_all(store.leases()).unwrap();
         for name in ["a.1", "a.2", "b.1"] {
             fs_err::write(store.leases().join(name), this_process()).unwrap();

@@ -1,4 +1,4 @@
-//! The model lock: one process at a time makes a model present. The others wait, and see how far it is.
+//! Lets one process at a time make a model present. The other processes wait, and see how far it is.
 //!
 //! # Model
 //! The lock is on `locks/<key>`, in which the holder says who it is. A waiter tries the lock several times a second, so it
@@ -27,7 +27,7 @@ use crate::{
     staging::{partial_file::arrived_bytes, partial_meta::PartialMeta},
 };
 
-/// How often a waiter looks how far the holder is.
+/// How often a waiter checks how far the holder is.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// The length of the name of a model lock: a SHA-256 in hex. The names of the other locks beside it are shorter.
@@ -40,34 +40,34 @@ pub struct ModelLock {
     _lock: durable_fs::Lock,
 }
 
-/// Says how long to wait for a model lock.
+/// Says how long a waiter waits for a model lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LockWait {
-    /// The longest wait in all; `None` for as long as the holder gets on.
+    /// The longest wait in all. `None` waits for as long as the holder gets on.
     pub limit: Option<Duration>,
     /// The longest wait while the holder does not get on.
     pub stall: Duration,
 }
 
-/// What a waiter sees.
+/// Says what a waiter sees of the holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// The process that has the lock, as far as it says.
+    /// The process that has the lock, where the lock file names it.
     pub holder: Option<ProcessIdentity>,
-    /// When it took the lock.
+    /// When the holder took the lock.
     pub since: Option<Timestamp>,
-    /// How many bytes have arrived.
+    /// How many bytes of the model have arrived.
     pub done_bytes: u64,
-    /// How many bytes were asked for so far.
+    /// How many bytes the holder has asked for so far.
     pub size_bytes: u64,
 }
 
 impl Store {
-    /// Waits for the lock under which one process makes a model present. `watch` hears now and then what the holder does,
-    /// and says whether to go on waiting.
+    /// Waits for the lock under which one process makes a model present. `watch` receives now and then what the holder does,
+    /// and returns whether to go on waiting.
     ///
     /// # Errors
-    /// [`Error::Busy`] when the wait is over, or `watch` says to stop; [`Error::Io`].
+    /// [`Error::Busy`] when the wait is over, or `watch` returns `false`; [`Error::Io`].
     pub fn model_lock(
         &self,
         id: &str,
@@ -109,12 +109,12 @@ impl Store {
         is_held(&self.model_lock_path(id))
     }
 
-    /// Returns the process that took the lock of a model last, as far as it says.
+    /// Returns the process that took the lock of a model last, where the lock file names it.
     pub(crate) fn model_lock_holder(&self, id: &str) -> Option<ProcessIdentity> {
         read_process(&self.model_lock_path(id))
     }
 
-    /// Makes sure that no live process makes a model present.
+    /// Checks that no live process makes a model present.
     ///
     /// # Errors
     /// [`Error::Busy`], with the holder and how far it is.

@@ -1,13 +1,13 @@
-//! The process that a lock file or a note names.
+//! Reads and writes the process that a lock file or a note names.
 
 use std::path::Path;
 
 use durable_fs::ProcessIdentity;
 
-/// The largest text of a lock file that is read, in bytes.
+/// The largest text of a lock file that this process reads, in bytes.
 const MAX_BYTES: u64 = 4096;
 
-/// Returns the process that a file names.
+/// Returns the process that a file names. Returns `None` where it names none.
 pub(crate) fn read_process(path: &Path) -> Option<ProcessIdentity> {
     serde_json::from_slice(&durable_fs::read(path, MAX_BYTES).ok()??).ok()
 }

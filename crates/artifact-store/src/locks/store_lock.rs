@@ -1,15 +1,15 @@
-//! The store lock: no process removes from the store while another one commits to it.
+//! Keeps processes from removing from the store while another one commits to it.
 //!
 //! # Model
 //! A process that commits a model shares the lock on `locks/gate`, from the first look at a blob until the model's record is
 //! written. A process that removes has the lock alone, from the last look until the files are gone. So no blob goes between
 //! the look that finds it and the link that keeps it, and no view goes that a new record is about to name.
 //!
-//! A download does not share the store lock, for it may last for hours. A blob that it has found may be gone when it
-//! commits; then the commit returns [`Error::Vanished`](crate::Error::Vanished), and the caller stages the model again.
+//! A download does not share the store lock, for it may last for hours. Another process may evict a blob that the download
+//! has found. Then the commit returns [`Error::Vanished`](crate::Error::Vanished), and the caller stages the model again.
 //!
 //! # Where locks lie
-//! Then no process removes anything.
+//! No process removes anything there.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
     layout::Store,
 };
 
-/// How long a commit waits for a process that removes. Removing takes no longer than unlinking the files.
+/// How long a commit waits for a process that removes. A removal lasts as long as unlinking the files.
 pub const STORE_LOCK_WAIT: Duration = Duration::from_secs(600);
 
 /// Holds the store lock until it is dropped.
@@ -32,13 +32,13 @@ impl Store {
     /// Keeps other processes from removing, until the lock is dropped. They may commit all the same.
     ///
     /// # Errors
-    /// [`Error::Busy`] where another process removes for longer than `wait`; [`Error::Io`].
+    /// [`Error::Busy`] where other processes are still removing after `wait`; [`Error::Io`].
     pub fn lock_shared(&self, wait: Duration) -> Result<StoreLock> {
         durable_fs::create_folders(&self.locks())?;
         match durable_fs::lock_shared(&self.store_lock_path(), wait) {
             Ok(lock) => Ok(StoreLock { _lock: lock }),
             Err(durable_fs::Error::Busy { .. }) => {
-                Err(Error::Busy("models are being taken away from the store all the time".to_owned()))
+                Err(Error::Busy("other processes keep removing models from the store".to_owned()))
             }
             Err(error) => Err(error.into()),
         }
@@ -47,13 +47,13 @@ impl Store {
     /// Keeps other processes from committing and from removing, until the lock is dropped.
     ///
     /// # Errors
-    /// [`Error::Busy`] where other processes commit for longer than `wait`; [`Error::UntrustedLocks`]; [`Error::Io`].
+    /// [`Error::Busy`] where other processes are still committing after `wait`; [`Error::UntrustedLocks`]; [`Error::Io`].
     pub fn lock_exclusive(&self, wait: Duration) -> Result<StoreLock> {
         self.check_locks()?;
         match durable_fs::lock(&self.store_lock_path(), wait) {
             Ok(lock) => Ok(StoreLock { _lock: lock }),
             Err(durable_fs::Error::Busy { .. }) => {
-                Err(Error::Busy("models are being put into the store by other processes".to_owned()))
+                Err(Error::Busy("other processes keep committing models to the store".to_owned()))
             }
             Err(error) => Err(error.into()),
         }

@@ -1,4 +1,4 @@
-//! Whether locks in the store are to be trusted.
+//! Tells whether locks in the store can be trusted.
 
 use std::{path::Path, time::Duration};
 
@@ -10,13 +10,13 @@ use crate::{
 };
 
 impl Store {
-    /// Finds out whether a lock in the store excludes every other process.
+    /// Tests whether a lock in the store excludes every other process.
     pub(crate) fn lock_trust(&self) -> Result<LockTrust> {
         durable_fs::create_folders(&self.locks())?;
         Ok(durable_fs::lock_trust(&self.locks().join("probe"))?)
     }
 
-    /// Makes sure that locks exclude every other process: otherwise this one cannot tell what is in use.
+    /// Checks that a lock excludes every other process. Otherwise this process cannot tell what is in use.
     ///
     /// # Errors
     /// [`Error::UntrustedLocks`](crate::Error::UntrustedLocks); [`Error::Io`](crate::Error::Io).
@@ -35,7 +35,7 @@ impl Store {
     }
 }
 
-/// Returns whether a process has a lock. Creates nothing.
+/// Returns whether a process holds a lock. Creates nothing.
 pub(crate) fn is_held(lock: &Path) -> bool {
     lock.exists() && matches!(durable_fs::lock(lock, Duration::ZERO), Err(durable_fs::Error::Busy { .. }))
 }

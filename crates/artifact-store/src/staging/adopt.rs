@@ -1,17 +1,18 @@
-//! Adopting a file that another tool has on this machine, instead of fetching it.
+//! Adopts a file that another tool has on this machine, instead of fetching it.
 //!
 //! # Model
-//! A name is a claim, and not a proof. The file is linked into a partial, or copied there, and then hashed; only with the
-//! digest that the caller asks for does it count. The link is made before the bytes are read, so the bytes that were read are
-//! those that are kept. The store never writes to the file that it found, and never changes its mode, its user or its times.
+//! A name is a claim, and not a proof. The store links the file into a partial, or copies it there, and then hashes it. The
+//! file counts only with the digest that the caller asks for. The store links before it reads, so it keeps the bytes that it
+//! read. It never writes to the file that it found, and never changes its mode, its user or its times.
 //!
 //! # Two steps
-//! A link has to settle for two ticks before its file is read. So a caller with many files begins with all of them, and then
-//! finishes each: the files settle together.
+//! A link has to settle for two ticks before the store reads its file. So a caller with many files begins with all of them,
+//! and then finishes each: the files settle together.
 //!
 //! # Where there can be no link
-//! On another device, on a file system without links, of a file that may not be linked (`fs.protected_hardlinks`) or has too
-//! many links: a copy, which shares blocks with the file where the file system can.
+//! The store copies the file, and shares its blocks where the file system can. There can be no link on another device, on a
+//! file system without links, of a file that this process may not link (`fs.protected_hardlinks`), and of one with too many
+//! links.
 
 use std::{
     fs::File,
@@ -32,30 +33,30 @@ use crate::{
 /// Says what a file must be to be adopted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdoptionTarget {
-    /// The size, in bytes.
+    /// The size of the file, in bytes.
     pub size_bytes: u64,
     /// The digest of the bytes: SHA-256, or git's id. `None` accepts any bytes of that size.
     pub digest: Option<Digest>,
 }
 
-/// An adopted file: it lies in a partial.
+/// Describes an adopted file, which lies in a partial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdoptedFile {
-    /// Where the file lies now.
+    /// The path at which the file lies now.
     pub location: PathBuf,
-    /// Where it was found.
+    /// The path at which the store found it.
     pub from: PathBuf,
-    /// Why it is a copy and not a link, where the caller asked for a link.
+    /// Why the store copied the file, where the caller asked for a link.
     pub not_linked: Option<String>,
-    /// Whether it is a link to another tool's file.
+    /// Whether the file is a link to another tool's file.
     pub is_externally_linked: bool,
-    /// The stamp that it had when its bytes were read.
+    /// The stamp of the file when the store read its bytes.
     pub stamp: Stamp,
-    /// The SHA-256 of its bytes.
+    /// The SHA-256 of the bytes.
     pub sha256: Digest,
-    /// Git's id of its bytes, where the target's digest is one.
+    /// Git's id of the bytes, where the target's digest is one.
     pub git_sha1: Option<Digest>,
-    /// Its first bytes, which tell its format.
+    /// The first bytes of the file, which tell its format.
     pub first: Vec<u8>,
 }
 
@@ -64,14 +65,14 @@ impl AdoptionTarget {
         self.digest.as_ref().is_some_and(|digest| digest.algorithm() == DigestAlgorithm::GitSha1)
     }
 
-    /// Returns whether the bytes that were read are the target's.
+    /// Returns whether the bytes of a reading are the target's.
     fn is_met_by(&self, found: &Contents) -> bool {
         let actual = if self.needs_git_id() { found.git_sha1.as_ref() } else { Some(&found.sha256) };
         found.after.size == self.size_bytes && (self.digest.is_none() || self.digest.as_ref() == actual)
     }
 }
 
-/// A file whose adoption was begun: it is linked, or is to be copied.
+/// Holds a file whose adoption has begun: the store has linked it, or is about to copy it.
 #[derive(Debug)]
 #[must_use = "`finish_adoption` reads the file"]
 pub struct BegunAdoption {
@@ -81,21 +82,22 @@ pub struct BegunAdoption {
     method: Method,
 }
 
-/// How a file comes into a partial.
+/// Says how a file comes into a partial.
 #[derive(Debug)]
 enum Method {
-    /// It is linked; the stamp is the one that the link left.
+    /// The store has linked the file. The stamp is the one that the link left.
     Link(FreshStamp),
-    /// It is to be copied, for the reason that there can be no link, where the caller asked for one.
+    /// The store copies the file. The text says why there can be no link, where the caller asked for one.
     Copy(Option<String>),
 }
 
 impl Store {
-    /// Adopts a file into the paths of a partial, which hold nothing else. Returns `None` where the file is not the target, or
-    /// cannot be read. `watch` receives how many more bytes were read, and says whether to go on.
+    /// Adopts a file into the paths of a partial, which hold nothing else. Returns `None` for a file that is not the target,
+    /// or that this process cannot read. `watch` receives how many more bytes the store has read, and returns whether to go
+    /// on.
     ///
     /// # Errors
-    /// What the store's own disk says; [`Error::NoSpace`] for a copy; [`Error::Cancelled`].
+    /// The failures of the store's own disk; [`Error::NoSpace`] for a copy; [`Error::Cancelled`].
     pub fn adopt(
         &self,
         file: &PartialFile,
@@ -110,11 +112,11 @@ impl Store {
         }
     }
 
-    /// Links a file that is to be adopted, or decides that it is to be copied. Returns `None` where it has another size than
-    /// the target, or cannot be read. No byte is read.
+    /// Links a file that the store is to adopt, or decides to copy it. Returns `None` for a file of another size than the
+    /// target's, or one that this process cannot read. The store reads no byte.
     ///
     /// # Errors
-    /// What the store's own disk says.
+    /// The failures of the store's own disk.
     pub fn begin_adoption(
         &self,
         file: &PartialFile,
@@ -131,7 +133,7 @@ impl Store {
         Ok(method.map(|method| BegunAdoption { file, target, from, method }))
     }
 
-    /// Reads a file whose adoption was begun, once its link has settled. Returns `None` where its bytes are not the target's.
+    /// Reads a file whose adoption has begun, once its link has settled. Returns `None` where its bytes are not the target's.
     ///
     /// # Errors
     /// As [`adopt`](Self::adopt).
@@ -146,7 +148,7 @@ impl Store {
             Method::Link(fresh) => match read_link(&file.linked, &target, fresh, watch)? {
                 Linked::Done(found) => return Ok(Some(adopted(file.linked, from, found, true, None))),
                 Linked::Wrong => return Ok(None),
-                Linked::Unsettled => Some("others change it, or link it, all the time".to_owned()),
+                Linked::Unsettled => Some("other processes keep changing or linking it".to_owned()),
             },
         };
         let Some(source) = open_as(&from, target.size_bytes) else { return Ok(None) };
@@ -174,7 +176,7 @@ impl Store {
             }
             read(&mut source, target.needs_git_id(), Some(&mut data), watch)?
         };
-        // The hashed bytes are those that were written, whatever another process does to the other file.
+        // The hashed bytes are those that this process wrote, whatever another process does to the other file.
         found.after = Stamp::of(&data.metadata()?);
         Ok(target.is_met_by(&found).then_some(found))
     }
@@ -191,7 +193,7 @@ fn adopted(
     AdoptedFile { location, from, not_linked, is_externally_linked, stamp, sha256, git_sha1, first }
 }
 
-/// Opens a file that has the right size, if this process may read it.
+/// Opens a file of the right size, where this process may read it.
 fn open_as(from: &Path, size_bytes: u64) -> Option<File> {
     let why = match open(from) {
         Ok(Some(file)) => match file.metadata() {
@@ -213,7 +215,7 @@ fn link(file: &PartialFile, target: &AdoptionTarget, from: &Path) -> Result<Opti
     if let Err(error) = std::fs::hard_link(from, linked) {
         return Ok(Some(Method::Copy(Some(error.to_string()))));
     }
-    // Another file may have the name by now.
+    // Another program may have given the name to another file by now.
     let fresh = FreshStamp::at(linked)?.filter(|fresh| fresh.stamp().size == target.size_bytes);
     if fresh.is_none() {
         unlink(linked)?;

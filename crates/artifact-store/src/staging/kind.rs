@@ -1,4 +1,4 @@
-//! The kinds of partials.
+//! Names the kinds of partials.
 
 use std::path::Path;
 
@@ -11,16 +11,16 @@ use crate::{
 /// Says what a partial is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
-    /// One file.
+    /// The partial holds one file.
     File,
-    /// The small files of a model.
+    /// The partial holds the small files of a model.
     Small,
-    /// A view.
+    /// The partial holds a view.
     View,
 }
 
 impl Kind {
-    /// Returns whether a transfer, or a commit, of this kind can go on from a folder.
+    /// Returns whether a transfer, or a commit, of this kind can resume a folder.
     pub(crate) fn is_at(self, folder: &Path) -> bool {
         let has = |name: &str| is_own_file(&folder.join(name));
         let is_folder = |name: &str| is_folder(&folder.join(name));
@@ -33,7 +33,7 @@ impl Kind {
     }
 }
 
-/// Returns whether a transfer, or a commit, of any kind can go on from a partial.
+/// Returns whether a transfer, or a commit, of any kind can resume a partial.
 pub(crate) fn can_go_on(folder: &Path) -> bool {
     [Kind::File, Kind::Small, Kind::View].into_iter().any(|kind| kind.is_at(folder))
 }

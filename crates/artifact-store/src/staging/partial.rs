@@ -1,21 +1,22 @@
-//! Partials: folders of unfinished transfers and unfinished views.
+//! Makes and resumes partials: folders of unfinished transfers and unfinished views.
 //!
 //! # Model
-//! `partial/<key>.<process>/` holds the `data` of one file, the `journal` of the bytes that have arrived, a `lock`, and `about`:
-//! the model, the size, and the process that works on it. A partial belongs to one process at a time, and outlives it.
+//! `partial/<key>.<process>/` holds the `data` of one file, the `journal` of the bytes that have arrived, a `lock`, and
+//! `about`: the model, the size, and the process that works on it. A partial belongs to one process at a time, and outlives
+//! it.
 //!
 //! # Resuming
-//! The next process goes on with what a dead one left. A free lock says that the process is dead or has given up. Where locks
+//! The next process resumes what a dead one left. A free lock says that the process is dead or has given up. Where locks
 //! are not to be trusted, the process must be dead, or the partial must have been left alone for ten minutes. A process
 //! takes a partial by renaming it, which only one of several processes can do.
 //!
 //! # Small files
-//! Many small files of a model share one partial, each in `small`: a folder, a lock and an open descriptor for each would cost
-//! more than its bytes. Only a transfer of the same model goes on with it.
+//! Many small files of a model share one partial, each in `small`: a folder, a lock and an open descriptor for each would
+//! cost more than its bytes. Only a transfer of the same model resumes it.
 //!
 //! # Views
-//! A folder in which a view is built is a partial too, of that view. The unfinished view holds a draft of its seal, which names
-//! the blobs that it was to have. The next commit of the view takes the folder over.
+//! A folder in which a view is built is a partial too, of that view. The unfinished view holds a draft of its seal, which
+//! names the blobs that it was to have. The next commit of the view takes the folder over.
 //!
 //! # Files of other tools
 //! A hard link to a file of another tool is called `linked`, or ends with it, and is never the data of a transfer. That name
@@ -41,14 +42,14 @@ use crate::{
     },
 };
 
-/// How long a partial must have been left alone whose process is on another machine.
+/// How long a partial must have been left alone before this process takes it from one on another machine.
 const QUIET: Duration = Duration::from_secs(600);
 
-/// How often a new partial is made before the failure counts.
+/// How often the store makes a new partial before a failure counts.
 const MAX_TRIES: usize = 8;
 
-/// The folder of a file that is being transferred, or of a model's small ones. It belongs to this process until this value is
-/// dropped. The files in it stay, and the next process goes on with them.
+/// Holds the folder of a file that a transfer writes, or of a model's small files. It belongs to this process until this
+/// value is dropped. The files in it stay, and the next process resumes them.
 #[derive(Debug)]
 pub struct Partial {
     folder: PathBuf,
@@ -56,9 +57,10 @@ pub struct Partial {
 }
 
 impl Store {
-    /// Returns a partial for a file, by what identifies its content: one that a dead process left, or a new one. `size_bytes`
-    /// is what the whole file will take, and `model` the id of the model that it is for. `resumable` is what
-    /// [`resumable`](Self::resumable) found.
+    /// Returns a partial for a file, by what identifies its content: one that a dead process left, or a new one.
+    ///
+    /// `size_bytes` is what the whole file will take, in bytes. `model` is the id of the model that needs the file.
+    /// `resumable` is what [`resumable`](Self::resumable) found.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io), [`Error::NotOurs`](crate::Error::NotOurs).
@@ -83,7 +85,7 @@ impl Store {
         durable_fs::create_folders(&self.partials())?;
         let key = key_of_partial(identity);
         let mut made = self.resume(kind, key.as_str(), resumable).map_or_else(|| self.make(&key), Ok);
-        // Another process may have swept the new folder as a dead one's, in the moment before it was locked.
+        // Another process may have swept the new folder as a dead one's, in the moment before this process locked it.
         for _ in 0..MAX_TRIES {
             if made.is_err() {
                 made = self.make(&key);
@@ -102,8 +104,8 @@ impl Store {
         self.partial_for(Kind::Small, &identity_of_small(model), 0, model, resumable)
     }
 
-    /// Returns a partial in which a view is built: a new one, or one that a dead process left, with nothing in it but the draft
-    /// of a seal.
+    /// Returns a partial in which a view is built: a new one, or one that a dead process left, with nothing in it but the
+    /// draft of a seal.
     pub(crate) fn begin_view(&self, root: &Path) -> Result<Partial> {
         let partial = self.partial_for(Kind::View, &self.name_of_view(root), 0, "", &self.resumable()?)?;
         let view = partial.view();
@@ -128,8 +130,8 @@ impl Store {
         Ok(partial)
     }
 
-    /// Takes a partial of this key that no process holds, by renaming it: only one of several processes finds the old name. The
-    /// others go without.
+    /// Takes a partial of this key that no process holds, by renaming it. Of several processes, only one finds the old name,
+    /// and the others return `None`.
     fn resume(&self, kind: Kind, key: &str, resumable: &ResumableTransfers) -> Option<Partial> {
         resumable.folders.get(key)?.iter().find_map(|folder| {
             let partial =
@@ -140,14 +142,14 @@ impl Store {
         })
     }
 
-    /// Takes the lock of a folder whose process is surely gone. Creates nothing there.
+    /// Takes the lock of a folder whose process is dead for certain. Creates nothing there.
     pub(crate) fn lock_abandoned(&self, folder: &Path, trusts_locks: bool) -> Option<Partial> {
         let partial =
             if folder.join(LOCK).exists() { Partial::lock(folder.to_owned()).ok()? } else { return None };
         (trusts_locks || self.is_abandoned(folder)).then_some(partial)
     }
 
-    /// Returns whether no live process works on a partial, without asking for its lock.
+    /// Returns whether no live process works on a partial, without trying its lock.
     pub(crate) fn is_abandoned(&self, folder: &Path) -> bool {
         match PartialMeta::read(folder).and_then(|meta| meta.process.is_alive()) {
             Some(is_alive) => !is_alive,
@@ -181,7 +183,7 @@ impl Partial {
         Ok(Self { folder, _lock: lock })
     }
 
-    /// Returns the folder.
+    /// Returns the folder of the partial.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -200,8 +202,8 @@ impl Partial {
         PartialFile::of(&self.folder)
     }
 
-    /// Returns the paths of one of its small files, by what identifies its content and by its path in the model. Whatever no
-    /// transfer can have made there is removed.
+    /// Returns the paths of one of its small files, by what identifies its content and by its path in the model. The store
+    /// removes whatever there cannot be the work of a transfer.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
@@ -227,7 +229,7 @@ impl Partial {
     }
 }
 
-/// Removes what was built of a view, but for the draft of its seal.
+/// Removes what a commit built of a view, but for the draft of its seal.
 pub(crate) fn strip(view: &Path) -> Result<()> {
     let mut built = entries(view)?.into_iter().filter(|path| !path.ends_with(SEAL));
     Ok(built.try_for_each(|path| remove(&path).map(drop))?)

@@ -1,7 +1,7 @@
-//! The files in a partial.
+//! Names the files in a partial.
 //!
-//! A partial of one file has `data` and `journal`, or, where it is another tool's file, `linked`. A partial of small files has
-//! `small/<key>`, `small/<key>.journal` and `small/<key>.linked` of each.
+//! A partial of one file has `data` and `journal`, or, where it is another tool's file, `linked`. A partial of small files
+//! has `small/<key>`, `small/<key>.journal` and `small/<key>.linked` of each.
 
 use std::{
     fs::Metadata,
@@ -17,14 +17,14 @@ use crate::{
     layout::{DATA, JOURNAL, LINKED, SMALL},
 };
 
-/// The paths of one file in a partial.
+/// Holds the paths of one file in a partial.
 #[derive(Clone, Debug)]
 pub struct PartialFile {
-    /// Where the bytes go.
+    /// The path to which the transfer writes the bytes.
     pub data: PathBuf,
-    /// Where the transfer notes which bytes have arrived.
+    /// The path of the journal, in which the transfer notes which bytes have arrived.
     pub journal: PathBuf,
-    /// Where a link to another tool's file goes.
+    /// The path of a link to another tool's file.
     pub(crate) linked: PathBuf,
 }
 
@@ -40,7 +40,7 @@ impl PartialFile {
         Self { journal: data.with_extension(JOURNAL), linked: data.with_extension(LINKED), data }
     }
 
-    /// Removes whatever no transfer can have made there.
+    /// Removes whatever there cannot be the work of a transfer.
     pub(crate) fn clear_foreign(&self) -> Result<()> {
         for path in [&self.data, &self.journal] {
             if fs_err::symlink_metadata(path).is_ok() && !is_own_file(path) {
@@ -53,7 +53,7 @@ impl PartialFile {
         Ok(())
     }
 
-    /// Removes all that is there.
+    /// Removes all files of these paths.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
@@ -67,14 +67,14 @@ pub(crate) fn is_linked(path: &Path) -> bool {
     [path.file_name(), path.extension()].into_iter().flatten().any(|name| name == LINKED)
 }
 
-/// Returns whether a transfer can go on from a small file of a partial. A copy of another tool's file has no journal.
+/// Returns whether a transfer can resume a small file of a partial. A copy of another tool's file has no journal.
 pub(crate) fn has_small(folder: &Path) -> bool {
     let is_begun =
         |(path, file): &(PathBuf, Metadata)| file.len() > 0 && path.with_extension(JOURNAL).exists();
     small_files(folder).iter().any(is_begun)
 }
 
-/// Returns a partial's small files, and what `stat` says of them.
+/// Returns a partial's small files, with what `stat` says of each.
 fn small_files(folder: &Path) -> Vec<(PathBuf, Metadata)> {
     let small = folder.join(SMALL);
     if !is_folder(&small) {

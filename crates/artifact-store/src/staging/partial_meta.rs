@@ -1,4 +1,4 @@
-//! What a partial says of itself.
+//! Describes a partial in its own folder.
 
 use std::{io, path::Path};
 
@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{error::Result, layout::META};
 
-/// The largest description that is read, in bytes: an id may have several thousand.
+/// The largest description that this process reads, in bytes. An id may have several thousand.
 const MAX_META_BYTES: u64 = 64 << 10;
 
-/// The file `about` of a partial.
+/// Holds the file `about` of a partial.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PartialMeta {
-    /// The key of the model that the partial is for.
+    /// The key of the model that needs the partial.
     pub(crate) model: String,
     /// The id of that model; `None` for a view, whose draft of a seal has it, and in partials of older releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<String>,
-    /// How many bytes the whole file will take.
+    /// The size of the whole file, in bytes.
     pub(crate) size_bytes: u64,
-    /// The process that works on it.
+    /// The process that works on the partial.
     #[serde(rename = "owner")]
     pub(crate) process: ProcessIdentity,
 }

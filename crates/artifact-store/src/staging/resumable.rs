@@ -1,4 +1,4 @@
-//! What unfinished transfers left, for the next ones to go on from.
+//! Finds what unfinished transfers left, for the next ones to resume.
 
 use std::{collections::HashMap, path::PathBuf};
 
@@ -12,10 +12,10 @@ use crate::{
     staging::partial_file::{PartialFile, key_of_partial},
 };
 
-/// What unfinished transfers left, by one look.
+/// Holds what unfinished transfers left, by one look.
 #[derive(Debug, Default)]
 pub struct ResumableTransfers {
-    /// Whether a free lock proves that its process is gone.
+    /// Whether a free lock proves that its process is dead.
     pub(crate) trusts_locks: bool,
     /// The folders of partials, by their keys.
     pub(crate) folders: HashMap<String, Vec<PathBuf>>,
@@ -55,8 +55,8 @@ impl ResumableTransfers {
         self.folders.get(&key_of_partial(identity)).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns how many bytes of a file are on the disk already, for the next transfer to go on from; `None` where no transfer
-    /// of the file left anything.
+    /// Returns how many bytes of a file are on the disk already, for the next transfer to resume. Returns `None` where no
+    /// transfer of the file left anything.
     pub fn bytes_of(&self, model: &str, identity: &str, path: &RelativePath) -> Option<u64> {
         let of = |identity: &str| self.folders_of(identity).iter();
         let own = of(identity).map(|folder| PartialFile::of(folder).data);

@@ -1,4 +1,4 @@
-//! Space on the disk, before it is used.
+//! Checks the space on the disk before a transfer uses it.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Store {
-    /// Makes sure that so many bytes fit beside those that other transfers in progress will still take.
+    /// Checks that so many bytes fit beside those that other transfers in progress will still write.
     ///
     /// # Errors
     /// [`Error::NoSpace`], with the bytes that are needed and those that are free.

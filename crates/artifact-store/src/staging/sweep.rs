@@ -1,4 +1,4 @@
-//! Removing what dead processes left in staging, and what a whole model no longer needs.
+//! Removes what dead processes left in staging, and what a whole model does not need any more.
 
 use durable_fs::entries;
 use provisioner_core::key_of;
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Store {
-    /// Removes what dying processes left: partials that were being made or removed, and those that no process can go on from,
+    /// Removes what dead processes left: partials that they were making or removing, and those that no process can resume,
     /// for their data is a blob already, or another tool's file. An unfinished view keeps the draft of its seal, and nothing
     /// that would keep its blobs on the disk.
     ///
@@ -28,7 +28,7 @@ impl Store {
         let trusts_locks = !folders.is_empty() && self.trusts_locks();
         for folder in folders {
             let is_gone = || is_named(&folder, DISCARDED);
-            // Its maker may have died before there was a lock. A maker that lives makes another one.
+            // The process may have died before it made the lock. A live one makes the folder again.
             let is_free =
                 || Partial::lock(folder.clone()).is_ok() && (trusts_locks || self.is_quiet(&folder));
             let is_unfinished = || is_named(&folder, NEW) && is_free();

@@ -1,4 +1,4 @@
-//! Building a view from links to blobs.
+//! Builds a view from links to blobs.
 
 use std::{collections::BTreeSet, io, os::unix::fs::PermissionsExt, path::Path};
 
@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Links the blobs into a folder, and syncs it.
+/// Links the blobs into a folder, and syncs the folder.
 pub(crate) fn build(folder: &Path, blobs: &[(&RelativePath, Blob)]) -> Result<()> {
     let mut is_told = false;
     let mut folders = BTreeSet::from([folder.to_owned()]);
@@ -20,7 +20,7 @@ pub(crate) fn build(folder: &Path, blobs: &[(&RelativePath, Blob)]) -> Result<()
         }
         fs_err::create_dir_all(file.parent().unwrap_or(folder))?;
         // Another file of this model has the same name to this file system: `A` and `a`, or one letter in two encodings.
-        // Copying would write over that file, and through its link over the blob.
+        // A copy would write over that file, and through its link over the blob.
         if fs_err::symlink_metadata(&file).is_ok() {
             return Err(same_name(path));
         }

@@ -1,4 +1,4 @@
-//! Committing a verified model: blobs, and a sealed view.
+//! Commits a verified model: its blobs, and a sealed view.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,22 +20,23 @@ use crate::{
     },
 };
 
-/// How many files become blobs at once.
+/// How many files the store turns into blobs at once.
 const BLOBS_AT_ONCE: usize = 8;
 
 impl Store {
-    /// Makes a verified model's files blobs and a sealed view, and returns its record. The staged files are moved; those that
-    /// the store has already are left alone. A view that is there already stays, and is repaired where it lies.
+    /// Turns a verified model's files into blobs and a sealed view, and returns its record. The store moves the staged
+    /// files, and leaves those alone that it has already. A view that is there already stays, and the store repairs it where
+    /// it lies.
     ///
     /// # Errors
-    /// What the disk says; [`Error::Leased`] where a live process uses a view of other files in that folder. Then no half of a
-    /// view is visible, and each staged file can be committed again or is a blob.
+    /// The failures of the disk; [`Error::Leased`] where a live process uses a view of other files in that folder. Then no
+    /// half of a view is visible, and each staged file can be committed again or is a blob.
     pub fn commit(&self, model: &VerifiedModel, now: Timestamp) -> Result<CatalogRecord> {
         self.commit_while(model, now, &|_| true)
     }
 
-    /// Does what [`commit`](Self::commit) does. `watch` receives how many more bytes were read of links to other tools' files,
-    /// and says whether to go on.
+    /// Does what [`commit`](Self::commit) does. `watch` receives how many more bytes the store has read of links to other
+    /// tools' files, and returns whether to go on.
     ///
     /// # Errors
     /// As [`commit`](Self::commit); [`Error::Changed`] for a file that another tool wrote to meanwhile; [`Error::Cancelled`].
@@ -73,7 +74,7 @@ impl Store {
         model.staged().files().iter().filter(is_externally_linked).map(|file| file.stamp.size).collect()
     }
 
-    /// Makes staged files blobs, several at once: a disk makes many files durable in the time of one.
+    /// Turns staged files into blobs, several at once: a disk makes many files durable in the time of one.
     fn insert_all<'a>(&self, files: &'a [StagedFile]) -> Result<Vec<(&'a RelativePath, Blob)>> {
         // The same bytes under several names become one blob.
         let mut by_digest: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -134,7 +135,7 @@ impl Store {
     }
 }
 
-/// Says that a staged file has no digest.
+/// Makes the error of a staged file without a digest.
 fn unhashed(path: &RelativePath) -> Error {
     Error::NotOurs(format!("`{path}` was never hashed"))
 }

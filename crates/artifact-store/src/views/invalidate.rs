@@ -1,4 +1,4 @@
-//! Taking a view with wrong bytes out of use.
+//! Takes a view with wrong bytes out of use.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ use crate::{
 };
 
 impl Store {
-    /// Takes the view of a record whose bytes are wrong out of use, under the exclusive store lock, and believes none of its
-    /// blobs before they are read again. Returns whether it did: a view that a live process uses stays where it is.
+    /// Takes the view of a record with wrong bytes out of use, under the exclusive store lock, and makes the store read each
+    /// of its blobs again before it believes it. Returns whether it did: a view that a live process uses stays where it is.
     ///
     /// # Errors
-    /// What the disk says.
+    /// The failures of the disk.
     pub fn invalidate(&self, _lock: &StoreLock, record: &CatalogRecord) -> Result<bool> {
         let root = record.root();
         if !self.holds(root) {
@@ -26,7 +26,7 @@ impl Store {
             if let Some(sha256) = &file.sha256 {
                 let is_externally_linked = file.stamp.ctime_ns.is_some() || self.is_externally_linked(sha256);
                 self.distrust(sha256);
-                // A blob that is wrong loses its name, for a name means verified.
+                // A wrong blob loses its name, for a name means verified.
                 if self.blob(sha256)?.is_none() && !is_externally_linked {
                     distrust_links(&root.join(&file.path));
                 }
@@ -45,7 +45,7 @@ impl Store {
     }
 }
 
-/// Gives a file of the store another time, so that each view with a link to it is read before it is used.
+/// Gives a file of the store another time, so that each view with a link to it is read before an engine uses it.
 fn distrust_links(path: &Path) {
     let of = |nanoseconds| Timespec { tv_sec: 0, tv_nsec: nanoseconds };
     let now = Timestamps { last_access: of(UTIME_OMIT), last_modification: of(UTIME_NOW) };

@@ -1,7 +1,7 @@
-//! Repairing a view where it lies.
+//! Repairs a view where it lies.
 //!
-//! A live process may use the view, and may have just been given its path. So its folder never moves. A wrong file is replaced
-//! in one step; a file with the right bytes stays, whatever its times say.
+//! A live process may use the view, and may just have received its path. So its folder never moves. The store replaces a
+//! wrong file in one step. A file with the right bytes stays, whatever its times say.
 
 use std::{collections::BTreeSet, io, path::Path};
 
@@ -19,8 +19,8 @@ use crate::{
 };
 
 impl Store {
-    /// Makes a view one of these blobs, and returns its record; `None` where there is no view. A live process may use that
-    /// view. So its folder stays, and so does every file that has the right bytes. A wrong file is replaced in one step.
+    /// Gives a view these blobs, and returns its record. Returns `None` where there is no view. A live process may use that
+    /// view. So its folder stays, and so does every file with the right bytes. The store replaces a wrong file in one step.
     pub(crate) fn repair_view(
         &self,
         root: &Path,
@@ -94,7 +94,8 @@ impl Store {
     }
 }
 
-/// Returns whether a file of a view has the bytes of a blob: it is a link to it, or its seal says so, or its bytes were read.
+/// Returns whether a file of a view has the bytes of a blob: it is a link to the blob, its seal says so, or the store read
+/// it.
 fn has_bytes(path: &Path, blob: &Blob, recorded: Option<&RecordedFile>) -> Result<bool> {
     let now = match fs_err::symlink_metadata(path) {
         Ok(metadata) if metadata.is_file() => Stamp::of(&metadata),
@@ -104,7 +105,7 @@ fn has_bytes(path: &Path, blob: &Blob, recorded: Option<&RecordedFile>) -> Resul
         }
         Err(error) => return Err(error.into()),
     };
-    // A link to another tool's file is read when the stamps are taken, and needs no reading here.
+    // The store reads a link to another tool's file when it takes the stamps, and need not read it here.
     if blob.is_externally_linked() && (now.dev, now.inode) == (blob.stamp.dev, blob.stamp.inode) {
         return Ok(true);
     }

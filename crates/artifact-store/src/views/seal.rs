@@ -1,4 +1,4 @@
-//! Seals: what the catalog said of a model when its view was made.
+//! Seals views: a seal holds what the catalog said of a model when its view was made.
 
 use std::{
     io,
@@ -13,13 +13,13 @@ use crate::{
     layout::{REMOVED, SEAL, Store},
 };
 
-/// The newest schema of a seal.
+/// The newest schema of a seal that this release knows.
 const SEAL_SCHEMA: u64 = 1;
 
-/// The largest seal that is read, in bytes.
+/// The largest seal that this process reads, in bytes.
 const MAX_SEAL_BYTES: u64 = 64 << 20;
 
-/// A seal, as it is on disk.
+/// Holds a seal, as it is on disk.
 #[derive(Serialize, Deserialize)]
 struct Seal {
     schema_version: u64,
@@ -27,12 +27,12 @@ struct Seal {
 }
 
 impl Store {
-    /// Returns whether a view is whole, as far as its seal says. A view whose removal was begun is not.
+    /// Returns whether a view is whole, as far as its seal says. A view is not whole when its removal has begun.
     pub fn is_sealed(&self, root: &Path) -> bool {
         root.join(SEAL).exists()
     }
 
-    /// Seals a view again whose files are those of a record. A sealed view is left as it is.
+    /// Seals a view again whose files are those of a record. A sealed view stays as it is.
     ///
     /// # Errors
     /// [`Error::NotOurs`] for a path outside of the views; [`Error::Io`].
@@ -52,8 +52,8 @@ impl Store {
         Ok(())
     }
 
-    /// Returns a record with the path that its view has now: the store may have been moved, or be seen through another mount or
-    /// a symlink. A record of files that are not the store's is returned as it is.
+    /// Returns a record with the path that its view has now: an operator may have moved the store, or may mount it
+    /// elsewhere, or reach it through a symlink. A record of files that are not the store's is returned as it is.
     #[must_use]
     pub fn relocated(&self, record: CatalogRecord) -> CatalogRecord {
         if self.holds(record.root()) {
@@ -71,11 +71,11 @@ pub(crate) fn write_seal(folder: &Path, record: &CatalogRecord) -> Result<()> {
     Ok(durable_fs::replace(&folder.join(SEAL), &json)?)
 }
 
-/// Reads the seal of a view. It is believed in the folder of that very model's view; a file that only looks like a seal says
-/// nothing.
+/// Reads the seal of a view. A seal counts only in the folder of that very model's view. A file that only looks like a seal
+/// says nothing.
 ///
 /// # Errors
-/// What keeps it from being read. A missing seal is not an error.
+/// What the operating system says of the seal. A missing seal is not an error.
 pub(crate) fn read_seal(root: &Path) -> Result<Option<CatalogRecord>> {
     Ok(read(&root.join(SEAL))?.and_then(|record| relocated(record, root)))
 }
@@ -85,7 +85,7 @@ pub(crate) fn sealed_id(root: &Path) -> Option<String> {
     read(&root.join(SEAL)).ok()?.map(|record| record.id)
 }
 
-/// Returns a record with the path of this view: the store may have been moved, or copied from elsewhere.
+/// Returns a record with the path of this view: an operator may have moved the store, or copied it from elsewhere.
 fn relocated(record: CatalogRecord, root: &Path) -> Option<CatalogRecord> {
     let local_path = in_view(&record, root);
     root.ends_with(home_of(&record)?).then_some(CatalogRecord { local_path, ..record })
@@ -100,17 +100,17 @@ fn home_of(record: &CatalogRecord) -> Option<RelativePath> {
     }
 }
 
-/// Returns the path of a view that is handed out: the folder, or the file to load.
+/// Returns the path of a view that an engine loads: the folder, or the file.
 fn in_view(record: &CatalogRecord, root: &Path) -> PathBuf {
     record.entry.as_ref().map_or_else(|| root.to_owned(), |entry| root.join(entry))
 }
 
-/// Reads what a view was whose removal was begun.
+/// Reads the mark of a view whose removal has begun: what the view was.
 pub(crate) fn read_mark(root: &Path) -> Result<Option<CatalogRecord>> {
     Ok(read(&root.join(REMOVED))?.and_then(|record| relocated(record, root)))
 }
 
-/// Reads the draft of a seal: what an unfinished view is to be.
+/// Reads the draft of a seal: what an unfinished view becomes.
 pub(crate) fn read_draft(aside: &Path) -> Result<Option<CatalogRecord>> {
     read(&aside.join(SEAL))
 }

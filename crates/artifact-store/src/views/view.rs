@@ -1,4 +1,4 @@
-//! The views of a store.
+//! Lists the views of a store.
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,12 @@ use crate::{
     views::seal::read_seal,
 };
 
-/// A view that is whole.
+/// Describes a view that is whole.
 #[derive(Clone, Debug)]
 pub struct SealedView {
-    /// The view's folder.
+    /// The folder of the view.
     pub root: PathBuf,
-    /// What the catalog said of the model when the view was made.
+    /// What the catalog said of the model when a commit made the view.
     pub record: CatalogRecord,
 }
 
@@ -25,7 +25,7 @@ impl Store {
     /// Returns every sealed view, sorted by its folder.
     ///
     /// # Errors
-    /// What keeps the folders from being read.
+    /// What the operating system says of the folders.
     pub fn views(&self) -> Result<Vec<SealedView>> {
         let mut found = Vec::new();
         let mut folders = vec![self.models()];
@@ -34,7 +34,7 @@ impl Store {
                 found.push(SealedView { root: folder, record });
                 continue;
             }
-            // Below a view that is being removed, or whose seal cannot be read, there are its files, and no views.
+            // Below a view whose removal has begun, or whose seal cannot be read, there are its files, and no views.
             if folder.join(SEAL).exists() || folder.join(REMOVED).exists() {
                 continue;
             }

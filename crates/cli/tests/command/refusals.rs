@@ -78,7 +78,7 @@ fn a_disabled_repository_is_no_matter_of_tokens() {
     let done = run(&bench, &hub, &["ensure", A, "--json"], &[]);
     let (code, message, hint) = error(&done);
     assert_eq!((done.status, code), (6, json!("disabled")));
-    assert!(message.contains("is disabled") && hint.contains("no token changes that"), "{message}: {hint}");
+    assert!(message.contains("is disabled") && hint.contains("serves it to no user"), "{message}: {hint}");
     assert!(!done.stderr.contains("HF_TOKEN"), "{}", done.stderr);
 }
 

@@ -1,4 +1,4 @@
-//! The contract of `CatalogStore`.
+//! Checks the contract of `CatalogStore`.
 
 use std::{
     future::poll_fn,
@@ -16,7 +16,7 @@ use crate::{
     verification::{Basis, Outcome, Verification},
 };
 
-/// Makes a record such as a store has to keep.
+/// Makes a record that a store has to keep.
 fn record(id: &str) -> CatalogRecord {
     let json = serde_json::json!({
         "id": id, "local_path": "/models/a.gguf", "lifecycle": "Active", "size_bytes": 1, "format": "gguf",
@@ -28,10 +28,10 @@ fn record(id: &str) -> CatalogRecord {
     serde_json::from_value(json).expect("the record is well formed")
 }
 
-/// Runs the whole suite against stores that `make` returns; each must be empty.
+/// Runs the whole suite against the stores that `make` returns. Each store must be empty.
 ///
 /// # Panics
-/// Where the store breaks the contract.
+/// Panics where the store breaks the contract.
 pub async fn catalog<S: CatalogStore>(make: impl Fn() -> S) {
     keeps_what_is_put(&make()).await;
     refuses_what_was_not_expected(&make()).await;
@@ -121,7 +121,7 @@ async fn keeps_what_it_does_not_know(store: &dyn CatalogStore) {
     assert_eq!(store.get("local:/a").await.unwrap().unwrap().record.extra, newer.extra);
 }
 
-/// Sixteen callers count in one record, each eight times.
+/// Lets sixteen callers count in one record, each eight times.
 async fn loses_no_update<S: CatalogStore>(store: Arc<S>) {
     let mut zero = record("local:/a");
     zero.size_bytes = 0;
@@ -143,7 +143,7 @@ async fn loses_no_update<S: CatalogStore>(store: Arc<S>) {
     assert_eq!(store.get("local:/a").await.unwrap().unwrap().record.size_bytes, 128);
 }
 
-/// A put that is dropped after its first poll happened whole or not at all.
+/// Drops a put after its first poll. The put must have happened whole, or not at all.
 async fn is_whole_when_dropped<S: CatalogStore>(store: Arc<S>) {
     for round in 0..50 {
         let id = format!("local:/{round}");

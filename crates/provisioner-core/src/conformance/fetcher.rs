@@ -1,4 +1,4 @@
-//! The contract of `ModelFetcher`.
+//! Checks the contract of `ModelFetcher`.
 
 use std::{future::poll_fn, task::Poll};
 
@@ -12,13 +12,13 @@ use crate::{
     reference::ModelRef,
 };
 
-/// Runs the whole suite against a fetcher: `present` names a model that it has, with at least one file that is not empty;
-/// `absent` names one that it has not.
+/// Runs the whole suite against a fetcher. `present` names a model that it has, with at least one file that is not empty;
+/// `absent` names one that it does not have.
 ///
 /// A file of one byte is enough. With a file of at least 64 bytes, the ranges that the suite asks for differ from each other.
 ///
 /// # Panics
-/// Where the fetcher breaks the contract.
+/// Panics where the fetcher breaks the contract.
 pub async fn fetcher(fetcher: &dyn ModelFetcher, present: &ModelRef, absent: &ModelRef) {
     answers_for_its_schemes(fetcher, present);
     let manifest = fetcher.resolve(&ResolveRequest::new(present.clone())).await.unwrap();
@@ -47,7 +47,7 @@ fn answers_for_its_schemes(fetcher: &dyn ModelFetcher, present: &ModelRef) {
     );
 }
 
-/// Without a revision, and at the revision that it told.
+/// Resolves without a revision, and at the revision that the fetcher returned.
 async fn resolves_the_same_twice(fetcher: &dyn ModelFetcher, first: &Manifest) {
     let listed =
         |manifest: &Manifest| manifest.files().iter().map(|f| (f.path.clone(), f.size)).collect::<Vec<_>>();
@@ -88,7 +88,7 @@ async fn opens_ranges(fetcher: &dyn ModelFetcher, file: &ManifestFile) {
     assert!(fetcher.open(file, ByteRange { start: last + 1, end: None }).await.is_err(), "past the end");
 }
 
-/// A caller may drop a call before its first answer, and a stream before its end.
+/// Drops a call before its first answer, and a stream before its end, as a caller may.
 async fn opens_again_what_was_dropped(fetcher: &dyn ModelFetcher, file: &ManifestFile) {
     let whole = read(fetcher, file, ByteRange::ALL).await;
     {

@@ -1,4 +1,4 @@
-//! The contract of `Verifier`.
+//! Checks the contract of `Verifier`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -17,16 +17,16 @@ use crate::{
     verification::Expectation,
 };
 
-/// Where a file is cut off: in the middle of a magic number, of a length, and of what follows them.
+/// The lengths, in bytes, at which the suite cuts a file: in the middle of a magic number, of a length, and of what follows.
 const CUTS: [usize; 9] = [0, 1, 3, 4, 7, 8, 15, 16, 63];
 
-/// Runs the whole suite against a verifier: `sound` is a model that it does not fail, and `scratch` is an empty folder, in which the
-/// suite writes broken copies of that model's files.
+/// Runs the whole suite against a verifier. `sound` is a model that it does not fail. `scratch` is an empty folder, in which
+/// the suite writes broken copies of that model's files.
 ///
-/// The suite takes a model of any size, also one of empty files. Files of at least 64 bytes are cut off at more places.
+/// The suite takes a model of any size, also one of empty files. It cuts files of at least 64 bytes at more places.
 ///
 /// # Panics
-/// Where the verifier breaks the contract, and where the suite cannot write to the folder.
+/// Panics where the verifier breaks the contract, and where the suite cannot write to the folder.
 pub fn verifier(verifier: &dyn Verifier, sound: &StagedModel, scratch: &Path) {
     let name = verifier.name();
     assert!(!name.trim().is_empty() && !name.contains('\n'), "a verifier has a name of one line");
@@ -60,7 +60,7 @@ fn hash(path: &Path) -> Vec<u8> {
     Sha256::digest(fs::read(path).unwrap()).to_vec()
 }
 
-/// A verifier judges any bytes, or says that it cannot read them; a panic ends the suite.
+/// Gives the verifier any bytes: it judges them, or says that it cannot read them. A panic ends the suite.
 fn takes_any_bytes(verifier: &dyn Verifier, sound: &StagedModel, scratch: &Path) {
     let all: Vec<_> = sound.files().iter().map(|file| fs::read(&file.location).unwrap()).collect();
     for (broken, bytes) in all.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! From text to a digest: the rules.
+//! Checks a text before it becomes a digest.
 
 use std::str::FromStr;
 
@@ -23,7 +23,7 @@ impl Digest {
     /// Makes a digest from its hex digits, in either letter case.
     ///
     /// # Errors
-    /// [`Error::InvalidDigest`] when the length is wrong or a character is no hex digit.
+    /// [`Error::InvalidDigest`] when the length is wrong or a character is not a hex digit.
     pub fn new(algorithm: DigestAlgorithm, hex: &str) -> Result<Self> {
         let invalid = |reason: String| Error::InvalidDigest { text: excerpt(hex, 80), reason };
         if let Some(bad) = hex.chars().find(|c| !c.is_ascii_hexdigit()) {

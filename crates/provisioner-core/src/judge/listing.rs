@@ -1,4 +1,4 @@
-//! What a source's listing alone says of a model, before a byte of it is fetched.
+//! Judges a source's listing, before a byte of the model is fetched.
 
 use crate::rejection::Rejection;
 use crate::{
@@ -10,12 +10,14 @@ use crate::{
 };
 
 impl Manifest {
-    /// What a source's listing alone says against a model, before a byte of it is fetched: another digest than is demanded, or
-    /// several files where the digest is of one. It says nothing of files that lie on this machine, nor where it lists
-    /// digests of another algorithm; the verdict on the bytes is [`StagedModel::judge`](crate::StagedModel::judge)'s all the same.
+    /// Checks a source's listing against an expectation, before a byte is fetched: it may list another digest than the caller
+    /// demands, or several files where the caller demands the digest of one.
+    ///
+    /// The check says nothing of files that lie on this machine, nor of digests of another algorithm. The verdict on the
+    /// bytes remains that of [`StagedModel::judge`](crate::StagedModel::judge).
     ///
     /// # Errors
-    /// [`Error::Rejected`].
+    /// [`Error::Rejected`], with both digests or with the table of the files.
     pub fn check(&self, expectation: &Expectation) -> Result<()> {
         let Some((expected, basis)) = expectation.digest().filter(|_| !self.is_in_place()) else {
             return Ok(());
@@ -30,7 +32,7 @@ impl Manifest {
         Err(Error::Rejected { id: self.reference().id(), rejection })
     }
 
-    /// The model's digest as the source lists it, where it lists one of that algorithm.
+    /// Returns the model's digest as the source lists it. `None` where the source lists none of that algorithm.
     fn listed(&self, algorithm: DigestAlgorithm) -> Result<Option<Digest>, Rejection> {
         let of = |file: &ManifestFile, algorithm| {
             file.digest.clone().filter(|digest| digest.algorithm() == algorithm)
@@ -62,7 +64,7 @@ mod tests {
         manifest::{Entry, Locator},
     };
 
-    /// What a listing of these files says against a demand.
+    /// Returns what a listing of these files says against a demanded digest.
     fn said(files: &[(&str, Digest)], entry: Entry, demanded: &Digest) -> Option<Error> {
         let listed = files.iter().map(|(path, digest)| ManifestFile {
             path: path.parse().unwrap(),

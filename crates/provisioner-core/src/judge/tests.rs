@@ -17,7 +17,7 @@ fn digest(byte: u8) -> Digest {
     Digest::sha256([byte; 32])
 }
 
-/// Files with a SHA-256 made of one byte; zero means that it was not hashed.
+/// Makes a model of files with a SHA-256 of one repeated byte; zero means that no process has hashed the file.
 fn model(files: &[(&str, u8)], source: Option<u8>) -> StagedModel {
     let reference: ModelRef = "local:/m".parse().unwrap();
     let path = |name: &str| RelativePath::new(name).unwrap();
@@ -100,7 +100,7 @@ impl Verifier for Says {
     }
 }
 
-/// Cannot open what it is to read.
+/// Is a verifier that cannot open what it is to read.
 #[derive(Debug)]
 struct Blind(i32);
 

@@ -1,4 +1,4 @@
-//! From text to a safe path: the rules.
+//! Checks a text before it becomes a safe path.
 
 use std::str::FromStr;
 
@@ -43,7 +43,7 @@ impl TryFrom<String> for RelativePath {
     }
 }
 
-/// Returns the rule that a text breaks, if it breaks one.
+/// Returns the rule that a text breaks. `None` for a safe path.
 fn fault(text: &str) -> Option<&'static str> {
     if text.is_empty() {
         return Some("it is empty");
@@ -77,7 +77,7 @@ fn component_fault(component: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns whether some system takes the name for a device, whatever its extension.
+/// Returns whether some system takes the name for a device, whatever the extension is.
 fn is_device(component: &str) -> bool {
     let stem = component.split('.').next().unwrap_or(component).trim_end();
     let stem = stem.to_ascii_uppercase();

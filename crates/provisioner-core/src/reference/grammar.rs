@@ -1,4 +1,4 @@
-//! The repository grammar: `org/repo[@revision][/path | :QUANTIZATION | ?include=…&exclude=…]`.
+//! Reads the repository grammar: `org/repo[@revision][/path | :QUANTIZATION | ?include=…&exclude=…]`.
 
 use super::{
     repo::{RepoRef, RepoTarget, Selection},
@@ -28,7 +28,7 @@ impl RepoRef {
         Self::parse_text(scheme, &format!("{scheme}:{rest}"), rest)
     }
 
-    /// Reads what follows the colon. Errors show `text`, as the caller wrote it.
+    /// Reads what follows the colon. An error shows `text`, as the caller wrote it.
     pub(super) fn parse_text(scheme: &str, text: &str, rest: &str) -> Result<Self> {
         let of = |repo, revision, target| Self { scheme: scheme.to_owned(), repo, revision, target };
         let fail = |reason: &str| invalid(text, reason);
@@ -61,10 +61,10 @@ impl RepoRef {
     }
 }
 
-/// Splits at the first slash after the repository's name: `@`, `:` and `?` mean something only before it.
+/// Splits a text at the first slash after the repository's name: `@`, `:` and `?` mean something only before it.
 fn split_head(rest: &str) -> (&str, Option<&str>) {
     let first = rest.find('/').unwrap_or(rest.len());
-    // One segment alone is the whole name where something else already follows it: `gpt2@main/config.json`.
+    // One segment alone is the whole name where `@`, `:` or `?` already follows it: `gpt2@main/config.json`.
     let end = if rest[..first].contains(['@', ':', '?']) || first == rest.len() {
         first
     } else {
@@ -79,7 +79,7 @@ fn split_head(rest: &str) -> (&str, Option<&str>) {
 
 type RepoParts = (String, Option<String>, Option<String>);
 
-/// `repo[@revision][:QUANTIZATION]`
+/// Splits `repo[@revision][:QUANTIZATION]`.
 fn split_repo(head: &str, fail: impl Fn(&str) -> Error + Copy) -> Result<RepoParts> {
     let (head, quantization) = match head.split_once(':') {
         Some((head, quantization)) => (head, Some(check_quantization(quantization, fail)?)),
@@ -92,7 +92,7 @@ fn split_repo(head: &str, fail: impl Fn(&str) -> Error + Copy) -> Result<RepoPar
     Ok((check_repo(repo, fail)?, revision, quantization))
 }
 
-/// `include=PATTERN&exclude=PATTERN`, in any number and order
+/// Reads `include=PATTERN&exclude=PATTERN`, in any number and order.
 fn parse_selection(query: &str, fail: impl Fn(&str) -> Error) -> Result<Selection> {
     let mut selection = Selection::default();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {

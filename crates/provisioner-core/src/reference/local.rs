@@ -1,20 +1,21 @@
-//! A file or folder on this machine.
+//! Names a file or folder on this machine.
 
 use std::path::{Path, PathBuf};
 
 use super::shard::at_first_shard;
 use crate::error::{Error, Result};
 
-/// A file or folder on this machine: an absolute path in UTF-8, without `.` components and doubled slashes,
-/// at the first shard where it names any shard. `..` stays, for only a disk knows whether a symlink lies before
-/// it.
+/// Names a file or folder on this machine by an absolute path in UTF-8.
+///
+/// The path has no `.` components and no doubled slashes. Where it names any shard, it is that of the first shard. It keeps
+/// `..`, for only a disk knows whether a symlink lies before it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LocalRef {
     path: String,
 }
 
 impl LocalRef {
-    /// The reference to a path. A relative one is taken from `base`.
+    /// Makes the reference to a path. A relative path starts from `base`.
     ///
     /// # Errors
     /// [`Error::PathNotUtf8`]; [`Error::InvalidReference`] for an empty path, a control character, or a relative
@@ -52,12 +53,12 @@ impl LocalRef {
         Ok(Self { path: at_first_shard(text) })
     }
 
-    /// The absolute path.
+    /// Returns the absolute path.
     pub fn path(&self) -> &Path {
         Path::new(&self.path)
     }
 
-    /// The absolute path as text.
+    /// Returns the absolute path as text.
     pub fn as_str(&self) -> &str {
         &self.path
     }

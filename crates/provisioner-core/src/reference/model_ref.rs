@@ -1,4 +1,4 @@
-//! The type of a reference.
+//! Defines the type of a reference.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub enum ModelRef {
     Other(OtherRef),
 }
 
-/// A reference whose text only the fetcher of its scheme reads.
+/// Holds a reference whose text only the fetcher of its scheme reads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OtherRef {
     pub(super) scheme: String,
@@ -43,8 +43,8 @@ impl OtherRef {
         &self.rest
     }
 
-    /// Reads the text as a repository, for a fetcher that [has repositories](crate::ModelFetcher::has_repositories). The text of
-    /// the result may differ from this one: a quantization is in upper case, and a shard is the first of its set.
+    /// Reads the text as a repository, for a fetcher that [has repositories](crate::ModelFetcher::has_repositories). The
+    /// text of the result may differ from this one: a quantization is in upper case, and a shard is the first of its set.
     ///
     /// # Errors
     /// As [`RepoRef::parse`].
@@ -54,7 +54,7 @@ impl OtherRef {
 }
 
 impl ModelRef {
-    /// Returns the canonical text.
+    /// Returns the canonical text, which is the id of the model.
     pub fn id(&self) -> String {
         self.to_string()
     }
@@ -68,7 +68,8 @@ impl ModelRef {
         }
     }
 
-    /// Returns whether the model lies on this machine and is used in place. Every other model is fetched into the store.
+    /// Returns whether the model lies on this machine and an engine uses it in place. Every other model is fetched into the
+    /// store.
     pub fn is_local(&self) -> bool {
         matches!(self, Self::Local(_))
     }

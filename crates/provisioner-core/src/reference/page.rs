@@ -1,4 +1,4 @@
-//! Pages of the Hub's site, as a person pastes them from a browser.
+//! Reads the addresses of the Hub's site, as a person pastes them from a browser.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{error::Result, path::RelativePath};
 
-/// The Hub's hosts, as the address bar of a browser shows them.
+/// Lists the Hub's hosts, as the address bar of a browser shows them.
 const HOSTS: [&str; 3] = ["huggingface.co", "www.huggingface.co", "hf.co"];
 
-/// Reads the address of a model's page. `None` where the address is of another site.
+/// Reads the address of a model's page. Returns `None` for the address of another site.
 pub(super) fn parse_url(text: &str, after_scheme: &str) -> Option<Result<RepoRef>> {
     let rest = after_scheme.strip_prefix("//")?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -44,7 +44,7 @@ fn parse_page(text: &str, path: &str) -> Result<RepoRef> {
     let Some((revision, path)) = rest.split_first() else {
         return Ok(of(repo, None, whole));
     };
-    // A page always names a branch; the default one is what a reference without a revision means.
+    // A page always names a branch. A reference without a revision means the default branch.
     let revision = if *revision == "main" { None } else { Some(check_revision(revision, fail)?) };
     let target = match (kind, path) {
         (_, []) => whole,

@@ -1,4 +1,4 @@
-//! From text to a reference.
+//! Turns a text into a reference.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,10 +19,10 @@ use crate::error::{Error, Result};
 const MAX_REFERENCE_BYTES: usize = 8192;
 
 impl ModelRef {
-    /// Reads a reference. A relative path is taken from `base`.
+    /// Reads a reference. A relative path starts from `base`.
     ///
     /// # Errors
-    /// [`Error::InvalidReference`], with the reason.
+    /// [`Error::InvalidReference`], with the reason; [`Error::UnsafePath`].
     pub fn parse(text: &str, base: Option<&Path>) -> Result<Self> {
         let invalid = |reason: &str, hint: Option<&str>| Error::InvalidReference {
             text: text.chars().flat_map(shown).collect(),

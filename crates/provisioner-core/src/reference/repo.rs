@@ -1,4 +1,4 @@
-//! A reference to a repository: where it is, at which revision, and which part of it is the model.
+//! Names a repository, a revision of it, and the part of it that is the model.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -9,41 +9,42 @@ use super::{
 };
 use crate::{digest::key_of, error::Result, path::RelativePath};
 
-/// A repository of some source, at a revision, and the part of it that is the model.
+/// Names a repository of some source, at a revision, and the part of it that is the model.
 ///
 /// Its text is `<scheme>:org/repo[@revision][/path | :QUANTIZATION | ?include=…&exclude=…]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RepoRef {
-    /// In lower case, without the colon.
+    /// The scheme, in lower case and without the colon.
     pub(super) scheme: String,
-    /// `org/repo`, or `repo` alone for the few that have no organisation.
+    /// The name `org/repo`, or `repo` alone for the few repositories that have no organisation.
     pub(super) repo: String,
     pub(super) revision: Option<String>,
     pub(super) target: RepoTarget,
 }
 
-/// The part of a repository that is the model.
+/// Says which part of a repository is the model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RepoTarget {
-    /// The files that an engine loads, or those that the selection names.
+    /// The model is the files that an engine loads, or those that the selection names.
     Repository(Selection),
-    /// One file, the set of shards that it is the first of, or a folder: only the source knows which.
+    /// The model is one file, the set of shards of which it is the first, or a folder. Only the source knows which.
     Path(RelativePath),
-    /// The GGUF file (or set of shards) of one quantization, in upper case.
+    /// The model is the GGUF file, or set of shards, of one quantization, in upper case.
     Quantization(String),
 }
 
-/// Names the files to take and to leave out by patterns. They are sorted, for they are part of the model's identity.
+/// Names the files to take and to leave out, by patterns. The patterns are sorted, for they are a part of the model's
+/// identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Selection {
-    /// Patterns of the files to take; none means the engine's usual files.
+    /// The patterns of the files to take. No pattern means the files that an engine usually loads.
     pub include: BTreeSet<String>,
-    /// Patterns of files to leave out.
+    /// The patterns of the files to leave out.
     pub exclude: BTreeSet<String>,
 }
 
 impl Selection {
-    /// Returns whether it has no pattern at all.
+    /// Returns whether the selection has no pattern.
     pub fn is_empty(&self) -> bool {
         self.include.is_empty() && self.exclude.is_empty()
     }
@@ -67,17 +68,17 @@ impl RepoRef {
     /// Returns the reference to one file of the same repository, or to the set of shards that it belongs to.
     ///
     /// # Errors
-    /// [`Error::UnsafePath`](crate::Error::UnsafePath), which a path that is safe already never is.
+    /// [`Error::UnsafePath`](crate::Error::UnsafePath). A path that is safe already does not cause it.
     pub fn file(mut self, path: &RelativePath) -> Result<Self> {
         self.target = RepoTarget::Path(RelativePath::new(at_first_shard(path.as_str()))?);
         Ok(self)
     }
 
-    /// Returns the reference at a revision, where it has none yet, and with these patterns beside its own.
+    /// Returns the reference with a revision, where it has none yet, and with these patterns beside its own.
     ///
     /// # Errors
-    /// [`Error::InvalidReference`](crate::Error::InvalidReference) for a text that is not a revision, for another revision than the
-    /// reference has, and for patterns where the reference names a path or a quantization.
+    /// [`Error::InvalidReference`](crate::Error::InvalidReference) for a text that is not a revision, for another revision
+    /// than the reference has, and for patterns where the reference names a path or a quantization.
     pub fn select(
         mut self,
         revision: Option<&str>,
@@ -108,7 +109,7 @@ impl RepoRef {
         }
     }
 
-    /// Returns the name of a folder, which differs where the target differs: `all` for the usual files.
+    /// Returns a name for a folder, which differs where the target differs: `all` for the files that an engine usually loads.
     pub fn selection_key(&self) -> String {
         match &self.target {
             RepoTarget::Repository(selection) if selection.is_empty() => "all".to_owned(),
@@ -119,7 +120,7 @@ impl RepoRef {
         }
     }
 
-    /// Returns whether its source takes names of repositories for the same in any letter case.
+    /// Returns whether the source takes two names of repositories for the same that differ in letter case alone.
     pub fn folds_case(&self) -> bool {
         scheme::folds_case(&self.scheme)
     }

@@ -1,4 +1,4 @@
-//! The rules for the parts of a repository reference, and how a part is written in a text.
+//! Checks the parts of a repository reference, and writes a part into a text.
 
 use percent_encoding::percent_decode_str;
 
@@ -55,7 +55,7 @@ pub(super) fn check_quantization(quantization: &str, fail: impl Fn(&str) -> Erro
     }
 }
 
-/// Decodes a part of an address.
+/// Decodes the percent-encoded part of an address.
 pub(super) fn decode(part: &str, fail: impl Fn(&str) -> Error) -> Result<String> {
     let decoded =
         percent_decode_str(part).decode_utf8().map_err(|_| fail("the address is not valid UTF-8"))?;

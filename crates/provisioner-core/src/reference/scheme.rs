@@ -1,26 +1,26 @@
-//! The table of schemes: how the text behind each is read.
+//! Says how to read the text behind each scheme.
 //!
-//! A scheme that is not in the table belongs to a fetcher of a third party. Its text is read as a repository where the text
-//! is just what a repository prints; this crate never rewrites a text that it does not know. Otherwise the text stays as it is,
+//! A scheme that is not in the table belongs to a fetcher of another crate. The parser reads its text as a repository where
+//! the repository prints just that text, and never rewrites a text that it does not know. Otherwise the text stays as it is,
 //! and its fetcher reads it: see [`OtherRef::repository`](super::OtherRef::repository).
 
 /// The scheme of the Hugging Face Hub.
 pub(super) const HUB: &str = "hf";
 
-/// How the text behind a scheme is read.
+/// Says how to read the text behind a scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// A path of this machine.
+    /// The text is a path of this machine.
     Path,
-    /// A path of this machine as an address, percent-encoded.
+    /// The text is a path of this machine as an address, percent-encoded.
     FileAddress,
-    /// The repository grammar.
+    /// The text fits the repository grammar.
     Repository,
-    /// An address, which may be a page of the Hub's site.
+    /// The text is an address, which may be a page of the Hub's site.
     Address,
-    /// A text that its fetcher reads.
+    /// The text is one that only its fetcher reads.
     Text,
-    /// A repository where the text fits as it is written, and otherwise a text.
+    /// The text is a repository where it prints the same, and otherwise one that only its fetcher reads.
     Unknown,
 }
 
@@ -48,7 +48,7 @@ pub(super) fn folds_case(scheme: &str) -> bool {
     scheme == HUB
 }
 
-/// Returns how the text behind a scheme is read. The scheme is in lower case.
+/// Returns how to read the text behind a scheme, which is in lower case.
 pub(super) fn form_of(scheme: &str) -> Form {
     TABLE.iter().find(|(known, _)| *known == scheme).map_or(Form::Unknown, |(_, form)| *form)
 }

@@ -1,8 +1,8 @@
-//! The names of shards, such as `model-00002-of-00003.gguf`.
+//! Reads the names of shards, such as `model-00002-of-00003.gguf`.
 
 use std::ops::RangeInclusive;
 
-/// The name of one file of a set, as `llama-gguf-split` and Transformers write it.
+/// Holds the name of one file of a set, as `llama-gguf-split` and Transformers write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardName {
     stem: String,
@@ -12,7 +12,7 @@ pub struct ShardName {
 }
 
 impl ShardName {
-    /// Reads a file name. `None` where it is not the name of a shard.
+    /// Reads a file name. Returns `None` for a name that is not one of a shard.
     ///
     /// ```
     /// use provisioner_core::reference::ShardName;
@@ -30,23 +30,23 @@ impl ShardName {
         (1..=count).contains(&number).then(|| Self { stem: stem.to_owned(), number, count, ending })
     }
 
-    /// Which shard it is, from 1.
+    /// Returns the number of the shard, from 1.
     pub fn number(&self) -> u32 {
         self.number
     }
 
-    /// How many shards the set has.
+    /// Returns how many shards the set has.
     pub fn count(&self) -> u32 {
         self.count
     }
 
-    /// The shards that must be there for this one: all for the first, and the first for any other, so that a set is looked
-    /// for once, and not once for each of its shards.
+    /// Returns the numbers of the shards that must be there for this one: all for the first shard, and the first for any
+    /// other. So a caller looks for a set once, and not once for each of its shards.
     pub fn needs(&self) -> RangeInclusive<u32> {
         1..=if self.number == 1 { self.count } else { 1 }
     }
 
-    /// The file name of another shard of the set.
+    /// Returns the file name of another shard of the set.
     pub fn sibling(&self, number: u32) -> String {
         format!("{}-{number:05}-of-{:05}{}", self.stem, self.count, self.ending)
     }
@@ -56,7 +56,8 @@ fn five_digits(text: &str) -> Option<u32> {
     (text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
 }
 
-/// What the shards of one set have in common, and no other file has: the path of the first. `None` for what is no shard.
+/// Returns the path of the first shard, which all shards of one set have in common. Returns `None` for a path that is not
+/// one of a shard.
 pub fn set_of(path: &str) -> Option<String> {
     let (folder, name) = match path.rfind('/') {
         Some(slash) => path.split_at(slash + 1),
@@ -65,12 +66,12 @@ pub fn set_of(path: &str) -> Option<String> {
     ShardName::parse(name).map(|shard| format!("{folder}{}", shard.sibling(1)))
 }
 
-/// The same path, with the first shard's name where it ends in any shard's.
+/// Returns the same path, with the name of the first shard in place of the name of any other.
 pub(super) fn at_first_shard(path: &str) -> String {
     set_of(path).unwrap_or_else(|| path.to_owned())
 }
 
-/// Whether a GGUF file goes along with a model and is none, by its name: a projector, or an importance matrix.
+/// Returns whether the name of a GGUF file is that of a companion of a model: a projector, or an importance matrix.
 pub fn is_companion(file_name: &str) -> bool {
     let name = file_name.to_ascii_lowercase();
     name.starts_with("mmproj") || name.contains("imatrix")

@@ -1,4 +1,4 @@
-//! Where the view of a fetched model lies.
+//! Says where the view of a fetched model lies.
 
 use super::model_ref::ModelRef;
 use crate::{
@@ -12,7 +12,8 @@ impl ModelRef {
     /// `<scheme>/<name>/<revision>/<selection>`.
     ///
     /// # Errors
-    /// [`Error::UnsafePath`] when the revision makes no path, or a hidden one: those are of models that are not finished.
+    /// [`Error::UnsafePath`] when the revision does not make a path, or makes a hidden one: a hidden folder is an unfinished
+    /// view.
     pub fn view_path(&self, revision: Option<&str>) -> Result<RelativePath> {
         let (name, selection) = match self {
             Self::Repo(repo) => (repo.repo().to_owned(), repo.selection_key()),

@@ -127,7 +127,7 @@ fn views() -> impl Strategy<Value = Vec<EvictionUnit>> {
 }
 
 proptest! {
-    /// Compares with a simple model: sets of views, whose bytes are those of all inodes that no other view has.
+    /// Compares a plan with a simple model: sets of views, whose bytes are those of all inodes that no other view has.
     #[test]
     fn plans_are_exact_and_harm_no_other_view(
         views in views(),

@@ -118,7 +118,7 @@ fn what_another_store_has_frees_nothing() {
 fn copies_count_for_themselves() {
     let fixture = Fixture::new();
     let record = fixture.commit(&fixture.model("hf:org/repo", "abc", &[("a", &large('a'))]));
-    // As a file system without links has it.
+    // A file system without links has copies.
     let (file, copy) = (record.local_path.join("a"), fixture.dir.path().join("copy"));
     fs_err::copy(&file, &copy).unwrap();
     fs_err::rename(&copy, &file).unwrap();

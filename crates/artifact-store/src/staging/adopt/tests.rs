@@ -42,7 +42,7 @@ impl Fixture {
         self.store.adopt(&partial.file(), &target, &self.theirs(), mode, &mut |_| true).unwrap()
     }
 
-    /// A shared blob whose view is not whole yet.
+    /// Makes an externally linked blob whose view is not whole yet.
     fn insert(&self) -> Blob {
         let adopted = self.take_in(&self.partial(), 9, AdoptMode::Link).unwrap();
         assert!(adopted.is_externally_linked && adopted.location.ends_with("linked"));
@@ -57,7 +57,7 @@ impl Fixture {
         Ok(self.store.stamps(&folder, &[(&path, blob.clone())], watch)?[0])
     }
 
-    /// A shared blob.
+    /// Makes an externally linked blob.
     fn adopt(&self) -> Blob {
         let blob = self.insert();
         Blob { stamp: self.view(&blob, &|_| true).unwrap(), ..blob }
@@ -146,7 +146,7 @@ fn sharing_is_not_forgotten_with_a_stamp() {
     fs_err::remove_file(blob.path.with_extension("stamp")).unwrap();
     assert!(
         fixture.store.blob(&blob.sha256).unwrap().unwrap().is_externally_linked(),
-        "the other link may be anybody's"
+        "any program may have the other link"
     );
 }
 

@@ -140,7 +140,7 @@ fn a_blob_that_vanished_before_the_commit_is_told() {
     let fixture = Fixture::new();
     let blob = insert(&fixture.store, b"one");
     let model = fixture.model("hf:org/repo", "abc", &[("a", "one")]);
-    // As a process finds it that need not fetch it.
+    // A process that need not fetch the blob finds it like this.
     let staged = staged_at(&model, &blob.path);
     fs_err::remove_file(&blob.path).unwrap();
     assert!(
@@ -168,7 +168,7 @@ fn names_that_are_one_to_the_file_system_are_never_mixed_up() {
     let fixture = Fixture::new();
     let (one, two) = (insert(&fixture.store, b"one"), insert(&fixture.store, b"two"));
     let folder = tempfile::tempdir_in(fixture.dir.path()).unwrap();
-    // As a file system sees `A.gguf` and `a.gguf` that does not tell letter case apart.
+    // A file system that does not tell letter case apart takes `A.gguf` and `a.gguf` for one name.
     let path = RelativePath::new("a.gguf").unwrap();
     let error = build(folder.path(), &[(&path, one.clone()), (&path, two)]).unwrap_err();
     assert!(error.code().as_str() == "storage-failed", "{error}");
