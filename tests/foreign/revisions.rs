@@ -31,7 +31,11 @@ impl MemFetcher {
 #[async_trait]
 impl ModelFetcher for MemFetcher {
     fn schemes(&self) -> &'static [&'static str] {
-        &["mem"]
+        &["mem", "oci"]
+    }
+
+    fn has_repositories(&self) -> bool {
+        true
     }
 
     fn pins(&self, _: &ModelRef, revision: &str) -> bool {
@@ -125,7 +129,7 @@ async fn a_policy_binds_a_foreign_source_by_repository_and_by_host() {
     assert_eq!(refused.code().as_str(), "policy-denied");
     assert_eq!(
         refused.to_string(),
-        "policy does not allow a source of `mem:` that keeps to no list of hosts"
+        "policy does not allow a source of `mem:`, `oci:` that keeps to no list of hosts"
     );
 }
 
@@ -144,4 +148,25 @@ async fn a_revision_that_its_source_never_pins_is_not_imported() {
     let without = ModelProvisioner::file_only(bench.path("c")).unwrap();
     let imported = without.import(&ImportRequest::new(&exported)).await.unwrap();
     assert_eq!(imported.revision.as_deref(), Some("odd"));
+}
+
+#[tokio::test]
+async fn a_scheme_whose_text_is_its_fetchers_may_have_repositories() {
+    let (bench, source) = (Foreign::new(), MemFetcher::at("v1"));
+    let here = provisioner(&bench, "a", &source, Policy::default());
+    let reference: ModelRef = "oci:org/repo".parse().unwrap();
+    assert!(reference.repository().is_none());
+    let first = here.ensure(&reference, &Expectation::none()).await.unwrap();
+    assert!(first.local_path.ends_with("models/oci/org/repo/v1/all"), "{first:?}");
+    source.move_to("v2");
+    here.refresh(&reference, &Expectation::none()).await.unwrap();
+    let old = here.show(&"oci:org/repo@v1".parse().unwrap()).await.unwrap().record;
+    assert_eq!((old.lifecycle, &old.local_path), (Lifecycle::Retired, &first.local_path));
+    // The catalog is lost, and made again from the views.
+    fs_err::remove_dir_all(bench.path("a").join("catalog-v1")).unwrap();
+    let again = provisioner(&bench, "a", &source, Policy::default());
+    let mut ids: Vec<_> =
+        again.list().await.unwrap().models.into_iter().map(|model| model.record.id).collect();
+    ids.sort();
+    assert_eq!(ids, ["oci:org/repo", "oci:org/repo@v1"]);
 }

@@ -73,7 +73,7 @@ pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
         if !hosts.is_limited() || !self.uses_network() {
             return Ok(());
         }
-        let schemes = self.schemes().join("`:, `");
+        let schemes = self.schemes().join(":`, `");
         let message =
             format!("policy does not allow a source of `{schemes}:` that keeps to no list of hosts");
         Err(FetchError::new(FetchErrorKind::Denied, message)

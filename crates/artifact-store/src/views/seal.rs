@@ -59,7 +59,9 @@ impl Store {
         if self.holds(record.root()) {
             return record;
         }
-        let Some(root) = home_of(&record).map(|home| self.view(&home)) else { return record };
+        let homes = homes_of(&record);
+        let home = homes.iter().find(|home| record.root().ends_with(home)).or(homes.first());
+        let Some(root) = home.map(|home| self.view(home)) else { return record };
         CatalogRecord { local_path: in_view(&record, &root), ..record }
     }
 }
@@ -88,16 +90,22 @@ pub(crate) fn sealed_id(root: &Path) -> Option<String> {
 /// Returns a record with the path of this view: an operator may have moved the store, or copied it from elsewhere.
 fn relocated(record: CatalogRecord, root: &Path) -> Option<CatalogRecord> {
     let local_path = in_view(&record, root);
-    root.ends_with(home_of(&record)?).then_some(CatalogRecord { local_path, ..record })
+    let is_home = homes_of(&record).iter().any(|home| root.ends_with(home));
+    is_home.then_some(CatalogRecord { local_path, ..record })
 }
 
-/// Returns where the view of a record belongs, below the folder of all views. Returns `None` for a model that is in no
-/// store.
-fn home_of(record: &CatalogRecord) -> Option<RelativePath> {
-    match record.id.parse().ok()? {
-        ModelRef::Local(_) => None,
-        fetched => fetched.view_path(record.revision.as_deref()).ok(),
-    }
+/// Returns where the view of a record belongs, below the folder of all views: one place, or two for a text that its fetcher may
+/// read as a repository. Returns none for a model that is in no store.
+fn homes_of(record: &CatalogRecord) -> Vec<RelativePath> {
+    let Some(fetched) = record.id.parse::<ModelRef>().ok().filter(|id| !id.is_local()) else {
+        return Vec::new();
+    };
+    let repository = match &fetched {
+        ModelRef::Other(other) => other.repository().ok().map(ModelRef::from),
+        _ => None,
+    };
+    let readings = [Some(fetched), repository].into_iter().flatten();
+    readings.filter_map(|id| id.view_path(record.revision.as_deref()).ok()).collect()
 }
 
 /// Returns the path of a view that an engine loads: the folder, or the file.
