@@ -12,14 +12,21 @@ use crate::error::Result;
 /// # Errors
 /// [`Error::Io`](crate::Error::Io).
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let read = match fs_err::read_dir(folder) {
-        Ok(read) => read,
+    match list(folder) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
+            Ok(Vec::new())
         }
-        Err(error) => return Err(error.into()),
-    };
-    let mut paths = read.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+        listed => Ok(listed?),
+    }
+}
+
+/// Returns the paths in a folder that must be there, sorted.
+///
+/// # Errors
+/// What the disk says, also where nothing is at the path, or no folder.
+pub fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let read = fs_err::read_dir(folder)?;
+    let mut paths = read.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     paths.sort_unstable();
     Ok(paths)
 }

@@ -20,7 +20,7 @@ mod write;
 
 pub use copy_on_write::share_blocks;
 pub use error::{Error, Result};
-pub use folder::{create_folders, entries, remove, rename, sync_folder};
+pub use folder::{create_folders, entries, list, remove, rename, sync_folder};
 pub use lock::{Lock, LockTrust, lock, lock_found, lock_shared, lock_shared_found, lock_trust};
 pub use open::{is_trusted, open_own};
 pub use process::{ProcessIdentity, boot_id};

@@ -71,9 +71,9 @@ fn is_passed_over(path: &Path) -> bool {
     name.starts_with(b".") || UNFINISHED.iter().any(|ending| name.ends_with(ending.as_bytes()))
 }
 
-/// Returns the paths in a folder, sorted. A folder that cannot be read has none.
+/// Returns the paths in a folder, sorted. A folder that is not there, or that cannot be read, has none, and the log says so.
 pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
-    durable_fs::entries(folder).unwrap_or_else(|error| {
+    durable_fs::list(folder).unwrap_or_else(|error| {
         tracing::debug!("nothing to adopt: {error}");
         Vec::new()
     })

@@ -302,3 +302,15 @@ fn killed_at_every_system_call_of_an_adoption() {
         }
     }
 }
+
+#[test]
+fn a_tool_whose_folder_is_not_there_is_told_of_with_v_alone() {
+    let (hub, bench) = (Hub::start(), Fixture::new());
+    hub.repo("org/repo").lfs("a.gguf", weights(1)).publish();
+    let done = run(&bench, &hub, &["ensure", ID, "-v"]);
+    let absent =
+        format!("nothing to adopt: failed to read directory `{}`", bench.path("hf").join("hub").display());
+    assert!(done.stderr.contains(&absent), "{}", done.stderr);
+    run(&bench, &hub, &["remove", ID]);
+    assert_eq!(run(&bench, &hub, &["ensure", ID]).stderr, "");
+}
