@@ -136,7 +136,6 @@ fn all(
 }
 
 #[test]
-#[ignore = "the prose is rewritten just now"]
 fn no_sentence_hides_who_does_it() {
     let mut found = all(&texts(".rs"), hiding_in_source);
     found.extend(all(&texts(".md"), hiding));
@@ -144,7 +143,6 @@ fn no_sentence_hides_who_does_it() {
 }
 
 #[test]
-#[ignore = "the prose is rewritten just now"]
 fn the_first_line_of_a_public_item_says_something() {
     let mut sources = texts(".rs");
     sources.retain(|(path, _)| path.iter().any(|part| part == "src"));
