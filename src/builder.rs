@@ -8,7 +8,7 @@ use fetch_file::FileFetcher;
 use local_caches::Adoption;
 use model_inspect::StructureVerifier;
 use provisioner_core::{
-    CatalogErrorKind, CatalogStore, Clock, Expected, HostPolicy, ModelFetcher, NoProgress, Policy,
+    AllOf, CatalogErrorKind, CatalogStore, Clock, Expected, HostPolicy, ModelFetcher, NoProgress, Policy,
     PolicyEngine, ProgressSink, Timestamp, Verifier,
 };
 use transfer::Transfer;
@@ -39,7 +39,8 @@ pub struct ProvisionerBuilder {
     cache_dir: PathBuf,
     registry: Registry,
     catalog: Option<Arc<dyn CatalogStore>>,
-    policy: Arc<dyn PolicyEngine>,
+    policy: Policy,
+    engines: Vec<Arc<dyn PolicyEngine>>,
     skips_structure: bool,
     verifiers: Vec<Arc<dyn Verifier>>,
     progress: Arc<dyn ProgressSink>,
@@ -58,7 +59,8 @@ impl ProvisionerBuilder {
             cache_dir,
             registry,
             catalog: None,
-            policy: Arc::new(Policy::default()),
+            policy: Policy::default(),
+            engines: Vec::new(),
             skips_structure: false,
             verifiers: Vec::new(),
             progress: Arc::new(NoProgress),
@@ -88,14 +90,15 @@ impl ProvisionerBuilder {
     /// Sets the policy, which says what a call may do. The default allows local files alone.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = Arc::new(policy);
+        self.policy = policy;
         self
     }
 
-    /// Sets a policy engine of the caller, which decides what a call may do instead of a [`Policy`].
+    /// Adds a policy engine of the caller. A step needs the consent of the [`Policy`] and of every engine, so an engine
+    /// loosens nothing.
     #[must_use]
     pub fn policy_engine(mut self, engine: Arc<dyn PolicyEngine>) -> Self {
-        self.policy = engine;
+        self.engines.push(engine);
         self
     }
 
@@ -170,15 +173,18 @@ impl ProvisionerBuilder {
 
     /// Returns the provisioner that these parts make.
     ///
-    /// The call looks at the cache folder. It creates nothing there, except for the folder that keeps the cache private
-    /// in a temp folder. It may block.
+    /// The call looks at the cache folder. It creates the folder that keeps the cache private in a temp folder. Where the
+    /// catalog is lost, it records the models of the store again, and it imports an `index.json` of catalog-core 0.1. It may
+    /// block.
     ///
     /// # Errors
     /// [`Error::UnsafeCache`](crate::Error::UnsafeCache) where another user could change the cache;
     /// [`Error::Storage`](crate::Error::Storage) where the disk fails; [`Error::Fetch`](crate::Error::Fetch) for a
     /// fetcher that cannot keep to the hosts of the policy.
     pub fn build(mut self) -> Result<ModelProvisioner> {
-        self.registry.confine(&HostPolicy::new(Arc::clone(&self.policy)))?;
+        let own: Arc<dyn PolicyEngine> = Arc::new(self.policy);
+        let policy: Arc<dyn PolicyEngine> = Arc::new(AllOf([own].into_iter().chain(self.engines).collect()));
+        self.registry.confine(&HostPolicy::new(Arc::clone(&policy)))?;
         let cache = CacheDir::at(&self.cache_dir)?;
         let is_ours = self.catalog.is_none();
         let catalog = match self.catalog {
@@ -207,7 +213,7 @@ impl ProvisionerBuilder {
             cache,
             registry: self.registry,
             catalog,
-            policy: self.policy,
+            policy,
             verifiers,
             progress: self.progress,
             clock: self.clock,

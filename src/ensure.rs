@@ -1,4 +1,5 @@
-//! Takes one model from its reference to the path that an engine opens.
+//! Takes one model from its reference to the path that an engine opens. `handoff` writes that path for the engine; it calls these
+//! functions, and they do not call it.
 //!
 //! ```text
 //! reference ─▶ policy ─▶ present? ──────────────────────────────────────────▶ resolved     (no lock, no socket)
@@ -86,7 +87,7 @@ async fn attempt(
     commit(ctx, verified, previous, session, Action::Ensure).await
 }
 
-/// Makes a model present at the revision that its source names now, and keeps the revision that was recorded as retired. Where
+/// Makes a model present at the revision that its source names now, and keeps the recorded revision, as Retired. Where
 /// the source names none, the files that it lists now replace those that were recorded.
 pub(crate) async fn refresh(
     ctx: &Arc<Context>,
@@ -102,7 +103,7 @@ pub(crate) async fn refresh(
     let Some((moved, old)) = moved else { return ensure(ctx, &reference, expectation).await };
     keep_superseded(ctx, &old).await?;
     let was_pinned = old.verification.basis == Some(Basis::Pinned);
-    if was_pinned && expectation.digest().is_none() {
+    if was_pinned && expectation.digest().is_none() && moved.digest != old.digest {
         tracing::warn!("the caller pinned `{id}` by a digest, and its new revision has another one");
     }
     Ok(moved)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use provisioner_core::{CatalogRecord, ResolvedModel, VerifiedModel, Versioned, shell_word};
+use provisioner_core::{CatalogRecord, ResolvedModel, VerifiedModel, Versioned};
 
 use super::{
     record::record_of,
@@ -85,11 +85,9 @@ fn note_adopted(ctx: &Context, model: &ResolvedModel, adopted: &[AdoptionEntry])
 /// Warns that this process read a model whose files are not those of its record, and that the next call reads it too.
 fn warn_of_reading(fresh: &CatalogRecord, recorded: &CatalogRecord, error: &Error) {
     if fresh.files != recorded.files {
-        let id = shell_word(&fresh.id);
         tracing::warn!(
             "`{}` has the bytes of its record in other files, as a copy has; this rests on reading them now, which cannot be \
-             recorded ({error}), so each call reads them: run `model-provisioner verify {id}` once where the cache can be \
-             written",
+             recorded ({error}), so each call reads them: verify the model once where the cache can be written",
             fresh.id
         );
     }

@@ -56,7 +56,7 @@ pub(crate) async fn plan_acquisition(
                 needed_bytes.saturating_add(found.as_ref().map_or(*to_fetch, FileCandidates::space_bytes));
             candidates.extend(found);
         }
-        // The step above changed the names of the small files' partials.
+        // `share_small` may rename the partials of small files, so their folders are read after it.
         let sizes: Vec<_> = missing.iter().map(|file| file.size).collect();
         session.share_small(&ctx.store, &reference.id(), &sizes, &left)?;
         let of =

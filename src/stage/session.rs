@@ -22,10 +22,10 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Limits a small file, in bytes: one write brings all of it.
+/// The largest size of a small file, in bytes: one write stores all of it.
 const SMALL_BYTES: u64 = 512 << 10;
 
-/// How many small files share a partial. Fewer have a partial each, which another model can resume.
+/// From how many small files on they share a partial. Fewer have a partial each, which another model can resume.
 const MANY: usize = 64;
 
 /// A call that waits for a shorter time does not report it.

@@ -9,6 +9,7 @@ mod examples;
 mod facts;
 mod fixture;
 mod lifecycle;
+mod policy;
 mod presence;
 mod provision;
 mod references;

@@ -107,8 +107,8 @@ pub trait CatalogStore: fmt::Debug + Send + Sync + 'static {
     /// Returns the folders and the files of the catalog that lie on this machine, the folders first. `doctor` checks that
     /// other users cannot write to them. The default returns none.
     ///
+    /// # Errors
     /// The catalog's failure to list them. A folder that it cannot read is not a failure.
-    /// The catalog's failure to list them; a folder that it cannot read is not a failure.
     async fn local_files(&self) -> Result<Vec<PathBuf>, CatalogError> {
         Ok(Vec::new())
     }

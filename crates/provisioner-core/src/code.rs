@@ -94,7 +94,7 @@ codes! {
     UnsupportedDigest "unsupported-digest" Usage false "the digest's algorithm is not known here" Some(say("use sha256, git-sha1 or sha256-tree"));
     DigestNeedsOneFile "digest-needs-one-file" Usage false "a digest of one file was given for a set of files" None;
     UnsupportedScheme "unsupported-scheme" Usage false "this build has no source for the reference's scheme" None;
-    InvalidConfig "invalid-config" Usage false "the config cannot be understood" Some(say("the README shows every field, and `schemas/config.schema.json` their types"));
+    InvalidConfig "invalid-config" Usage false "the config cannot be understood" Some(say("`docs/config.md` shows every field, and `schemas/config.schema.json` their types"));
     HandoffInTheWay "handoff-in-the-way" Usage false "the handoff would overwrite the config or be one of the model's files" Some(say("write the handoff elsewhere"));
     ExportInTheWay "export-in-the-way" Usage false "there is something where a model is to be exported to" Some(say("name a folder that does not exist, or is empty"));
     InvalidExport "invalid-export" Usage false "a folder that says that it was exported makes no sense" Some(Hint::ExportAgain);

@@ -28,14 +28,14 @@ use crate::{
 /// - `open` returns in [`Opened`] what the source really answered. It does not claim the range that it was asked for.
 /// - **Cancellation**: the caller may drop either call at any await, and the stream too. A dropped call leaves nothing
 ///   behind.
-/// - **Retries**: a fetcher retries nothing. The caller retries, by the error's kind and `retry_after`.
+/// - **Retries**: a fetcher retries no request of its own. The caller retries, by the error's kind and `retry_after`.
 /// - Neither call blocks the runtime.
 #[async_trait]
 pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
     /// Returns the schemes that the fetcher answers for, in lower case and without a colon.
     fn schemes(&self) -> &'static [&'static str];
 
-    /// Returns whether the fetcher uses a network. Then the policy must allow the network. The default is `false`.
+    /// Returns whether the fetcher uses a network. Then the policy must allow the network. The default is `true`.
     fn uses_network(&self) -> bool {
         true
     }

@@ -14,10 +14,12 @@ use crate::{
 /// # Contract
 /// - `decide` answers at once: it opens no file and no socket, and does not block.
 /// - `decide` gives the same answer to the same question for as long as the provisioner lives.
-/// - An engine answers [`Decision::Allowed`] to a kind of question that it has no rule for. The enum of questions grows.
+/// - An engine answers [`Decision::Allowed`] to a kind of question that it has no rule for. The enum of questions grows, and a
+///   provisioner asks its own policy besides.
 /// - An engine that refuses some hosts also refuses [`Question::AnyHost`], for a source that is not told of hosts asks about
 ///   none.
-/// - A caller asks about a model that is present too, but for its network and its hosts.
+/// - An ensure, a plan and an import ask about a present model too, but for its network and its hosts. A call that only looks,
+///   such as `locate`, asks nothing.
 ///
 /// ```
 /// use provisioner_core::{Decision, Denial, PolicyEngine, Question, ask};

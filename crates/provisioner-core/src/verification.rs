@@ -28,7 +28,7 @@ pub enum Basis {
     Source,
     /// A signature covers the digest.
     Signed,
-    /// The caller, a config or a lock file demanded the digest.
+    /// The caller or a config demanded the digest.
     Pinned,
 }
 

@@ -227,7 +227,7 @@ pub(crate) fn wants_git_id(expectation: &Expectation) -> bool {
     expectation.digest().is_some_and(|(digest, _)| digest.algorithm() == DigestAlgorithm::GitSha1)
 }
 
-/// Holds an open file with its stamp and its format.
+/// Describes a file that was opened: its path, its stamp and its format.
 struct Opened {
     location: PathBuf,
     stamp: Stamp,

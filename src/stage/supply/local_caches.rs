@@ -115,7 +115,7 @@ async fn begin(
     .await
 }
 
-/// A candidate that a job has begun to take in, and its place in the list.
+/// A candidate that a job has begun to take in, and the partial file for it.
 struct Begun {
     slot: PartialFile,
     taking: artifact_store::Result<Option<BegunAdoption>>,
