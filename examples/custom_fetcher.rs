@@ -9,10 +9,10 @@
 use std::{collections::HashMap, sync::Arc, sync::Mutex, sync::PoisonError};
 
 use model_provisioner::{
-    ByteRange, Bytes, Digest, Entry, FetchError, FetchErrorKind, Locator, Manifest, ManifestFile,
-    ModelFetcher, ModelProvisioner, Opened, RelativePath, ResolveRequest, async_trait,
+    ByteRange, Bytes, ContentHasher, Digest, Entry, FetchError, FetchErrorKind, Locator, Manifest,
+    ManifestFile, ModelFetcher, ModelProvisioner, Opened, RelativePath, RemoteFile, ResolveRequest,
+    async_trait,
 };
-use sha2::Digest as _;
 
 /// Holds the bytes of each model, by its id: `mem:org/repo/file.gguf`. Its clones share them.
 #[derive(Clone, Debug, Default)]
@@ -39,18 +39,20 @@ impl ModelFetcher for MemoryFetcher {
         let path: RelativePath = id.rsplit('/').next().unwrap_or_default().parse().map_err(invalid)?;
         let (size, digest, entry) = (bytes.len() as u64, digest(bytes), Entry::File(path.clone()));
         let revision = digest.hex()[..40].to_owned();
-        let file =
-            ManifestFile { path, size, digest: Some(digest), locator: Locator::Streamed(id.as_str().into()) };
+        let locator = Locator::Streamed(RemoteFile::new(id).with_state(bytes.clone()));
+        let file = ManifestFile { path, size, digest: Some(digest), locator };
         let manifest = Manifest::new(request.reference.clone(), vec![file], entry).map_err(invalid)?;
         Ok(manifest.at_revision(revision))
     }
 
     async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError> {
-        let models = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = models.values().find(|bytes| Some(digest(bytes)) == file.digest);
-        let end = range.end.unwrap_or(file.size);
-        let piece = bytes.filter(|_| range.start <= end).map(|b| b.slice(range.start as usize..end as usize));
-        let piece = piece.ok_or_else(|| FetchError::new(FetchErrorKind::Changed, "it is gone"))?;
+        let Locator::Streamed(remote) = &file.locator else {
+            return Err(FetchError::new(FetchErrorKind::Unsupported, "it is not a file of this source"));
+        };
+        let bytes = remote.state::<Bytes>().filter(|_| range.start <= file.size);
+        let bytes = bytes.ok_or_else(|| FetchError::new(FetchErrorKind::Invalid, "no such range"))?;
+        let end = range.end.unwrap_or(file.size).clamp(range.start, file.size);
+        let piece = bytes.slice(range.start as usize..end as usize);
         let range = ByteRange { start: range.start, end: Some(end) };
         let stream = Box::pin(futures_util::stream::iter([Ok(piece)]));
         Ok(Opened { range, total_size: Some(file.size), validator: None, stream })
@@ -58,7 +60,9 @@ impl ModelFetcher for MemoryFetcher {
 }
 
 fn digest(bytes: &Bytes) -> Digest {
-    Digest::sha256(sha2::Sha256::digest(bytes).into())
+    let mut hasher = ContentHasher::new();
+    hasher.update(bytes);
+    hasher.finish().sha256
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -97,10 +97,12 @@ pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Opens one file of a manifest at a range of bytes.
+    /// Opens one file of a manifest at a range of bytes. A range that starts at the file's size is empty. A range that ends
+    /// behind the file ends with it.
     ///
     /// # Errors
-    /// A [`FetchError`]; [`FetchErrorKind::Changed`] where the file is not the listed one any more.
+    /// A [`FetchError`]; [`FetchErrorKind::Invalid`] for a range that starts behind the file; [`FetchErrorKind::Changed`] where the
+    /// file is not the listed one any more.
     async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError>;
 }
 

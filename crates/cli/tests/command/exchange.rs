@@ -151,7 +151,7 @@ fn a_revision_that_is_no_commit_is_refused() {
     let commit = before["revision"].as_str().unwrap();
     for revision in [".gone.evil", "main", "..", "a/b"] {
         write_seal(&bench, &format!("\"{commit}\""), &format!("\"{revision}\""));
-        fails(&bench.run(&["import", "out"]), 2, &["is not a commit"]);
+        fails(&bench.run(&["import", "out"]), 2, &["is neither a commit nor"]);
         write_seal(&bench, &format!("\"{revision}\""), &format!("\"{commit}\""));
     }
     assert_eq!(bench.run(&["import", "out"]).status, 0);
