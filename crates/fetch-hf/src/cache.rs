@@ -62,7 +62,7 @@ pub(crate) fn listing(
     let mut found = Ok(None);
     for cache in caches {
         let Some(folder) = local_caches::hub_folder(hub) else { break };
-        let repository = Repository { folder: cache.join(folder), hub };
+        let repository = Repository { cache, folder: cache.join(folder), hub };
         match repository.listing(revision) {
             Ok(None) => {}
             Ok(listing) => return Ok(listing),
@@ -74,6 +74,7 @@ pub(crate) fn listing(
 
 /// A repository in a cache.
 struct Repository<'a> {
+    cache: &'a Path,
     folder: PathBuf,
     hub: &'a RepoRef,
 }
@@ -83,7 +84,7 @@ impl Repository<'_> {
         let revision = revision.or(self.hub.revision()).unwrap_or("main");
         let Some(commit) = self.commit_of(revision)? else { return Ok(None) };
         let path = self.folder.join("trees").join(format!("{commit}.json"));
-        match read(&path, MAX_BODY_BYTES as u64)? {
+        match self.read(&path, MAX_BODY_BYTES as u64)? {
             Some(text) => Ok(Some(Listing { files: tree(&text, &path)?, commit, path })),
             None => self.of_snapshot(commit),
         }
@@ -96,9 +97,18 @@ impl Repository<'_> {
         }
         let Ok(name) = RelativePath::new(revision) else { return Ok(None) };
         let path = self.folder.join("refs").join(name);
-        let Some(text) = read(&path, MAX_REF_BYTES)? else { return Ok(None) };
+        let Some(text) = self.read(&path, MAX_REF_BYTES)? else { return Ok(None) };
         let commit = String::from_utf8_lossy(&text).trim().to_ascii_lowercase();
         if is_commit(&commit) { Ok(Some(commit)) } else { Err(wrong(&path, "it names no commit")) }
+    }
+
+    /// Reads a file of the cache. Returns `None` for a file that is not there, and for one whose folder a symlink leads out of
+    /// the cache.
+    fn read(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FetchError> {
+        let folder = path.parent().and_then(|folder| local_caches::resolve_inside(self.cache, folder));
+        let Some((folder, name)) = folder.zip(path.file_name()) else { return Ok(None) };
+        durable_fs::read_foreign(&folder.join(name), limit)
+            .map_err(|error| FetchError::new(FetchErrorKind::Invalid, error.to_string()))
     }
 
     /// Returns a named file and its shards, where a snapshot has all of them.
@@ -213,11 +223,6 @@ fn tree(text: &[u8], path: &Path) -> Result<Vec<TreeFile>, FetchError> {
         return Err(wrong(path, &format!("its format is {}, and {FORMAT} is read", tree.format_version)));
     }
     Ok(tree.files.0)
-}
-
-fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FetchError> {
-    durable_fs::read_foreign(path, limit)
-        .map_err(|error| FetchError::new(FetchErrorKind::Invalid, error.to_string()))
 }
 
 fn wrong(path: &Path, what: &str) -> FetchError {

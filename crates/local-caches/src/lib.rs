@@ -36,3 +36,4 @@ mod symlink;
 pub use adoption::Adoption;
 pub use huggingface::hub_folder;
 pub use local_files::{Candidate, CandidateReason, LocalFiles};
+pub use symlink::resolve as resolve_inside;

@@ -14,7 +14,7 @@ const MAX_LINKS: usize = 40;
 
 /// Returns the path below `root` that `path` leads to, with all links resolved. Returns `None` for a path that leads out of
 /// `root` at any step, or to nothing.
-pub(crate) fn resolve(root: &Path, path: &Path) -> Option<PathBuf> {
+pub fn resolve(root: &Path, path: &Path) -> Option<PathBuf> {
     let mut ahead = steps(path.strip_prefix(root).ok()?)?;
     let (mut inside, mut links): (Vec<OsString>, _) = (Vec::new(), 0);
     while let Some(step) = ahead.pop() {

@@ -1,6 +1,6 @@
 //! Holds the token, and says where it came from.
 
-use std::{borrow::Cow, fmt, path::PathBuf};
+use std::{borrow::Cow, fmt, ops::Range, path::PathBuf};
 
 use provisioner_core::FetchError;
 
@@ -23,20 +23,16 @@ impl Token {
         &self.0
     }
 
-    /// Returns a text with `***` wherever it has the token, in any letter case: a server that knows the token may repeat it.
+    /// Returns a text with `***` wherever it has the token, in any letter case and with any of it percent-encoded: a server that
+    /// knows the token may repeat it.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if !self.is_in(text) {
-            return Cow::Borrowed(text);
-        }
-        let (lower, token) = (text.to_ascii_lowercase(), self.0.to_ascii_lowercase());
-        let (mut redacted, mut end) = (String::new(), 0);
-        for (at, _) in lower.match_indices(&token) {
-            redacted.push_str(&text[end..at]);
+        let (mut redacted, mut rest) = (String::new(), text);
+        while let Some(found) = self.find(rest) {
+            redacted.push_str(&rest[..found.start]);
             redacted.push_str("***");
-            end = at + token.len();
+            rest = &rest[found.end..];
         }
-        redacted.push_str(&text[end..]);
-        Cow::Owned(redacted)
+        if redacted.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(redacted + rest) }
     }
 
     /// Returns the error with `***` wherever it has the token, and without a source that has it.
@@ -50,12 +46,41 @@ impl Token {
         }
     }
 
-    /// Returns whether a text has the token, in any letter case. A token of fewer than eight characters is in no text.
+    /// Returns whether a text has the token, in any letter case and with any of it percent-encoded. A token of fewer than eight
+    /// characters is in no text.
     pub fn is_in(&self, text: &str) -> bool {
-        let token = self.0.as_bytes();
-        let is_long = token.len() >= SHORTEST && text.len() >= token.len();
-        is_long && text.as_bytes().windows(token.len()).any(|part| part.eq_ignore_ascii_case(token))
+        self.find(text).is_some()
     }
+
+    /// Returns the first place of a text that has the token.
+    fn find(&self, text: &str) -> Option<Range<usize>> {
+        if self.0.len() < SHORTEST {
+            return None;
+        }
+        (0..text.len()).find_map(|start| Some(start..start + self.length_at(&text.as_bytes()[start..])?))
+    }
+
+    /// Returns how many bytes the token takes at the beginning of a text; `None` where the text does not begin with it.
+    fn length_at(&self, text: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        for byte in self.0.bytes() {
+            let (found, length) = match text.get(at..)? {
+                [b'%', high, low, ..] => (hex_digit(*high)? << 4 | hex_digit(*low)?, 3),
+                [found, ..] => (*found, 1),
+                [] => return None,
+            };
+            if !found.eq_ignore_ascii_case(&byte) {
+                return None;
+            }
+            at += length;
+        }
+        Some(at)
+    }
+}
+
+/// Returns the value of a hexadecimal digit.
+fn hex_digit(digit: u8) -> Option<u8> {
+    (digit as char).to_digit(16).and_then(|value| value.try_into().ok())
 }
 
 impl fmt::Debug for Token {
@@ -112,5 +137,8 @@ mod tests {
         check("hf_Secret", "https://hf_secret.example/HF_SECRET?", "https://***.example/***?");
         check("é-secret", "É-secret é-SECRET", "É-secret ***");
         check("short", "short", "short");
+        check("hf_secret", "?t=hf%5Fsecret&u=%68%66_SECRE%74%", "?t=***&u=***%");
+        check("hf_secret", "hf_secre%7 hf_secre% 100%", "hf_secre%7 hf_secre% 100%");
+        check("é-secret", "%C3%A9-secret", "***");
     }
 }

@@ -139,3 +139,20 @@ fn a_snapshot_serves_for_what_needs_no_list() {
         assert!(hint.contains(&snapshot), "{hint}");
     }
 }
+
+#[test]
+fn a_folder_that_leads_out_of_the_cache_is_passed_over() {
+    let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    HubCache::new(dir.path(), "org/repo", COMMIT).file("config.json", "{}").write_tree();
+    let repository = dir.path().join("models--org--repo");
+    for name in ["trees", "refs"] {
+        let (own, kept, moved) = (repository.join(name), dir.path().join(name), outside.path().join(name));
+        fs_err::rename(&own, &moved).unwrap();
+        symlink(&moved, &own).unwrap();
+        assert!(!matches!(find(dir.path(), "hf:org/repo"), Ok(Some(_))), "{name} is outside");
+        fs_err::rename(&moved, &kept).unwrap();
+        fs_err::remove_file(&own).unwrap();
+        symlink(format!("../{name}"), &own).unwrap();
+        assert!(find(dir.path(), "hf:org/repo").unwrap().is_some(), "{name} is inside");
+    }
+}
