@@ -144,7 +144,8 @@ fn a_copied_cache_that_cannot_be_written_says_what_it_rests_on() {
         let mut command = bench.unprivileged();
         command.args(["ensure", ID, "--offline", "--json", "--progress", "json"]);
         let done = finish(command.env("MODEL_PROVISIONER_CACHE_DIR", &copy));
-        let told = done.stderr.contains("cannot be recorded") && done.stderr.contains("verify the model once");
+        let told =
+            done.stderr.contains("cannot be recorded") && done.stderr.contains("verify the model once");
         assert!(has_read(&done) && told, "{}", done.stderr);
     }
     must("chmod", &["-R".as_ref(), "u+w".as_ref(), &copy]);
