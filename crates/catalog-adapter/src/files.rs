@@ -19,22 +19,14 @@ pub(crate) fn below(folder: &Path) -> Vec<PathBuf> {
 pub(crate) fn temporary(root: &Path) -> Vec<PathBuf> {
     let folders = paths(root).into_iter().filter(|path| is_folder(path));
     let of_folders = folders.flat_map(|folder| paths(&folder));
-    of_folders.filter(|path| is_temporary(path)).collect()
-}
-
-/// Returns whether a file has the name that `durable_fs::replace` gives a file before the rename.
-fn is_temporary(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.starts_with('.') && name.ends_with(".tmp")
+    of_folders.filter(|path| durable_fs::is_temporary(path)).collect()
 }
 
 fn is_folder(path: &Path) -> bool {
     fs_err::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 
+/// Returns the paths in a folder; none where this process cannot read it.
 fn paths(folder: &Path) -> Vec<PathBuf> {
-    let read = fs_err::read_dir(folder).into_iter().flatten();
-    let mut paths: Vec<_> = read.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.sort_unstable();
-    paths
+    durable_fs::entries(folder).unwrap_or_default()
 }

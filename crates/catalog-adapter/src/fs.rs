@@ -284,22 +284,10 @@ fn is_canonical(id: &str) -> bool {
 
 /// Lists the paths in a folder, without hidden ones. The list is empty where the folder does not exist.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, CatalogError> {
-    let read = match fs_err::read_dir(folder) {
-        Ok(read) => read,
-        Err(error)
-            if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
-        {
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let mut paths = Vec::new();
-    for entry in read {
-        let entry = entry?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            paths.push(entry.path());
-        }
-    }
+    let mut paths = durable_fs::entries(folder).map_err(failed)?;
+    let is_hidden =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    paths.retain(|path| !is_hidden(path));
     Ok(paths)
 }
 

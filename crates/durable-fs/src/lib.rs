@@ -25,7 +25,7 @@ pub use lock::{Lock, LockTrust, lock, lock_found, lock_shared, lock_shared_found
 pub use open::{is_trusted, open_own};
 pub use process::{ProcessIdentity, boot_id};
 pub use read::{read, read_foreign, read_regular};
-pub use write::{append_line, check_appendable, replace, sweep, touch};
+pub use write::{append_line, check_appendable, is_temporary, replace, sweep, touch};
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,9 @@ use crate::{
     open::{NO_FILE, create},
 };
 
+/// The end of a temporary file's name.
+const TEMPORARY: &str = ".tmp";
+
 /// The age at which a temporary file belongs to a dead writer. A live writer needs moments.
 const ABANDONED: Duration = Duration::from_secs(600);
 
@@ -35,7 +38,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut temporary = tempfile::Builder::new()
         .prefix(&format!(".{name}."))
-        .suffix(".tmp")
+        .suffix(TEMPORARY)
         // The umask decides who may read the file, as for any new file.
         .permissions(PermissionsExt::from_mode(0o666))
         .tempfile_in(folder)
@@ -47,6 +50,12 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_folder(folder)
 }
 
+/// Returns whether a path has a name as [`replace`] gives one to a file before the rename.
+pub fn is_temporary(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    name.starts_with(b".") && name.ends_with(TEMPORARY.as_bytes())
+}
+
 /// Removes the temporary files that dead processes left beside a file. A temporary file of the last ten minutes, by the
 /// clock of the file system, may belong to a live process, and stays. One that this process cannot remove stays too.
 pub fn sweep(path: &Path) {
@@ -54,7 +63,7 @@ pub fn sweep(path: &Path) {
     let Some(now) = modified(path) else { return };
     let prefix = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
     let is_of = |name: &str| {
-        let random = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".tmp"));
+        let random = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(TEMPORARY));
         random.is_some_and(|random| !random.is_empty() && !random.contains('.'))
     };
     for path in entries(folder_of(path)).unwrap_or_default() {

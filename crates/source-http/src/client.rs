@@ -217,15 +217,7 @@ mod tests {
     use provisioner_core::Policy;
 
     use super::*;
-
-    #[derive(Debug)]
-    struct Plain;
-
-    impl Dialect for Plain {
-        fn name(&self) -> &'static str {
-            "the mirror"
-        }
-    }
+    use crate::dialect::tests::Plain;
 
     #[test]
     fn the_policy_names_hosts_or_none() {

@@ -100,7 +100,7 @@ pub(crate) fn with_remedy(dialect: &dyn Dialect, error: FetchError, trouble: &Tr
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use reqwest::{StatusCode, header::HeaderMap};
 
     use super::*;
@@ -108,7 +108,7 @@ mod tests {
 
     /// A source that says nothing beyond HTTP.
     #[derive(Debug)]
-    struct Plain;
+    pub(crate) struct Plain;
 
     impl Dialect for Plain {
         fn name(&self) -> &'static str {

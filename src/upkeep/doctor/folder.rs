@@ -45,7 +45,7 @@ fn log(ctx: &Context, fix: bool) -> Option<HealthFinding> {
 /// Returns the temporary files of the log and of the catalog that dead processes left.
 fn temporary_files(ctx: &Context, of_catalog: Vec<PathBuf>, fix: bool) -> Vec<HealthFinding> {
     let mut findings = Vec::new();
-    let of_root = paths(ctx.cache.root()).into_iter().filter(|path| is_temporary(path));
+    let of_root = paths(ctx.cache.root()).into_iter().filter(|path| durable_fs::is_temporary(path));
     for path in of_root.chain(of_catalog).filter(|path| is_old(path, ctx.clock.now())) {
         let finding = HealthFinding::new(format!("`{}` was never finished", path.display()), FIX);
         let removed =
@@ -55,17 +55,9 @@ fn temporary_files(ctx: &Context, of_catalog: Vec<PathBuf>, fix: bool) -> Vec<He
     findings
 }
 
-fn is_temporary(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.starts_with('.') && name.ends_with(".tmp")
-}
-
 /// Returns the paths in a folder, in order; none where the folder cannot be read.
 pub(super) fn paths(folder: &Path) -> Vec<PathBuf> {
-    let read = fs_err::read_dir(folder).into_iter().flatten();
-    let mut paths: Vec<_> = read.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.sort_unstable();
-    paths
+    durable_fs::entries(folder).unwrap_or_default()
 }
 
 /// Returns whether the last write to a file is older than the time for which the store keeps unfinished work.
