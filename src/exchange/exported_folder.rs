@@ -47,8 +47,7 @@ pub(super) fn as_exported(
         files.push(ManifestFile { path: file.path, size: file.size_bytes, digest: file.sha256, locator });
         locations.push(file.location);
     }
-    let manifest =
-        Manifest::new(reference.clone(), files, record.loaded())?.with_projector(record.projector.clone());
+    let manifest = Manifest::new(reference.clone(), files, record.loaded())?.chosen_as(record);
     let is_own = own.as_ref() == Some(&reference);
     let manifest = match &record.revision {
         Some(revision) if is_own && !registry.pins(&reference, revision) => {

@@ -9,7 +9,7 @@ use crate::{
     context::Context,
     error::{Error, Result},
     resolve::{
-        admission::{check_listing, check_record},
+        admission::{admit, check_record},
         presence::locate,
         recall::{Resolution, resolve_or_recall},
         reference::canonical,
@@ -99,7 +99,7 @@ pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Pla
         return Ok(present);
     }
     let Resolution { manifest, source } = resolve_or_recall(ctx, &reference, None).await?;
-    check_listing(ctx, &manifest)?;
+    let manifest = admit(ctx, manifest)?;
     ctx.run_blocking(move |ctx| {
         let left = ctx.store.resumable()?;
         let local = LocalFiles::find(&ctx.adoption, &reference, ctx.store.root());

@@ -1,11 +1,16 @@
 //! Asks the policy about a model before the first byte of it is transferred.
 
-use provisioner_core::{CatalogRecord, Format, Manifest, Question};
+use provisioner_core::{CatalogRecord, Format, Manifest, Question, RelativePath};
 
 use crate::{context::Context, error::Result};
 
-/// Fails where the policy denies a model, as far as the source's listing says enough.
-pub(crate) fn check_listing(ctx: &Context, manifest: &Manifest) -> Result<()> {
+/// Returns a listed model without the program code that the policy denies. Fails where the policy denies the model, as far as
+/// the source's listing says enough.
+pub(crate) fn admit(ctx: &Context, manifest: Manifest) -> Result<Manifest> {
+    let denies = |path: &RelativePath| {
+        ctx.ask(&Question::Format { path: path.as_str(), format: Format::Python }).is_err()
+    };
+    let manifest = if manifest.is_in_place() { manifest } else { manifest.without_code(denies) };
     let (id, size_bytes) = (&manifest.reference().id(), manifest.size_bytes());
     ctx.ask(&Question::Size { id, size_bytes })?;
     // The name of a file may not say its format. The bytes will.
@@ -14,7 +19,7 @@ pub(crate) fn check_listing(ctx: &Context, manifest: &Manifest) -> Result<()> {
             ctx.ask(&Question::Format { path: file.path.as_str(), format })?;
         }
     }
-    Ok(())
+    Ok(manifest)
 }
 
 /// Fails where the policy denies a recorded model.

@@ -10,7 +10,7 @@ use crate::{
     context::Context,
     error::Result,
     resolve::{
-        admission::check_listing,
+        admission::admit,
         recall::{Resolution, resolve_or_recall},
     },
 };
@@ -34,7 +34,11 @@ pub(crate) async fn stage_from_source(
         Some(manifest) => Resolution::of_source(manifest),
         None => resolve_or_recall(ctx, reference, revision).await?,
     };
-    check_listing(ctx, &manifest)?;
+    let manifest = admit(ctx, manifest)?;
+    for notice in manifest.notices() {
+        let hint = notice.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+        tracing::warn!("`{id}`: {notice}{hint}");
+    }
     if let Err(error) = manifest.check(expectation) {
         let error = error.into();
         note_refusal(ctx, &id, &error).await?;

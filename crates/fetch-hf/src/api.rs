@@ -28,7 +28,7 @@ const MAX_NAME_BYTES: usize = 2048;
 const MAX_NAMES_BYTES: usize = 64 << 20;
 
 /// A whole listing may take as long as so many of its pages.
-const LISTING_DEADLINES: u32 = 4;
+pub(crate) const LISTING_DEADLINES: u32 = 4;
 
 /// Describes a file in a commit's tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,13 +68,14 @@ pub(crate) struct Lfs {
 /// Collects the names of a listing.
 #[derive(Default)]
 pub(crate) struct Names {
-    seen: HashSet<RelativePath>,
+    seen: HashSet<String>,
     bytes: usize,
 }
 
 impl Names {
-    /// Adds the name of a file or a folder, which must be new.
-    pub(crate) fn add(&mut self, name: String) -> Result<RelativePath, String> {
+    /// Adds the name of a file or a folder, which must be new. Returns the path, where a file of this machine can have it: an
+    /// odd name decides nothing, unless the choice would take that file.
+    pub(crate) fn add(&mut self, name: &str) -> Result<Option<RelativePath>, String> {
         if name.len() > MAX_NAME_BYTES {
             return Err(format!("the listing has a name of {} bytes", name.len()));
         }
@@ -83,11 +84,10 @@ impl Names {
         if self.bytes > MAX_NAMES_BYTES || self.seen.len() == MAX_ENTRIES {
             return Err("the listing does not end".to_owned());
         }
-        let path = RelativePath::new(name).map_err(|error| error.to_string())?;
-        if self.seen.insert(path.clone()) {
-            Ok(path)
+        if self.seen.insert(name.to_owned()) {
+            Ok(RelativePath::new(name).ok())
         } else {
-            Err(format!("the listing names `{path}` twice"))
+            Err(format!("the listing names `{}` twice", server_text(name)))
         }
     }
 }
@@ -110,22 +110,44 @@ impl Pages {
     }
 }
 
-/// Collects the files of a listing.
-#[derive(Default)]
-struct Tree {
-    files: Vec<TreeFile>,
-    names: Names,
+/// Holds the files of a commit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tree {
+    pub(crate) files: Vec<TreeFile>,
+    /// The names that no file of this machine can have, with the sizes of these files.
+    pub(crate) odd: Vec<(String, u64)>,
 }
 
 impl Tree {
+    /// Adds a file, by the name that a listing gives it.
+    pub(crate) fn add(
+        &mut self,
+        name: String,
+        path: Option<RelativePath>,
+        entry: Entry,
+    ) -> Result<(), String> {
+        match path {
+            Some(path) => self.files.push(listed(path, entry)?),
+            None => self.odd.push((name, entry.size)),
+        }
+        Ok(())
+    }
+}
+
+/// Collects the entries of a listing.
+#[derive(Default)]
+struct Entries {
+    tree: Tree,
+    names: Names,
+}
+
+impl Entries {
     /// Adds an entry of a page, which is a file or a folder.
     fn add(&mut self, entry: &[u8]) -> Result<(), String> {
         let mut entry: Entry = serde_json::from_slice(entry).map_err(|error| no_entry(&error))?;
-        let path = self.names.add(mem::take(&mut entry.path))?;
-        if entry.kind == "file" {
-            self.files.push(listed(path, entry)?);
-        }
-        Ok(())
+        let name = mem::take(&mut entry.path);
+        let path = self.names.add(&name)?;
+        if entry.kind == "file" { self.tree.add(name, path, entry) } else { Ok(()) }
     }
 }
 
@@ -170,22 +192,22 @@ impl HubApi {
     }
 
     /// Returns all files of a commit.
-    pub(crate) async fn tree_of(&self, hub: &RepoRef, commit: &str) -> Result<Vec<TreeFile>, FetchError> {
+    pub(crate) async fn tree_of(&self, hub: &RepoRef, commit: &str) -> Result<Tree, FetchError> {
         let mut url = self.address(&["api", "models"], hub.repo(), &["tree", commit]);
         url.set_query(Some("recursive=true"));
         self.client.in_time(&url, LISTING_DEADLINES, self.listing(url.clone())).await
     }
 
     /// Returns all files on a page, and on those that follow it.
-    async fn listing(&self, mut url: Url) -> Result<Vec<TreeFile>, FetchError> {
-        let (mut tree, mut pages) = (Tree::default(), Pages::default());
+    async fn listing(&self, mut url: Url) -> Result<Tree, FetchError> {
+        let (mut entries, mut pages) = (Entries::default(), Pages::default());
         loop {
             pages.add(&url).map_err(|what| invalid(&url, what))?;
-            let before = tree.names.seen.len();
-            let next = self.client.elements(url.clone(), |entry| tree.add(entry)).await?;
-            let Some(next) = next else { return Ok(tree.files) };
+            let before = entries.names.seen.len();
+            let next = self.client.elements(url.clone(), |entry| entries.add(entry)).await?;
+            let Some(next) = next else { return Ok(entries.tree) };
             // Pages with nothing on them end nowhere.
-            if tree.names.seen.len() == before {
+            if entries.names.seen.len() == before {
                 return Err(invalid(&url, "the listing does not end"));
             }
             url = next;
@@ -261,22 +283,25 @@ mod tests {
         let long = |n: usize| format!("{n:06}/{}", [part.as_str(); 8].join("/"));
         let room = MAX_NAMES_BYTES / long(0).len();
         for n in 0..room {
-            names.add(long(n)).unwrap();
+            names.add(&long(n)).unwrap();
         }
-        assert_eq!(names.add(long(room)).unwrap_err(), "the listing does not end");
+        assert_eq!(names.add(&long(room)).unwrap_err(), "the listing does not end");
         let mut names = Names::default();
         for n in 0..MAX_ENTRIES {
-            names.add(n.to_string()).unwrap();
+            names.add(&n.to_string()).unwrap();
         }
-        assert_eq!(names.add("x".into()).unwrap_err(), "the listing does not end");
+        assert_eq!(names.add("x").unwrap_err(), "the listing does not end");
         let mut names = Names::default();
-        assert_eq!(names.add("x".repeat(4097)).unwrap_err(), "the listing has a name of 4097 bytes");
+        assert_eq!(names.add(&"x".repeat(4097)).unwrap_err(), "the listing has a name of 4097 bytes");
         assert_eq!(
-            names.add(long(0) + &"/x".repeat(20)).unwrap_err(),
+            names.add(&(long(0) + &"/x".repeat(20))).unwrap_err(),
             "the listing has a name of 2054 bytes"
         );
-        names.add("a/b".into()).unwrap();
-        assert_eq!(names.add("a/b".into()).unwrap_err(), "the listing names `a/b` twice");
+        assert!(names.add("a/b").unwrap().is_some());
+        assert!(names.add("nul").unwrap().is_none());
+        for twice in ["a/b", "nul"] {
+            assert_eq!(names.add(twice).unwrap_err(), format!("the listing names `{twice}` twice"));
+        }
     }
 
     #[test]
@@ -298,14 +323,14 @@ mod tests {
     #[test]
     fn a_page_is_not_read_past_what_a_listing_may_have() {
         let oid = "0".repeat(40);
-        let (mut tree, mut elements) = (Tree::default(), JsonElements::default());
+        let (mut entries, mut elements) = (Entries::default(), JsonElements::default());
         let entry = |n: usize| format!(r#"{{"type":"file","path":"{n}","oid":"{oid}"}},"#);
-        let mut add = |text: &str| elements.push(text.as_bytes(), &mut |entry| tree.add(entry));
+        let mut add = |text: &str| elements.push(text.as_bytes(), &mut |entry| entries.add(entry));
         add("[").unwrap();
         for n in 0..MAX_ENTRIES {
             add(&entry(n)).unwrap();
         }
         assert_eq!(add(&entry(MAX_ENTRIES)).unwrap_err(), "the listing does not end");
-        assert_eq!(tree.files.len(), MAX_ENTRIES);
+        assert_eq!(entries.tree.files.len(), MAX_ENTRIES);
     }
 }

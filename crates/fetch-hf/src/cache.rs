@@ -32,7 +32,7 @@ use serde::{
 };
 use source_http::{MAX_BODY_BYTES, server_text};
 
-use crate::api::{Entry, Lfs, Names, TreeFile, listed};
+use crate::api::{Entry, Lfs, Names, Tree, TreeFile};
 
 /// The only version of `trees/<commit>.json` that this module reads.
 const FORMAT: u64 = 1;
@@ -45,9 +45,20 @@ const MAX_REF_BYTES: u64 = 256;
 pub(crate) struct Listing {
     pub(crate) commit: String,
     /// All files of the repository; or those that a named file needs.
-    pub(crate) files: Vec<TreeFile>,
+    pub(crate) tree: Tree,
     /// The file or the folder that lists them.
     pub(crate) path: PathBuf,
+    /// The cache, and the folder in it that has the files of the commit which were downloaded.
+    snapshot: (PathBuf, PathBuf),
+}
+
+impl Listing {
+    /// Returns the bytes of a listed file that was downloaded. Returns `None` where the cache does not have it.
+    pub(crate) fn read(&self, file: &TreeFile) -> Option<Vec<u8>> {
+        let (cache, snapshot) = &self.snapshot;
+        let path = local_caches::resolve_inside(cache, &snapshot.join(&file.path))?;
+        durable_fs::read_foreign(&path, file.size).ok().flatten()
+    }
 }
 
 /// Returns the listing of a reference in the first of some caches that has one.
@@ -85,9 +96,18 @@ impl Repository<'_> {
         let Some(commit) = self.commit_of(revision)? else { return Ok(None) };
         let path = self.folder.join("trees").join(format!("{commit}.json"));
         match self.read(&path, MAX_BODY_BYTES as u64)? {
-            Some(text) => Ok(Some(Listing { files: tree(&text, &path)?, commit, path })),
+            Some(text) => Ok(Some(self.listed(commit, tree(&text, &path)?, path))),
             None => self.of_snapshot(commit),
         }
+    }
+
+    fn listed(&self, commit: String, tree: Tree, path: PathBuf) -> Listing {
+        let snapshot = (self.cache.to_owned(), self.snapshot_of(&commit));
+        Listing { commit, tree, path, snapshot }
+    }
+
+    fn snapshot_of(&self, commit: &str) -> PathBuf {
+        self.folder.join("snapshots").join(commit)
     }
 
     /// Returns the commit that a revision names, as far as the cache knows.
@@ -113,11 +133,12 @@ impl Repository<'_> {
 
     /// Returns a named file and its shards, where a snapshot has all of them.
     fn of_snapshot(&self, commit: String) -> Result<Option<Listing>, FetchError> {
-        let snapshot = self.folder.join("snapshots").join(&commit);
+        let snapshot = self.snapshot_of(&commit);
         match self.hub.target() {
             RepoTarget::Path(path) if !path.as_str().to_ascii_lowercase().ends_with(".gguf") => {
                 let files = set_of(path).iter().map(|path| linked(&snapshot, path)).collect::<Option<_>>();
-                Ok(files.map(|files| Listing { commit, files, path: snapshot }))
+                let tree = files.map(|files| Tree { files, ..Tree::default() });
+                Ok(tree.map(|tree| self.listed(commit, tree, snapshot)))
             }
             RepoTarget::Path(path) => self.unlisted(&snapshot.join(path), "whether a projector goes along"),
             _ => self.unlisted(&snapshot, "which files belong to the model"),
@@ -167,13 +188,13 @@ fn linked(snapshot: &Path, path: &RelativePath) -> Option<TreeFile> {
 
 /// `trees/<commit>.json`.
 #[derive(Deserialize)]
-struct Tree {
+struct Document {
     format_version: u64,
     files: Files,
 }
 
 /// The files of a tree, by their paths.
-struct Files(Vec<TreeFile>);
+struct Files(Tree);
 
 #[derive(Deserialize)]
 struct Known {
@@ -196,12 +217,12 @@ impl<'de> Deserialize<'de> for Files {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Files, A::Error> {
-                let (mut files, mut names) = (Vec::new(), Names::default());
-                while let Some((name, known)) = map.next_entry()? {
-                    let path = names.add(name).map_err(A::Error::custom)?;
-                    files.push(file_of(path, known).map_err(A::Error::custom)?);
+                let (mut tree, mut names) = (Tree::default(), Names::default());
+                while let Some((name, known)) = map.next_entry::<String, _>()? {
+                    let path = names.add(&name).map_err(A::Error::custom)?;
+                    tree.add(name, path, entry_of(known)).map_err(A::Error::custom)?;
                 }
-                Ok(Files(files))
+                Ok(Files(tree))
             }
         }
 
@@ -209,15 +230,15 @@ impl<'de> Deserialize<'de> for Files {
     }
 }
 
-/// Returns a file as the Hub itself would list it.
-fn file_of(path: RelativePath, known: Known) -> Result<TreeFile, String> {
+/// Returns a file's entry as the Hub itself would list it.
+fn entry_of(known: Known) -> Entry {
     let Known { size, blob_id, lfs_sha256, lfs_size, xet_hash } = known;
     let lfs = lfs_sha256.map(|oid| Lfs { oid, size: lfs_size.unwrap_or(size) });
-    listed(path, Entry { kind: String::new(), path: String::new(), size, oid: blob_id, lfs, xet_hash })
+    Entry { kind: String::new(), path: String::new(), size, oid: blob_id, lfs, xet_hash }
 }
 
-fn tree(text: &[u8], path: &Path) -> Result<Vec<TreeFile>, FetchError> {
-    let tree: Tree =
+fn tree(text: &[u8], path: &Path) -> Result<Tree, FetchError> {
+    let tree: Document =
         serde_json::from_slice(text).map_err(|error| wrong(path, &server_text(&error.to_string())))?;
     if tree.format_version != FORMAT {
         return Err(wrong(path, &format!("its format is {}, and {FORMAT} is read", tree.format_version)));

@@ -1,10 +1,11 @@
 //! Answers for `hf:` references: lists the files of a model, and opens them.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{future, ops::Range, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use futures_util::TryStreamExt;
-use model_selection::{Manifests, check, select};
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use model_selection::check;
 use provisioner_core::{
     ByteRange, FetchError, FetchErrorKind, HostPolicy, Locator, Manifest, ManifestFile, ModelFetcher,
     ModelRef, Opened, RemoteFile, ResolveRequest, reference::RepoRef,
@@ -14,14 +15,18 @@ use source_http::{HttpClient, Location, bounds_of, invalid, no_bytes};
 #[cfg(feature = "xet")]
 use crate::xet::{Xet, XetFile};
 use crate::{
-    api::{HubApi, TreeFile},
-    cache::{self, Listing},
+    api::{HubApi, LISTING_DEADLINES, TreeFile},
+    cache,
     error::HubDialect,
+    repository::Repository,
     settings::HubSettings,
 };
 
 /// The scheme of the Hub.
 const SCHEME: &str = "hf";
+
+/// How many manifests the fetcher reads at once.
+const READ_AT_ONCE: usize = 8;
 
 /// Keeps what the fetcher learns of a file from its listing on. It lives for as long as the manifest.
 #[derive(Debug, Default)]
@@ -31,6 +36,8 @@ struct FileState {
     /// The file in Xet, where the hub stores it there.
     #[cfg(feature = "xet")]
     xet: Option<XetFile>,
+    /// The bytes, where the fetcher read them before the choice.
+    bytes: Option<Bytes>,
 }
 
 impl FileState {
@@ -62,50 +69,99 @@ impl HubFetcher {
         }
     }
 
-    /// Returns the manifest of the files that belong to a model, of a listed commit.
-    fn manifest(&self, hub: &RepoRef, commit: String, tree: Vec<TreeFile>) -> Result<Manifest, FetchError> {
-        let listing = tree.iter().map(|file| (file.path.as_str(), file.size)).collect();
-        let choice = select(hub, &listing, &Manifests::default())?;
-        let mut listed: HashMap<_, _> = tree.into_iter().map(|file| (file.path.clone(), file)).collect();
-        let chosen: Vec<_> = choice.files.iter().filter_map(|file| listed.remove(&file.path)).collect();
-        #[cfg(feature = "xet")]
-        let xet = self.xet.as_ref().map(|xet| xet.list(self.api.xet_token_address(hub.repo(), &commit)));
-        let files = chosen.into_iter().map(|file| {
-            let address = String::from(self.api.file_address(hub.repo(), &commit, file.path.as_str()));
-            let state = FileState {
-                #[cfg(feature = "xet")]
-                xet: xet.as_ref().zip(file.xet_hash).map(|(commit, hash)| XetFile::new(hash, commit)),
-                ..FileState::default()
-            };
-            let remote = RemoteFile::new(address).with_state(Arc::new(state));
-            let (path, size, digest) = (file.path, file.size, Some(file.digest));
-            ManifestFile { path, size, digest, locator: Locator::Streamed(remote) }
-        });
-        let manifest = Manifest::new(ModelRef::Repo(hub.clone()), files.collect(), choice.entry.clone())
-            .map_err(|error| FetchError::new(FetchErrorKind::Invalid, error.to_string()))?;
-        Ok(choice.applied_to(manifest.at_revision(commit)))
-    }
-
-    /// Lists the files of a model. An error may repeat the token.
+    /// Lists the files of a model: looks at the listing, reads the manifests that it names, and chooses. An error may repeat
+    /// the token.
     async fn list(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
         let hub = hub_of(request)?;
         let commit = self.api.commit_of(hub, request.revision.as_deref()).await?;
         let tree = self.api.tree_of(hub, &commit).await?;
-        self.manifest(hub, commit, tree)
+        let mut repository = Repository::new(hub, commit, tree);
+        for (file, bytes) in self.read_manifests(&repository).await? {
+            repository.add(&file, bytes);
+        }
+        self.manifest(repository)
     }
 
     /// Lists the files of a model from the caches that the Hub's own tools keep on this machine.
     async fn recall(&self, request: &ResolveRequest) -> Result<Option<Manifest>, FetchError> {
-        let hub = hub_of(request)?;
-        let (caches, wanted, revision) = (self.caches.clone(), hub.clone(), request.revision.clone());
-        let found =
-            tokio::task::spawn_blocking(move || cache::listing(&caches, &wanted, revision.as_deref())).await;
-        let found = found.map_err(|error| {
+        let (hub, revision) = (hub_of(request)?.clone(), request.revision.clone());
+        let (caches, wanted) = (self.caches.clone(), hub.clone());
+        let recalled = tokio::task::spawn_blocking(move || {
+            let Some(found) = cache::listing(&caches, &wanted, revision.as_deref())? else { return Ok(None) };
+            let telling = Repository::new(&wanted, found.commit.clone(), found.tree.clone()).telling();
+            let read = telling.into_iter().filter_map(|file| found.read(&file).map(|bytes| (file, bytes)));
+            let read: Vec<_> = read.collect();
+            Ok(Some((found, read)))
+        });
+        let recalled = recalled.await.map_err(|error| {
             FetchError::new(FetchErrorKind::Storage, "the process stopped before it had read the Hub's cache")
                 .because(error)
         })?;
-        let Some(Listing { commit, files, path }) = found? else { return Ok(None) };
-        Ok(Some(self.manifest(hub, commit, files)?.listed_in(path)))
+        let Some((found, read)) = recalled? else { return Ok(None) };
+        let mut repository = Repository::new(&hub, found.commit, found.tree);
+        for (file, bytes) in read {
+            repository.add(&file, bytes.into());
+        }
+        Ok(Some(self.manifest(repository)?.listed_in(found.path)))
+    }
+
+    /// Returns the manifest of the files that belong to a model.
+    fn manifest(&self, mut repository: Repository<'_>) -> Result<Manifest, FetchError> {
+        let choice = repository.choose()?;
+        let (hub, commit) = (repository.hub, repository.commit.clone());
+        #[cfg(feature = "xet")]
+        let xet = self.xet.as_ref().map(|xet| xet.list(self.api.xet_token_address(hub.repo(), &commit)));
+        let chosen = choice.files.iter().filter_map(|file| repository.take(&file.path));
+        let files = chosen.map(|(file, bytes)| {
+            let state = FileState {
+                #[cfg(feature = "xet")]
+                xet: xet.as_ref().zip(file.xet_hash.clone()).map(|(commit, hash)| XetFile::new(hash, commit)),
+                bytes,
+                ..FileState::default()
+            };
+            self.streamed(hub, &commit, file, state)
+        });
+        let files = files.collect();
+        let manifest = Manifest::new(ModelRef::Repo(hub.clone()), files, choice.entry.clone())
+            .map_err(|error| FetchError::new(FetchErrorKind::Invalid, error.to_string()))?;
+        Ok(choice.applied_to(manifest.at_revision(commit)))
+    }
+
+    /// Returns a file of a commit, for `open`.
+    fn streamed(&self, hub: &RepoRef, commit: &str, file: TreeFile, state: FileState) -> ManifestFile {
+        let address = String::from(self.api.file_address(hub.repo(), commit, file.path.as_str()));
+        let remote = RemoteFile::new(address).with_state(Arc::new(state));
+        let (path, size, digest) = (file.path, file.size, Some(file.digest));
+        ManifestFile { path, size, digest, locator: Locator::Streamed(remote) }
+    }
+
+    /// Reads the manifests that say what a repository is, several at once.
+    async fn read_manifests(
+        &self,
+        repository: &Repository<'_>,
+    ) -> Result<Vec<(TreeFile, Bytes)>, FetchError> {
+        let telling = repository.telling();
+        let reads = telling.into_iter().map(|listed| {
+            let file =
+                self.streamed(repository.hub, &repository.commit, listed.clone(), FileState::default());
+            async move { self.read_whole(&file).await.map(|bytes| (listed, bytes)) }
+        });
+        let reads = stream::iter(reads).buffered(READ_AT_ONCE).try_collect();
+        self.api.client().in_time(self.api.client().endpoint(), LISTING_DEADLINES, reads).await
+    }
+
+    /// Reads a small file. More bytes than the listing states are cut off.
+    async fn read_whole(&self, file: &ManifestFile) -> Result<Bytes, FetchError> {
+        let mut opened = self.open_range(file, ByteRange::ALL).await?;
+        let (mut bytes, size) = (BytesMut::new(), usize::try_from(file.size).unwrap_or(usize::MAX));
+        while let Some(piece) = opened.stream.try_next().await? {
+            bytes.extend_from_slice(&piece);
+            if bytes.len() > size {
+                bytes.truncate(size);
+                break;
+            }
+        }
+        Ok(bytes.freeze())
     }
 
     /// Opens a range. An error and the validator may repeat the token.
@@ -121,6 +177,9 @@ impl HubFetcher {
             return Ok(no_bytes(file, bounds.end));
         }
         let (address, state) = (remote.address(), FileState::of(remote));
+        if let Some(bytes) = &state.bytes {
+            return Ok(opened_here(file, bytes, &bounds));
+        }
         #[cfg(feature = "xet")]
         if let (Some(xet), Some(at)) = (&self.xet, &state.xet)
             && let Some(opened) = xet.open(self.api.client(), at, address, file.size, bounds).await
@@ -133,7 +192,9 @@ impl HubFetcher {
     /// Refuses a listing that has the token in a file's name: names become those of files, and are in every record.
     fn check_names(&self, manifest: &Manifest) -> Result<(), FetchError> {
         let Some(token) = self.api.client().token() else { return Ok(()) };
-        if !manifest.files().iter().any(|file| token.is_in(file.path.as_str())) {
+        let chosen = manifest.files().iter().map(|file| file.path.as_str());
+        let mut names = chosen.chain(manifest.left_out().iter().map(|file| file.path.as_str()));
+        if !names.any(|name| token.is_in(name)) {
             return Ok(());
         }
         let hint = "renew the token, for the hub shows it to whom it sends this listing";
@@ -181,6 +242,15 @@ impl ModelFetcher for HubFetcher {
         let stream = Box::pin(opened.stream.map_err(move |error| token.redact_error(error)));
         Ok(Opened { validator, stream, ..opened })
     }
+}
+
+/// Returns the answer to a range of a file whose bytes the fetcher has.
+fn opened_here(file: &ManifestFile, bytes: &Bytes, bounds: &Range<u64>) -> Opened {
+    let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+    let piece = bytes.slice(at(bounds.start)..at(bounds.end));
+    let range = ByteRange { start: bounds.start, end: Some(bounds.end) };
+    let stream = Box::pin(stream::once(future::ready(Ok(piece))));
+    Opened { range, total_size: Some(file.size), validator: None, stream }
 }
 
 /// Returns the reference of a request, once its patterns are known to be patterns.

@@ -18,6 +18,7 @@ mod api;
 mod cache;
 mod error;
 mod fetcher;
+mod repository;
 mod settings;
 #[cfg(feature = "xet")]
 mod xet;

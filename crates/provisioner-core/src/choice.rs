@@ -97,6 +97,8 @@ pub enum LeftOutReason {
     Document,
     /// The file is a program that no manifest of the repository names.
     Script,
+    /// The policy denies the file.
+    Policy,
     /// The reference names other files.
     NotAsked,
     /// A file of this machine cannot have the name.
@@ -121,6 +123,7 @@ impl LeftOutReason {
             Self::RawPart => "raw-part",
             Self::Document => "document",
             Self::Script => "script",
+            Self::Policy => "policy",
             Self::NotAsked => "not-asked",
             Self::UnsafeName => "unsafe-name",
             Self::Hidden => "hidden",
@@ -143,6 +146,7 @@ impl fmt::Display for LeftOutReason {
             Self::RawPart => "a piece of a file that was cut",
             Self::Document => "for people to read",
             Self::Script => "a program that no manifest names",
+            Self::Policy => "the policy denies it",
             Self::NotAsked => "not a part of what the reference names",
             Self::UnsafeName => "its name is unsafe",
             Self::Hidden => "hidden",
@@ -164,6 +168,11 @@ pub enum Notice {
         files: Vec<String>,
         /// The repositories from which an engine would take more code.
         elsewhere: Vec<String>,
+    },
+    /// The policy leaves program code out that the model's configuration names.
+    CodeLeftOut {
+        /// The files of code that stay out.
+        files: Vec<String>,
     },
     /// The model is an adapter, and an engine needs its base model too.
     BaseModel {
@@ -195,6 +204,7 @@ impl Notice {
         match self {
             Self::NoTokenizer => "no-tokenizer",
             Self::RemoteCode { .. } => "remote-code",
+            Self::CodeLeftOut { .. } => "code-left-out",
             Self::BaseModel { .. } => "base-model",
             Self::AdapterFolders { .. } => "adapter-folders",
             Self::IndexDiffers { .. } => "index-differs",
@@ -210,6 +220,9 @@ impl Notice {
             }
             Self::RemoteCode { .. } => Hint::text(
                 "read the code before an engine is told to trust it; the engine runs it with the rights of its process",
+            ),
+            Self::CodeLeftOut { .. } => Hint::text(
+                "an engine that needs the code cannot start without it; where you trust it, name `python` among the policy's `formats`",
             ),
             Self::BaseModel { name } => {
                 Hint::text(format!("ensure the base model too, and give both to the engine: `{name}`"))
@@ -238,6 +251,9 @@ impl fmt::Display for Notice {
                     [] => Ok(()),
                     repos => write!(f, "; an engine takes more of it from {}", quoted(repos)),
                 }
+            }
+            Self::CodeLeftOut { files } => {
+                write!(f, "the model names program code, which the policy leaves out: {}", quoted(files))
             }
             Self::BaseModel { name } => write!(f, "an adapter of `{}`", printable(name)),
             Self::AdapterFolders { folders } => {

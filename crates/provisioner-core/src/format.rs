@@ -14,6 +14,9 @@ pub enum Format {
     Safetensors,
     /// Pickle is Python's format, alone or in `PyTorch`'s archive. A program that loads one can run the code in it.
     Pickle,
+    /// Python is program code. An engine runs the files that a model's configuration names, where its caller lets it. The
+    /// provisioner tells such a file by its [role](crate::Role::Code).
+    Python,
     /// Every other format, and files that are not weights.
     Other,
 }
@@ -32,6 +35,7 @@ impl Format {
             Self::Gguf => "gguf",
             Self::Safetensors => "safetensors",
             Self::Pickle => "pickle",
+            Self::Python => "python",
             Self::Other => "other",
         }
     }
@@ -70,7 +74,7 @@ impl Format {
     /// Returns the format of a model from those of its files: the format of its weights, where it has weights.
     pub fn of_model(files: impl IntoIterator<Item = Self>) -> Self {
         let rank = |format: &Self| match format {
-            Self::Other => 0,
+            Self::Other | Self::Python => 0,
             Self::Pickle => 1,
             Self::Safetensors => 2,
             Self::Gguf => 3,

@@ -61,6 +61,7 @@ pub mod reference;
 mod rejection;
 
 mod choice;
+mod lenient;
 mod manifest;
 mod remote_file;
 mod stamp;

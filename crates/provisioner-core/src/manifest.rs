@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    choice::{LeftOut, Notice, Role},
+    choice::{LeftOut, LeftOutReason, Notice, Role},
     digest::Digest,
     error::{Error, Result},
     path::RelativePath,
@@ -169,6 +169,29 @@ impl Manifest {
     ) -> Self {
         self.roles = roles.into_iter().collect();
         (self.left_out, self.notices) = (left_out, notices);
+        self
+    }
+
+    /// Leaves out the program code among the files that `denies` says yes to, and notes it. A manifest of nothing but such code
+    /// stays as it is.
+    #[must_use]
+    pub fn without_code(mut self, denies: impl Fn(&RelativePath) -> bool) -> Self {
+        let is_code = |file: &ManifestFile| self.roles.get(&file.path) == Some(&Role::Code);
+        let goes: HashSet<_> =
+            self.files.iter().filter(|file| is_code(file) && denies(&file.path)).map(|file| file.path.clone()).collect();
+        if goes.is_empty() || goes.len() == self.files.len() {
+            return self;
+        }
+        let (gone, files): (Vec<_>, Vec<_>) = self.files.into_iter().partition(|file| goes.contains(&file.path));
+        let names: Vec<_> = gone.iter().map(|file| file.path.to_string()).collect();
+        let left_out =
+            gone.iter().map(|file| LeftOut { path: file.path.to_string(), size: file.size, reason: LeftOutReason::Policy });
+        self.files = files;
+        self.left_out.extend(left_out);
+        self.left_out.sort_by(|a, b| a.path.cmp(&b.path));
+        self.roles.retain(|path, _| !goes.contains(path));
+        self.notices.retain(|notice| !matches!(notice, Notice::RemoteCode { .. }));
+        self.notices.push(Notice::CodeLeftOut { files: names });
         self
     }
 

@@ -56,7 +56,7 @@ pub struct Policy {
     /// The repositories that a reference may name: `org/repo` and `org/*` of the Hub, `SCHEME:org/*` of any source. Absent
     /// means all.
     pub repos: Option<Vec<String>>,
-    /// The formats that files may have. Absent means all but pickle.
+    /// The formats that files may have. Absent means all but pickle and python.
     pub formats: Option<Vec<Format>>,
     /// The size of the largest model, in bytes. Absent means no limit.
     pub max_bytes: Option<u64>,
@@ -138,7 +138,7 @@ impl Policy {
         let name = format.as_str();
         let denial = || Denial::new("formats", name, format!("the format `{name}` of `{path}`"));
         match &self.formats {
-            None if format == Format::Pickle => Some(denial().of_kind(DenialKind::RunsCode)),
+            None if matches!(format, Format::Pickle | Format::Python) => Some(denial().of_kind(DenialKind::RunsCode)),
             Some(formats) if !formats.contains(&format) => {
                 Some(denial().with_remedy(format!("add `{name}` to the policy's `formats`")))
             }

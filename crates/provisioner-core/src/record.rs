@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    choice::{LeftOut, Notice, Role},
     clock::Timestamp,
     digest::Digest,
     facts::ModelFacts,
     format::Format,
-    manifest::Entry,
+    lenient,
+    manifest::{Entry, Manifest},
     path::RelativePath,
     reference::ModelRef,
     staged::StagedFile,
@@ -38,6 +40,9 @@ impl Lifecycle {
         }
     }
 }
+
+/// How many of the files that stay out a record keeps at the most: the largest ones.
+const MAX_LEFT_OUT: usize = 256;
 
 /// Keeps what is known of one model. A field that this release does not know survives reading and writing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,6 +75,13 @@ pub struct CatalogRecord {
     pub facts: Option<ModelFacts>,
     /// The files, in the order of their paths. There are none where no process has looked at them.
     pub files: Vec<RecordedFile>,
+    /// The files that the source listed and that do not belong to the model, in the order of their paths: the largest 256 of
+    /// them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::elements")]
+    pub left_out: Vec<LeftOut>,
+    /// What a person should know of the choice of the files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::elements")]
+    pub notices: Vec<Notice>,
     /// The result of the last judgement.
     pub verification: Verification,
     /// When a process first wrote the record.
@@ -95,6 +107,18 @@ pub struct RecordedFile {
     /// The SHA-256 of the bytes, where a process has read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
+    /// What the file is to an engine, where a rule said it.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::value")]
+    pub role: Option<Role>,
+}
+
+/// Returns the largest of the files that stay out, in the order of their paths.
+fn largest(manifest: &Manifest) -> Vec<LeftOut> {
+    let mut left_out = manifest.left_out().to_vec();
+    left_out.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.path.cmp(&b.path)));
+    left_out.truncate(MAX_LEFT_OUT);
+    left_out.sort_by(|a, b| a.path.cmp(&b.path));
+    left_out
 }
 
 /// Says where the files of a verified model lie for good, and which stamps to record.
@@ -152,6 +176,7 @@ impl CatalogRecord {
             settled: file.settled,
             format: file.format,
             sha256: file.sha256.clone(),
+            role: manifest.role(&file.path),
         });
         let entry = manifest.entry().path().cloned();
         Self {
@@ -169,6 +194,8 @@ impl CatalogRecord {
             projector: manifest.projector().cloned(),
             facts: model.facts().cloned(),
             files: files.collect(),
+            left_out: largest(manifest),
+            notices: manifest.notices().to_vec(),
             verification: verification.clone(),
             created_at: now,
             updated_at: now,

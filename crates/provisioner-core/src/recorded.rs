@@ -24,11 +24,21 @@ impl Manifest {
             digest: None,
             locator: locate(file),
         });
-        let manifest =
-            Self::new(reference, files.collect(), record.loaded())?.with_projector(record.projector.clone());
+        let manifest = Self::new(reference, files.collect(), record.loaded())?.chosen_as(record);
         Ok(match &record.revision {
             Some(revision) => manifest.at_revision(revision),
             None => manifest,
         })
+    }
+
+    /// Sets what a record keeps of the choice of the files.
+    #[must_use]
+    pub fn chosen_as(self, record: &CatalogRecord) -> Self {
+        let roles = record.files.iter().filter_map(|file| Some((file.path.clone(), file.role?)));
+        self.with_projector(record.projector.clone()).with_choice(
+            roles,
+            record.left_out.clone(),
+            record.notices.clone(),
+        )
     }
 }

@@ -39,11 +39,11 @@ fn a_listing_has_what_the_hub_said() {
     {
         let found = find(dir.path(), reference).unwrap().unwrap();
         assert_eq!((found.commit.as_str(), &found.path), (COMMIT, &tree), "{reference}");
-        let said: Vec<_> = found.files.iter().map(|file| (file.path.as_str(), file.size)).collect();
+        let said: Vec<_> = found.tree.files.iter().map(|file| (file.path.as_str(), file.size)).collect();
         assert_eq!(said, [("a/b.gguf", 5), ("config.json", 2)]);
-        assert_eq!(found.files[0].digest.algorithm(), DigestAlgorithm::Sha256);
+        assert_eq!(found.tree.files[0].digest.algorithm(), DigestAlgorithm::Sha256);
         let git_id = "git-sha1:9e26dfeeb6e641a33dae4961196235bdb965b21b";
-        assert_eq!(found.files[1].digest.to_string(), git_id);
+        assert_eq!(found.tree.files[1].digest.to_string(), git_id);
     }
     for absent in ["hf:org/repo@other", "hf:org/other", &format!("hf:org/repo@{}", "0".repeat(40))] {
         assert!(find(dir.path(), absent).unwrap().is_none(), "{absent}");
@@ -111,7 +111,7 @@ fn a_snapshot_serves_for_what_needs_no_list() {
     let files = |reference: &str| {
         let found = find(dir.path(), reference).unwrap();
         found.map(|found| {
-            found.files.iter().map(|file| (file.path.to_string(), file.size)).collect::<Vec<_>>()
+            found.tree.files.iter().map(|file| (file.path.to_string(), file.size)).collect::<Vec<_>>()
         })
     };
     assert_eq!(files("hf:org/repo/vae/config.json"), Some(vec![("vae/config.json".to_owned(), 2)]));

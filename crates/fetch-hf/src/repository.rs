@@ -1,0 +1,81 @@
+//! Holds a repository at one commit: what a listing names, and the manifests that the fetcher read of it.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use model_selection::{Choice, Listing, MAX_MANIFEST_BYTES, Manifests, manifests_to_read, select};
+use provisioner_core::{ContentHasher, DigestAlgorithm, FetchError, RelativePath, reference::RepoRef};
+
+use crate::api::{Tree, TreeFile};
+
+/// The largest number of bytes of manifests that a repository keeps, so that a transfer need not fetch them again.
+const MAX_KEPT_BYTES: usize = 8 << 20;
+
+/// Holds a repository at one commit.
+#[derive(Debug)]
+pub(crate) struct Repository<'a> {
+    pub(crate) hub: &'a RepoRef,
+    pub(crate) commit: String,
+    listing: Listing,
+    files: HashMap<RelativePath, TreeFile>,
+    manifests: Manifests,
+    /// The bytes of manifests, where they are few enough to keep.
+    kept: HashMap<RelativePath, Bytes>,
+    kept_bytes: usize,
+}
+
+impl<'a> Repository<'a> {
+    /// Returns the repository of a listing, before any of its manifests is read.
+    pub(crate) fn new(hub: &'a RepoRef, commit: String, tree: Tree) -> Self {
+        let odd = tree.odd.iter().map(|(name, size)| (name.as_str(), *size));
+        let listing = tree.files.iter().map(|file| (file.path.as_str(), file.size)).chain(odd).collect();
+        let files = tree.files.into_iter().map(|file| (file.path.clone(), file)).collect();
+        let (manifests, kept) = (Manifests::default(), HashMap::new());
+        Self { hub, commit, listing, files, manifests, kept, kept_bytes: 0 }
+    }
+
+    /// Returns the small files that say what the repository is, for the fetcher to read.
+    pub(crate) fn telling(&self) -> Vec<TreeFile> {
+        let wanted = manifests_to_read(&self.listing, self.hub.target());
+        let listed = wanted.iter().filter_map(|path| self.files.get(path));
+        listed.filter(|file| file.size <= MAX_MANIFEST_BYTES).cloned().collect()
+    }
+
+    /// Adds the bytes of a manifest, if they are those that the listing states. Other bytes decide nothing: the transfer of the
+    /// file will refuse them.
+    pub(crate) fn add(&mut self, file: &TreeFile, bytes: Bytes) {
+        if !is_listed(file, &bytes) {
+            tracing::warn!("`{}` of `{}` is not what the listing states", file.path, self.hub.repo());
+            return;
+        }
+        self.manifests.insert(file.path.clone(), bytes.to_vec());
+        if self.kept_bytes + bytes.len() <= MAX_KEPT_BYTES {
+            self.kept_bytes += bytes.len();
+            self.kept.insert(file.path.clone(), bytes);
+        }
+    }
+
+    /// Chooses the files that belong to the model.
+    ///
+    /// # Errors
+    /// Those of [`select`].
+    pub(crate) fn choose(&self) -> Result<Choice, FetchError> {
+        select(self.hub, &self.listing, &self.manifests)
+    }
+
+    /// Takes a file of the listing out, with its bytes where the repository keeps them.
+    pub(crate) fn take(&mut self, path: &RelativePath) -> Option<(TreeFile, Option<Bytes>)> {
+        let file = self.files.remove(path)?;
+        Some((file, self.kept.remove(path)))
+    }
+}
+
+/// Returns whether bytes are those of a listed file.
+fn is_listed(file: &TreeFile, bytes: &[u8]) -> bool {
+    let wants_git_id = file.digest.algorithm() == DigestAlgorithm::GitSha1;
+    let mut hasher = ContentHasher::of_size(file.size, wants_git_id);
+    hasher.update(bytes);
+    let digests = hasher.finish();
+    let found = if wants_git_id { digests.git_sha1 } else { Some(digests.sha256) };
+    file.size == bytes.len() as u64 && found.as_ref() == Some(&file.digest)
+}
