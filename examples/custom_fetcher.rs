@@ -1,10 +1,6 @@
 //! Serves models of a made-up scheme from memory. `cargo run --example custom_fetcher` ensures one and prints its path.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::cast_possible_truncation,
-    reason = "an example, for machines of 64 bits"
-)]
+#![expect(clippy::print_stdout, reason = "an example")]
 
 use std::{collections::HashMap, sync::Arc, sync::Mutex, sync::PoisonError};
 
@@ -49,13 +45,9 @@ impl ModelFetcher for MemoryFetcher {
         let Locator::Streamed(remote) = &file.locator else {
             return Err(FetchError::new(FetchErrorKind::Unsupported, "it is not a file of this source"));
         };
-        let bytes = remote.state::<Bytes>().filter(|_| range.start <= file.size);
-        let bytes = bytes.ok_or_else(|| FetchError::new(FetchErrorKind::Invalid, "no such range"))?;
-        let end = range.end.unwrap_or(file.size).clamp(range.start, file.size);
-        let piece = bytes.slice(range.start as usize..end as usize);
-        let range = ByteRange { start: range.start, end: Some(end) };
-        let stream = Box::pin(futures_util::stream::iter([Ok(piece)]));
-        Ok(Opened { range, total_size: Some(file.size), validator: None, stream })
+        let bytes = remote.state::<Bytes>();
+        let bytes = bytes.ok_or_else(|| FetchError::new(FetchErrorKind::Invalid, "it is not in memory"))?;
+        Opened::of_bytes(bytes, range)
     }
 }
 

@@ -73,9 +73,8 @@ pub(crate) async fn start_all(
 }
 
 async fn start(provisioner: ModelProvisioner, program: String, reference: String) -> Result<Child, Failure> {
-    let (reference, expectation) = (provisioner.parse(&reference).await?, Expectation::none());
     // What has arrived when the time is over stays, and the next call goes on from there.
-    let leased = timeout(DEADLINE, provisioner.ensure_leased(&reference, &expectation)).await;
+    let leased = timeout(DEADLINE, provisioner.ensure_leased_str(&reference, &Expectation::none())).await;
     let (model, mut lease) = leased.map_err(|_| format!("{reference} took too long"))??;
     let mut engine = Command::new(program);
     engine.arg(&model.local_path);

@@ -16,11 +16,11 @@ use crate::{
     exchange::import::ImportRequest,
     handoff::provision::Provisioned,
     own_runtime::run,
-    preview::{plan::Plan, variants::Variant},
+    preview::{plan::EnsurePlan, variants::Variant},
     provisioner,
     upkeep::{
         doctor::finding::HealthFinding,
-        inventory::{Inventory, InventoryEntry},
+        list::{ListedModel, ModelList},
         overview::Overview,
         remove::Removed,
         verify::VerifyReport,
@@ -125,6 +125,18 @@ impl ModelProvisioner {
         run(self.inner.ensure_leased(reference, expectation))?
     }
 
+    /// Calls [`crate::ModelProvisioner::ensure_leased_str`], and blocks until it returns.
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn ensure_leased_str(
+        &self,
+        reference: &str,
+        expectation: &Expectation,
+    ) -> Result<(ResolvedModel, Lease)> {
+        run(self.inner.ensure_leased_str(reference, expectation))?
+    }
+
     /// Calls [`crate::ModelProvisioner::lease`], and blocks until it returns.
     ///
     /// # Errors
@@ -182,7 +194,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As the mirrored call.
-    pub fn list(&self) -> Result<Inventory> {
+    pub fn list(&self) -> Result<ModelList> {
         run(self.inner.list())?
     }
 
@@ -190,7 +202,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As the mirrored call.
-    pub fn show(&self, reference: &ModelRef) -> Result<InventoryEntry> {
+    pub fn show(&self, reference: &ModelRef) -> Result<ListedModel> {
         run(self.inner.show(reference))?
     }
 
@@ -294,7 +306,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As the mirrored call.
-    pub fn plan(&self, reference: &ModelRef) -> Result<Plan> {
+    pub fn plan(&self, reference: &ModelRef) -> Result<EnsurePlan> {
         run(self.inner.plan(reference))?
     }
 

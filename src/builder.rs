@@ -3,19 +3,20 @@
 use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use artifact_store::{EvictionLimits, LockWait, Store};
-use catalog_adapter::{DEFAULT_WAIT, FsCatalog};
+use catalog_adapter::FsCatalog;
 use fetch_file::FileFetcher;
 use local_caches::Adoption;
 use model_inspect::StructureVerifier;
 use provisioner_core::{
-    AllOf, CatalogErrorKind, CatalogStore, Clock, Expected, HostPolicy, ModelFetcher, NoProgress, Policy,
-    PolicyEngine, ProgressSink, Timestamp, Verifier,
+    AllOf, CatalogErrorKind, CatalogStore, Clock, HostPolicy, ModelFetcher, NoProgress, Policy, PolicyEngine,
+    Precondition, ProgressSink, Verifier,
 };
 use transfer::Transfer;
 
 use crate::{
     cache_dir::CacheDir, catalog::relocated::RelocatedCatalog, context::Context, error::Result,
     own_runtime::run, provisioner::ModelProvisioner, registry::Registry, single_flight::SingleFlight,
+    system_clock::SystemClock,
 };
 
 impl ModelProvisioner {
@@ -192,7 +193,7 @@ impl ProvisionerBuilder {
             None => Arc::new(FsCatalog::open(
                 cache.root(),
                 Arc::clone(&self.clock),
-                self.wait.unwrap_or(DEFAULT_WAIT),
+                self.wait.unwrap_or(FsCatalog::DEFAULT_WAIT),
             )?),
         };
         let store = cache.store();
@@ -247,7 +248,7 @@ fn rebuild(registry: &Registry, store: &Store, catalog: &dyn CatalogStore) -> Re
             record = superseded;
         }
         tracing::warn!("`{}` is put back into the catalog", record.id);
-        match run(catalog.put(&record, Expected::Absent))? {
+        match run(catalog.put(&record, Precondition::Absent))? {
             Err(error) if error.kind != CatalogErrorKind::Conflict => return Err(error.into()),
             _ => {}
         }
@@ -257,15 +258,3 @@ fn rebuild(registry: &Registry, store: &Store, catalog: &dyn CatalogStore) -> Re
 
 /// How long a call waits for another process that stages the same model and makes no progress.
 const STALLED: Duration = Duration::from_secs(10 * 60);
-
-/// The system's clock, in milliseconds: a person can read them, and every JSON reader can hold them.
-#[derive(Debug)]
-struct SystemClock;
-
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that all other code asks")]
-    fn now(&self) -> Timestamp {
-        let now = Timestamp::now();
-        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
-    }
-}

@@ -5,6 +5,5 @@ pub(crate) mod lease;
 pub(crate) mod provision;
 
 pub use ::handoff::{
-    Error, Handoff, HandoffFile, HandoffMetadata, HandoffModel, HandoffVerification, Result, SCHEMA_VERSION,
-    read, write,
+    Handoff, HandoffFile, HandoffMetadata, HandoffModel, HandoffVerification, SCHEMA_VERSION, read, write,
 };

@@ -45,6 +45,7 @@ mod registry;
 mod retry;
 mod single_flight;
 mod store_lock;
+mod system_clock;
 
 // The flow, in its order: a file imports none of a later step.
 
@@ -91,6 +92,7 @@ mod from_config;
 pub mod blocking;
 
 // Calling: references, expectations, what a call returns, and its errors.
+pub use ::handoff::Error as HandoffError;
 pub use artifact_store::{
     Error as StoreError, Evicted, EvictionPlan, EvictionRequest, Kept, Lease, LeaseHolder, LeftoverEntry,
     LeftoverKind, Swept,
@@ -107,11 +109,11 @@ pub use handoff::{
     provision::{ModelMetadata, Provisioned},
 };
 pub use model_inspect::{
-    CacheType, Error as InspectError, Fit, Inspection, KvLayer, MemoryEstimate, MemoryRequest, ModelInfo,
+    DetailedFacts, Error as InspectError, Fit, Inspection, KvLayer, KvType, MemoryEstimate, MemoryRequest,
     Quantizer, RopeScaling, TypeShare,
 };
 pub use preview::{
-    plan::{FileState, Plan, PlannedFile},
+    plan::{EnsurePlan, FileState, PlannedFile},
     variants::Variant,
 };
 pub use provisioner::ModelProvisioner;
@@ -124,7 +126,7 @@ pub use provisioner_core::{
 pub use transfer::Error as TransferError;
 pub use upkeep::{
     doctor::finding::HealthFinding,
-    inventory::{Inventory, InventoryEntry},
+    list::{ListedModel, ModelList},
     overview::Overview,
     remove::Removed,
     verify::VerifyReport,
@@ -144,6 +146,7 @@ pub use provisioner_core::{
     AllOf, Decision, MIN_BYTES_PER_S, Network, NoProgress, Pace, Policy, PolicyEngine, ProgressEvent,
     Question,
 };
+pub use system_clock::SystemClock;
 pub use transfer::Settings as TransferSettings;
 
 // Implementing: the contracts, and the types that their methods take and return.
@@ -153,8 +156,8 @@ pub use bytes::Bytes;
 pub use provisioner_core::conformance;
 pub use provisioner_core::{
     ByteRange, ByteStream, CatalogError, CatalogErrorKind, CatalogStore, Clock, ContentDigests,
-    ContentHasher, DigestVerifier, Entry, Expected, FetchError, FetchErrorKind, Finding, HostPolicy, Listing,
-    Locator, MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Opened, Placement, ProgressSink, Rejection,
-    RemoteFile, ResolveRequest, StagedFile, StagedModel, Verdict, VerifiedModel, Verifier, Version,
-    Versioned, ask, told,
+    ContentHasher, DigestVerifier, Entry, FetchError, FetchErrorKind, Finding, HostPolicy, Listing, Locator,
+    MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Opened, Placement, Precondition, ProgressSink,
+    Rejection, RemoteFile, ResolveRequest, StagedFile, StagedModel, Verdict, VerifiedModel, Verifier,
+    Version, Versioned, ask, told,
 };

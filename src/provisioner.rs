@@ -26,14 +26,14 @@ use crate::{
     },
     preview::{
         inspect,
-        plan::{self, Plan},
+        plan::{self, EnsurePlan},
         variants::{self, Variant},
     },
     resolve::{presence, reference},
     space::evict,
     upkeep::{
         doctor::{self, finding::HealthFinding},
-        inventory::{self, Inventory, InventoryEntry},
+        list::{self, ListedModel, ModelList},
         overview::{self, Overview},
         remove::{self, Removed},
         retire,
@@ -135,6 +135,19 @@ impl ModelProvisioner {
         lease::ensure_leased(&self.context, reference, expectation).await
     }
 
+    /// Makes the model of a reference, as a person wrote it, present, and takes a lease on it. See
+    /// [`ensure_leased`](Self::ensure_leased).
+    ///
+    /// # Errors
+    /// As [`ensure_leased`](Self::ensure_leased), and a reference that cannot be parsed.
+    pub async fn ensure_leased_str(
+        &self,
+        reference: &str,
+        expectation: &Expectation,
+    ) -> Result<(ResolvedModel, Lease)> {
+        lease::ensure_leased_str(&self.context, reference, expectation).await
+    }
+
     /// Returns whether a model is present. It writes nothing, and asks no source.
     ///
     /// # Errors
@@ -222,16 +235,16 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// The catalog fails as a whole. A record that the catalog cannot read is part of the answer.
-    pub async fn list(&self) -> Result<Inventory> {
-        inventory::list(&self.context).await
+    pub async fn list(&self) -> Result<ModelList> {
+        list::list(&self.context).await
     }
 
     /// Returns what the catalog keeps of a model. [`change`](Self::change) says whether the files still agree with that.
     ///
     /// # Errors
     /// [`Error::NotInCatalog`](crate::Error::NotInCatalog); the catalog fails.
-    pub async fn show(&self, reference: &ModelRef) -> Result<InventoryEntry> {
-        inventory::show(&self.context, reference).await
+    pub async fn show(&self, reference: &ModelRef) -> Result<ListedModel> {
+        list::show(&self.context, reference).await
     }
 
     /// Returns how the files of a record differ from those that a verifier judged, for a person; `None` where they do not
@@ -240,7 +253,7 @@ impl ModelProvisioner {
     /// # Errors
     /// [`Error::CutOff`](crate::Error::CutOff) when the runtime shuts down.
     pub async fn change(&self, record: &CatalogRecord) -> Result<Option<String>> {
-        inventory::change(&self.context, record).await
+        list::change(&self.context, record).await
     }
 
     /// Reads all bytes of a recorded model, compares them with the recorded digest, and records the outcome. A model
@@ -342,7 +355,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As [`ensure`](Self::ensure), as far as an error comes before the first byte.
-    pub async fn plan(&self, reference: &ModelRef) -> Result<Plan> {
+    pub async fn plan(&self, reference: &ModelRef) -> Result<EnsurePlan> {
         plan::plan(&self.context, reference).await
     }
 

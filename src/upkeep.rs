@@ -1,7 +1,7 @@
 //! Works with recorded models: lists, verifies, retires and removes them, and repairs the cache.
 
 pub(crate) mod doctor;
-pub(crate) mod inventory;
+pub(crate) mod list;
 pub(crate) mod overview;
 pub(crate) mod remove;
 pub(crate) mod retire;

@@ -10,12 +10,25 @@ use crate::{
     context::Context,
     ensure::ensure,
     error::{Error, Result},
-    resolve::{presence::change, reference::canonical},
+    resolve::{
+        presence::change,
+        reference::{canonical, parse},
+    },
     retry::retry_on_conflict,
 };
 
 /// How long a lease waits for another process that removes the model, which takes no longer than unlinking the files.
 pub(crate) const REMOVAL: Duration = Duration::from_secs(10);
+
+/// Makes the model of a reference present, which a person wrote as text, and takes a lease on it.
+pub(crate) async fn ensure_leased_str(
+    ctx: &Arc<Context>,
+    reference: &str,
+    expectation: &Expectation,
+) -> Result<(ResolvedModel, Lease)> {
+    let parsed = parse(reference).await?;
+    ensure_leased(ctx, &parsed, expectation).await.map_err(|error| error.guessing(reference))
+}
 
 /// Makes a model present and takes a lease on it.
 pub(crate) async fn ensure_leased(

@@ -24,14 +24,14 @@ pub(crate) async fn plan_eviction(ctx: &Arc<Context>, limits: &EvictionLimits) -
     .await?;
     let request = request(ctx, limits, 0);
     let records = records::all(ctx).await?;
-    ctx.run_blocking(move |ctx| Ok(EvictionPlan::new(&ctx.store.inventory(&records, &[])?, &request))).await
+    ctx.run_blocking(move |ctx| Ok(ctx.store.inventory(&records, &[])?.plan_eviction(&request))).await
 }
 
 /// Removes the models of a plan that no caller has used since, and returns what it removed.
 pub(crate) async fn evict(ctx: &Arc<Context>, plan: &EvictionPlan) -> Result<EvictionPlan> {
     let store = ExclusiveStore::lock(ctx, Vec::new()).await?;
     let request = EvictionRequest { now: ctx.clock.now(), ..plan.request };
-    let later = EvictionPlan::new(store.get().inventory(), &request);
+    let later = store.get().inventory().plan_eviction(&request);
     carry_out(ctx, &store, plan.still(later)).await
 }
 

@@ -46,7 +46,7 @@ async fn make_room(
     let resumed = Arc::clone(&transfers);
     let plan = ctx
         .run_blocking(move |ctx| {
-            Ok(EvictionPlan::new(&ctx.store.inventory(&records, &pinned)?.keeping(&resumed), &request))
+            Ok(ctx.store.inventory(&records, &pinned)?.keeping(&resumed).plan_eviction(&request))
         })
         .await?;
     check(&plan)?;
@@ -54,7 +54,7 @@ async fn make_room(
         return Ok(());
     }
     let store = ExclusiveStore::lock(ctx, found).await?;
-    let plan = EvictionPlan::new(&store.get().inventory().clone().keeping(&transfers), &request);
+    let plan = store.get().inventory().clone().keeping(&transfers).plan_eviction(&request);
     check(&plan)?;
     Ok(check(&carry_out(ctx, &store, plan).await?)?)
 }

@@ -67,7 +67,7 @@ async fn one_of_its_models_is_planned_and_looked_into() {
     assert_eq!((plan.id.as_str(), plan.revision), ("shelf:org/repo:Q8_0", None));
     assert_eq!((plan.files[0].path.as_str(), plan.files[0].state), ("sub/other-Q8_0.gguf", FileState::Fetch));
     let found = provisioner.inspect(&id("shelf:org/repo:f16")).await.unwrap();
-    assert_eq!(found.info.facts.ctx_max, Some(256));
+    assert_eq!(found.details.facts.ctx_max, Some(256));
     assert!(provisioner.list().await.unwrap().models.is_empty());
     let all = provisioner.plan(&id("shelf:org/repo?include=*.gguf")).await.unwrap();
     assert_eq!(all.files.len(), 3);

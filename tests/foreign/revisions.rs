@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use futures_util::stream;
 use model_provisioner::{
-    ByteRange, Entry, Expectation, FetchError, FetchErrorKind, ImportRequest, Lifecycle, Locator, Manifest,
-    ManifestFile, ModelFetcher, ModelProvisioner, ModelRef, Network, Opened, Policy, RelativePath,
+    ByteRange, Bytes, Entry, Expectation, FetchError, FetchErrorKind, ImportRequest, Lifecycle, Locator,
+    Manifest, ManifestFile, ModelFetcher, ModelProvisioner, ModelRef, Network, Opened, Policy, RelativePath,
     RemoteFile, ResolveRequest, async_trait,
 };
 use testkit::TINY_GGUF;
@@ -61,16 +60,7 @@ impl ModelFetcher for MemFetcher {
 
     async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError> {
         let Locator::Streamed(remote) = &file.locator else { panic!("{file:?}") };
-        let all = remote.state::<Vec<u8>>().unwrap();
-        let end = range.end.unwrap_or(file.size).min(file.size);
-        let (from, to) = (usize::try_from(range.start).unwrap(), usize::try_from(end).unwrap());
-        let piece = Ok(all[from..to].to_vec().into());
-        Ok(Opened {
-            range: ByteRange { start: range.start, end: Some(end) },
-            total_size: Some(file.size),
-            validator: None,
-            stream: Box::pin(stream::iter([piece])),
-        })
+        Opened::of_bytes(&Bytes::from(remote.state::<Vec<u8>>().unwrap().to_vec()), range)
     }
 }
 

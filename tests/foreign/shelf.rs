@@ -8,7 +8,6 @@ use std::{
     },
 };
 
-use futures_util::stream;
 use model_provisioner::{
     ByteRange, Bytes, Digest, Entry, FetchError, FetchErrorKind, Locator, Manifest, ManifestFile,
     ModelFetcher, ModelProvisioner, ModelRef, Opened, RelativePath, RemoteFile, ResolveRequest, async_trait,
@@ -94,13 +93,6 @@ impl ModelFetcher for Shelf {
         self.opened.fetch_add(1, Ordering::SeqCst);
         let Locator::Streamed(remote) = &file.locator else { panic!("{file:?}") };
         let bytes = remote.state::<Bytes>().unwrap();
-        let end = range.end.unwrap_or(file.size);
-        if range.start > end {
-            return Err(FetchError::new(FetchErrorKind::Invalid, "past the end"));
-        }
-        let piece = bytes.slice(usize::try_from(range.start).unwrap()..usize::try_from(end).unwrap());
-        let range = ByteRange { start: range.start, end: Some(end) };
-        let stream = Box::pin(stream::iter([Ok(piece)]));
-        Ok(Opened { range, total_size: Some(file.size), validator: None, stream })
+        Opened::of_bytes(bytes, range)
     }
 }

@@ -35,8 +35,14 @@ async fn no_more_than_headers_are_fetched() {
     bench.hub.repo("org/repo").lfs("a.gguf", model).publish();
     let provisioner = bench.provisioner();
     let found = provisioner.inspect(&id("hf:org/repo/a.gguf")).await.unwrap();
-    assert_eq!((found.info.facts.name.as_deref(), found.info.facts.ctx_max), (Some("Long"), Some(4096)));
-    assert_eq!((found.info.facts.vocab_size, found.info.size_bytes), (Some(260_000), header + 40 * MIB));
+    assert_eq!(
+        (found.details.facts.name.as_deref(), found.details.facts.ctx_max),
+        (Some("Long"), Some(4096))
+    );
+    assert_eq!(
+        (found.details.facts.vocab_size, found.details.size_bytes),
+        (Some(260_000), header + 40 * MIB)
+    );
     let sent = bench.hub.bytes_sent("a.gguf");
     assert!(sent >= header && sent < 16 * MIB, "{sent} bytes");
     assert!(provisioner.list().await.unwrap().models.is_empty() && bench.partials().is_empty());
@@ -58,8 +64,8 @@ async fn all_shards_are_looked_into() {
         provisioner.inspect(&provisioner.parse(whole.to_str().unwrap()).await.unwrap()).await.unwrap();
     for reference in ["hf:org/repo:F16", "hf:org/repo/tiny-F16-00002-of-00003.gguf"] {
         let found = provisioner.inspect(&id(reference)).await.unwrap();
-        assert_eq!(found.info.facts.shards, Some(3));
-        assert_eq!(found.info.facts.parameter_count, whole.info.facts.parameter_count);
+        assert_eq!(found.details.facts.shards, Some(3));
+        assert_eq!(found.details.facts.parameter_count, whole.details.facts.parameter_count);
         let demand = MemoryRequest { ctx: Some(256), ..MemoryRequest::default() };
         assert_eq!(found.memory.fit(&demand), whole.memory.fit(&demand));
     }
@@ -74,7 +80,7 @@ async fn what_is_here_is_not_asked_for() {
     provisioner.retire(&id("hf:org/repo/a.gguf")).await.unwrap();
     bench.hub.reset_counts();
     let found = provisioner.inspect(&id("hf:org/repo/a.gguf")).await.unwrap();
-    assert_eq!((found.info.format, found.info.facts.ctx_max), (Format::Gguf, Some(256)));
+    assert_eq!((found.details.format, found.details.facts.ctx_max), (Format::Gguf, Some(256)));
     // Another stamp is another matter: the header is read where it lies.
     let path = provisioner.show(&id("hf:org/repo/a.gguf")).await.unwrap().record.local_path;
     fs_err::File::open(path).unwrap().file().set_modified(SystemTime::UNIX_EPOCH).unwrap();

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, path::Path};
 
 use model_provisioner::{
-    Bytes, CatalogError, CoreError, Error, FetchError, InspectError, Interruption, StoreError, TransferError,
-    handoff,
+    Bytes, CatalogError, CoreError, Error, FetchError, HandoffError, InspectError, Interruption, StoreError,
+    TransferError,
 };
 
 /// The names of the public functions in the `impl ModelProvisioner` of a source file, but for conversions.
@@ -40,7 +40,7 @@ fn every_error_can_be_named() {
             Error::Transfer(error) => TransferError::to_string(error),
             Error::Store(error) => StoreError::to_string(error),
             Error::Inspect(error) => InspectError::to_string(error),
-            Error::Handoff(error) => handoff::Error::to_string(error),
+            Error::Handoff(error) => HandoffError::to_string(error),
             Error::CutOff(what) => Interruption::to_string(what),
             other => other.to_string(),
         }

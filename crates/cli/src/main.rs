@@ -6,10 +6,10 @@ mod commands;
 mod engine;
 mod environment;
 mod exit;
+mod invocation;
 mod output;
 #[cfg(test)]
 mod reference;
-mod session;
 
 use std::{env, fmt, io, process::ExitCode, sync::Arc, thread, time::Duration};
 
@@ -33,13 +33,13 @@ use crate::output::redact;
 use crate::{
     args::{Args, GlobalOptions},
     engine::Next,
+    invocation::Invocation,
     output::{
         escape::{bounded, escaped},
         failure::Failure,
         printer::Printer,
         progress::{AboveBars, Screen},
     },
-    session::Session,
 };
 
 /// The descriptors that the runtime and its signals need.
@@ -104,13 +104,13 @@ fn runtime() -> Result<Runtime, Failure> {
 /// What the subcommand fails with.
 fn run(args: Args, output: Printer, screen: &Arc<Screen>, limit: Rlimit) -> Result<ExitCode, Failure> {
     let runtime = runtime()?;
-    let session = Session::new(args.global, output, Arc::clone(screen));
+    let invocation = Invocation::new(args.global, output, Arc::clone(screen));
     let done = runtime.block_on(async {
         // Over the limit on the size of files, a write is to fail and not to kill.
         let _over_limit = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
         tokio::select! {
             biased;
-            done = commands::run(args.command, &session) => done,
+            done = commands::run(args.command, &invocation) => done,
             _ = tokio::signal::ctrl_c() => Err(Failure::interrupted().hinting(screen.kept())),
         }
     });

@@ -8,7 +8,7 @@ use std::{path::Path, process::ExitCode};
 fn main() -> ExitCode {
     for path in std::env::args_os().skip(1) {
         match model_inspect::inspect(Path::new(&path)) {
-            Ok(found) => println!("{}", serde_json::json!(found.info)),
+            Ok(found) => println!("{}", serde_json::json!(found.details)),
             Err(error) => {
                 eprintln!("{error}");
                 return ExitCode::FAILURE;

@@ -1,6 +1,10 @@
 //! Defines where models come from: the contract of a fetcher.
 
-use std::{fmt, pin::Pin};
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context as TaskContext, Poll},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -157,6 +161,40 @@ pub struct Opened {
     pub validator: Option<String>,
     /// The bytes of the range, in pieces.
     pub stream: ByteStream,
+}
+
+impl Opened {
+    /// Answers with a range of a file whose bytes are all in memory, as [`open`](ModelFetcher::open) answers.
+    ///
+    /// # Errors
+    /// [`FetchErrorKind::Invalid`] for a range that starts behind the file, or ends before its start.
+    pub fn of_bytes(file: &Bytes, range: ByteRange) -> Result<Self, FetchError> {
+        let size = file.len();
+        let offset = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        let (start, end) = (offset(range.start), range.end.map_or(size, offset).min(size));
+        if start > end {
+            let message = format!("bytes {} to {end} are not a range of {size} bytes", range.start);
+            return Err(FetchError::new(FetchErrorKind::Invalid, message));
+        }
+        let piece = file.slice(start..end);
+        Ok(Self {
+            range: ByteRange { start: start as u64, end: Some(end as u64) },
+            total_size: Some(size as u64),
+            validator: None,
+            stream: Box::pin(Whole(Some(piece).filter(|piece| !piece.is_empty()))),
+        })
+    }
+}
+
+/// Gives its bytes as one piece.
+struct Whole(Option<Bytes>);
+
+impl Stream for Whole {
+    type Item = Result<Bytes, FetchError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.take().map(Ok))
+    }
 }
 
 impl fmt::Debug for Opened {

@@ -17,7 +17,7 @@ use crate::{
 pub(super) async fn plan(ctx: &Arc<Context>, records: Vec<CatalogRecord>) -> Result<EvictionPlan> {
     let request = request(ctx, &EvictionLimits::default(), 0);
     ctx.run_blocking(move |ctx| {
-        let mut plan = EvictionPlan::new(&ctx.store.inventory(&records, &[])?, &request);
+        let mut plan = ctx.store.inventory(&records, &[])?.plan_eviction(&request);
         let partials = ctx.store.root().join("partial");
         plan.leftovers.retain(|swept| !swept.path.starts_with(&partials) || is_old(&swept.path, request.now));
         Ok(plan)

@@ -1,7 +1,7 @@
 //! Plans what to evict, and says why.
 //!
 //! # Model
-//! [`EvictionPlan::new`] is a pure function of what the store holds ([`StoreInventory`]) and of what the caller asks for
+//! [`StoreInventory::plan_eviction`] is a pure function of what the store holds ([`StoreInventory`]) and of what the caller asks for
 //! ([`EvictionRequest`]). The ids that share a view go together. What a view takes is counted in inodes, its folders
 //! included. An inode that several views have goes with the last of them, and an inode that another tool has a link to frees
 //! nothing. So the disk gets back exactly what a plan says.
@@ -95,12 +95,12 @@ pub struct Swept {
     pub reason: String,
 }
 
-impl EvictionPlan {
-    /// Plans what goes, by what the store holds and what the caller asks for.
-    pub fn new(inventory: &StoreInventory, request: &EvictionRequest) -> Self {
-        let mut draft = Draft::new(inventory, request);
+impl StoreInventory {
+    /// Plans what goes, by what the store holds and what the caller asks for. The plan is a pure function of the two.
+    pub fn plan_eviction(&self, request: &EvictionRequest) -> EvictionPlan {
+        let mut draft = Draft::new(self, request);
         let mut spare = Vec::new();
-        for leftover in &inventory.leftovers {
+        for leftover in &self.leftovers {
             match leftover.fate(request) {
                 Fate::Goes(reason) => draft.sweep(leftover, reason),
                 Fate::Spare(reason) => spare.push((leftover, reason)),
@@ -109,8 +109,8 @@ impl EvictionPlan {
         }
         spare.sort_by_key(|(leftover, _)| leftover.rank());
         let (mut order, mut kept) = (Vec::new(), Vec::new());
-        for view in &inventory.views {
-            match why_kept(view, inventory, request) {
+        for view in &self.views {
+            match why_kept(view, self, request) {
                 Some(reason) => kept.push((view, reason)),
                 None => order.push(view),
             }
@@ -151,7 +151,9 @@ impl EvictionPlan {
         }
         draft.finish(kept)
     }
+}
 
+impl EvictionPlan {
     /// Returns whether nothing goes.
     pub fn is_empty(&self) -> bool {
         self.evicted.is_empty() && self.leftovers.is_empty()

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use model_provisioner::{CacheType, MemoryRequest};
+use model_provisioner::{KvType, MemoryRequest};
 
 use super::{hub::HubOptions, units::size};
 
@@ -40,7 +40,7 @@ pub(crate) struct MemoryArgs {
     parallel: Option<u64>,
     /// How keys and values are kept, by the names of llama.cpp's `--cache-type-k` [default: f16]
     #[arg(long, value_name = "T")]
-    kv_type: Option<CacheType>,
+    kv_type: Option<KvType>,
     /// The memory that there is, such as 24GiB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     vram: Option<u64>,
@@ -50,8 +50,8 @@ impl MemoryArgs {
     /// Returns the request that the options make together, with defaults for those that are absent.
     pub(crate) fn request(self) -> MemoryRequest {
         let Self { ctx, parallel, kv_type, vram } = self;
-        let (parallel, cache) = (parallel.unwrap_or(1), kv_type.unwrap_or_default());
-        MemoryRequest { ctx, parallel, cache, vram_bytes: vram }
+        let (parallel, kv_type) = (parallel.unwrap_or(1), kv_type.unwrap_or_default());
+        MemoryRequest { ctx, parallel, kv_type, vram_bytes: vram }
     }
 
     /// Returns whether the caller gave any of the options.

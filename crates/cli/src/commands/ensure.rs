@@ -8,30 +8,30 @@ use super::{digest::expectation, unverified};
 use crate::{
     args::{EnsureArgs, EnsureOptions},
     exit,
+    invocation::{Invocation, guessing, parse_with},
     output::{
         documents::model::{Model, ModelOrFailure},
         failure::Failure,
         printer::Printer,
     },
-    session::{Session, guessing, parse_with},
 };
 
 /// Ensures each model, also where an earlier one fails.
 ///
 /// # Errors
 /// Where the options make no sense, or the only model fails.
-pub(super) async fn run(session: &Session, args: &EnsureArgs) -> Result<ExitCode, Failure> {
+pub(super) async fn run(invocation: &Invocation, args: &EnsureArgs) -> Result<ExitCode, Failure> {
     let EnsureArgs { references, options } = args;
     let expectation = expectation(options)?;
     let is_one = references.len() == 1;
     if !is_one && (expectation.digest().is_some() || options.handoff.is_some()) {
         return Err(Failure::usage("a digest or a handoff is of one model; give one reference"));
     }
-    let provisioner = session.fetching(&options.hub)?;
+    let provisioner = invocation.fetching(&options.hub)?;
     let mut done = Vec::new();
     let mut first_failure = None;
     for reference in references {
-        match ensure(session, &provisioner, reference, &expectation, options).await {
+        match ensure(invocation, &provisioner, reference, &expectation, options).await {
             Ok(model) => done.push(ModelOrFailure::Model(Box::new(model))),
             Err(failure) if is_one => return Err(failure),
             Err(failure) => {
@@ -45,14 +45,14 @@ pub(super) async fn run(session: &Session, args: &EnsureArgs) -> Result<ExitCode
     let paths: Vec<_> =
         done.iter().filter_map(ModelOrFailure::local_path).map(|path| path.display().to_string()).collect();
     match done.as_slice() {
-        [ModelOrFailure::Model(only)] if is_one => session.output.paths(only, paths.join("\n"))?,
-        all => session.output.paths(&all, paths.join("\n"))?,
+        [ModelOrFailure::Model(only)] if is_one => invocation.output.paths(only, paths.join("\n"))?,
+        all => invocation.output.paths(&all, paths.join("\n"))?,
     }
     Ok(first_failure.map_or(ExitCode::SUCCESS, exit::status))
 }
 
 async fn ensure(
-    session: &Session,
+    invocation: &Invocation,
     provisioner: &ModelProvisioner,
     reference: &OsStr,
     expectation: &Expectation,
@@ -65,7 +65,7 @@ async fn ensure(
         let ensured = provisioner.ensure(&parsed, expectation).await;
         ensured.map_err(|error| guessing(error, reference))?
     };
-    unverified::warn(&model, session.output);
+    unverified::warn(&model, invocation.output);
     let handoff = match &options.handoff {
         Some(path) => Some(provisioner.hand_off(&model, path).await?),
         None => None,

@@ -4,18 +4,18 @@ use std::process::ExitCode;
 
 use crate::{
     args::ExportArgs,
+    invocation::{Invocation, parse},
     output::{documents::exported::Exported, failure::Failure},
-    session::{Session, parse},
 };
 
 /// Exports a model, and prints the folder.
 ///
 /// # Errors
 /// Where the catalog has no record of the model, or the folder cannot be written.
-pub(super) async fn run(session: &Session, args: &ExportArgs) -> Result<ExitCode, Failure> {
-    let provisioner = session.local()?;
+pub(super) async fn run(invocation: &Invocation, args: &ExportArgs) -> Result<ExitCode, Failure> {
+    let provisioner = invocation.local()?;
     let record = provisioner.export(&parse(&provisioner, &args.id).await?, &args.dir).await?;
     let exported = Exported::from(record);
-    session.output.paths(&exported, exported.dir.display())?;
+    invocation.output.paths(&exported, exported.dir.display())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,21 +6,21 @@ use model_provisioner::EvictionLimits;
 
 use crate::{
     args::GcArgs,
+    invocation::Invocation,
     output::{
         documents::{collected::Collected, leftover},
         failure::Failure,
     },
-    session::Session,
 };
 
 /// Collects garbage: prints each choice with its reason, and then acts.
 ///
 /// # Errors
 /// Where the store cannot be read or changed, or its locks are not to be trusted.
-pub(super) async fn run(session: &Session, args: &GcArgs) -> Result<ExitCode, Failure> {
+pub(super) async fn run(invocation: &Invocation, args: &GcArgs) -> Result<ExitCode, Failure> {
     let GcArgs { max_size, grace, dry_run } = *args;
     let limits = EvictionLimits { max_size_bytes: max_size, grace };
-    let (provisioner, output) = (session.local()?, session.output);
+    let (provisioner, output) = (invocation.local()?, invocation.output);
     let plan = provisioner.plan_eviction(&limits).await?;
     output.say_result(Collected::new(&plan, true).text())?;
     let done = if dry_run || plan.is_empty() { plan } else { provisioner.evict(&plan).await? };

@@ -4,16 +4,16 @@ use std::process::ExitCode;
 
 use crate::{
     args::InspectArgs,
+    invocation::{Invocation, guessing, parse_with},
     output::{documents::inspected::Inspected, failure::Failure},
-    session::{Session, guessing, parse_with},
 };
 
 /// Prints what the headers of a model say.
 ///
 /// # Errors
 /// Where the headers cannot be read.
-pub(super) async fn run(session: &Session, args: &InspectArgs) -> Result<ExitCode, Failure> {
-    let provisioner = session.fetching(&args.hub)?;
+pub(super) async fn run(invocation: &Invocation, args: &InspectArgs) -> Result<ExitCode, Failure> {
+    let provisioner = invocation.fetching(&args.hub)?;
     let reference = parse_with(&provisioner, &args.reference, &args.hub).await?;
     let inspected = provisioner.inspect(&reference).await;
     let inspection = inspected.map_err(|error| guessing(error, &args.reference))?;
@@ -21,6 +21,6 @@ pub(super) async fn run(session: &Session, args: &InspectArgs) -> Result<ExitCod
     let fit = args.memory.is_given().then(|| inspection.memory.fit(&request));
     let memory = inspection.memory.clone();
     let inspected = Inspected::new(reference.id(), inspection, fit);
-    session.output.result(&inspected, inspected.card(&memory, &request))?;
+    invocation.output.result(&inspected, inspected.card(&memory, &request))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::{
+    invocation::Invocation,
     output::{
         documents::{
             leftover,
@@ -10,16 +11,15 @@ use crate::{
         },
         failure::Failure,
     },
-    session::Session,
 };
 
 /// Prints the records, and the unfinished transfers.
 ///
 /// # Errors
 /// Where the catalog cannot be read.
-pub(super) async fn run(session: &Session) -> Result<ExitCode, Failure> {
-    let output = session.output;
-    let inventory = session.local()?.list().await?;
+pub(super) async fn run(invocation: &Invocation) -> Result<ExitCode, Failure> {
+    let output = invocation.output;
+    let inventory = invocation.local()?.list().await?;
     for damaged in &inventory.damaged {
         output.warning(&damaged.reason);
     }

@@ -4,16 +4,16 @@ use std::process::ExitCode;
 
 use crate::{
     args::PlanArgs,
+    invocation::{Invocation, guessing, parse_with},
     output::{documents::planned::Planned, failure::Failure},
-    session::{Session, guessing, parse_with},
 };
 
 /// Prints the plan of each model.
 ///
 /// # Errors
 /// Where a reference cannot be planned.
-pub(super) async fn run(session: &Session, args: &PlanArgs) -> Result<ExitCode, Failure> {
-    let provisioner = session.fetching(&args.hub)?;
+pub(super) async fn run(invocation: &Invocation, args: &PlanArgs) -> Result<ExitCode, Failure> {
+    let provisioner = invocation.fetching(&args.hub)?;
     let mut plans = Vec::new();
     for reference in &args.references {
         let parsed = parse_with(&provisioner, reference, &args.hub).await?;
@@ -21,6 +21,6 @@ pub(super) async fn run(session: &Session, args: &PlanArgs) -> Result<ExitCode, 
         plans.push(Planned::from(plan.map_err(|error| guessing(error, reference))?));
     }
     let text = plans.iter().map(Planned::text).collect::<Vec<_>>().join("\n");
-    session.output.one_or_several(&plans, text)?;
+    invocation.output.one_or_several(&plans, text)?;
     Ok(ExitCode::SUCCESS)
 }

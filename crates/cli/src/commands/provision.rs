@@ -8,28 +8,28 @@ use model_provisioner::{DEFAULT_LLAMACPP_HANDOFF_PATH, ModelProvisionerConfig};
 use super::unverified;
 use crate::{
     args::ProvisionArgs,
+    invocation::Invocation,
     output::{documents::model::Model, failure::Failure, text::verification_word},
-    session::Session,
 };
 
 /// Provisions from a config.
 ///
 /// # Errors
 /// Where the config makes no sense, the model cannot be ensured, or the handoff cannot be written.
-pub(super) async fn run(session: &Session, args: ProvisionArgs) -> Result<ExitCode, Failure> {
+pub(super) async fn run(invocation: &Invocation, args: ProvisionArgs) -> Result<ExitCode, Failure> {
     let ProvisionArgs { config: config_path, handoff } = args;
     let config = ModelProvisionerConfig::from_path(&config_path)?;
     let dest =
         handoff.or_else(|| config.handoff_path()).unwrap_or_else(|| DEFAULT_LLAMACPP_HANDOFF_PATH.into());
-    let provisioner = session.configured(&config)?;
+    let provisioner = invocation.configured(&config)?;
     let done = provisioner.provision(&config, &config_path, &dest).await?;
-    unverified::warn(&done.model, session.output);
-    session.output.say(format_args!(
+    unverified::warn(&done.model, invocation.output);
+    invocation.output.say(format_args!(
         "{} ({}, {})",
         done.model.id,
         HumanBytes(done.model.size_bytes),
         verification_word(&done.model.verification)
     ));
-    session.output.paths(&Model::new(&done.model, Some(done.handoff.clone())), done.handoff.display())?;
+    invocation.output.paths(&Model::new(&done.model, Some(done.handoff.clone())), done.handoff.display())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,18 +4,18 @@ use std::process::ExitCode;
 
 use crate::{
     args::IdArgs,
+    invocation::{Invocation, parse},
     output::{documents::changed::Changed, failure::Failure},
-    session::{Session, parse},
 };
 
 /// Removes a model.
 ///
 /// # Errors
 /// Where there is neither a record nor a transfer of the model, a live process uses it, or the store cannot be changed.
-pub(super) async fn run(session: &Session, args: &IdArgs) -> Result<ExitCode, Failure> {
-    let provisioner = session.local()?;
+pub(super) async fn run(invocation: &Invocation, args: &IdArgs) -> Result<ExitCode, Failure> {
+    let provisioner = invocation.local()?;
     let reference = parse(&provisioner, &args.id).await?;
     let removed = Changed::removed(reference.id(), provisioner.purge(&reference).await?);
-    session.output.result(&removed, removed.text())?;
+    invocation.output.result(&removed, removed.text())?;
     Ok(ExitCode::SUCCESS)
 }

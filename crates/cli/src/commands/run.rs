@@ -15,8 +15,8 @@ use super::{digest::expectation, unverified};
 use crate::{
     args::RunArgs,
     engine::{Engine, Next},
+    invocation::{Invocation, guessing, parse_with},
     output::{documents::model::Model, failure::Failure, printer::Printer},
-    session::{Session, guessing, parse_with},
 };
 
 /// Makes the model present, takes a lease, and writes the handoff. Without a program, the lease lasts until the standard input
@@ -24,9 +24,9 @@ use crate::{
 ///
 /// # Errors
 /// Where the model cannot be ensured, a handoff that was asked for cannot be written, or the program's arguments make no sense.
-pub(super) async fn run(session: &Session, args: RunArgs) -> Result<Next, Failure> {
+pub(super) async fn run(invocation: &Invocation, args: RunArgs) -> Result<Next, Failure> {
     let RunArgs { reference, options, supervise, program } = args;
-    let provisioner = session.fetching(&options.hub)?;
+    let provisioner = invocation.fetching(&options.hub)?;
     let parsed = parse_with(&provisioner, &reference, &options.hub).await?;
     let expectation = expectation(&options)?;
     if options.refresh {
@@ -34,17 +34,17 @@ pub(super) async fn run(session: &Session, args: RunArgs) -> Result<Next, Failur
     }
     let leased = provisioner.ensure_leased(&parsed, &expectation).await;
     let (model, lease) = leased.map_err(|error| guessing(error, &reference))?;
-    unverified::warn(&model, session.output);
+    unverified::warn(&model, invocation.output);
     let named = match options.handoff {
         None if program.iter().any(|text| has_handoff(text)) => Some(own_handoff(&model)),
         named => named,
     };
     let handoff = match named {
         Some(dest) => Some(provisioner.hand_off(&model, &dest).await?),
-        None => hand_off_by_default(&provisioner, &model, session.output).await,
+        None => hand_off_by_default(&provisioner, &model, invocation.output).await,
     };
     let Some((name, rest)) = program.split_first() else {
-        session.output.paths(&Model::new(&model, handoff), model.local_path.display())?;
+        invocation.output.paths(&Model::new(&model, handoff), model.local_path.display())?;
         until_input_closes(lease).await;
         return Ok(Next::End(ExitCode::SUCCESS));
     };

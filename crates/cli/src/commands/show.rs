@@ -6,19 +6,19 @@ use model_provisioner::{Error, ModelProvisioner, ModelRef, ResolvedModel, shell_
 
 use crate::{
     args::ShowArgs,
+    invocation::{Invocation, parse},
     output::{
         documents::{leftover, model::Model},
         failure::Failure,
     },
-    session::{Session, parse},
 };
 
 /// Prints a record as a card.
 ///
 /// # Errors
 /// Where the catalog has no record of the model, or it cannot be read.
-pub(super) async fn run(session: &Session, args: &ShowArgs) -> Result<ExitCode, Failure> {
-    let provisioner = session.local()?;
+pub(super) async fn run(invocation: &Invocation, args: &ShowArgs) -> Result<ExitCode, Failure> {
+    let provisioner = invocation.local()?;
     let reference = parse(&provisioner, &args.id).await?;
     let entry = match provisioner.show(&reference).await {
         Err(error @ Error::NotInCatalog { .. }) => {
@@ -31,10 +31,10 @@ pub(super) async fn run(session: &Session, args: &ShowArgs) -> Result<ExitCode, 
     let is_changed = change.is_some();
     let model = ResolvedModel::new(entry.record, true);
     let shown = Model::new(&model, None).used_by(holders).changed(change);
-    session.output.result(&shown, shown.card(entry.last_used_at))?;
+    invocation.output.result(&shown, shown.card(entry.last_used_at))?;
     if is_changed {
         let id = shell_word(&model.id);
-        session
+        invocation
             .output
             .hint(format_args!("`model-provisioner verify {id}` or `ensure {id}` judges what is there now"));
     }

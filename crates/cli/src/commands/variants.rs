@@ -4,16 +4,16 @@ use std::process::ExitCode;
 
 use crate::{
     args::PlanArgs,
+    invocation::{Invocation, guessing, parse_with},
     output::{documents::variants::Variants, failure::Failure},
-    session::{Session, guessing, parse_with},
 };
 
 /// Prints the variants of each reference.
 ///
 /// # Errors
 /// Where the headers of a reference cannot be read.
-pub(super) async fn run(session: &Session, args: &PlanArgs) -> Result<ExitCode, Failure> {
-    let (provisioner, request) = (session.fetching(&args.hub)?, args.memory.request());
+pub(super) async fn run(invocation: &Invocation, args: &PlanArgs) -> Result<ExitCode, Failure> {
+    let (provisioner, request) = (invocation.fetching(&args.hub)?, args.memory.request());
     let mut found = Vec::new();
     for reference in &args.references {
         let parsed = parse_with(&provisioner, reference, &args.hub).await?;
@@ -22,6 +22,6 @@ pub(super) async fn run(session: &Session, args: &PlanArgs) -> Result<ExitCode, 
         found.push(Variants::new(parsed.id(), variants));
     }
     let text = found.iter().map(Variants::text).collect::<Vec<_>>().join("\n");
-    session.output.one_or_several(&found, text)?;
+    invocation.output.one_or_several(&found, text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,16 +7,16 @@ use model_provisioner::ModelRef;
 use crate::{
     args::VerifyArgs,
     exit,
+    invocation::{Invocation, parse},
     output::{documents::verified::Verified, failure::Failure},
-    session::{Session, parse},
 };
 
 /// Verifies models, and prints a report of each.
 ///
 /// # Errors
 /// Where the catalog cannot be read. A model that fails is part of the document, and of the exit status.
-pub(super) async fn run(session: &Session, args: VerifyArgs) -> Result<ExitCode, Failure> {
-    let provisioner = session.local()?;
+pub(super) async fn run(invocation: &Invocation, args: VerifyArgs) -> Result<ExitCode, Failure> {
+    let provisioner = invocation.local()?;
     let mut reports = Vec::new();
     let ids = if args.all {
         let inventory = provisioner.list().await?;
@@ -42,17 +42,17 @@ pub(super) async fn run(session: &Session, args: VerifyArgs) -> Result<ExitCode,
             },
         });
     }
-    print(session, &reports)
+    print(invocation, &reports)
 }
 
-fn print(session: &Session, reports: &[Verified]) -> Result<ExitCode, Failure> {
+fn print(invocation: &Invocation, reports: &[Verified]) -> Result<ExitCode, Failure> {
     let first_failure = reports.iter().find_map(|report| report.code);
     let lines: Vec<_> = reports.iter().map(Verified::line).collect();
-    session.output.result(&reports, lines.join("\n"))?;
+    invocation.output.result(&reports, lines.join("\n"))?;
     let mut hints: Vec<_> = reports.iter().filter_map(Verified::hint).collect();
     hints.dedup();
     for hint in hints {
-        session.output.hint(hint);
+        invocation.output.hint(hint);
     }
     Ok(first_failure.map_or(ExitCode::SUCCESS, exit::status))
 }

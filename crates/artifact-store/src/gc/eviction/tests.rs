@@ -49,9 +49,9 @@ fn the_least_recently_used_go_first_and_retired_ones_before() {
     old_retired.is_retired = true;
     let views = vec![view("c", 300, &[2]), view("a", 200, &[0]), view("b", 200, &[1]), old_retired];
     let inventory = inventory(&[10, 10, 10, 10], views);
-    assert_eq!(evicted(&EvictionPlan::new(&inventory, &request(40))), [""; 0]);
-    assert_eq!(evicted(&EvictionPlan::new(&inventory, &request(39))), ["retired"]);
-    let plan = EvictionPlan::new(&inventory, &request(10));
+    assert_eq!(evicted(&inventory.plan_eviction(&request(40))), [""; 0]);
+    assert_eq!(evicted(&inventory.plan_eviction(&request(39))), ["retired"]);
+    let plan = inventory.plan_eviction(&request(10));
     assert_eq!(evicted(&plan), ["retired", "a", "b"]);
     assert_eq!((plan.size_bytes, plan.freed_bytes, plan.over_bytes), (40, 30, 0));
     assert_eq!(plan.evicted[0].reason, "retired, and least recently used: 1970-01-06 18:53");
@@ -61,7 +61,7 @@ fn the_least_recently_used_go_first_and_retired_ones_before() {
 
 #[test]
 fn without_a_limit_models_stay() {
-    let plan = EvictionPlan::new(&inventory(&[10], vec![view("a", 1, &[0])]), &unlimited());
+    let plan = inventory(&[10], vec![view("a", 1, &[0])]).plan_eviction(&unlimited());
     assert_eq!((evicted(&plan), reasons(&plan)), (vec![], vec!["a: no limit is set".to_owned()]));
 }
 
@@ -75,7 +75,7 @@ fn what_is_in_use_or_was_just_used_stays_and_the_limit_is_said_to_be_missed() {
     staged.claim = Some(Claim::Staged(None));
     let mut inventory = inventory(&[10, 20, 30, 40], vec![used, recorded, leased, staged]);
     inventory.local.push("local:/a".to_owned());
-    let plan = EvictionPlan::new(&inventory, &request(5));
+    let plan = inventory.plan_eviction(&request(5));
     assert_eq!((evicted(&plan), plan.over_bytes), (vec![], 95));
     assert_eq!(
         reasons(&plan),
@@ -89,14 +89,14 @@ fn what_is_in_use_or_was_just_used_stays_and_the_limit_is_said_to_be_missed() {
     );
     let mut without_grace = request(0);
     without_grace.limits.grace = Duration::ZERO;
-    let plan = EvictionPlan::new(&inventory, &without_grace);
+    let plan = inventory.plan_eviction(&without_grace);
     assert_eq!((evicted(&plan), plan.over_bytes), (vec!["used", "recorded"], 70));
 }
 
 #[test]
 fn no_model_is_lost_for_one_that_does_not_fit() {
     let inventory = inventory(&[10, 10], vec![view("a", 1, &[0]), view("b", 2, &[1])]);
-    let room = |needed_bytes| EvictionPlan::new(&inventory, &EvictionRequest { needed_bytes, ..request(25) });
+    let room = |needed_bytes| inventory.plan_eviction(&EvictionRequest { needed_bytes, ..request(25) });
     assert_eq!(evicted(&room(5)), [""; 0]);
     assert_eq!(evicted(&room(6)), ["a"]);
     assert_eq!(evicted(&room(25)), ["a", "b"]);
@@ -108,7 +108,7 @@ fn a_removal_that_was_begun_is_finished_without_a_limit() {
     let mut going = view("a", 1_000_000, &[0]);
     going.is_going = true;
     let going = inventory(&[10], vec![going]);
-    assert_eq!(evicted(&EvictionPlan::new(&going, &unlimited())), ["a"]);
+    assert_eq!(evicted(&going.plan_eviction(&unlimited())), ["a"]);
 }
 
 /// Makes the views of the simple model.
@@ -140,7 +140,7 @@ proptest! {
         let inventory = StoreInventory { inodes, views, ..StoreInventory::default() };
         let limited = if has_limit { request(max) } else { unlimited() };
         let request = EvictionRequest { needed_bytes: needed, ..limited };
-        let plan = EvictionPlan::new(&inventory, &request);
+        let plan = inventory.plan_eviction(&request);
         let find = |id: &str| inventory.views.iter().find(|view| view.ids[0] == id).unwrap();
         let gone: HashSet<&str> = evicted(&plan).into_iter().collect();
         let stays: HashSet<usize> = inventory.views.iter()

@@ -39,7 +39,7 @@ fn request(max_size_bytes: Option<u64>) -> EvictionRequest {
 fn carry_out(store: &Store, records: &[CatalogRecord], request: &EvictionRequest) -> (EvictionPlan, u64) {
     let store_lock = store.lock_exclusive(Duration::ZERO).unwrap();
     let mut removals = store.removals(store_lock, store.inventory(records, &[]).unwrap());
-    let plan = EvictionPlan::new(removals.inventory(), request);
+    let plan = removals.inventory().plan_eviction(request);
     let mut freed = 0;
     for swept in &plan.leftovers {
         freed += removals.sweep(swept).unwrap().unwrap();
@@ -154,14 +154,14 @@ fn leftovers_go_and_what_lives_stays() {
     let kinds = |plan: &EvictionPlan| plan.leftovers.iter().map(|swept| swept.kind).collect::<Vec<_>>();
     let wait = LockWait { limit: Some(Duration::ZERO), stall: Duration::MAX };
     let lock = store.model_lock("hf:other/repo", wait, &mut |_| true).unwrap();
-    let plan = EvictionPlan::new(&store.inventory(&records, &[]).unwrap(), &at(now));
+    let plan = store.inventory(&records, &[]).unwrap().plan_eviction(&at(now));
     assert_eq!(
         kinds(&plan),
         [LeftoverKind::Gone],
         "the model that is being made present may need the orphan"
     );
     drop(lock);
-    let plan = EvictionPlan::new(&store.inventory(&records, &[]).unwrap(), &at(now));
+    let plan = store.inventory(&records, &[]).unwrap().plan_eviction(&at(now));
     assert_eq!(kinds(&plan), [LeftoverKind::Blob, LeftoverKind::Gone]);
     let later = now + SignedDuration::try_from(PARTIAL_LIMIT + Duration::from_secs(60)).unwrap();
     let (plan, _) = carry_out(store, &records, &at(later));
@@ -169,7 +169,7 @@ fn leftovers_go_and_what_lives_stays() {
     assert!(!orphan.path.exists() && !dead_folder.exists() && alive.folder().exists());
     assert!(kept.local_path.exists() && plan.evicted.is_empty());
     assert!(!store.root().join("models/hf/empty").exists(), "no empty folder stays");
-    assert!(EvictionPlan::new(&store.inventory(&records, &[]).unwrap(), &at(later)).is_empty());
+    assert!(store.inventory(&records, &[]).unwrap().plan_eviction(&at(later)).is_empty());
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn what_is_in_use_is_not_begun() {
     let records = [fixture.commit(&fixture.model("hf:org/repo", "abc", &[("a", "one")]))];
     let root = records[0].root();
     let lease = fixture.store.lease(root, "hf:org/repo", Duration::ZERO).unwrap();
-    let plan = EvictionPlan::new(&fixture.store.inventory(&records, &[]).unwrap(), &request(Some(0)));
+    let plan = fixture.store.inventory(&records, &[]).unwrap().plan_eviction(&request(Some(0)));
     assert!(plan.evicted.is_empty() && plan.kept[0].reason.starts_with("in use by process "), "{plan:?}");
     let store_lock = fixture.store.lock_exclusive(Duration::ZERO).unwrap();
     let removals = fixture.store.removals(store_lock, fixture.store.inventory(&records, &[]).unwrap());
@@ -258,7 +258,7 @@ fn unfinished_transfers_and_wrong_files_go_before_any_model() {
     let plan = |max_size_bytes| {
         let limits = EvictionLimits { max_size_bytes, grace: DEFAULT_GRACE };
         let request = EvictionRequest { limits, now: an_hour_later, needed_bytes: 0 };
-        EvictionPlan::new(&store.inventory(&records, &[]).unwrap(), &request)
+        store.inventory(&records, &[]).unwrap().plan_eviction(&request)
     };
     let gone = |plan: &EvictionPlan| {
         let ids = plan.leftovers.iter().map(|swept| swept.id.clone().unwrap_or("-".to_owned()));
@@ -292,7 +292,7 @@ fn what_is_about_to_come_keeps_its_own_transfer_and_no_other() {
     }
     let room = |max: u64| {
         let inventory = store.inventory(&[], &[]).unwrap().keeping(&folders[..1]);
-        EvictionPlan::new(&inventory, &EvictionRequest { needed_bytes: 1000, ..request(Some(max)) })
+        inventory.plan_eviction(&EvictionRequest { needed_bytes: 1000, ..request(Some(max)) })
     };
     let enough = room(150_000);
     assert_eq!((enough.leftovers.len(), &enough.leftovers[0].path, enough.over_bytes), (1, &folders[1], 0));
@@ -310,7 +310,7 @@ fn a_leftover_that_another_process_removes_or_takes_meanwhile_is_passed_over() {
     fs_err::create_dir_all(&stray).unwrap();
     let store_lock = store.lock_exclusive(Duration::ZERO).unwrap();
     let mut removals = store.removals(store_lock, store.inventory(&[], &[]).unwrap());
-    let plan = EvictionPlan::new(removals.inventory(), &request(None));
+    let plan = removals.inventory().plan_eviction(&request(None));
     let partials: Vec<_> = entries(&store.partials()).unwrap();
     assert_eq!((plan.leftovers.len(), partials.len()), (3, 2));
     fs_err::remove_dir_all(&partials[0]).unwrap();

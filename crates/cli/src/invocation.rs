@@ -20,15 +20,15 @@ use crate::{
 
 /// Holds what one run of the command works with.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct Invocation {
     options: GlobalOptions,
     /// Where results, warnings and hints go.
     pub(crate) output: Printer,
     screen: Arc<Screen>,
 }
 
-impl Session {
-    /// Makes the session of this run.
+impl Invocation {
+    /// Makes the invocation of this process.
     pub(crate) fn new(options: GlobalOptions, output: Printer, screen: Arc<Screen>) -> Self {
         Self { options, output, screen }
     }
