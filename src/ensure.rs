@@ -123,7 +123,7 @@ async fn move_on(
         return Err(Error::Retired { id });
     }
     ctx.ask(&Question::Reference(reference))?;
-    let manifest = match resolve(ctx, reference, None).await {
+    let manifest = match resolve(ctx, &ResolveRequest::new(reference.clone())).await {
         Err(Error::Core(provisioner_core::Error::Offline { id })) => {
             return Err(provisioner_core::Error::OfflineRefresh { id }.into());
         }

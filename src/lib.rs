@@ -119,9 +119,10 @@ pub use preview::{
 pub use provisioner::ModelProvisioner;
 pub use provisioner_core::{
     AdoptMode, Basis, CatalogRecord, Category, DamagedRecord, Denial, DenialKind, Digest, DigestAlgorithm,
-    EnsureEffect, Error as CoreError, ErrorCode, Expectation, Format, Hint, Hold, Lifecycle, MemoryFacts,
-    ModelFacts, ModelRef, Outcome, RecordedFile, RelativePath, Repair, ResolvedModel, Stamp, Timestamp,
-    Verification, config_field, excerpt, key_of, readable_size, reference, sha256_tree, shell_word,
+    EnsureEffect, Error as CoreError, ErrorCode, Expectation, Format, Hint, Hold, LeftOut, LeftOutReason,
+    Lifecycle, MemoryFacts, ModelFacts, ModelRef, Notice, Outcome, RecordedFile, RelativePath, Repair,
+    ResolvedModel, Role, Stamp, Timestamp, Verification, config_field, excerpt, key_of, readable_size,
+    reference, sha256_tree, shell_word,
 };
 pub use transfer::Error as TransferError;
 pub use upkeep::{
@@ -155,7 +156,7 @@ pub use bytes::Bytes;
 #[cfg(feature = "conformance")]
 pub use provisioner_core::conformance;
 pub use provisioner_core::{
-    ByteRange, ByteStream, CatalogError, CatalogErrorKind, CatalogStore, Clock, ContentDigests,
+    ByteRange, ByteStream, CatalogError, CatalogErrorKind, CatalogStore, ChosenFiles, Clock, ContentDigests,
     ContentHasher, DigestVerifier, Entry, FetchError, FetchErrorKind, Finding, HostPolicy, Listing, Locator,
     MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Opened, Placement, Precondition, ProgressSink,
     Rejection, RemoteFile, ResolveRequest, StagedFile, StagedModel, Verdict, VerifiedModel, Verifier,

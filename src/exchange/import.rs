@@ -117,8 +117,8 @@ async fn find(ctx: &Arc<Context>, request: &ImportRequest) -> Result<Found> {
         .to_str()
         .ok_or_else(|| provisioner_core::Error::PathNotUtf8 { path: path.display().to_string() })?;
     let local = canonical(ctx, &ModelRef::parse(&format!("local:{text}"), None)?).await?;
-    let listed =
-        resolve(ctx, &local, None).await.map_err(|error| error.where_absent(Hint::CheckImportPath))?;
+    let request = ResolveRequest::new(local.clone());
+    let listed = resolve(ctx, &request).await.map_err(|error| error.where_absent(Hint::CheckImportPath))?;
     let Some(id) = id else {
         return Err(needs_id(&path, format!("`{}` has no id of its own", path.display())));
     };

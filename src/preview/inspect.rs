@@ -22,7 +22,7 @@ pub(crate) async fn inspect(ctx: &Arc<Context>, reference: &ModelRef) -> Result<
     ctx.ask(&Question::Reference(&reference))?;
     let manifest = match recorded(ctx, &reference).await? {
         Some(manifest) => manifest,
-        None => resolve(ctx, &reference, None).await?,
+        None => resolve(ctx, &ResolveRequest::new(reference)).await?,
     };
     read_headers(ctx, manifest).await
 }

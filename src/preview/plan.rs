@@ -3,7 +3,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use local_caches::LocalFiles;
-use provisioner_core::{Digest, Lifecycle, Locator, ModelRef, Question, RelativePath, Versioned};
+use provisioner_core::{
+    Digest, LeftOut, Lifecycle, Locator, ModelRef, Notice, Question, RelativePath, ResolveRequest, Role,
+    Versioned,
+};
 
 use crate::{
     context::Context,
@@ -30,6 +33,11 @@ pub struct EnsurePlan {
     pub revision: Option<String>,
     /// The model's files, in the order of their paths.
     pub files: Vec<PlannedFile>,
+    /// The files that the source lists and that do not belong to the model, in the order of their paths. For a present model,
+    /// those that its record keeps.
+    pub left_out: Vec<LeftOut>,
+    /// What a person should know of the choice of the files.
+    pub notices: Vec<Notice>,
 }
 
 /// Describes one file of a plan.
@@ -38,6 +46,8 @@ pub struct EnsurePlan {
 pub struct PlannedFile {
     /// The path of the file in the model.
     pub path: RelativePath,
+    /// What the file is to an engine, where a rule says it.
+    pub role: Option<Role>,
     /// The size of the file, in bytes.
     pub size: u64,
     /// The digest that the source lists.
@@ -98,7 +108,8 @@ pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Ens
     if let Some(present) = plan_of_present(ctx, &reference).await? {
         return Ok(present);
     }
-    let Resolution { manifest, source } = resolve_or_recall(ctx, &reference, None).await?;
+    let Resolution { manifest, source } =
+        resolve_or_recall(ctx, &ResolveRequest::new(reference.clone())).await?;
     let manifest = admit(ctx, manifest)?;
     ctx.run_blocking(move |ctx| {
         let left = ctx.store.resumable()?;
@@ -117,11 +128,18 @@ pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Ens
                 },
             };
             let (path, size, digest) = (file.path.clone(), file.size, file.digest.clone());
-            files.push(PlannedFile { path, size, digest, state, from, space_needed_bytes });
+            let role = manifest.role(&path);
+            files.push(PlannedFile { path, role, size, digest, state, from, space_needed_bytes });
         }
         let is_missing = |file: &&PlannedFile| matches!(file.state, FileState::Partial | FileState::Fetch);
         source.check(&reference.id(), files.iter().find(is_missing).map(|file| &file.path))?;
-        Ok(EnsurePlan { id: reference.id(), revision: manifest.revision().map(str::to_owned), files })
+        Ok(EnsurePlan {
+            id: reference.id(),
+            revision: manifest.revision().map(str::to_owned),
+            files,
+            left_out: manifest.left_out().to_vec(),
+            notices: manifest.notices().to_vec(),
+        })
     })
     .await
 }
@@ -138,11 +156,13 @@ async fn plan_of_present(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Opt
     let Some(model) = locate(ctx, reference).await? else { return Ok(None) };
     let files = model.files.into_iter().map(|file| PlannedFile {
         path: file.path,
+        role: file.role,
         size: file.stamp.size,
         digest: file.sha256,
         state: FileState::Present,
         from: None,
         space_needed_bytes: 0,
     });
-    Ok(Some(EnsurePlan { id, revision: model.revision, files: files.collect() }))
+    let (left_out, notices) = (record.left_out, record.notices);
+    Ok(Some(EnsurePlan { id, revision: model.revision, files: files.collect(), left_out, notices }))
 }

@@ -64,7 +64,7 @@ pub(crate) async fn variants(
 
 async fn all_of(ctx: &Context, repo: &RepoRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
     let every = repo.clone().select(None, ["*.gguf".to_owned()], [])?;
-    let manifest = resolve(ctx, &ModelRef::Repo(every), None).await?;
+    let manifest = resolve(ctx, &ResolveRequest::new(ModelRef::Repo(every))).await?;
     let mut models: BTreeMap<RelativePath, Vec<ManifestFile>> = BTreeMap::new();
     let (companions, files): (Vec<_>, Vec<_>) =
         manifest.files().iter().partition(|file| is_companion(file.path.file_name()));
@@ -106,7 +106,7 @@ async fn one_of(
         return of_unsound(format!("`{entry}`: missing shard"));
     }
     let manifest = match revision {
-        Some(revision) => resolve(ctx, &reference, Some(revision)).await,
+        Some(revision) => resolve(ctx, &ResolveRequest::new(reference).at_revision(Some(revision))).await,
         None => Ok(Manifest::new(reference, files, Entry::File(entry))?),
     };
     let found = match manifest {

@@ -1,6 +1,10 @@
 //! Asks the policy about a model before the first byte of it is transferred.
 
+<<<<<<< HEAD
 use provisioner_core::{CatalogRecord, Format, Manifest, Question, RelativePath};
+=======
+use provisioner_core::{CatalogRecord, Format, Manifest, ManifestFile, Question, Role};
+>>>>>>> e821ea9
 
 use crate::{context::Context, error::Result};
 
@@ -13,8 +17,11 @@ pub(crate) fn admit(ctx: &Context, manifest: Manifest) -> Result<Manifest> {
     let manifest = if manifest.is_in_place() { manifest } else { manifest.without_code(denies) };
     let (id, size_bytes) = (&manifest.reference().id(), manifest.size_bytes());
     ctx.ask(&Question::Size { id, size_bytes })?;
-    // The name of a file may not say its format. The bytes will.
-    for file in manifest.files() {
+    // The name of a file may not say its format. The bytes will. The weights come first, for they are what a person asked for.
+    let is_weights =
+        |file: &&ManifestFile| matches!(manifest.role(&file.path), Some(Role::Weights | Role::Adapter));
+    let (weights, others): (Vec<_>, Vec<_>) = manifest.files().iter().partition(is_weights);
+    for file in weights.into_iter().chain(others) {
         if let Some(format) = Format::named(file.path.file_name()) {
             ctx.ask(&Question::Format { path: file.path.as_str(), format })?;
         }

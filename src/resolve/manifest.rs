@@ -7,22 +7,26 @@ use provisioner_core::{
 use crate::{context::Context, error::Result};
 
 /// Asks the source of a reference for its manifest, where the policy allows it.
-pub(crate) async fn resolve(
-    ctx: &Context,
-    reference: &ModelRef,
-    revision: Option<String>,
-) -> Result<Manifest> {
+pub(crate) async fn resolve(ctx: &Context, request: &ResolveRequest) -> Result<Manifest> {
+    let reference = &request.reference;
     let fetcher = ctx.registry.find(reference)?;
     if fetcher.uses_network() {
         ctx.ask(&Question::Network(reference))?;
     }
     ctx.progress.on_event(&ProgressEvent::Resolving { id: reference.id() });
-    let request = ResolveRequest::new(reference.clone()).at_revision(revision);
-    match ctx.transfer.resolve(fetcher, &request, ctx.progress.as_ref()).await {
+    match ctx.transfer.resolve(fetcher, request, ctx.progress.as_ref()).await {
         // The source's own error: no byte was transferred.
         Err(transfer::Error::Source(error)) => Err(error.into()),
         resolved => Ok(resolved?),
     }
+}
+
+/// Returns a manifest with what the record keeps of the choice, where the source lists the files of the record again.
+pub(crate) fn as_recorded(manifest: Manifest, record: &CatalogRecord) -> Manifest {
+    let is_recorded = manifest.revision().is_some()
+        && manifest.revision() == record.revision.as_deref()
+        && manifest.files().iter().map(|file| &file.path).eq(record.files.iter().map(|file| &file.path));
+    if is_recorded { manifest.chosen_as(record) } else { manifest }
 }
 
 /// Returns a manifest of a fetched model whose files lie in its view.

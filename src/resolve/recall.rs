@@ -4,7 +4,7 @@
 //! Such a listing replaces the source's own, and nothing else: the provisioner cannot fetch a file then that is not on
 //! this machine, and the call fails for the reason for which it did not ask the source.
 
-use provisioner_core::{ErrorCode, FetchErrorKind, Manifest, ModelRef, RelativePath, ResolveRequest};
+use provisioner_core::{ErrorCode, FetchErrorKind, Manifest, RelativePath, ResolveRequest};
 
 use super::manifest::resolve;
 use crate::{
@@ -49,26 +49,17 @@ impl SourceAccess {
 }
 
 /// Resolves a reference at its source; where the source cannot be asked, by the listing that another tool keeps.
-pub(crate) async fn resolve_or_recall(
-    ctx: &Context,
-    reference: &ModelRef,
-    revision: Option<String>,
-) -> Result<Resolution> {
-    match resolve(ctx, reference, revision.clone()).await {
-        Err(error) if cannot_be_asked(&error) => recall(ctx, reference, revision, error).await,
+pub(crate) async fn resolve_or_recall(ctx: &Context, request: &ResolveRequest) -> Result<Resolution> {
+    match resolve(ctx, request).await {
+        Err(error) if cannot_be_asked(&error) => recall(ctx, request, error).await,
         resolved => resolved.map(Resolution::of_source),
     }
 }
 
 /// Resolves a reference by the listing that another tool keeps. `barred` says why the source cannot be asked.
-async fn recall(
-    ctx: &Context,
-    reference: &ModelRef,
-    revision: Option<String>,
-    barred: Error,
-) -> Result<Resolution> {
-    let request = ResolveRequest::new(reference.clone()).at_revision(revision);
-    match ctx.registry.find(reference)?.resolve_offline(&request).await {
+async fn recall(ctx: &Context, request: &ResolveRequest, barred: Error) -> Result<Resolution> {
+    let reference = &request.reference;
+    match ctx.registry.find(reference)?.resolve_offline(request).await {
         Ok(Some(manifest)) => {
             if barred.code() == ErrorCode::SourceUnavailable {
                 let listing = manifest.listing().map(|file| format!(", from `{}`", file.display()));

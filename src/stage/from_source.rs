@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use provisioner_core::{CatalogRecord, Expectation, Manifest, ModelRef, StagedModel};
+use provisioner_core::{CatalogRecord, Expectation, Manifest, ModelRef, ResolveRequest, StagedModel};
 
 use super::{acquire::acquire, session::StagingSession, supply::in_place::stage_in_place};
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     error::Result,
     resolve::{
         admission::admit,
+        manifest::as_recorded,
         recall::{Resolution, resolve_or_recall},
     },
 };
@@ -29,10 +30,17 @@ pub(crate) async fn stage_from_source(
     session: &Arc<StagingSession>,
 ) -> Result<StagedModel> {
     let id = reference.id();
-    let revision = recorded.and_then(|record| record.revision.clone());
+    let request = match recorded {
+        Some(record) => ResolveRequest::of_record(reference.clone(), record),
+        None => ResolveRequest::new(reference.clone()),
+    };
     let Resolution { manifest, source } = match listed {
         Some(manifest) => Resolution::of_source(manifest),
-        None => resolve_or_recall(ctx, reference, revision).await?,
+        None => resolve_or_recall(ctx, &request).await?,
+    };
+    let manifest = match recorded {
+        Some(record) => as_recorded(manifest, record),
+        None => manifest,
     };
     let manifest = admit(ctx, manifest)?;
     for notice in manifest.notices() {

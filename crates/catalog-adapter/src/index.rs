@@ -105,6 +105,8 @@ fn record(old: OldEntry, now: Timestamp) -> Result<CatalogRecord, String> {
         projector: None,
         facts: None,
         files: Vec::new(),
+        left_out: Vec::new(),
+        notices: Vec::new(),
         created_at: now,
         updated_at: now,
         extra,

@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use model_selection::check;
 use provisioner_core::{
-    ByteRange, FetchError, FetchErrorKind, HostPolicy, Locator, Manifest, ManifestFile, ModelFetcher,
-    ModelRef, Opened, RemoteFile, ResolveRequest, reference::RepoRef,
+    ByteRange, Entry, FetchError, FetchErrorKind, HostPolicy, Locator, Manifest, ManifestFile, ModelFetcher,
+    ModelRef, Opened, RelativePath, RemoteFile, ResolveRequest, reference::RepoRef,
 };
 use source_http::{HttpClient, Location, bounds_of, invalid, no_bytes};
 
@@ -76,10 +76,13 @@ impl HubFetcher {
         let commit = self.api.commit_of(hub, request.revision.as_deref()).await?;
         let tree = self.api.tree_of(hub, &commit).await?;
         let mut repository = Repository::new(hub, commit, tree);
+        if let Some(chosen) = request.chosen.as_ref().filter(|chosen| repository.has(&chosen.paths)) {
+            return self.manifest(&mut repository, &chosen.paths, chosen.entry.clone());
+        }
         for (file, bytes) in self.read_manifests(&repository).await? {
             repository.add(&file, bytes);
         }
-        self.manifest(repository)
+        self.chosen(repository)
     }
 
     /// Lists the files of a model from the caches that the Hub's own tools keep on this machine.
@@ -102,17 +105,29 @@ impl HubFetcher {
         for (file, bytes) in read {
             repository.add(&file, bytes.into());
         }
-        Ok(Some(self.manifest(repository)?.listed_in(found.path)))
+        Ok(Some(self.chosen(repository)?.listed_in(found.path)))
     }
 
-    /// Returns the manifest of the files that belong to a model.
-    fn manifest(&self, mut repository: Repository<'_>) -> Result<Manifest, FetchError> {
+    /// Chooses the files that belong to the model, and returns the manifest of these.
+    fn chosen(&self, mut repository: Repository<'_>) -> Result<Manifest, FetchError> {
         let choice = repository.choose()?;
+        let paths: Vec<_> = choice.files.iter().map(|file| file.path.clone()).collect();
+        let manifest = self.manifest(&mut repository, &paths, choice.entry.clone())?;
+        Ok(choice.applied_to(manifest))
+    }
+
+    /// Returns the manifest of some of the listed files.
+    fn manifest(
+        &self,
+        repository: &mut Repository<'_>,
+        paths: &[RelativePath],
+        entry: Entry,
+    ) -> Result<Manifest, FetchError> {
         let (hub, commit) = (repository.hub, repository.commit.clone());
         #[cfg(feature = "xet")]
         let xet = self.xet.as_ref().map(|xet| xet.list(self.api.xet_token_address(hub.repo(), &commit)));
-        let chosen = choice.files.iter().filter_map(|file| repository.take(&file.path));
-        let files = chosen.map(|(file, bytes)| {
+        let taken = paths.iter().filter_map(|path| repository.take(path));
+        let files = taken.map(|(file, bytes)| {
             let state = FileState {
                 #[cfg(feature = "xet")]
                 xet: xet.as_ref().zip(file.xet_hash.clone()).map(|(commit, hash)| XetFile::new(hash, commit)),
@@ -121,10 +136,9 @@ impl HubFetcher {
             };
             self.streamed(hub, &commit, file, state)
         });
-        let files = files.collect();
-        let manifest = Manifest::new(ModelRef::Repo(hub.clone()), files, choice.entry.clone())
+        let manifest = Manifest::new(ModelRef::Repo(hub.clone()), files.collect(), entry)
             .map_err(|error| FetchError::new(FetchErrorKind::Invalid, error.to_string()))?;
-        Ok(choice.applied_to(manifest.at_revision(commit)))
+        Ok(manifest.at_revision(commit))
     }
 
     /// Returns a file of a commit, for `open`.

@@ -63,6 +63,11 @@ impl<'a> Repository<'a> {
         select(self.hub, &self.listing, &self.manifests)
     }
 
+    /// Returns whether the listing has all of some files.
+    pub(crate) fn has(&self, paths: &[RelativePath]) -> bool {
+        !paths.is_empty() && paths.iter().all(|path| self.files.contains_key(path))
+    }
+
     /// Takes a file of the listing out, with its bytes where the repository keeps them.
     pub(crate) fn take(&mut self, path: &RelativePath) -> Option<(TreeFile, Option<Bytes>)> {
         let file = self.files.remove(path)?;

@@ -28,14 +28,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod choice;
+// The question: what a source lists, and what was read of it.
 mod listing;
 mod manifests;
 mod patterns;
+
+// What names say.
+mod names;
+mod quantization;
+mod weights;
+
+// The files of a folder, and what each layout takes of them.
+mod code;
+mod layouts;
+mod question;
+mod refusal;
+mod scope;
+
+// The answer.
+mod answer;
+mod choice;
+mod named;
 mod select;
 
 pub use choice::{Choice, Chosen};
 pub use listing::Listing;
-pub use manifests::{MAX_MANIFEST_BYTES, MAX_MANIFESTS, Manifests, manifests_to_read};
+pub use manifests::{MAX_MANIFEST_BYTES, MAX_MANIFESTS, MAX_MANIFESTS_BYTES, Manifests, manifests_to_read};
 pub use patterns::check;
 pub use select::select;

@@ -1,6 +1,6 @@
 //! Holds what a source lists: names and sizes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use provisioner_core::RelativePath;
 
@@ -44,6 +44,14 @@ impl Listing {
     /// Returns the size of a file, in bytes. `None` where the source does not list it.
     pub fn size(&self, name: &str) -> Option<u64> {
         self.files.get(name).map(|file| file.size)
+    }
+
+    /// Returns the files below a folder, which ends in a slash, in the order of their names; all for an empty text.
+    pub(crate) fn below(&self, folder: &str) -> impl Iterator<Item = (&str, &Listed)> {
+        let from = (Bound::Included(folder), Bound::Unbounded);
+        let files = self.files.range::<str, _>(from).map(|(name, file)| (name.as_ref(), file));
+        let folder = folder.to_owned();
+        files.take_while(move |(name, _)| name.starts_with(&folder))
     }
 
     /// Returns the files in the order of their names.

@@ -3,18 +3,28 @@
 use std::collections::BTreeMap;
 
 use provisioner_core::{RelativePath, reference::RepoTarget};
+use serde_json::Value;
 
-use crate::listing::Listing;
+use crate::{
+    listing::Listing,
+    names::{ending, split},
+};
 
 /// The largest number of bytes of a file that is worth a read before the choice. The index of a model of a thousand billion
 /// parameters has 15 MB.
 pub const MAX_MANIFEST_BYTES: u64 = 32 << 20;
 
+/// The largest number of bytes of all files that are read before the choice.
+pub const MAX_MANIFESTS_BYTES: u64 = 64 << 20;
+
 /// The largest number of files that are read before the choice.
-pub const MAX_MANIFESTS: usize = 32;
+pub const MAX_MANIFESTS: usize = 48;
+
+/// The largest number of bytes of a program that is read before the choice.
+const MAX_CODE_BYTES: u64 = 1 << 20;
 
 /// The names of the files that say what a repository is, the most telling first.
-const TELLING: [&str; 9] = [
+const TELLING: [&str; 11] = [
     "model_index.json",
     "modules.json",
     "adapter_config.json",
@@ -23,6 +33,8 @@ const TELLING: [&str; 9] = [
     "tokenizer_config.json",
     "processor_config.json",
     "preprocessor_config.json",
+    "video_preprocessor_config.json",
+    "image_processor_config.json",
     "model.safetensors.index.json",
 ];
 
@@ -37,16 +49,64 @@ impl Manifests {
     pub fn insert(&mut self, path: RelativePath, bytes: Vec<u8>) {
         self.files.insert(path, bytes);
     }
+
+    /// Returns the bytes of a file as text. `None` where the fetcher did not read it, and where it is not UTF-8.
+    pub(crate) fn text(&self, path: &str) -> Option<&str> {
+        let path = RelativePath::new(path).ok()?;
+        std::str::from_utf8(self.files.get(&path)?).ok()
+    }
+
+    /// Returns a file as JSON. `None` also where it is malformed.
+    pub(crate) fn json(&self, path: &str) -> Option<Value> {
+        serde_json::from_str(self.text(path)?).ok()
+    }
 }
 
 /// Returns the files to read before the choice, the most telling first: at most [`MAX_MANIFESTS`], of at most
-/// [`MAX_MANIFEST_BYTES`] each. None where the reference names one file or patterns, for then they decide.
+/// [`MAX_MANIFEST_BYTES`] each and [`MAX_MANIFESTS_BYTES`] together. None where the reference names one file, a quantization or
+/// patterns, for then they decide.
 pub fn manifests_to_read(listing: &Listing, target: &RepoTarget) -> Vec<RelativePath> {
-    if matches!(target, RepoTarget::Repository(selection) if !selection.is_empty()) {
-        return Vec::new();
+    let scope = match target {
+        RepoTarget::Repository(selection) if selection.is_empty() => String::new(),
+        RepoTarget::Path(path) if listing.size(path.as_str()).is_none() => format!("{path}/"),
+        _ => return Vec::new(),
+    };
+    let mut found: Vec<(usize, &RelativePath, u64)> = Vec::new();
+    for (name, file) in listing.below(&scope) {
+        let Some(rel) = name.strip_prefix(&scope) else { continue };
+        if let (Some(path), Some(rank)) = (&file.path, rank(rel, file.size)) {
+            found.push((rank, path, file.size));
+        }
     }
-    let wanted = TELLING.iter().filter_map(|name| RelativePath::new(*name).ok());
-    let is_small =
-        |path: &RelativePath| listing.size(path.as_str()).is_some_and(|size| size <= MAX_MANIFEST_BYTES);
-    wanted.filter(is_small).take(MAX_MANIFESTS).collect()
+    found.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+    let mut budget = MAX_MANIFESTS_BYTES;
+    let mut fits = |size: u64| {
+        let left = budget.checked_sub(size);
+        budget = left.unwrap_or(budget);
+        left.is_some()
+    };
+    let chosen = found.into_iter().filter(|(_, _, size)| fits(*size));
+    chosen.map(|(_, path, _)| path.clone()).take(MAX_MANIFESTS).collect()
+}
+
+/// Returns how telling a file is, by its path in the scope; `None` for a file that tells nothing.
+fn rank(rel: &str, size: u64) -> Option<usize> {
+    let (folder, name) = split(rel);
+    let depth = folder.matches('/').count();
+    if size > MAX_MANIFEST_BYTES {
+        return None;
+    }
+    match TELLING.iter().position(|telling| *telling == name) {
+        Some(at) if depth == 0 => Some(at),
+        // A part of a model may have a configuration of its own.
+        Some(_)
+            if depth == 1 && ["config.json", "adapter_config.json", "genai_config.json"].contains(&name) =>
+        {
+            Some(60)
+        }
+        _ if depth == 0 && name.ends_with(".safetensors.index.json") => Some(40),
+        _ if depth == 1 && name.ends_with(".safetensors.index.json") => Some(70),
+        _ if depth <= 1 && ending(name) == "py" && size <= MAX_CODE_BYTES => Some(50 + depth),
+        _ => None,
+    }
 }

@@ -33,6 +33,11 @@ impl Patterns {
         })
     }
 
+    /// Returns whether a pattern takes a name, and not only for want of any.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        !self.takes_all && self.take(name)
+    }
+
     pub(crate) fn take(&self, name: &str) -> bool {
         (self.takes_all || self.include.is_match(name)) && !self.exclude.is_match(name)
     }

@@ -184,13 +184,6 @@ pub enum Notice {
         /// The folders.
         folders: Vec<String>,
     },
-    /// The index of the weights names files that the repository lacks, and other weights are there.
-    IndexDiffers {
-        /// The index.
-        index: String,
-        /// The files that the repository lacks.
-        missing: Vec<String>,
-    },
     /// Pickles lie beside the weights, and stay out.
     PicklesLeftOut {
         /// The pickles.
@@ -207,7 +200,6 @@ impl Notice {
             Self::CodeLeftOut { .. } => "code-left-out",
             Self::BaseModel { .. } => "base-model",
             Self::AdapterFolders { .. } => "adapter-folders",
-            Self::IndexDiffers { .. } => "index-differs",
             Self::PicklesLeftOut { .. } => "pickles-left-out",
         }
     }
@@ -229,9 +221,6 @@ impl Notice {
             }
             Self::AdapterFolders { .. } => {
                 Hint::text("an engine loads each of them by its folder, beside the model")
-            }
-            Self::IndexDiffers { .. } => {
-                Hint::text("tell the repository's authors; another revision of it may be whole")
             }
             Self::PicklesLeftOut { .. } => return None,
         })
@@ -258,9 +247,6 @@ impl fmt::Display for Notice {
             Self::BaseModel { name } => write!(f, "an adapter of `{}`", printable(name)),
             Self::AdapterFolders { folders } => {
                 write!(f, "the repository has adapters in folders: {}", quoted(folders))
-            }
-            Self::IndexDiffers { index, missing } => {
-                write!(f, "`{}` names files that the repository lacks: {}", printable(index), quoted(missing))
             }
             Self::PicklesLeftOut { files } => {
                 write!(f, "pickles that no engine loads here stay out: {}", quoted(files))

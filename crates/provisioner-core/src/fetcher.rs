@@ -13,7 +13,9 @@ use futures_core::Stream;
 use crate::{
     fetch_error::{FetchError, FetchErrorKind},
     host_policy::HostPolicy,
-    manifest::{Manifest, ManifestFile},
+    manifest::{Entry, Manifest, ManifestFile},
+    path::RelativePath,
+    record::CatalogRecord,
     reference::ModelRef,
 };
 
@@ -118,12 +120,35 @@ pub struct ResolveRequest {
     pub reference: ModelRef,
     /// The revision at which the fetcher must pin the reference again. `None` lets the source choose.
     pub revision: Option<String>,
+    /// The files that an earlier call chose at that revision. A fetcher that chooses files lists these again, and chooses anew
+    /// only where the source does not list all of them. `None` lets the fetcher choose.
+    pub chosen: Option<ChosenFiles>,
+}
+
+/// Holds which files an earlier call chose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChosenFiles {
+    /// The paths, in order.
+    pub paths: Vec<RelativePath>,
+    /// The part of the model that an engine loads.
+    pub entry: Entry,
 }
 
 impl ResolveRequest {
     /// Makes a request for a reference, at whichever revision the source has now.
     pub fn new(reference: ModelRef) -> Self {
-        Self { reference, revision: None }
+        Self { reference, revision: None, chosen: None }
+    }
+
+    /// Makes a request for the files of a record again: at its revision, and chosen as they were.
+    pub fn of_record(reference: ModelRef, record: &CatalogRecord) -> Self {
+        let paths = record.files.iter().map(|file| file.path.clone()).collect();
+        let chosen = ChosenFiles { paths, entry: record.loaded() };
+        let is_pinned = record.revision.is_some();
+        Self {
+            chosen: Some(chosen).filter(|_| is_pinned),
+            ..Self::new(reference).at_revision(record.revision.clone())
+        }
     }
 
     /// Sets the revision at which the fetcher must pin the reference again.

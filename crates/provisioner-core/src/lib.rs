@@ -104,7 +104,7 @@ pub use digest::{Digest, DigestAlgorithm, key_of, sha256_tree};
 pub use error::{Error, Result};
 pub use facts::{MemoryFacts, ModelFacts};
 pub use fetch_error::{FetchError, FetchErrorKind};
-pub use fetcher::{ByteRange, ByteStream, ModelFetcher, Opened, ResolveRequest};
+pub use fetcher::{ByteRange, ByteStream, ChosenFiles, ModelFetcher, Opened, ResolveRequest};
 pub use format::Format;
 pub use hint::{EnsureEffect, Hint, Repair, config_field};
 pub use host_policy::HostPolicy;

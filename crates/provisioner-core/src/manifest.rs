@@ -177,15 +177,23 @@ impl Manifest {
     #[must_use]
     pub fn without_code(mut self, denies: impl Fn(&RelativePath) -> bool) -> Self {
         let is_code = |file: &ManifestFile| self.roles.get(&file.path) == Some(&Role::Code);
-        let goes: HashSet<_> =
-            self.files.iter().filter(|file| is_code(file) && denies(&file.path)).map(|file| file.path.clone()).collect();
+        let goes: HashSet<_> = self
+            .files
+            .iter()
+            .filter(|file| is_code(file) && denies(&file.path))
+            .map(|file| file.path.clone())
+            .collect();
         if goes.is_empty() || goes.len() == self.files.len() {
             return self;
         }
-        let (gone, files): (Vec<_>, Vec<_>) = self.files.into_iter().partition(|file| goes.contains(&file.path));
+        let (gone, files): (Vec<_>, Vec<_>) =
+            self.files.into_iter().partition(|file| goes.contains(&file.path));
         let names: Vec<_> = gone.iter().map(|file| file.path.to_string()).collect();
-        let left_out =
-            gone.iter().map(|file| LeftOut { path: file.path.to_string(), size: file.size, reason: LeftOutReason::Policy });
+        let left_out = gone.iter().map(|file| LeftOut {
+            path: file.path.to_string(),
+            size: file.size,
+            reason: LeftOutReason::Policy,
+        });
         self.files = files;
         self.left_out.extend(left_out);
         self.left_out.sort_by(|a, b| a.path.cmp(&b.path));

@@ -138,7 +138,9 @@ impl Policy {
         let name = format.as_str();
         let denial = || Denial::new("formats", name, format!("the format `{name}` of `{path}`"));
         match &self.formats {
-            None if matches!(format, Format::Pickle | Format::Python) => Some(denial().of_kind(DenialKind::RunsCode)),
+            None if matches!(format, Format::Pickle | Format::Python) => {
+                Some(denial().of_kind(DenialKind::RunsCode))
+            }
             Some(formats) if !formats.contains(&format) => {
                 Some(denial().with_remedy(format!("add `{name}` to the policy's `formats`")))
             }

@@ -11,6 +11,7 @@
 //!
 //! The parser reads the text alone. It looks nothing up on a disk or a network.
 
+mod companion;
 mod grammar;
 mod local;
 mod model_ref;
@@ -24,9 +25,10 @@ mod shard;
 mod tests;
 mod view_path;
 
+pub use companion::{Companion, is_companion};
 pub use local::LocalRef;
 pub use model_ref::{ModelRef, OtherRef};
 pub use parse::did_you_mean;
 pub use repo::{RepoRef, RepoTarget, Selection};
 pub use rules::is_commit;
-pub use shard::{ShardName, is_companion, set_of};
+pub use shard::{ShardName, set_of};

@@ -62,13 +62,24 @@ fn a_listing_that_lies_is_refused() {
     check(&vec![b'['; 100_000], "");
     check(br#"{"format_version": 2, "files": {}}"#, "its format is 2, and 1 is read");
     check(br#"{"files": {}}"#, "format_version");
-    check(&tree_of("../x", known), "`..` component");
-    check(&tree_of("/x", known), "it is absolute");
     check(&tree_of(&"x/".repeat(3000), known), "a name of 6000 bytes");
     check(&tree_of(&format!(r#"a": {known}, "a"#), known), "names `a` twice");
     check(&tree_of("a", r#"{"size": -1, "blob_id": ""}"#), "u64");
     check(&tree_of("a", r#"{"size": 1, "blob_id": "../x"}"#), "`a`");
     check(&tree_of("a", r#"{"size": 1, "blob_id": "", "lfs_sha256": "xyz"}"#), "`a`");
+}
+
+#[test]
+fn odd_names_are_noted_and_no_paths() {
+    let known = r#"{"size": 1, "blob_id": "9e26dfeeb6e641a33dae4961196235bdb965b21b"}"#;
+    for odd in ["../x", "/x", "nul", "a\\\\b"] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = HubCache::new(dir.path(), "org/repo", COMMIT).write_tree();
+        fs_err::write(path, tree_of(odd, known)).unwrap();
+        let found = find(dir.path(), "hf:org/repo").unwrap().unwrap();
+        assert!(found.tree.files.is_empty(), "{odd}");
+        assert_eq!(found.tree.odd, [(odd.replace("\\\\", "\\"), 1)]);
+    }
 }
 
 #[test]

@@ -8,7 +8,8 @@ pub struct ShardName {
     stem: String,
     number: u32,
     count: u32,
-    ending: &'static str,
+    /// The ending with its dot, in the letter case of the name.
+    ending: String,
 }
 
 impl ShardName {
@@ -19,15 +20,23 @@ impl ShardName {
     ///
     /// let shard = ShardName::parse("x-00002-of-00003.gguf").unwrap();
     /// assert_eq!(shard.sibling(1), "x-00001-of-00003.gguf");
+    /// assert_eq!(ShardName::parse("x-00002-of-00003.GGUF").unwrap().sibling(1), "x-00001-of-00003.GGUF");
     /// assert!(ShardName::parse("x-00004-of-00003.gguf").is_none());
     /// ```
     pub fn parse(file_name: &str) -> Option<Self> {
-        let ending = [".gguf", ".safetensors"].into_iter().find(|ending| file_name.ends_with(ending))?;
-        let rest = file_name.strip_suffix(ending)?;
+        let (rest, ending) = file_name.split_at(file_name.rfind('.')?);
+        if !["gguf", "safetensors"].iter().any(|known| ending[1..].eq_ignore_ascii_case(known)) {
+            return None;
+        }
         let (rest, count) = rest.rsplit_once("-of-")?;
         let (stem, number) = rest.rsplit_once('-')?;
         let (number, count) = (five_digits(number)?, five_digits(count)?);
-        (1..=count).contains(&number).then(|| Self { stem: stem.to_owned(), number, count, ending })
+        (1..=count).contains(&number).then(|| Self {
+            stem: stem.to_owned(),
+            number,
+            count,
+            ending: ending.to_owned(),
+        })
     }
 
     /// Returns the number of the shard, from 1.
@@ -69,12 +78,6 @@ pub fn set_of(path: &str) -> Option<String> {
 /// Returns the same path, with the name of the first shard in place of the name of any other.
 pub(super) fn at_first_shard(path: &str) -> String {
     set_of(path).unwrap_or_else(|| path.to_owned())
-}
-
-/// Returns whether the name of a GGUF file is that of a companion of a model: a projector, or an importance matrix.
-pub fn is_companion(file_name: &str) -> bool {
-    let name = file_name.to_ascii_lowercase();
-    name.starts_with("mmproj") || name.contains("imatrix")
 }
 
 #[cfg(test)]

@@ -1,10 +1,15 @@
 //! Defines the document of what ensuring a model would fetch.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{cmp::Reverse, fmt::Write as _, path::PathBuf};
 
 use indicatif::HumanBytes;
-use model_provisioner::{Digest, EnsurePlan};
+use model_provisioner::{Digest, EnsurePlan, LeftOut, Notice, Role};
 use serde::Serialize;
+
+use crate::output::{escape::line, hint};
+
+/// How many of the files that stay out the text names, the largest first.
+const SHOWN_LEFT_OUT: usize = 20;
 
 /// Says what ensuring a model would fetch.
 #[derive(Debug, Serialize)]
@@ -17,6 +22,11 @@ pub(crate) struct Planned {
     revision: Option<String>,
     /// The files.
     files: Vec<PlannedFile>,
+    /// The files that the source lists and that do not belong to the model.
+    left_out: Vec<LeftOut>,
+    /// What a person should know of the choice of the files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<PlannedNotice>,
     /// How many bytes the command would fetch.
     download_bytes: u64,
     /// How much more space the store would take, in bytes.
@@ -29,6 +39,9 @@ pub(crate) struct Planned {
 pub(crate) struct PlannedFile {
     /// The place in the model.
     path: String,
+    /// What the file is to an engine: `weights`, `tokenizer`, `configuration`, `projector`, `draft`, `adapter`, `code` or `other`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
     /// The size, in bytes.
     size: u64,
     /// The digest that the source states.
@@ -41,11 +54,25 @@ pub(crate) struct PlannedFile {
     from: Option<PathBuf>,
 }
 
+/// Tells what an engine or a person may miss.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct PlannedNotice {
+    /// The kind, such as `no-tokenizer`.
+    kind: &'static str,
+    /// The notice, for people.
+    message: String,
+    /// What a person can do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
 impl From<EnsurePlan> for Planned {
     fn from(plan: EnsurePlan) -> Self {
         let (download_bytes, space_needed_bytes) = (plan.download_bytes(), plan.space_needed_bytes());
         let files = plan.files.into_iter().map(|file| PlannedFile {
             path: file.path.to_string(),
+            role: file.role.map(Role::as_str),
             size: file.size,
             digest: file.digest,
             state: file.state.as_str(),
@@ -55,6 +82,8 @@ impl From<EnsurePlan> for Planned {
             id: plan.id,
             revision: plan.revision,
             files: files.collect(),
+            left_out: plan.left_out,
+            notices: plan.notices.iter().map(PlannedNotice::from).collect(),
             download_bytes,
             space_needed_bytes,
         }
@@ -75,7 +104,42 @@ impl Planned {
                 let _ = write!(text, ", from {}", from.display());
             }
         }
+        self.write_left_out(&mut text);
         let _ = write!(text, "\n{} to fetch", HumanBytes(self.download_bytes));
+        for PlannedNotice { message, hint, .. } in &self.notices {
+            let _ = write!(text, "\nnotice: {message}");
+            if let Some(hint) = hint {
+                let _ = write!(text, "\nhint: {hint}");
+            }
+        }
         text
+    }
+
+    /// Adds the largest files that stay out.
+    fn write_left_out(&self, text: &mut String) {
+        let mut left_out: Vec<_> = self.left_out.iter().collect();
+        left_out.sort_by_key(|file| Reverse(file.size));
+        for file in left_out.iter().take(SHOWN_LEFT_OUT) {
+            let (size, path) = (HumanBytes(file.size).to_string(), line(&file.path));
+            let _ = write!(text, "\n{:8}  {size:>11}  {path}: {}", "left out", file.reason);
+        }
+        let others = left_out.get(SHOWN_LEFT_OUT..).unwrap_or_default();
+        if !others.is_empty() {
+            let bytes = others.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));
+            let _ = write!(
+                text,
+                "\n{:8}  {:>11}  {} more",
+                "left out",
+                HumanBytes(bytes).to_string(),
+                others.len()
+            );
+        }
+    }
+}
+
+impl From<&Notice> for PlannedNotice {
+    fn from(notice: &Notice) -> Self {
+        let hint = notice.hint().as_ref().map(hint::text);
+        Self { kind: notice.as_str(), message: notice.to_string(), hint }
     }
 }

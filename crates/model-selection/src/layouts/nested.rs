@@ -1,0 +1,109 @@
+//! Repositories whose models lie in folders: the only one is taken, and several are a choice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use provisioner_core::{FetchError, LeftOutReason, RelativePath};
+
+use crate::{
+    listing::Listing,
+    names::{Format, folder_kind, split},
+    question::{Question, Whole, is_training},
+    refusal,
+    scope::{Decided, Scope, Verdict},
+};
+
+/// The files that make a folder a model of its own.
+const OWN: [&str; 6] = [
+    "config.json",
+    "model_index.json",
+    "genai_config.json",
+    "modules.json",
+    "adapter_config.json",
+    "params.json",
+];
+
+/// Looks for models of a format in folders. `None` where there is none.
+pub(crate) fn decide(
+    question: &Question<'_>,
+    format: Format,
+    whole: Whole,
+) -> Option<Result<Decided, FetchError>> {
+    let folders = folders(question.scope, format);
+    match folders.len() {
+        0 => None,
+        1 => Some(inside(question, folders.keys().next()?, whole)),
+        _ => Some(Err(several(question, &folders))),
+    }
+}
+
+/// Returns the error of several folders with models.
+pub(crate) fn several(question: &Question<'_>, folders: &BTreeMap<String, u64>) -> FetchError {
+    let path = |folder: &String| RelativePath::new(question.scope.full(folder.trim_end_matches('/'))).ok();
+    let choices: Vec<_> = folders.iter().filter_map(|(folder, size)| Some((path(folder)?, *size))).collect();
+    refusal::several_models(question.repo, &choices)
+}
+
+/// Returns the folders of models with weights of a format, each with its slash, and their sizes in bytes.
+pub(crate) fn folders(scope: &Scope<'_>, format: Format) -> BTreeMap<String, u64> {
+    let weights = scope.files.iter().filter(|file| file.is_weights(format) && !is_training(file.folder()));
+    let homes: BTreeSet<&str> =
+        weights.map(|file| file.folder()).filter(|folder| !folder.is_empty()).collect();
+    let mut found: BTreeMap<String, u64> =
+        homes.into_iter().map(|folder| (home(scope, folder).to_owned(), 0)).collect();
+    // Beside others, a folder with another format of the same is none.
+    if found.keys().any(|folder| folder_kind(&folder.to_ascii_lowercase()).is_none()) {
+        found.retain(|folder, _| folder_kind(&folder.to_ascii_lowercase()).is_none());
+    }
+    for file in &scope.files {
+        let mut above = file.folder();
+        while !above.is_empty() {
+            if let Some(size) = found.get_mut(above) {
+                *size = size.saturating_add(file.size);
+                break;
+            }
+            above = parent(above);
+        }
+    }
+    found
+}
+
+/// Returns the nearest folder that says what its model is; the folder itself where none does.
+fn home<'a>(scope: &Scope<'_>, folder: &'a str) -> &'a str {
+    let is_own = |folder: &str| OWN.iter().any(|name| scope.find(&format!("{folder}{name}")).is_some());
+    if is_own(folder) && !is_own(parent(folder)) || parent(folder).is_empty() {
+        return folder;
+    }
+    let mut above = parent(folder);
+    while !above.is_empty() {
+        if is_own(above) {
+            return above;
+        }
+        above = parent(above);
+    }
+    folder
+}
+
+fn parent(folder: &str) -> &str {
+    split(folder.trim_end_matches('/')).0
+}
+
+/// Chooses inside the only folder that has a model.
+fn inside(question: &Question<'_>, folder: &str, whole: Whole) -> Result<Decided, FetchError> {
+    let outer = question.scope;
+    let files = outer.files.iter().filter(|file| file.rel.starts_with(folder));
+    let listing: Listing = files.map(|file| (file.path.as_str(), file.size)).collect();
+    let scope = Scope::of(&listing, &outer.full(folder));
+    let decided = whole(&Question {
+        repo: question.repo,
+        scope: &scope,
+        manifests: question.manifests,
+        depth: question.depth + 1,
+    })?;
+    let mut inner = scope.files.iter().zip(decided.verdicts).map(|(file, verdict)| (file.path, verdict));
+    let by_path: BTreeMap<_, _> = inner.by_ref().collect();
+    let outside = Verdict::Leave(LeftOutReason::NotAsked);
+    let verdicts =
+        outer.files.iter().map(|file| by_path.get(file.path).copied().unwrap_or(outside)).collect();
+    let below = decided.inner.unwrap_or_default();
+    Ok(Decided { verdicts, inner: Some(format!("{folder}{below}")), ..decided })
+}

@@ -1,0 +1,371 @@
+//! Native weights with their configuration and tokenizer: Transformers and what is laid out as it is, such as PEFT, open_clip, timm,
+//! MLX, CTranslate2, GPTQ, AWQ and EXL2; and, folder by folder, the components of a pipeline.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use provisioner_core::{FetchError, LeftOutReason, Notice, Role};
+use serde_json::Value;
+
+use crate::{
+    code::{self, Code},
+    names::{Format, Kind, folder_kind, has_token},
+    question::Question,
+    refusal,
+    scope::{Decided, File, Scope, Verdict, always_out, beside_others, in_folder, plain_role},
+    weights::{self, Fate, Hints, Outcome, Piece, SetName},
+};
+
+/// Below this size, a file of bytes that no rule knows comes along beside the weights. Megabytes.
+const SMALL_BYTES: u64 = 16 << 20;
+
+/// Says where the weights lie.
+pub(crate) struct Terms {
+    /// The format of the weights at the top; `None` where the folders have all that an engine loads.
+    top: Option<Format>,
+    /// The folders that a manifest names, each with its slash.
+    named: BTreeSet<String>,
+    /// Whether only these folders belong to the model.
+    only_named: bool,
+}
+
+impl Terms {
+    pub(crate) fn of(top: Format, named: BTreeSet<String>) -> Self {
+        Self { top: Some(top), named, only_named: false }
+    }
+
+    pub(crate) fn pipeline(named: BTreeSet<String>) -> Self {
+        Self { top: None, named, only_named: true }
+    }
+
+    fn names(&self, folder: &str) -> bool {
+        self.named.contains(folder) || self.named.iter().any(|named| folder.starts_with(named.as_str()))
+    }
+}
+
+/// Chooses native weights, and what goes along with them.
+pub(crate) fn decide(question: &Question<'_>, terms: &Terms) -> Result<Decided, FetchError> {
+    let Question { scope, manifests, .. } = question;
+    let code = code::of(scope, manifests);
+    let twins = twins(question, terms);
+    let mut verdicts = Vec::with_capacity(scope.files.len());
+    let mut folders: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, file) in scope.files.iter().enumerate() {
+        let verdict = first_verdict(at, file, terms, &code, &twins);
+        if verdict.is_none() {
+            folders.entry(file.folder()).or_default().push(at);
+        }
+        verdicts.push(verdict.unwrap_or(Verdict::Leave(LeftOutReason::OtherFormat)));
+    }
+    let mut elsewhere = Vec::new();
+    for (folder, files) in &folders {
+        decide_folder(question, terms, folder, files, &mut verdicts, &mut elsewhere)?;
+    }
+    // An index may name files of other folders.
+    for at in elsewhere {
+        verdicts[at] = Verdict::Take(Role::Weights);
+    }
+    let notices = notices(question, terms, &code, &verdicts);
+    Ok(Decided { notices, ..Decided::new(verdicts) })
+}
+
+/// Decides about a file by itself; `None` for weights, whose folder decides.
+fn first_verdict(
+    at: usize,
+    file: &File<'_>,
+    terms: &Terms,
+    code: &Code,
+    twins: &BTreeSet<String>,
+) -> Option<Verdict> {
+    if code.files.contains(&at) {
+        return Some(Verdict::Take(Role::Code));
+    }
+    if let Some(reason) = always_out(file.kind) {
+        return Some(Verdict::Leave(reason));
+    }
+    if file.kind == Kind::Script {
+        return Some(Verdict::Leave(LeftOutReason::Script));
+    }
+    let folder = file.folder();
+    if !folder.is_empty() && !terms.names(folder) {
+        if terms.only_named {
+            return Some(Verdict::Leave(LeftOutReason::UnusedComponent));
+        }
+        if let Some(kind) = folder_kind(&folder.to_ascii_lowercase()) {
+            return Some(Verdict::Leave(in_folder(kind)));
+        }
+        if first_folder(folder).is_some_and(|first| twins.contains(first)) {
+            return Some(Verdict::Leave(LeftOutReason::OtherVariant));
+        }
+    }
+    match file.kind {
+        Kind::Weights(_) | Kind::Index(_) => None,
+        kind => Some(Verdict::Take(plain_role(kind))),
+    }
+}
+
+fn first_folder(folder: &str) -> Option<&str> {
+    folder.split_once('/').map(|(first, _)| first)
+}
+
+/// Returns the folders that are other models of the same architecture: no manifest names them, and their configuration states
+/// what that at the top states.
+fn twins(question: &Question<'_>, terms: &Terms) -> BTreeSet<String> {
+    let Question { scope, manifests, .. } = question;
+    let stated = |folder: &str| {
+        let config = manifests.json(&scope.full(&format!("{folder}config.json")))?;
+        let architectures = config.get("architectures").filter(|value| !value.is_null()).cloned();
+        Some((config.get("model_type")?.clone(), architectures?))
+    };
+    let Some(own) = stated("") else { return BTreeSet::new() };
+    let firsts: BTreeSet<&str> = scope.files.iter().filter_map(|file| first_folder(file.folder())).collect();
+    let is_twin = |folder: &&str| {
+        !terms.names(&format!("{folder}/")) && stated(&format!("{folder}/")).is_some_and(|other| other == own)
+    };
+    firsts.into_iter().filter(is_twin).map(str::to_owned).collect()
+}
+
+/// Decides about the weights of one folder.
+fn decide_folder(
+    question: &Question<'_>,
+    terms: &Terms,
+    folder: &str,
+    files: &[usize],
+    verdicts: &mut [Verdict],
+    elsewhere: &mut Vec<usize>,
+) -> Result<(), FetchError> {
+    let scope = question.scope;
+    let present: BTreeSet<Format> = files.iter().filter_map(|at| weights_of(scope.files[*at].kind)).collect();
+    let is_named = terms.names(folder);
+    let format = match terms.top {
+        _ if folder.is_empty() => terms.top,
+        top => best_of(&present)
+            .filter(|best| is_named || *best != Format::Pickle || top == Some(Format::Pickle)),
+    };
+    let (main, others): (Vec<usize>, Vec<usize>) = files.iter().partition(|at| {
+        let own = match scope.files[**at].kind {
+            Kind::Weights(own) | Kind::Index(own) => own,
+            _ => return false,
+        };
+        Some(own) == format || (own == Format::OnnxData && format == Some(Format::Onnx))
+    });
+    for at in others {
+        let file = &scope.files[at];
+        verdicts[at] = match file.kind {
+            Kind::Weights(_) if folder.is_empty() && terms.top.is_none() => {
+                Verdict::Leave(LeftOutReason::Superseded)
+            }
+            Kind::Weights(Format::Bin) if file.size <= SMALL_BYTES => Verdict::Take(Role::Other),
+            Kind::Weights(other) => Verdict::Leave(beside_others(other)),
+            Kind::Index(_) => Verdict::Leave(LeftOutReason::OtherFormat),
+            _ => continue,
+        };
+    }
+    match format {
+        Some(format @ (Format::Safetensors | Format::Pickle)) => {
+            decide_sets(question, terms, folder, format, &main, verdicts, elsewhere)
+        }
+        Some(_) => {
+            main.iter().for_each(|at| verdicts[*at] = Verdict::Take(Role::Weights));
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+fn weights_of(kind: Kind) -> Option<Format> {
+    if let Kind::Weights(format) = kind { Some(format) } else { None }
+}
+
+/// Returns the format of which an engine loads the weights of a folder.
+fn best_of(present: &BTreeSet<Format>) -> Option<Format> {
+    const BEST: [Format; 7] = [
+        Format::Safetensors,
+        Format::CTranslate2,
+        Format::Pickle,
+        Format::Onnx,
+        Format::OpenVino,
+        Format::OtherFramework,
+        Format::Bin,
+    ];
+    BEST.into_iter().find(|format| present.contains(format))
+}
+
+/// Decides among the sets of one format in one folder.
+fn decide_sets(
+    question: &Question<'_>,
+    terms: &Terms,
+    folder: &str,
+    format: Format,
+    files: &[usize],
+    verdicts: &mut [Verdict],
+    elsewhere: &mut Vec<usize>,
+) -> Result<(), FetchError> {
+    let scope = question.scope;
+    let pieces: Vec<Piece> = files
+        .iter()
+        .map(|at| {
+            let file = &scope.files[*at];
+            let is_index = matches!(file.kind, Kind::Index(_));
+            Piece { at: *at, set: SetName::parse(file.name(), format), size: file.size, is_index }
+        })
+        .collect();
+    let indexes: Vec<(usize, BTreeSet<String>)> = pieces
+        .iter()
+        .filter(|piece| piece.is_index && piece.set.variant.is_none())
+        .filter_map(|piece| Some((piece.at, named_files(question, scope.files[piece.at].rel)?)))
+        .collect();
+    let own = |name: &String| scope.find(&format!("{folder}{name}"));
+    let named: BTreeSet<usize> = indexes
+        .iter()
+        .filter(|(at, _)| indexes.len() == 1 || !scope.files[*at].name().starts_with("consolidated"))
+        .flat_map(|(_, names)| names.iter().filter_map(own))
+        .collect();
+    let hints = Hints {
+        has_config: scope.find(&format!("{folder}config.json")).is_some()
+            || scope.find("config.json").is_some(),
+        any_variant: terms.only_named,
+    };
+    let fates = match weights::choose(&pieces, Some(&named).filter(|named| !named.is_empty()), hints) {
+        Outcome::Decided(fates) => fates,
+        Outcome::Several(sets) => {
+            let first = |set: &Vec<usize>| {
+                let first = set.iter().find(|at| matches!(scope.files[**at].kind, Kind::Weights(_)))?;
+                Some((scope.files[*first].path.clone(), scope.size(set.iter().copied())))
+            };
+            let choices: Vec<_> = sets.iter().filter_map(first).collect();
+            return Err(refusal::several_models(question.repo, &choices));
+        }
+        Outcome::Missing { of, number, count } => {
+            return Err(refusal::missing_shard(&shard_beside(&scope.files[of], number), count));
+        }
+    };
+    let is_adapter = |file: &File<'_>| {
+        file.name().starts_with("adapter_")
+            || has_token(file.name(), "lora")
+            || file.name().contains("lora_weights")
+    };
+    let main_stems =
+        ["pytorch_model", "model", "diffusion_pytorch_model", "open_clip_pytorch_model", "adapter_model"];
+    for (at, fate) in fates {
+        let file = &scope.files[at];
+        verdicts[at] = match fate {
+            Fate::Taken if is_adapter(file) => Verdict::Take(Role::Adapter),
+            // Beside weights with the usual name, another pickle is a part that some engine loads.
+            Fate::Taken
+                if format == Format::Pickle && has_stem(&pieces, &main_stems) && !named.contains(&at) =>
+            {
+                let stem = SetName::parse(file.name(), format).stem;
+                Verdict::Take(if main_stems.contains(&stem.as_str()) { Role::Weights } else { Role::Other })
+            }
+            Fate::Taken => Verdict::Take(Role::Weights),
+            Fate::OtherFormat => Verdict::Leave(LeftOutReason::OtherFormat),
+            Fate::OtherPrecision => Verdict::Leave(LeftOutReason::OtherPrecision),
+            Fate::Superseded => Verdict::Leave(LeftOutReason::Superseded),
+        };
+    }
+    for (index, names) in indexes.iter().filter(|(at, _)| matches!(verdicts[*at], Verdict::Take(_))) {
+        for name in names {
+            match own(name) {
+                Some(at) => elsewhere.push(at),
+                None => return Err(lacking(question, scope.files[*index].rel, folder, name)),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn has_stem(pieces: &[Piece], stems: &[&str]) -> bool {
+    pieces.iter().any(|piece| !piece.is_index && stems.contains(&piece.set.stem.as_str()))
+}
+
+/// Returns the files that an index names. `None` where it was not read, or is malformed.
+fn named_files(question: &Question<'_>, index: &str) -> Option<BTreeSet<String>> {
+    let index = question.manifests.json(&question.scope.full(index))?;
+    let map = index.get("weight_map")?.as_object()?;
+    Some(map.values().filter_map(Value::as_str).map(str::to_owned).collect())
+}
+
+/// Returns the error of a file that an index names: the repository lacks it, or lists it under a name that is unsafe.
+fn lacking(question: &Question<'_>, index: &str, folder: &str, name: &str) -> FetchError {
+    let full = question.scope.full(&format!("{folder}{name}"));
+    match provisioner_core::RelativePath::new(full.as_str()) {
+        Err(_) => refusal::unsafe_name(&full),
+        Ok(_) => refusal::missing_of_index(question.scope, index, name),
+    }
+}
+
+/// Returns the path of another shard of the set of a file.
+fn shard_beside(file: &File<'_>, number: u32) -> String {
+    let (folder, name) = crate::names::split(file.path.as_str());
+    let Some((before, after)) = name.rsplit_once("-of-") else { return file.path.to_string() };
+    let Some((stem, digits)) = before.rsplit_once(['-', '.']) else { return file.path.to_string() };
+    format!("{folder}{stem}-{number:0width$}-of-{after}", width = digits.len())
+}
+
+/// Tells what an engine may miss.
+fn notices(question: &Question<'_>, terms: &Terms, code: &Code, verdicts: &[Verdict]) -> Vec<Notice> {
+    let Question { scope, manifests, .. } = question;
+    let mut notices = Vec::new();
+    let paths = |files: &mut dyn Iterator<Item = usize>| {
+        files.map(|at| scope.files[at].path.to_string()).collect::<Vec<_>>()
+    };
+    if !code.is_none() {
+        let files = paths(&mut code.files.iter().copied());
+        notices.push(Notice::RemoteCode { files, elsewhere: code.elsewhere.iter().cloned().collect() });
+    }
+    let adapter = manifests.json(&scope.full("adapter_config.json"));
+    let base = adapter.as_ref().and_then(|config| config.get("base_model_name_or_path")?.as_str());
+    if let Some(name) = base.filter(|name| !name.is_empty()) {
+        notices.push(Notice::BaseModel { name: provisioner_core::excerpt(name, 200) });
+    }
+    let is_taken = |at: &usize| matches!(verdicts[*at], Verdict::Take(_));
+    let adapters: BTreeSet<String> = (0..verdicts.len())
+        .filter(is_taken)
+        .filter(|at| {
+            scope.files[*at].name() == "adapter_config.json" && !scope.files[*at].folder().is_empty()
+        })
+        .map(|at| scope.full(scope.files[at].folder()).trim_end_matches('/').to_owned())
+        .collect();
+    if !adapters.is_empty() {
+        notices.push(Notice::AdapterFolders { folders: adapters.into_iter().collect() });
+    }
+    let has_tokenizer = verdicts.contains(&Verdict::Take(Role::Tokenizer));
+    let config = manifests.json(&scope.full("config.json"));
+    if !has_tokenizer && !terms.only_named && config.as_ref().is_some_and(|config| has_vocabulary(config, 0))
+    {
+        notices.push(Notice::NoTokenizer);
+    }
+    let pickles = paths(&mut (0..verdicts.len()).filter(|at| {
+        let file = &scope.files[*at];
+        let is_usual = ["pytorch_model", "adapter_model", "consolidated", "lora_weights"]
+            .iter()
+            .any(|stem| file.name().contains(stem));
+        verdicts[*at] == Verdict::Leave(LeftOutReason::Pickle) && !is_usual
+    }));
+    if !pickles.is_empty() {
+        notices.push(Notice::PicklesLeftOut { files: pickles });
+    }
+    notices
+}
+
+/// Returns whether a configuration states a vocabulary, at its top or in that of its language model.
+fn has_vocabulary(config: &Value, depth: usize) -> bool {
+    const NESTED: [&str; 5] = ["text_config", "thinker_config", "llm_config", "language_config", "llm"];
+    let own = config.get("vocab_size").and_then(Value::as_u64).is_some_and(|size| size > 0);
+    own || (depth < 4
+        && NESTED.iter().any(|name| config.get(*name).is_some_and(|inner| has_vocabulary(inner, depth + 1))))
+}
+
+/// Returns the verdicts of a folder that a person named and that has no weights: all that is not superfluous, or else all.
+pub(crate) fn plain_folder(scope: &Scope<'_>) -> Decided {
+    let role = |file: &File<'_>| if file.kind == Kind::Script { Role::Code } else { plain_role(file.kind) };
+    let verdict = |file: &File<'_>| match always_out(file.kind) {
+        Some(reason) if reason != LeftOutReason::Document => Verdict::Leave(reason),
+        _ => Verdict::Take(role(file)),
+    };
+    let mut verdicts: Vec<_> = scope.files.iter().map(verdict).collect();
+    if !verdicts.iter().any(|verdict| matches!(verdict, Verdict::Take(_))) {
+        verdicts = scope.files.iter().map(|file| Verdict::Take(role(file))).collect();
+    }
+    Decided::new(verdicts)
+}
