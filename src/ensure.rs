@@ -25,8 +25,8 @@
 use std::sync::Arc;
 
 use provisioner_core::{
-    Basis, CatalogRecord, Expectation, Lifecycle, Manifest, ModelRef, Question, ResolvedModel, VerifiedModel,
-    Versioned,
+    Basis, CatalogRecord, Expectation, Lifecycle, Manifest, ModelRef, Question, ResolveRequest,
+    ResolvedModel, VerifiedModel, Versioned,
 };
 
 use crate::{

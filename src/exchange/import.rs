@@ -3,8 +3,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use provisioner_core::{
-    AdoptMode, Basis, Digest, Expectation, Hint, Lifecycle, ModelRef, Question, ResolvedModel, VerifiedModel,
-    Versioned,
+    AdoptMode, Basis, Digest, Expectation, Hint, Lifecycle, ModelRef, Question, ResolveRequest,
+    ResolvedModel, VerifiedModel, Versioned,
 };
 
 use super::{

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model_inspect::Inspection;
-use provisioner_core::{Manifest, ModelRef, Outcome, Question, RecordedFile};
+use provisioner_core::{Manifest, ModelRef, Outcome, Question, RecordedFile, ResolveRequest};
 
 use super::headers::read_headers;
 use crate::{

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use model_inspect::{Fit, Inspection, MemoryRequest};
 use provisioner_core::{
-    Entry, ErrorCode, FetchErrorKind, Manifest, ManifestFile, ModelRef, RelativePath,
+    Entry, ErrorCode, FetchErrorKind, Manifest, ManifestFile, ModelRef, RelativePath, ResolveRequest,
     reference::{RepoRef, RepoTarget, is_companion, set_of},
 };
 

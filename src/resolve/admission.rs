@@ -1,10 +1,6 @@
 //! Asks the policy about a model before the first byte of it is transferred.
 
-<<<<<<< HEAD
-use provisioner_core::{CatalogRecord, Format, Manifest, Question, RelativePath};
-=======
-use provisioner_core::{CatalogRecord, Format, Manifest, ManifestFile, Question, Role};
->>>>>>> e821ea9
+use provisioner_core::{CatalogRecord, Format, Manifest, ManifestFile, Question, RelativePath, Role};
 
 use crate::{context::Context, error::Result};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::{FutureExt, StreamExt, stream};
 use provisioner_core::{
     CatalogRecord, EnsureEffect, ErrorCode, Expectation, Hint, ModelRef, Outcome, ProgressEvent, Rejection,
-    Verification, Versioned,
+    ResolveRequest, Verification, Versioned,
 };
 
 use crate::{
@@ -96,7 +96,7 @@ async fn read(
 ) -> Result<(CatalogRecord, Option<Rejection>)> {
     // The store has a fetched model, so the call asks no source.
     let manifest = if reference.is_local() {
-        let resolved = resolve(ctx, reference, None).await;
+        let resolved = resolve(ctx, &ResolveRequest::new(reference.clone())).await;
         resolved.map_err(|error| error.where_absent(remedy(ctx, previous, false)))?
     } else {
         recorded_in_place(reference, previous)?
