@@ -164,11 +164,13 @@ pub(super) fn why_no_revision(scheme: &str, revision: &str) -> Option<&'static s
     (scheme == HUB && revision == "refs").then_some(BARE_REFS)
 }
 
-/// Returns whether a text behind a colon is a revision, as `KServe` writes one: a commit, a usual branch, or a ref. No
-/// quantization has seven hex digits and nothing else.
+/// Returns whether a text behind a colon is a revision, as `KServe` writes one: a commit, a usual branch, a version, or a ref. No
+/// quantization has seven hex digits and nothing else, or begins with a `v` and a digit.
 fn is_revision(tag: &str) -> bool {
     let is_commit = (7..=40).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_hexdigit());
-    is_commit || ["main", "master", "refs"].contains(&tag)
+    let is_version =
+        tag.strip_prefix('v').is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()));
+    is_commit || is_version || ["main", "master", "refs"].contains(&tag)
 }
 
 fn ends_as_gguf(name: &str) -> bool {

@@ -109,6 +109,12 @@ fn parse_hub(scheme: &str, text: &str, rest: &str) -> Result<RepoRef> {
     if let Some(path) = page.or_else(|| bare_page(address)) {
         return parse_page(text, path);
     }
+    if let Some((scheme @ ("http" | "https"), rest)) = split_scheme(address) {
+        ModelRef::other(text, scheme, rest)?;
+        // The query of an address may hold a secret.
+        let plain = address.split(['?', '#']).next().unwrap_or_default();
+        return Err(invalid_instead(text, "the address is not one of the Hub", &[plain.to_owned()]));
+    }
     let repo = RepoRef::parse_text(HUB, text, rest)?;
     match repo.target() {
         // LocalAI writes the revision behind the file.

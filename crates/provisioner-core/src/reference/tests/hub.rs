@@ -148,6 +148,9 @@ fn pages_of_each_kind() {
         check(other, other);
     }
     refused("https://user:secret@huggingface.co/org/repo", "user name or a password");
+    refused("hf:https://user:secret@huggingface.co/org/repo", "user name or a password");
+    assert!(!super::id("hf:https://user:secret@huggingface.co/org/repo").contains("secret"));
+    hints("hf:https://example.org/o/r?token=x", "not one of the Hub", &["https://example.org/o/r"]);
     refused("https://huggingface.co/o/r@v1/blob/main/x", "has an `@`");
     refused("https://huggingface.co/o/r/blob/main/%0A", "unsafe path");
     refused("https://huggingface.co/o/r/%FF", "UTF-8");
@@ -191,7 +194,7 @@ fn what_is_not_a_model_is_named() {
 fn a_revision_behind_a_colon_is_told_apart_from_a_quantization() {
     let because = "a revision stands behind an `@`";
     for before in ["hf://", "hf:", "huggingface://", "hf.co/", "https://hf.co/"] {
-        for revision in [COMMIT, "0123456", "DEADBEEF", "main", "master"] {
+        for revision in [COMMIT, "0123456", "DEADBEEF", "main", "master", "v1.0"] {
             let hint = format!("hf:org/repo@{revision}");
             hints(&format!("{before}org/repo:{revision}"), because, &[&hint]);
         }
