@@ -44,17 +44,23 @@ impl RepoRef {
     pub(super) fn guess(rest: &str) -> Option<Self> {
         match hub::plain(tidy(rest)) {
             Ok(plain) => Self::parse_plain(HUB, rest, &plain).ok(),
-            Err(refusal) => Self::parse_plain(HUB, rest, &refusal.instead?).ok(),
+            Err(refusal) => Self::meant(refusal),
         }
     }
 
     /// Returns the error of a text that is not a reference to a model of the Hub. Its hint is one that parses.
     pub(super) fn refused(text: &str, refusal: Refusal) -> Error {
-        let instead = refusal.instead.and_then(|instead| Self::parse_plain(HUB, text, &instead).ok());
-        match instead {
-            Some(instead) => invalid_instead(text, &refusal.reason, &[instead.to_string()]),
-            None => invalid(text, &refusal.reason),
+        let reason = refusal.reason.clone();
+        match Self::meant(refusal) {
+            Some(instead) => invalid_instead(text, &reason, &[instead.to_string()]),
+            None => invalid(text, &reason),
         }
+    }
+
+    /// Returns what the caller of a refused text means, where that is a reference.
+    fn meant(refusal: Refusal) -> Option<Self> {
+        let plain = hub::plain(&refusal.instead?).ok()?;
+        Self::parse_plain(HUB, &plain, &plain).ok()
     }
 
     /// Reads a text of the grammar, without what only some source has in its references.

@@ -186,6 +186,7 @@ fn what_is_not_a_model_is_named() {
     refused("hf:hf.co/hf.co/org/repo", "host twice");
     hints("https://huggingface.co/api/models/org/repo", "for programs", &["hf:org/repo"]);
     hints("https://hf.co/api/models/org/repo/tree/main", "for programs", &["hf:org/repo"]);
+    hints("https://hf.co/api/models/org/repo:0123456", "for programs", &[]);
     hints("https://huggingface.co/org/repo/discussions/3", "a discussion", &["hf:org/repo@refs%2Fpr%2F3"]);
     hints("https://huggingface.co/org/repo/discussions", "a discussion", &[]);
 }
@@ -238,9 +239,11 @@ fn a_file_of_a_repository_without_an_organisation_comes_back() {
 
 proptest! {
     #[test]
-    fn ids_and_hints_come_back(text in "(hf:|hf://|hf:///|huggingface://|hf\\.co/|hf:hf\\.co/|https://huggingface\\.co/|hf:https://hf\\.co/|)\
-        (models|datasets|refs|pr|heads|convert|blob|tree|discussions|api|hf\\.co|main|latest|org|r|3|abcdef0|Q8_0|a\\.gguf|\
-        x-00002-of-00002\\.gguf|\\.git|%2F|%3A|%40|%|//|/|/|/|/|/|@|:|\\?|#|include=|=|&|\\.\\.){0,14}") {
+    fn ids_and_hints_come_back(text in "(hf:|hf://|huggingface://|hf\\.co/|hf:hf\\.co/|https://huggingface\\.co/|hf:https://hf\\.co/|)\
+        ((models|models|datasets|hf\\.co|api)/){0,2}(org|r|refs|models|gpt2|a\\.git)?(/(r|repo|blob|tree|models|a\\.gguf))?\
+        (@(main|refs|v1|refs/pr/3|refs%2Fpr%2F3|refs/heads/x|%25))?(:(latest|main|abcdef0|Q8_0|a\\.gguf|refs/pr/3))?\
+        ((/|/|//)(blob|tree|commit|discussions|main|refs|pr|3|x-00002-of-00002\\.gguf|a@b|\\.\\.|%2F|%40x)){0,5}\
+        (/|\\?include=a|\\?x#y)?") {
         match ModelRef::parse(&text, Some(Path::new("/work"))) {
             Ok(reference) => {
                 let again = reference.id().parse::<ModelRef>();
