@@ -83,14 +83,10 @@ fn rewrite(
         return Err(refuse("it names a discussion, and not a model", instead));
     }
     let whole = rest.join("/");
-    let (revision, path) = match split_ref(&whole) {
-        Some((revision, path)) => (revision, path.strip_prefix('/').unwrap_or(path)),
-        // A slash that the address had as `%2F` is one of the revision's own.
-        None => {
-            let first = rest.first().copied().unwrap_or_default();
-            (first, whole[first.len()..].trim_start_matches('/'))
-        }
-    };
+    // A slash that the address had as `%2F` is one of the revision's own.
+    let first = rest.first().copied().unwrap_or_default();
+    let (revision, path) = split_ref(&whole).unwrap_or_else(|| whole.split_at(first.len()));
+    let path = path.strip_prefix('/').unwrap_or(path);
     // A page always names a branch. A reference without a revision means the default branch. The name of a repository without
     // an organisation and a path would read as `org/repo`, so there the branch stays.
     let is_default = revision.is_empty() || revision == "main" && (repo.contains('/') || path.is_empty());
