@@ -21,7 +21,9 @@ fn hinted(text: &str) -> Vec<String> {
 fn hints(text: &str, because: &str, expected: &[&str]) {
     refused(text, because);
     assert_eq!(hinted(text), expected, "{text}");
-    expected.iter().for_each(|hint| check(hint, hint));
+    for hint in expected {
+        check(hint, hint);
+    }
 }
 
 #[test]
