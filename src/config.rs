@@ -93,12 +93,13 @@ impl ModelProvisionerConfig {
         Ok(Self { folder: path.parent().unwrap_or(path).to_owned(), ..config })
     }
 
-    /// Returns the reference. A relative path in it begins at the config's folder.
+    /// Returns the reference. A relative path in it begins at the config's folder. A text such as `hf.co/org/repo` is a path where
+    /// something lies there, and names a model of the Hub anywhere else.
     ///
     /// # Errors
     /// As [`ModelRef::parse`].
     pub fn reference(&self) -> Result<ModelRef> {
-        Ok(ModelRef::parse(&self.model_ref, Some(&self.folder))?)
+        Ok(fetch_file::parse(&self.model_ref, Some(&self.folder))?)
     }
 
     /// Returns the digest that the model must have, and how strict the check is.

@@ -57,7 +57,8 @@ impl ModelProvisioner {
         self.context.cache.root()
     }
 
-    /// Parses a reference as a person wrote it. A relative path begins at the working directory.
+    /// Parses a reference as a person wrote it. A relative path begins at the working directory. A text such as `hf.co/org/repo`
+    /// is a path where something lies there, and names a model of the Hub anywhere else.
     ///
     /// # Errors
     /// [`Error::Core`](crate::Error::Core), with the code of the mistake, as from [`ModelRef::parse`].

@@ -11,7 +11,7 @@ use crate::{
 pub(crate) async fn parse(text: &str) -> Result<ModelRef> {
     let text = text.to_owned();
     // A working directory that is gone matters to a relative path alone.
-    run_blocking(move || Ok(ModelRef::parse(&text, std::env::current_dir().ok().as_deref())?)).await
+    run_blocking(move || Ok(fetch_file::parse(&text, std::env::current_dir().ok().as_deref())?)).await
 }
 
 /// Returns the reference without the `..` that only the disk can resolve, and as its fetcher reads it.

@@ -1,7 +1,8 @@
 //! Fetches files and folders of this machine: `local:`, `file:` and plain paths.
 //!
 //! [`FileFetcher`] lists one file, the shards of a set, or the files of a folder. Its manifests say where each file lies, so
-//! the caller uses the model in place and copies nothing. [`tidy`] makes a path canonical as far as the disk allows.
+//! the caller uses the model in place and copies nothing. [`parse`] and [`tidy`] ask the disk for what the text
+//! of a reference does not tell.
 
 mod api;
 mod error;
@@ -11,4 +12,4 @@ mod tidy;
 
 pub use api::names as folder_names;
 pub use fetcher::FileFetcher;
-pub use tidy::tidy;
+pub use tidy::{parse, tidy};

@@ -8,7 +8,7 @@ use super::{hub::HubOptions, inspect::MemoryArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct EnsureArgs {
-    /// Model references: paths of files, of folders or of any shard of a set, or `hf:org/repo…`
+    /// Model references: paths of files, of folders or of any shard of a set, or `hf:org/repo…`, `hf.co/…` or a page of the Hub
     #[arg(required = true, value_name = "REF")]
     pub(crate) references: Vec<OsString>,
     #[command(flatten)]

@@ -24,7 +24,7 @@ Exit status:
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// A model reference: a path, or `hf:org/repo…`
+    /// A model reference: a path, or `hf:org/repo…`, `hf.co/…` or a page of the Hub
     #[arg(value_name = "REF")]
     pub(crate) reference: OsString,
     #[command(flatten)]

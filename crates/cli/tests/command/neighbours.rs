@@ -143,3 +143,85 @@ fn what_the_hub_s_own_tools_have_opens_no_socket() {
         assert!(!calls.contains("AF_INET") && !calls.contains("connect("), "{args:?}: {calls}");
     }
 }
+
+#[test]
+fn what_other_tools_and_browsers_call_a_model_is_that_model() {
+    let (bench, hub) = (Fixture::new(), Hub::start());
+    hub.repo("org/repo").lfs("a-Q4_K_M.gguf", gguf("main")).publish();
+    let pull = hub.repo("org/repo").branch("refs/pr/3").lfs("a-Q4_K_M.gguf", gguf("pull")).publish();
+    let model = |reference: &str| {
+        let done = hub::run(&bench, &hub, &["ensure", reference, "--json"]);
+        assert_eq!(done.status, 0, "{reference}: {}", done.stderr);
+        let model: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+        let file = model["files"][0]["path"].as_str().unwrap().to_owned();
+        assert!(file.ends_with("a-Q4_K_M.gguf"), "{reference}: {model}");
+        (model["id"].as_str().unwrap().to_owned(), model["revision"].clone())
+    };
+    for reference in [
+        "hf.co/org/repo:Q4_K_M",
+        "HuggingFace.co/org/repo:q4_k_m",
+        "https://hf.co/org/repo:Q4_K_M",
+        "hf://models/org/repo:Q4_K_M",
+    ] {
+        assert_eq!(model(reference).0, "hf:org/repo:Q4_K_M");
+    }
+    for (reference, id) in [
+        ("hf://models/org/repo", "hf:org/repo"),
+        ("hf.co/org/repo:latest", "hf:org/repo"),
+        ("huggingface://org/repo/a-Q4_K_M.gguf", "hf:org/repo/a-Q4_K_M.gguf"),
+    ] {
+        assert_eq!(model(reference).0, id);
+    }
+    for reference in [
+        "hf:org/repo@refs/pr/3/a-Q4_K_M.gguf",
+        "https://huggingface.co/org/repo/blob/refs/pr/3/a-Q4_K_M.gguf",
+        "hf:org/repo@refs%2Fpr%2F3/a-Q4_K_M.gguf",
+    ] {
+        let id = "hf:org/repo@refs%2Fpr%2F3/a-Q4_K_M.gguf";
+        assert_eq!(model(reference), (id.to_owned(), pull.as_str().into()), "{reference}");
+    }
+    let shown = hub::run(&bench, &hub, &["show", "hf.co/org/repo:Q4_K_M"]);
+    assert!(
+        shown.status == 0 && shown.stdout.contains("hf:org/repo:Q4_K_M"),
+        "{}{}",
+        shown.stdout,
+        shown.stderr
+    );
+}
+
+#[test]
+fn a_hint_in_place_of_another_tools_reference_can_be_pasted() {
+    let (bench, hub) = (Fixture::new(), Hub::start());
+    let commit = hub.repo("org/repo").lfs("a-Q4_K_M.gguf", gguf("main")).publish();
+    for reference in
+        [format!("hf://org/repo:{commit}"), format!("org/repo:{commit}"), "org/repo:Q4_K_M".to_owned()]
+    {
+        let refused = hub::run(&bench, &hub, &["ensure", &reference]);
+        let hint = refused.stderr.split('`').find(|word| word.starts_with("hf:org/")).expect(&refused.stderr);
+        let done = hub::run(&bench, &hub, &["ensure", hint]);
+        assert!(refused.status > 1 && done.status == 0, "{reference}: {}{}", refused.stderr, done.stderr);
+    }
+    for reference in ["hf://datasets/org/set", "https://huggingface.co/datasets/org/set"] {
+        let refused = hub::run(&bench, &hub, &["ensure", reference]);
+        assert!(refused.status == 2 && refused.stderr.contains("names a dataset"), "{}", refused.stderr);
+    }
+    assert_eq!(hub.count(|seen| !seen.path.contains("org/repo")), 0, "what is no model is asked of no hub");
+}
+
+#[test]
+fn a_path_with_the_name_of_the_hub_stays_a_path() {
+    let (bench, hub) = (Fixture::new(), Hub::start());
+    hub.repo("org/a.gguf").lfs("x.gguf", gguf("the hub's")).publish();
+    let path = bench.file("hf.co/org/a.gguf", bytes());
+    let config = bench.file("model.yaml", "model_ref: hf.co/org/a.gguf\n");
+    for args in
+        [["ensure", "hf.co/org/a.gguf"].as_slice(), &["provision", "--config", config.to_str().unwrap()]]
+    {
+        let done = hub::run(&bench, &hub, args);
+        assert_eq!(done.status, 0, "{}", done.stderr);
+    }
+    assert_eq!(hub.requests().len(), 0);
+    fs_err::remove_file(path).unwrap();
+    let done = hub::run(&bench, &hub, &["ensure", "hf.co/org/a.gguf", "--json"]);
+    assert!(done.stdout.contains("hf:org/a.gguf"), "{}", done.stderr);
+}

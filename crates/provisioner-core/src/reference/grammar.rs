@@ -1,8 +1,10 @@
 //! Reads the repository grammar: `org/repo[@revision][/path | :QUANTIZATION | ?include=…&exclude=…]`.
 
 use super::{
+    hub::{self, Refusal},
     repo::{RepoRef, RepoTarget, Selection},
-    rules::{check_quantization, check_repo, check_revision, invalid, unescape},
+    rules::{check_quantization, check_repo, check_revision, invalid, invalid_instead, unescape},
+    scheme::HUB,
     shard::at_first_shard,
 };
 use crate::{
@@ -30,10 +32,41 @@ impl RepoRef {
 
     /// Reads what follows the colon. An error shows `text`, as the caller wrote it.
     pub(super) fn parse_text(scheme: &str, text: &str, rest: &str) -> Result<Self> {
+        let rest = tidy(rest);
+        if scheme != HUB {
+            return Self::parse_plain(scheme, text, rest);
+        }
+        let plain = hub::plain(rest).map_err(|refusal| Self::refused(text, refusal))?;
+        Self::parse_plain(scheme, text, &plain)
+    }
+
+    /// Reads what may stand behind `hf:`, and guesses what the caller means where it may not.
+    pub(super) fn guess(rest: &str) -> Option<Self> {
+        match hub::plain(tidy(rest)) {
+            Ok(plain) => Self::parse_plain(HUB, rest, &plain).ok(),
+            Err(refusal) => Self::meant(refusal),
+        }
+    }
+
+    /// Returns the error of a text that is not a reference to a model of the Hub. Its hint is one that parses.
+    pub(super) fn refused(text: &str, refusal: Refusal) -> Error {
+        let reason = refusal.reason.clone();
+        match Self::meant(refusal) {
+            Some(instead) => invalid_instead(text, &reason, &[instead.to_string()]),
+            None => invalid(text, &reason),
+        }
+    }
+
+    /// Returns what the caller of a refused text means, where that is a reference.
+    fn meant(refusal: Refusal) -> Option<Self> {
+        let plain = hub::plain(&refusal.instead?).ok()?;
+        Self::parse_plain(HUB, &plain, &plain).ok()
+    }
+
+    /// Reads a text of the grammar, without what only some source has in its references.
+    fn parse_plain(scheme: &str, text: &str, rest: &str) -> Result<Self> {
         let of = |repo, revision, target| Self { scheme: scheme.to_owned(), repo, revision, target };
         let fail = |reason: &str| invalid(text, reason);
-        let rest = rest.strip_prefix("//").unwrap_or(rest);
-        let rest = rest.strip_suffix('/').filter(|rest| rest.contains('/')).unwrap_or(rest);
         let (head, path) = split_head(rest);
         if let Some(path) = path {
             let (repo, revision, quantization) = split_repo(head, fail)?;
@@ -59,6 +92,12 @@ impl RepoRef {
         };
         Ok(of(repo, revision, target))
     }
+}
+
+/// Returns the text without the two slashes of an address, and without a slash at its end.
+fn tidy(rest: &str) -> &str {
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    rest.strip_suffix('/').filter(|rest| rest.contains('/')).unwrap_or(rest)
 }
 
 /// Splits a text at the first slash after the repository's name: `@`, `:` and `?` mean something only before it.

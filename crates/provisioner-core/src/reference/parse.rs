@@ -8,11 +8,13 @@ use std::{
 use percent_encoding::percent_decode_str;
 
 use super::{
+    hub::{bare_page, path_on_site},
     local::LocalRef,
     model_ref::{ModelRef, OtherRef},
-    page::parse_url,
-    repo::RepoRef,
-    scheme::{Form, HUB, form_of},
+    page::parse_page,
+    repo::{RepoRef, RepoTarget},
+    rules::invalid_instead,
+    scheme::{Form, HUB, HUB_IN_FULL, form_of},
 };
 use crate::error::{Error, Result};
 
@@ -40,6 +42,9 @@ impl ModelRef {
         if text.chars().any(char::is_control) {
             return Err(invalid("it has a control character", None));
         }
+        if let Some(path) = bare_page(text) {
+            return Ok(Self::Repo(parse_page(text, path)?));
+        }
         let Some((scheme, rest)) = split_scheme(text) else {
             return Ok(Self::Local(LocalRef::new(Path::new(text), base)?));
         };
@@ -57,9 +62,9 @@ impl ModelRef {
         match form_of(scheme) {
             Form::Path => Ok(Self::Local(LocalRef::new(Path::new(rest), base)?)),
             Form::FileAddress => Ok(Self::Local(LocalRef::new(&file_path(text, rest)?, base)?)),
-            Form::Repository => Ok(Self::Repo(RepoRef::parse_text(scheme, text, rest)?)),
-            Form::Address => match parse_url(text, rest) {
-                Some(page) => Ok(Self::Repo(page?)),
+            Form::Hub => Ok(Self::Repo(parse_hub(scheme, text, rest)?)),
+            Form::Address => match page_at(scheme, rest) {
+                Some(path) => Ok(Self::Repo(parse_page(text, path)?)),
                 None => Self::other(text, scheme, rest),
             },
             Form::Text => Self::other(text, scheme, rest),
@@ -89,6 +94,40 @@ impl ModelRef {
     }
 }
 
+/// Returns the path of an address, where its host is the Hub's.
+fn page_at<'a>(scheme: &str, rest: &'a str) -> Option<&'a str> {
+    path_on_site(Some(scheme), rest.strip_prefix("//")?)
+}
+
+/// Reads what follows `hf:`: a repository, or an address of the Hub's site with a scheme too many.
+fn parse_hub(scheme: &str, text: &str, rest: &str) -> Result<RepoRef> {
+    let address = rest.strip_prefix("//").unwrap_or(rest);
+    let page = match split_scheme(address) {
+        Some((scheme, rest)) => page_at(&scheme.to_ascii_lowercase(), rest),
+        None => None,
+    };
+    if let Some(path) = page.or_else(|| bare_page(address)) {
+        return parse_page(text, path);
+    }
+    if let Some((scheme @ ("http" | "https"), rest)) = split_scheme(address) {
+        ModelRef::other(text, scheme, rest)?;
+        // The query of an address may hold a secret.
+        let plain = address.split(['?', '#']).next().unwrap_or_default();
+        return Err(invalid_instead(text, "the address is not one of the Hub", &[plain.to_owned()]));
+    }
+    let repo = RepoRef::parse_text(HUB, text, rest)?;
+    match repo.target() {
+        // LocalAI writes the revision behind the file.
+        RepoTarget::Path(path) if scheme == HUB_IN_FULL && repo.revision().is_none() => {
+            let Some((file, revision)) = path.as_str().rsplit_once('@') else { return Ok(repo) };
+            let at_revision = RepoRef::parse(HUB, &format!("{}@{revision}/{file}", repo.repo()));
+            let instead: Vec<_> = at_revision.iter().chain([&repo]).map(RepoRef::to_string).collect();
+            Err(invalid_instead(text, "a revision stands behind the name of the repository", &instead))
+        }
+        _ => Ok(repo),
+    }
+}
+
 /// Reads the text of a scheme that is not in the table as a repository, where the repository prints just that text.
 fn as_written(scheme: &str, rest: &str) -> Option<RepoRef> {
     let repo = RepoRef::parse(scheme, rest).ok()?;
@@ -111,13 +150,20 @@ impl FromStr for ModelRef {
     }
 }
 
+/// Returns whether a text names the Hub's host and lacks a scheme, as in `hf.co/org/repo`. The parser takes it for the
+/// Hub's. A path of this machine may have that name as well, and only a disk knows.
+pub fn may_be_path(text: &str) -> bool {
+    bare_page(text).is_some()
+}
+
 /// Returns the Hub reference that a person probably meant, for a text such as `org/repo` or `org/repo:Q4_K_M` that was taken
 /// for a local path which does not exist.
 pub fn did_you_mean(text: &str) -> Option<String> {
-    if text.starts_with(['/', '.', '~']) || split_scheme(text).is_some() || !text.contains('/') {
+    let is_path = text.starts_with(['/', '.', '~']) || text.starts_with("models/");
+    if is_path || split_scheme(text).is_some() || !text.contains('/') {
         return None;
     }
-    Some(RepoRef::parse(HUB, text).ok()?.to_string())
+    Some(RepoRef::guess(text)?.to_string())
 }
 
 /// Returns a character as a message shows it.

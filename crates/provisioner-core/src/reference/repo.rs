@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use super::{
+    hub,
     rules::{check_revision, escape, invalid},
     scheme,
     shard::at_first_shard,
@@ -65,12 +66,16 @@ impl RepoRef {
         self
     }
 
-    /// Returns the reference to one file of the same repository, or to the set of shards that it belongs to.
+    /// Returns the reference to one file of the same repository, or to the set of shards that it belongs to. A repository without
+    /// an organisation is at `main` then, where it names no revision: its name and a path alone would read as `org/repo`.
     ///
     /// # Errors
     /// [`Error::UnsafePath`](crate::Error::UnsafePath). A path that is safe already does not cause it.
     pub fn file(mut self, path: &RelativePath) -> Result<Self> {
         self.target = RepoTarget::Path(RelativePath::new(at_first_shard(path.as_str()))?);
+        if !self.repo.contains('/') {
+            self.revision.get_or_insert_with(|| "main".to_owned());
+        }
         Ok(self)
     }
 
@@ -89,6 +94,9 @@ impl RepoRef {
         let fail = |reason: &str| invalid(&text, reason);
         if let Some(revision) = revision {
             let revision = check_revision(revision, fail)?;
+            if let Some(why) = hub::why_no_revision(&self.scheme, &revision) {
+                return Err(fail(why));
+            }
             if self.revision.as_ref().is_some_and(|own| *own != revision) {
                 return Err(fail(&format!("it names another revision than `{revision}`")));
             }

@@ -2,7 +2,10 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    message::shell_word,
+};
 
 /// Checks the name of a repository: `org/repo`, or `repo` alone.
 pub(super) fn check_repo(repo: &str, fail: impl Fn(&str) -> Error) -> Result<String> {
@@ -95,4 +98,16 @@ pub(super) fn invalid(text: &str, reason: &str) -> Error {
         _ => text.to_owned(),
     };
     Error::InvalidReference { text: shown, reason: reason.to_owned(), hint: None }
+}
+
+/// Returns the error of a reference, with the references that the caller may mean.
+pub(super) fn invalid_instead(text: &str, reason: &str, instead: &[String]) -> Error {
+    let instead: Vec<_> = instead.iter().map(|id| format!("`{}`", shell_word(id))).collect();
+    match invalid(text, reason) {
+        Error::InvalidReference { text, reason, .. } => {
+            let hint = Some(format!("did you mean {}?", instead.join(" or ")));
+            Error::InvalidReference { text, reason, hint }
+        }
+        other => other,
+    }
 }

@@ -7,6 +7,9 @@
 /// The scheme of the Hugging Face Hub.
 pub(super) const HUB: &str = "hf";
 
+/// The scheme of the Hub, as other tools write it. No id has it.
+pub(super) const HUB_IN_FULL: &str = "huggingface";
+
 /// Says how to read the text behind a scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -14,8 +17,8 @@ pub(super) enum Form {
     Path,
     /// The text is a path of this machine as an address, percent-encoded.
     FileAddress,
-    /// The text fits the repository grammar.
-    Repository,
+    /// The text names a repository of the Hub, or is an address of the Hub's site.
+    Hub,
     /// The text is an address, which may be a page of the Hub's site.
     Address,
     /// The text is one that only its fetcher reads.
@@ -24,10 +27,11 @@ pub(super) enum Form {
     Unknown,
 }
 
-const TABLE: [(&str, Form); 11] = [
+const TABLE: [(&str, Form); 12] = [
     ("local", Form::Path),
     ("file", Form::FileAddress),
-    (HUB, Form::Repository),
+    (HUB, Form::Hub),
+    (HUB_IN_FULL, Form::Hub),
     ("http", Form::Address),
     ("https", Form::Address),
     ("s3", Form::Text),

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::{model_ref::ModelRef, parse::did_you_mean, repo::RepoTarget};
 
+mod hub;
+
 fn id(text: &str) -> String {
     match ModelRef::parse(text, Some(Path::new("/work"))) {
         Ok(reference) => reference.id(),
@@ -92,10 +94,8 @@ fn pasted_pages() {
         "hf:org/repo@v1.0/d/x y.gguf",
     );
     check("https://huggingface.co/org/repo", "hf:org/repo");
-    check("https://hf.co/org/repo/tree/refs%2Fpr%2F1", "hf:org/repo@refs%2Fpr%2F1");
     check("https://huggingface.co/org/repo/tree/main/onnx", "hf:org/repo?include=onnx%2F*");
     check("https://huggingface.co/gpt2", "hf:gpt2");
-    refused("https://huggingface.co/datasets/org/set", "not a model's");
     refused("https://huggingface.co/", "org/repo");
     refused("https://huggingface.co/o/r/blob/main/..%2F..%2Fx", "unsafe path");
 }
@@ -182,7 +182,9 @@ fn refusals() {
 fn guesses_the_hub() {
     assert_eq!(did_you_mean("org/repo").as_deref(), Some("hf:org/repo"));
     assert_eq!(did_you_mean("org/repo:Q4_K_M").as_deref(), Some("hf:org/repo:Q4_K_M"));
-    for text in ["./org/repo", "/org/repo", "file.gguf", "s3:o/r", "../x"] {
+    assert_eq!(did_you_mean("org/repo:main").as_deref(), Some("hf:org/repo@main"));
+    for text in ["./org/repo", "/org/repo", "file.gguf", "s3:o/r", "../x", "models/a/b.gguf", "datasets/o/d"]
+    {
         assert_eq!(did_you_mean(text), None, "{text}");
     }
 }
