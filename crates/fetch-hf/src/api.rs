@@ -7,7 +7,7 @@ use provisioner_core::{
     reference::{RepoRef, RepoTarget, is_commit},
 };
 use serde::Deserialize;
-use source_http::{HttpClient, Url, invalid, server_text};
+use source_http::{HttpClient, Page, Url, invalid, redacted, server_text};
 
 use crate::address::address;
 
@@ -44,6 +44,29 @@ pub(crate) struct TreeFile {
 #[derive(Deserialize)]
 struct Revision {
     sha: String,
+}
+
+/// A revision, with its files where the endpoint describes them.
+#[derive(Deserialize)]
+struct Described {
+    sha: String,
+    #[serde(default)]
+    siblings: Vec<Sibling>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Sibling {
+    rfilename: String,
+    size: Option<u64>,
+    blob_id: Option<String>,
+    lfs: Option<SiblingLfs>,
+}
+
+#[derive(Deserialize)]
+struct SiblingLfs {
+    sha256: String,
+    size: u64,
 }
 
 #[derive(Deserialize)]
@@ -129,6 +152,23 @@ impl Tree {
     }
 }
 
+/// The answer to a request for the listing of a commit that the endpoint has.
+enum Listing {
+    Files(Vec<TreeFile>),
+    /// The endpoint has no listings. The error says what it answered.
+    Missing(FetchError),
+}
+
+impl Sibling {
+    /// Returns the file as a listing has it; `None` where its size or its digest is not told.
+    fn entry(self) -> Option<Entry> {
+        let lfs = self.lfs.map(|lfs| Lfs { oid: lfs.sha256, size: lfs.size });
+        let oid = if lfs.is_some() { self.blob_id.unwrap_or_default() } else { self.blob_id? };
+        let size = lfs.as_ref().map(|lfs| lfs.size).or(self.size)?;
+        Some(Entry { kind: "file".to_owned(), path: String::new(), size, oid, lfs, xet_hash: None })
+    }
+}
+
 /// Asks one hub what it has.
 #[derive(Debug)]
 pub(crate) struct HubApi {
@@ -169,21 +209,58 @@ impl HubApi {
         Ok(commit)
     }
 
-    /// Returns all files of a commit.
+    /// Returns all files of a commit, of which the endpoint knows. A mirror may lack the listing that the Hub itself has, and
+    /// describe the files with the revision.
     pub(crate) async fn tree_of(&self, hub: &RepoRef, commit: &str) -> Result<Vec<TreeFile>, FetchError> {
         let mut url = self.address(&["api", "models"], hub.repo(), &["tree", commit]);
         url.set_query(Some("recursive=true"));
-        self.client.in_time(&url, LISTING_DEADLINES, self.listing(url.clone())).await
+        let listing = self.client.in_time(&url, LISTING_DEADLINES, self.listing(url.clone())).await?;
+        let missing = match listing {
+            Listing::Files(files) => return Ok(files),
+            Listing::Missing(error) => error,
+        };
+        match self.described(hub, commit).await {
+            Ok(Some(files)) => Ok(files),
+            Err(error) if error.code().is_retriable() => Err(error),
+            Ok(None) | Err(_) => Err(unlisted(self.client.endpoint(), &missing)),
+        }
+    }
+
+    /// Returns the files that the endpoint describes with a commit; `None` where it does not give the size and the digest of
+    /// each.
+    async fn described(&self, hub: &RepoRef, commit: &str) -> Result<Option<Vec<TreeFile>>, FetchError> {
+        let mut url = self.address(&["api", "models"], hub.repo(), &["revision", commit]);
+        url.set_query(Some("blobs=true"));
+        let found: Described = self.client.json(url.clone()).await?;
+        if !found.sha.eq_ignore_ascii_case(commit) || found.siblings.is_empty() {
+            return Ok(None);
+        }
+        let (mut files, mut names) = (Vec::with_capacity(found.siblings.len()), Names::default());
+        for mut sibling in found.siblings {
+            let name = mem::take(&mut sibling.rfilename);
+            let Some(entry) = sibling.entry() else { return Ok(None) };
+            let file = names.add(name).and_then(|path| listed(path, entry));
+            files.push(file.map_err(|what| invalid(&url, &what))?);
+        }
+        Ok(Some(files))
     }
 
     /// Returns all files on a page, and on those that follow it.
-    async fn listing(&self, mut url: Url) -> Result<Vec<TreeFile>, FetchError> {
+    async fn listing(&self, mut url: Url) -> Result<Listing, FetchError> {
         let (mut tree, mut pages) = (Tree::default(), Pages::default());
         loop {
             pages.add(&url).map_err(|what| invalid(&url, what))?;
             let before = tree.names.seen.len();
-            let next = self.client.elements(url.clone(), |entry| tree.add(entry)).await?;
-            let Some(next) = next else { return Ok(tree.files) };
+            let is_first = pages.0.len() == 1;
+            let next = match self.client.elements(url.clone(), |entry| tree.add(entry)).await {
+                Ok(Page::Last) => return Ok(Listing::Files(tree.files)),
+                Ok(Page::Before(next)) => next,
+                Ok(Page::Missing(error)) if is_first => return Ok(Listing::Missing(error)),
+                Err(error) if is_first && error.kind == FetchErrorKind::NotFound => {
+                    return Ok(Listing::Missing(error));
+                }
+                Ok(Page::Missing(error)) | Err(error) => return Err(error),
+            };
             // Pages with nothing on them end nowhere.
             if tree.names.seen.len() == before {
                 return Err(invalid(&url, "the listing does not end"));
@@ -207,6 +284,17 @@ impl HubApi {
     fn address(&self, before: &[&str], repo: &str, after: &[&str]) -> Url {
         address(self.client.endpoint(), before, repo, after)
     }
+}
+
+/// Returns the error of an endpoint that has a commit, and does not say which files are in it.
+fn unlisted(endpoint: &Url, missing: &FetchError) -> FetchError {
+    let message = format!(
+        "{missing}: the endpoint `{}` has the revision, and no listing of its files",
+        redacted(endpoint)
+    );
+    let hint = "the mirror that HF_ENDPOINT names lacks the Hub's listing (`/api/models/ORG/REPO/tree/COMMIT`): set \
+                HF_ENDPOINT to an endpoint that has it, or leave it out";
+    FetchError::new(FetchErrorKind::Invalid, message).with_hint(hint)
 }
 
 fn no_entry(error: &serde_json::Error) -> String {
