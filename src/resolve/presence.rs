@@ -108,6 +108,18 @@ pub(crate) fn change(file: &RecordedFile, location: &Path) -> Option<String> {
     Some(format!("`{}`: {difference}", location.display()))
 }
 
+/// Says of a model that it [is copied](is_copied), for a person.
+pub(crate) const COPIED: &str =
+    "copied since it was judged: its files have the sizes that they had, and other inodes";
+
+/// Returns whether every file is another one of the same size, as in a copy of the cache.
+pub(crate) fn is_copied(record: &CatalogRecord) -> bool {
+    record.files.iter().all(|file| {
+        let found = fs_err::metadata(record.location(&file.path)).map(|metadata| Stamp::of(&metadata));
+        found.is_ok_and(|now| now.inode != file.stamp.inode && now.size == file.stamp.size)
+    })
+}
+
 fn survey_names(record: &CatalogRecord, folder: &Path) -> Freshness {
     match fetch_file::folder_names(folder) {
         Ok(names) if names.iter().map(|(path, _)| path).eq(record.files.iter().map(|file| &file.path)) => {

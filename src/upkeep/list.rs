@@ -10,7 +10,7 @@ use crate::{
     context::Context,
     error::Result,
     resolve::{
-        presence::{Freshness, freshness, is_whole},
+        presence::{COPIED, Freshness, freshness, is_copied, is_whole},
         reference::canonical,
     },
 };
@@ -66,6 +66,10 @@ pub(crate) async fn change(ctx: &Arc<Context>, record: &CatalogRecord) -> Result
     let record = record.clone();
     ctx.run_blocking(move |ctx| {
         Ok(match freshness(&record, &ctx.store) {
+            // The caller's own files lie outside of the cache, and are not copied with it.
+            Freshness::Changed(_) if ctx.store.holds(record.root()) && is_copied(&record) => {
+                Some(format!("it was {COPIED}"))
+            }
             Freshness::Changed(change) => Some(change),
             Freshness::Unchanged if is_whole(&ctx.store, &record) => None,
             Freshness::Unchanged => Some("its removal was begun".to_owned()),

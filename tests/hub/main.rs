@@ -9,6 +9,7 @@ mod faults;
 mod fixture;
 mod inspection;
 mod journeys;
+mod mirrors;
 mod neighbours;
 mod offline;
 mod repair;

@@ -3,16 +3,16 @@
 use std::{collections::HashSet, mem};
 
 use provisioner_core::{
-    Digest, DigestAlgorithm, FetchError, FetchErrorKind, Hint, RelativePath,
+    FetchError, FetchErrorKind, Hint,
     reference::{RepoRef, RepoTarget, is_commit},
 };
 use serde::Deserialize;
-use source_http::{HttpClient, Url, invalid, server_text};
+use source_http::{HttpClient, Page, Url, invalid, redacted};
 
-use crate::address::address;
-
-/// How many files and folders a listing has at the most.
-const MAX_ENTRIES: usize = 200_000;
+use crate::{
+    address::address,
+    tree::{Entries, Entry, Lfs, Tree},
+};
 
 /// How many pages a listing has at the most: as many as that many entries need, where each page has as few as fifty.
 const MAX_PAGES: usize = 4096;
@@ -20,76 +20,35 @@ const MAX_PAGES: usize = 4096;
 /// How long the address of a page is at the most.
 const MAX_ADDRESS_BYTES: usize = 8192;
 
-/// How long a name is at the most: a file's path in the store, of at most 4095 bytes, has the folders of the cache and the
-/// model before it. The fetcher does not look into a longer one, for an error about it would repeat it.
-const MAX_NAME_BYTES: usize = 2048;
-
-/// How many bytes all names of a listing have at the most: the fetcher holds them until the listing's end.
-const MAX_NAMES_BYTES: usize = 64 << 20;
-
 /// A whole listing may take as long as so many of its pages.
 pub(crate) const LISTING_DEADLINES: u32 = 4;
-
-/// Describes a file in a commit's tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TreeFile {
-    pub(crate) path: RelativePath,
-    pub(crate) size: u64,
-    /// The SHA-256 of a large file; the git blob id of a small one.
-    pub(crate) digest: Digest,
-    /// Its name in Xet, where the Hub stores it there: 64 hex digits.
-    pub(crate) xet_hash: Option<String>,
-}
 
 #[derive(Deserialize)]
 struct Revision {
     sha: String,
 }
 
+/// A revision, with its files where the endpoint describes them.
 #[derive(Deserialize)]
-pub(crate) struct Entry {
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) path: String,
+struct Described {
+    sha: String,
     #[serde(default)]
-    pub(crate) size: u64,
-    pub(crate) oid: String,
-    pub(crate) lfs: Option<Lfs>,
-    #[serde(rename = "xetHash")]
-    pub(crate) xet_hash: Option<String>,
+    siblings: Vec<Sibling>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Lfs {
-    pub(crate) oid: String,
-    pub(crate) size: u64,
+#[serde(rename_all = "camelCase")]
+struct Sibling {
+    rfilename: String,
+    size: Option<u64>,
+    blob_id: Option<String>,
+    lfs: Option<SiblingLfs>,
 }
 
-/// Collects the names of a listing.
-#[derive(Default)]
-pub(crate) struct Names {
-    seen: HashSet<String>,
-    bytes: usize,
-}
-
-impl Names {
-    /// Adds the name of a file or a folder, which must be new. Returns the path, where a file of this machine can have it: an
-    /// odd name decides nothing, unless the choice would take that file.
-    pub(crate) fn add(&mut self, name: &str) -> Result<Option<RelativePath>, String> {
-        if name.len() > MAX_NAME_BYTES {
-            return Err(format!("the listing has a name of {} bytes", name.len()));
-        }
-        self.bytes += name.len();
-        // Folders count too.
-        if self.bytes > MAX_NAMES_BYTES || self.seen.len() == MAX_ENTRIES {
-            return Err("the listing does not end".to_owned());
-        }
-        if self.seen.insert(name.to_owned()) {
-            Ok(RelativePath::new(name).ok())
-        } else {
-            Err(format!("the listing names `{}` twice", server_text(name)))
-        }
-    }
+#[derive(Deserialize)]
+struct SiblingLfs {
+    sha256: String,
+    size: u64,
 }
 
 /// Collects the pages of a listing, by their addresses.
@@ -110,44 +69,20 @@ impl Pages {
     }
 }
 
-/// Holds the files of a commit.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Tree {
-    pub(crate) files: Vec<TreeFile>,
-    /// The names that no file of this machine can have, with the sizes of these files.
-    pub(crate) odd: Vec<(String, u64)>,
+/// The answer to a request for the listing of a commit that the endpoint has.
+enum Listing {
+    Tree(Tree),
+    /// The endpoint has no listings. The error says what it answered.
+    Missing(FetchError),
 }
 
-impl Tree {
-    /// Adds a file, by the name that a listing gives it.
-    pub(crate) fn add(
-        &mut self,
-        name: String,
-        path: Option<RelativePath>,
-        entry: Entry,
-    ) -> Result<(), String> {
-        match path {
-            Some(path) => self.files.push(listed(path, entry)?),
-            None => self.odd.push((name, entry.size)),
-        }
-        Ok(())
-    }
-}
-
-/// Collects the entries of a listing.
-#[derive(Default)]
-struct Entries {
-    tree: Tree,
-    names: Names,
-}
-
-impl Entries {
-    /// Adds an entry of a page, which is a file or a folder.
-    fn add(&mut self, entry: &[u8]) -> Result<(), String> {
-        let mut entry: Entry = serde_json::from_slice(entry).map_err(|error| no_entry(&error))?;
-        let name = mem::take(&mut entry.path);
-        let path = self.names.add(&name)?;
-        if entry.kind == "file" { self.tree.add(name, path, entry) } else { Ok(()) }
+impl Sibling {
+    /// Returns the file as a listing has it; `None` where its size or its digest is not told.
+    fn entry(self) -> Option<Entry> {
+        let lfs = self.lfs.map(|lfs| Lfs { oid: lfs.sha256, size: lfs.size });
+        let oid = if lfs.is_some() { self.blob_id.unwrap_or_default() } else { self.blob_id? };
+        let size = lfs.as_ref().map(|lfs| lfs.size).or(self.size)?;
+        Some(Entry { kind: "file".to_owned(), path: String::new(), size, oid, lfs, xet_hash: None })
     }
 }
 
@@ -191,23 +126,59 @@ impl HubApi {
         Ok(commit)
     }
 
-    /// Returns all files of a commit.
+    /// Returns all files of a commit, of which the endpoint knows. A mirror may lack the listing that the Hub itself has, and
+    /// describe the files with the revision.
     pub(crate) async fn tree_of(&self, hub: &RepoRef, commit: &str) -> Result<Tree, FetchError> {
         let mut url = self.address(&["api", "models"], hub.repo(), &["tree", commit]);
         url.set_query(Some("recursive=true"));
-        self.client.in_time(&url, LISTING_DEADLINES, self.listing(url.clone())).await
+        let listing = self.client.in_time(&url, LISTING_DEADLINES, self.listing(url.clone())).await?;
+        let missing = match listing {
+            Listing::Tree(tree) => return Ok(tree),
+            Listing::Missing(error) => error,
+        };
+        match self.described(hub, commit).await {
+            Ok(Some(tree)) => Ok(tree),
+            Err(error) if error.code().is_retriable() => Err(error),
+            Ok(None) | Err(_) => Err(unlisted(self.client.endpoint(), &missing)),
+        }
+    }
+
+    /// Returns the files that the endpoint describes with a commit; `None` where it does not give the size and the digest of
+    /// each.
+    async fn described(&self, hub: &RepoRef, commit: &str) -> Result<Option<Tree>, FetchError> {
+        let mut url = self.address(&["api", "models"], hub.repo(), &["revision", commit]);
+        url.set_query(Some("blobs=true"));
+        let found: Described = self.client.json(url.clone()).await?;
+        if !found.sha.eq_ignore_ascii_case(commit) || found.siblings.is_empty() {
+            return Ok(None);
+        }
+        let mut entries = Entries::default();
+        for mut sibling in found.siblings {
+            let name = mem::take(&mut sibling.rfilename);
+            let Some(entry) = sibling.entry() else { return Ok(None) };
+            entries.add(name, entry).map_err(|what| invalid(&url, &what))?;
+        }
+        Ok(Some(entries.tree))
     }
 
     /// Returns all files on a page, and on those that follow it.
-    async fn listing(&self, mut url: Url) -> Result<Tree, FetchError> {
+    async fn listing(&self, mut url: Url) -> Result<Listing, FetchError> {
         let (mut entries, mut pages) = (Entries::default(), Pages::default());
         loop {
             pages.add(&url).map_err(|what| invalid(&url, what))?;
-            let before = entries.names.seen.len();
-            let next = self.client.elements(url.clone(), |entry| entries.add(entry)).await?;
-            let Some(next) = next else { return Ok(entries.tree) };
+            let before = entries.len();
+            let is_first = pages.0.len() == 1;
+            let next = match self.client.elements(url.clone(), |entry| entries.read(entry)).await {
+                Ok(Page::Last) => return Ok(Listing::Tree(entries.tree)),
+                Ok(Page::Before(next)) => next,
+                Ok(Page::Missing(error)) if is_first => return Ok(Listing::Missing(error)),
+                Err(error) if is_first && error.kind == FetchErrorKind::NotFound => {
+                    return Ok(Listing::Missing(error));
+                }
+                Ok(Page::Missing(error)) | Err(error) => return Err(error),
+            };
             // Pages with nothing on them end nowhere.
-            if entries.names.seen.len() == before {
+            if entries.len() == before {
                 return Err(invalid(&url, "the listing does not end"));
             }
             url = next;
@@ -231,20 +202,15 @@ impl HubApi {
     }
 }
 
-fn no_entry(error: &serde_json::Error) -> String {
-    format!("no document came: {}", server_text(&error.to_string()))
-}
-
-/// Returns a file of a tree, from the Hub's entry for it.
-pub(crate) fn listed(path: RelativePath, entry: Entry) -> Result<TreeFile, String> {
-    let (digest, size) = match &entry.lfs {
-        Some(lfs) => (Digest::new(DigestAlgorithm::Sha256, lfs.oid.trim_start_matches("sha256:")), lfs.size),
-        None => (Digest::new(DigestAlgorithm::GitSha1, &entry.oid), entry.size),
-    };
-    let digest = digest.map_err(|error| format!("`{path}`: {error}"))?;
-    // The fetcher passes over a malformed hash: plain HTTP serves the file without.
-    let is_hash = |hash: &String| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
-    Ok(TreeFile { path, size, digest, xet_hash: entry.xet_hash.filter(is_hash) })
+/// Returns the error of an endpoint that has a commit, and does not say which files are in it.
+fn unlisted(endpoint: &Url, missing: &FetchError) -> FetchError {
+    let message = format!(
+        "{missing}: the endpoint `{}` has the revision, and no listing of its files",
+        redacted(endpoint)
+    );
+    let hint = "the mirror that HF_ENDPOINT names lacks the Hub's listing (`/api/models/ORG/REPO/tree/COMMIT`): set \
+                HF_ENDPOINT to an endpoint that has it, or leave it out";
+    FetchError::new(FetchErrorKind::Invalid, message).with_hint(hint)
 }
 
 /// Returns the error of a revision, with how to write a revision that has a slash of its own: the reference's parser takes
@@ -272,37 +238,7 @@ fn with_slash(hub: &RepoRef, mut error: FetchError) -> FetchError {
 
 #[cfg(test)]
 mod tests {
-    use source_http::JsonElements;
-
     use super::*;
-
-    #[test]
-    fn names_are_bounded_one_by_one_and_all_together() {
-        let mut names = Names::default();
-        let part = "x".repeat(250);
-        let long = |n: usize| format!("{n:06}/{}", [part.as_str(); 8].join("/"));
-        let room = MAX_NAMES_BYTES / long(0).len();
-        for n in 0..room {
-            names.add(&long(n)).unwrap();
-        }
-        assert_eq!(names.add(&long(room)).unwrap_err(), "the listing does not end");
-        let mut names = Names::default();
-        for n in 0..MAX_ENTRIES {
-            names.add(&n.to_string()).unwrap();
-        }
-        assert_eq!(names.add("x").unwrap_err(), "the listing does not end");
-        let mut names = Names::default();
-        assert_eq!(names.add(&"x".repeat(4097)).unwrap_err(), "the listing has a name of 4097 bytes");
-        assert_eq!(
-            names.add(&(long(0) + &"/x".repeat(20))).unwrap_err(),
-            "the listing has a name of 2054 bytes"
-        );
-        assert!(names.add("a/b").unwrap().is_some());
-        assert!(names.add("nul").unwrap().is_none());
-        for twice in ["a/b", "nul"] {
-            assert_eq!(names.add(twice).unwrap_err(), format!("the listing names `{twice}` twice"));
-        }
-    }
 
     #[test]
     fn pages_are_bounded_in_number_and_come_once() {
@@ -318,19 +254,5 @@ mod tests {
         assert_eq!(pages.add(&page(0)), Err("the listing does not end"));
         let long = Url::parse(&format!("https://hub/{}", "x".repeat(MAX_ADDRESS_BYTES))).unwrap();
         assert_eq!(pages.add(&long), Err("its next page has too long an address"));
-    }
-
-    #[test]
-    fn a_page_is_not_read_past_what_a_listing_may_have() {
-        let oid = "0".repeat(40);
-        let (mut entries, mut elements) = (Entries::default(), JsonElements::default());
-        let entry = |n: usize| format!(r#"{{"type":"file","path":"{n}","oid":"{oid}"}},"#);
-        let mut add = |text: &str| elements.push(text.as_bytes(), &mut |entry| entries.add(entry));
-        add("[").unwrap();
-        for n in 0..MAX_ENTRIES {
-            add(&entry(n)).unwrap();
-        }
-        assert_eq!(add(&entry(MAX_ENTRIES)).unwrap_err(), "the listing does not end");
-        assert_eq!(entries.tree.files.len(), MAX_ENTRIES);
     }
 }

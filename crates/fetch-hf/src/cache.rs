@@ -32,7 +32,7 @@ use serde::{
 };
 use source_http::{MAX_BODY_BYTES, server_text};
 
-use crate::api::{Entry, Lfs, Names, Tree, TreeFile};
+use crate::tree::{Entry, Lfs, Names, Tree, TreeFile};
 
 /// The only version of `trees/<commit>.json` that this module reads.
 const FORMAT: u64 = 1;

@@ -15,11 +15,12 @@ use source_http::{HttpClient, Location, bounds_of, invalid, no_bytes};
 #[cfg(feature = "xet")]
 use crate::xet::{Xet, XetFile};
 use crate::{
-    api::{HubApi, LISTING_DEADLINES, TreeFile},
+    api::{HubApi, LISTING_DEADLINES},
     cache,
     error::HubDialect,
     repository::Repository,
     settings::HubSettings,
+    tree::TreeFile,
 };
 
 /// The scheme of the Hub.

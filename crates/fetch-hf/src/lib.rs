@@ -20,6 +20,7 @@ mod error;
 mod fetcher;
 mod repository;
 mod settings;
+mod tree;
 #[cfg(feature = "xet")]
 mod xet;
 

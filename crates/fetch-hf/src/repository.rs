@@ -6,7 +6,7 @@ use bytes::Bytes;
 use model_selection::{Choice, Listing, MAX_MANIFEST_BYTES, Manifests, manifests_to_read, select};
 use provisioner_core::{ContentHasher, DigestAlgorithm, FetchError, RelativePath, reference::RepoRef};
 
-use crate::api::{Tree, TreeFile};
+use crate::tree::{Tree, TreeFile};
 
 /// The largest number of bytes of manifests that a repository keeps, so that a transfer need not fetch them again.
 const MAX_KEPT_BYTES: usize = 8 << 20;

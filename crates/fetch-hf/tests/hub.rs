@@ -370,7 +370,6 @@ async fn what_a_hub_does_wrong_has_its_kind() {
     check(FaultKind::RedirectTo("ftp://127.0.0.1/x".into()), FetchErrorKind::Invalid).await;
     check(FaultKind::HtmlPage, FetchErrorKind::Invalid).await;
     check(FaultKind::GzipBomb(1 << 20), FetchErrorKind::Invalid).await;
-    check(FaultKind::ContentRange("bytes x".into()), FetchErrorKind::Invalid).await;
     let hub = Hub::start();
     hub.repo("org/repo").lfs("a.gguf", "x").publish();
     hub.fault(Fault::on("*").kind(FaultKind::Stall(At::Half, None)));

@@ -30,6 +30,13 @@ impl Answer {
         self.response.headers().get(name)?.to_str().ok()
     }
 
+    /// Returns whether the answer is a part of a file, and does not say which.
+    pub(crate) fn is_unnamed_part(&self) -> bool {
+        let headers = self.response.headers();
+        self.response.status() == StatusCode::PARTIAL_CONTENT
+            && text(headers, &CONTENT_RANGE).and_then(content_range).is_none()
+    }
+
     /// Returns the bytes of a file, with what the answer says of them.
     ///
     /// # Errors

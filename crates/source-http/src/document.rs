@@ -20,6 +20,17 @@ use crate::{
 /// How many bytes an answer of an API has at the most.
 pub const MAX_BODY_BYTES: usize = 64 << 20;
 
+/// Says what an answer of a listing was.
+#[derive(Debug)]
+pub enum Page {
+    /// The answer was the last page.
+    Last,
+    /// The answer was a page before the one at this address.
+    Before(Url),
+    /// The answer was not a list, such as a web page: the source has no listing there. The error says what came.
+    Missing(FetchError),
+}
+
 impl HttpClient {
     /// Returns a document in JSON.
     ///
@@ -30,8 +41,7 @@ impl HttpClient {
         self.in_time(&url, 1, self.document(url.clone())).await
     }
 
-    /// Gives each element of a JSON array to `take` as it arrives, and returns the address of the next page, where the answer
-    /// has one.
+    /// Gives each element of a JSON array to `take` as it arrives, and returns what the answer was.
     ///
     /// # Errors
     /// Those of [`json`](Self::json), and [`FetchErrorKind::Invalid`] for what `take` refuses.
@@ -39,7 +49,7 @@ impl HttpClient {
         &self,
         url: Url,
         take: impl FnMut(&[u8]) -> Result<(), String>,
-    ) -> Result<Option<Url>, FetchError> {
+    ) -> Result<Page, FetchError> {
         self.in_time(&url, 1, self.page(url.clone(), take)).await
     }
 
@@ -67,12 +77,18 @@ impl HttpClient {
         &self,
         url: Url,
         mut take: impl FnMut(&[u8]) -> Result<(), String>,
-    ) -> Result<Option<Url>, FetchError> {
+    ) -> Result<Page, FetchError> {
         let (answer, next) = self.linked(url).await?;
         let (url, mut elements) = (answer.url.clone(), JsonElements::default());
-        self.body(answer, |piece| elements.push(piece, &mut take)).await?;
-        elements.end().map_err(|what| invalid(&url, &no_document(&what)))?;
-        Ok(next)
+        let read = self.body(answer, |piece| elements.push(piece, &mut take)).await;
+        let read = read.and_then(|()| elements.end().map_err(|what| invalid(&url, &no_document(&what))));
+        match read {
+            Err(error) if !elements.is_begun() && error.kind == FetchErrorKind::Invalid => {
+                Ok(Page::Missing(error))
+            }
+            Err(error) => Err(error),
+            Ok(()) => Ok(next.map_or(Page::Last, Page::Before)),
+        }
     }
 
     async fn document<T: DeserializeOwned>(&self, url: Url) -> Result<T, FetchError> {
@@ -88,17 +104,31 @@ impl HttpClient {
 
     /// Returns an answer of the API, and the address of the next page.
     async fn linked(&self, url: Url) -> Result<(Answer, Option<Url>), FetchError> {
-        let answer = self.get(url, ByteRange::ALL, Pool::Shared).await?;
-        let url = &answer.url;
+        let answer = self.get(url.clone(), ByteRange::ALL, Pool::Shared).await?;
+        let (asked, url) = (url, &answer.url);
         let links = answer.response.headers().get_all(LINK).iter().map(|link| link.to_str().ok());
         let next = next_page(links).map_err(|_| invalid(url, "its links make no sense"))?;
         let Some(next) = next else { return Ok((answer, None)) };
         let next = url.join(&next).map_err(|_| invalid(url, "its next page is not an address"))?;
+        // A mirror passes the link of its upstream on. The upstream is another host, and gets no request.
+        if self.is_same_page(&asked, url, &next) {
+            let mut next_of_own = asked;
+            next_of_own.set_query(next.query());
+            return Ok((answer, Some(next_of_own)));
+        }
         // The client would send the token with the request for it.
         if !self.is_own(&next) {
             return Err(invalid(url, "its next page is on another host"));
         }
         Ok((answer, Some(next)))
+    }
+
+    /// Returns whether a link names the very path that was asked, or the one that answered, at whichever host. A link of an
+    /// upstream lacks the path of a mirror's own endpoint.
+    fn is_same_page(&self, asked: &Url, answered: &Url, next: &Url) -> bool {
+        let base = self.endpoint().path().trim_end_matches('/');
+        let of_upstream = |page: &Url| page.path().strip_prefix(base) == Some(next.path());
+        [asked, answered].iter().any(|page| page.path() == next.path()) || of_upstream(asked)
     }
 
     /// Gives the bytes of an answer to `take`, piece by piece, for as long as they come fast enough.
@@ -134,4 +164,29 @@ fn too_slow(url: &Url, pace: &Pace, window: Duration) -> FetchError {
     let message =
         format!("`{}` is too slow: {} bytes came in the last {window:?}", redacted(url), pace.bytes());
     FetchError::new(FetchErrorKind::Unavailable, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{dialect::tests::Plain, settings::HttpSettings};
+
+    #[test]
+    fn a_link_of_an_upstream_is_known_by_its_path() {
+        let check = |asked: &str, answered: &str, next: &str| {
+            let client = HttpClient::new(HttpSettings::new("https://corp/hub/").unwrap(), Plain);
+            let url = |text: &str| Url::parse(text).unwrap();
+            client.is_same_page(&url(asked), &url(answered), &url(next))
+        };
+        let (own, upstream) = ("https://corp/hub/api/tree/1?page=1", "https://hub.example/api/tree/1?page=2");
+        assert!(check(own, own, upstream), "the upstream lacks the path of the endpoint");
+        assert!(check(own, own, "https://corp/api/tree/1?page=2"));
+        assert!(check(own, own, "http://corp/hub/api/tree/1?page=2"));
+        assert!(check(own, "https://hub.example/api/tree/one", "https://hub.example/api/tree/one?page=2"));
+        for other in
+            ["https://hub.example/api/tree/2", "https://hub.example/hubapi/tree/1", "https://corp/hub"]
+        {
+            assert!(!check(own, own, other), "{other}");
+        }
+    }
 }

@@ -65,6 +65,11 @@ impl JsonElements {
         if self.state == State::After { Ok(()) } else { Err("the list ends early".to_owned()) }
     }
 
+    /// Returns whether the text is a list so far.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.state != State::Before
+    }
+
     fn next(&mut self, byte: u8, take: &mut impl FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
         let is_outside = self.depth == 0 && !self.is_in_text;
         match self.state {

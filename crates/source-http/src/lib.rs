@@ -37,7 +37,7 @@ pub use answer::Answer;
 pub use client::HttpClient;
 pub use connections::{CONNECT_TIMEOUT, Pool, USER_AGENT};
 pub use dialect::{Dialect, Trouble};
-pub use document::MAX_BODY_BYTES;
+pub use document::{MAX_BODY_BYTES, Page};
 pub use error::{invalid, server_text};
 pub use json_elements::JsonElements;
 pub use location::Location;

@@ -21,6 +21,9 @@ impl Location {
     /// Opens a range of the file, which the source has at an address of its own. The range has bytes:
     /// [`no_bytes`](crate::no_bytes) answers for one without.
     ///
+    /// A server that sends a part and does not say which may have sent any other. The client takes none of its bytes, and asks
+    /// for the whole file.
+    ///
     /// # Errors
     /// Those of [`HttpClient::get`] and of [`Answer::opened`]. The stream fails where the connection breaks.
     pub async fn open(
@@ -30,7 +33,12 @@ impl Location {
         file: &ManifestFile,
         range: ByteRange,
     ) -> Result<Opened, FetchError> {
-        let answer = self.ask(client, address, range, Pool::of_file(file.size)).await?;
+        let pool = Pool::of_file(file.size);
+        let mut answer = self.ask(client, address, range, pool).await?;
+        if range != ByteRange::ALL && answer.is_unnamed_part() {
+            tracing::debug!("{} does not say which part of `{}` it sent", client.name(), file.path);
+            answer = self.ask(client, address, ByteRange::ALL, pool).await?;
+        }
         let may_be_page = file.path.as_str().to_ascii_lowercase().ends_with(".html");
         let opened = answer.opened(may_be_page)?;
         let location = self.clone();

@@ -278,6 +278,11 @@ fn listings_are_hostile() {
     let link = |kind| tree_of(kind).1.unwrap_or_default();
     assert_eq!(link(FaultKind::LinkToSelf), format!("<{TREE}>; rel=\"next\""));
     assert_eq!(link(FaultKind::LinkTo("http://evil/x".to_owned())), "<http://evil/x>; rel=\"next\"");
+    let hub = hub(Fault::on("/api/models/a/b/tree/").kind(FaultKind::LinkUpstream("https://up".to_owned())));
+    hub.page_size(1);
+    let answer = get(&format!("{}{TREE}", hub.endpoint()), NOBODY);
+    let next = format!("<https://up{TREE}&cursor=1>; rel=\"next\"");
+    assert_eq!(answer.header("Link"), Some(next.as_str()), "only the server is another one");
 }
 
 #[test]

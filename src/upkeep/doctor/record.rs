@@ -2,10 +2,13 @@
 
 use std::{io, path::PathBuf};
 
-use provisioner_core::{CatalogRecord, EnsureEffect, Hint, Lifecycle, Outcome, RecordedFile, Repair, Stamp};
+use provisioner_core::{CatalogRecord, EnsureEffect, Hint, Lifecycle, Outcome, RecordedFile, Repair};
 
 use super::finding::HealthFinding;
-use crate::{context::Context, resolve::presence::change};
+use crate::{
+    context::Context,
+    resolve::presence::{COPIED, change, is_copied},
+};
 
 /// Returns the problem of a model, from its record and the stamps of its files.
 pub(super) fn finding(ctx: &Context, record: &CatalogRecord) -> Option<HealthFinding> {
@@ -29,9 +32,7 @@ pub(super) fn finding(ctx: &Context, record: &CatalogRecord) -> Option<HealthFin
         change(&file, &record.location(&file.path))
     })?;
     let problem = if is_copied(record) {
-        format!(
-            "`{id}` was copied since it was judged: its files have the sizes that they had, and other inodes"
-        )
+        format!("`{id}` was {COPIED}")
     } else {
         format!("`{id}` changed since it was judged: {change}")
     };
@@ -58,12 +59,4 @@ fn is_missing(record: &CatalogRecord) -> Option<PathBuf> {
         })
     };
     record.files.iter().map(|file| record.location(&file.path)).find(is_gone)
-}
-
-/// Returns whether every file is another one of the same size, as in a copy of the cache.
-fn is_copied(record: &CatalogRecord) -> bool {
-    record.files.iter().all(|file| {
-        let found = fs_err::metadata(record.location(&file.path)).map(|metadata| Stamp::of(&metadata));
-        found.is_ok_and(|now| now.inode != file.stamp.inode && now.size == file.stamp.size)
-    })
 }

@@ -208,6 +208,9 @@ pub enum FaultKind {
     LinkForEver,
     /// The hub names this URL as a listing's next page.
     LinkTo(String),
+    /// The hub names a listing's next page by its address at this server, such as `https://hub.example`: a mirror that passes
+    /// the links of its upstream on. The fault strikes only pages that another one follows.
+    LinkUpstream(String),
     /// The hub publishes a commit as soon as it has answered the request.
     Publish(Box<Planned>),
 }

@@ -59,6 +59,7 @@ fn makes_sense(kind: &FaultKind, origin: Origin, request: &Request, found: &Foun
         FaultKind::LinkToSelf | FaultKind::LinkForEver | FaultKind::LinkTo(_) => {
             matches!(found, Found::Tree { .. })
         }
+        FaultKind::LinkUpstream(_) => matches!(found, Found::Tree { next: Some(_), .. }),
         FaultKind::Refuse(_)
         | FaultKind::HtmlPage
         | FaultKind::RedirectToSelf
@@ -120,6 +121,9 @@ pub(super) fn before(
             *next = Some(listing::next_page(shared, request, &cursor));
         }
         (FaultKind::LinkTo(url), Found::Tree { next, .. }) => *next = Some(url.clone()),
+        (FaultKind::LinkUpstream(server), Found::Tree { next: Some(next), .. }) => {
+            *next = next.replacen(&shared.endpoint(), server, 1);
+        }
         _ => {}
     }
 }
