@@ -27,8 +27,8 @@ use crate::{
 /// # Contract
 /// - `resolve` moves no bytes of the model. What it returns is pinned: `open` of a listed file gives the same bytes later, or
 ///   fails.
-/// - Every path in a manifest is a [`RelativePath`](crate::RelativePath). A name that does not make one fails the whole
-///   `resolve`.
+/// - Every path in a manifest is a [`RelativePath`](crate::RelativePath). A fetcher leaves a file out whose name does not make
+///   one, and fails where the reference means that file.
 /// - What the fetcher learns of a file in `resolve`, and needs in `open`, goes into the file's
 ///   [`RemoteFile`](crate::RemoteFile), which lives as long as the manifest. A fetcher keeps no map of files.
 /// - `open` returns in [`Opened`] what the source really answered. It does not claim the range that it was asked for.
