@@ -134,7 +134,7 @@ pub use provisioner_core::{
     AdoptMode, Basis, CatalogRecord, Category, DamagedRecord, Denial, DenialKind, Digest, DigestAlgorithm,
     EnsureEffect, Error as CoreError, ErrorCode, Expectation, Format, Hint, Hold, Lifecycle, MemoryFacts,
     ModelFacts, ModelRef, Outcome, RecordedFile, RelativePath, Repair, ResolvedModel, Stamp, Timestamp,
-    Verification, config_field, excerpt, key_of, readable_size, reference, sha256_tree, shell_word,
+    Verification, excerpt, key_of, readable_size, reference, sha256_tree, shell_word,
 };
 pub use transfer::Error as TransferError;
 pub use upkeep::{
