@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use provisioner_core::{FetchError, FetchErrorKind, Hint, told};
+use provisioner_core::{FetchErrorKind, Hint};
 use source_http::{Dialect, Identity, Refusal, StatusCode, TokenOrigin, Trouble, redacted, server_text};
 
 use crate::address::page_of;
@@ -145,14 +145,4 @@ fn busy(wait: Option<Duration>, has_token: bool) -> Hint {
     let wait = wait.map_or("a while".to_owned(), |wait| format!("{} seconds", wait.as_secs_f64().ceil()));
     let hint = Hint::text(format!("wait {wait}, then try again"));
     if has_token { hint } else { hint.and(Hint::TokenAllowsMore) }
-}
-
-/// Returns the error of a name that the repository does not have, with the names that it has.
-pub(crate) fn unknown(what: String, choices: &[String]) -> FetchError {
-    let hint = if choices.is_empty() {
-        Hint::text("the repository is empty")
-    } else {
-        Hint::text(format!("there are: {}", told(choices.iter())))
-    };
-    FetchError::new(FetchErrorKind::NotFound, what).with_hint(hint)
 }
