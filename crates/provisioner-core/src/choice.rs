@@ -172,19 +172,19 @@ pub enum Notice {
     },
     /// Folders of the repository have adapters that the model's configuration names or that lie beside its weights.
     AdapterFolders {
-        /// The folders.
+        /// Names the folders that have adapters.
         folders: Vec<String>,
     },
     /// The index of the weights names files that the repository lacks, and other weights are there.
     IndexDiffers {
-        /// The index.
+        /// Names the file of the index.
         index: String,
         /// The files that the repository lacks.
         missing: Vec<String>,
     },
     /// Pickles lie beside the weights, and stay out.
     PicklesLeftOut {
-        /// The pickles.
+        /// Names the pickles that stay out.
         files: Vec<String>,
     },
 }
