@@ -97,7 +97,7 @@ pub enum Error {
     /// The caller gave no id, and the files at the path have none of their own.
     #[error("{what}")]
     NeedsId {
-        /// What was found at the path, for a person.
+        /// Says what was found at the path, for a person.
         what: String,
         /// The way to give them an id.
         hint: Hint,
@@ -105,7 +105,7 @@ pub enum Error {
     /// The operating system refused to read or write a file or a folder.
     #[error("{what}")]
     Storage {
-        /// What the call was doing, and to which path.
+        /// Says what the call was doing, and to which path.
         what: String,
         /// The answer of the operating system.
         source: Arc<io::Error>,

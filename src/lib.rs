@@ -21,6 +21,19 @@
 //! # }).unwrap();
 //! ```
 //!
+//! # Names
+//! **Calling**: [`ModelProvisioner`] has the calls. They take a [`ModelRef`] and an [`Expectation`], and return a
+//! [`ResolvedModel`], a [`CatalogRecord`], an [`EnsurePlan`], an [`EvictionPlan`], an [`Inspection`] or a [`Lease`]. An [`Error`]
+//! has an [`ErrorCode`] and a [`Hint`]. [`Handoff`] is the document that an engine starts from.
+//!
+//! **Configuring**: a [`ProvisionerBuilder`] takes a [`Policy`], an [`Adoption`], [`TransferSettings`], [`EvictionLimits`], and the
+//! parts that come along: [`FileFetcher`], [`FsCatalog`], [`StructureVerifier`], [`SystemClock`]. A
+//! [`ModelProvisionerConfig`] is a file of the operator.
+//!
+//! **Implementing**: [`ModelFetcher`] is the contract of a source, [`Verifier`] of a judge, [`CatalogStore`] of a catalog,
+//! [`PolicyEngine`] of a policy, [`ProgressSink`] of a display, [`Clock`] of a clock. The feature `conformance` has the suites that
+//! the first three pass.
+//!
 //! The core is async and runs on tokio; [`blocking`] mirrors it. The two functions [`provision_from_config_to_handoff`]
 //! and [`provision_from_config_to_default_handoff`] are synchronous, and work inside any runtime.
 
@@ -121,7 +134,7 @@ pub use provisioner_core::{
     AdoptMode, Basis, CatalogRecord, Category, DamagedRecord, Denial, DenialKind, Digest, DigestAlgorithm,
     EnsureEffect, Error as CoreError, ErrorCode, Expectation, Format, Hint, Hold, LeftOut, LeftOutReason,
     Lifecycle, MemoryFacts, ModelFacts, ModelRef, Notice, Outcome, RecordedFile, RelativePath, Repair,
-    ResolvedModel, Role, Stamp, Timestamp, Verification, config_field, excerpt, key_of, readable_size,
+    ResolvedModel, Role, Stamp, Timestamp, Verification, excerpt, key_of, readable_size,
     reference, sha256_tree, shell_word,
 };
 pub use transfer::Error as TransferError;

@@ -281,7 +281,7 @@ async fn refusals_have_their_codes_and_hints() {
     let missing = || refusal(401, "RepoNotFound", "Repository not found");
     let (code, message, hint) = answered(missing(), None).await;
     assert_eq!(code, "unauthorized");
-    assert!(message.contains("Repository not found") && hint.contains("HF_TOKEN"), "{message}: {hint}");
+    assert!(message.contains("Repository not found") && hint.contains("give a token"), "{message}: {hint}");
     let (code, _, hint) = answered(refusal(404, "RepoNotFound", "Repository not found"), Some("t")).await;
     assert_eq!(code, "not-found");
     assert!(hint.contains("name"), "{hint}");

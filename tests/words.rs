@@ -70,8 +70,21 @@ fn hiding_in_source(text: &str) -> Vec<(usize, String)> {
     found.collect()
 }
 
-/// Finds the first lines of the documentation of public items that have too few words, with the number of their line.
-fn short_first_lines(text: &str) -> Vec<(usize, String)> {
+/// Words with which a first line begins that has no verb of its own.
+const WITHOUT_VERB: [&str; 3] = ["What", "Where", "Whether"];
+
+/// Finds the first lines of the documentation of public items that say too little: they have too few words, or begin with a
+/// word that leaves out what the item does.
+fn poor_first_lines(text: &str) -> Vec<(usize, String)> {
+    let is_poor = |doc: &str| {
+        let mut words = doc.split_whitespace();
+        words.next().is_some_and(|word| WITHOUT_VERB.contains(&word)) || words.count() < FEW_WORDS
+    };
+    first_lines(text).into_iter().filter(|(_, doc)| is_poor(doc)).collect()
+}
+
+/// Finds the first lines of the documentation of public items, with the number of their line.
+fn first_lines(text: &str) -> Vec<(usize, String)> {
     let source = Source::of(text);
     let docs: BTreeMap<usize, &str> = source
         .prose
@@ -88,9 +101,8 @@ fn short_first_lines(text: &str) -> Vec<(usize, String)> {
             first = first.or(Some((number, *doc)));
         } else if !line.is_empty() && !line.starts_with("#[") {
             let is_public = line.starts_with("pub ") || public.is_some_and(|began| depth > began);
-            let short =
-                first.take().filter(|(_, doc)| is_public && doc.split_whitespace().count() <= FEW_WORDS);
-            found.extend(short.map(|(number, doc)| (number, doc.to_owned())));
+            let of_public = first.take().filter(|_| is_public);
+            found.extend(of_public.map(|(number, doc)| (number, doc.to_owned())));
         }
         if line.starts_with("pub enum ") || line.starts_with("pub trait ") {
             public = public.or(Some(depth));
@@ -146,7 +158,9 @@ fn no_sentence_hides_who_does_it() {
 fn the_first_line_of_a_public_item_says_something() {
     let mut sources = texts(".rs");
     sources.retain(|(path, _)| path.iter().any(|part| part == "src"));
-    none(&all(&sources, short_first_lines), &format!("first lines of {FEW_WORDS} words or fewer"));
+    let rule =
+        format!("first lines of {FEW_WORDS} words or fewer, or that begin with one of {WITHOUT_VERB:?}");
+    none(&all(&sources, poor_first_lines), &rule);
 }
 
 #[test]
@@ -164,6 +178,46 @@ fn short_first_lines_of_public_items_are_found() {
                 /// Says what to do next.\n///\n/// More.\npub enum E {\n    /// One.\n    #[serde]\n    V {\n        \
                 /// Id.\n        id: u8,\n    },\n}\n/// Own.\nenum F {\n    /// Own.\n    V,\n}\n\
                 /// Own.\npub(crate) fn f() {}\n/// Go on.\n#[must_use]\npub fn g() {}\n";
-    let found: Vec<_> = short_first_lines(text).into_iter().map(|(_, doc)| doc).collect();
+    let found: Vec<_> = poor_first_lines(text).into_iter().map(|(_, doc)| doc).collect();
     assert_eq!(found, ["A type.", "Why.", "One.", "Id.", "Go on."]);
+    let text = "/// Whether it has gone on.\npub fn a() {}\n/// Returns where it is.\npub fn b() {}\n\
+                /// Where it is by now.\nfn c() {}\n";
+    let found: Vec<_> = poor_first_lines(text).into_iter().map(|(_, doc)| doc).collect();
+    assert_eq!(found, ["Whether it has gone on."]);
+}
+
+/// Reads the names in the command's table of environment variables. `PATH` is left out, for it is a word of every shell, and
+/// `SSL_CERT_FILE` comes along, which a crate of the HTTP client reads.
+fn variables() -> Vec<String> {
+    let table = fs_err::read_to_string(root().join("crates/cli/src/environment/variable.rs")).unwrap();
+    let names = Source::of(&table).prose.into_iter().filter(|piece| piece.kind == ProseKind::Literal);
+    let names = names.map(|piece| piece.text).filter(|name| name.contains('_'));
+    let is_name = |name: &String| name.chars().all(|next| next.is_ascii_uppercase() || next == '_');
+    names.filter(is_name).chain(["SSL_CERT_FILE".to_owned()]).collect()
+}
+
+/// Finds the string literals that name a variable of the environment, with the number of their line.
+fn named_variables(text: &str, variables: &[String]) -> Vec<(usize, String)> {
+    let literals = Source::of(text).prose.into_iter().filter(|piece| piece.kind == ProseKind::Literal);
+    let found = literals.flat_map(|Prose { line, text, .. }| {
+        let words = text.split(|next: char| !next.is_ascii_alphanumeric() && next != '_');
+        let named = words.filter(|word| variables.iter().any(|name| name == word));
+        named.map(|word| (line, word.to_owned())).collect::<Vec<_>>()
+    });
+    found.collect()
+}
+
+#[test]
+fn a_library_names_no_variable_of_the_environment() {
+    let variables = variables();
+    assert!(variables.len() > 15 && variables.iter().any(|name| name == "HF_TOKEN"), "{variables:?}");
+    let mut sources = texts(".rs");
+    sources.retain(|(path, _)| {
+        let part = part(path);
+        path.iter().any(|part| part == "src") && part != "crates/cli" && part != "crates/testkit"
+    });
+    let found = all(&sources, |text| named_variables(text, &variables));
+    none(&found, "variables that the command reads, in a literal of a library");
+    let text = "/// HF_TOKEN.\nfn a() -> &'static str {\n    \"set HF_TOKEN, or\"\n}\nconst B: &str = \"HF_TOKENS\";\n";
+    assert_eq!(named_variables(text, &variables), [(3, "HF_TOKEN".to_owned())]);
 }

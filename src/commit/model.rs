@@ -35,12 +35,16 @@ pub(crate) async fn commit(
     let is_stored =
         is_fetched || verified.staged().files().iter().any(|file| ctx.store.holds(&file.location));
     // From the look at stored files until a record names them, no process removes any of them.
-    let store_lock = if is_stored { store_lock::shared(ctx).await? } else { None };
-    let mut fresh = if is_fetched {
-        seal(ctx, verified, Arc::clone(&session)).await?
-    } else {
+    let (store_lock, mut fresh) = if is_fetched {
+        let store_lock = store_lock::shared(ctx).await?;
+        let fresh = seal(ctx, Arc::clone(&store_lock), verified, Arc::clone(&session)).await?;
+        (Some(store_lock), fresh)
+    } else if is_stored {
+        let store_lock = store_lock::shared_if_writable(ctx).await?;
         let fresh = record_of(ctx, &verified).await?;
-        if is_stored { seal_again(ctx, fresh).await? } else { fresh }
+        (store_lock.clone(), seal_again(ctx, store_lock, fresh).await?)
+    } else {
+        (None, record_of(ctx, &verified).await?)
     };
     if let Some(Versioned { record, .. }) = &previous {
         fresh = fresh.succeeding(record);

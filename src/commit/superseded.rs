@@ -18,7 +18,7 @@ use crate::{
 pub(crate) async fn keep_superseded(ctx: &Arc<Context>, old: &CatalogRecord) -> Result<()> {
     let Some(superseded) = ctx.registry.superseded(old) else { return Ok(()) };
     // While this process shares the lock, no `gc`, removal or repair takes the view away or puts its record back.
-    let _lock = store_lock::shared(ctx).await?;
+    let _lock = store_lock::shared_if_writable(ctx).await?;
     let is_current = |found: Versioned| found.record.root() == old.root();
     if ctx.catalog.get(&old.id).await?.is_some_and(is_current) {
         return Ok(());

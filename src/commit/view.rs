@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use artifact_store::StoreLock;
 use provisioner_core::{CatalogRecord, VerifiedModel};
 
 use crate::{
@@ -10,9 +11,11 @@ use crate::{
     stage::{read_progress::ReadProgress, session::StagingSession},
 };
 
-/// Makes a sealed view of a verified model's staged files, and returns its record.
+/// Makes a sealed view of a verified model's staged files, and returns its record. The work holds the store's lock to its end,
+/// also where the caller drops the future.
 pub(crate) async fn seal(
     ctx: &Arc<Context>,
+    store_lock: Arc<StoreLock>,
     verified: VerifiedModel,
     session: Arc<StagingSession>,
 ) -> Result<CatalogRecord> {
@@ -26,7 +29,7 @@ pub(crate) async fn seal(
             reading.get_or_init(begin).add(bytes);
             !is_cancelled()
         };
-        let record = ctx.store.commit_while(&verified, ctx.clock.now(), &go_on)?;
+        let record = ctx.store.commit(&store_lock, &verified, ctx.clock.now(), &go_on)?;
         drop(reading);
         if let Err(error) = session.discard_all().and_then(|()| ctx.store.discard_resumable_of(&record.id)) {
             tracing::debug!("a partial is left: {error}");
@@ -37,10 +40,18 @@ pub(crate) async fn seal(
 }
 
 /// Seals the view of a record again, where another process began to remove it and did not finish.
-pub(crate) async fn seal_again(ctx: &Arc<Context>, fresh: CatalogRecord) -> Result<CatalogRecord> {
-    ctx.run_blocking(move |ctx| match ctx.store.seal_again(&fresh).map_err(Error::from) {
-        Err(error) if !error.is_unwritable() => Err(error),
-        _ => Ok(fresh),
+pub(crate) async fn seal_again(
+    ctx: &Arc<Context>,
+    store_lock: Option<Arc<StoreLock>>,
+    fresh: CatalogRecord,
+) -> Result<CatalogRecord> {
+    ctx.run_blocking(move |ctx| {
+        let sealed = ctx.store.seal_again(&fresh).map_err(Error::from);
+        drop(store_lock);
+        match sealed {
+            Err(error) if !error.is_unwritable() => Err(error),
+            _ => Ok(fresh),
+        }
     })
     .await
 }

@@ -34,7 +34,7 @@ pub struct ImportRequest {
     pub id: Option<ModelRef>,
     /// The digest that it must have.
     pub digest: Option<Digest>,
-    /// Whether the import links or copies its files.
+    /// Says whether the import links or copies its files.
     pub mode: AdoptMode,
 }
 

@@ -52,7 +52,7 @@ pub struct PlannedFile {
     pub size: u64,
     /// The digest that the source lists.
     pub digest: Option<Digest>,
-    /// What `ensure` would do about the file.
+    /// Says what `ensure` would do about the file.
     pub state: FileState,
     /// The path from which `ensure` would adopt the file, if the file there has the expected bytes.
     pub from: Option<PathBuf>,

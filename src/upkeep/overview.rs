@@ -14,7 +14,7 @@ use crate::{context::Context, error::Result};
 pub struct Overview {
     /// The user id of the folder's owner, and the folder's mode; `None` where there is no folder yet.
     pub owner_and_mode: Option<(u32, u32)>,
-    /// Whether this process may write there, or may create the folder. A cache that it may not write to serves present
+    /// Says whether this process may write there, or may create the folder. A cache that it may not write to serves present
     /// models, and nothing else.
     pub is_writable: bool,
     /// The size of the fetched models and of what unfinished work left, in bytes.

@@ -29,7 +29,7 @@ use crate::{
 pub struct VerifyReport {
     /// The id of the verified model.
     pub id: String,
-    /// Whether the bytes are the expected ones.
+    /// Says whether the bytes are the expected ones.
     pub outcome: Outcome,
     /// The reason, for a person.
     pub reason: String,

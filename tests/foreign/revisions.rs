@@ -60,7 +60,7 @@ impl ModelFetcher for MemFetcher {
 
     async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError> {
         let Locator::Streamed(remote) = &file.locator else { panic!("{file:?}") };
-        Opened::of_bytes(&Bytes::from(remote.state::<Vec<u8>>().unwrap().to_vec()), range)
+        Opened::of_bytes(&Bytes::from(remote.state::<Vec<u8>>().unwrap().clone()), range)
     }
 }
 

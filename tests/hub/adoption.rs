@@ -1,9 +1,16 @@
 //! The library takes files of other tools on this machine instead of fetching them.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use testkit::{TINY_GGUF, safetensors_of};
+use std::{
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    sync::{Mutex, mpsc},
+    time::Duration,
+};
 
-use model_provisioner::{AdoptMode, FileState, HubFetcher, HubSettings, Outcome, Policy};
+use artifact_store::Store;
+use model_provisioner::{
+    AdoptMode, FileState, HubFetcher, HubSettings, Outcome, Policy, ProgressEvent, ProgressSink,
+};
+use testkit::{TINY_GGUF, safetensors_of};
 
 use crate::fixture::{Fixture, bytes, git_sha1, rewrite_in_place, sha256};
 
@@ -272,4 +279,41 @@ async fn a_local_model_is_none_of_this() {
         offline.build().unwrap().ensure_present_str(REPO, None).await.is_err(),
         "a listing needs the network"
     );
+}
+
+/// A progress sink that stops the work that holds the store's lock, once, until the test lets it go on.
+#[derive(Debug)]
+struct StopsUnderLock {
+    store: Store,
+    gate: Mutex<Option<(tokio::sync::oneshot::Sender<()>, mpsc::Receiver<()>)>>,
+}
+
+impl ProgressSink for StopsUnderLock {
+    fn on_event(&self, _: &ProgressEvent) {
+        let mut gate = self.gate.lock().unwrap();
+        if gate.is_some() && self.store.lock_exclusive(Duration::ZERO).is_err() {
+            let (reached, go_on) = gate.take().unwrap();
+            reached.send(()).unwrap();
+            go_on.recv_timeout(Duration::from_secs(60)).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_its_caller_drops_holds_the_lock_to_its_end() {
+    let bench = Fixture::new();
+    downloaded(&bench);
+    let store = Store::new(bench.cache().join("store-v1"));
+    let (reached, is_reached) = tokio::sync::oneshot::channel();
+    let (go_on, may_go_on) = mpsc::channel();
+    let sink = StopsUnderLock { store: store.clone(), gate: Mutex::new(Some((reached, may_go_on))) };
+    let builder = bench.builder().adopt(bench.adoption(AdoptMode::Link)).progress(sink);
+    let provisioner = builder.build().unwrap();
+    let ensure = tokio::spawn(async move { provisioner.ensure_present_str(REPO, None).await });
+    tokio::time::timeout(Duration::from_secs(60), is_reached).await.unwrap().unwrap();
+    ensure.abort();
+    assert!(ensure.await.unwrap_err().is_cancelled());
+    assert!(store.lock_exclusive(Duration::ZERO).is_err(), "the work goes on, and has the lock");
+    go_on.send(()).unwrap();
+    drop(store.lock_exclusive(Duration::from_secs(20)).unwrap());
 }

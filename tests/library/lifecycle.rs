@@ -1,6 +1,6 @@
 //! A caller retires, activates and removes models, and the log says so.
 
-use model_provisioner::{Hint, Lifecycle, Outcome, Repair};
+use model_provisioner::{Expectation, Hint, Lifecycle, Outcome, Repair};
 use testkit::TINY_GGUF;
 
 use crate::fixture::{Fixture, code, reference, sha256};
@@ -61,4 +61,21 @@ async fn doctor_sets_a_damaged_record_aside() {
     assert!(findings[0].mended.is_none() && findings[0].hint == Some(Hint::Repair(Repair::SetsRecordAside)));
     assert!(provisioner.doctor(true).await.unwrap()[0].mended.is_some());
     assert!(provisioner.ensure_present(&path, None).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_text_is_leased_as_its_reference_is() {
+    let bench = Fixture::new();
+    let file = bench.old_file("a.gguf", TINY_GGUF);
+    let provisioner = bench.provisioner();
+    let leased = provisioner.ensure_leased_str(file.to_str().unwrap(), &Expectation::none()).await;
+    let (model, lease) = leased.unwrap();
+    assert_eq!(model.local_path, file);
+    assert_eq!(provisioner.holders(&reference(&file)).await.unwrap().len(), 1);
+    drop(lease);
+    assert!(provisioner.holders(&reference(&file)).await.unwrap().is_empty());
+    let mistaken = provisioner.ensure_leased_str("org/repo", &Expectation::none()).await.unwrap_err();
+    let ensured = provisioner.ensure_str("org/repo", &Expectation::none()).await.unwrap_err();
+    assert_eq!(mistaken.hint(), ensured.hint());
+    assert!(mistaken.hint().is_some_and(|hint| hint.to_string().contains("`hf:org/repo`")), "{mistaken}");
 }

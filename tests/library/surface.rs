@@ -1,10 +1,10 @@
 //! A program can name every type through the facade, and make every call without a runtime.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use model_provisioner::{
-    Bytes, CatalogError, CoreError, Error, FetchError, HandoffError, InspectError, Interruption, StoreError,
-    TransferError,
+    Bytes, CatalogError, CoreError, Error, FetchError, FsCatalog, HandoffError, InspectError, Interruption,
+    ModelProvisioner, StoreError, SystemClock, TransferError,
 };
 
 /// The names of the public functions in the `impl ModelProvisioner` of a source file, but for conversions.
@@ -47,4 +47,12 @@ fn every_error_can_be_named() {
     }
     assert_eq!(told(&Interruption::Abandoned.into()), "the caller no longer waits for it");
     assert!(Bytes::new().is_empty());
+}
+
+#[test]
+fn a_catalog_can_be_opened_beside_the_builder() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = FsCatalog::open(dir.path(), Arc::new(SystemClock), FsCatalog::DEFAULT_WAIT).unwrap();
+    let builder = ModelProvisioner::builder(dir.path().join("cache")).catalog(catalog);
+    assert!(builder.build().is_ok());
 }

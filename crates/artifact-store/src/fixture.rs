@@ -8,7 +8,7 @@ use provisioner_core::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::{blobs::blob::Blob, layout::Store};
+use crate::{blobs::blob::Blob, error::Result, layout::Store, locks::store_lock::STORE_LOCK_WAIT};
 
 /// Holds a store, and the folder in which it lies.
 pub(crate) struct Fixture {
@@ -55,7 +55,13 @@ impl Fixture {
 
     /// Commits a model.
     pub(crate) fn commit(&self, model: &VerifiedModel) -> CatalogRecord {
-        self.store.commit(model, Timestamp::UNIX_EPOCH).unwrap()
+        self.try_commit(model).unwrap()
+    }
+
+    /// Commits a model under the store lock.
+    pub(crate) fn try_commit(&self, model: &VerifiedModel) -> Result<CatalogRecord> {
+        let lock = self.store.lock_shared(STORE_LOCK_WAIT)?;
+        self.store.commit(&lock, model, Timestamp::UNIX_EPOCH, &|_| true)
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod commit;
 pub(crate) mod invalidate;
+pub(crate) mod pending;
 pub(crate) mod repair;
 pub(crate) mod seal;
 pub(crate) mod view;

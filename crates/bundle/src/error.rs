@@ -52,7 +52,7 @@ pub enum Error {
     Unreadable {
         /// The path of the file.
         path: PathBuf,
-        /// What the operating system said of the file.
+        /// Holds what the operating system said of the file.
         source: io::Error,
     },
     /// Something else lies at the path of the bundle.
@@ -68,7 +68,7 @@ pub enum Error {
     NotDurable {
         /// The folder of the bundle.
         path: PathBuf,
-        /// What the operating system said of the folder.
+        /// Holds what the operating system said of the folder.
         source: io::Error,
     },
     /// A folder says that it is a bundle, and is malformed.
@@ -76,7 +76,7 @@ pub enum Error {
     Invalid {
         /// The folder of the bundle.
         path: PathBuf,
-        /// What is wrong, as a fragment.
+        /// Says what is wrong, as a fragment.
         reason: String,
     },
     /// A newer release wrote the bundle.

@@ -208,9 +208,7 @@ fn unlisted(endpoint: &Url, missing: &FetchError) -> FetchError {
         "{missing}: the endpoint `{}` has the revision, and no listing of its files",
         redacted(endpoint)
     );
-    let hint = "the mirror that HF_ENDPOINT names lacks the Hub's listing (`/api/models/ORG/REPO/tree/COMMIT`): set \
-                HF_ENDPOINT to an endpoint that has it, or leave it out";
-    FetchError::new(FetchErrorKind::Invalid, message).with_hint(hint)
+    FetchError::new(FetchErrorKind::Invalid, message).with_hint(Hint::UseListingEndpoint)
 }
 
 /// Returns the error of a revision, with how to write a revision that has a slash of its own: the reference's parser takes

@@ -34,97 +34,89 @@ impl Dialect for HubDialect {
         let said = refusal.header("x-error-message").unwrap_or_default().to_ascii_lowercase();
         let is_gated = refusal.header("x-error-code") == Some("GatedRepo");
         match refusal.status {
-            _ if is_gated => (Gated, Some(gated(refusal, &said).into())),
+            _ if is_gated => (Gated, Some(gated(refusal, &said))),
             // For this one the Hub gives no code.
             StatusCode::FORBIDDEN if said.contains("fine-grained token") => {
-                (Gated, Some(gated(refusal, &said).into()))
+                (Gated, Some(gated(refusal, &said)))
             }
             StatusCode::FORBIDDEN if said.contains("access to this resource is disabled") => (Disabled, None),
-            _ if refusal.is_denied() => (Unauthorized, Some(self.unauthorized(refusal).into())),
+            _ if refusal.is_denied() => (Unauthorized, Some(self.unauthorized(refusal))),
             StatusCode::NOT_FOUND => {
                 (NotFound, Some(Hint::text("check the repository's name, its revision and the file")))
             }
             StatusCode::TOO_MANY_REQUESTS => {
-                (refusal.kind(), Some(busy(refusal.wait(), refusal.settings.token.is_some()).into()))
+                (refusal.kind(), Some(busy(refusal.wait(), refusal.settings.token.is_some())))
             }
             _ => (refusal.kind(), None),
         }
     }
 
     fn remedy(&self, trouble: &Trouble<'_>) -> Option<Hint> {
-        let remedy = match trouble {
-            Trouble::EndlessRedirect => {
-                "check HF_ENDPOINT, and what stands between here and there".to_owned()
-            }
-            Trouble::Tls => {
-                "check HF_ENDPOINT; for a certificate of your organisation's own, set SSL_CERT_FILE to its \
-                             authority"
-                    .to_owned()
-            }
-            Trouble::MalformedToken => {
-                "set HF_TOKEN, or write the file that HF_TOKEN_PATH names, to the token and nothing else"
-                    .to_owned()
-            }
-            Trouble::RefusedToken(origin) => renewal(origin),
+        Some(match trouble {
+            Trouble::EndlessRedirect => Hint::CheckEndpoint,
+            Trouble::Tls => Hint::TrustCertificate,
+            Trouble::MalformedToken => Hint::WriteTokenAlone,
+            Trouble::RefusedToken(origin) => renewal(origin).into(),
             Trouble::Busy { wait, has_token } => busy(*wait, *has_token),
-        };
-        Some(remedy.into())
+        })
     }
 }
 
 impl HubDialect {
     /// Returns the hint where the hub does not tell a missing repository from a private one, or where its storage refuses
     /// the client.
-    fn unauthorized(&self, refusal: &Refusal<'_>) -> String {
+    fn unauthorized(&self, refusal: &Refusal<'_>) -> Hint {
         let origin = &refusal.settings.token_origin;
         match refusal.identity {
             Identity::Authenticated if self.refuses_token(refusal) => {
-                format!("the token is invalid or has expired: {}", renewal(origin))
+                format!("the token is invalid or has expired: {}", renewal(origin)).into()
             }
             Identity::Authenticated if *origin == TokenOrigin::Given => {
-                "the token that was given may not read it".to_owned()
+                "the token that was given may not read it".into()
             }
-            Identity::Authenticated => format!("the token that was given may not read it; it is {origin}"),
+            Identity::Authenticated => {
+                format!("the token that was given may not read it; it is {origin}").into()
+            }
             Identity::Expired => {
-                format!("check the repository's name; if it is right, {}", expired(refusal))
+                format!("check the repository's name; if it is right, {}", expired(refusal)).into()
             }
             _ if refusal.url.origin() != refusal.settings.endpoint.origin() => {
                 let again = "the hub sent us there, and does so again for another try: try later";
                 match refusal.identity {
-                    Identity::Withheld => format!("{again}; {}", withheld(refusal)),
-                    _ => again.to_owned(),
+                    Identity::Withheld => format!("{again}; {}", withheld(refusal)).into(),
+                    _ => again.into(),
                 }
             }
-            Identity::Withheld => withheld(refusal),
-            Identity::Anonymous => {
-                "check the repository's name; if it is right, set HF_TOKEN to a token that may read it"
-                    .to_owned()
-            }
+            Identity::Withheld => withheld(refusal).into(),
+            Identity::Anonymous => Hint::text("check the repository's name").and(Hint::GiveToken),
         }
     }
 }
 
 /// Returns the hint where the hub does not let this account in.
-fn gated(refusal: &Refusal<'_>, said: &str) -> String {
+fn gated(refusal: &Refusal<'_>, said: &str) -> Hint {
     let endpoint = &refusal.settings.endpoint;
-    let page = page_of(endpoint, refusal.asked).map(|page| format!(": `{page}`")).unwrap_or_default();
+    let page = page_of(endpoint, refusal.asked);
+    let on_page = page.as_ref().map(|page| format!(": `{page}`")).unwrap_or_default();
     let hint = if said.contains("fine-grained token") {
         let (origin, endpoint) = (&refusal.settings.token_origin, endpoint.as_str().trim_end_matches('/'));
-        format!(
+        Hint::text(format!(
             "{origin} lacks the right to read public gated repositories; give it that right at \
-             `{endpoint}/settings/tokens`. The model's page{page}"
-        )
+             `{endpoint}/settings/tokens`. The model's page{on_page}"
+        ))
     } else if said.contains("awaiting a review") {
-        format!("the account has asked for access, and the model's authors have not answered yet{page}")
+        Hint::text(format!(
+            "the account has asked for access, and the model's authors have not answered yet{on_page}"
+        ))
     } else if said.contains("rejected by") {
-        format!("the model's authors have refused this account{page}")
+        Hint::text(format!("the model's authors have refused this account{on_page}"))
     } else {
-        format!("accept the licence on the model's page, then set HF_TOKEN to a token of that account{page}")
+        Hint::AcceptLicence { page: page.map(|page| page.to_string()) }
     };
     match refusal.identity {
         Identity::Anonymous | Identity::Authenticated => hint,
-        Identity::Withheld => format!("{hint}; {}", withheld(refusal)),
-        Identity::Expired => format!("{hint}; {}", expired(refusal)),
+        Identity::Withheld => hint.and(withheld(refusal).into()),
+        Identity::Expired => hint.and(expired(refusal).into()),
     }
 }
 
@@ -149,8 +141,8 @@ fn renewal(origin: &TokenOrigin) -> String {
     }
 }
 
-fn busy(wait: Option<Duration>, has_token: bool) -> String {
+fn busy(wait: Option<Duration>, has_token: bool) -> Hint {
     let wait = wait.map_or("a while".to_owned(), |wait| format!("{} seconds", wait.as_secs_f64().ceil()));
-    let hint = format!("wait {wait}, then try again");
-    if has_token { hint } else { format!("{hint}; with a token in HF_TOKEN the hub allows more") }
+    let hint = Hint::text(format!("wait {wait}, then try again"));
+    if has_token { hint } else { hint.and(Hint::TokenAllowsMore) }
 }

@@ -1,6 +1,6 @@
 //! Answers for `hf:` references: lists the files of a model, and opens them.
 
-use std::{future, ops::Range, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -193,7 +193,7 @@ impl HubFetcher {
         }
         let (address, state) = (remote.address(), FileState::of(remote));
         if let Some(bytes) = &state.bytes {
-            return Ok(opened_here(file, bytes, &bounds));
+            return Opened::of_bytes(bytes, range);
         }
         #[cfg(feature = "xet")]
         if let (Some(xet), Some(at)) = (&self.xet, &state.xet)
@@ -257,15 +257,6 @@ impl ModelFetcher for HubFetcher {
         let stream = Box::pin(opened.stream.map_err(move |error| token.redact_error(error)));
         Ok(Opened { validator, stream, ..opened })
     }
-}
-
-/// Returns the answer to a range of a file whose bytes the fetcher has.
-fn opened_here(file: &ManifestFile, bytes: &Bytes, bounds: &Range<u64>) -> Opened {
-    let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-    let piece = bytes.slice(at(bounds.start)..at(bounds.end));
-    let range = ByteRange { start: bounds.start, end: Some(bounds.end) };
-    let stream = Box::pin(stream::once(future::ready(Ok(piece))));
-    Opened { range, total_size: Some(file.size), validator: None, stream }
 }
 
 /// Returns the reference of a request, once its patterns are known to be patterns.

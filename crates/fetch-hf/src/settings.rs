@@ -76,7 +76,8 @@ impl HubSettings {
     }
 
     /// Names the folders in which the Hub's own tools keep their downloads (`models--…`). Where the caller may not ask the hub,
-    /// the fetcher resolves a reference from the listings there.
+    /// the fetcher resolves a reference from the listings there. It takes no bytes from them: an `Adoption` of the same folders
+    /// does, and either works without the other.
     #[must_use]
     pub fn caches(mut self, caches: Vec<PathBuf>) -> Self {
         self.caches = caches;

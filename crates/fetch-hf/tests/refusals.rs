@@ -157,7 +157,7 @@ async fn the_reasons_of_a_closed_gate_are_told_apart() {
         let page = format!("`{}/org/gated`", hub.endpoint());
         assert!(told.contains(&page), "{told}");
     };
-    check(None, "accept the licence on the model's page, then set HF_TOKEN").await;
+    check(None, "accept the licence on the model's page, then give a token of that account").await;
     let pending = "Your request to access model org/gated is awaiting a review from the repo authors.";
     check(Some(refuse(403, "GatedRepo", pending)), "the account has asked for access").await;
     let refused = "Your request to access model org/gated has been rejected by the repo's authors.";

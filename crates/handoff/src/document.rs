@@ -18,7 +18,7 @@ pub struct Handoff {
     pub schema_version: u64,
     /// Which model it is, and where it lies.
     pub model: HandoffModel,
-    /// What is known of the model.
+    /// Says what is known of the model.
     pub metadata: HandoffMetadata,
     /// Why the model may be trusted.
     pub verification: HandoffVerification,
@@ -45,7 +45,7 @@ pub struct HandoffMetadata {
     pub size_bytes: u64,
     /// The format of the weights.
     pub format: Format,
-    /// What the model's header says.
+    /// Says what the model's header says.
     #[serde(flatten)]
     pub facts: ModelFacts,
 }
@@ -78,7 +78,7 @@ pub struct HandoffVerification {
 pub struct HandoffFile {
     /// The absolute path of the file.
     pub path: PathBuf,
-    /// What `stat` said of the file.
+    /// Holds what `stat` said of the file.
     #[serde(flatten)]
     pub stamp: Stamp,
 }

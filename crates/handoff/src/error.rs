@@ -50,7 +50,7 @@ pub enum Error {
     Unproven {
         /// The id of the model.
         id: String,
-        /// What the document lacks.
+        /// Says what the document lacks.
         what: String,
     },
     /// A file is no longer the one that was verified.
@@ -58,7 +58,7 @@ pub enum Error {
     Changed {
         /// The path of the file.
         path: PathBuf,
-        /// What changed in the file.
+        /// Says what changed in the file.
         what: String,
     },
 }

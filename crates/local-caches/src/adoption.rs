@@ -21,7 +21,8 @@ use provisioner_core::AdoptMode;
 pub struct Adoption {
     /// How the store takes the files in.
     pub mode: AdoptMode,
-    /// The caches of the Hugging Face Hub's own tools: folders of `models--…`.
+    /// The caches of the Hugging Face Hub's own tools: folders of `models--…`. The store takes bytes from them, whichever source
+    /// lists the model; a fetcher that reads the listings there, as `HubSettings::caches` says, works without any adoption.
     pub huggingface: Vec<PathBuf>,
     /// The folders of Ollama's models, with `blobs` in them.
     pub ollama: Vec<PathBuf>,

@@ -35,7 +35,7 @@ pub struct Candidate {
     pub path: PathBuf,
     /// Why the file may have the bytes.
     pub reason: CandidateReason,
-    /// Whether the store can link the file, as far as this crate can tell without a try.
+    /// Says whether the store can link the file, as far as this crate can tell without a try.
     pub is_linkable: bool,
 }
 

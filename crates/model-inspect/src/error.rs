@@ -34,7 +34,7 @@ pub enum Error {
         file: Option<String>,
         /// The offset in the file, in bytes.
         offset: Option<u64>,
-        /// What the format wants, and what is there.
+        /// Says what the format wants, and what is there.
         reason: String,
     },
     /// A file of the model is missing.

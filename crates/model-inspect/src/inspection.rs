@@ -8,11 +8,11 @@ use crate::{details::DetailedFacts, memory::MemoryEstimate};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// What the model says of itself.
+    /// Says what the model says of itself.
     pub details: DetailedFacts,
     /// The memory that it needs.
     pub memory: MemoryEstimate,
-    /// What could not be checked, as fragments of sentences.
+    /// Says what could not be checked, as fragments of sentences.
     pub notes: Vec<String>,
 }
 

@@ -158,7 +158,7 @@ pub struct Fit {
     /// The longest context that the model was made for, in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ctx_max: Option<u64>,
-    /// Whether the request goes beyond that. The sums do not depend on it: engines warn, and run.
+    /// Says whether the request goes beyond that. The sums do not depend on it: engines warn, and run.
     pub exceeds_ctx_max: bool,
     /// The bytes of the weights.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,9 +169,9 @@ pub struct Fit {
     /// The bytes of both together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_bytes: Option<u64>,
-    /// Whether that is an upper bound, and the engine may need less.
+    /// Says whether that is an upper bound, and the engine may need less.
     pub at_most: bool,
-    /// Whether the memory is enough.
+    /// Says whether the memory is enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fits: Option<bool>,
     /// The longest context of each sequence that fits, and that the model was made for, in tokens; 0 where none fits.

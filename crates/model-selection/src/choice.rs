@@ -14,7 +14,7 @@ pub struct Choice {
     pub projector: Option<RelativePath>,
     /// The files that do not belong to the model, in the order of their paths.
     pub left_out: Vec<LeftOut>,
-    /// What a person should know of the choice.
+    /// Says what a person should know of the choice.
     pub notices: Vec<Notice>,
 }
 
@@ -26,7 +26,7 @@ pub struct Chosen {
     pub path: RelativePath,
     /// The size of the file, in bytes.
     pub size: u64,
-    /// What the file is to an engine.
+    /// Says what the file is to an engine.
     pub role: Role,
 }
 

@@ -40,11 +40,11 @@ pub struct Listing {
 /// Describes a record that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DamagedRecord {
-    /// Where the record is, as a path for a person.
+    /// Says where the record is, as a path for a person.
     pub location: PathBuf,
     /// Why it cannot be read, as a fragment.
     pub reason: String,
-    /// Whether the record is whole, and has a schema that this release does not know.
+    /// Says whether the record is whole, and has a schema that this release does not know.
     pub is_newer: bool,
 }
 
@@ -129,7 +129,7 @@ pub trait CatalogStore: fmt::Debug + Send + Sync + 'static {
 pub struct CatalogError {
     /// The kind of the failure, which chooses the code.
     pub kind: CatalogErrorKind,
-    /// What happened, as a fragment that does not repeat the source.
+    /// Says what happened, as a fragment that does not repeat the source.
     pub message: String,
     /// The error of the disk or of the database that caused this one.
     #[source]

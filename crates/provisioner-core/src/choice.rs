@@ -181,12 +181,12 @@ pub enum Notice {
     },
     /// Folders of the repository have adapters that the model's configuration names or that lie beside its weights.
     AdapterFolders {
-        /// The folders.
+        /// Names the folders that have adapters.
         folders: Vec<String>,
     },
     /// Pickles lie beside the weights, and stay out.
     PicklesLeftOut {
-        /// The pickles.
+        /// Names the pickles that stay out.
         files: Vec<String>,
     },
 }
@@ -213,9 +213,7 @@ impl Notice {
             Self::RemoteCode { .. } => Hint::text(
                 "read the code before an engine is told to trust it; the engine runs it with the rights of its process",
             ),
-            Self::CodeLeftOut { .. } => Hint::text(
-                "an engine that needs the code cannot start without it; where you trust it, name `python` among the policy's `formats`",
-            ),
+            Self::CodeLeftOut { .. } => Hint::AllowCode,
             Self::BaseModel { name } => {
                 Hint::text(format!("ensure the base model too, and give both to the engine: `{name}`"))
             }

@@ -109,7 +109,7 @@ codes! {
     ChangedWhileRead "changed-while-read" Verification true "a file changed while it was being read" Some(say("wait until the writer has finished, then try again"));
     PolicyDenied "policy-denied" Denied false "the policy does not allow it" None;
     Offline "offline" Denied false "the network is off limits, and the model is not on this machine" None;
-    RefusedFormat "refused-format" Denied false "the format can run code when it is loaded" Some(say("use the model's safetensors or GGUF files; or, where you trust it, allow it in a config: `policy: { formats: [pickle, safetensors, gguf, other] }`"));
+    RefusedFormat "refused-format" Denied false "the format can run code when it is loaded" Some(Hint::AllowFormat);
     Retired "retired" Denied false "the model is retired" None;
     SourceUnavailable "source-unavailable" Unavailable true "the source cannot be reached" Some(say("check the network, then try again"));
     SourceInvalid "source-invalid" Unavailable false "the source's answer makes no sense" None;

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt};
 
+use crate::hint::Hint;
+
 /// Says which rule of a policy denies which value, where the rule stands, and what would allow the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -14,10 +16,10 @@ pub struct Denial {
     pub value: String,
     /// The refused thing, as the object of a sentence: `the host ‹name›`.
     pub what: String,
-    /// Where the rule stands, as a file and a key. `None` for a policy that the program itself built.
+    /// Says where the rule stands, as a file and a key. `None` for a policy that the program itself built.
     pub location: Option<String>,
-    /// What a person can change so that the policy allows the step.
-    pub remedy: Option<String>,
+    /// Says what a person can change so that the policy allows the step.
+    pub remedy: Option<Hint>,
 }
 
 /// Names a kind of denial. Each has an error code of its own.
@@ -52,7 +54,7 @@ impl Denial {
 
     /// Sets what would allow the step.
     #[must_use]
-    pub fn with_remedy(self, remedy: impl Into<String>) -> Self {
+    pub fn with_remedy(self, remedy: impl Into<Hint>) -> Self {
         Self { remedy: Some(remedy.into()), ..self }
     }
 

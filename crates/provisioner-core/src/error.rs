@@ -18,13 +18,13 @@ pub enum Error {
         text: String,
         /// Why the reference does not parse.
         reason: String,
-        /// What to write instead.
+        /// Says what to write instead.
         hint: Option<String>,
     },
     /// The address of a hub is malformed. The message does not show it, for it may carry a password.
     #[error("the hub's address is not one: {reason}")]
     InvalidEndpoint {
-        /// What is wrong with the address.
+        /// Says what is wrong with the address.
         reason: String,
     },
     /// A path is not valid UTF-8.
@@ -46,7 +46,7 @@ pub enum Error {
     InvalidDigest {
         /// The digest, as the caller gave it.
         text: String,
-        /// What is wrong with the digest.
+        /// Says what is wrong with the digest.
         reason: String,
     },
     /// This release does not know the algorithm of a digest.
@@ -102,7 +102,7 @@ pub enum Error {
         id: String,
         /// The name of the verifier.
         verifier: &'static str,
-        /// What the operating system said.
+        /// Holds what the operating system said.
         source: Arc<io::Error>,
     },
 }
@@ -130,10 +130,8 @@ impl Error {
     pub fn hint(&self) -> Option<Hint> {
         match self {
             Self::InvalidReference { hint, .. } => hint.clone().map(Hint::from),
-            Self::InvalidEndpoint { .. } => {
-                Some(Hint::text("set HF_ENDPOINT to an address such as `https://huggingface.co`"))
-            }
-            Self::PolicyDenied { denial } => denial.remedy.clone().map(Hint::from),
+            Self::InvalidEndpoint { .. } => Some(Hint::WriteEndpoint { example: "https://huggingface.co" }),
+            Self::PolicyDenied { denial } => denial.remedy.clone(),
             Self::Offline { id } => Some(Hint::EnsureOnline { id: id.clone() }),
             Self::OfflineRefresh { .. } => Some(Hint::DoNotRefresh),
             Self::Rejected { rejection, .. } => rejection.hint(),

@@ -42,7 +42,7 @@ pub struct ModelFacts {
     /// The kind of the tokenizer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer_model: Option<String>,
-    /// Whether the model has a template for chats.
+    /// Says whether the model has a template for chats.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub has_chat_template: Option<bool>,
     /// The licence, as the model names it.

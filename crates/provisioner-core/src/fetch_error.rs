@@ -10,7 +10,7 @@ use crate::{code::ErrorCode, hint::Hint};
 pub struct FetchError {
     /// The kind of the failure, which chooses the code and says whether to retry.
     pub kind: FetchErrorKind,
-    /// What happened, as a fragment that does not repeat the `source`.
+    /// Says what happened, as a fragment that does not repeat the `source`.
     pub message: String,
     /// The next step, where the fetcher knows a better one than that of the code.
     pub hint: Option<Hint>,

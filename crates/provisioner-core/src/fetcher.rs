@@ -231,3 +231,35 @@ impl fmt::Debug for Opened {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Returns the range and the bytes that a file of eight bytes answers with.
+    fn answer(start: u64, end: Option<u64>) -> Result<(u64, Option<u64>, Vec<u8>), FetchErrorKind> {
+        let file = Bytes::from_static(b"01234567");
+        let mut opened = Opened::of_bytes(&file, ByteRange { start, end }).map_err(|error| error.kind)?;
+        assert_eq!(opened.total_size, Some(8));
+        let mut bytes = Vec::new();
+        let mut task = TaskContext::from_waker(Waker::noop());
+        while let Poll::Ready(Some(piece)) = opened.stream.as_mut().poll_next(&mut task) {
+            bytes.extend_from_slice(&piece.unwrap());
+        }
+        Ok((opened.range.start, opened.range.end, bytes))
+    }
+
+    #[test]
+    fn bytes_in_memory_answer_as_a_source_does() {
+        let whole = b"01234567".to_vec();
+        assert_eq!(answer(0, None), Ok((0, Some(8), whole.clone())));
+        assert_eq!(answer(2, Some(5)), Ok((2, Some(5), b"234".to_vec())));
+        assert_eq!(answer(0, Some(u64::MAX)), Ok((0, Some(8), whole)), "it ends with the file");
+        assert_eq!(answer(8, None), Ok((8, Some(8), Vec::new())), "an empty range at the file's end");
+        for (start, end) in [(9, None), (u64::MAX, None), (9, Some(20)), (5, Some(2))] {
+            assert_eq!(answer(start, end), Err(FetchErrorKind::Invalid), "{start} to {end:?}");
+        }
+    }
+}

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::digest::{Digest, DigestAlgorithm};
+use crate::digest::Digest;
 
 /// Says what a person or a program can do next.
 ///
@@ -53,7 +53,7 @@ pub enum Hint {
     Ensure {
         /// The id of the model: the canonical text of its reference.
         id: String,
-        /// What the ensure does.
+        /// Says what the ensure does.
         effect: EnsureEffect,
     },
     /// Activate the retired model.
@@ -119,6 +119,34 @@ pub enum Hint {
         id: String,
         /// The pattern of the folder's files.
         pattern: String,
+    },
+    /// Let the policy allow the network.
+    AllowNetwork,
+    /// Use files of a format that runs no code, or let the policy allow the format.
+    AllowFormat,
+    /// Let the policy allow the program code that a model names.
+    AllowCode,
+    /// Give the address of an endpoint that lists files: this one does not.
+    UseListingEndpoint,
+    /// Give the address of the source, such as the example.
+    WriteEndpoint {
+        /// An example of an address.
+        example: &'static str,
+    },
+    /// Check the address of the source, and what stands between here and there.
+    CheckEndpoint,
+    /// Check the address of the source, or trust the authority of its certificate.
+    TrustCertificate,
+    /// Give a token that may read the model, if its name is right.
+    GiveToken,
+    /// Give a token and nothing else.
+    WriteTokenAlone,
+    /// Give a token, with which the source allows more.
+    TokenAllowsMore,
+    /// Accept the model's licence, and then give a token of the account that did.
+    AcceptLicence {
+        /// The page on which an account accepts the licence.
+        page: Option<String>,
     },
     /// Name the files by patterns.
     NameFiles,
@@ -197,6 +225,7 @@ impl Hint {
                 Self::TakeFolder { id: replace(id), pattern: replace(pattern) }
             }
             Self::NameOne { example, id } => Self::NameOne { example: replace(example), id: replace(id) },
+            Self::AcceptLicence { page } => Self::AcceptLicence { page: page.map(replace) },
             plain => plain,
         }
     }
@@ -236,10 +265,7 @@ impl fmt::Display for Hint {
             Self::ActivateAndEnsure { id } => {
                 write!(f, "it is retired: activate `{id}`, and then ensuring it brings it back")
             }
-            Self::Pin { digest } => {
-                let field = config_field(digest);
-                write!(f, "if these are the right bytes, pin them: `{digest}`, or in a config `{field}`")
-            }
+            Self::Pin { digest } => write!(f, "if these are the right bytes, pin them: `{digest}`"),
             Self::PinActual { digest } => write!(f, "if these bytes are meant, pin them: `{digest}`"),
             Self::PinSet { digest } => write!(f, "pin the whole set: `{digest}`"),
             Self::LearnSetDigest => f.write_str(
@@ -262,6 +288,30 @@ impl fmt::Display for Hint {
             }
             Self::TakeFolder { id, pattern } => {
                 write!(f, "ensuring `{id}` with the pattern `{pattern}` takes its files")
+            }
+            Self::AllowNetwork => f.write_str("to allow it, let the policy allow the network"),
+            Self::AllowFormat => f.write_str(
+                "use the model's safetensors or GGUF files; or, where you trust it, let the policy's `formats` allow it",
+            ),
+            Self::AllowCode => f.write_str(
+                "an engine that needs the code cannot start without it; where you trust it, let the policy's `formats` name `python`",
+            ),
+            Self::UseListingEndpoint => f.write_str(
+                "the endpoint lacks the Hub's listing (`/api/models/ORG/REPO/tree/COMMIT`): give the address of one that has it",
+            ),
+            Self::WriteEndpoint { example } => write!(f, "give an address such as `{example}`"),
+            Self::CheckEndpoint => {
+                f.write_str("check the address of the source, and what stands between here and there")
+            }
+            Self::TrustCertificate => f.write_str(
+                "check the address of the source; for a certificate of your organisation's own, trust its authority",
+            ),
+            Self::GiveToken => f.write_str("if it is right, give a token that may read it"),
+            Self::WriteTokenAlone => f.write_str("give the token and nothing else"),
+            Self::TokenAllowsMore => f.write_str("with a token the source allows more"),
+            Self::AcceptLicence { page } => {
+                f.write_str("accept the licence on the model's page, then give a token of that account")?;
+                page.as_ref().map_or(Ok(()), |page| write!(f, ": `{page}`"))
             }
             Self::NameFiles => f.write_str("name files with patterns"),
             Self::NameOne { example, .. } => {
@@ -304,12 +354,6 @@ impl fmt::Display for EnsureEffect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// Returns the field that pins a digest in a config, as a person writes it.
-pub fn config_field(digest: &Digest) -> String {
-    let (algo, value): (DigestAlgorithm, _) = (digest.algorithm(), digest.hex());
-    format!("expected_digest: {{ algo: {algo}, value: {value} }}")
 }
 
 #[cfg(test)]
@@ -355,6 +399,17 @@ mod tests {
             Hint::WriteBranch { branch: "a/b".into(), at_branch: id() },
             Hint::AddListing { command: "hf download o/r".into(), path: "/x".into() },
             Hint::TakeFolder { id: id(), pattern: "x/*".into() },
+            Hint::AllowNetwork,
+            Hint::AllowFormat,
+            Hint::AllowCode,
+            Hint::UseListingEndpoint,
+            Hint::WriteEndpoint { example: "https://example.org" },
+            Hint::CheckEndpoint,
+            Hint::TrustCertificate,
+            Hint::GiveToken,
+            Hint::WriteTokenAlone,
+            Hint::TokenAllowsMore,
+            Hint::AcceptLicence { page: Some("https://example.org/o/r".into()) },
             Hint::NameFiles,
             Hint::NameOne { example: id(), id: id() },
         ];
@@ -363,6 +418,7 @@ mod tests {
             let text = hint.to_string();
             assert!(!text.contains("--") && !text.contains("model-provisioner"), "{text}");
             assert!(!text.contains("doctor") && !text.ends_with('.'), "{text}");
+            assert!(!text.contains("HF_") && !text.contains("config"), "{text}");
         }
     }
 
@@ -370,8 +426,9 @@ mod tests {
     fn every_text_can_be_replaced() {
         let secret = "hf_secret".to_owned();
         let listing = Hint::AddListing { command: secret.clone(), path: secret.clone() };
-        let hint = Hint::text(secret).and(listing);
+        let licence = Hint::AcceptLicence { page: Some(secret.clone()) };
+        let hint = Hint::text(secret).and(listing).and(licence);
         let told = format!("{:?}", hint.map_text(&|text| text.replace("hf_secret", "***")));
-        assert!(!told.contains("secret") && told.matches("***").count() == 3, "{told}");
+        assert!(!told.contains("secret") && told.matches("***").count() == 4, "{told}");
     }
 }

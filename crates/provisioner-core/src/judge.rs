@@ -50,7 +50,7 @@ pub trait Verifier: fmt::Debug + Send + Sync + 'static {
 pub struct Finding {
     /// The verdict on the model.
     pub verdict: Verdict,
-    /// What the verifier read of the model's own statements.
+    /// Says what the verifier read of the model's own statements.
     pub facts: Option<ModelFacts>,
 }
 
@@ -72,7 +72,7 @@ pub enum Verdict {
     },
     /// The verifier finds nothing against the model, and something missing or odd.
     Warn {
-        /// What is missing or odd, as a text for a person.
+        /// Says what is missing or odd, as a text for a person.
         reason: String,
     },
     /// No engine may use the model, for this reason.

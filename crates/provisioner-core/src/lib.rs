@@ -106,7 +106,7 @@ pub use facts::{MemoryFacts, ModelFacts};
 pub use fetch_error::{FetchError, FetchErrorKind};
 pub use fetcher::{ByteRange, ByteStream, ChosenFiles, ModelFetcher, Opened, ResolveRequest};
 pub use format::Format;
-pub use hint::{EnsureEffect, Hint, Repair, config_field};
+pub use hint::{EnsureEffect, Hint, Repair};
 pub use host_policy::HostPolicy;
 pub use judge::{DigestVerifier, Finding, Verdict, Verifier};
 pub use manifest::{Entry, Locator, Manifest, ManifestFile};

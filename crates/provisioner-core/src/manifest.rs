@@ -59,7 +59,7 @@ pub struct ManifestFile {
     pub size: u64,
     /// The digest that the source lists for the bytes.
     pub digest: Option<Digest>,
-    /// Where the bytes are now.
+    /// Says where the bytes are now.
     pub locator: Locator,
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     denial::{Denial, DenialKind},
     format::Format,
+    hint::Hint,
     policy_engine::{Decision, PolicyEngine, Question},
     reference::{ModelRef, RepoRef},
 };
@@ -47,7 +48,7 @@ pub enum Network {
 )]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// Whether the provisioner may use the network.
+    /// Says whether the provisioner may use the network.
     pub network: Network,
     /// The schemes that a reference may have, such as `local` and `hf`. Absent means all.
     pub schemes: Option<Vec<String>>,
@@ -105,9 +106,7 @@ impl Policy {
         match self.network {
             Network::Allow => None,
             Network::Offline => Some(denial("offline").of_kind(DenialKind::Offline)),
-            Network::Deny => Some(
-                denial("deny").with_remedy("to allow it, write `policy: { network: allow }` in the config"),
-            ),
+            Network::Deny => Some(denial("deny").with_remedy(Hint::AllowNetwork)),
         }
     }
 
@@ -314,7 +313,7 @@ mod tests {
             (denial.rule.as_ref(), denial.value.as_str(), &denial.location),
             ("repos", "mem:a/b", &None)
         );
-        assert_eq!(denial.remedy.as_deref(), Some("add `mem:a/b` to the policy's `repos`"));
+        assert_eq!(denial.remedy, Some(Hint::text("add `mem:a/b` to the policy's `repos`")));
         assert_eq!(denial.to_string(), "policy does not allow the repository `mem:a/b`");
     }
 }

@@ -44,7 +44,7 @@ pub enum ProgressEvent {
     PauseStarted {
         /// The id of the model: the canonical text of its reference.
         id: String,
-        /// What the source answered, as a text for a person.
+        /// Says what the source answered, as a text for a person.
         reason: String,
         /// The length of the pause that the source asks for, in milliseconds.
         pause_ms: u64,
@@ -143,7 +143,7 @@ pub enum ProgressEvent {
     Ready {
         /// The id of the model: the canonical text of its reference.
         id: String,
-        /// Whether the provisioner fetched nothing.
+        /// Says whether the provisioner fetched nothing.
         cached: bool,
     },
 }

@@ -51,7 +51,7 @@ pub struct CatalogRecord {
     pub id: String,
     /// The absolute path that an engine loads: a file or a folder.
     pub local_path: PathBuf,
-    /// Whether an engine may use the model.
+    /// Says whether an engine may use the model.
     pub lifecycle: Lifecycle,
     /// The revision that the source pinned, such as a commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,7 +70,7 @@ pub struct CatalogRecord {
     /// The path in the model of its multimodal projector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub projector: Option<RelativePath>,
-    /// What the model says of itself. It is absent where no verifier has looked.
+    /// Says what the model says of itself. It is absent where no verifier has looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<ModelFacts>,
     /// The files, in the order of their paths. There are none where no process has looked at them.
@@ -100,7 +100,7 @@ pub struct RecordedFile {
     pub path: RelativePath,
     /// The stamp of the file when its bytes were read.
     pub stamp: Stamp,
-    /// Whether every later write must show in the stamp. Where it is false, the digest does not count any more.
+    /// Says whether every later write must show in the stamp. Where it is false, the digest does not count any more.
     pub settled: bool,
     /// The format of the file.
     pub format: Format,

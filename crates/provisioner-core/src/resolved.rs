@@ -32,13 +32,13 @@ pub struct ResolvedModel {
     pub digest: Option<Digest>,
     /// The format of the weights.
     pub format: Format,
-    /// What the model says of itself. It is empty where no verifier has looked.
+    /// Says what the model says of itself. It is empty where no verifier has looked.
     pub facts: ModelFacts,
     /// The result of the last judgement.
     pub verification: Verification,
-    /// Whether an engine may use the model.
+    /// Says whether an engine may use the model.
     pub lifecycle: Lifecycle,
-    /// Whether this call fetched nothing.
+    /// Says whether this call fetched nothing.
     pub cached: bool,
     /// The files, in the order of their paths.
     pub files: Vec<RecordedFile>,

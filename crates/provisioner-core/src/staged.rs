@@ -28,7 +28,7 @@ pub struct StagedFile {
     pub location: PathBuf,
     /// The stamp of the file, which was the same before its first byte was read and after its last one.
     pub stamp: Stamp,
-    /// Whether every later write must show in the stamp.
+    /// Says whether every later write must show in the stamp.
     pub settled: bool,
     /// The format of the file.
     pub format: Format,

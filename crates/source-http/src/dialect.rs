@@ -58,7 +58,7 @@ pub enum Trouble<'a> {
     Busy {
         /// How long a pause it asks for, where it says so.
         wait: Option<Duration>,
-        /// Whether the client has a token.
+        /// Says whether the client has a token.
         has_token: bool,
     },
 }

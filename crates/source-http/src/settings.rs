@@ -21,7 +21,7 @@ pub struct HttpSettings {
     pub endpoint: Url,
     /// The token, which goes to the endpoint's own origin alone.
     pub token: Option<Token>,
-    /// Where the token came from.
+    /// Says where the token came from.
     pub token_origin: TokenOrigin,
     /// How long a connection may be silent, and how long it may bring less than
     /// [`MIN_BYTES_PER_S`](provisioner_core::MIN_BYTES_PER_S).

@@ -21,7 +21,7 @@ pub enum Error {
         path: String,
         /// The fault of the answer.
         what: String,
-        /// Whether another request may help.
+        /// Says whether another request may help.
         may_pass: bool,
     },
     /// The file changed at its source during the fetch.

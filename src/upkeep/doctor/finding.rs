@@ -12,7 +12,7 @@ pub struct HealthFinding {
     pub mended: Option<String>,
     /// The next step, where the operator can do something.
     pub hint: Option<Hint>,
-    /// Whether the problem does no harm and goes away without a repair.
+    /// Says whether the problem does no harm and goes away without a repair.
     pub is_harmless: bool,
 }
 

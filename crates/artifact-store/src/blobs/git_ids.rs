@@ -139,7 +139,7 @@ mod tests {
         let obstacle = fixture.store.models().join("hf/org/repo/def");
         durable_fs::create_folders(obstacle.parent().unwrap()).unwrap();
         fs_err::write(&obstacle, "").unwrap();
-        fixture.store.commit(&model(), provisioner_core::Timestamp::UNIX_EPOCH).unwrap_err();
+        fixture.try_commit(&model()).unwrap_err();
         fixture.store.sweep().unwrap();
         assert!(finds(&fixture, "a.json", "one") && finds(&fixture, "b.json", "two"));
         assert_eq!(partials(&fixture), 1);

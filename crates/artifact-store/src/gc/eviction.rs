@@ -87,7 +87,7 @@ pub struct Swept {
     pub id: Option<String>,
     /// The kind of the leftover.
     pub kind: LeftoverKind,
-    /// Whether a live process works on the leftover, or may be about to. Then the leftover stays.
+    /// Says whether a live process works on the leftover, or may be about to. Then the leftover stays.
     pub is_held: bool,
     /// How many bytes its removal frees.
     pub bytes: u64,

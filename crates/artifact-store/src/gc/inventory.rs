@@ -12,7 +12,7 @@ use crate::{gc::leftover::Leftover, locks::holder::LeaseHolder};
 pub struct Inode {
     /// The size of its blocks, in bytes.
     pub bytes: u64,
-    /// Whether all its links are in the store. Otherwise removing them frees nothing.
+    /// Says whether all its links are in the store. Otherwise removing them frees nothing.
     pub is_ours: bool,
     /// The path of the blob that the inode is.
     pub blob: Option<PathBuf>,
@@ -25,7 +25,7 @@ pub struct EvictionUnit {
     pub ids: Vec<String>,
     /// The folder of the view.
     pub root: PathBuf,
-    /// Whether every one of the ids is Retired.
+    /// Says whether every one of the ids is Retired.
     pub is_retired: bool,
     /// When a caller last asked for one of the ids.
     pub used_at: Option<Timestamp>,
@@ -33,7 +33,7 @@ pub struct EvictionUnit {
     pub recorded_at: Option<Timestamp>,
     /// Why the view must not go, whatever the limits are.
     pub claim: Option<Claim>,
-    /// Whether a process began to remove the view, and did not finish.
+    /// Says whether a process began to remove the view, and did not finish.
     pub is_going: bool,
     /// The inodes that the view takes, each once: indices of [`StoreInventory::inodes`].
     pub inodes: Vec<usize>,

@@ -26,7 +26,7 @@ pub struct Leftover {
     pub kind: LeftoverKind,
     /// When a process last changed it.
     pub changed_at: Option<Timestamp>,
-    /// Whether a live process works on it, or may be about to.
+    /// Says whether a live process works on it, or may be about to.
     pub is_held: bool,
     /// The inodes that it takes, each once: indices of [`StoreInventory::inodes`](crate::StoreInventory::inodes).
     pub inodes: Vec<usize>,
@@ -61,7 +61,7 @@ pub struct LeftoverEntry {
     pub bytes: u64,
     /// When a process last changed it.
     pub changed_at: Option<Timestamp>,
-    /// Whether a live process works on it.
+    /// Says whether a live process works on it.
     pub is_held: bool,
 }
 

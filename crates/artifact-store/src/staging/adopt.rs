@@ -48,7 +48,7 @@ pub struct AdoptedFile {
     pub from: PathBuf,
     /// Why the store copied the file, where the caller asked for a link.
     pub not_linked: Option<String>,
-    /// Whether the file is a link to another tool's file.
+    /// Says whether the file is a link to another tool's file.
     pub is_externally_linked: bool,
     /// The stamp of the file when the store read its bytes.
     pub stamp: Stamp,

@@ -1,21 +1,19 @@
 //! Commits a verified model: its blobs, and a sealed view.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use provisioner_core::{CatalogRecord, Placement, RelativePath, StagedFile, Stamp, Timestamp, VerifiedModel};
+use provisioner_core::{CatalogRecord, Placement, RelativePath, StagedFile, Timestamp, VerifiedModel};
 
 use crate::{
     blobs::{blob::Blob, externally_linked::SharedWatch},
     error::{Error, Result},
     layout::Store,
-    locks::store_lock::STORE_LOCK_WAIT,
+    locks::store_lock::StoreLock,
     parallel::each,
     staging::partial_file::is_linked,
     views::{
         build::{build, open_to_readers},
+        pending::PendingView,
         seal::write_seal,
     },
 };
@@ -26,27 +24,23 @@ const BLOBS_AT_ONCE: usize = 8;
 impl Store {
     /// Turns a verified model's files into blobs and a sealed view, and returns its record. The store moves the staged
     /// files, and leaves those alone that it has already. A view that is there already stays, and the store repairs it where
-    /// it lies.
+    /// it lies. `watch` receives how many more bytes the store has read of links to other tools' files, and returns whether
+    /// to go on.
+    ///
+    /// The caller holds the store lock, shared, so that no process removes what the commit finds. It keeps the lock until a
+    /// record names the view.
     ///
     /// # Errors
-    /// The failures of the disk; [`Error::Leased`] where a live process uses a view of other files in that folder. Then no
-    /// half of a view is visible, and each staged file can be committed again or is a blob.
-    pub fn commit(&self, model: &VerifiedModel, now: Timestamp) -> Result<CatalogRecord> {
-        self.commit_while(model, now, &|_| true)
-    }
-
-    /// Does what [`commit`](Self::commit) does. `watch` receives how many more bytes the store has read of links to other
-    /// tools' files, and returns whether to go on.
-    ///
-    /// # Errors
-    /// As [`commit`](Self::commit); [`Error::Changed`] for a file that another tool wrote to meanwhile; [`Error::Cancelled`].
-    pub fn commit_while(
+    /// The failures of the disk; [`Error::Leased`] where a live process uses a view of other files in that folder;
+    /// [`Error::Changed`] for a file that another tool wrote to meanwhile; [`Error::Cancelled`]. Then no half of a view is
+    /// visible, and each staged file can be committed again or is a blob.
+    pub fn commit(
         &self,
+        _lock: &StoreLock,
         model: &VerifiedModel,
         now: Timestamp,
         watch: &SharedWatch<'_>,
     ) -> Result<CatalogRecord> {
-        let _lock = self.lock_shared(STORE_LOCK_WAIT)?;
         let staged = model.staged();
         let root = self.view(&staged.manifest().view_path()?);
         // The seal that is there may be of another id, which has the same files at the same revision.
@@ -57,9 +51,11 @@ impl Store {
         let blobs = self.insert_all(staged.files())?;
         let folders: BTreeSet<_> = blobs.iter().filter_map(|(_, blob)| blob.path.parent()).collect();
         folders.into_iter().try_for_each(durable_fs::sync_folder)?;
-        let record = match self.repair_view(&root, &partial.view(), &blobs, &of_this_id, watch)? {
+        let aside = partial.view();
+        let view = PendingView { root: &root, aside: &aside, blobs: &blobs, record_of: &of_this_id, watch };
+        let record = match self.repair_view(view)? {
             Some(record) => record,
-            None => self.publish(&root, &partial.view(), &blobs, &of_this_id, watch)?,
+            None => self.publish(view)?,
         };
         partial.discard()?;
         Ok(record)
@@ -103,14 +99,8 @@ impl Store {
     }
 
     /// Builds a view aside, seals it, and renames it into place.
-    fn publish(
-        &self,
-        root: &Path,
-        aside: &Path,
-        blobs: &[(&RelativePath, Blob)],
-        record_of: &dyn Fn(Vec<Stamp>) -> CatalogRecord,
-        watch: &SharedWatch<'_>,
-    ) -> Result<CatalogRecord> {
+    fn publish(&self, view: PendingView<'_>) -> Result<CatalogRecord> {
+        let PendingView { root, aside, blobs, record_of, watch } = view;
         build(aside, blobs)?;
         let record = record_of(self.stamps(aside, blobs, watch)?);
         write_seal(aside, &record)?;
@@ -122,10 +112,10 @@ impl Store {
             // Another process was faster.
             Err(_) if root.exists() => {
                 fs_err::remove_dir_all(aside)?;
-                if let Some(theirs) = self.repair_view(root, aside, blobs, record_of, watch)? {
+                if let Some(theirs) = self.repair_view(view)? {
                     return Ok(theirs);
                 }
-                return self.publish(root, aside, blobs, record_of, watch);
+                return self.publish(view);
             }
             Err(error) => return Err(error.into()),
         }

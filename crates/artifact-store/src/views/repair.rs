@@ -9,11 +9,12 @@ use file_hashing::{open, read_own};
 use provisioner_core::{CatalogRecord, RecordedFile, RelativePath, Stamp};
 
 use crate::{
-    blobs::{blob::Blob, externally_linked::SharedWatch},
+    blobs::blob::Blob,
     error::{Error, Result},
     layout::Store,
     views::{
         build::{build, open_to_readers},
+        pending::PendingView,
         seal::read_seal,
     },
 };
@@ -21,14 +22,8 @@ use crate::{
 impl Store {
     /// Gives a view these blobs, and returns its record. Returns `None` where there is no view. A live process may use that
     /// view. So its folder stays, and so does every file with the right bytes. The store replaces a wrong file in one step.
-    pub(crate) fn repair_view(
-        &self,
-        root: &Path,
-        aside: &Path,
-        blobs: &[(&RelativePath, Blob)],
-        record_of: &dyn Fn(Vec<Stamp>) -> CatalogRecord,
-        watch: &SharedWatch<'_>,
-    ) -> Result<Option<CatalogRecord>> {
+    pub(crate) fn repair_view(&self, view: PendingView<'_>) -> Result<Option<CatalogRecord>> {
+        let PendingView { root, aside, blobs, record_of, watch } = view;
         let sealed = read_seal(root)?;
         if let Some(sealed) = &sealed {
             let theirs = sealed.files.iter().map(|file| (&file.path, file.sha256.as_ref()));

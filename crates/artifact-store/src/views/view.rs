@@ -17,7 +17,7 @@ use crate::{
 pub struct SealedView {
     /// The folder of the view.
     pub root: PathBuf,
-    /// What the catalog said of the model when a commit made the view.
+    /// Says what the catalog said of the model when a commit made the view.
     pub record: CatalogRecord,
 }
 

@@ -19,21 +19,21 @@ use crate::{
 /// Where the catalog cannot be read.
 pub(super) async fn run(invocation: &Invocation) -> Result<ExitCode, Failure> {
     let output = invocation.output;
-    let inventory = invocation.local()?.list().await?;
-    for damaged in &inventory.damaged {
+    let listed = invocation.local()?.list().await?;
+    for damaged in &listed.damaged {
         output.warning(&damaged.reason);
     }
-    if inventory.damaged.iter().any(|damaged| !damaged.is_newer) {
+    if listed.damaged.iter().any(|damaged| !damaged.is_newer) {
         output.hint("`model-provisioner doctor --fix` sets damaged records aside");
     }
-    let models: Vec<_> = inventory.models.into_iter().map(Listed::from).collect();
+    let models: Vec<_> = listed.models.into_iter().map(Listed::from).collect();
     if models.is_empty() {
         output.say("the catalog is empty");
     }
     let rows = Some(table(&models)).filter(|table| !table.is_empty());
-    let lines: Vec<_> = rows.into_iter().chain(leftover::summary(&inventory.leftovers)).collect();
+    let lines: Vec<_> = rows.into_iter().chain(leftover::summary(&listed.leftovers)).collect();
     output.result(&models, lines.join("\n"))?;
-    if inventory.leftovers.iter().any(|left| !left.is_held) {
+    if listed.leftovers.iter().any(|left| !left.is_held) {
         output.hint(leftover::HOW_TO_FREE);
     }
     Ok(ExitCode::SUCCESS)

@@ -19,9 +19,9 @@ pub(super) async fn run(invocation: &Invocation, args: VerifyArgs) -> Result<Exi
     let provisioner = invocation.local()?;
     let mut reports = Vec::new();
     let ids = if args.all {
-        let inventory = provisioner.list().await?;
-        reports.extend(inventory.damaged.into_iter().map(Verified::damaged));
-        inventory.models.into_iter().map(|model| model.record.id.into()).collect()
+        let listed = provisioner.list().await?;
+        reports.extend(listed.damaged.into_iter().map(Verified::damaged));
+        listed.models.into_iter().map(|model| model.record.id.into()).collect()
     } else {
         args.ids
     };

@@ -1,6 +1,6 @@
 //! Renders the hints of the library in the words of the command: with its subcommands and options.
 
-use model_provisioner::{Digest, DigestAlgorithm, EnsureEffect, Hint, Repair, config_field, shell_word};
+use model_provisioner::{Digest, DigestAlgorithm, EnsureEffect, Hint, Repair, shell_word};
 
 /// Returns a hint as the command tells it.
 pub(crate) fn text(hint: &Hint) -> String {
@@ -26,6 +26,17 @@ pub(crate) fn text(hint: &Hint) -> String {
         | Hint::TakeFolder { .. }
         | Hint::NameFiles
         | Hint::NameOne { .. } => of_reference(hint),
+        Hint::AllowNetwork
+        | Hint::AllowFormat
+        | Hint::AllowCode
+        | Hint::UseListingEndpoint
+        | Hint::WriteEndpoint { .. }
+        | Hint::CheckEndpoint
+        | Hint::TrustCertificate
+        | Hint::GiveToken
+        | Hint::WriteTokenAlone
+        | Hint::TokenAllowsMore
+        | Hint::AcceptLicence { .. } => of_settings(hint),
         _ => of_model(hint),
     }
 }
@@ -65,6 +76,45 @@ fn of_model(hint: &Hint) -> String {
     }
 }
 
+/// Returns the hints about the config and the environment, whose variables this command reads.
+fn of_settings(hint: &Hint) -> String {
+    let text = match hint {
+        Hint::AllowNetwork => "to allow it, write `policy: { network: allow }` in the config",
+        Hint::AllowFormat => {
+            "use the model's safetensors or GGUF files; or, where you trust it, allow it in a config: \
+             `policy: { formats: [pickle, safetensors, gguf, other] }`"
+        }
+        Hint::AllowCode => {
+            "an engine that needs the code cannot start without it; where you trust it, allow it in a config: `policy: { \
+             formats: [python, safetensors, gguf, other] }`"
+        }
+        Hint::UseListingEndpoint => {
+            "the mirror that HF_ENDPOINT names lacks the Hub's listing (`/api/models/ORG/REPO/tree/COMMIT`): set HF_ENDPOINT to an \
+             endpoint that has it, or leave it out"
+        }
+        Hint::WriteEndpoint { example } => {
+            return format!("set HF_ENDPOINT to an address such as `{example}`");
+        }
+        Hint::CheckEndpoint => "check HF_ENDPOINT, and what stands between here and there",
+        Hint::TrustCertificate => {
+            "check HF_ENDPOINT; for a certificate of your organisation's own, set SSL_CERT_FILE to its authority"
+        }
+        Hint::GiveToken => "if it is right, set HF_TOKEN to a token that may read it",
+        Hint::WriteTokenAlone => {
+            "set HF_TOKEN, or write the file that HF_TOKEN_PATH names, to the token and nothing else"
+        }
+        Hint::TokenAllowsMore => "with a token in HF_TOKEN the hub allows more",
+        Hint::AcceptLicence { page } => {
+            let page = page.as_ref().map(|page| format!(": `{page}`")).unwrap_or_default();
+            return format!(
+                "accept the licence on the model's page, then set HF_TOKEN to a token of that account{page}"
+            );
+        }
+        plain => return plain.to_string(),
+    };
+    text.to_owned()
+}
+
 fn of_repair(repair: Repair) -> &'static str {
     match repair {
         Repair::SetsRecordAside => "`model-provisioner doctor --fix` sets it aside",
@@ -91,6 +141,12 @@ fn of_digest(hint: &Hint) -> String {
             .to_owned(),
         plain => plain.to_string(),
     }
+}
+
+/// Returns the field that pins a digest in a config, as a person writes it.
+fn config_field(digest: &Digest) -> String {
+    let (algo, value): (DigestAlgorithm, _) = (digest.algorithm(), digest.hex());
+    format!("expected_digest: {{ algo: {algo}, value: {value} }}")
 }
 
 /// Returns the option that pins a digest.
@@ -167,6 +223,35 @@ mod tests {
             &listing,
             "a recent `hf download o/r --include '*Q4*'` adds the list; `model-provisioner ensure '/x y'` takes what is there \
              as it is",
+        );
+    }
+
+    #[test]
+    fn the_command_names_the_variables_and_the_config_that_it_reads() {
+        let name = Hint::text("check the repository's name").and(Hint::GiveToken);
+        check(&name, "check the repository's name; if it is right, set HF_TOKEN to a token that may read it");
+        let busy = Hint::text("wait 60 seconds, then try again").and(Hint::TokenAllowsMore);
+        check(&busy, "wait 60 seconds, then try again; with a token in HF_TOKEN the hub allows more");
+        let licence = |page| Hint::AcceptLicence { page };
+        let accept = "accept the licence on the model's page, then set HF_TOKEN to a token of that account";
+        check(&licence(None), accept);
+        check(&licence(Some("https://hf.co/o/r".into())), &format!("{accept}: `https://hf.co/o/r`"));
+        check(&Hint::CheckEndpoint, "check HF_ENDPOINT, and what stands between here and there");
+        check(
+            &Hint::TrustCertificate,
+            "check HF_ENDPOINT; for a certificate of your organisation's own, set SSL_CERT_FILE to its authority",
+        );
+        check(
+            &Hint::WriteTokenAlone,
+            "set HF_TOKEN, or write the file that HF_TOKEN_PATH names, to the token and nothing else",
+        );
+        let endpoint = Hint::WriteEndpoint { example: "https://huggingface.co" };
+        check(&endpoint, "set HF_ENDPOINT to an address such as `https://huggingface.co`");
+        check(&Hint::AllowNetwork, "to allow it, write `policy: { network: allow }` in the config");
+        check(
+            &Hint::AllowFormat,
+            "use the model's safetensors or GGUF files; or, where you trust it, allow it in a config: `policy: { formats: \
+             [pickle, safetensors, gguf, other] }`",
         );
     }
 

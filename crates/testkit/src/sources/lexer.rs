@@ -16,7 +16,7 @@ pub enum ProseKind {
 /// A comment or a string literal of a Rust file: one line of a line comment, or the whole of anything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prose {
-    /// Whether it is a comment, documentation or a literal.
+    /// Says whether it is a comment, documentation or a literal.
     pub kind: ProseKind,
     /// The line on which it begins, counted from 1.
     pub line: usize,

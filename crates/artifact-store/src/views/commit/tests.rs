@@ -1,6 +1,9 @@
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::{
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
 
-use provisioner_core::{Expectation, StagedModel};
+use provisioner_core::{Expectation, StagedModel, Stamp};
 
 use super::*;
 use crate::{
@@ -102,7 +105,7 @@ fn a_view_of_other_files_in_use_is_not_replaced() {
     let record = fixture.commit(&fixture.model("hf:org/repo", "abc", &[("a", "one")]));
     let other = || fixture.model("hf:org/repo", "abc", &[("b", "two")]);
     let lease = fixture.store.lease(&record.local_path, "hf:org/repo", std::time::Duration::ZERO).unwrap();
-    let error = fixture.store.commit(&other(), Timestamp::UNIX_EPOCH).unwrap_err();
+    let error = fixture.try_commit(&other()).unwrap_err();
     assert!(matches!(error, Error::Leased { .. }), "{error}");
     assert!(record.local_path.join("a").exists());
     drop(lease);
@@ -143,9 +146,7 @@ fn a_blob_that_vanished_before_the_commit_is_told() {
     // A process that need not fetch the blob finds it like this.
     let staged = staged_at(&model, &blob.path);
     fs_err::remove_file(&blob.path).unwrap();
-    assert!(
-        matches!(fixture.store.commit(&staged, Timestamp::UNIX_EPOCH), Err(Error::Vanished { path }) if path == blob.path)
-    );
+    assert!(matches!(fixture.try_commit(&staged), Err(Error::Vanished { path }) if path == blob.path));
 }
 
 #[test]
