@@ -37,6 +37,12 @@ pub enum Error {
         /// What the format wants, and what is there.
         reason: String,
     },
+    /// A pointer of Git LFS lies in the place of a file that engines read.
+    #[error("{}is the pointer of Git LFS to a file, and not the file", at(file.as_deref()))]
+    Pointer {
+        /// The file, where its name is known.
+        file: Option<String>,
+    },
     /// A file of the model is missing.
     #[error("{}{reason}", at(file.as_deref()))]
     Incomplete {
@@ -52,7 +58,7 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Io { source, .. } => ErrorCode::of_io(source),
-            Self::Unsupported { .. } | Self::Unsound { .. } => ErrorCode::Rejected,
+            Self::Unsupported { .. } | Self::Unsound { .. } | Self::Pointer { .. } => ErrorCode::Rejected,
             Self::Incomplete { .. } => ErrorCode::MissingShard,
         }
     }
@@ -63,6 +69,7 @@ impl Error {
         let (Self::Io { file, .. }
         | Self::Unsupported { file, .. }
         | Self::Unsound { file, .. }
+        | Self::Pointer { file }
         | Self::Incomplete { file, .. }) = &mut self;
         file.get_or_insert_with(|| name.to_owned());
         self

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use provisioner_core::Format;
+use provisioner_core::{Format, Role};
 
 use super::{Array, Header, Value, ValueKind, file_type_name};
 use crate::{KvLayer, ModelInfo, RopeScaling, TypeShare, error::quoted};
@@ -102,6 +102,7 @@ impl Hyper<'_> {
 pub(crate) fn describe(header: &Header) -> ModelInfo {
     let text = |key: &str| header.text(key).filter(|text| !text.is_empty()).map(str::to_owned);
     let mut info = ModelInfo::unknown(Format::Gguf, 0);
+    info.facts.role = Some(header.role()).filter(|role| *role != Role::Weights);
     info.facts.name = text("general.name");
     info.facts.license = text("general.license");
     info.base_models = base_models(header);

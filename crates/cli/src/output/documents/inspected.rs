@@ -32,7 +32,8 @@ pub(crate) struct Inspected {
 impl Inspected {
     /// Describes what an inspection found.
     pub(crate) fn new(id: String, inspection: Inspection, fit: Option<Fit>) -> Self {
-        let Inspection { info, memory, notes, .. } = inspection;
+        let Inspection { info, memory, mut notes, warnings, .. } = inspection;
+        notes.extend(warnings);
         let kv_unknown = memory.kv_unknown().map(str::to_owned);
         Self { id, info, kv_unknown, notes, fit }
     }
