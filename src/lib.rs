@@ -118,7 +118,7 @@ pub use provisioner::ModelProvisioner;
 pub use provisioner_core::{
     AdoptMode, Basis, CatalogRecord, Category, DamagedRecord, Denial, DenialKind, Digest, DigestAlgorithm,
     EnsureEffect, Error as CoreError, ErrorCode, Expectation, Format, Hint, Hold, Lifecycle, MemoryFacts,
-    ModelFacts, ModelRef, Outcome, RecordedFile, RelativePath, Repair, ResolvedModel, Stamp, Timestamp,
+    ModelFacts, ModelRef, Outcome, RecordedFile, RelativePath, Repair, ResolvedModel, Role, Stamp, Timestamp,
     Verification, config_field, excerpt, key_of, readable_size, reference, sha256_tree, shell_word,
 };
 pub use transfer::Error as TransferError;

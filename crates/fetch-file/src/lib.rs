@@ -1,14 +1,17 @@
 //! Fetches files and folders of this machine: `local:`, `file:` and plain paths.
 //!
 //! [`FileFetcher`] lists one file, the shards of a set, or the files of a folder. Its manifests say where each file lies, so
-//! the caller uses the model in place and copies nothing. [`tidy`] makes a path canonical as far as the disk allows.
+//! the caller uses the model in place and copies nothing. [`superfluous_pickles`] tells which of them nothing loads. [`tidy`] makes a path canonical as far as the disk allows.
 
 mod api;
 mod error;
 mod fetcher;
+mod pickles;
 mod select;
 mod tidy;
 
 pub use api::names as folder_names;
 pub use fetcher::FileFetcher;
+pub use pickles::superfluous_pickles;
+pub use select::is_projector;
 pub use tidy::tidy;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use provisioner_core::ErrorCode;
+use provisioner_core::{ErrorCode, Hint};
 
 /// Is a result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -60,6 +60,16 @@ impl Error {
             Self::Io { source, .. } => ErrorCode::of_io(source),
             Self::Unsupported { .. } | Self::Unsound { .. } | Self::Pointer { .. } => ErrorCode::Rejected,
             Self::Incomplete { .. } => ErrorCode::MissingShard,
+        }
+    }
+
+    /// Returns the next step, where there is one.
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Pointer { .. } => {
+                Some("where it is of a clone, `git lfs pull` in the clone fetches the file".into())
+            }
+            _ => None,
         }
     }
 
