@@ -4,7 +4,7 @@ use model_provisioner::{ModelRef, Outcome, Role};
 use serde_json::json;
 use testkit::{FakeModel, GgufWriter};
 
-use crate::fixture::{Fixture, code};
+use crate::fixture::Fixture;
 
 /// A projector by its header.
 fn projector() -> Vec<u8> {
@@ -60,7 +60,10 @@ async fn an_index_that_names_a_tensor_too_many_warns() {
     assert_eq!(model.verification.outcome, Outcome::Warn);
     assert!(model.verification.reason.contains("`mtp.fc.weight`"), "{}", model.verification.reason);
     assert!(bench.provisioner().ensure_present_str("hf:org/ghost", None).await.unwrap().cached);
-    assert_eq!(code(bench.provisioner().ensure_present_str("hf:org/other", None).await), "rejected");
+    let error = bench.provisioner().ensure_present_str("hf:org/other", None).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "rejected", "{error}");
+    assert!(error.hint().unwrap().to_string().contains("leave it out with a pattern"), "{error:?}");
+    bench.provisioner().ensure_present_str("hf:org/other?exclude=*.index.json", None).await.unwrap();
 }
 
 #[tokio::test]

@@ -43,6 +43,14 @@ pub enum Error {
         /// The file, where its name is known.
         file: Option<String>,
     },
+    /// An index and the files beside it are not of one model.
+    #[error("{}{reason}", at(file.as_deref()))]
+    Index {
+        /// The index, where its name is known.
+        file: Option<String>,
+        /// What the index says, and what is there.
+        reason: String,
+    },
     /// A file of the model is missing.
     #[error("{}{reason}", at(file.as_deref()))]
     Incomplete {
@@ -58,7 +66,9 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Io { source, .. } => ErrorCode::of_io(source),
-            Self::Unsupported { .. } | Self::Unsound { .. } | Self::Pointer { .. } => ErrorCode::Rejected,
+            Self::Unsupported { .. } | Self::Unsound { .. } | Self::Pointer { .. } | Self::Index { .. } => {
+                ErrorCode::Rejected
+            }
             Self::Incomplete { .. } => ErrorCode::MissingShard,
         }
     }
@@ -80,6 +90,7 @@ impl Error {
         | Self::Unsupported { file, .. }
         | Self::Unsound { file, .. }
         | Self::Pointer { file }
+        | Self::Index { file, .. }
         | Self::Incomplete { file, .. }) = &mut self;
         file.get_or_insert_with(|| name.to_owned());
         self

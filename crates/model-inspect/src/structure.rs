@@ -56,6 +56,7 @@ impl StructureVerifier {
         let (verifier, reason) = (self.name(), one_line(error));
         match error {
             Error::Incomplete { .. } => Rejection::Incomplete { verifier, reason },
+            Error::Index { .. } => Rejection::Index { verifier, reason },
             Error::Pointer { .. } => Rejection::Pointer { verifier, reason, is_local },
             _ => Rejection::Unsound { verifier, reason },
         }

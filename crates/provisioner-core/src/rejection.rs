@@ -51,6 +51,13 @@ pub enum Rejection {
         /// The fault, as a fragment.
         reason: String,
     },
+    /// An index and the weights that it names are not of one model.
+    Index {
+        /// The name of the verifier.
+        verifier: &'static str,
+        /// How they differ, as a fragment.
+        reason: String,
+    },
     /// A pointer of Git LFS lies in the place of a file that engines read.
     Pointer {
         /// The name of the verifier.
@@ -85,7 +92,9 @@ impl Rejection {
             Self::Mismatch { .. } | Self::Contradicted { .. } => ErrorCode::DigestMismatch,
             Self::Unproven { .. } | Self::NotHashed => ErrorCode::Unproven,
             Self::NotOneFile { .. } => ErrorCode::DigestNeedsOneFile,
-            Self::Unsound { .. } | Self::Pointer { .. } | Self::Companion { .. } => ErrorCode::Rejected,
+            Self::Unsound { .. } | Self::Index { .. } | Self::Pointer { .. } | Self::Companion { .. } => {
+                ErrorCode::Rejected
+            }
             Self::Incomplete { .. } => ErrorCode::MissingShard,
         }
     }
@@ -99,6 +108,10 @@ impl Rejection {
             Self::Unproven { actual } => Some(Hint::Pin { digest: actual.clone() }),
             Self::NotOneFile { tree: Some(tree), .. } => Some(Hint::PinSet { digest: tree.clone() }),
             Self::NotOneFile { tree: None, .. } => Some(Hint::LearnSetDigest),
+            Self::Index { .. } => Some(
+                "bring both from one revision; where the weights are the right ones, take the index away, or leave it out with a pattern"
+                    .into(),
+            ),
             Self::Pointer { is_local: true, .. } => {
                 Some("the clone lacks its large files: `git lfs pull` in it fetches them".into())
             }
@@ -141,6 +154,7 @@ impl fmt::Display for Rejection {
             }
             Self::NotHashed => write!(f, "its bytes were not hashed"),
             Self::Unsound { verifier, reason }
+            | Self::Index { verifier, reason }
             | Self::Pointer { verifier, reason, .. }
             | Self::Companion { verifier, reason, .. }
             | Self::Incomplete { verifier, reason } => write!(f, "{verifier}: {reason}"),

@@ -41,7 +41,7 @@ impl Index {
     /// they load the tensors that a file has.
     ///
     /// # Errors
-    /// [`Error::Unsound`] naming a file that has none of the tensors which the index places in it: it belongs to another model.
+    /// [`Error::Index`] naming a file that has none of the tensors which the index places in it: it belongs to another model.
     pub fn differences(&self, headers: &BTreeMap<&str, &Header>) -> Result<Vec<String>> {
         let (mut absent, mut unnamed, mut elsewhere) = (Few::default(), Few::default(), Few::default());
         let mut names: Vec<_> = self.weight_map.iter().collect();
@@ -59,7 +59,8 @@ impl Index {
         }
         if let Some((file, tensor)) = lacks.into_iter().find(|(file, _)| !has_one.contains(file)) {
             let (tensor, file) = (quoted(tensor), quoted(file));
-            return Err(Error::unsound(format!("says that {file} has the tensor {tensor}, and it has not")));
+            let reason = format!("says that {file} has the tensor {tensor}, and it has not");
+            return Err(Error::Index { file: None, reason });
         }
         for (file, header) in headers {
             for tensor in header.each_name() {

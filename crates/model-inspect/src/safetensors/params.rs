@@ -9,26 +9,17 @@ use super::config::Config;
 /// The name of the config in Mistral's format.
 pub(super) const PARAMS_NAME: &str = "params.json";
 
-/// Names each field in the words of Transformers, and what `params.json` calls it.
-const FIELDS: [(&str, &str); 8] = [
-    ("hidden_size", "dim"),
-    ("num_hidden_layers", "n_layers"),
-    ("num_attention_heads", "n_heads"),
-    ("num_key_value_heads", "n_kv_heads"),
-    ("intermediate_size", "hidden_dim"),
-    ("max_position_embeddings", "max_seq_len"),
-    ("dtype", "torch_dtype"),
-    ("quantization_config", "quantization"),
-];
-
 impl Config {
     /// Returns a config that was read from `params.json`, with its fields in the words of Transformers too. A field that it does not
     /// tell stays unknown.
     pub(super) fn of_params(params: Self) -> Self {
         let Value::Object(mut fields) = params.into_value() else { return Self::default() };
-        for (name, own) in FIELDS {
-            copy(&mut fields, name, own);
-        }
+        // The other names of Mistral's are known to every config.
+        let kv_heads = fields.get("n_kv_heads").cloned();
+        insert(&mut fields, "num_key_value_heads", kv_heads);
+        // For MLX, whose configs have this field too, it means something else.
+        let quantizer = fields.remove("quantization").and_then(|told| quantizer(&told));
+        insert(&mut fields, "quantization_config", quantizer);
         if let Some(Value::Object(experts)) = fields.get("moe") {
             let found = ["num_experts", "num_experts_per_tok"].map(|key| (key, experts.get(key).cloned()));
             for (key, value) in found {
@@ -49,12 +40,16 @@ impl Config {
     }
 }
 
-/// Copies a field to its other name, where that is free.
-fn copy(fields: &mut Map<String, Value>, name: &str, own: &str) {
-    let value = fields.get(own).cloned();
-    insert(fields, name, value);
+/// Returns what made the weights smaller, as Transformers writes it. `None` where the field does not tell the method.
+fn quantizer(told: &Value) -> Option<Value> {
+    let format = told.get("qformat_weight").and_then(Value::as_str);
+    let method = told.get("quant_method").and_then(Value::as_str).or(format)?;
+    // The formats of 8 bits are of one method, whatever their exponents.
+    let method = if method.starts_with("fp8") { "fp8" } else { method };
+    Some(serde_json::json!({ "quant_method": method, "bits": told.get("bits") }))
 }
 
+/// Adds a field, where the name is free.
 fn insert(fields: &mut Map<String, Value>, name: &str, value: Option<Value>) {
     if let Some(value) = value {
         fields.entry(name).or_insert(value);

@@ -154,7 +154,7 @@ fn check_index(
         Some(path) => {
             let path = quoted(path);
             let reason = format!("does not name {path}, a shard of the same set as one that it names");
-            Err(Error::unsound(reason))
+            Err(Error::Index { file: None, reason })
         }
     }
 }
@@ -165,7 +165,7 @@ fn not_there(name: &str) -> Error {
     if name.ends_with(".safetensors") {
         return Error::Incomplete { file: None, reason: format!("names {shown}, which is not there") };
     }
-    Error::unsound(format!("names {shown}, which is no file of safetensors"))
+    Error::Index { file: None, reason: format!("names {shown}, which is no file of safetensors") }
 }
 
 /// Finds a shard that an index does not name, though it names others of the same set. Files of no set, and sets of which it

@@ -377,11 +377,13 @@ fn the_config_of_mistrals_own_format() {
     assert_eq!(facts.architecture.as_deref(), Some("MistralForCausalLM"));
     assert_eq!((facts.ctx_max, facts.layers, facts.shards), (Some(2048), Some(2), Some(2)));
     assert_eq!((facts.heads, facts.kv_heads, facts.vocab_size), (Some(4), Some(2), Some(384)));
-    assert_eq!(facts.memory, like_llama.memory);
+    assert_eq!((facts.memory, facts.quantization.as_deref()), (like_llama.memory, Some("BF16")));
     let mut yarn = params.clone();
     yarn["moe"] = json!({ "num_experts": 8, "num_experts_per_tok": 2 });
     yarn["yarn"] = json!({ "factor": 4, "original_max_position_embeddings": 1024 });
+    yarn["quantization"] = json!({ "qformat_weight": "fp8_e4m3" });
     let found = with(yarn).info;
+    assert_eq!(found.facts.quantization.as_deref(), Some("fp8"));
     assert_eq!(found.facts.architecture.as_deref(), Some("MixtralForCausalLM"));
     assert_eq!((found.experts, found.experts_used, found.facts.ctx_max), (Some(8), Some(2), Some(4096)));
     // A field that it does not tell, or that is no number, stays unknown.
