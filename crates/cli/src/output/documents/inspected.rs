@@ -44,6 +44,7 @@ impl Inspected {
         let mut rows = vec![("model", self.id.clone())];
         let mut add = |name, value: Option<String>| rows.extend(value.map(|value| (name, value)));
         add("name", facts.name.as_deref().map(line));
+        add("role", facts.role.map(|role| role.to_string()));
         add("architecture", facts.architecture.as_deref().map(line));
         add("format", Some(info.format.as_str().to_owned()));
         add("quantization", facts.quantization.as_deref().map(line));
