@@ -103,13 +103,11 @@ fn names_its_files(manifest: &Manifest) -> bool {
 /// Returns the reference that names one file of a model in full.
 fn full_name(manifest: &Manifest, path: &RelativePath) -> String {
     let reference = manifest.reference();
-    match reference {
-        ModelRef::Local(folder) => folder.path().join(path).display().to_string(),
-        _ => {
-            let file = reference.repository().and_then(|repo| repo.clone().file(path).ok());
-            file.map_or_else(|| path.to_string(), |file| file.to_string())
-        }
+    if let ModelRef::Local(folder) = reference {
+        return folder.path().join(path).display().to_string();
     }
+    let file = reference.repository().and_then(|repo| repo.clone().file(path).ok());
+    file.map_or_else(|| path.to_string(), |file| file.to_string())
 }
 
 /// Judges a model that was read without an error.

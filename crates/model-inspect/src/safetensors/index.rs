@@ -44,11 +44,11 @@ impl Index {
     /// [`Error::Index`] naming a file that has none of the tensors which the index places in it: it belongs to another model.
     pub fn differences(&self, headers: &BTreeMap<&str, &Header>) -> Result<Vec<String>> {
         let (mut absent, mut unnamed, mut elsewhere) = (Few::default(), Few::default(), Few::default());
-        let mut names: Vec<_> = self.weight_map.iter().collect();
-        names.sort_unstable();
+        let mut all: Vec<_> = self.weight_map.iter().collect();
+        all.sort_unstable();
         let mut has_one: HashSet<&str> = HashSet::new();
         let mut lacks: BTreeMap<&str, &str> = BTreeMap::new();
-        for (tensor, file) in names {
+        for (tensor, file) in all {
             let Some(header) = headers.get(file.as_str()) else { continue };
             if header.tensor(tensor).is_some() {
                 has_one.insert(file);
@@ -65,7 +65,7 @@ impl Index {
         for (file, header) in headers {
             for tensor in header.each_name() {
                 match self.weight_map.get(tensor) {
-                    Some(named) if named == file => {}
+                    Some(place) if place == file => {}
                     Some(_) => elsewhere.add(tensor, file),
                     None => unnamed.add(tensor, file),
                 }
