@@ -39,9 +39,9 @@ impl Variant {
     fn new(id: String, found: Inspection, demand: &MemoryRequest) -> Self {
         Self {
             id,
-            size_bytes: found.info.size_bytes,
+            size_bytes: found.details.size_bytes,
             fit: found.memory.fit(demand),
-            quantization: found.info.facts.quantization,
+            quantization: found.details.facts.quantization,
             problem: None,
         }
     }

@@ -29,7 +29,7 @@ const TOO_MANY: &str = "it is more than can be counted";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are llama.cpp's own, of `--cache-type-k`")]
-pub enum CacheType {
+pub enum KvType {
     F32,
     #[default]
     F16,
@@ -47,7 +47,7 @@ pub enum CacheType {
     Iq4Nl,
 }
 
-impl CacheType {
+impl KvType {
     /// All types, in the order of llama.cpp's help.
     pub const ALL: [Self; 9] = [
         Self::F32,
@@ -103,13 +103,13 @@ impl CacheType {
     }
 }
 
-impl fmt::Display for CacheType {
+impl fmt::Display for KvType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl FromStr for CacheType {
+impl FromStr for KvType {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -142,7 +142,7 @@ pub struct MemoryRequest {
     /// How many sequences run at once; at least one.
     pub parallel: u64,
     /// The type in which the engine keeps keys and values.
-    pub cache: CacheType,
+    pub cache: KvType,
     /// The memory that the engine has, in bytes; `None` where the caller does not know it.
     pub vram_bytes: Option<u64>,
 }
@@ -201,7 +201,7 @@ impl MemoryEstimate {
         ctx_max: Option<u64>,
     ) -> Self {
         // Widths whose sum overflows are not known.
-        let layers = layers.and_then(|layers| one_token(&layers, CacheType::F32).map(|_| layers));
+        let layers = layers.and_then(|layers| one_token(&layers, KvType::F32).map(|_| layers));
         let (layers, kv_unknown) = match layers {
             Ok(layers) => (Some(layers), None),
             Err(reason) => (None, Some(reason)),
@@ -233,12 +233,12 @@ impl MemoryEstimate {
 
     /// Returns the bytes of one token's keys and values in all layers. `None` where they are not known, or where a head does not
     /// consist of whole blocks of the type.
-    pub fn kv_bytes_per_token(&self, cache: CacheType) -> Option<u64> {
+    pub fn kv_bytes_per_token(&self, cache: KvType) -> Option<u64> {
         one_token(self.layers.as_ref()?, cache).ok()
     }
 
     /// Returns the bytes of the keys and values of so many sequences, each with a context of so many tokens.
-    pub fn kv_bytes(&self, ctx: u64, parallel: u64, cache: CacheType) -> Option<u64> {
+    pub fn kv_bytes(&self, ctx: u64, parallel: u64, cache: KvType) -> Option<u64> {
         self.keys_and_values(ctx, parallel, cache).ok()
     }
 
@@ -272,7 +272,7 @@ impl MemoryEstimate {
 
     /// Returns what the record of a model keeps of the estimate.
     pub fn summary(&self) -> Option<MemoryFacts> {
-        let kv_bytes_per_token = self.kv_bytes_per_token(CacheType::F16);
+        let kv_bytes_per_token = self.kv_bytes_per_token(KvType::F16);
         let memory = MemoryFacts { weights_bytes: self.weights_bytes, kv_bytes_per_token };
         (memory != MemoryFacts::default()).then_some(memory)
     }
@@ -290,7 +290,7 @@ impl MemoryEstimate {
         self.keys_and_values(ctx.ok_or(NO_CONTEXT)?, request.parallel, request.cache)
     }
 
-    fn keys_and_values(&self, ctx: u64, parallel: u64, cache: CacheType) -> Result<u64, String> {
+    fn keys_and_values(&self, ctx: u64, parallel: u64, cache: KvType) -> Result<u64, String> {
         let mut sum = 0u64;
         for layer in self.known_layers()? {
             let bytes = layer.bytes(cache)?;
@@ -331,7 +331,7 @@ impl KvLayer {
     }
 
     /// Returns the bytes of one token, or why there is no such number.
-    fn bytes(&self, cache: CacheType) -> Result<u64, String> {
+    fn bytes(&self, cache: KvType) -> Result<u64, String> {
         if self.heads == 0 {
             return Ok(0);
         }
@@ -343,7 +343,7 @@ impl KvLayer {
 }
 
 /// Returns the bytes of one token's keys and values in all layers, or why there is no such number.
-fn one_token(layers: &[KvLayer], cache: CacheType) -> Result<u64, String> {
+fn one_token(layers: &[KvLayer], cache: KvType) -> Result<u64, String> {
     layers.iter().try_fold(0u64, |sum, layer| Ok(sum.checked_add(layer.bytes(cache)?).ok_or(TOO_MANY)?))
 }
 

@@ -38,7 +38,7 @@ impl Verifier for StructureVerifier {
             Ok(found) => {
                 let rejection = self.companion(model.manifest(), &found);
                 let verdict = rejection.map_or_else(|| verdict(&found, expectation), Verdict::Fail);
-                Ok(Finding { verdict, facts: Some(found.info.facts) })
+                Ok(Finding { verdict, facts: Some(found.details.facts) })
             }
             // The error names the file already.
             Err(Error::Io { source, .. }) => Err(source),
@@ -112,7 +112,7 @@ fn full_name(manifest: &Manifest, path: &RelativePath) -> String {
 
 /// Judges a model that was read without an error.
 fn verdict(found: &Inspection, expectation: &Expectation) -> Verdict {
-    if found.info.format == Format::Other {
+    if found.details.format == Format::Other {
         let mut reason = "its structure is not known, as it has no GGUF or safetensors file".to_owned();
         for warning in &found.warnings {
             reason.push_str("; ");
@@ -124,7 +124,7 @@ fn verdict(found: &Inspection, expectation: &Expectation) -> Verdict {
             Verdict::Warn { reason }
         };
     }
-    let mut reason = format!("its structure is sound ({})", found.info.format.as_str());
+    let mut reason = format!("its structure is sound ({})", found.details.format.as_str());
     for note in found.notes.iter().chain(&found.warnings) {
         reason.push_str("; ");
         reason.push_str(note);

@@ -11,9 +11,9 @@ use super::{
     shards::Shards,
 };
 use crate::{
+    details::DetailedFacts,
     error::{Error, Result},
     files::{ListedFile, ModelSource},
-    info::ModelInfo,
     inspection::Inspection,
     memory::{KvLayer, MemoryEstimate},
     named_files::{complete_set, is_named, open},
@@ -34,7 +34,7 @@ pub(crate) fn inspect_models(model: &dyn ModelSource) -> Result<Option<Inspectio
     let first = ggufs.first().filter(|_| ggufs.iter().all(|model| model.role != Role::Weights));
     let only_companions = first.map(|first| (first.path.clone(), first.role));
     let projectors = ggufs.iter().filter(|model| model.is_projector());
-    let projector_bytes = projectors.filter_map(|model| model.info.weights_bytes()).max().unwrap_or(0);
+    let projector_bytes = projectors.filter_map(|model| model.details.weights_bytes()).max().unwrap_or(0);
     let mut found = match main_model(model, ggufs) {
         Some(main) => main.into_inspection(projector_bytes),
         // Which of several models an engine takes is its own choice.
@@ -49,7 +49,7 @@ pub(crate) fn inspect_models(model: &dyn ModelSource) -> Result<Option<Inspectio
 struct GgufModel {
     path: RelativePath,
     role: Role,
-    info: ModelInfo,
+    details: DetailedFacts,
     layers: Result<Vec<KvLayer>, String>,
     has_untold_windows: bool,
     notes: Vec<String>,
@@ -102,20 +102,20 @@ impl GgufModel {
             let found = found.get_or_insert_with(|| Self {
                 path: path.clone(),
                 role: header.role(),
-                info: describe(&header),
+                details: describe(&header),
                 layers: memory(&header),
                 has_untold_windows: has_untold_windows(&header),
                 notes: Vec::new(),
             });
-            add_types(&header, &mut found.info.tensor_types);
+            add_types(&header, &mut found.details.tensor_types);
             found.notes.extend(notes(&header).map(|note| format!("`{path}` {note}")));
         }
         shards.finish().map_err(|error| error.in_file(set.first().map_or("", RelativePath::as_str)))?;
         let mut found = found.ok_or_else(|| Error::unsound("a set of shards without a shard"))?;
-        found.info.facts.shards = Some(set.len() as u64);
-        found.info.facts.parameter_count = found.info.elements();
-        found.info.facts.quantization =
-            found.info.facts.quantization.take().or_else(|| found.info.main_type());
+        found.details.facts.shards = Some(set.len() as u64);
+        found.details.facts.parameter_count = found.details.elements();
+        found.details.facts.quantization =
+            found.details.facts.quantization.take().or_else(|| found.details.main_type());
         Ok(found)
     }
 
@@ -132,12 +132,12 @@ impl GgufModel {
     fn into_inspection(self, projector_bytes: u64) -> Inspection {
         let projector_bytes = if self.is_projector() { 0 } else { projector_bytes };
         let companion = Some((self.path, self.role)).filter(|(_, role)| *role != Role::Weights);
-        let Self { mut info, layers, has_untold_windows, notes, .. } = self;
-        let weights_bytes = info.weights_bytes().and_then(|bytes| bytes.checked_add(projector_bytes));
+        let Self { mut details, layers, has_untold_windows, notes, .. } = self;
+        let weights_bytes = details.weights_bytes().and_then(|bytes| bytes.checked_add(projector_bytes));
         let memory =
-            MemoryEstimate::new(weights_bytes, layers, info.facts.ctx_max).at_most(has_untold_windows);
-        info.facts.memory = memory.summary();
-        Inspection { info, memory, notes, companion, warnings: Vec::new() }
+            MemoryEstimate::new(weights_bytes, layers, details.facts.ctx_max).at_most(has_untold_windows);
+        details.facts.memory = memory.summary();
+        Inspection { details, memory, notes, companion, warnings: Vec::new() }
     }
 }
 
