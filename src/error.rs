@@ -251,6 +251,7 @@ impl Error {
             Self::UnsupportedScheme { hint, .. } => Some(hint.clone().into()),
             Self::NeedsId { hint, .. } => Some(hint.clone()),
             Self::Retired { id } => Some(Hint::Activate { id: id.clone() }),
+            Self::Inspect(error) => error.hint(),
             _ => None,
         };
         own.or_else(|| self.code().hint())

@@ -86,6 +86,10 @@ impl ModelSource for Listed {
         })
     }
 
+    fn is_on_this_machine(&self) -> bool {
+        self.manifest.is_in_place()
+    }
+
     fn is_selection(&self) -> bool {
         self.manifest.is_selection()
     }

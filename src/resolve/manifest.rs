@@ -4,6 +4,7 @@ use provisioner_core::{
     CatalogRecord, Locator, Manifest, ModelRef, ProgressEvent, Question, RecordedFile, ResolveRequest,
 };
 
+use super::local_folder::settle;
 use crate::{context::Context, error::Result};
 
 /// Asks the source of a reference for its manifest, where the policy allows it.
@@ -17,7 +18,7 @@ pub(crate) async fn resolve(ctx: &Context, request: &ResolveRequest) -> Result<M
     match ctx.transfer.resolve(fetcher, request, ctx.progress.as_ref()).await {
         // The source's own error: no byte was transferred.
         Err(transfer::Error::Source(error)) => Err(error.into()),
-        resolved => Ok(resolved?),
+        resolved => settle(ctx, resolved?).await,
     }
 }
 

@@ -7,7 +7,7 @@ use provisioner_core::{
     CatalogRecord, Expectation, Lifecycle, ModelRef, Outcome, RecordedFile, ResolvedModel, Stamp, Versioned,
 };
 
-use super::{admission::check_record, reference::canonical};
+use super::{admission::check_record, local_folder::has_recorded_names, reference::canonical};
 use crate::{
     catalog::provenance::{self, Action, Line},
     context::Context,
@@ -121,11 +121,13 @@ pub(crate) fn is_copied(record: &CatalogRecord) -> bool {
 }
 
 fn survey_names(record: &CatalogRecord, folder: &Path) -> Freshness {
-    match fetch_file::folder_names(folder) {
-        Ok(names) if names.iter().map(|(path, _)| path).eq(record.files.iter().map(|file| &file.path)) => {
-            Freshness::Unchanged
-        }
-        Ok(_) => Freshness::Changed(format!("`{}` has other files than before", folder.display())),
-        Err(error) => Freshness::Changed(error.to_string()),
+    let names: Vec<_> = match fetch_file::folder_names(folder) {
+        Ok(names) => names.into_iter().map(|(path, _)| path).collect(),
+        Err(error) => return Freshness::Changed(error.to_string()),
+    };
+    if has_recorded_names(&names, record) {
+        Freshness::Unchanged
+    } else {
+        Freshness::Changed(format!("`{}` has other files than before", folder.display()))
     }
 }

@@ -4,6 +4,7 @@
 
 mod adoption;
 mod alongside;
+mod content;
 mod eviction;
 mod faults;
 mod fixture;

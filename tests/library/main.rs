@@ -4,6 +4,7 @@
 
 mod cache;
 mod concurrency;
+mod content;
 mod documents;
 mod examples;
 mod facts;

@@ -60,10 +60,12 @@ fn check_shards(folder: &Path, names: &[(RelativePath, u64)]) -> Result<(), Fetc
     Ok(())
 }
 
-/// Returns whether a file is a multimodal projector, by the name that llama.cpp's converter gives it.
-fn is_projector(path: &RelativePath) -> bool {
+/// Returns whether a file is a multimodal projector, by its name: llama.cpp's converter writes `mmproj` at its beginning, or behind
+/// the name of the model.
+pub fn is_projector(path: &RelativePath) -> bool {
     let name = path.file_name().to_ascii_lowercase();
-    name.starts_with("mmproj") && Path::new(&name).extension().is_some_and(|ending| ending == "gguf")
+    let has_word = name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "mmproj");
+    has_word && Path::new(&name).extension().is_some_and(|ending| ending == "gguf")
 }
 
 fn list_file(reference: ModelRef, path: &Path) -> Result<Manifest, FetchError> {

@@ -152,7 +152,10 @@ async fn a_mirror_without_listings_is_to_blame_itself() {
         let told = error.to_string();
         assert!(told.contains("answered 404") && told.contains("no listing of its files"), "{told}");
         let hint = error.hint.unwrap().to_string();
-        assert!(hint.contains("lacks the Hub's listing") && !hint.contains("check the repository's name"), "{hint}");
+        assert!(
+            hint.contains("lacks the Hub's listing") && !hint.contains("check the repository's name"),
+            "{hint}"
+        );
     };
     check("sub/config.json", json!({ "size": null })).await;
     check("sub/config.json", json!({ "blobId": null })).await;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use provisioner_core::ErrorCode;
+use provisioner_core::{ErrorCode, Hint};
 
 /// Is a result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -37,6 +37,20 @@ pub enum Error {
         /// Says what the format wants, and what is there.
         reason: String,
     },
+    /// A pointer of Git LFS lies in the place of a file that engines read.
+    #[error("{}is the pointer of Git LFS to a file, and not the file", at(file.as_deref()))]
+    Pointer {
+        /// The file, where its name is known.
+        file: Option<String>,
+    },
+    /// An index and the files beside it are not of one model.
+    #[error("{}{reason}", at(file.as_deref()))]
+    Index {
+        /// The index, where its name is known.
+        file: Option<String>,
+        /// What the index says, and what is there.
+        reason: String,
+    },
     /// A file of the model is missing.
     #[error("{}{reason}", at(file.as_deref()))]
     Incomplete {
@@ -52,8 +66,20 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Io { source, .. } => ErrorCode::of_io(source),
-            Self::Unsupported { .. } | Self::Unsound { .. } => ErrorCode::Rejected,
+            Self::Unsupported { .. } | Self::Unsound { .. } | Self::Pointer { .. } | Self::Index { .. } => {
+                ErrorCode::Rejected
+            }
             Self::Incomplete { .. } => ErrorCode::MissingShard,
+        }
+    }
+
+    /// Returns the next step, where there is one.
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Pointer { .. } => {
+                Some("where it is of a clone, `git lfs pull` in the clone fetches the file".into())
+            }
+            _ => None,
         }
     }
 
@@ -63,6 +89,8 @@ impl Error {
         let (Self::Io { file, .. }
         | Self::Unsupported { file, .. }
         | Self::Unsound { file, .. }
+        | Self::Pointer { file }
+        | Self::Index { file, .. }
         | Self::Incomplete { file, .. }) = &mut self;
         file.get_or_insert_with(|| name.to_owned());
         self

@@ -45,6 +45,11 @@ pub trait ModelSource {
     /// What the operating system or the server says.
     fn open(&self, path: &RelativePath) -> io::Result<Box<dyn ByteSource + '_>>;
 
+    /// Returns whether a look into each small file costs little, as it does where all files lie on this machine.
+    fn is_on_this_machine(&self) -> bool {
+        false
+    }
+
     /// Returns whether the caller may have left files out on purpose, so that an index may name some that are not there.
     fn is_selection(&self) -> bool {
         false
@@ -167,6 +172,10 @@ impl ModelSource for LocalFiles {
     fn open(&self, path: &RelativePath) -> io::Result<Box<dyn ByteSource + '_>> {
         let location = self.locations.get(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(OpenFile::open(location)?))
+    }
+
+    fn is_on_this_machine(&self) -> bool {
+        true
     }
 
     fn is_selection(&self) -> bool {

@@ -15,6 +15,7 @@ mod facts;
 mod file_type;
 mod header;
 mod model;
+mod role;
 mod shards;
 mod tensor;
 mod tensor_type;

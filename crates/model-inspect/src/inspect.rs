@@ -9,7 +9,7 @@ use crate::{
     files::{LocalFiles, ModelSource},
     gguf,
     inspection::Inspection,
-    safetensors,
+    pointer, safetensors,
 };
 
 /// Inspects a file (with the other shards of its set) or a folder.
@@ -39,15 +39,23 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
 /// # Errors
 /// [`Error::Io`](crate::Error::Io) where it cannot read a file; [`Error::Unsupported`](crate::Error::Unsupported) and
 /// [`Error::Unsound`](crate::Error::Unsound) where a file is not what its name or its beginning says, or contradicts another one;
-/// [`Error::Incomplete`](crate::Error::Incomplete) where one is missing.
+/// [`Error::Incomplete`](crate::Error::Incomplete) where one is missing; [`Error::Pointer`](crate::Error::Pointer) where a file of this
+/// machine is the pointer of Git LFS to one that engines read.
 pub fn inspect_model(model: &dyn ModelSource) -> Result<Inspection> {
     let size_bytes = model.files().iter().fold(0, |sum, file| file.size_bytes.saturating_add(sum));
+    let pointers = if model.is_on_this_machine() { pointer::check(model)? } else { Vec::new() };
     let ggufs = gguf::inspect_models(model)?;
     // This checks files of safetensors beside those of GGUF too.
     let repository = safetensors::inspect_repository(model)?;
-    let mut found = ggufs.or(repository).unwrap_or_else(|| {
+    // Companions in GGUF beside a model in safetensors are not the model.
+    let (first, second) = match &ggufs {
+        Some(found) if found.companion.is_some() && model.entry().is_none() => (repository, ggufs),
+        _ => (ggufs, repository),
+    };
+    let mut found = first.or(second).unwrap_or_else(|| {
         Inspection::unknown(Format::Other, "it has no file of weights that is known here")
     });
     found.details.size_bytes = size_bytes;
+    found.warnings.extend(pointers);
     Ok(found)
 }

@@ -1,6 +1,6 @@
 //! What an inspection of a model finds.
 
-use provisioner_core::Format;
+use provisioner_core::{Format, RelativePath, Role};
 
 use crate::{details::DetailedFacts, memory::MemoryEstimate};
 
@@ -14,12 +14,22 @@ pub struct Inspection {
     pub memory: MemoryEstimate,
     /// Says what could not be checked, as fragments of sentences.
     pub notes: Vec<String>,
+    /// The file that an engine would be given, where that is a companion of a model and not one.
+    pub(crate) companion: Option<(RelativePath, Role)>,
+    /// What engines pass over and a person should know, as fragments of sentences.
+    pub warnings: Vec<String>,
 }
 
 impl Inspection {
     /// Makes the inspection of a model of which nothing is known, for a reason.
     pub(crate) fn unknown(format: Format, why: &str) -> Self {
         let memory = MemoryEstimate::new(None, Err(why.to_owned()), None);
-        Self { details: DetailedFacts::unknown(format, 0), memory, notes: Vec::new() }
+        Self {
+            details: DetailedFacts::unknown(format, 0),
+            memory,
+            notes: Vec::new(),
+            companion: None,
+            warnings: Vec::new(),
+        }
     }
 }

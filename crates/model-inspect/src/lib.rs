@@ -13,6 +13,7 @@
 mod error;
 mod files;
 mod named_files;
+mod pointer;
 mod source;
 mod window;
 

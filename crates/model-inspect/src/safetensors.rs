@@ -6,6 +6,7 @@ mod config;
 mod header;
 mod index;
 mod json;
+mod params;
 mod repository;
 
 pub use config::Config;

@@ -2,7 +2,11 @@
 
 use std::io;
 
-use provisioner_core::{Basis, Expectation, Finding, Format, Rejection, StagedModel, Verdict, Verifier};
+use provisioner_core::{
+    Basis, Entry, Expectation, Finding, Format, Manifest, ModelRef, Rejection, RelativePath, StagedModel,
+    Verdict, Verifier,
+    reference::{RepoRef, RepoTarget},
+};
 
 use crate::{Error, Inspection, LocalFiles, inspect_model};
 
@@ -15,7 +19,8 @@ use crate::{Error, Inspection, LocalFiles, inspect_model};
 /// It judges `config.json` and `tokenizer_config.json` too, without which no engine loads a model. For a `generation_config.json` that
 /// cannot be read it adds a note, as engines go on without it. It judges no other file. A model without any file of weights gets a
 /// warning, for it may not be a model. It passes where the caller gave its digest or asked for strict verification, for this verifier
-/// neither weakens nor refuses what the caller named.
+/// neither weakens nor refuses what the caller named. It warns in the same way of an index and shards that differ in what engines pass
+/// over, and of pointers of Git LFS in the place of files that no engine reads; a pointer in the place of any other file fails.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StructureVerifier;
 
@@ -31,30 +36,88 @@ impl Verifier for StructureVerifier {
     fn examine(&self, model: &StagedModel, expectation: &Expectation) -> io::Result<Finding> {
         match inspect_model(&LocalFiles::staged(model)) {
             Ok(found) => {
-                Ok(Finding { verdict: verdict(&found, expectation), facts: Some(found.details.facts) })
+                let rejection = self.companion(model.manifest(), &found);
+                let verdict = rejection.map_or_else(|| verdict(&found, expectation), Verdict::Fail);
+                Ok(Finding { verdict, facts: Some(found.details.facts) })
             }
             // The error names the file already.
             Err(Error::Io { source, .. }) => Err(source),
-            Err(error) => Ok(Verdict::Fail(self.rejection(&error)).into()),
+            Err(error) => {
+                let is_local = model.manifest().reference().is_local();
+                Ok(Verdict::Fail(self.rejection(&error, is_local)).into())
+            }
         }
     }
 }
 
 impl StructureVerifier {
     /// Tells a file that is absent from one that contradicts, as the sources do, which look for shards too.
-    fn rejection(self, error: &Error) -> Rejection {
+    fn rejection(self, error: &Error, is_local: bool) -> Rejection {
         let (verifier, reason) = (self.name(), one_line(error));
         match error {
             Error::Incomplete { .. } => Rejection::Incomplete { verifier, reason },
+            Error::Index { .. } => Rejection::Index { verifier, reason },
+            Error::Pointer { .. } => Rejection::Pointer { verifier, reason, is_local },
             _ => Rejection::Unsound { verifier, reason },
         }
     }
 }
 
+impl StructureVerifier {
+    /// Rejects a companion of a model that an engine would be given as the model: the reference does not name it in full.
+    fn companion(self, manifest: &Manifest, found: &Inspection) -> Option<Rejection> {
+        let (path, role) = found.companion.as_ref().filter(|_| !names_its_files(manifest))?;
+        let others = manifest.files().iter().filter(|file| file.path != *path);
+        if others.map(|file| file.path.file_name()).any(has_other_weights) {
+            return None;
+        }
+        let reason = format!(
+            "`{}` is no model by its header, and has the role `{}`",
+            path.as_str().escape_debug(),
+            role.as_str()
+        );
+        Some(Rejection::Companion { verifier: self.name(), reason, full_name: full_name(manifest, path) })
+    }
+}
+
+/// Endings of weights in formats that are not read here.
+const OTHER_WEIGHTS: [&str; 11] =
+    ["bin", "ckpt", "ggml", "h5", "litertlm", "msgpack", "nemo", "onnx", "pt", "pth", "tflite"];
+
+fn has_other_weights(file_name: &str) -> bool {
+    let ending = file_name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    ending.is_some_and(|ending| OTHER_WEIGHTS.contains(&ending.as_str()))
+}
+
+/// Returns whether a reference names its files: by a path of a file, by patterns, or in the grammar of a source without repositories.
+fn names_its_files(manifest: &Manifest) -> bool {
+    let is_file = matches!(manifest.entry(), Entry::File(_));
+    match manifest.reference().repository().map(RepoRef::target) {
+        Some(RepoTarget::Path(_)) => is_file,
+        Some(RepoTarget::Repository(selection)) => !selection.is_empty(),
+        Some(_) => false,
+        None => is_file || !manifest.reference().is_local(),
+    }
+}
+
+/// Returns the reference that names one file of a model in full.
+fn full_name(manifest: &Manifest, path: &RelativePath) -> String {
+    let reference = manifest.reference();
+    if let ModelRef::Local(folder) = reference {
+        return folder.path().join(path).display().to_string();
+    }
+    let file = reference.repository().and_then(|repo| repo.clone().file(path).ok());
+    file.map_or_else(|| path.to_string(), |file| file.to_string())
+}
+
 /// Judges a model that was read without an error.
 fn verdict(found: &Inspection, expectation: &Expectation) -> Verdict {
     if found.details.format == Format::Other {
-        let reason = "its structure is not known, as it has no GGUF or safetensors file".to_owned();
+        let mut reason = "its structure is not known, as it has no GGUF or safetensors file".to_owned();
+        for warning in &found.warnings {
+            reason.push_str("; ");
+            reason.push_str(warning);
+        }
         return if is_vouched_for(expectation) {
             Verdict::Pass { basis: None, reason }
         } else {
@@ -62,11 +125,15 @@ fn verdict(found: &Inspection, expectation: &Expectation) -> Verdict {
         };
     }
     let mut reason = format!("its structure is sound ({})", found.details.format.as_str());
-    for note in &found.notes {
+    for note in found.notes.iter().chain(&found.warnings) {
         reason.push_str("; ");
         reason.push_str(note);
     }
-    Verdict::Pass { basis: None, reason }
+    if found.warnings.is_empty() || is_vouched_for(expectation) {
+        Verdict::Pass { basis: None, reason }
+    } else {
+        Verdict::Warn { reason }
+    }
 }
 
 /// Returns whether the caller says which bytes these must be.

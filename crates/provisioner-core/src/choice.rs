@@ -27,6 +27,8 @@ pub enum Role {
     Draft,
     /// The file is an adapter, which changes a base model.
     Adapter,
+    /// The file is an importance matrix, which a quantizer reads and no engine does.
+    Imatrix,
     /// The file is program code that an engine runs if the caller lets it.
     Code,
     /// The file is none of these, or no rule knows it.
@@ -43,6 +45,7 @@ impl Role {
             Self::Projector => "projector",
             Self::Draft => "draft",
             Self::Adapter => "adapter",
+            Self::Imatrix => "imatrix",
             Self::Code => "code",
             Self::Other => "other",
         }

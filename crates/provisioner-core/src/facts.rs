@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::choice::Role;
+
 /// Holds what a model says of itself. A field that the model does not state is absent, in JSON too. Nothing here is proven: a
 /// header can lie, and only a digest finds that.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -9,6 +11,9 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 #[non_exhaustive]
 pub struct ModelFacts {
+    /// What the file is for an engine, where it is a companion of a model and not one, such as `projector`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
     /// The architecture by which an engine chooses its code, such as `llama`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,

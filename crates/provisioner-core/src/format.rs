@@ -87,9 +87,17 @@ fn ending(file_name: &str) -> String {
     file_name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default()
 }
 
-/// Lists the names that `PyTorch`, Transformers and Accelerate give to pickles which end in `.bin`.
-const PICKLE_BINS: [&str; 6] =
-    ["pytorch_model", "adapter_model", "training_args", "optimizer", "scheduler", "consolidated"];
+/// Lists the names that `PyTorch`, Transformers, diffusers and Accelerate give to pickles which end in `.bin`.
+const PICKLE_BINS: [&str; 8] = [
+    "pytorch_model",
+    "diffusion_pytorch_model",
+    "pytorch_lora_weights",
+    "adapter_model",
+    "training_args",
+    "optimizer",
+    "scheduler",
+    "consolidated",
+];
 
 /// Returns whether a file is a pickle: by its name; by the `PROTO` opcode of protocols 2 to 5 with a frame or a plausible
 /// opcode after it; by a `GLOBAL` or a first container of the older, textual protocol; or by the zip archive of

@@ -51,6 +51,31 @@ pub enum Rejection {
         /// The fault, as a fragment.
         reason: String,
     },
+    /// An index and the weights that it names are not of one model.
+    Index {
+        /// The name of the verifier.
+        verifier: &'static str,
+        /// How they differ, as a fragment.
+        reason: String,
+    },
+    /// A pointer of Git LFS lies in the place of a file that engines read.
+    Pointer {
+        /// The name of the verifier.
+        verifier: &'static str,
+        /// Which file it is, as a fragment.
+        reason: String,
+        /// Whether the model lies where the caller keeps its own files, and not in a repository of a source.
+        is_local: bool,
+    },
+    /// The file is a companion of a model, and the reference does not name it in full.
+    Companion {
+        /// The name of the verifier.
+        verifier: &'static str,
+        /// Which file it is, and what its header says, as a fragment.
+        reason: String,
+        /// The reference that names the file in full.
+        full_name: String,
+    },
     /// A verifier other than the digest verifier misses a file.
     Incomplete {
         /// The name of the verifier.
@@ -67,7 +92,9 @@ impl Rejection {
             Self::Mismatch { .. } | Self::Contradicted { .. } => ErrorCode::DigestMismatch,
             Self::Unproven { .. } | Self::NotHashed => ErrorCode::Unproven,
             Self::NotOneFile { .. } => ErrorCode::DigestNeedsOneFile,
-            Self::Unsound { .. } => ErrorCode::Rejected,
+            Self::Unsound { .. } | Self::Index { .. } | Self::Pointer { .. } | Self::Companion { .. } => {
+                ErrorCode::Rejected
+            }
             Self::Incomplete { .. } => ErrorCode::MissingShard,
         }
     }
@@ -81,6 +108,19 @@ impl Rejection {
             Self::Unproven { actual } => Some(Hint::Pin { digest: actual.clone() }),
             Self::NotOneFile { tree: Some(tree), .. } => Some(Hint::PinSet { digest: tree.clone() }),
             Self::NotOneFile { tree: None, .. } => Some(Hint::LearnSetDigest),
+            Self::Index { .. } => Some(
+                "bring both from one revision; where the weights are the right ones, take the index away, or leave it out with a pattern"
+                    .into(),
+            ),
+            Self::Pointer { is_local: true, .. } => {
+                Some("the clone lacks its large files: `git lfs pull` in it fetches them".into())
+            }
+            Self::Pointer { is_local: false, .. } => {
+                Some("the repository itself has the pointer; another revision of it may have the file".into())
+            }
+            Self::Companion { full_name, .. } => {
+                Some(format!("if the file itself is meant, name it in full: `{full_name}`").into())
+            }
             Self::Mismatch { .. } | Self::NotHashed | Self::Unsound { .. } | Self::Incomplete { .. } => None,
         }
     }
@@ -113,9 +153,11 @@ impl fmt::Display for Rejection {
                 write_table(f, files)
             }
             Self::NotHashed => write!(f, "its bytes were not hashed"),
-            Self::Unsound { verifier, reason } | Self::Incomplete { verifier, reason } => {
-                write!(f, "{verifier}: {reason}")
-            }
+            Self::Unsound { verifier, reason }
+            | Self::Index { verifier, reason }
+            | Self::Pointer { verifier, reason, .. }
+            | Self::Companion { verifier, reason, .. }
+            | Self::Incomplete { verifier, reason } => write!(f, "{verifier}: {reason}"),
         }
     }
 }

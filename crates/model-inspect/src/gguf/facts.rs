@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use provisioner_core::Format;
+use provisioner_core::{Format, Role};
 
 use super::{Array, Header, Value, ValueKind, file_type_name};
 use crate::{DetailedFacts, KvLayer, RopeScaling, TypeShare, error::quoted};
@@ -102,6 +102,7 @@ impl Hyper<'_> {
 pub(crate) fn describe(header: &Header) -> DetailedFacts {
     let text = |key: &str| header.text(key).filter(|text| !text.is_empty()).map(str::to_owned);
     let mut details = DetailedFacts::unknown(Format::Gguf, 0);
+    details.facts.role = Some(header.role()).filter(|role| *role != Role::Weights);
     details.facts.name = text("general.name");
     details.facts.license = text("general.license");
     details.base_models = base_models(header);

@@ -1,7 +1,7 @@
 //! A model in GGUF: its files, and what they tell together.
 
 use provisioner_core::{
-    Format, RelativePath,
+    Format, RelativePath, Role,
     reference::{ShardName, is_companion},
 };
 
@@ -30,6 +30,9 @@ pub(crate) fn inspect_models(model: &dyn ModelSource) -> Result<Option<Inspectio
     }
     let notes = ggufs.iter().flat_map(|model| model.notes.clone()).collect();
     // Of several projectors an engine takes one.
+    // Files that are all companions are no model, and the first one is as good as any to say so.
+    let first = ggufs.first().filter(|_| ggufs.iter().all(|model| model.role != Role::Weights));
+    let only_companions = first.map(|first| (first.path.clone(), first.role));
     let projectors = ggufs.iter().filter(|model| model.is_projector());
     let projector_bytes = projectors.filter_map(|model| model.details.weights_bytes()).max().unwrap_or(0);
     let mut found = match main_model(model, ggufs) {
@@ -38,13 +41,14 @@ pub(crate) fn inspect_models(model: &dyn ModelSource) -> Result<Option<Inspectio
         None => Inspection::unknown(Format::Gguf, "it has several models"),
     };
     found.notes = notes;
+    found.companion = found.companion.or(only_companions);
     Ok(Some(found))
 }
 
 /// A model in GGUF: one file, or a set of shards.
 struct GgufModel {
     path: RelativePath,
-    kind: Option<String>,
+    role: Role,
     details: DetailedFacts,
     layers: Result<Vec<KvLayer>, String>,
     has_untold_windows: bool,
@@ -97,7 +101,7 @@ impl GgufModel {
             shards.add(&header).map_err(in_file)?;
             let found = found.get_or_insert_with(|| Self {
                 path: path.clone(),
-                kind: header.text("general.type").map(str::to_owned),
+                role: header.role(),
                 details: describe(&header),
                 layers: memory(&header),
                 has_untold_windows: has_untold_windows(&header),
@@ -115,26 +119,25 @@ impl GgufModel {
         Ok(found)
     }
 
-    /// Returns whether it goes along with another model: a projector, an importance matrix, an adapter.
+    /// Returns whether it goes along with another model, by its header or by its name.
     fn is_companion(&self) -> bool {
-        self.is_projector()
-            || matches!(self.kind.as_deref(), Some("imatrix" | "adapter"))
-            || is_companion(self.path.file_name())
+        self.role != Role::Weights || is_companion(self.path.file_name())
     }
 
     fn is_projector(&self) -> bool {
-        self.kind.as_deref() == Some("mmproj") || self.details.facts.architecture.as_deref() == Some("clip")
+        self.role == Role::Projector
     }
 
     /// Makes an inspection of the model, together with a projector of so many bytes.
     fn into_inspection(self, projector_bytes: u64) -> Inspection {
         let projector_bytes = if self.is_projector() { 0 } else { projector_bytes };
+        let companion = Some((self.path, self.role)).filter(|(_, role)| *role != Role::Weights);
         let Self { mut details, layers, has_untold_windows, notes, .. } = self;
         let weights_bytes = details.weights_bytes().and_then(|bytes| bytes.checked_add(projector_bytes));
         let memory =
             MemoryEstimate::new(weights_bytes, layers, details.facts.ctx_max).at_most(has_untold_windows);
         details.facts.memory = memory.summary();
-        Inspection { details, memory, notes }
+        Inspection { details, memory, notes, companion, warnings: Vec::new() }
     }
 }
 

@@ -10,8 +10,18 @@ use crate::{DetailedFacts, Error, KvLayer, Quantizer, Result, RopeScaling, error
 /// Limits the layers. No model has more, and more are not counted one by one.
 const MAX_LAYERS: u64 = 1024;
 
-/// Names the parts in which models of text and something else describe their text model.
-const TEXT_PARTS: [&str; 3] = ["text_config", "llm_config", "language_config"];
+/// Names the parts in which models of text and something else describe their text model; such a part may lie in another one.
+const TEXT_PARTS: [&str; 6] = [
+    "text_config",
+    "llm_config",
+    "language_config",
+    "language_model_config",
+    "thinker_config",
+    "text_model_config",
+];
+
+/// Limits how deep one such part lies in another. Two are known: `thinker_config.text_config`.
+const MAX_PARTS_DEPTH: usize = 3;
 
 /// Names keys of models that do not keep one key and one value for each token.
 const OTHER_CACHES: [(&str, &str); 25] = [
@@ -49,9 +59,11 @@ const OWN_KEYS: &str = "its layers differ in what they keep, in a way that is no
 const RECURRENT: [&str; 4] = ["rwkv", "retnet", "mamba", "xlstm"];
 
 /// Holds a model's config, as Transformers writes it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     all: Value,
+    /// Where the parts about text are, the deepest one first.
+    text_parts: Vec<Vec<&'static str>>,
 }
 
 impl Config {
@@ -63,12 +75,25 @@ impl Config {
         let all: Value = serde_json::from_slice(&without_python_numbers(bytes)).map_err(|error| {
             Error::unsound(format!("cannot be read as JSON: {}", quoted(&error.to_string())))
         })?;
-        if all.is_object() { Ok(Self { all }) } else { Err(Error::unsound("is no JSON object")) }
+        if all.is_object() { Ok(Self::new(all)) } else { Err(Error::unsound("is no JSON object")) }
+    }
+
+    /// Finds the parts about text in a config.
+    pub(super) fn new(all: Value) -> Self {
+        let mut text_parts = Vec::new();
+        find_text_parts(&all, &mut Vec::new(), &mut text_parts);
+        Self { all, text_parts }
+    }
+
+    /// Returns the whole config as it was read.
+    pub(super) fn into_value(self) -> Value {
+        self.all
     }
 
     /// Returns a field: of the part about text where it has the field, otherwise of the whole.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        let parts = TEXT_PARTS.iter().filter_map(|part| self.all.get(part));
+        let at = |path: &Vec<&str>| path.iter().try_fold(&self.all, |part, key| part.get(key));
+        let parts = self.text_parts.iter().filter_map(at);
         parts.chain([&self.all]).filter_map(|part| part.get(key)).find(|value| !value.is_null())
     }
 
@@ -154,8 +179,10 @@ impl Config {
 
     /// Adds what the config tells to what is known of the model.
     pub fn describe(&self, details: &mut DetailedFacts) {
+        let class = self.architectures().next().map(str::to_owned);
+        // The models of timm have a key of their own.
         details.facts.architecture =
-            self.architectures().next().map(str::to_owned).or_else(|| self.text("model_type"));
+            class.or_else(|| self.text("model_type")).or_else(|| self.text("architecture"));
         details.facts.layers = self.layers();
         details.facts.heads = self.heads();
         details.facts.kv_heads = self.kv_heads();
@@ -293,6 +320,20 @@ impl Config {
             Ok(KvLayer { heads, key_length, value_length, window })
         };
         (0..layers).map(of_layer).collect()
+    }
+}
+
+/// Lists where the parts about text are, the deepest one first, and of several at one place those that are named first.
+fn find_text_parts(part: &Value, path: &mut Vec<&'static str>, found: &mut Vec<Vec<&'static str>>) {
+    if path.len() >= MAX_PARTS_DEPTH {
+        return;
+    }
+    for key in TEXT_PARTS {
+        let Some(inner) = part.get(key).filter(|inner| inner.is_object()) else { continue };
+        path.push(key);
+        find_text_parts(inner, path, found);
+        found.push(path.clone());
+        path.pop();
     }
 }
 

@@ -7,7 +7,7 @@ use provisioner_core::{
     reference::{ShardName, set_of},
 };
 
-use super::{config::Config, header::Header, index::Index};
+use super::{config::Config, header::Header, index::Index, params::PARAMS_NAME};
 use crate::{
     details::{DetailedFacts, Quantizer},
     error::{Error, Result, quoted},
@@ -49,7 +49,7 @@ pub(crate) fn inspect_repository(model: &dyn ModelSource) -> Result<Option<Inspe
     let headers = read_headers(model)?;
     check_shards(&headers)?;
     let mut indexed = BTreeSet::new();
-    let (mut main, mut notes) = (None, Vec::new());
+    let (mut main, mut notes, mut warnings) = (None, Vec::new(), Vec::new());
     for file in model.files().iter().filter(|file| file.path.as_str().ends_with(INDEX_ENDING)) {
         let path = file.path.as_str();
         let index = read_index(model, &file.path)?;
@@ -60,9 +60,15 @@ pub(crate) fn inspect_repository(model: &dyn ModelSource) -> Result<Option<Inspe
             ));
             continue;
         }
-        let files = check_index(model, &file.path, &index, &headers).map_err(|error| error.in_file(path))?;
+        let (files, differences) =
+            check_index(model, &file.path, &index, &headers).map_err(|error| error.in_file(path))?;
+        warnings.extend(differences.into_iter().map(|difference| format!("{} {difference}", quoted(path))));
         indexed.extend(files.iter().filter_map(|path| set_of(path)));
-        if path == "model.safetensors.index.json" {
+        // Mistral's format has its own names, and comes alone or beside that of Transformers. Its index is sorted before the other.
+        let is_alone = !headers.contains_key("model.safetensors");
+        if path == "model.safetensors.index.json"
+            || (path == "consolidated.safetensors.index.json" && is_alone)
+        {
             main = Some(files);
         }
     }
@@ -73,6 +79,7 @@ pub(crate) fn inspect_repository(model: &dyn ModelSource) -> Result<Option<Inspe
     let weights = main.or_else(|| main_weights(model, &headers));
     let mut found = describe(model, &headers, weights)?;
     found.notes.extend(notes);
+    found.warnings.extend(warnings);
     Ok(Some(found))
 }
 
@@ -120,13 +127,13 @@ fn check_sets(model: &dyn ModelSource, headers: &Headers<'_>, indexed: &BTreeSet
     Ok(())
 }
 
-/// Checks an index against the files beside it, and returns those that it names.
+/// Checks an index against the files beside it, and returns those that it names, and how they differ from it.
 fn check_index(
     model: &dyn ModelSource,
     path: &RelativePath,
     index: &Index,
     headers: &Headers<'_>,
-) -> Result<BTreeSet<String>> {
+) -> Result<(BTreeSet<String>, Vec<String>)> {
     let folder = path.folder();
     let mut named = BTreeMap::new();
     let mut files = BTreeSet::new();
@@ -141,13 +148,13 @@ fn check_index(
             None => return Err(not_there(name)),
         }
     }
-    index.check(&named)?;
+    let differences = index.differences(&named)?;
     match unnamed_shard(&files, headers).filter(|_| !model.is_selection()) {
-        None => Ok(files),
+        None => Ok((files, differences)),
         Some(path) => {
             let path = quoted(path);
             let reason = format!("does not name {path}, a shard of the same set as one that it names");
-            Err(Error::unsound(reason))
+            Err(Error::Index { file: None, reason })
         }
     }
 }
@@ -158,7 +165,7 @@ fn not_there(name: &str) -> Error {
     if name.ends_with(".safetensors") {
         return Error::Incomplete { file: None, reason: format!("names {shown}, which is not there") };
     }
-    Error::unsound(format!("names {shown}, which is no file of safetensors"))
+    Error::Index { file: None, reason: format!("names {shown}, which is no file of safetensors") }
 }
 
 /// Finds a shard that an index does not name, though it names others of the same set. Files of no set, and sets of which it
@@ -225,7 +232,7 @@ fn describe(
     }
     details.facts.shards = (!weights.is_empty()).then_some(weights.len() as u64);
     let (mut layers, mut has_untold_windows) = (Err("it has no `config.json`".to_owned()), false);
-    if let Some(config) = read_config(model, "config.json")? {
+    if let Some(config) = main_config(model)? {
         config.describe(&mut details);
         layers = config.kv_layers();
         has_untold_windows = config.has_untold_windows();
@@ -248,7 +255,15 @@ fn describe(
     let memory = MemoryEstimate::new(details.weights_bytes(), layers, details.facts.ctx_max);
     let memory = memory.at_most(has_untold_windows);
     details.facts.memory = memory.summary();
-    Ok(Inspection { details, memory, notes })
+    Ok(Inspection { details, memory, notes, companion: None, warnings: Vec::new() })
+}
+
+/// Reads the config of the model: that of Transformers, or else that of Mistral's format.
+fn main_config(model: &dyn ModelSource) -> Result<Option<Config>> {
+    if let Some(config) = read_config(model, "config.json")? {
+        return Ok(Some(config));
+    }
+    Ok(read_config(model, PARAMS_NAME)?.map(Config::of_params))
 }
 
 /// Finds the method that made the weights smaller, where a file beside the config names it.

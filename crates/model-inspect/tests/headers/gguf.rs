@@ -7,7 +7,7 @@ use model_inspect::{
     gguf::{Header, Value},
     inspect, inspect_model,
 };
-use provisioner_core::Format;
+use provisioner_core::{Format, Role};
 use testkit::FakeModel;
 
 use crate::fixture::{InMemory, Raw, text};
@@ -190,4 +190,35 @@ fn which_of_several_models_is_told_of() {
     assert_eq!(inspect_model(&model).unwrap().details.format, Format::Other);
     model.entry = Some("sha256-0a".parse().unwrap());
     assert_eq!(inspect_model(&model).unwrap().details.format, Format::Gguf);
+}
+
+#[test]
+fn a_header_tells_what_its_file_is() {
+    let check = |raw: Raw, expected: Role| {
+        assert_eq!(raw.read().unwrap().role(), expected);
+        assert_eq!(found(&raw).details.facts.role, Some(expected).filter(|role| *role != Role::Weights));
+    };
+    let of = |architecture: &str| Raw::new().string("general.architecture", architecture);
+    check(of("llama"), Role::Weights);
+    check(of("llama").string("general.type", "model"), Role::Weights);
+    check(of("llama").string("general.type", "something new"), Role::Weights);
+    check(of("llama").string("quantize.imatrix.file", "x"), Role::Weights);
+    check(Raw::new().u32("split.no", 1), Role::Weights);
+    check(of("llama").string("general.type", "mmproj"), Role::Projector);
+    check(of("clip"), Role::Projector);
+    check(of("clip").string("general.type", "model"), Role::Projector);
+    check(of("llama").string("general.type", "adapter"), Role::Adapter);
+    check(of("llama").string("adapter.type", "lora"), Role::Adapter);
+    check(of("controlvector"), Role::Adapter);
+    let lora = |names: [&str; 2]| {
+        let raw = of("llama").tensor(names[0], &[4], 0, 0).tensor(names[1], &[4], 0, 32);
+        raw.data(64)
+    };
+    check(lora(["blk.0.attn_q.weight.lora_a", "blk.0.attn_q.weight.lora_b"]), Role::Adapter);
+    check(lora(["blk.0.attn_q.weight.lora_a", "blk.0.attn_q.weight"]), Role::Weights);
+    check(Raw::new().string("general.type", "imatrix"), Role::Imatrix);
+    check(Raw::new().u32("imatrix.chunk_count", 1), Role::Imatrix);
+    check(of("eagle3"), Role::Draft);
+    // A type that is no text tells nothing.
+    check(of("llama").u32("general.type", 1), Role::Weights);
 }

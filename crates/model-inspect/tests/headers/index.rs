@@ -27,8 +27,11 @@ fn an_index_fits_its_shards() {
         refused(&model, says)
     };
     let (one, two) = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors");
-    check(json!({ "a": one, "b": one }), "has the tensor `b`, and it has not");
-    check(json!({ "a": one, "b": two, "c": two }), "has the tensor `c`, and it has not");
+    check(
+        json!({ "a": one, "b": one }),
+        "does not name `model-00002-of-00002.safetensors`, a shard of the same set",
+    );
+    check(json!({ "b": one, "a": two }), "has the tensor `b`, and it has not");
     check(
         json!({ "a": one, "b": two, "c": "other.safetensors" }),
         "names `other.safetensors`, which is not there",
@@ -44,14 +47,47 @@ fn an_index_fits_its_shards() {
     );
     check(json!({ "a": one, "b": "../../etc/passwd" }), "names a file that it must not");
     check(json!({}), "names no tensor");
-    let mut more = repository(&llama());
-    let both = json!({ "b": { "dtype": "U8", "shape": [1], "data_offsets": [0, 1] },
-                       "c": { "dtype": "U8", "shape": [1], "data_offsets": [1, 2] } });
-    more.put(two, file(&both, 2));
-    refused(&more, "does not say that `model-00002-of-00002.safetensors` has the tensor `c`");
     let mut broken = repository(&llama());
     broken.put("model.safetensors.index.json", b"{".to_vec());
     refused(&broken, "is no index");
+}
+
+#[test]
+fn engines_pass_over_tensors_that_only_one_of_index_and_shard_has() {
+    let (one, two) = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors");
+    let both = json!({ "b": { "dtype": "U8", "shape": [1], "data_offsets": [0, 1] },
+                       "c": { "dtype": "U8", "shape": [1], "data_offsets": [1, 2] } });
+    let check = |map: Value, more: &[(&'static str, Vec<u8>)], expected: &str| {
+        let mut model = repository(&llama());
+        model.put("model.safetensors.index.json", json!({ "weight_map": map }).to_string().into_bytes());
+        more.iter().for_each(|(name, bytes)| model.put(name, bytes.clone()));
+        let found = inspect_model(&model).unwrap();
+        assert_eq!(found.warnings, [format!("`model.safetensors.index.json` {expected}")]);
+        assert_eq!(found.details.facts.architecture.as_deref(), Some("LlamaForCausalLM"));
+    };
+    check(
+        json!({ "a": one, "b": two, "mtp.fc.weight": two }),
+        &[],
+        "names tensors that their files do not have: `mtp.fc.weight` of `model-00002-of-00002.safetensors`",
+    );
+    check(
+        json!({ "a": one, "b": two }),
+        &[(two, file(&both, 2))],
+        "does not name tensors that its files have: `c` of `model-00002-of-00002.safetensors`",
+    );
+    check(
+        json!({ "a": one, "b": two, "c": "model-overlay-00001.safetensors" }),
+        &[(two, file(&both, 2)), ("model-overlay-00001.safetensors", weights("c"))],
+        "places tensors in other files than some that have them too: `c` of `model-00002-of-00002.safetensors`",
+    );
+    // A stranger may name very many.
+    let many: serde_json::Map<_, _> = (0..1000).map(|n| (format!("t{n:04}"), two.into())).collect();
+    let mut map = json!({ "a": one, "b": two });
+    map.as_object_mut().unwrap().extend(many);
+    let of = |n: u32| format!("`t000{n}` of `model-00002-of-00002.safetensors`");
+    let shown = (0..4).map(of).collect::<Vec<_>>().join(", ");
+    check(map, &[], &format!("names tensors that their files do not have: {shown}, and 996 more"));
+    assert!(inspect_model(&repository(&llama())).unwrap().warnings.is_empty());
 }
 
 #[test]

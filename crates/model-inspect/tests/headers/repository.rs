@@ -318,3 +318,125 @@ fn packed_weights_are_not_counted() {
     model.put("config.json", with(json!({ "quantization": { "bits": 8 } })).to_string().into_bytes());
     assert_eq!(facts(&model), (Some("mlx-8bit".to_owned()), None));
 }
+
+#[test]
+fn the_part_about_text_is_found_where_it_lies() {
+    let inner = json!({ "num_hidden_layers": 5, "num_attention_heads": 8, "num_key_value_heads": 4, "hidden_size": 32,
+                        "vocab_size": 99, "max_position_embeddings": 4096 });
+    let check = |config: Value| {
+        let facts = found(&config).details.facts;
+        let numbers = [
+            facts.layers,
+            facts.heads,
+            facts.kv_heads,
+            facts.embedding_length,
+            facts.vocab_size,
+            facts.ctx_max,
+        ];
+        assert_eq!(numbers, [5, 8, 4, 32, 99, 4096].map(Some), "{config}");
+    };
+    for part in ["text_config", "llm_config", "language_config", "language_model_config"] {
+        check(
+            json!({ "model_type": "x", part: inner, "vision_config": { "num_hidden_layers": 7, "hidden_size": 9 } }),
+        );
+    }
+    check(json!({ "thinker_config": { "text_config": inner, "hidden_size": 7 }, "hidden_size": 8,
+                  "talker_config": { "num_hidden_layers": 3 } }));
+    // What a config may be that means harm: no numbers, no objects, and parts in parts without an end.
+    for odd in [json!(1), json!([inner]), json!("text"), json!(null)] {
+        let facts =
+            found(&json!({ "text_config": odd, "num_hidden_layers": 3, "hidden_size": -1 })).details.facts;
+        assert_eq!((facts.layers, facts.embedding_length), (Some(3), None));
+    }
+    let mut deep = json!({ "num_hidden_layers": 1 });
+    for _ in 0..100 {
+        deep = json!({ "text_config": deep, "llm_config": { "text_config": 1 } });
+    }
+    assert_eq!(found(&deep).details.facts.layers, None);
+    let numbers =
+        json!({ "num_hidden_layers": "5", "hidden_size": 1e99, "vocab_size": [1], "n_positions": u64::MAX });
+    let facts = found(&numbers).details.facts;
+    assert_eq!((facts.layers, facts.embedding_length, facts.vocab_size), (None, None, None));
+}
+
+#[test]
+fn the_config_of_mistrals_own_format() {
+    let (one, two) = ("consolidated-00001-of-00002.safetensors", "consolidated-00002-of-00002.safetensors");
+    let index = json!({ "weight_map": { "a": one, "b": two } });
+    let with = |params: Value| {
+        let model = InMemory::new([
+            ("params.json", params.to_string().into_bytes()),
+            ("tekken.json", b"{}".to_vec()),
+            ("consolidated.safetensors.index.json", index.to_string().into_bytes()),
+            (one, weights("a")),
+            (two, weights("b")),
+        ]);
+        inspect_model(&model).unwrap()
+    };
+    let params = json!({ "dim": 64, "n_layers": 2, "head_dim": 16, "hidden_dim": 128, "n_heads": 4, "n_kv_heads": 2,
+                         "vocab_size": 384, "max_seq_len": 2048 });
+    let like_llama = found(&llama()).details.facts;
+    let facts = with(params.clone()).details.facts;
+    assert_eq!(facts.architecture.as_deref(), Some("MistralForCausalLM"));
+    assert_eq!((facts.ctx_max, facts.layers, facts.shards), (Some(2048), Some(2), Some(2)));
+    assert_eq!((facts.heads, facts.kv_heads, facts.vocab_size), (Some(4), Some(2), Some(384)));
+    assert_eq!((facts.memory, facts.quantization.as_deref()), (like_llama.memory, Some("BF16")));
+    let mut yarn = params.clone();
+    yarn["moe"] = json!({ "num_experts": 8, "num_experts_per_tok": 2 });
+    yarn["yarn"] = json!({ "factor": 4, "original_max_position_embeddings": 1024 });
+    yarn["quantization"] = json!({ "qformat_weight": "fp8_e4m3" });
+    let found = with(yarn).details;
+    assert_eq!(found.facts.quantization.as_deref(), Some("fp8"));
+    assert_eq!(found.facts.architecture.as_deref(), Some("MixtralForCausalLM"));
+    assert_eq!((found.experts, found.experts_used, found.facts.ctx_max), (Some(8), Some(2), Some(4096)));
+    // A field that it does not tell, or that is no number, stays unknown.
+    for odd in [json!({ "dim": 8 }), json!({ "dim": "8", "n_layers": [], "moe": 1, "yarn": "x" }), json!({})]
+    {
+        let facts = with(odd).details.facts;
+        assert_eq!((facts.layers, facts.ctx_max, facts.kv_heads), (None, None, None));
+    }
+    // The config of Transformers comes first.
+    let mut both = repository(&llama());
+    both.put("params.json", params.to_string().into_bytes());
+    both.put("consolidated.safetensors", weights("a"));
+    assert_eq!(inspect_model(&both).unwrap().details.facts.architecture.as_deref(), Some("LlamaForCausalLM"));
+}
+
+#[test]
+fn the_configs_of_other_tools_say_what_they_say() {
+    let check = |files: Vec<(&'static str, Vec<u8>)>, expected: Option<&str>| {
+        let facts = inspect_model(&InMemory::new(files)).unwrap().details.facts;
+        assert_eq!(facts.architecture.as_deref(), expected);
+    };
+    let component =
+        || json!({ "_class_name": "UNet2DConditionModel", "num_hidden_layers": 9 }).to_string().into_bytes();
+    // A pipeline of diffusers has its configs in its components.
+    check(
+        vec![
+            ("model_index.json", br#"{"_class_name": "StableDiffusionPipeline"}"#.to_vec()),
+            ("unet/config.json", component()),
+            ("unet/diffusion_pytorch_model.safetensors", weights("a")),
+            ("vae/diffusion_pytorch_model.safetensors", weights("a")),
+            ("tokenizer/tokenizer_config.json", b"[]".to_vec()),
+        ],
+        None,
+    );
+    // One of sentence-transformers has modules in folders.
+    check(
+        vec![
+            ("config.json", br#"{"architectures": ["BertModel"], "model_type": "bert"}"#.to_vec()),
+            ("modules.json", b"[]".to_vec()),
+            ("model.safetensors", weights("a")),
+            ("2_Dense/config.json", b"[]".to_vec()),
+            ("2_Dense/model.safetensors", weights("a")),
+        ],
+        Some("BertModel"),
+    );
+    check(
+        vec![
+            ("config.json", br#"{"architecture": "resnet18", "num_classes": 10}"#.to_vec()),
+            ("model.safetensors", weights("a")),
+        ],
+        Some("resnet18"),
+    );
+}

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use model_inspect::StructureVerifier;
+use model_inspect::{StructureVerifier, safetensors::Header};
 use provisioner_core::{
     Basis, Digest, DigestVerifier, Entry, ErrorCode, Expectation, Format, Locator, Manifest, ManifestFile,
     ModelRef, Outcome, StagedFile, StagedModel, Stamp, Timestamp, Verification, Verifier,
@@ -143,6 +143,69 @@ fn what_is_no_model_warns_unless_it_is_vouched_for() {
     assert_eq!(text.unwrap().outcome, Outcome::Warn);
     // Strictness is still the digest's to satisfy.
     assert_eq!(check(&Expectation::none().strict(true)).unwrap_err().0, ErrorCode::Unproven);
+}
+
+/// A pointer of Git LFS to a file.
+const POINTER: &[u8] =
+    b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
+
+#[test]
+fn a_pointer_in_the_place_of_a_file_that_engines_read_fails() {
+    let sound = || {
+        let dir = tempfile::tempdir().unwrap();
+        FakeModel::gguf().write_to(dir.path(), "x").unwrap();
+        dir
+    };
+    for name in
+        ["tokenizer.json", "tokenizer.model", "config.json", "vocab.txt", "x.onnx", "y.GGUF", "y.safetensors"]
+    {
+        let dir = sound();
+        fs_err::write(dir.path().join(name), POINTER).unwrap();
+        let (code, message) = judge(dir.path(), &Expectation::none()).unwrap_err();
+        assert_eq!(code, ErrorCode::Rejected);
+        assert!(message.contains(&format!("`{name}`: is the pointer of Git LFS to a file")), "{message}");
+        let error = staged(dir.path())
+            .judge(
+                &Expectation::none(),
+                &[Arc::new(StructureVerifier) as Arc<dyn Verifier>],
+                Timestamp::UNIX_EPOCH,
+            )
+            .unwrap_err();
+        assert!(error.hint().unwrap().to_string().contains("git lfs pull"), "{error:?}");
+    }
+    // No engine stops at a pointer in the place of these.
+    let dir = sound();
+    for name in ["README.md", "logo.png"] {
+        fs_err::write(dir.path().join(name), POINTER).unwrap();
+    }
+    let found = judge(dir.path(), &Expectation::none()).unwrap();
+    assert_eq!(found.outcome, Outcome::Warn);
+    assert!(found.reason.contains("`README.md` and 1 more are pointers of Git LFS"), "{}", found.reason);
+    // Nor is a text that tells of pointers one.
+    let long = [POINTER, &[b'x'; 1024]].concat();
+    for text in [long.as_slice(), b"version https://git-lfs.github.com"] {
+        let dir = sound();
+        fs_err::write(dir.path().join("notes.json"), text).unwrap();
+        assert_eq!(judge(dir.path(), &Expectation::none()).unwrap().outcome, Outcome::Pass);
+    }
+}
+
+#[test]
+fn an_index_that_differs_in_what_engines_pass_over_warns_unless_the_model_is_vouched_for() {
+    let dir = tempfile::tempdir().unwrap();
+    fs_err::write(dir.path().join("a.safetensors"), testkit::safetensors_of(8, 1)).unwrap();
+    let tensor = Header::read(&mut testkit::safetensors_of(8, 1).as_slice()).unwrap().names().remove(0);
+    let index = format!(r#"{{"weight_map":{{"{tensor}":"a.safetensors","mtp.fc.weight":"a.safetensors"}}}}"#);
+    fs_err::write(dir.path().join("model.safetensors.index.json"), index).unwrap();
+    let found = judge(dir.path(), &Expectation::none()).unwrap();
+    assert_eq!(found.outcome, Outcome::Warn);
+    assert!(found.reason.contains("`mtp.fc.weight` of `a.safetensors`"), "{}", found.reason);
+    let digest = staged(dir.path()).digest().unwrap();
+    for vouched in [Expectation::pinned(digest.clone()), Expectation::pinned(digest).strict(true)] {
+        let found = judge(dir.path(), &vouched).unwrap();
+        assert_eq!(found.outcome, Outcome::Pass);
+        assert!(found.reason.contains("mtp.fc.weight"), "{}", found.reason);
+    }
 }
 
 #[test]

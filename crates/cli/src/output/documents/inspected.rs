@@ -32,7 +32,8 @@ pub(crate) struct Inspected {
 impl Inspected {
     /// Describes what an inspection found.
     pub(crate) fn new(id: String, inspection: Inspection, fit: Option<Fit>) -> Self {
-        let Inspection { details, memory, notes, .. } = inspection;
+        let Inspection { details, memory, mut notes, warnings, .. } = inspection;
+        notes.extend(warnings);
         let kv_unknown = memory.kv_unknown().map(str::to_owned);
         Self { id, details, kv_unknown, notes, fit }
     }
@@ -43,6 +44,7 @@ impl Inspected {
         let mut rows = vec![("model", self.id.clone())];
         let mut add = |name, value: Option<String>| rows.extend(value.map(|value| (name, value)));
         add("name", facts.name.as_deref().map(line));
+        add("role", facts.role.map(|role| role.to_string()));
         add("architecture", facts.architecture.as_deref().map(line));
         add("format", Some(details.format.as_str().to_owned()));
         add("quantization", facts.quantization.as_deref().map(line));
