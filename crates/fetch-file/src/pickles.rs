@@ -66,14 +66,14 @@ struct Others {
 
 impl Others {
     fn among(names: &[RelativePath]) -> Self {
-        let named =
+        let in_format =
             |format: Format| names.iter().filter(move |path| Format::named(path.file_name()) == Some(format));
-        let weights: HashSet<_> = named(Format::Safetensors)
+        let weights: HashSet<_> = in_format(Format::Safetensors)
             .map(|path| (path.folder().to_ascii_lowercase(), stem_of(path.file_name())))
             .collect();
         let has_component = weights.iter().any(|(folder, _)| !folder.is_empty());
         let is_pipeline = has_component && names.iter().any(|path| path.as_str() == "model_index.json");
-        Self { has_gguf: named(Format::Gguf).next().is_some(), is_pipeline, weights }
+        Self { has_gguf: in_format(Format::Gguf).next().is_some(), is_pipeline, weights }
     }
 
     fn make_superfluous(&self, pickle: &RelativePath) -> bool {

@@ -60,7 +60,9 @@ fn engines_pass_over_tensors_that_only_one_of_index_and_shard_has() {
     let check = |map: Value, more: &[(&'static str, Vec<u8>)], expected: &str| {
         let mut model = repository(&llama());
         model.put("model.safetensors.index.json", json!({ "weight_map": map }).to_string().into_bytes());
-        more.iter().for_each(|(name, bytes)| model.put(name, bytes.clone()));
+        for (name, bytes) in more {
+            model.put(name, bytes.clone());
+        }
         let found = inspect_model(&model).unwrap();
         assert_eq!(found.warnings, [format!("`model.safetensors.index.json` {expected}")]);
         assert_eq!(found.details.facts.architecture.as_deref(), Some("LlamaForCausalLM"));
