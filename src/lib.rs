@@ -107,8 +107,8 @@ pub use handoff::{
     provision::{ModelMetadata, Provisioned},
 };
 pub use model_inspect::{
-    CacheType, Error as InspectError, Fit, Inspection, KvLayer, MemoryEstimate, MemoryRequest, ModelInfo,
-    Quantizer, RopeScaling, TypeShare,
+    CacheType, Engine, EngineShare, Error as InspectError, Fit, FlashAttention, Inspection, KvLayer,
+    MemoryEstimate, MemoryRequest, ModelInfo, Quantizer, RopeScaling, TypeShare,
 };
 pub use preview::{
     plan::{FileState, Plan, PlannedFile},

@@ -19,6 +19,7 @@ mod window;
 pub mod gguf;
 pub mod safetensors;
 
+mod engine;
 mod info;
 mod memory;
 
@@ -26,6 +27,7 @@ mod inspect;
 mod inspection;
 mod structure;
 
+pub use engine::{Engine, EngineShare, FlashAttention};
 pub use error::{Error, Result};
 pub use files::{ListedFile, LocalFiles, ModelSource};
 pub use info::{ModelInfo, Quantizer, RopeScaling, TypeShare};

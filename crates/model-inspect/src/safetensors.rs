@@ -7,6 +7,7 @@ mod header;
 mod index;
 mod json;
 mod repository;
+mod widths;
 
 pub use config::Config;
 pub use header::{Header, HeaderTensor};

@@ -9,8 +9,10 @@ use super::{
     facts::{add_types, describe, has_untold_windows, memory, notes},
     header::{Header, is_beginning},
     shards::Shards,
+    widths::WidthSums,
 };
 use crate::{
+    engine::{Engine, Widths},
     error::{Error, Result},
     files::{ListedFile, ModelSource},
     info::ModelInfo,
@@ -48,6 +50,7 @@ struct GgufModel {
     info: ModelInfo,
     layers: Result<Vec<KvLayer>, String>,
     has_untold_windows: bool,
+    widths: Option<Widths>,
     notes: Vec<String>,
 }
 
@@ -90,7 +93,7 @@ impl GgufModel {
     /// Reads the headers of a set, in its order, and checks that they belong together.
     fn read(model: &dyn ModelSource, set: &[RelativePath]) -> Result<Self> {
         let mut found: Option<Self> = None;
-        let mut shards = Shards::new(set.len());
+        let (mut shards, mut widths) = (Shards::new(set.len()), WidthSums::default());
         for path in set {
             let in_file = |error: Error| error.in_file(path.as_str());
             let header = Header::read(&mut open(model, path)?).map_err(in_file)?;
@@ -101,13 +104,16 @@ impl GgufModel {
                 info: describe(&header),
                 layers: memory(&header),
                 has_untold_windows: has_untold_windows(&header),
+                widths: None,
                 notes: Vec::new(),
             });
             add_types(&header, &mut found.info.tensor_types);
+            widths.add(&header, found.info.experts_used);
             found.notes.extend(notes(&header).map(|note| format!("`{path}` {note}")));
         }
         shards.finish().map_err(|error| error.in_file(set.first().map_or("", RelativePath::as_str)))?;
         let mut found = found.ok_or_else(|| Error::unsound("a set of shards without a shard"))?;
+        found.widths = widths.finish(&found.info);
         found.info.facts.shards = Some(set.len() as u64);
         found.info.facts.parameter_count = found.info.elements();
         found.info.facts.quantization =
@@ -129,10 +135,10 @@ impl GgufModel {
     /// Makes an inspection of the model, together with a projector of so many bytes.
     fn into_inspection(self, projector_bytes: u64) -> Inspection {
         let projector_bytes = if self.is_projector() { 0 } else { projector_bytes };
-        let Self { mut info, layers, has_untold_windows, notes, .. } = self;
+        let Self { mut info, layers, has_untold_windows, widths, notes, .. } = self;
         let weights_bytes = info.weights_bytes().and_then(|bytes| bytes.checked_add(projector_bytes));
-        let memory =
-            MemoryEstimate::new(weights_bytes, layers, info.facts.ctx_max).at_most(has_untold_windows);
+        let memory = MemoryEstimate::new(weights_bytes, layers, info.facts.ctx_max);
+        let memory = memory.at_most(has_untold_windows).computed_by(Engine::LlamaCpp, widths);
         info.facts.memory = memory.summary();
         Inspection { info, memory, notes }
     }

@@ -7,8 +7,9 @@ use provisioner_core::{
     reference::{ShardName, set_of},
 };
 
-use super::{config::Config, header::Header, index::Index};
+use super::{config::Config, header::Header, index::Index, widths::widths};
 use crate::{
+    engine::Engine,
     error::{Error, Result, quoted},
     files::ModelSource,
     info::{ModelInfo, Quantizer},
@@ -225,10 +226,12 @@ fn describe(
     }
     info.facts.shards = (!weights.is_empty()).then_some(weights.len() as u64);
     let (mut layers, mut has_untold_windows) = (Err("it has no `config.json`".to_owned()), false);
+    let mut told_widths = None;
     if let Some(config) = read_config(model, "config.json")? {
         config.describe(&mut info);
         layers = config.kv_layers();
         has_untold_windows = config.has_untold_windows();
+        told_widths = widths(&config, &info);
     }
     if info.quantizer.is_none() {
         info.quantizer = quantizer_beside(model)?;
@@ -246,7 +249,7 @@ fn describe(
     let is_plain = info.quantizer.is_none() && !info.main_type().is_some_and(|kind| is_packed(&kind));
     info.facts.parameter_count = info.elements().filter(|_| is_plain);
     let memory = MemoryEstimate::new(info.weights_bytes(), layers, info.facts.ctx_max);
-    let memory = memory.at_most(has_untold_windows);
+    let memory = memory.at_most(has_untold_windows).computed_by(Engine::Vllm, told_widths);
     info.facts.memory = memory.summary();
     Ok(Inspection { info, memory, notes })
 }
