@@ -111,6 +111,7 @@ pub use model_inspect::{
     MemoryEstimate, MemoryRequest, ModelInfo, Quantizer, RopeScaling, TypeShare,
 };
 pub use preview::{
+    choose::Choice,
     plan::{FileState, Plan, PlannedFile},
     variants::Variant,
 };

@@ -25,6 +25,7 @@ use crate::{
         provision::{self, Provisioned},
     },
     preview::{
+        choose::{self, Choice},
         inspect,
         plan::{self, Plan},
         variants::{self, Variant},
@@ -366,6 +367,16 @@ impl ModelProvisioner {
     /// the answer.
     pub async fn variants(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
         variants::variants(&self.context, reference, demand).await
+    }
+
+    /// Chooses the best of the models that a reference may mean, with the most bits for each weight, that is certain to fit a
+    /// demand of memory. It reads headers, as [`variants`](Self::variants) does, and looks at the repository each time. Where the
+    /// network is off limits, it chooses among the recorded models of that repository.
+    ///
+    /// # Errors
+    /// As [`variants`](Self::variants); [`Error::NothingFits`](crate::Error::NothingFits) where none is certain to fit.
+    pub async fn choose(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<Choice> {
+        choose::choose(&self.context, reference, demand).await
     }
 
     /// Returns the state of the cache. It reads no model, and opens no socket.

@@ -6,6 +6,7 @@ mod digest;
 mod doctor;
 mod ensure;
 mod export;
+mod fit;
 mod gc;
 mod import;
 mod inspect;
@@ -30,7 +31,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Next, Fai
     let done = match command {
         Command::Ensure(args) => ensure::run(session, &args).await,
         Command::Run(args) => return Box::pin(run::run(session, args)).await,
-        Command::Plan(args) if args.memory.is_given() => variants::run(session, &args).await,
+        Command::Plan(args) if args.memory.is_given() && !args.fit => variants::run(session, &args).await,
         Command::Plan(args) => plan::run(session, &args).await,
         Command::Provision(args) => provision::run(session, args).await,
         Command::List => list::run(session).await,

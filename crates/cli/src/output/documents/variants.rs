@@ -67,6 +67,7 @@ impl VariantFit {
 
     /// Returns what the engine takes of that.
     fn engine(&self) -> Option<String> {
+        self.fit.total_bytes?;
         engine(&self.fit).map(|share| format!("of that {share}"))
     }
 
