@@ -120,7 +120,8 @@ pub use provisioner_core::{
     AdoptMode, Basis, CatalogRecord, Category, DamagedRecord, Denial, DenialKind, Digest, DigestAlgorithm,
     EnsureEffect, Error as CoreError, ErrorCode, Expectation, Format, Hint, Hold, Lifecycle, MemoryFacts,
     ModelFacts, ModelRef, Outcome, RecordedFile, RelativePath, Repair, ResolvedModel, Stamp, Timestamp,
-    Verification, config_field, excerpt, key_of, readable_size, reference, sha256_tree, shell_word,
+    Verification, config_field, excerpt, key_of, parse_size, readable_size, reference, sha256_tree,
+    shell_word,
 };
 pub use transfer::Error as TransferError;
 pub use upkeep::{
@@ -135,7 +136,7 @@ pub use upkeep::{
 pub use artifact_store::{DEFAULT_GRACE, EvictionLimits};
 pub use builder::ProvisionerBuilder;
 pub use catalog_adapter::FsCatalog;
-pub use config::{AdoptionConfig, ModelProvisionerConfig, read_named_file};
+pub use config::{AdoptionConfig, FitConfig, ModelProvisionerConfig, read_named_file};
 pub use fetch_file::FileFetcher;
 #[cfg(feature = "hf")]
 pub use fetch_hf::{HubFetcher, HubSettings, Token, TokenOrigin};

@@ -197,17 +197,22 @@ impl ModelProvisioner {
     }
 
     /// Makes the model of a config present and writes its handoff to `dest`. The policy is this provisioner's, not the
-    /// config's, and the path of the handoff is `dest`, not the config's. `config_path` goes into the provenance log.
+    /// config's, and the path of the handoff is `dest`, not the config's. `config_path` goes into the provenance log. Where the
+    /// config says what the model must fit into, it is the one that [`choose`](Self::choose) returns.
     ///
     /// # Errors
-    /// As [`ensure`](Self::ensure) and [`hand_off`](Self::hand_off).
+    /// As [`ensure`](Self::ensure), [`choose`](Self::choose) and [`hand_off`](Self::hand_off).
     pub async fn provision(
         &self,
         config: &ModelProvisionerConfig,
         config_path: &Path,
         dest: &Path,
     ) -> Result<Provisioned> {
-        provision::provision(&self.context, config, config_path, dest).await
+        let mut reference = config.reference()?;
+        if let Some(fit) = &config.fit {
+            reference = self.choose(&reference, &fit.request()).await?.reference;
+        }
+        provision::provision(&self.context, config, &reference, config_path, dest).await
     }
 
     /// Writes a model's handoff, and returns its absolute path.

@@ -58,7 +58,8 @@ pub(crate) async fn choose(
     // Of equals the first one, in the order of the list.
     let best = found.iter().filter(fits).rev().max_by(|one, other| compare(one, other)).cloned();
     let Some(chosen) = best else { return Err(nothing_fits(&reference, &found, demand)) };
-    let reference = match reference.repository() {
+    let is_open = |repo: &&RepoRef| matches!(repo.target(), RepoTarget::Repository(_));
+    let reference = match reference.repository().filter(is_open) {
         Some(repo) if !is_of_records => named_by_quantization(ctx, repo, &chosen).await?,
         _ => chosen.id.parse()?,
     };

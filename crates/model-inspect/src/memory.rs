@@ -32,6 +32,7 @@ const TOO_MANY: &str = "it is more than can be counted";
 
 /// Says in which type an engine keeps keys and values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are llama.cpp's own, of `--cache-type-k`")]
 pub enum CacheType {

@@ -118,3 +118,22 @@ fn where_no_quantization_names_one_file_the_file_is_named() {
     assert!(done.stderr.contains("chosen: hf:org/odd/b.gguf needs "), "{}", done.stderr);
     assert_eq!(bench.ids(), ["hf:org/odd/b.gguf"]);
 }
+
+#[test]
+fn a_config_may_ask_for_what_fits() {
+    let bench = Bench::new();
+    let [half, _] = bench.needs();
+    let provision = |fit: &str| {
+        let config = format!("model_ref: hf:org/repo\npolicy: {{ network: allow }}\nfit: {fit}\n");
+        bench.fixture.file("model.yaml", config);
+        bench.run(&["provision", "--config", "model.yaml"])
+    };
+    let done = provision(&format!("{{ vram: {half}, ctx: 256 }}"));
+    assert_eq!((done.status, bench.ids()), (0, vec!["hf:org/repo:F16".to_owned()]), "{}", done.stderr);
+    let done = provision("{ vram: 1GiB, engine: llama.cpp, kv_type: f32, parallel: 2, ubatch: 64 }");
+    assert_eq!((done.status, bench.ids().len()), (0, 2), "{}", done.stderr);
+    assert_eq!(provision("{ vram: 1MiB }").status, 3);
+    let wrong = provision("{ vram: many }");
+    assert!(wrong.status == 2 && wrong.stderr.contains("a size is written"), "{}", wrong.stderr);
+    assert_eq!(provision("{ ctx: 256 }").status, 2, "into what?");
+}
