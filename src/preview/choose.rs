@@ -29,7 +29,7 @@ use crate::{
 pub struct Choice {
     /// The reference that means the chosen model alone.
     pub reference: ModelRef,
-    /// The chosen model.
+    /// The model that was chosen.
     pub chosen: Variant,
     /// How many models the reference may mean.
     pub candidates: usize,

@@ -123,11 +123,11 @@ impl FromStr for Engine {
 /// Says whether llama.cpp computes attention in one kernel (`--flash-attn`), without a matrix of all pairs of tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FlashAttention {
-    /// It does.
+    /// It computes attention so, whatever the heads.
     On,
-    /// It does not.
+    /// It never computes attention so.
     Off,
-    /// It does where the heads' widths allow it.
+    /// It computes attention so where the heads' widths allow it.
     #[default]
     Auto,
 }
@@ -198,7 +198,7 @@ pub(crate) struct Attention {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EngineShare {
-    /// The engine.
+    /// The engine whose share this is.
     pub name: Engine,
     /// The bytes of all that it takes: its buffers, and its runtime.
     pub bytes: u64,
