@@ -16,11 +16,11 @@ use crate::{
     exchange::import::ImportRequest,
     handoff::provision::Provisioned,
     own_runtime::run,
-    preview::{choose::Choice, plan::Plan, variants::Variant},
+    preview::{choose::Choice, plan::EnsurePlan, variants::Variant},
     provisioner,
     upkeep::{
         doctor::finding::HealthFinding,
-        inventory::{Inventory, InventoryEntry},
+        inventory::{ListedModel, ModelList},
         overview::Overview,
         remove::Removed,
         verify::VerifyReport,
@@ -182,7 +182,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As the mirrored call.
-    pub fn list(&self) -> Result<Inventory> {
+    pub fn list(&self) -> Result<ModelList> {
         run(self.inner.list())?
     }
 
@@ -190,7 +190,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As the mirrored call.
-    pub fn show(&self, reference: &ModelRef) -> Result<InventoryEntry> {
+    pub fn show(&self, reference: &ModelRef) -> Result<ListedModel> {
         run(self.inner.show(reference))?
     }
 
@@ -294,7 +294,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As the mirrored call.
-    pub fn plan(&self, reference: &ModelRef) -> Result<Plan> {
+    pub fn plan(&self, reference: &ModelRef) -> Result<EnsurePlan> {
         run(self.inner.plan(reference))?
     }
 

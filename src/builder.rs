@@ -8,8 +8,8 @@ use fetch_file::FileFetcher;
 use local_caches::Adoption;
 use model_inspect::StructureVerifier;
 use provisioner_core::{
-    AllOf, CatalogErrorKind, CatalogStore, Clock, Expected, HostPolicy, ModelFetcher, NoProgress, Policy,
-    PolicyEngine, ProgressSink, Timestamp, Verifier,
+    AllOf, CatalogErrorKind, CatalogStore, Clock, HostPolicy, ModelFetcher, NoProgress, Policy, PolicyEngine,
+    Precondition, ProgressSink, Timestamp, Verifier,
 };
 use transfer::Transfer;
 
@@ -247,7 +247,7 @@ fn rebuild(registry: &Registry, store: &Store, catalog: &dyn CatalogStore) -> Re
             record = superseded;
         }
         tracing::warn!("`{}` is put back into the catalog", record.id);
-        match run(catalog.put(&record, Expected::Absent))? {
+        match run(catalog.put(&record, Precondition::Absent))? {
             Err(error) if error.kind != CatalogErrorKind::Conflict => return Err(error.into()),
             _ => {}
         }

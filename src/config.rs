@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use local_caches::Adoption;
-use model_inspect::{CacheType, Engine, MemoryRequest};
+use model_inspect::{Engine, KvType, MemoryRequest};
 use provisioner_core::{AdoptMode, Digest, Expectation, ModelRef, Policy, excerpt, parse_size};
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +83,7 @@ pub struct FitConfig {
     pub parallel: Option<u64>,
     /// The type in which the engine keeps keys and values.
     #[serde(default)]
-    pub kv_type: CacheType,
+    pub kv_type: KvType,
     /// The engine. Absent means llama.cpp for GGUF, and vLLM for safetensors.
     #[serde(default)]
     pub engine: Option<Engine>,

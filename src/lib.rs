@@ -107,12 +107,12 @@ pub use handoff::{
     provision::{ModelMetadata, Provisioned},
 };
 pub use model_inspect::{
-    CacheType, Engine, EngineShare, Error as InspectError, Fit, FlashAttention, Inspection, KvLayer,
-    MemoryEstimate, MemoryRequest, ModelInfo, Quantizer, RopeScaling, TypeShare,
+    DetailedFacts, Engine, EngineShare, Error as InspectError, Fit, FlashAttention, Inspection, KvLayer,
+    KvType, MemoryEstimate, MemoryRequest, Quantizer, RopeScaling, TypeShare,
 };
 pub use preview::{
     choose::Choice,
-    plan::{FileState, Plan, PlannedFile},
+    plan::{EnsurePlan, FileState, PlannedFile},
     variants::Variant,
 };
 pub use provisioner::ModelProvisioner;
@@ -126,7 +126,7 @@ pub use provisioner_core::{
 pub use transfer::Error as TransferError;
 pub use upkeep::{
     doctor::finding::HealthFinding,
-    inventory::{Inventory, InventoryEntry},
+    inventory::{ListedModel, ModelList},
     overview::Overview,
     remove::Removed,
     verify::VerifyReport,
@@ -155,8 +155,8 @@ pub use bytes::Bytes;
 pub use provisioner_core::conformance;
 pub use provisioner_core::{
     ByteRange, ByteStream, CatalogError, CatalogErrorKind, CatalogStore, Clock, ContentDigests,
-    ContentHasher, DigestVerifier, Entry, Expected, FetchError, FetchErrorKind, Finding, HostPolicy, Listing,
-    Locator, MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Opened, Placement, ProgressSink, Rejection,
-    RemoteFile, ResolveRequest, StagedFile, StagedModel, Verdict, VerifiedModel, Verifier, Version,
-    Versioned, ask, told,
+    ContentHasher, DigestVerifier, Entry, FetchError, FetchErrorKind, Finding, HostPolicy, Listing, Locator,
+    MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Opened, Placement, Precondition, ProgressSink,
+    Rejection, RemoteFile, ResolveRequest, StagedFile, StagedModel, Verdict, VerifiedModel, Verifier,
+    Version, Versioned, ask, told,
 };

@@ -27,14 +27,14 @@ use crate::{
     preview::{
         choose::{self, Choice},
         inspect,
-        plan::{self, Plan},
+        plan::{self, EnsurePlan},
         variants::{self, Variant},
     },
     resolve::{presence, reference},
     space::evict,
     upkeep::{
         doctor::{self, finding::HealthFinding},
-        inventory::{self, Inventory, InventoryEntry},
+        inventory::{self, ListedModel, ModelList},
         overview::{self, Overview},
         remove::{self, Removed},
         retire,
@@ -228,7 +228,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// The catalog fails as a whole. A record that the catalog cannot read is part of the answer.
-    pub async fn list(&self) -> Result<Inventory> {
+    pub async fn list(&self) -> Result<ModelList> {
         inventory::list(&self.context).await
     }
 
@@ -236,7 +236,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// [`Error::NotInCatalog`](crate::Error::NotInCatalog); the catalog fails.
-    pub async fn show(&self, reference: &ModelRef) -> Result<InventoryEntry> {
+    pub async fn show(&self, reference: &ModelRef) -> Result<ListedModel> {
         inventory::show(&self.context, reference).await
     }
 
@@ -348,7 +348,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As [`ensure`](Self::ensure), as far as an error comes before the first byte.
-    pub async fn plan(&self, reference: &ModelRef) -> Result<Plan> {
+    pub async fn plan(&self, reference: &ModelRef) -> Result<EnsurePlan> {
         plan::plan(&self.context, reference).await
     }
 

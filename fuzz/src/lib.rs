@@ -2,7 +2,7 @@
 
 use std::{hint::black_box, io};
 
-use model_inspect::{ByteSource, CacheType, MemoryRequest, Inspection, ListedFile, ModelSource, inspect_model};
+use model_inspect::{ByteSource, KvType, MemoryRequest, Inspection, ListedFile, ModelSource, inspect_model};
 use provisioner_core::RelativePath;
 
 /// Files in memory, as one model.
@@ -25,13 +25,13 @@ impl<'a> InMemory<'a> {
     pub fn exercise(&self) {
         let Ok(found) = inspect_model(self) else { return };
         let size: usize = self.bytes.iter().map(|bytes| bytes.len()).sum();
-        ask(&found, CacheType::ALL[size % CacheType::ALL.len()]);
+        ask(&found, KvType::ALL[size % KvType::ALL.len()]);
         black_box(found);
     }
 }
 
 /// What is said to fit does.
-fn ask(found: &Inspection, cache: CacheType) {
+fn ask(found: &Inspection, kv_type: KvType) {
     let vram_bytes = 24 << 30;
     let fit = found.memory.fit(&MemoryRequest { parallel: 3, cache, vram_bytes: Some(vram_bytes), ..MemoryRequest::default() });
     if let Some(largest) = fit.largest_ctx.filter(|ctx| *ctx > 0) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use provisioner_core::{CatalogRecord, Expected, Versioned};
+use provisioner_core::{CatalogRecord, Precondition, Versioned};
 
 use super::provenance::{self, Action, Line};
 use crate::{context::Context, error::Result};
@@ -18,7 +18,7 @@ pub(crate) async fn put(
     action: Action,
 ) -> Result<CatalogRecord> {
     check_log(ctx).await?;
-    let expected = previous.map_or(Expected::Absent, |found| Expected::Version(found.version));
+    let expected = previous.map_or(Precondition::Absent, |found| Precondition::Version(found.version));
     ctx.catalog.put(&record, expected).await?;
     ctx.run_blocking(move |ctx| {
         provenance::log(ctx).record(&Line::of_record(ctx, action, &record));

@@ -8,7 +8,7 @@ use std::{path::PathBuf, sync::Arc};
 use artifact_store::Store;
 use async_trait::async_trait;
 use provisioner_core::{
-    CatalogError, CatalogRecord, CatalogStore, DamagedRecord, Expected, Listing, Version, Versioned,
+    CatalogError, CatalogRecord, CatalogStore, DamagedRecord, Listing, Precondition, Version, Versioned,
 };
 
 /// Wraps a catalog whose fetched models lie in one store.
@@ -34,7 +34,7 @@ impl CatalogStore for RelocatedCatalog {
         Ok(self.catalog.get(id).await?.map(|found| self.here(found)))
     }
 
-    async fn put(&self, record: &CatalogRecord, expected: Expected) -> Result<Version, CatalogError> {
+    async fn put(&self, record: &CatalogRecord, expected: Precondition) -> Result<Version, CatalogError> {
         self.catalog.put(record, expected).await
     }
 

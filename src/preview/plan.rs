@@ -23,7 +23,7 @@ use crate::{
 /// Describes what ensuring a model would fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Plan {
+pub struct EnsurePlan {
     /// The id of the planned model.
     pub id: String,
     /// The revision that the source pins now; `None` for a source without revisions.
@@ -76,7 +76,7 @@ impl FileState {
     }
 }
 
-impl Plan {
+impl EnsurePlan {
     /// Returns how many bytes the source would send. The bytes of a partial that are here do not count, in blocks of the
     /// disk.
     pub fn download_bytes(&self) -> u64 {
@@ -92,7 +92,7 @@ impl Plan {
 }
 
 /// Returns what ensuring a model would fetch. It asks the source, and transfers no file.
-pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Plan> {
+pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<EnsurePlan> {
     let reference = canonical(ctx, reference).await?;
     ctx.ask(&Question::Reference(&reference))?;
     if let Some(present) = plan_of_present(ctx, &reference).await? {
@@ -121,14 +121,14 @@ pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Pla
         }
         let is_missing = |file: &&PlannedFile| matches!(file.state, FileState::Partial | FileState::Fetch);
         source.check(&reference.id(), files.iter().find(is_missing).map(|file| &file.path))?;
-        Ok(Plan { id: reference.id(), revision: manifest.revision().map(str::to_owned), files })
+        Ok(EnsurePlan { id: reference.id(), revision: manifest.revision().map(str::to_owned), files })
     })
     .await
 }
 
 /// Returns the empty plan of a present model. It refuses a retired model, and one that the policy denies, as `ensure`
 /// does.
-async fn plan_of_present(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Option<Plan>> {
+async fn plan_of_present(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Option<EnsurePlan>> {
     let id = reference.id();
     let Some(Versioned { record, .. }) = ctx.catalog.get(&id).await? else { return Ok(None) };
     if record.lifecycle == Lifecycle::Retired {
@@ -144,5 +144,5 @@ async fn plan_of_present(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Opt
         from: None,
         space_needed_bytes: 0,
     });
-    Ok(Some(Plan { id, revision: model.revision, files: files.collect() }))
+    Ok(Some(EnsurePlan { id, revision: model.revision, files: files.collect() }))
 }

@@ -42,10 +42,10 @@ impl Variant {
     pub(super) fn new(id: String, found: Inspection, demand: &MemoryRequest) -> Self {
         Self {
             id,
-            size_bytes: found.info.size_bytes,
-            parameter_count: found.info.facts.parameter_count,
+            size_bytes: found.details.size_bytes,
+            parameter_count: found.details.facts.parameter_count,
             fit: found.memory.fit(demand),
-            quantization: found.info.facts.quantization,
+            quantization: found.details.facts.quantization,
             problem: None,
         }
     }

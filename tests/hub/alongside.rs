@@ -15,7 +15,7 @@ use artifact_store::{LockWait, Store};
 use async_trait::async_trait;
 use model_provisioner::{
     AdoptMode, CatalogError, CatalogRecord, CatalogStore, DamagedRecord, EvictionLimits, Expectation,
-    Expected, FsCatalog, HealthFinding, Hint, Lifecycle, Listing, ModelProvisioner, ModelRef, Outcome,
+    FsCatalog, HealthFinding, Hint, Lifecycle, Listing, ModelProvisioner, ModelRef, Outcome, Precondition,
     ProgressEvent, ProgressSink, Repair, StagedModel, Timestamp, Verdict, Verifier, Version, Versioned,
     blocking,
 };
@@ -68,8 +68,8 @@ impl CatalogStore for Meanwhile {
         found
     }
 
-    async fn put(&self, record: &CatalogRecord, expected: Expected) -> Result<Version, CatalogError> {
-        if expected == Expected::Absent {
+    async fn put(&self, record: &CatalogRecord, expected: Precondition) -> Result<Version, CatalogError> {
+        if expected == Precondition::Absent {
             happen(&self.before_put).await;
         }
         self.catalog.put(record, expected).await

@@ -12,9 +12,9 @@ use testkit::{TINY_GGUF, gguf_of};
 
 use futures_util::future::join_all;
 use model_provisioner::{
-    Basis, CatalogError, CatalogRecord, CatalogStore, Clock, DamagedRecord, Expectation, Expected, FsCatalog,
-    Listing, ModelProvisioner, ModelRef, ResolvedModel, StagedModel, Timestamp, Verdict, Verifier, Version,
-    Versioned, blocking,
+    Basis, CatalogError, CatalogRecord, CatalogStore, Clock, DamagedRecord, Expectation, FsCatalog, Listing,
+    ModelProvisioner, ModelRef, Precondition, ResolvedModel, StagedModel, Timestamp, Verdict, Verifier,
+    Version, Versioned, blocking,
 };
 use tokio::task::JoinHandle;
 
@@ -38,7 +38,7 @@ impl CatalogStore for Counting {
         found
     }
 
-    async fn put(&self, record: &CatalogRecord, expected: Expected) -> Result<Version, CatalogError> {
+    async fn put(&self, record: &CatalogRecord, expected: Precondition) -> Result<Version, CatalogError> {
         self.catalog.put(record, expected).await
     }
 

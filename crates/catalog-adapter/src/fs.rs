@@ -34,8 +34,8 @@ use std::{
 
 use async_trait::async_trait;
 use provisioner_core::{
-    CatalogError, CatalogErrorKind, CatalogRecord, CatalogStore, Clock, DamagedRecord, ErrorCode, Expected,
-    Listing, ModelRef, Version, Versioned, excerpt, key_of,
+    CatalogError, CatalogErrorKind, CatalogRecord, CatalogStore, Clock, DamagedRecord, ErrorCode, Listing,
+    ModelRef, Precondition, Version, Versioned, excerpt, key_of,
 };
 use serde::{Deserialize, Serialize};
 
@@ -69,7 +69,7 @@ impl FsCatalog {
     /// The error that keeps an old index from being imported for now.
     pub fn open(cache: &Path, clock: Arc<dyn Clock>, wait: Duration) -> Result<Self, CatalogError> {
         let catalog = Self { root: Self::folder_in(cache), wait, clock };
-        let put = |record: &CatalogRecord| catalog.put_blocking(record, Expected::Absent).map(drop);
+        let put = |record: &CatalogRecord| catalog.put_blocking(record, Precondition::Absent).map(drop);
         match index::import(cache, catalog.clock.as_ref(), put) {
             Err(error) if matches!(error.code(), ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
                 tracing::warn!("the old catalog in `{}` cannot be imported here", cache.display());
@@ -100,7 +100,7 @@ impl FsCatalog {
         Err(damaged(&path, &format!("it is the record of `{}`", found.record.id)))
     }
 
-    fn put_blocking(&self, record: &CatalogRecord, expected: Expected) -> Result<Version, CatalogError> {
+    fn put_blocking(&self, record: &CatalogRecord, expected: Precondition) -> Result<Version, CatalogError> {
         let path = self.path_of(&record.id);
         let _lock = self.lock(&path)?;
         let found = self.get_blocking(&record.id)?.map(|found| found.version);
@@ -124,7 +124,7 @@ impl FsCatalog {
         let path = self.path_of(id);
         let _lock = self.lock(&path)?;
         let found = self.get_blocking(id)?.map(|found| found.version);
-        check(id, found, Expected::Version(expected))?;
+        check(id, found, Precondition::Version(expected))?;
         durable_fs::remove(&path).map_err(failed)
     }
 
@@ -210,7 +210,7 @@ impl CatalogStore for FsCatalog {
         self.blocking(move |catalog| catalog.get_blocking(&id)).await
     }
 
-    async fn put(&self, record: &CatalogRecord, expected: Expected) -> Result<Version, CatalogError> {
+    async fn put(&self, record: &CatalogRecord, expected: Precondition) -> Result<Version, CatalogError> {
         let record = record.clone();
         self.blocking(move |catalog| catalog.put_blocking(&record, expected)).await
     }
@@ -291,10 +291,10 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, CatalogError> {
     Ok(paths)
 }
 
-fn check(id: &str, found: Option<Version>, expected: Expected) -> Result<(), CatalogError> {
+fn check(id: &str, found: Option<Version>, expected: Precondition) -> Result<(), CatalogError> {
     let same = match expected {
-        Expected::Absent => found.is_none(),
-        Expected::Version(version) => found == Some(version),
+        Precondition::Absent => found.is_none(),
+        Precondition::Version(version) => found == Some(version),
     };
     if same {
         return Ok(());

@@ -10,7 +10,7 @@ use std::{
 
 use catalog_adapter::{DEFAULT_WAIT, FsCatalog};
 use provisioner_core::{
-    Basis, CatalogErrorKind, CatalogRecord, CatalogStore, Clock, Expected, Lifecycle, Timestamp,
+    Basis, CatalogErrorKind, CatalogRecord, CatalogStore, Clock, Lifecycle, Precondition, Timestamp,
 };
 use testkit::conformance;
 
@@ -42,9 +42,9 @@ fn record_files(cache: &Path) -> Vec<PathBuf> {
 /// Two records, and the file of the first.
 async fn two_records(cache: &Path) -> PathBuf {
     let catalog = open(cache);
-    catalog.put(&record("local:/a"), Expected::Absent).await.unwrap();
+    catalog.put(&record("local:/a"), Precondition::Absent).await.unwrap();
     let first = record_files(cache).remove(0);
-    catalog.put(&record("local:/b"), Expected::Absent).await.unwrap();
+    catalog.put(&record("local:/b"), Precondition::Absent).await.unwrap();
     first
 }
 
@@ -90,13 +90,13 @@ async fn a_damaged_record_hurts_one_model() {
         let catalog = open(dir.path());
         let kind = catalog.get("local:/a").await.unwrap_err().kind;
         assert_eq!(kind, CatalogErrorKind::Damaged, "{}", String::from_utf8_lossy(&bad));
-        assert_eq!(catalog.put(&record("local:/a"), Expected::Absent).await.unwrap_err().kind, kind);
+        assert_eq!(catalog.put(&record("local:/a"), Precondition::Absent).await.unwrap_err().kind, kind);
         let listing = catalog.list().await.unwrap();
         assert_eq!((listing.records.len(), listing.damaged.len()), (1, 1));
         assert!(catalog.get("local:/b").await.unwrap().is_some());
         let aside = catalog.set_aside(&listing.damaged[0]).await.unwrap();
         assert_eq!(fs_err::read(aside).unwrap(), bad, "nothing is lost");
-        catalog.put(&record("local:/a"), Expected::Absent).await.unwrap();
+        catalog.put(&record("local:/a"), Precondition::Absent).await.unwrap();
         assert!(catalog.list().await.unwrap().damaged.is_empty());
     }
 }
@@ -144,7 +144,7 @@ async fn a_planted_symlink_is_not_followed() {
     fs_err::remove_file(&lock).unwrap();
     symlink("/etc/hostname", &lock).unwrap();
     assert_eq!(
-        open(dir.path()).put(&record("local:/a"), Expected::Absent).await.unwrap_err().kind,
+        open(dir.path()).put(&record("local:/a"), Precondition::Absent).await.unwrap_err().kind,
         CatalogErrorKind::Unsafe
     );
 }
@@ -156,7 +156,7 @@ async fn a_held_lock_is_busy_and_not_for_ever() {
     let held = durable_fs::lock(&first.with_file_name(".lock"), std::time::Duration::ZERO).unwrap();
     let catalog = FsCatalog::open(dir.path(), Arc::new(Now), std::time::Duration::from_millis(20)).unwrap();
     let found = catalog.get("local:/a").await.unwrap().unwrap();
-    let put = || catalog.put(&found.record, Expected::Version(found.version));
+    let put = || catalog.put(&found.record, Precondition::Version(found.version));
     assert_eq!(put().await.unwrap_err().kind, CatalogErrorKind::Busy);
     drop(held);
     put().await.unwrap();

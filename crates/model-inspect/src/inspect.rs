@@ -20,8 +20,8 @@ use crate::{
 /// let dir = std::env::temp_dir().join("model-inspect-doc");
 /// let file = FakeModel::gguf().write_to(&dir, "tiny")?.remove(0);
 /// let inspection = model_inspect::inspect(&file)?;
-/// assert_eq!(inspection.info.facts.ctx_max, Some(256));
-/// assert_eq!(inspection.info.facts.quantization.as_deref(), Some("F16"));
+/// assert_eq!(inspection.details.facts.ctx_max, Some(256));
+/// assert_eq!(inspection.details.facts.quantization.as_deref(), Some("F16"));
 /// # std::fs::remove_dir_all(dir)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -48,6 +48,6 @@ pub fn inspect_model(model: &dyn ModelSource) -> Result<Inspection> {
     let mut found = ggufs.or(repository).unwrap_or_else(|| {
         Inspection::unknown(Format::Other, "it has no file of weights that is known here")
     });
-    found.info.size_bytes = size_bytes;
+    found.details.size_bytes = size_bytes;
     Ok(found)
 }

@@ -2,14 +2,14 @@
 
 use provisioner_core::Format;
 
-use crate::{info::ModelInfo, memory::MemoryEstimate};
+use crate::{details::DetailedFacts, memory::MemoryEstimate};
 
 /// Says what a model tells of itself, and what it needs.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Inspection {
     /// What the model says of itself.
-    pub info: ModelInfo,
+    pub details: DetailedFacts,
     /// The memory that it needs.
     pub memory: MemoryEstimate,
     /// What could not be checked, as fragments of sentences.
@@ -20,6 +20,6 @@ impl Inspection {
     /// Makes the inspection of a model of which nothing is known, for a reason.
     pub(crate) fn unknown(format: Format, why: &str) -> Self {
         let memory = MemoryEstimate::new(None, Err(why.to_owned()), None);
-        Self { info: ModelInfo::unknown(format, 0), memory, notes: Vec::new() }
+        Self { details: DetailedFacts::unknown(format, 0), memory, notes: Vec::new() }
     }
 }

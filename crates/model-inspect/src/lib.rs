@@ -4,7 +4,7 @@
 //! length. It allocates memory only for bytes that it has read, never because a header says so.
 //!
 //! [`inspect`] and [`inspect_model`] read the headers of a model's files, whether these lie on this machine
-//! ([`LocalFiles`]) or elsewhere (any [`ModelSource`]), and return an [`Inspection`]: a [`ModelInfo`] to hand on, and a
+//! ([`LocalFiles`]) or elsewhere (any [`ModelSource`]), and return an [`Inspection`]: a [`DetailedFacts`] to hand on, and a
 //! [`MemoryEstimate`] that tells what fits. For a model whose structure is unsound they return an [`Error`];
 //! [`StructureVerifier`] makes that a verdict.
 //!
@@ -19,20 +19,20 @@ mod window;
 pub mod gguf;
 pub mod safetensors;
 
+mod details;
 mod engine;
-mod info;
 mod memory;
 
 mod inspect;
 mod inspection;
 mod structure;
 
+pub use details::{DetailedFacts, Quantizer, RopeScaling, TypeShare};
 pub use engine::{Engine, EngineShare, FlashAttention};
 pub use error::{Error, Result};
 pub use files::{ListedFile, LocalFiles, ModelSource};
-pub use info::{ModelInfo, Quantizer, RopeScaling, TypeShare};
 pub use inspect::{inspect, inspect_model};
 pub use inspection::Inspection;
-pub use memory::{CacheType, Fit, KvLayer, MemoryEstimate, MemoryRequest};
+pub use memory::{Fit, KvLayer, KvType, MemoryEstimate, MemoryRequest};
 pub use source::{ByteSource, Seekable};
 pub use structure::StructureVerifier;

@@ -34,8 +34,8 @@ const TOO_MANY: &str = "it is more than can be counted";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names are llama.cpp's own, of `--cache-type-k`")]
-pub enum CacheType {
+#[expect(missing_docs, reason = "the names are llama.cpp's own, of `--kv_type-type-k`")]
+pub enum KvType {
     F32,
     #[default]
     F16,
@@ -53,7 +53,7 @@ pub enum CacheType {
     Iq4Nl,
 }
 
-impl CacheType {
+impl KvType {
     /// All types, in the order of llama.cpp's help.
     pub const ALL: [Self; 9] = [
         Self::F32,
@@ -109,20 +109,20 @@ impl CacheType {
     }
 }
 
-impl fmt::Display for CacheType {
+impl fmt::Display for KvType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl FromStr for CacheType {
+impl FromStr for KvType {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(text));
         found.ok_or_else(|| {
             let names = Self::ALL.map(Self::as_str).join(", ");
-            format!("`{text}` is no type of a cache; these are: {names}")
+            format!("`{text}` is no type of a kv_type; these are: {names}")
         })
     }
 }
@@ -148,7 +148,7 @@ pub struct MemoryRequest {
     /// How many sequences run at once; at least one.
     pub parallel: u64,
     /// The type in which the engine keeps keys and values.
-    pub cache: CacheType,
+    pub kv_type: KvType,
     /// The memory of the card, in bytes; `None` where the caller does not know it.
     pub vram_bytes: Option<u64>,
     /// The engine that is to run the model; `None` for the usual one of its format: llama.cpp for GGUF, vLLM for safetensors.
@@ -221,7 +221,7 @@ impl MemoryEstimate {
         ctx_max: Option<u64>,
     ) -> Self {
         // Widths whose sum overflows are not known.
-        let layers = layers.and_then(|layers| one_token(&layers, CacheType::F32).map(|_| layers));
+        let layers = layers.and_then(|layers| one_token(&layers, KvType::F32).map(|_| layers));
         let (layers, kv_unknown) = match layers {
             Ok(layers) => (Some(layers), None),
             Err(reason) => (None, Some(reason)),
@@ -260,13 +260,13 @@ impl MemoryEstimate {
 
     /// Returns the bytes of one token's keys and values in all layers. `None` where they are not known, or where a head does not
     /// consist of whole blocks of the type.
-    pub fn kv_bytes_per_token(&self, cache: CacheType) -> Option<u64> {
-        one_token(self.layers.as_ref()?, cache).ok()
+    pub fn kv_bytes_per_token(&self, kv_type: KvType) -> Option<u64> {
+        one_token(self.layers.as_ref()?, kv_type).ok()
     }
 
     /// Returns the bytes of the keys and values of so many sequences, each with a context of so many tokens.
-    pub fn kv_bytes(&self, ctx: u64, parallel: u64, cache: CacheType) -> Option<u64> {
-        self.keys_and_values(ctx, parallel, cache, LLAMA_CPP_TOKENS).ok()
+    pub fn kv_bytes(&self, ctx: u64, parallel: u64, kv_type: KvType) -> Option<u64> {
+        self.keys_and_values(ctx, parallel, kv_type, LLAMA_CPP_TOKENS).ok()
     }
 
     /// Says how much memory a request needs, whether it fits, and the longest context that does.
@@ -310,7 +310,7 @@ impl MemoryEstimate {
 
     /// Returns what the record of a model keeps of the estimate.
     pub fn summary(&self) -> Option<MemoryFacts> {
-        let kv_bytes_per_token = self.kv_bytes_per_token(CacheType::F16);
+        let kv_bytes_per_token = self.kv_bytes_per_token(KvType::F16);
         let memory = MemoryFacts { weights_bytes: self.weights_bytes, kv_bytes_per_token };
         (memory != MemoryFacts::default()).then_some(memory)
     }
@@ -349,8 +349,8 @@ impl MemoryEstimate {
             cells: ctx.checked_next_multiple_of(PIECE_TOKENS).ok_or(TOO_MANY)?,
             window_cells: window_cells.max().unwrap_or(Some(0)).ok_or(TOO_MANY)?,
             elements: elements.max().unwrap_or(0),
-            is_f16: request.cache == CacheType::F16,
-            has_blocks: request.cache.tensor_type().block_elements() > Some(1),
+            is_f16: request.kv_type == KvType::F16,
+            has_blocks: request.kv_type.tensor_type().block_elements() > Some(1),
             is_flash_width: keeping().all(|layer| is_flash_width(layer.key_length, layer.value_length)),
         };
         Ok(widths.share(&attention, &computing)?.ok_or(TOO_MANY)?)
@@ -368,19 +368,19 @@ impl MemoryEstimate {
     fn keys_and_values_of(&self, ctx: Option<u64>, request: &MemoryRequest) -> Result<u64, String> {
         self.known_layers()?;
         let tokens = self.tokens_of(request);
-        self.keys_and_values(ctx.ok_or(NO_CONTEXT)?, request.parallel, request.cache, tokens)
+        self.keys_and_values(ctx.ok_or(NO_CONTEXT)?, request.parallel, request.kv_type, tokens)
     }
 
     fn keys_and_values(
         &self,
         ctx: u64,
         parallel: u64,
-        cache: CacheType,
+        kv_type: KvType,
         tokens_at_once: u64,
     ) -> Result<u64, String> {
         let mut sum = 0u64;
         for layer in self.known_layers()? {
-            let bytes = layer.bytes(cache)?;
+            let bytes = layer.bytes(kv_type)?;
             let tokens = layer.tokens(ctx, tokens_at_once);
             let all = tokens.and_then(|tokens| tokens.checked_mul(parallel.max(1))?.checked_mul(bytes));
             sum = all.and_then(|all| sum.checked_add(all)).ok_or(TOO_MANY)?;
@@ -418,20 +418,20 @@ impl KvLayer {
     }
 
     /// Returns the bytes of one token, or why there is no such number.
-    fn bytes(&self, cache: CacheType) -> Result<u64, String> {
+    fn bytes(&self, kv_type: KvType) -> Result<u64, String> {
         if self.heads == 0 {
             return Ok(0);
         }
-        let keys = cache.bytes_of("keys", self.key_length)?;
-        let values = cache.bytes_of("values", self.value_length)?;
+        let keys = kv_type.bytes_of("keys", self.key_length)?;
+        let values = kv_type.bytes_of("values", self.value_length)?;
         let head = keys.checked_add(values).ok_or(TOO_MANY)?;
         Ok(head.checked_mul(self.heads).ok_or(TOO_MANY)?)
     }
 }
 
 /// Returns the bytes of one token's keys and values in all layers, or why there is no such number.
-fn one_token(layers: &[KvLayer], cache: CacheType) -> Result<u64, String> {
-    layers.iter().try_fold(0u64, |sum, layer| Ok(sum.checked_add(layer.bytes(cache)?).ok_or(TOO_MANY)?))
+fn one_token(layers: &[KvLayer], kv_type: KvType) -> Result<u64, String> {
+    layers.iter().try_fold(0u64, |sum, layer| Ok(sum.checked_add(layer.bytes(kv_type)?).ok_or(TOO_MANY)?))
 }
 
 #[cfg(test)]

@@ -30,7 +30,9 @@ impl Verifier for StructureVerifier {
 
     fn examine(&self, model: &StagedModel, expectation: &Expectation) -> io::Result<Finding> {
         match inspect_model(&LocalFiles::staged(model)) {
-            Ok(found) => Ok(Finding { verdict: verdict(&found, expectation), facts: Some(found.info.facts) }),
+            Ok(found) => {
+                Ok(Finding { verdict: verdict(&found, expectation), facts: Some(found.details.facts) })
+            }
             // The error names the file already.
             Err(Error::Io { source, .. }) => Err(source),
             Err(error) => Ok(Verdict::Fail(self.rejection(&error)).into()),
@@ -51,7 +53,7 @@ impl StructureVerifier {
 
 /// Judges a model that was read without an error.
 fn verdict(found: &Inspection, expectation: &Expectation) -> Verdict {
-    if found.info.format == Format::Other {
+    if found.details.format == Format::Other {
         let reason = "its structure is not known, as it has no GGUF or safetensors file".to_owned();
         return if is_vouched_for(expectation) {
             Verdict::Pass { basis: None, reason }
@@ -59,7 +61,7 @@ fn verdict(found: &Inspection, expectation: &Expectation) -> Verdict {
             Verdict::Warn { reason }
         };
     }
-    let mut reason = format!("its structure is sound ({})", found.info.format.as_str());
+    let mut reason = format!("its structure is sound ({})", found.details.format.as_str());
     for note in &found.notes {
         reason.push_str("; ");
         reason.push_str(note);

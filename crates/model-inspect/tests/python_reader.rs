@@ -21,7 +21,7 @@ fn here(path: &str) -> PathBuf {
 
 /// Ours, without what the other reader does not compute: memory, whose weights must be the sum of its tensors.
 fn ours(path: &Path) -> Value {
-    let mut found = serde_json::to_value(inspect(path).unwrap().info).unwrap();
+    let mut found = serde_json::to_value(inspect(path).unwrap().details).unwrap();
     let memory = found.as_object_mut().unwrap().remove("memory");
     let types = found.get("tensor_types").and_then(Value::as_object);
     let weights: Option<u64> =

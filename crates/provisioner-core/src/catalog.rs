@@ -21,7 +21,7 @@ pub struct Versioned {
 
 /// Says in which state a writer expects a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
+pub enum Precondition {
     /// The catalog has no record of that id.
     Absent,
     /// The catalog has the record in just this version.
@@ -74,7 +74,7 @@ pub trait CatalogStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`CatalogErrorKind::Conflict`] where the record is not in the expected state; [`CatalogErrorKind::Busy`]; the
     /// failures of the storage.
-    async fn put(&self, record: &CatalogRecord, expected: Expected) -> Result<Version, CatalogError>;
+    async fn put(&self, record: &CatalogRecord, expected: Precondition) -> Result<Version, CatalogError>;
 
     /// Removes a record, and leaves the model's files alone.
     ///

@@ -92,7 +92,7 @@ pub mod conformance;
 
 pub use adopt::AdoptMode;
 pub use catalog::{
-    CatalogError, CatalogErrorKind, CatalogStore, DamagedRecord, Expected, Listing, Version, Versioned,
+    CatalogError, CatalogErrorKind, CatalogStore, DamagedRecord, Listing, Precondition, Version, Versioned,
 };
 pub use choice::{LeftOut, LeftOutReason, Notice, Role};
 pub use clock::{Clock, Timestamp};

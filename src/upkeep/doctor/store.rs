@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use artifact_store::{Problem, ProblemKind, StoreLock};
-use provisioner_core::{CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Expected, Hint, Repair};
+use provisioner_core::{
+    CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Hint, Precondition, Repair,
+};
 
 use super::finding::{FIX, HealthFinding};
 use crate::{catalog::records, context::Context, error::Result};
@@ -65,7 +67,7 @@ async fn repair(
 
 /// Puts the record of a whole view back into the catalog.
 async fn record_again(ctx: &Context, record: &CatalogRecord) -> Result<Option<String>> {
-    match ctx.catalog.put(record, Expected::Absent).await {
+    match ctx.catalog.put(record, Precondition::Absent).await {
         Err(error) if error.kind == CatalogErrorKind::Conflict => {}
         put => {
             put?;
@@ -74,7 +76,7 @@ async fn record_again(ctx: &Context, record: &CatalogRecord) -> Result<Option<St
     }
     // A newer commit may have the id. This record is then the revision that a refresh left behind.
     let Some(record) = ctx.registry.superseded(record) else { return Ok(None) };
-    match ctx.catalog.put(&record, Expected::Absent).await {
+    match ctx.catalog.put(&record, Precondition::Absent).await {
         Err(error) if error.kind == CatalogErrorKind::Conflict => Ok(None),
         put => {
             put?;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use model_provisioner::{CacheType, Engine, FlashAttention, MemoryRequest};
+use model_provisioner::{Engine, FlashAttention, KvType, MemoryRequest};
 
 use super::{hub::HubOptions, units::size};
 
@@ -40,7 +40,7 @@ pub(crate) struct MemoryArgs {
     parallel: Option<u64>,
     /// How keys and values are kept, by the names of llama.cpp's `--cache-type-k` [default: f16]
     #[arg(long, value_name = "T")]
-    kv_type: Option<CacheType>,
+    kv_type: Option<KvType>,
     /// The memory of the card, such as 24GiB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     vram: Option<u64>,
@@ -62,7 +62,7 @@ impl MemoryArgs {
         MemoryRequest {
             ctx,
             parallel: parallel.unwrap_or(1),
-            cache: kv_type.unwrap_or_default(),
+            kv_type: kv_type.unwrap_or_default(),
             vram_bytes: vram,
             engine,
             tokens_at_once: ubatch,

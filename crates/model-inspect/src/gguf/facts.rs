@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use provisioner_core::Format;
 
 use super::{Array, Header, Value, ValueKind, file_type_name};
-use crate::{KvLayer, ModelInfo, RopeScaling, TypeShare, error::quoted};
+use crate::{DetailedFacts, KvLayer, RopeScaling, TypeShare, error::quoted};
 
 /// Limits the layers. No model has more, and more are not counted one by one.
 const MAX_LAYERS: u64 = 1024;
@@ -99,37 +99,38 @@ impl Hyper<'_> {
 }
 
 /// Reads what the header of a model, or of its first shard, tells, without tensors and sizes.
-pub(crate) fn describe(header: &Header) -> ModelInfo {
+pub(crate) fn describe(header: &Header) -> DetailedFacts {
     let text = |key: &str| header.text(key).filter(|text| !text.is_empty()).map(str::to_owned);
-    let mut info = ModelInfo::unknown(Format::Gguf, 0);
-    info.facts.name = text("general.name");
-    info.facts.license = text("general.license");
-    info.base_models = base_models(header);
-    info.facts.quantization = header.count("general.file_type").and_then(file_type_name).map(str::to_owned);
-    info.facts.tokenizer_model = text("tokenizer.ggml.model");
-    info.tokenizer_pre = text("tokenizer.ggml.pre");
-    info.special_tokens = special_tokens(header);
-    info.facts.has_chat_template =
+    let mut details = DetailedFacts::unknown(Format::Gguf, 0);
+    details.facts.name = text("general.name");
+    details.facts.license = text("general.license");
+    details.base_models = base_models(header);
+    details.facts.quantization =
+        header.count("general.file_type").and_then(file_type_name).map(str::to_owned);
+    details.facts.tokenizer_model = text("tokenizer.ggml.model");
+    details.tokenizer_pre = text("tokenizer.ggml.pre");
+    details.special_tokens = special_tokens(header);
+    details.facts.has_chat_template =
         Some(header.values().keys().any(|key| key.starts_with("tokenizer.chat_template")));
     let tokens = header.value("tokenizer.ggml.tokens").and_then(Value::as_array).map(|array| array.len);
     let tokens = tokens.filter(|tokens| *tokens > 0);
-    info.facts.vocab_size = tokens;
-    info.facts.architecture = text("general.architecture");
-    let Some(architecture) = header.text("general.architecture") else { return info };
+    details.facts.vocab_size = tokens;
+    details.facts.architecture = text("general.architecture");
+    let Some(architecture) = header.text("general.architecture") else { return details };
     let hyper = Hyper { header, architecture };
-    info.facts.ctx_max = hyper.count("context_length");
-    info.facts.layers = hyper.count("block_count");
-    info.facts.heads = hyper.count("attention.head_count");
-    info.facts.kv_heads = hyper.count(hyper.kv_heads_key());
-    info.facts.embedding_length = hyper.count("embedding_length");
-    info.facts.vocab_size = hyper.count("vocab_size").or(tokens);
-    info.key_length = hyper.head_width("attention.key_length");
-    info.value_length = hyper.head_width("attention.value_length");
-    info.sliding_window = hyper.count("attention.sliding_window");
-    info.experts = hyper.count("expert_count");
-    info.experts_used = hyper.count("expert_used_count");
-    info.rope_scaling = rope_scaling(&hyper);
-    info
+    details.facts.ctx_max = hyper.count("context_length");
+    details.facts.layers = hyper.count("block_count");
+    details.facts.heads = hyper.count("attention.head_count");
+    details.facts.kv_heads = hyper.count(hyper.kv_heads_key());
+    details.facts.embedding_length = hyper.count("embedding_length");
+    details.facts.vocab_size = hyper.count("vocab_size").or(tokens);
+    details.key_length = hyper.head_width("attention.key_length");
+    details.value_length = hyper.head_width("attention.value_length");
+    details.sliding_window = hyper.count("attention.sliding_window");
+    details.experts = hyper.count("expert_count");
+    details.experts_used = hyper.count("expert_used_count");
+    details.rope_scaling = rope_scaling(&hyper);
+    details
 }
 
 /// Adds the sums over the tensors of each type, for one file.

@@ -12,10 +12,10 @@ use super::{
     widths::WidthSums,
 };
 use crate::{
+    details::DetailedFacts,
     engine::{Engine, Widths},
     error::{Error, Result},
     files::{ListedFile, ModelSource},
-    info::ModelInfo,
     inspection::Inspection,
     memory::{KvLayer, MemoryEstimate},
     named_files::{complete_set, is_named, open},
@@ -33,7 +33,7 @@ pub(crate) fn inspect_models(model: &dyn ModelSource) -> Result<Option<Inspectio
     let notes = ggufs.iter().flat_map(|model| model.notes.clone()).collect();
     // Of several projectors an engine takes one.
     let projectors = ggufs.iter().filter(|model| model.is_projector());
-    let projector_bytes = projectors.filter_map(|model| model.info.weights_bytes()).max().unwrap_or(0);
+    let projector_bytes = projectors.filter_map(|model| model.details.weights_bytes()).max().unwrap_or(0);
     let mut found = match main_model(model, ggufs) {
         Some(main) => main.into_inspection(projector_bytes),
         // Which of several models an engine takes is its own choice.
@@ -47,7 +47,7 @@ pub(crate) fn inspect_models(model: &dyn ModelSource) -> Result<Option<Inspectio
 struct GgufModel {
     path: RelativePath,
     kind: Option<String>,
-    info: ModelInfo,
+    details: DetailedFacts,
     layers: Result<Vec<KvLayer>, String>,
     has_untold_windows: bool,
     widths: Option<Widths>,
@@ -101,23 +101,23 @@ impl GgufModel {
             let found = found.get_or_insert_with(|| Self {
                 path: path.clone(),
                 kind: header.text("general.type").map(str::to_owned),
-                info: describe(&header),
+                details: describe(&header),
                 layers: memory(&header),
                 has_untold_windows: has_untold_windows(&header),
                 widths: None,
                 notes: Vec::new(),
             });
-            add_types(&header, &mut found.info.tensor_types);
-            widths.add(&header, found.info.experts_used);
+            add_types(&header, &mut found.details.tensor_types);
+            widths.add(&header, found.details.experts_used);
             found.notes.extend(notes(&header).map(|note| format!("`{path}` {note}")));
         }
         shards.finish().map_err(|error| error.in_file(set.first().map_or("", RelativePath::as_str)))?;
         let mut found = found.ok_or_else(|| Error::unsound("a set of shards without a shard"))?;
-        found.widths = widths.finish(&found.info);
-        found.info.facts.shards = Some(set.len() as u64);
-        found.info.facts.parameter_count = found.info.elements();
-        found.info.facts.quantization =
-            found.info.facts.quantization.take().or_else(|| found.info.main_type());
+        found.widths = widths.finish(&found.details);
+        found.details.facts.shards = Some(set.len() as u64);
+        found.details.facts.parameter_count = found.details.elements();
+        found.details.facts.quantization =
+            found.details.facts.quantization.take().or_else(|| found.details.main_type());
         Ok(found)
     }
 
@@ -129,18 +129,18 @@ impl GgufModel {
     }
 
     fn is_projector(&self) -> bool {
-        self.kind.as_deref() == Some("mmproj") || self.info.facts.architecture.as_deref() == Some("clip")
+        self.kind.as_deref() == Some("mmproj") || self.details.facts.architecture.as_deref() == Some("clip")
     }
 
     /// Makes an inspection of the model, together with a projector of so many bytes.
     fn into_inspection(self, projector_bytes: u64) -> Inspection {
         let projector_bytes = if self.is_projector() { 0 } else { projector_bytes };
-        let Self { mut info, layers, has_untold_windows, widths, notes, .. } = self;
-        let weights_bytes = info.weights_bytes().and_then(|bytes| bytes.checked_add(projector_bytes));
-        let memory = MemoryEstimate::new(weights_bytes, layers, info.facts.ctx_max);
+        let Self { mut details, layers, has_untold_windows, widths, notes, .. } = self;
+        let weights_bytes = details.weights_bytes().and_then(|bytes| bytes.checked_add(projector_bytes));
+        let memory = MemoryEstimate::new(weights_bytes, layers, details.facts.ctx_max);
         let memory = memory.at_most(has_untold_windows).computed_by(Engine::LlamaCpp, widths);
-        info.facts.memory = memory.summary();
-        Inspection { info, memory, notes }
+        details.facts.memory = memory.summary();
+        Inspection { details, memory, notes }
     }
 }
 

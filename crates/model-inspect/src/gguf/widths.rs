@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Header, Tensor};
 use crate::{
+    details::DetailedFacts,
     engine::{Widths, is_known_architecture},
-    info::ModelInfo,
 };
 
 /// Types that llama.cpp multiplies as they are on NVIDIA's cards since Turing (`ggml_cuda_should_use_mmq`), or in cuBLAS. It makes
@@ -61,21 +61,21 @@ impl WidthSums {
     }
 
     /// Returns the widths of the whole model. `None` where it has no matrix.
-    pub(super) fn finish(self, info: &ModelInfo) -> Option<Widths> {
-        let architecture = info.facts.architecture.as_deref();
+    pub(super) fn finish(self, details: &DetailedFacts) -> Option<Widths> {
+        let architecture = details.facts.architecture.as_deref();
         let layer = self.layers.values().copied().max();
         let vocabulary = self.output.or(self.embeddings.map(|(rows, _)| rows));
-        let embedding = self.embedding.or(info.facts.embedding_length);
+        let embedding = self.embedding.or(details.facts.embedding_length);
         let is_told = layer.is_some() && vocabulary.is_some() && embedding.is_some();
         if layer.is_none() && vocabulary.is_none() && self.most_rows == 0 {
             return None;
         }
         let is_known =
-            is_told && architecture.is_some_and(is_known_architecture) && info.facts.heads.is_some();
+            is_told && architecture.is_some_and(is_known_architecture) && details.facts.heads.is_some();
         // Without a matrix of its own for the output, the card gets the embeddings too.
         let left = self.embeddings.filter(|_| self.output.is_some() && is_known).and_then(|(_, bytes)| bytes);
         Some(Widths {
-            vocabulary: vocabulary.unwrap_or(0).max(info.facts.vocab_size.unwrap_or(0)).max(if is_told {
+            vocabulary: vocabulary.unwrap_or(0).max(details.facts.vocab_size.unwrap_or(0)).max(if is_told {
                 0
             } else {
                 self.most_rows
@@ -83,7 +83,7 @@ impl WidthSums {
             embedding: embedding.unwrap_or(self.most_rows),
             layer: layer.unwrap_or(self.all),
             widest: self.widest,
-            heads: info.facts.heads.unwrap_or(embedding.unwrap_or(self.most_rows)),
+            heads: details.facts.heads.unwrap_or(embedding.unwrap_or(self.most_rows)),
             converted: self.converted,
             host_bytes: left.unwrap_or(0),
             is_known,

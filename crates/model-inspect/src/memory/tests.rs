@@ -19,7 +19,7 @@ fn llama() -> MemoryEstimate {
 #[test]
 fn one_token_of_each_type() {
     let check = |cache: &str, bytes: u64| {
-        let cache: CacheType = cache.parse().unwrap();
+        let kv_type: KvType = cache.parse().unwrap();
         assert_eq!(llama().kv_bytes_per_token(cache), Some(bytes), "{cache}");
         assert_eq!(serde_json::to_value(cache).unwrap(), cache.as_str());
     };
@@ -33,20 +33,20 @@ fn one_token_of_each_type() {
     check("q5_0", elements / 32 * 22);
     check("q5_1", elements / 32 * 24);
     check("iq4_nl", elements / 32 * 18);
-    assert_eq!("Q8_0".parse(), Ok(CacheType::Q8_0), "in any case");
-    assert!("q9_0".parse::<CacheType>().unwrap_err().contains("f32, f16, bf16"));
+    assert_eq!("Q8_0".parse(), Ok(KvType::Q8_0), "in any case");
+    assert!("q9_0".parse::<KvType>().unwrap_err().contains("f32, f16, bf16"));
 }
 
 #[test]
 fn contexts_and_sequences() {
     let per_token = 131_072;
-    assert_eq!(llama().kv_bytes(8192, 1, CacheType::F16), Some(8192 * per_token));
-    assert_eq!(llama().kv_bytes(8192, 4, CacheType::F16), Some(4 * 8192 * per_token));
+    assert_eq!(llama().kv_bytes(8192, 1, KvType::F16), Some(8192 * per_token));
+    assert_eq!(llama().kv_bytes(8192, 4, KvType::F16), Some(4 * 8192 * per_token));
     // A piece of the cache is 256 tokens, and there is at least one sequence.
-    assert_eq!(llama().kv_bytes(1, 0, CacheType::F16), Some(256 * per_token));
-    assert_eq!(llama().kv_bytes(257, 2, CacheType::F16), Some(2 * 512 * per_token));
-    assert_eq!(llama().kv_bytes(u64::MAX, 1, CacheType::F16), None);
-    assert_eq!(llama().kv_bytes(1 << 60, 1 << 60, CacheType::F16), None);
+    assert_eq!(llama().kv_bytes(1, 0, KvType::F16), Some(256 * per_token));
+    assert_eq!(llama().kv_bytes(257, 2, KvType::F16), Some(2 * 512 * per_token));
+    assert_eq!(llama().kv_bytes(u64::MAX, 1, KvType::F16), None);
+    assert_eq!(llama().kv_bytes(1 << 60, 1 << 60, KvType::F16), None);
 }
 
 #[test]
@@ -56,20 +56,20 @@ fn keys_and_values_of_other_widths() {
         Ok(vec![layer(192, 128, None), KvLayer { heads: 0, ..layer(1, 1, None) }]),
         None,
     );
-    assert_eq!(estimate.kv_bytes_per_token(CacheType::F16), Some(640));
+    assert_eq!(estimate.kv_bytes_per_token(KvType::F16), Some(640));
     // Blocks of 32 do not fit a head of 80, however many there are.
     let odd = MemoryEstimate::new(None, Ok(vec![KvLayer { heads: 2, ..layer(80, 80, None) }]), None);
-    assert_eq!(odd.kv_bytes_per_token(CacheType::F16), Some(640));
-    assert_eq!(odd.kv_bytes_per_token(CacheType::Q8_0), None);
+    assert_eq!(odd.kv_bytes_per_token(KvType::F16), Some(640));
+    assert_eq!(odd.kv_bytes_per_token(KvType::Q8_0), None);
     let even = MemoryEstimate::new(None, Ok(vec![KvLayer { heads: 2, ..layer(48, 48, None) }]), None);
-    assert_eq!(even.kv_bytes_per_token(CacheType::Q8_0), None, "96 elements are no blocks of one head");
+    assert_eq!(even.kv_bytes_per_token(KvType::Q8_0), None, "96 elements are no blocks of one head");
 }
 
 #[test]
 fn windows_hold_no_more_than_they_look_at() {
     let layers = vec![layer(256, 256, None), layer(256, 256, Some(1024))];
     let estimate = MemoryEstimate::new(Some(0), Ok(layers), None);
-    let bytes = |ctx, parallel| estimate.kv_bytes(ctx, parallel, CacheType::F16).unwrap();
+    let bytes = |ctx, parallel| estimate.kv_bytes(ctx, parallel, KvType::F16).unwrap();
     assert_eq!(bytes(1024, 1), 2 * 1024 * 1024);
     // The window, and the batch in work.
     assert_eq!(bytes(65_536, 1), (65_536 + 1536) * 1024);
@@ -134,7 +134,7 @@ fn a_context_beyond_the_models_own_is_said_to_be() {
 
 #[test]
 fn what_is_unknown_has_a_reason() {
-    let check = |estimate: MemoryEstimate, ctx: Option<u64>, cache: CacheType, expected: &str| {
+    let check = |estimate: MemoryEstimate, ctx: Option<u64>, kv_type: KvType, expected: &str| {
         let fit = narrow(estimate).fit(&MemoryRequest {
             ctx,
             cache,
@@ -143,7 +143,7 @@ fn what_is_unknown_has_a_reason() {
         });
         assert_eq!((fit.total_bytes, fit.fits, fit.reason.as_deref()), (None, None, Some(expected)));
     };
-    let (known, f16) = (|| Ok(vec![layer(1024, 80, None)]), CacheType::F16);
+    let (known, f16) = (|| Ok(vec![layer(1024, 80, None)]), KvType::F16);
     check(
         MemoryEstimate::new(None, known(), Some(256)),
         None,
@@ -172,7 +172,7 @@ fn what_is_unknown_has_a_reason() {
     check(
         MemoryEstimate::new(Some(1), known(), Some(256)),
         None,
-        CacheType::Q8_0,
+        KvType::Q8_0,
         "q8_0 keeps blocks of 32 elements, and a head's values have 80",
     );
     check(MemoryEstimate::new(Some(1), known(), None), Some(1 << 62), f16, "it is more than can be counted");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::json::without_python_numbers;
-use crate::{Error, KvLayer, ModelInfo, Quantizer, Result, RopeScaling, error::quoted};
+use crate::{DetailedFacts, Error, KvLayer, Quantizer, Result, RopeScaling, error::quoted};
 
 /// Limits the layers. No model has more, and more are not counted one by one.
 const MAX_LAYERS: u64 = 1024;
@@ -153,25 +153,25 @@ impl Config {
     }
 
     /// Adds what the config tells to what is known of the model.
-    pub fn describe(&self, info: &mut ModelInfo) {
-        info.facts.architecture =
+    pub fn describe(&self, details: &mut DetailedFacts) {
+        details.facts.architecture =
             self.architectures().next().map(str::to_owned).or_else(|| self.text("model_type"));
-        info.facts.layers = self.layers();
-        info.facts.heads = self.heads();
-        info.facts.kv_heads = self.kv_heads();
-        info.facts.embedding_length = self.width();
-        info.key_length = self.head_width();
-        info.value_length = self.value_width();
-        info.facts.vocab_size = self.count(&["vocab_size", "padded_vocab_size"]);
-        info.sliding_window = self.window();
-        info.experts = self.count(&["num_experts", "num_local_experts", "n_routed_experts"]);
-        info.experts_used = self.count(&["num_experts_per_tok", "num_experts_per_token"]);
-        info.dtype = self.text("dtype").or_else(|| self.text("torch_dtype"));
-        info.rope_scaling = self.rope_scaling();
-        info.facts.ctx_max = self.ctx_max(info.rope_scaling.as_ref());
-        info.quantizer = self.quantizer();
-        info.special_tokens.extend(self.special_tokens());
-        info.remote_code.extend(self.remote_code());
+        details.facts.layers = self.layers();
+        details.facts.heads = self.heads();
+        details.facts.kv_heads = self.kv_heads();
+        details.facts.embedding_length = self.width();
+        details.key_length = self.head_width();
+        details.value_length = self.value_width();
+        details.facts.vocab_size = self.count(&["vocab_size", "padded_vocab_size"]);
+        details.sliding_window = self.window();
+        details.experts = self.count(&["num_experts", "num_local_experts", "n_routed_experts"]);
+        details.experts_used = self.count(&["num_experts_per_tok", "num_experts_per_token"]);
+        details.dtype = self.text("dtype").or_else(|| self.text("torch_dtype"));
+        details.rope_scaling = self.rope_scaling();
+        details.facts.ctx_max = self.ctx_max(details.rope_scaling.as_ref());
+        details.quantizer = self.quantizer();
+        details.special_tokens.extend(self.special_tokens());
+        details.remote_code.extend(self.remote_code());
     }
 
     /// Returns how the model scales positions: `rope_scaling`, or `rope_parameters` since Transformers 5, which may be one for each

@@ -9,10 +9,10 @@ use provisioner_core::{
 
 use super::{config::Config, header::Header, index::Index, widths::widths};
 use crate::{
+    details::{DetailedFacts, Quantizer},
     engine::Engine,
     error::{Error, Result, quoted},
     files::ModelSource,
-    info::{ModelInfo, Quantizer},
     inspection::Inspection,
     memory::MemoryEstimate,
     named_files::{complete_set, find, is_named, open, siblings},
@@ -219,39 +219,39 @@ fn describe(
     headers: &Headers<'_>,
     weights: Option<BTreeSet<String>>,
 ) -> Result<Inspection> {
-    let mut info = ModelInfo::unknown(Format::Safetensors, 0);
+    let mut details = DetailedFacts::unknown(Format::Safetensors, 0);
     let weights = weights.unwrap_or_default();
     for header in weights.iter().filter_map(|path| headers.get(path.as_str())) {
-        header.add_types(&mut info.tensor_types);
+        header.add_types(&mut details.tensor_types);
     }
-    info.facts.shards = (!weights.is_empty()).then_some(weights.len() as u64);
+    details.facts.shards = (!weights.is_empty()).then_some(weights.len() as u64);
     let (mut layers, mut has_untold_windows) = (Err("it has no `config.json`".to_owned()), false);
     let mut told_widths = None;
     if let Some(config) = read_config(model, "config.json")? {
-        config.describe(&mut info);
+        config.describe(&mut details);
         layers = config.kv_layers();
         has_untold_windows = config.has_untold_windows();
-        told_widths = widths(&config, &info);
+        told_widths = widths(&config, &details);
     }
-    if info.quantizer.is_none() {
-        info.quantizer = quantizer_beside(model)?;
+    if details.quantizer.is_none() {
+        details.quantizer = quantizer_beside(model)?;
     }
-    let notes = describe_generation(model, &mut info)?.into_iter().collect();
-    describe_tokenizer(model, &mut info)?;
-    info.facts.quantization = match &info.quantizer {
+    let notes = describe_generation(model, &mut details)?.into_iter().collect();
+    describe_tokenizer(model, &mut details)?;
+    details.facts.quantization = match &details.quantizer {
         Some(quantizer) => Some(match quantizer.bits {
             Some(bits) => format!("{}-{bits}bit", quantizer.method),
             None => quantizer.method.clone(),
         }),
-        None => info.main_type().filter(|kind| !is_packed(kind)),
+        None => details.main_type().filter(|kind| !is_packed(kind)),
     };
     // Smaller weights are packed, several in one element, in ways that only their method knows.
-    let is_plain = info.quantizer.is_none() && !info.main_type().is_some_and(|kind| is_packed(&kind));
-    info.facts.parameter_count = info.elements().filter(|_| is_plain);
-    let memory = MemoryEstimate::new(info.weights_bytes(), layers, info.facts.ctx_max);
+    let is_plain = details.quantizer.is_none() && !details.main_type().is_some_and(|kind| is_packed(&kind));
+    details.facts.parameter_count = details.elements().filter(|_| is_plain);
+    let memory = MemoryEstimate::new(details.weights_bytes(), layers, details.facts.ctx_max);
     let memory = memory.at_most(has_untold_windows).computed_by(Engine::Vllm, told_widths);
-    info.facts.memory = memory.summary();
-    Ok(Inspection { info, memory, notes })
+    details.facts.memory = memory.summary();
+    Ok(Inspection { details, memory, notes })
 }
 
 /// Finds the method that made the weights smaller, where a file beside the config names it.
@@ -274,10 +274,10 @@ fn is_packed(kind: &str) -> bool {
 
 /// Adds the special tokens of `generation_config.json`, or returns what is wrong with that file: Transformers and vLLM then go on
 /// with `config.json` alone.
-fn describe_generation(model: &dyn ModelSource, info: &mut ModelInfo) -> Result<Option<String>> {
+fn describe_generation(model: &dyn ModelSource, details: &mut DetailedFacts) -> Result<Option<String>> {
     match read_config(model, "generation_config.json") {
         Ok(generation) => {
-            info.special_tokens.extend(generation.iter().flat_map(Config::special_tokens));
+            details.special_tokens.extend(generation.iter().flat_map(Config::special_tokens));
             Ok(None)
         }
         Err(Error::Unsound { reason, .. }) => {
@@ -287,19 +287,19 @@ fn describe_generation(model: &dyn ModelSource, info: &mut ModelInfo) -> Result<
     }
 }
 
-fn describe_tokenizer(model: &dyn ModelSource, info: &mut ModelInfo) -> Result<()> {
+fn describe_tokenizer(model: &dyn ModelSource, details: &mut DetailedFacts) -> Result<()> {
     let present = TOKENIZER_FILES.iter().filter(|name| find(model, name).is_some());
-    info.tokenizer_files = present.map(|name| (*name).to_owned()).collect();
+    details.tokenizer_files = present.map(|name| (*name).to_owned()).collect();
     let mut has_template = model.files().iter().any(|file| is_template(&file.path))
         || find(model, "chat_template.json").is_some();
     if let Some(config) = read_config(model, "tokenizer_config.json")? {
         let class = config.get("tokenizer_class").and_then(serde_json::Value::as_str);
-        info.facts.tokenizer_model = class.map(str::to_owned);
+        details.facts.tokenizer_model = class.map(str::to_owned);
         has_template |= config.get("chat_template").is_some();
-    } else if info.tokenizer_files.is_empty() && !has_template {
+    } else if details.tokenizer_files.is_empty() && !has_template {
         return Ok(());
     }
-    info.facts.has_chat_template = Some(has_template);
+    details.facts.has_chat_template = Some(has_template);
     Ok(())
 }
 

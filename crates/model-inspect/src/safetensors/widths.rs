@@ -1,21 +1,21 @@
 //! Reads from a config how wide its model is.
 
 use super::config::Config;
-use crate::{engine::Widths, info::ModelInfo};
+use crate::{details::DetailedFacts, engine::Widths};
 
 /// Returns the widths that a config tells. `None` where it does not tell how wide the layers are: names of tensors do not, as packed
 /// weights have shapes of their own.
-pub(super) fn widths(config: &Config, info: &ModelInfo) -> Option<Widths> {
+pub(super) fn widths(config: &Config, details: &DetailedFacts) -> Option<Widths> {
     let count = |keys: &[&str]| {
         let found = keys.iter().find_map(|key| config.get(key)?.as_u64());
         found.filter(|count| *count > 0)
     };
-    let (embedding, vocabulary) = (info.facts.embedding_length?, info.facts.vocab_size?);
-    let heads = info.facts.heads?;
-    let (keys, values) = (info.key_length?, info.value_length?);
+    let (embedding, vocabulary) = (details.facts.embedding_length?, details.facts.vocab_size?);
+    let heads = details.facts.heads?;
+    let (keys, values) = (details.key_length?, details.value_length?);
     let dense = count(&["intermediate_size", "n_inner", "ffn_dim", "d_ff", "ffn_hidden_size"]);
     let of_expert = count(&["moe_intermediate_size", "expert_ffn_hidden_size"]).or(dense);
-    let experts = info.experts_used.or(info.experts).unwrap_or(0);
+    let experts = details.experts_used.or(details.experts).unwrap_or(0);
     let shared = count(&["n_shared_experts", "num_shared_experts"]).unwrap_or(0);
     let beside = count(&["shared_expert_intermediate_size"]);
     // Three matrices, each between the embedding and the network's own width.

@@ -3,7 +3,7 @@
 use std::io;
 
 use model_inspect::{
-    ByteSource, CacheType, Engine, Fit, FlashAttention, Inspection, ListedFile, MemoryRequest, ModelSource,
+    ByteSource, Engine, Fit, FlashAttention, Inspection, KvType, ListedFile, MemoryRequest, ModelSource,
     inspect_model,
 };
 use proptest::prelude::*;
@@ -146,16 +146,16 @@ impl Shape {
 /// What llama.cpp b11434 took at its peak on one NVIDIA H100 (driver 580.159.04, CUDA 13), in MiB by `nvidia-smi`, without what the card
 /// took when idle: `llama-batched-bench -ngl 999 -fa on -npp 512 -ntg 8`, `--batch-size 2048 --ubatch-size 512`. Context of a sequence,
 /// sequences, type of the cache, MiB of weights with keys and values, MiB taken.
-const MEASURED: [(Shape, u64, u64, CacheType, u64, u64); 9] = [
-    (LLAMA, 4096, 1, CacheType::F16, 4950, 5563),
-    (LLAMA, 8192, 4, CacheType::F16, 8534, 9153),
-    (LLAMA, 32768, 1, CacheType::Q8_0, 6614, 7255),
-    (QWEN2, 4096, 1, CacheType::F16, 3057, 4077),
-    (QWEN2, 8192, 4, CacheType::F16, 3841, 4869),
-    (QWEN2, 32768, 1, CacheType::Q8_0, 3421, 4471),
-    (QWEN3_MOE, 4096, 1, CacheType::F16, 16805, 17697),
-    (QWEN3_MOE, 8192, 4, CacheType::F16, 19493, 20397),
-    (QWEN3_MOE, 32768, 1, CacheType::Q8_0, 18053, 18945),
+const MEASURED: [(Shape, u64, u64, KvType, u64, u64); 9] = [
+    (LLAMA, 4096, 1, KvType::F16, 4950, 5563),
+    (LLAMA, 8192, 4, KvType::F16, 8534, 9153),
+    (LLAMA, 32768, 1, KvType::Q8_0, 6614, 7255),
+    (QWEN2, 4096, 1, KvType::F16, 3057, 4077),
+    (QWEN2, 8192, 4, KvType::F16, 3841, 4869),
+    (QWEN2, 32768, 1, KvType::Q8_0, 3421, 4471),
+    (QWEN3_MOE, 4096, 1, KvType::F16, 16805, 17697),
+    (QWEN3_MOE, 8192, 4, KvType::F16, 19493, 20397),
+    (QWEN3_MOE, 32768, 1, KvType::Q8_0, 18053, 18945),
 ];
 
 #[test]
@@ -244,7 +244,7 @@ fn attention_without_its_kernel_holds_each_pair_of_tokens() {
     // In 32 bits, a copy in 16 bits, and a mask in 32 bits instead of 16.
     assert_eq!(more, 8192 * 512 * (32 * (4 + 2) + 2));
     assert_eq!(with(FlashAttention::Auto), on);
-    let blocks = MemoryRequest { flash_attn: FlashAttention::Off, cache: CacheType::Q8_0, ..of(8192) };
+    let blocks = MemoryRequest { flash_attn: FlashAttention::Off, kv_type: KvType::Q8_0, ..of(8192) };
     let refused = fit(LLAMA, blocks);
     assert_eq!((refused.total_bytes, refused.engine), (None, None));
     assert_eq!(refused.reason.unwrap(), "llama.cpp keeps values in blocks only with flash attention");
@@ -290,7 +290,7 @@ proptest! {
         more in 0u64..5000,
         which in 0usize..4,
         engine in prop::sample::select(Engine::ALL.to_vec()),
-        cache in prop::sample::select(vec![CacheType::F16, CacheType::F32, CacheType::Bf16]),
+        cache in prop::sample::select(vec![KvType::F16, KvType::F32, KvType::Bf16]),
     ) {
         let strange = Shape { architecture: "strange", ..LLAMA };
         let memory = [LLAMA, QWEN2, QWEN3_MOE, strange][which].inspect().memory;
@@ -333,7 +333,7 @@ proptest! {
         let request = MemoryRequest {
             ctx: Some(ctx),
             parallel,
-            cache: CacheType::F32,
+            kv_type: KvType::F32,
             vram_bytes: Some(vram),
             engine: Some(engine),
             tokens_at_once: Some(tokens),

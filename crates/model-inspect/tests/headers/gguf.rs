@@ -21,7 +21,7 @@ fn a_model_in_json() {
     let dir = tempfile::tempdir().unwrap();
     let file = FakeModel::gguf().write_to(dir.path(), "tiny").unwrap().remove(0);
     let size = fs_err::metadata(&file).unwrap().len();
-    let found = serde_json::to_value(inspect(&file).unwrap().info).unwrap();
+    let found = serde_json::to_value(inspect(&file).unwrap().details).unwrap();
     let expected = serde_json::json!({
         "format": "gguf",
         "architecture": "llama",
@@ -50,14 +50,14 @@ fn a_model_in_json() {
         },
     });
     assert_eq!(found, expected);
-    let back: model_inspect::ModelInfo = serde_json::from_value(found).unwrap();
+    let back: model_inspect::DetailedFacts = serde_json::from_value(found).unwrap();
     assert_eq!(serde_json::to_value(back).unwrap(), expected);
 }
 
 #[test]
 fn what_is_not_known_is_absent() {
     let found = found(&Raw::new());
-    let json = serde_json::to_value(&found.info).unwrap();
+    let json = serde_json::to_value(&found.details).unwrap();
     let size = Raw::new().bytes().len();
     let expected = serde_json::json!(
         { "format": "gguf", "size_bytes": size, "has_chat_template": false, "shards": 1 }
@@ -107,7 +107,7 @@ fn every_type_of_value() {
 #[test]
 fn quantizations() {
     let check = |raw: Raw, expected: Option<&str>| {
-        assert_eq!(found(&raw).info.facts.quantization.as_deref(), expected);
+        assert_eq!(found(&raw).details.facts.quantization.as_deref(), expected);
     };
     check(Raw::new().u32("general.file_type", 15), Some("Q4_K_M"));
     check(Raw::new().u32("general.file_type", 1024 + 7), Some("Q8_0"));
@@ -123,8 +123,8 @@ fn quantizations() {
 #[test]
 fn an_unknown_type_is_told_of() {
     let one = found(&Raw::new().tensor("a", &[64], 99, 0).tensor("b", &[8], 0, 64).data(96));
-    assert_eq!(one.info.facts.parameter_count, Some(72));
-    assert_eq!((one.memory.weights_bytes(), one.info.facts.memory), (None, None));
+    assert_eq!(one.details.facts.parameter_count, Some(72));
+    assert_eq!((one.memory.weights_bytes(), one.details.facts.memory), (None, None));
     assert_eq!(one.notes, ["`x.gguf` has tensors of type 99, whose size is not known here"]);
     let several = [99, 101, 103]
         .iter()
@@ -160,12 +160,15 @@ fn less_common_keys() {
         .u32("qwen2moe.rope.scaling.original_context_length", 32_768)
         .string("tokenizer.chat_template.tool_use", "x")
         .array("tokenizer.ggml.tokens", 8, 1, &text("a"));
-    let info = found(&raw).info;
-    assert_eq!(info.facts.name, None);
-    assert_eq!(info.base_models, ["First", "https://example.org/second"]);
-    assert_eq!((info.experts, info.experts_used, info.facts.vocab_size), (Some(60), Some(4), Some(1)));
-    assert_eq!(info.facts.has_chat_template, Some(true));
-    let scaling = serde_json::to_value(info.rope_scaling).unwrap();
+    let details = found(&raw).details;
+    assert_eq!(details.facts.name, None);
+    assert_eq!(details.base_models, ["First", "https://example.org/second"]);
+    assert_eq!(
+        (details.experts, details.experts_used, details.facts.vocab_size),
+        (Some(60), Some(4), Some(1))
+    );
+    assert_eq!(details.facts.has_chat_template, Some(true));
+    let scaling = serde_json::to_value(details.rope_scaling).unwrap();
     assert_eq!(scaling, serde_json::json!({ "type": "yarn", "factor": 4.0, "original_ctx": 32_768 }));
 }
 
@@ -175,16 +178,16 @@ fn which_of_several_models_is_told_of() {
     let clip = Raw::new().string("general.architecture", "clip").bytes();
     let matrix = Raw::new().string("general.type", "imatrix").bytes();
     let mut model = InMemory::new([("a.gguf", llama.clone()), ("b.gguf", clip), ("c.gguf", matrix)]);
-    assert_eq!(inspect_model(&model).unwrap().info.facts.name.as_deref(), Some("Tiny"));
+    assert_eq!(inspect_model(&model).unwrap().details.facts.name.as_deref(), Some("Tiny"));
     model.put("d.gguf", FakeModel::gguf().name("Other").to_bytes());
     let several = inspect_model(&model).unwrap();
-    assert_eq!((several.info.format, several.info.facts.name), (Format::Gguf, None));
+    assert_eq!((several.details.format, several.details.facts.name), (Format::Gguf, None));
     assert_eq!(several.memory.kv_unknown(), Some("it has several models"));
     model.entry = Some("d.gguf".parse().unwrap());
-    assert_eq!(inspect_model(&model).unwrap().info.facts.name.as_deref(), Some("Other"));
+    assert_eq!(inspect_model(&model).unwrap().details.facts.name.as_deref(), Some("Other"));
     // A name that says nothing: the first bytes do, for the file that the engine gets.
     let mut model = InMemory::new([("sha256-0a", llama)]);
-    assert_eq!(inspect_model(&model).unwrap().info.format, Format::Other);
+    assert_eq!(inspect_model(&model).unwrap().details.format, Format::Other);
     model.entry = Some("sha256-0a".parse().unwrap());
-    assert_eq!(inspect_model(&model).unwrap().info.format, Format::Gguf);
+    assert_eq!(inspect_model(&model).unwrap().details.format, Format::Gguf);
 }

@@ -265,7 +265,7 @@ proptest! {
             bytes[at] = value;
         }
         if let Ok(found) = inspect_model(&InMemory::new([("x.gguf", bytes)])) {
-            for cache in model_inspect::CacheType::ALL {
+            for cache in model_inspect::KvType::ALL {
                 let _ = found.memory.kv_bytes(1 << 20, 4, cache);
             }
         }

@@ -59,9 +59,9 @@ fn what_was_left_out_on_purpose_is_not_missed() {
     let mut model = repository(&llama());
     model.remove("model-00002-of-00002.safetensors");
     model.is_selection = true;
-    assert_eq!(inspect_model(&model).unwrap().info.format, Format::Safetensors);
+    assert_eq!(inspect_model(&model).unwrap().details.format, Format::Safetensors);
     model.remove("model-00001-of-00002.safetensors");
-    assert_eq!(inspect_model(&model).unwrap().info.format, Format::Other);
+    assert_eq!(inspect_model(&model).unwrap().details.format, Format::Other);
     model.is_selection = false;
     refused(&model, "names `model-00001-of-00002.safetensors`, which is not there");
 }
@@ -83,12 +83,12 @@ fn an_index_names_all_shards_of_its_sets() {
     let error = refused(&model, "does not name `model-00003-of-00003.safetensors`, a shard of the same set");
     assert_eq!(error.code(), ErrorCode::Rejected);
     model.is_selection = true;
-    assert_eq!(inspect_model(&model).unwrap().info.facts.shards, Some(2));
+    assert_eq!(inspect_model(&model).unwrap().details.facts.shards, Some(2));
 }
 
 #[test]
 fn what_belongs_to_something_else_is_not_the_indexs() {
-    let expected = inspect_model(&repository(&llama())).unwrap().info;
+    let expected = inspect_model(&repository(&llama())).unwrap().details;
     for others in [
         vec!["adapter_model.safetensors"],
         vec!["consolidated.safetensors"],
@@ -102,7 +102,7 @@ fn what_belongs_to_something_else_is_not_the_indexs() {
         for (path, tensor) in others.iter().zip(["a", "b"]) {
             model.put(path, weights(tensor));
         }
-        let found = inspect_model(&model).unwrap().info;
+        let found = inspect_model(&model).unwrap().details;
         assert_eq!(
             (found.facts, found.tensor_types),
             (expected.facts.clone(), expected.tensor_types.clone())
@@ -122,28 +122,28 @@ fn a_tensor_is_in_one_shard() {
     refused(&model, says);
     model.put("unet/model-00001-of-00002.safetensors", weights("a"));
     model.put(two, weights("b"));
-    assert_eq!(inspect_model(&model).unwrap().info.facts.shards, Some(1));
+    assert_eq!(inspect_model(&model).unwrap().details.facts.shards, Some(1));
 }
 
 #[test]
 fn weights_without_an_index() {
-    let one = |files: Vec<(&'static str, Vec<u8>)>| inspect_model(&InMemory::new(files)).unwrap().info;
-    let info = one(vec![("model.safetensors", weights("a")), ("consolidated.safetensors", weights("a"))]);
+    let one = |files: Vec<(&'static str, Vec<u8>)>| inspect_model(&InMemory::new(files)).unwrap().details;
+    let details = one(vec![("model.safetensors", weights("a")), ("consolidated.safetensors", weights("a"))]);
     assert_eq!(
-        (info.facts.shards, info.facts.parameter_count, info.facts.has_chat_template),
+        (details.facts.shards, details.facts.parameter_count, details.facts.has_chat_template),
         (Some(1), Some(8), None)
     );
-    let info = one(vec![("lora.safetensors", weights("a"))]);
-    assert_eq!((info.facts.shards, info.facts.parameter_count), (Some(1), Some(8)));
-    let info = one(vec![("unet/x.safetensors", weights("a")), ("vae/x.safetensors", weights("a"))]);
-    assert_eq!((info.facts.shards, info.facts.parameter_count), (None, None));
+    let details = one(vec![("lora.safetensors", weights("a"))]);
+    assert_eq!((details.facts.shards, details.facts.parameter_count), (Some(1), Some(8)));
+    let details = one(vec![("unet/x.safetensors", weights("a")), ("vae/x.safetensors", weights("a"))]);
+    assert_eq!((details.facts.shards, details.facts.parameter_count), (None, None));
     let set = vec![
         ("model-00001-of-00002.safetensors", weights("a")),
         ("model-00002-of-00002.safetensors", weights("b")),
     ];
     assert_eq!(one(set).facts.shards, Some(2));
-    let info = one(vec![("model.safetensors", weights("a")), ("chat_template.jinja", Vec::new())]);
-    assert_eq!(info.facts.has_chat_template, Some(true));
+    let details = one(vec![("model.safetensors", weights("a")), ("chat_template.jinja", Vec::new())]);
+    assert_eq!(details.facts.has_chat_template, Some(true));
 }
 
 /// A repository with these files of one tensor each, and an index that names those.
@@ -161,7 +161,7 @@ fn an_index_says_which_shards_there_are() {
     // Some writers count from zero, and some name more shards than they write.
     let odd = [("model-00000-of-00004.safetensors", "a"), ("model-00001-of-00004.safetensors", "b")];
     let mut model = indexed(&odd, &odd);
-    assert_eq!(inspect_model(&model).unwrap().info.facts.shards, Some(2));
+    assert_eq!(inspect_model(&model).unwrap().details.facts.shards, Some(2));
     model.remove("model.safetensors.index.json");
     assert!(matches!(inspect_model(&model), Err(model_inspect::Error::Incomplete { .. })));
 }
@@ -170,7 +170,7 @@ fn an_index_says_which_shards_there_are() {
 fn an_index_of_other_weights_is_left_out_where_engines_do() {
     let named = [("model-00001-of-00001.safetensors", "a")];
     let found = inspect_model(&indexed(&[("model.safetensors", "b")], &named)).unwrap();
-    assert_eq!(found.info.facts.parameter_count, Some(8));
+    assert_eq!(found.details.facts.parameter_count, Some(8));
     assert!(found.notes.concat().contains("names none of the files that are there"), "{:?}", found.notes);
     refused(&indexed(&[("other.safetensors", "b")], &named), "which is not there");
 }

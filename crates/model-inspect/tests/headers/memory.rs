@@ -1,6 +1,6 @@
 //! What headers of GGUF tell of keys and values.
 
-use model_inspect::{CacheType, Inspection, inspect_model};
+use model_inspect::{Inspection, KvType, inspect_model};
 
 use crate::fixture::{InMemory, Raw};
 
@@ -33,8 +33,8 @@ fn unknown(raw: &Raw, says: &str) {
     let found = found(raw);
     let reason = found.memory.kv_unknown().unwrap().to_owned();
     assert!(reason.contains(says), "{reason}");
-    assert_eq!(found.memory.kv_bytes_per_token(CacheType::F16), None);
-    assert_eq!(found.info.facts.memory, None);
+    assert_eq!(found.memory.kv_bytes_per_token(KvType::F16), None);
+    assert_eq!(found.details.facts.memory, None);
 }
 
 fn numbers(values: &[u32]) -> Vec<u8> {
@@ -49,9 +49,9 @@ fn heads_and_widths() {
     check(&wide.u32("a.attention.value_length", 128), [(192, 128, None); 4]);
     let each = llama().array("a.attention.head_count_kv", 4, 4, &numbers(&[1, 2, 0, 4]));
     check(&each, [(16, 16, None), (32, 32, None), (0, 0, None), (64, 64, None)]);
-    let info = found(&each).info;
+    let details = found(&each).details;
     assert_eq!(
-        (info.facts.kv_heads, info.facts.memory.unwrap().kv_bytes_per_token),
+        (details.facts.kv_heads, details.facts.memory.unwrap().kv_bytes_per_token),
         (Some(4), Some(7 * 16 * 2 * 2))
     );
 }
@@ -95,7 +95,7 @@ fn windows_that_are_the_architectures_own() {
             .u32(&key("attention.key_length"), 32)
             .u32(&key("attention.value_length"), 32)
             .u32(&key("attention.sliding_window"), 1024);
-        found(&raw).memory.kv_bytes(65_536, 1, CacheType::F16).unwrap()
+        found(&raw).memory.kv_bytes(65_536, 1, KvType::F16).unwrap()
     };
     assert_eq!(bytes("gemma3"), 143 << 18);
     assert_eq!(bytes("gemma2"), 393 << 18);
@@ -109,7 +109,7 @@ fn a_projector_is_needed_too() {
     let both = InMemory::new([model("m.gguf", llama()), model("mmproj-x.gguf", projector())]);
     let weights = |model: &InMemory| inspect_model(model).unwrap().memory.weights_bytes();
     assert_eq!(weights(&both), Some(256));
-    assert_eq!(inspect_model(&both).unwrap().info.facts.parameter_count, Some(32));
+    assert_eq!(inspect_model(&both).unwrap().details.facts.parameter_count, Some(32));
     assert_eq!(weights(&InMemory::new([model("mmproj-x.gguf", projector())])), Some(128));
 }
 
@@ -156,7 +156,7 @@ fn zeros_are_no_counts() {
     unknown(&llama().u32("a.attention.value_length", 0), "no usable");
     let none = llama().array("a.attention.head_count_kv", 4, 4, &numbers(&[0; 4]));
     unknown(&none, "`a.attention.head_count_kv`");
-    let facts = |raw: &Raw| found(raw).info.facts;
+    let facts = |raw: &Raw| found(raw).details.facts;
     assert_eq!(facts(&with("a.context_length", 0)).ctx_max, None);
     assert_eq!(facts(&with("a.block_count", 0)).layers, None);
     assert_eq!(facts(&with("a.embedding_length", 0)).embedding_length, None);
@@ -164,15 +164,15 @@ fn zeros_are_no_counts() {
     let headless = facts(&with("a.attention.head_count", 0));
     assert_eq!((headless.heads, headless.kv_heads), (None, None));
     assert_eq!(facts(&llama().u32("a.attention.head_count_kv", 0)).kv_heads, None);
-    let info = found(&llama().u32("a.attention.key_length", 0)).info;
-    assert_eq!((info.key_length, info.value_length), (None, Some(16)));
+    let details = found(&llama().u32("a.attention.key_length", 0)).details;
+    assert_eq!((details.key_length, details.value_length), (None, Some(16)));
 }
 
 #[test]
 fn heads_that_do_not_divide() {
     let uneven = with("a.attention.head_count", 5);
     unknown(&uneven, "no usable");
-    assert_eq!((found(&uneven).info.key_length, found(&uneven).info.value_length), (None, None));
+    assert_eq!((found(&uneven).details.key_length, found(&uneven).details.value_length), (None, None));
     // What the header tells needs no division.
     let told = uneven.u32("a.attention.key_length", 16).u32("a.attention.value_length", 8);
     check(&told, [(80, 40, None); 4]);

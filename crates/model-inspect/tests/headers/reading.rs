@@ -66,7 +66,7 @@ fn a_sparse_file_of_100_gb() {
     fs_err::write(&path, &header).unwrap();
     let file = fs_err::OpenOptions::new().write(true).open(&path).unwrap();
     file.set_len(header.len().next_multiple_of(32) as u64 + 32 + elements * 4).unwrap();
-    assert_eq!(inspect(&path).unwrap().info.facts.parameter_count, Some(elements + 8));
+    assert_eq!(inspect(&path).unwrap().details.facts.parameter_count, Some(elements + 8));
     let mut source = Counted::new(Seekable::new(fs_err::File::open(&path).unwrap()).unwrap());
     assert_eq!(Header::read(&mut source).unwrap().tensors().len(), 2);
     assert!(source.size_bytes() > 100_000_000_000);

@@ -1,6 +1,6 @@
 //! Repositories of Transformers: weights, index and configs.
 
-use model_inspect::{CacheType, Inspection, inspect_model, safetensors::Header};
+use model_inspect::{Inspection, KvType, inspect_model, safetensors::Header};
 use serde_json::{Value, json};
 
 use crate::fixture::{InMemory, refused};
@@ -53,7 +53,7 @@ fn found(config: &Value) -> Inspection {
 #[test]
 fn a_repository_in_json() {
     let model = repository(&llama());
-    let found = serde_json::to_value(inspect_model(&model).unwrap().info).unwrap();
+    let found = serde_json::to_value(inspect_model(&model).unwrap().details).unwrap();
     let expected = json!({
         "format": "safetensors",
         "architecture": "LlamaForCausalLM",
@@ -125,7 +125,7 @@ fn headers_that_lie() {
 #[test]
 fn longest_contexts() {
     let check = |changes: Value, expected: Option<u64>| {
-        assert_eq!(found(&with(changes.clone())).info.facts.ctx_max, expected, "{changes}");
+        assert_eq!(found(&with(changes.clone())).details.facts.ctx_max, expected, "{changes}");
     };
     let scaled = |kind: &str, original: Value| json!({ "rope_scaling": { "rope_type": kind, "factor": 4.0, "original_max_position_embeddings": original } });
     check(json!({}), Some(2048));
@@ -153,14 +153,17 @@ fn longest_contexts() {
 
 #[test]
 fn less_common_configs() {
-    let info = found(&with(json!({ "text_config": { "num_hidden_layers": 5, "head_dim": 8 } }))).info;
-    assert_eq!((info.facts.layers, info.key_length), (Some(5), Some(8)));
+    let details = found(&with(json!({ "text_config": { "num_hidden_layers": 5, "head_dim": 8 } }))).details;
+    assert_eq!((details.facts.layers, details.key_length), (Some(5), Some(8)));
     let code = json!({ "AutoModel": "model.Mine", "AutoTokenizer": ["tok.Slow", "tok.Fast"], "AutoConfig": "model.Mine" });
-    let info = found(&with(json!({ "auto_map": code }))).info;
-    assert_eq!(info.remote_code, ["model.Mine", "tok.Fast", "tok.Slow"]);
+    let details = found(&with(json!({ "auto_map": code }))).details;
+    assert_eq!(details.remote_code, ["model.Mine", "tok.Fast", "tok.Slow"]);
     let check = |config: Value, expected: &str| {
-        let info = found(&with(json!({ "quantization_config": config }))).info;
-        assert_eq!((info.facts.quantization.as_deref(), info.facts.parameter_count), (Some(expected), None));
+        let details = found(&with(json!({ "quantization_config": config }))).details;
+        assert_eq!(
+            (details.facts.quantization.as_deref(), details.facts.parameter_count),
+            (Some(expected), None)
+        );
     };
     check(json!({ "quant_method": "gptq", "bits": 4 }), "gptq-4bit");
     check(json!({ "quant_method": "fp8" }), "fp8");
@@ -171,7 +174,7 @@ fn less_common_configs() {
         "config.json",
         br#"{"max_position_embeddings": 16, "time_step_limit": [0.0, Infinity]}"#.to_vec(),
     );
-    assert_eq!(inspect_model(&model).unwrap().info.facts.ctx_max, Some(16));
+    assert_eq!(inspect_model(&model).unwrap().details.facts.ctx_max, Some(16));
     for broken in ["", "[]", "{", "\u{feff}{}"] {
         model.put("config.json", broken.as_bytes().to_vec());
         refused(&model, "`config.json`: ");
@@ -187,7 +190,7 @@ fn keys_and_values() {
         let found = found(&with(changes));
         found
             .memory
-            .kv_bytes_per_token(CacheType::F16)
+            .kv_bytes_per_token(KvType::F16)
             .ok_or_else(|| found.memory.kv_unknown().unwrap().to_owned())
     };
     assert_eq!(bytes(json!({})), Ok(256));
@@ -239,7 +242,7 @@ fn a_broken_generation_config_is_told_of() {
     for broken in ["", "[]", "{\"eos_token_id\": 3"] {
         model.put("generation_config.json", broken.as_bytes().to_vec());
         let found = inspect_model(&model).unwrap();
-        assert_eq!(found.info.special_tokens["eos"], [2]);
+        assert_eq!(found.details.special_tokens["eos"], [2]);
         let [note] = found.notes.as_slice() else { panic!("{:?}", found.notes) };
         assert!(note.starts_with("`generation_config.json` is left out, as engines do: "), "{note}");
     }
@@ -249,7 +252,7 @@ fn a_broken_generation_config_is_told_of() {
 
 #[test]
 fn zeros_are_no_counts() {
-    let facts = |changes: Value| found(&with(changes)).info.facts;
+    let facts = |changes: Value| found(&with(changes)).details.facts;
     let none = facts(json!({
         "num_attention_heads": 0, "hidden_size": 0, "num_hidden_layers": 0, "num_key_value_heads": 0,
         "vocab_size": 0, "max_position_embeddings": 0,
@@ -258,10 +261,10 @@ fn zeros_are_no_counts() {
     assert_eq!((none.embedding_length, none.vocab_size, none.ctx_max), (None, None, None));
     // Another name for the same may tell.
     assert_eq!(facts(json!({ "max_position_embeddings": 0, "n_ctx": 512 })).ctx_max, Some(512));
-    let info = found(&with(json!({ "head_dim": 0 }))).info;
-    assert_eq!((info.key_length, info.value_length), (None, None));
-    let info = found(&with(json!({ "hidden_size": 66 }))).info;
-    assert_eq!((info.key_length, info.value_length), (None, None));
+    let details = found(&with(json!({ "head_dim": 0 }))).details;
+    assert_eq!((details.key_length, details.value_length), (None, None));
+    let details = found(&with(json!({ "hidden_size": 66 }))).details;
+    assert_eq!((details.key_length, details.value_length), (None, None));
 }
 
 #[test]
@@ -276,7 +279,7 @@ fn layers_that_differ_in_ways_of_their_own() {
     assert!(unknown(json!({ "architectures": ["RetNetForCausalLM"] })).contains("recurrent"));
     // The width of a head is that of the class.
     assert!(unknown(json!({ "model_type": "gemma2" })).contains("width of a head"));
-    let bytes = |changes: Value| found(&with(changes)).memory.kv_bytes_per_token(CacheType::F16);
+    let bytes = |changes: Value| found(&with(changes)).memory.kv_bytes_per_token(KvType::F16);
     assert_eq!(bytes(json!({ "model_type": "gemma2", "head_dim": 16 })), Some(256));
     let chat_glm = json!({ "multi_query_attention": true, "multi_query_group_num": 1, "kv_channels": 32 });
     assert_eq!(bytes(chat_glm), Some(256));
@@ -309,7 +312,7 @@ fn packed_weights_are_not_counted() {
     let mut model =
         InMemory::new([("config.json", llama().to_string().into_bytes()), ("model.safetensors", packed)]);
     let facts = |model: &InMemory| {
-        let facts = inspect_model(model).unwrap().info.facts;
+        let facts = inspect_model(model).unwrap().details.facts;
         (facts.quantization, facts.parameter_count)
     };
     assert_eq!(facts(&model), (None, None));

@@ -24,9 +24,9 @@ fn a_whole_set_is_one_model() {
     let dir = tempfile::tempdir().unwrap();
     let one = FakeModel::gguf().write_to(dir.path(), "one").unwrap().remove(0);
     let shards = FakeModel::gguf().shards(3).write_to(&dir.path().join("set"), "x").unwrap();
-    let expected = inspect(&one).unwrap().info;
+    let expected = inspect(&one).unwrap().details;
     for path in shards.iter().map(AsRef::as_ref).chain([dir.path().join("set").as_path()]) {
-        let mut found = inspect(path).unwrap().info;
+        let mut found = inspect(path).unwrap().details;
         assert_eq!(found.facts.shards, Some(3));
         found.facts.shards = Some(1);
         found.size_bytes = expected.size_bytes;
@@ -43,7 +43,7 @@ fn a_whole_set_is_one_model() {
 #[test]
 fn shards_belong_together() {
     let (first, second) = (shard(0, 2, 2, "a"), shard(1, 2, 2, "b"));
-    assert_eq!(inspect_model(&pair(&first, &second)).unwrap().info.facts.parameter_count, Some(16));
+    assert_eq!(inspect_model(&pair(&first, &second)).unwrap().details.facts.parameter_count, Some(16));
     refused(&pair(&second, &first), "is shard 1 by its name, and 2 by its header");
     refused(&pair(&first, &first), "is shard 2 by its name, and 1 by its header");
     refused(&pair(&first, &shard(1, 3, 2, "b")), "of 2 shards by its name, and of 3 by its header");
@@ -66,7 +66,7 @@ fn a_shard_that_lost_its_name() {
     assert_eq!(error.code(), ErrorCode::Rejected);
     // One shard is a whole model, whatever it is called.
     let model = InMemory::new([("x.gguf", shard(0, 1, 1, "b").bytes())]);
-    assert_eq!(inspect_model(&model).unwrap().info.facts.shards, Some(1));
+    assert_eq!(inspect_model(&model).unwrap().details.facts.shards, Some(1));
 }
 
 #[test]

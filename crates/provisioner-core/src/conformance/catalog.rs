@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    catalog::{CatalogError, CatalogErrorKind, CatalogStore, Expected, Version},
+    catalog::{CatalogError, CatalogErrorKind, CatalogStore, Precondition, Version},
     clock::Timestamp,
     digest::Digest,
     format::Format,
@@ -56,11 +56,11 @@ async fn keeps_what_is_put(store: &dyn CatalogStore) {
         reason: "\"quoted\" \u{2028} reason".to_owned(),
         verified_at: Some(Timestamp::UNIX_EPOCH),
     };
-    let version = store.put(&full, Expected::Absent).await.unwrap();
+    let version = store.put(&full, Precondition::Absent).await.unwrap();
     let found = store.get("local:/a").await.unwrap().unwrap();
     assert_eq!((&found.record, found.version), (&full, version));
     assert!(store.exists(), "there is a record");
-    store.put(&record("local:/0"), Expected::Absent).await.unwrap();
+    store.put(&record("local:/0"), Precondition::Absent).await.unwrap();
     let listing = store.list().await.unwrap();
     let ids: Vec<_> = listing.records.iter().map(|found| found.record.id.as_str()).collect();
     assert_eq!(ids, ["local:/0", "local:/a"], "a listing is in the order of the ids");
@@ -75,14 +75,17 @@ async fn refuses_what_was_not_expected(store: &dyn CatalogStore) {
     let conflict = |result: Result<Version, _>| {
         matches!(result, Err(CatalogError { kind: CatalogErrorKind::Conflict, .. }))
     };
-    assert!(conflict(store.put(&one, Expected::Version(Version(1))).await), "there is nothing to replace");
-    let first = store.put(&one, Expected::Absent).await.unwrap();
-    assert!(conflict(store.put(&one, Expected::Absent).await), "it is there already");
-    let second = store.put(&one, Expected::Version(first)).await.unwrap();
+    assert!(
+        conflict(store.put(&one, Precondition::Version(Version(1))).await),
+        "there is nothing to replace"
+    );
+    let first = store.put(&one, Precondition::Absent).await.unwrap();
+    assert!(conflict(store.put(&one, Precondition::Absent).await), "it is there already");
+    let second = store.put(&one, Precondition::Version(first)).await.unwrap();
     assert!(second > first);
     let mut other = one.clone();
     other.lifecycle = Lifecycle::Retired;
-    assert!(conflict(store.put(&other, Expected::Version(first)).await), "another caller wrote since");
+    assert!(conflict(store.put(&other, Precondition::Version(first)).await), "another caller wrote since");
     assert_eq!(store.get("local:/a").await.unwrap().unwrap().record, one, "a conflict changes nothing");
     assert!(conflict(store.remove("local:/a", first).await.map(|()| first)), "another caller wrote since");
     store.remove("local:/a", second).await.unwrap();
@@ -91,11 +94,11 @@ async fn refuses_what_was_not_expected(store: &dyn CatalogStore) {
 
 async fn never_repeats_a_version(store: &dyn CatalogStore) {
     let one = record("local:/a");
-    let first = store.put(&one, Expected::Absent).await.unwrap();
+    let first = store.put(&one, Precondition::Absent).await.unwrap();
     store.remove("local:/a", first).await.unwrap();
     // A clock of milliseconds must have moved on.
     std::thread::sleep(std::time::Duration::from_millis(2));
-    let second = store.put(&one, Expected::Absent).await.unwrap();
+    let second = store.put(&one, Precondition::Absent).await.unwrap();
     assert!(second > first, "a caller that remembers the removed record must not change the new one");
 }
 
@@ -104,7 +107,7 @@ async fn takes_any_id(store: &dyn CatalogStore) {
     for id in
         ["local:/etc/../passwd", "hf:o/r?include=%25&exclude=a b", "local:/ü\u{1F600}", "db:'\";--", &long]
     {
-        store.put(&record(id), Expected::Absent).await.unwrap();
+        store.put(&record(id), Precondition::Absent).await.unwrap();
         assert_eq!(store.get(id).await.unwrap().unwrap().record.id, id);
     }
     assert!(store.get("LOCAL:/ü\u{1F600}").await.unwrap().is_none(), "ids differ in letter case");
@@ -114,10 +117,10 @@ async fn takes_any_id(store: &dyn CatalogStore) {
 async fn keeps_what_it_does_not_know(store: &dyn CatalogStore) {
     let mut newer = record("local:/a");
     newer.extra.insert("from_the_future".to_owned(), serde_json::json!({ "deep": [1, null, "x"] }));
-    let version = store.put(&newer, Expected::Absent).await.unwrap();
+    let version = store.put(&newer, Precondition::Absent).await.unwrap();
     let found = store.get("local:/a").await.unwrap().unwrap().record;
     assert_eq!(found.extra, newer.extra);
-    store.put(&found, Expected::Version(version)).await.unwrap();
+    store.put(&found, Precondition::Version(version)).await.unwrap();
     assert_eq!(store.get("local:/a").await.unwrap().unwrap().record.extra, newer.extra);
 }
 
@@ -125,14 +128,14 @@ async fn keeps_what_it_does_not_know(store: &dyn CatalogStore) {
 async fn loses_no_update<S: CatalogStore>(store: Arc<S>) {
     let mut zero = record("local:/a");
     zero.size_bytes = 0;
-    store.put(&zero, Expected::Absent).await.unwrap();
+    store.put(&zero, Precondition::Absent).await.unwrap();
     let count = async |store: Arc<S>| {
         for _ in 0..8 {
             loop {
                 let found = store.get("local:/a").await.unwrap().unwrap();
                 let mut next = found.record;
                 next.size_bytes += 1;
-                match store.put(&next, Expected::Version(found.version)).await {
+                match store.put(&next, Precondition::Version(found.version)).await {
                     Ok(_) => break,
                     Err(error) => assert_eq!(error.kind, CatalogErrorKind::Conflict),
                 }
@@ -149,7 +152,7 @@ async fn is_whole_when_dropped<S: CatalogStore>(store: Arc<S>) {
         let id = format!("local:/{round}");
         let one = record(&id);
         {
-            let mut put = pin!(store.put(&one, Expected::Absent));
+            let mut put = pin!(store.put(&one, Precondition::Absent));
             poll_fn(|context| Poll::Ready(put.as_mut().poll(context).is_ready())).await;
         }
         let listing = store.list().await.unwrap();

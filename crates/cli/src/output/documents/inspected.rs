@@ -1,7 +1,7 @@
 //! Defines the document of what a model's headers say.
 
 use indicatif::HumanBytes;
-use model_provisioner::{CacheType, Fit, Inspection, MemoryEstimate, MemoryRequest, ModelInfo};
+use model_provisioner::{DetailedFacts, Fit, Inspection, KvType, MemoryEstimate, MemoryRequest};
 use serde::Serialize;
 
 use super::fit::{at_most, engine, of_card, of_context, up_to};
@@ -17,7 +17,7 @@ pub(crate) struct Inspected {
     /// The id.
     id: String,
     #[serde(flatten)]
-    info: ModelInfo,
+    details: DetailedFacts,
     /// Why the headers do not say what keys and values need.
     #[serde(skip_serializing_if = "Option::is_none")]
     kv_unknown: Option<String>,
@@ -32,24 +32,24 @@ pub(crate) struct Inspected {
 impl Inspected {
     /// Describes what an inspection found.
     pub(crate) fn new(id: String, inspection: Inspection, fit: Option<Fit>) -> Self {
-        let Inspection { info, memory, notes, .. } = inspection;
+        let Inspection { details, memory, notes, .. } = inspection;
         let kv_unknown = memory.kv_unknown().map(str::to_owned);
-        Self { id, info, kv_unknown, notes, fit }
+        Self { id, details, kv_unknown, notes, fit }
     }
 
     /// Returns a card for people.
     pub(crate) fn card(&self, estimate: &MemoryEstimate, request: &MemoryRequest) -> String {
-        let (info, facts) = (&self.info, &self.info.facts);
+        let (details, facts) = (&self.details, &self.details.facts);
         let mut rows = vec![("model", self.id.clone())];
         let mut add = |name, value: Option<String>| rows.extend(value.map(|value| (name, value)));
         add("name", facts.name.as_deref().map(line));
         add("architecture", facts.architecture.as_deref().map(line));
-        add("format", Some(info.format.as_str().to_owned()));
+        add("format", Some(details.format.as_str().to_owned()));
         add("quantization", facts.quantization.as_deref().map(line));
         add("parameters", facts.parameter_count.map(|count| count.to_string()));
         let shards = facts.shards.filter(|shards| *shards > 1);
         let in_shards = shards.map(|shards| format!(" in {shards} shards")).unwrap_or_default();
-        add("size", Some(format!("{}{in_shards}", HumanBytes(info.size_bytes))));
+        add("size", Some(format!("{}{in_shards}", HumanBytes(details.size_bytes))));
         add("context", facts.ctx_max.map(|tokens| counted(tokens, "token")));
         add("layers", facts.layers.map(|count| count.to_string()));
         let kv_heads = facts.kv_heads.map(|count| format!(", {count} for keys and values"));
@@ -64,9 +64,9 @@ impl Inspected {
         );
         add("chat template", facts.has_chat_template.map(|has| if has { "yes" } else { "no" }.to_owned()));
         add("licence", facts.license.as_deref().map(line));
-        let code: Vec<_> = info.remote_code.iter().map(|name| line(name)).collect();
+        let code: Vec<_> = details.remote_code.iter().map(|name| line(name)).collect();
         add("runs code", (!code.is_empty()).then(|| code.join(", ")));
-        add("memory", memory(estimate, request.cache));
+        add("memory", memory(estimate, request.kv_type));
         // A caller who asks what the model needs reads the reason there.
         let unknown = self.kv_unknown.as_deref().filter(|_| self.fit.is_none());
         add("unknown", unknown.map(|reason| format!("what keys and values need: {}", line(reason))));
@@ -81,7 +81,7 @@ impl Inspected {
     }
 }
 
-fn memory(estimate: &MemoryEstimate, cache: CacheType) -> Option<String> {
+fn memory(estimate: &MemoryEstimate, kv_type: KvType) -> Option<String> {
     let weights = estimate.weights_bytes().map(|bytes| format!("{} of weights", HumanBytes(bytes)));
     let token = estimate.kv_bytes_per_token(cache);
     let token = token.map(|bytes| format!("{} for each token in {cache}", HumanBytes(bytes)));
@@ -96,7 +96,7 @@ fn needs(fit: &Fit, request: &MemoryRequest) -> String {
     };
     let sequences = counted(request.parallel, "sequence");
     let context = of_context(fit, " of");
-    format!("{}{} for {sequences}{context}, in {}", at_most(fit), HumanBytes(total), request.cache)
+    format!("{}{} for {sequences}{context}, in {}", at_most(fit), HumanBytes(total), request.kv_type)
 }
 
 fn fits(fit: &Fit, vram_bytes: u64) -> String {

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, path::PathBuf};
 
 use indicatif::HumanBytes;
-use model_provisioner::{CatalogRecord, Digest, InventoryEntry, Lifecycle, Timestamp, Verification};
+use model_provisioner::{CatalogRecord, Digest, Lifecycle, ListedModel, Timestamp, Verification};
 use serde::Serialize;
 
 use crate::output::text::verification_word;
@@ -34,8 +34,8 @@ pub(crate) struct Listed {
     verification: Verification,
 }
 
-impl From<InventoryEntry> for Listed {
-    fn from(entry: InventoryEntry) -> Self {
+impl From<ListedModel> for Listed {
+    fn from(entry: ListedModel) -> Self {
         let CatalogRecord { id, local_path, lifecycle, digest, size_bytes, revision, verification, .. } =
             entry.record;
         Self {

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, path::PathBuf};
 
 use indicatif::HumanBytes;
-use model_provisioner::{Digest, Plan};
+use model_provisioner::{Digest, EnsurePlan};
 use serde::Serialize;
 
 /// Says what ensuring a model would fetch.
@@ -41,7 +41,7 @@ pub(crate) struct PlannedFile {
     from: Option<PathBuf>,
 }
 
-impl From<Plan> for Planned {
+impl From<EnsurePlan> for Planned {
     fn from(plan: Plan) -> Self {
         let (download_bytes, space_needed_bytes) = (plan.download_bytes(), plan.space_needed_bytes());
         let files = plan.files.into_iter().map(|file| PlannedFile {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 #[non_exhaustive]
-pub struct ModelInfo {
+pub struct DetailedFacts {
     /// The format of its weights: `gguf`, `safetensors` or `other`.
     pub format: Format,
     /// The size of all its files, in bytes.
@@ -118,13 +118,13 @@ impl TypeShare {
     pub(crate) const NOTHING: Self = Self { tensors: 0, elements: 0, bytes: Some(0) };
 }
 
-impl Default for ModelInfo {
+impl Default for DetailedFacts {
     fn default() -> Self {
         Self::unknown(Format::Other, 0)
     }
 }
 
-impl ModelInfo {
+impl DetailedFacts {
     /// Describes a model of which only the format and the size are known.
     pub fn unknown(format: Format, size_bytes: u64) -> Self {
         Self {
