@@ -16,7 +16,7 @@ use crate::{
     exchange::import::ImportRequest,
     handoff::provision::Provisioned,
     own_runtime::run,
-    preview::{plan::EnsurePlan, variants::Variant},
+    preview::{choose::Choice, plan::EnsurePlan, variants::Variant},
     provisioner,
     upkeep::{
         doctor::finding::HealthFinding,
@@ -324,6 +324,14 @@ impl ModelProvisioner {
     /// As the mirrored call.
     pub fn variants(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
         run(self.inner.variants(reference, demand))?
+    }
+
+    /// Calls [`crate::ModelProvisioner::choose`], and blocks until it returns.
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn choose(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<Choice> {
+        run(self.inner.choose(reference, demand))?
     }
 
     /// Calls [`crate::ModelProvisioner::doctor`], and blocks until it returns.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use local_caches::Adoption;
-use provisioner_core::{AdoptMode, Digest, Expectation, ModelRef, Policy, excerpt};
+use model_inspect::{Engine, KvType, MemoryRequest};
+use provisioner_core::{AdoptMode, Digest, Expectation, ModelRef, Policy, excerpt, parse_size};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -43,6 +44,9 @@ pub struct ModelProvisionerConfig {
     /// Says which files of other tools on this machine the provisioner takes instead of fetching them.
     #[serde(default)]
     pub adopt: AdoptionConfig,
+    /// Chooses the best of the models that the reference may mean, by the memory that there is.
+    #[serde(default)]
+    pub fit: Option<FitConfig>,
     /// Names the path of the handoff. A relative path begins at the config's folder.
     #[serde(default)]
     pub handoff: Option<PathBuf>,
@@ -60,6 +64,47 @@ pub struct AdoptionConfig {
     pub mode: AdoptMode,
     /// Lists folders of plain files that may have the bytes. A relative path begins at the config's folder.
     pub folders: Vec<PathBuf>,
+}
+
+/// Says into what memory a model must fit, and how an engine is to run it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct FitConfig {
+    /// The memory of the card: bytes, or a number with a unit, such as `24GiB`.
+    #[serde(deserialize_with = "size")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub vram: u64,
+    /// The context of each sequence, in tokens. Absent means the longest that the model was made for.
+    #[serde(default)]
+    pub ctx: Option<u64>,
+    /// How many sequences run at once. Absent means one.
+    #[serde(default)]
+    pub parallel: Option<u64>,
+    /// The type in which the engine keeps keys and values.
+    #[serde(default)]
+    pub kv_type: KvType,
+    /// The engine. Absent means llama.cpp for GGUF, and vLLM for safetensors.
+    #[serde(default)]
+    pub engine: Option<Engine>,
+    /// How many tokens the engine computes at once. Absent means the engine's default.
+    #[serde(default)]
+    pub ubatch: Option<u64>,
+}
+
+impl FitConfig {
+    /// Returns the demand of memory.
+    pub fn request(&self) -> MemoryRequest {
+        MemoryRequest {
+            ctx: self.ctx,
+            parallel: self.parallel.unwrap_or(1),
+            kv_type: self.kv_type,
+            vram_bytes: Some(self.vram),
+            engine: self.engine,
+            tokens_at_once: self.ubatch,
+            ..MemoryRequest::default()
+        }
+    }
 }
 
 impl ModelProvisionerConfig {
@@ -134,6 +179,11 @@ pub fn read_named_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
 /// digest.
 fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Digest>, D::Error> {
     Digest::deserialize(deserializer).map(Some)
+}
+
+/// Reads a size with or without a unit.
+fn size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
+    parse_size(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 /// Returns the parser's error as one line, with the place of the mistake, and with the nearest name for an unknown one.

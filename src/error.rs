@@ -48,6 +48,18 @@ pub enum Error {
         /// The text to write instead.
         hint: Option<String>,
     },
+    /// None of the models that a reference may mean is certain to fit into the memory that the caller names.
+    #[error("no model of `{id}` ({candidates} looked at) is certain to fit{vram}: {needs}")]
+    NothingFits {
+        /// The id of the reference.
+        id: String,
+        /// How many models the call looked at.
+        candidates: usize,
+        /// The memory, for a person.
+        vram: String,
+        /// What the smallest would need, or why that is not known, for a person.
+        needs: String,
+    },
     /// This build has no source for a scheme.
     #[error("this build has no source for `{scheme}:` references")]
     UnsupportedScheme {
@@ -169,6 +181,7 @@ impl Error {
             Self::Handoff(error) => error.code(),
             Self::Config { .. } => ErrorCode::InvalidConfig,
             Self::HandoffInTheWay { .. } => ErrorCode::HandoffInTheWay,
+            Self::NothingFits { .. } => ErrorCode::NothingFits,
             Self::UnsupportedScheme { .. } => ErrorCode::UnsupportedScheme,
             Self::NotInCatalog { .. } => ErrorCode::NotInCatalog,
             Self::Retired { .. } => ErrorCode::Retired,

@@ -122,10 +122,11 @@ pub use handoff::{
     provision::{ModelMetadata, Provisioned},
 };
 pub use model_inspect::{
-    DetailedFacts, Error as InspectError, Fit, Inspection, KvLayer, KvType, MemoryEstimate, MemoryRequest,
-    Quantizer, RopeScaling, TypeShare,
+    DetailedFacts, Engine, EngineShare, Error as InspectError, Fit, FlashAttention, Inspection, KvLayer,
+    KvType, MemoryEstimate, MemoryRequest, Quantizer, RopeScaling, TypeShare,
 };
 pub use preview::{
+    choose::Choice,
     plan::{EnsurePlan, FileState, PlannedFile},
     variants::Variant,
 };
@@ -134,8 +135,8 @@ pub use provisioner_core::{
     AdoptMode, Basis, CatalogRecord, Category, DamagedRecord, Denial, DenialKind, Digest, DigestAlgorithm,
     EnsureEffect, Error as CoreError, ErrorCode, Expectation, Format, Hint, Hold, LeftOut, LeftOutReason,
     Lifecycle, MemoryFacts, ModelFacts, ModelRef, Notice, Outcome, RecordedFile, RelativePath, Repair,
-    ResolvedModel, Role, Stamp, Timestamp, Verification, excerpt, key_of, readable_size, reference,
-    sha256_tree, shell_word,
+    ResolvedModel, Role, Stamp, Timestamp, Verification, excerpt, key_of, parse_size, readable_size,
+    reference, sha256_tree, shell_word,
 };
 pub use transfer::Error as TransferError;
 pub use upkeep::{
@@ -150,7 +151,7 @@ pub use upkeep::{
 pub use artifact_store::{DEFAULT_GRACE, EvictionLimits};
 pub use builder::ProvisionerBuilder;
 pub use catalog_adapter::FsCatalog;
-pub use config::{AdoptionConfig, ModelProvisionerConfig, read_named_file};
+pub use config::{AdoptionConfig, FitConfig, ModelProvisionerConfig, read_named_file};
 pub use fetch_file::FileFetcher;
 #[cfg(feature = "hf")]
 pub use fetch_hf::{HubFetcher, HubSettings, Token, TokenOrigin};

@@ -1,5 +1,6 @@
 //! Says what a model is and what ensuring it would do: these calls read, and keep nothing.
 
+pub(crate) mod choose;
 mod headers;
 pub(crate) mod inspect;
 pub(crate) mod plan;

@@ -25,6 +25,7 @@ use crate::{
         provision::{self, Provisioned},
     },
     preview::{
+        choose::{self, Choice},
         inspect,
         plan::{self, EnsurePlan},
         variants::{self, Variant},
@@ -210,17 +211,22 @@ impl ModelProvisioner {
     }
 
     /// Makes the model of a config present and writes its handoff to `dest`. The policy is this provisioner's, not the
-    /// config's, and the path of the handoff is `dest`, not the config's. `config_path` goes into the provenance log.
+    /// config's, and the path of the handoff is `dest`, not the config's. `config_path` goes into the provenance log. Where the
+    /// config says what the model must fit into, it is the one that [`choose`](Self::choose) returns.
     ///
     /// # Errors
-    /// As [`ensure`](Self::ensure) and [`hand_off`](Self::hand_off).
+    /// As [`ensure`](Self::ensure), [`choose`](Self::choose) and [`hand_off`](Self::hand_off).
     pub async fn provision(
         &self,
         config: &ModelProvisionerConfig,
         config_path: &Path,
         dest: &Path,
     ) -> Result<Provisioned> {
-        provision::provision(&self.context, config, config_path, dest).await
+        let mut reference = config.reference()?;
+        if let Some(fit) = &config.fit {
+            reference = self.choose(&reference, &fit.request()).await?.reference;
+        }
+        provision::provision(&self.context, config, &reference, config_path, dest).await
     }
 
     /// Writes a model's handoff, and returns its absolute path.
@@ -380,6 +386,16 @@ impl ModelProvisioner {
     /// the answer.
     pub async fn variants(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
         variants::variants(&self.context, reference, demand).await
+    }
+
+    /// Chooses the best of the models that a reference may mean, with the most bits for each weight, that is certain to fit a
+    /// demand of memory. It reads headers, as [`variants`](Self::variants) does, and looks at the repository each time. Where the
+    /// network is off limits, it chooses among the recorded models of that repository.
+    ///
+    /// # Errors
+    /// As [`variants`](Self::variants); [`Error::NothingFits`](crate::Error::NothingFits) where none is certain to fit.
+    pub async fn choose(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<Choice> {
+        choose::choose(&self.context, reference, demand).await
     }
 
     /// Returns the state of the cache. It reads no model, and opens no socket.

@@ -33,10 +33,17 @@ impl<'a> InMemory<'a> {
 /// What is said to fit does.
 fn ask(found: &Inspection, kv_type: KvType) {
     let vram_bytes = 24 << 30;
-    let fit = found.memory.fit(&MemoryRequest { ctx: None, parallel: 3, kv_type, vram_bytes: Some(vram_bytes) });
-    if let (Some(largest), Some(weights)) = (fit.largest_ctx.filter(|ctx| *ctx > 0), fit.weights_bytes) {
-        let needed = found.memory.kv_bytes(largest, 3, kv_type).and_then(|kv| kv.checked_add(weights));
-        assert!(needed.is_some_and(|bytes| bytes <= vram_bytes));
+    let fit = found.memory.fit(&MemoryRequest { parallel: 3, kv_type, vram_bytes: Some(vram_bytes), ..MemoryRequest::default() });
+    if let Some(largest) = fit.largest_ctx.filter(|ctx| *ctx > 0) {
+        let request = MemoryRequest {
+            ctx: Some(largest),
+            parallel: 3,
+            kv_type,
+            vram_bytes: Some(vram_bytes),
+            ..MemoryRequest::default()
+        };
+        let needed = found.memory.fit(&request);
+        assert!(needed.fits == Some(true) && needed.total_bytes <= needed.usable_bytes);
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use provisioner_core::{Format, ModelFacts, ResolvedModel};
+use provisioner_core::{Format, ModelFacts, ModelRef, ResolvedModel};
 
 use super::hand_off::{check_config_stays, hand_off};
 use crate::{
@@ -57,15 +57,16 @@ pub struct Provisioned {
     pub handoff: PathBuf,
 }
 
-/// Makes the model of a config present and writes its handoff to `dest`.
+/// Makes the model of a config, by the reference that is meant, present and writes its handoff to `dest`.
 pub(crate) async fn provision(
     ctx: &Arc<Context>,
     config: &ModelProvisionerConfig,
+    reference: &ModelRef,
     config_path: &Path,
     dest: &Path,
 ) -> Result<Provisioned> {
     check_config_stays(config_path, dest).await?;
-    let model = ensure(ctx, &config.reference()?, &config.expectation()).await?;
+    let model = ensure(ctx, reference, &config.expectation()).await?;
     let handoff = hand_off(&model, dest).await?;
     let config_path = std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_owned());
     note_handoff(ctx, &model, config_path, handoff.clone()).await?;

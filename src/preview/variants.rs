@@ -29,6 +29,8 @@ pub struct Variant {
     pub quantization: Option<String>,
     /// The size of its files, in bytes.
     pub size_bytes: u64,
+    /// The number of its weights, where its header tells it.
+    pub parameter_count: Option<u64>,
     /// How the model meets the demand of memory.
     pub fit: Fit,
     /// Why an engine must not load it, where its structure is unsound.
@@ -36,10 +38,12 @@ pub struct Variant {
 }
 
 impl Variant {
-    fn new(id: String, found: Inspection, demand: &MemoryRequest) -> Self {
+    /// Describes an inspected model.
+    pub(super) fn new(id: String, found: Inspection, demand: &MemoryRequest) -> Self {
         Self {
             id,
             size_bytes: found.details.size_bytes,
+            parameter_count: found.details.facts.parameter_count,
             fit: found.memory.fit(demand),
             quantization: found.details.facts.quantization,
             problem: None,
@@ -100,7 +104,7 @@ async fn one_of(
     let size_bytes = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));
     let of_unsound = |problem: String| {
         let (id, fit) = (id.clone(), Fit::default());
-        Ok(Variant { id, quantization: None, size_bytes, fit, problem: Some(problem) })
+        Ok(Variant { id, quantization: None, size_bytes, parameter_count: None, fit, problem: Some(problem) })
     };
     if !files.iter().any(|file| file.path == entry) {
         return of_unsound(format!("`{entry}`: missing shard"));

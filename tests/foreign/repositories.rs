@@ -37,16 +37,21 @@ async fn it_keeps_the_contract() {
 async fn its_models_are_told_apart_by_what_fits() {
     let (foreign, shelf) = (Foreign::new(), stocked());
     let provisioner = shelf.provisioner(&foreign, "cache");
-    let demand = MemoryRequest { ctx: Some(256), vram_bytes: Some(200_000), ..MemoryRequest::default() };
+    let demand = MemoryRequest { ctx: Some(256), vram_bytes: Some(1 << 30), ..MemoryRequest::default() };
     let found = provisioner.variants(&id(WHOLE), &demand).await.unwrap();
     let told: Vec<_> =
         found.iter().map(|model| (model.id.as_str(), model.fit.fits, model.problem.is_some())).collect();
     let expected = [
         ("shelf:org/repo/bad-Q2_K.gguf", None, true),
         ("shelf:org/repo/tiny-F16.gguf", Some(true), false),
-        ("shelf:org/repo/sub/other-Q8_0.gguf", Some(false), false),
+        // What its keys and values need is not known.
+        ("shelf:org/repo/sub/other-Q8_0.gguf", None, false),
     ];
     assert_eq!(told, expected);
+    let choice = provisioner.choose(&id(WHOLE), &demand).await.unwrap();
+    assert_eq!((choice.reference.id().as_str(), choice.fitting), ("shelf:org/repo:F16", 1));
+    let little = MemoryRequest { vram_bytes: Some(200_000), ..demand };
+    assert_eq!(code(provisioner.choose(&id(WHOLE), &little).await), "nothing-fits");
     // One of them is meant alone, in the letter case that a person chose.
     let one = provisioner.variants(&id("shelf:org/repo:f16"), &demand).await.unwrap();
     assert_eq!((one.len(), one[0].id.as_str()), (1, "shelf:org/repo:F16"));

@@ -19,7 +19,7 @@ pub(crate) use self::{
     exchange::{ExportArgs, ImportArgs},
     global::{GlobalOptions, ProgressMode},
     hub::HubOptions,
-    inspect::InspectArgs,
+    inspect::{InspectArgs, MemoryArgs},
     run::RunArgs,
     upkeep::{DoctorArgs, GcArgs},
 };

@@ -6,6 +6,7 @@ mod digest;
 mod doctor;
 mod ensure;
 mod export;
+mod fit;
 mod gc;
 mod import;
 mod inspect;
@@ -30,7 +31,7 @@ pub(crate) async fn run(command: Command, invocation: &Invocation) -> Result<Nex
     let done = match command {
         Command::Ensure(args) => ensure::run(invocation, &args).await,
         Command::Run(args) => return Box::pin(run::run(invocation, args)).await,
-        Command::Plan(args) if args.memory.is_given() => variants::run(invocation, &args).await,
+        Command::Plan(args) if args.memory.is_given() && !args.fit => variants::run(invocation, &args).await,
         Command::Plan(args) => plan::run(invocation, &args).await,
         Command::Provision(args) => provision::run(invocation, args).await,
         Command::List => list::run(invocation).await,

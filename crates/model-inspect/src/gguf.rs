@@ -20,6 +20,7 @@ mod shards;
 mod tensor;
 mod tensor_type;
 mod value;
+mod widths;
 
 pub use file_type::file_type_name;
 pub use header::Header;

@@ -21,6 +21,7 @@ pub mod gguf;
 pub mod safetensors;
 
 mod details;
+mod engine;
 mod memory;
 
 mod inspect;
@@ -28,6 +29,7 @@ mod inspection;
 mod structure;
 
 pub use details::{DetailedFacts, Quantizer, RopeScaling, TypeShare};
+pub use engine::{Engine, EngineShare, FlashAttention};
 pub use error::{Error, Result};
 pub use files::{ListedFile, LocalFiles, ModelSource};
 pub use inspect::{inspect, inspect_model};

@@ -1,8 +1,8 @@
 //! Estimates how much memory a model needs.
 //!
 //! # Model
-//! A model needs its weights, and one key and one value for each token, each layer and each of its KV heads.
-//! `docs/memory.md` has the formula and says what it leaves out. A sum that the header does not tell is `None`, and
+//! A model needs its weights, one key and one value for each token, each layer and each of its KV heads, and what the engine takes
+//! beside them. `docs/memory.md` has the formula and says what it leaves out. A sum that the header does not tell is `None`, and
 //! [`kv_unknown`](MemoryEstimate::kv_unknown) says why.
 
 use std::{fmt, str::FromStr};
@@ -10,12 +10,15 @@ use std::{fmt, str::FromStr};
 use provisioner_core::MemoryFacts;
 use serde::{Deserialize, Serialize};
 
-use crate::gguf::TensorType;
+use crate::{
+    engine::{
+        Attention, Computing, Engine, EngineShare, FlashAttention, LLAMA_CPP_TOKENS, Widths, is_flash_width,
+    },
+    gguf::TensorType,
+};
 
 /// Engines make caches in pieces of so many tokens (llama.cpp, `GGML_PAD(n_ctx, 256)`).
 const PIECE_TOKENS: u64 = 256;
-/// A layer with a window also holds the tokens of the current batch (llama.cpp's `--ubatch-size`, 512 by default).
-const BATCH_TOKENS: u64 = 512;
 /// Limits the context, in tokens, where the model names no longest one.
 const LONGEST_CTX: u64 = 1 << 32;
 
@@ -23,10 +26,13 @@ const LONGEST_CTX: u64 = 1 << 32;
 const UNKNOWN_WEIGHTS: &str = "it has no tensors, or some of a type whose size is not known here";
 const NO_CONTEXT: &str = "the model names no longest context, and none is given";
 const AT_MOST: &str = "it may need less: some of its layers have a window, and which ones is not told";
+const ENGINE_AT_MOST: &str = "it may need less: what the engine takes is an upper bound";
+const UNKNOWN_WIDTHS: &str = "how wide its layers are is not told, so what the engine takes is not known";
 const TOO_MANY: &str = "it is more than can be counted";
 
 /// Says in which type an engine keeps keys and values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are llama.cpp's own, of `--cache-type-k`")]
 pub enum KvType {
@@ -116,7 +122,7 @@ impl FromStr for KvType {
         let found = Self::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(text));
         found.ok_or_else(|| {
             let names = Self::ALL.map(Self::as_str).join(", ");
-            format!("`{text}` is no type of a cache; these are: {names}")
+            format!("`{text}` is no type of a kv_type; these are: {names}")
         })
     }
 }
@@ -143,8 +149,14 @@ pub struct MemoryRequest {
     pub parallel: u64,
     /// The type in which the engine keeps keys and values.
     pub kv_type: KvType,
-    /// The memory that the engine has, in bytes; `None` where the caller does not know it.
+    /// The memory of the card, in bytes; `None` where the caller does not know it.
     pub vram_bytes: Option<u64>,
+    /// The engine that is to run the model; `None` for the usual one of its format: llama.cpp for GGUF, vLLM for safetensors.
+    pub engine: Option<Engine>,
+    /// How many tokens the engine computes at once; `None` for its default.
+    pub tokens_at_once: Option<u64>,
+    /// Whether llama.cpp computes attention in one kernel.
+    pub flash_attn: FlashAttention,
 }
 
 /// Says how much memory a [`MemoryRequest`] needs. A sum that is not known is absent, and a reason says why.
@@ -166,9 +178,15 @@ pub struct Fit {
     /// The bytes of the keys and values of all sequences.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kv_bytes: Option<u64>,
-    /// The bytes of both together.
+    /// What the engine takes beside them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineShare>,
+    /// The bytes of all together on the card, without the weights that the engine leaves in the computer's memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_bytes: Option<u64>,
+    /// How much of the card's memory the engine takes for all that, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usable_bytes: Option<u64>,
     /// Says whether that is an upper bound, and the engine may need less.
     pub at_most: bool,
     /// Says whether the memory is enough.
@@ -190,6 +208,8 @@ pub struct MemoryEstimate {
     kv_unknown: Option<String>,
     ctx_max: Option<u64>,
     at_most: bool,
+    widths: Option<Widths>,
+    engine: Option<Engine>,
 }
 
 impl MemoryEstimate {
@@ -206,13 +226,20 @@ impl MemoryEstimate {
             Ok(layers) => (Some(layers), None),
             Err(reason) => (None, Some(reason)),
         };
-        Self { weights_bytes, layers, kv_unknown, ctx_max, at_most: false }
+        Self { weights_bytes, layers, kv_unknown, ctx_max, at_most: false, widths: None, engine: None }
     }
 
     /// Says that the estimate is an upper bound: some layers have a window, and the header does not tell which.
     #[must_use]
     pub fn at_most(mut self, at_most: bool) -> Self {
         self.at_most = at_most && self.layers.is_some();
+        self
+    }
+
+    /// Says how wide the model is, where that is told, and which engine is the usual one of its format.
+    #[must_use]
+    pub(crate) fn computed_by(mut self, engine: Engine, widths: Option<Widths>) -> Self {
+        (self.engine, self.widths) = (Some(engine), widths);
         self
     }
 
@@ -239,7 +266,7 @@ impl MemoryEstimate {
 
     /// Returns the bytes of the keys and values of so many sequences, each with a context of so many tokens.
     pub fn kv_bytes(&self, ctx: u64, parallel: u64, kv_type: KvType) -> Option<u64> {
-        self.keys_and_values(ctx, parallel, kv_type).ok()
+        self.keys_and_values(ctx, parallel, kv_type, LLAMA_CPP_TOKENS).ok()
     }
 
     /// Says how much memory a request needs, whether it fits, and the longest context that does.
@@ -247,26 +274,37 @@ impl MemoryEstimate {
         let Self { weights_bytes, ctx_max, .. } = *self;
         let ctx = request.ctx.or(ctx_max);
         let kv_bytes = self.keys_and_values_of(ctx, request).ok();
+        let engine = self.share(ctx, request).ok();
         let total = self.total(ctx, request);
         let total_bytes = total.as_ref().ok().copied();
+        let usable_bytes = request.vram_bytes.map(|vram| self.engine_of(request).usable_bytes(vram));
+        let is_bound = engine.is_some_and(|share| share.at_most);
         // If the weights alone are too many, the rest does not matter.
-        let least = if self.at_most { weights_bytes } else { total_bytes.or(weights_bytes) };
-        let fits = request.vram_bytes.and_then(|vram| match least {
-            Some(bytes) if bytes > vram => Some(false),
-            _ => total_bytes.filter(|bytes| *bytes <= vram).map(|_| true),
+        let least = match total_bytes.filter(|_| !self.at_most && !is_bound) {
+            Some(total) => Some(total),
+            None => self
+                .weights_on_card(request)
+                .map(|weights| weights.saturating_add(kv_bytes.filter(|_| !self.at_most).unwrap_or(0))),
+        };
+        let fits = usable_bytes.and_then(|usable| match least {
+            Some(bytes) if bytes > usable => Some(false),
+            _ => total_bytes.filter(|bytes| *bytes <= usable).map(|_| true),
         });
         let is_open = request.vram_bytes.is_some() && fits.is_none();
+        let why = if self.at_most { AT_MOST } else { ENGINE_AT_MOST };
         Fit {
             ctx,
             ctx_max,
             exceeds_ctx_max: ctx_max.is_some() && ctx > ctx_max,
             weights_bytes,
             kv_bytes,
+            engine,
             total_bytes,
-            at_most: self.at_most,
+            usable_bytes,
+            at_most: self.at_most || is_bound,
             fits,
-            largest_ctx: request.vram_bytes.and_then(|vram| self.largest_ctx(vram, request)),
-            reason: total.err().or_else(|| is_open.then(|| AT_MOST.to_owned())),
+            largest_ctx: usable_bytes.and_then(|usable| self.largest_ctx(usable, request)),
+            reason: total.err().or_else(|| is_open.then(|| why.to_owned())),
         }
     }
 
@@ -277,25 +315,74 @@ impl MemoryEstimate {
         (memory != MemoryFacts::default()).then_some(memory)
     }
 
-    /// Returns all that a request needs with this context, in bytes, or why that is not known.
+    /// Returns all that a request needs on the card with this context, in bytes, or why that is not known.
     fn total(&self, ctx: Option<u64>, request: &MemoryRequest) -> Result<u64, String> {
         let kv = self.keys_and_values_of(ctx, request)?;
-        let weights = self.weights_bytes.ok_or(UNKNOWN_WEIGHTS)?;
-        Ok(weights.checked_add(kv).ok_or(TOO_MANY)?)
+        self.weights_bytes.ok_or(UNKNOWN_WEIGHTS)?;
+        let share = self.share(ctx, request)?;
+        let weights = self.weights_on_card(request).ok_or(UNKNOWN_WEIGHTS)?;
+        let sum = weights.checked_add(kv).and_then(|sum| sum.checked_add(share.bytes));
+        Ok(sum.ok_or(TOO_MANY)?)
+    }
+
+    /// Returns the bytes of the weights that the engine puts on the card.
+    fn weights_on_card(&self, request: &MemoryRequest) -> Option<u64> {
+        let is_left = self.engine_of(request) == Engine::LlamaCpp;
+        let host_bytes = self.widths.filter(|_| is_left).map_or(0, |widths| widths.host_bytes);
+        Some(self.weights_bytes?.saturating_sub(host_bytes))
+    }
+
+    /// Returns what the engine takes with this context, or why that is not known.
+    fn share(&self, ctx: Option<u64>, request: &MemoryRequest) -> Result<EngineShare, String> {
+        let (layers, ctx) = (self.known_layers()?, ctx.ok_or(NO_CONTEXT)?);
+        let widths = self.widths.ok_or(UNKNOWN_WIDTHS)?;
+        let tokens = self.tokens_of(request);
+        let engine = self.engine_of(request);
+        let computing =
+            Computing { engine, tokens, flash_attn: request.flash_attn, parallel: request.parallel.max(1) };
+        let keeping = || layers.iter().filter(|layer| layer.heads > 0);
+        let window_cells =
+            keeping().filter(|layer| layer.window.is_some()).map(|layer| layer.tokens(ctx, tokens));
+        let elements = keeping()
+            .map(|layer| layer.key_length.saturating_add(layer.value_length).saturating_mul(layer.heads));
+        let attention = Attention {
+            cells: ctx.checked_next_multiple_of(PIECE_TOKENS).ok_or(TOO_MANY)?,
+            window_cells: window_cells.max().unwrap_or(Some(0)).ok_or(TOO_MANY)?,
+            elements: elements.max().unwrap_or(0),
+            is_f16: request.kv_type == KvType::F16,
+            has_blocks: request.kv_type.tensor_type().block_elements() > Some(1),
+            is_flash_width: keeping().all(|layer| is_flash_width(layer.key_length, layer.value_length)),
+        };
+        Ok(widths.share(&attention, &computing)?.ok_or(TOO_MANY)?)
+    }
+
+    fn engine_of(&self, request: &MemoryRequest) -> Engine {
+        request.engine.or(self.engine).unwrap_or(Engine::LlamaCpp)
+    }
+
+    fn tokens_of(&self, request: &MemoryRequest) -> u64 {
+        request.tokens_at_once.unwrap_or_else(|| self.engine_of(request).tokens()).max(1)
     }
 
     /// Returns the bytes of a request's keys and values with this context, or why they are not known.
     fn keys_and_values_of(&self, ctx: Option<u64>, request: &MemoryRequest) -> Result<u64, String> {
         self.known_layers()?;
-        self.keys_and_values(ctx.ok_or(NO_CONTEXT)?, request.parallel, request.kv_type)
+        let tokens = self.tokens_of(request);
+        self.keys_and_values(ctx.ok_or(NO_CONTEXT)?, request.parallel, request.kv_type, tokens)
     }
 
-    fn keys_and_values(&self, ctx: u64, parallel: u64, kv_type: KvType) -> Result<u64, String> {
+    fn keys_and_values(
+        &self,
+        ctx: u64,
+        parallel: u64,
+        kv_type: KvType,
+        tokens_at_once: u64,
+    ) -> Result<u64, String> {
         let mut sum = 0u64;
         for layer in self.known_layers()? {
             let bytes = layer.bytes(kv_type)?;
-            let all =
-                layer.tokens(ctx).and_then(|tokens| tokens.checked_mul(parallel.max(1))?.checked_mul(bytes));
+            let tokens = layer.tokens(ctx, tokens_at_once);
+            let all = tokens.and_then(|tokens| tokens.checked_mul(parallel.max(1))?.checked_mul(bytes));
             sum = all.and_then(|all| sum.checked_add(all)).ok_or(TOO_MANY)?;
         }
         Ok(sum)
@@ -307,8 +394,8 @@ impl MemoryEstimate {
 
     /// Finds the longest context that fits. More context never needs less, so it halves the range between one that fits and one that
     /// does not.
-    fn largest_ctx(&self, vram_bytes: u64, request: &MemoryRequest) -> Option<u64> {
-        let fits = |ctx| self.total(Some(ctx), request).is_ok_and(|bytes| bytes <= vram_bytes);
+    fn largest_ctx(&self, usable_bytes: u64, request: &MemoryRequest) -> Option<u64> {
+        let fits = |ctx| self.total(Some(ctx), request).is_ok_and(|bytes| bytes <= usable_bytes);
         // If the sum for one token is known, it is known for all, up to an overflow.
         self.total(Some(1), request).ok()?;
         let (mut fitting, mut too_long) = (0, self.ctx_max.unwrap_or(LONGEST_CTX).min(LONGEST_CTX) + 1);
@@ -321,10 +408,10 @@ impl MemoryEstimate {
 }
 
 impl KvLayer {
-    /// Returns how many tokens of a sequence with this context the layer keeps.
-    fn tokens(&self, ctx: u64) -> Option<u64> {
+    /// Returns how many tokens of a sequence with this context the layer keeps. With a window, it keeps those in work too.
+    fn tokens(&self, ctx: u64, tokens_at_once: u64) -> Option<u64> {
         let tokens = match self.window {
-            Some(window) => ctx.min(window.checked_add(BATCH_TOKENS)?),
+            Some(window) => ctx.min(window.checked_add(tokens_at_once)?),
             None => ctx,
         };
         tokens.checked_next_multiple_of(PIECE_TOKENS)

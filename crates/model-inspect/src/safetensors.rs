@@ -8,6 +8,7 @@ mod index;
 mod json;
 mod params;
 mod repository;
+mod widths;
 
 pub use config::Config;
 pub use header::{Header, HeaderTensor};

@@ -102,6 +102,7 @@ codes! {
     NotFound "not-found" NotFound false "a file or folder does not exist" Some(say("check the path; a relative one is taken from the working directory, or from the config's folder"));
     EmptyFolder "empty-folder" NotFound false "a folder holds no file of a model" Some(say("folders leave out `.git`, `.cache` and names that begin with a dot"));
     MissingShard "missing-shard" NotFound false "a shard of the set is not there" Some(say("put the named file beside the other shards"));
+    NothingFits "nothing-fits" NotFound false "no model of a repository is certain to fit into the memory" Some(say("ask for a shorter context, fewer sequences or smaller keys and values, or name a model that is small enough"));
     NotInCatalog "not-in-catalog" NotFound false "the catalog has no record of that id" Some(Hint::ListModels);
     DigestMismatch "digest-mismatch" Verification false "the bytes do not have the expected digest" None;
     Unproven "unproven" Verification false "strict verification without anything to compare with" None;

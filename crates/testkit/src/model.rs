@@ -25,6 +25,7 @@ pub struct FakeModel {
     name: String,
     seed: u64,
     shards: usize,
+    is_exact: bool,
 }
 
 /// A tensor: its name, its shape with the fastest dimension first, its values, and whether they are kept in 32 bits.
@@ -38,7 +39,7 @@ struct Tensor {
 impl FakeModel {
     /// Begins a model in GGUF, in one file.
     pub fn gguf() -> Self {
-        Self { name: "Tiny".to_owned(), seed: 7, shards: 1 }
+        Self { name: "Tiny".to_owned(), seed: 7, shards: 1, is_exact: false }
     }
 
     /// Sets another name in the header.
@@ -52,6 +53,13 @@ impl FakeModel {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Keeps the weights in 32 bits instead of 16: the same model, with more bits for each weight.
+    #[must_use]
+    pub fn exact(mut self) -> Self {
+        self.is_exact = true;
         self
     }
 
@@ -110,7 +118,7 @@ impl FakeModel {
         let scores: Vec<f32> =
             (0..tokens.len()).map(|index| -(f32::from(u16::try_from(index).unwrap_or(0)))).collect();
         file.string("general.architecture", "llama").string("general.name", &self.name);
-        file.string("general.license", "cc0-1.0").u32("general.file_type", 1);
+        file.string("general.license", "cc0-1.0").u32("general.file_type", u32::from(!self.is_exact));
         file.u32("llama.context_length", 256).u32("llama.embedding_length", number(WIDTH));
         file.u32("llama.block_count", 1).u32("llama.feed_forward_length", number(FEED_FORWARD));
         file.u32("llama.attention.head_count", number(HEADS));
@@ -134,7 +142,7 @@ impl FakeModel {
             name: format!("{name}.weight"),
             shape: vec![columns as u64, rows as u64],
             values: (0..columns * rows).map(|_| random.weight()).collect(),
-            is_exact: false,
+            is_exact: self.is_exact,
         };
         let norm = |name: &str| Tensor {
             name: format!("{name}.weight"),

@@ -33,6 +33,12 @@ pub(crate) struct EnsureOptions {
     /// Look whether the branch moved, and follow it
     #[arg(long)]
     pub(crate) refresh: bool,
+    /// Take the best of a repository's models that fits into `--vram`
+    #[arg(long, requires = "vram")]
+    pub(crate) fit: bool,
+    // Each of these is for the choice.
+    #[command(flatten)]
+    pub(crate) memory: MemoryArgs,
     #[command(flatten)]
     pub(crate) hub: HubOptions,
 }
@@ -42,7 +48,10 @@ pub(crate) struct PlanArgs {
     /// Model references
     #[arg(required = true, value_name = "REF")]
     pub(crate) references: Vec<OsString>,
-    // With any of these, the command says of each model that a reference may mean whether it fits.
+    /// Plan the best of a repository's models that fits into `--vram`
+    #[arg(long, requires = "vram")]
+    pub(crate) fit: bool,
+    // Without `--fit` and with any of these, the command says of each model that a reference may mean whether it fits.
     #[command(flatten)]
     pub(crate) memory: MemoryArgs,
     #[command(flatten)]

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use model_provisioner::{KvType, MemoryRequest};
+use model_provisioner::{Engine, FlashAttention, KvType, MemoryRequest};
 
 use super::{hub::HubOptions, units::size};
 
@@ -16,7 +16,7 @@ Examples:
   model-provisioner inspect /models/a.gguf --ctx 8192 --vram 24GiB --json | jq .fit.fits
       true, false, or null where that is not known; then .fit.reason says why
 
-Buffers for computing are not counted: give less than the card has.";
+What llama.cpp or vLLM takes beside weights, keys and values is counted; name the card's own size.";
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
@@ -41,21 +41,41 @@ pub(crate) struct MemoryArgs {
     /// How keys and values are kept, by the names of llama.cpp's `--cache-type-k` [default: f16]
     #[arg(long, value_name = "T")]
     kv_type: Option<KvType>,
-    /// The memory that there is, such as 24GiB
+    /// The memory of the card, such as 24GiB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     vram: Option<u64>,
+    /// The engine that is to run it: llama.cpp or vllm [default: llama.cpp for GGUF, vllm for safetensors]
+    #[arg(long, value_name = "NAME")]
+    engine: Option<Engine>,
+    /// How many tokens the engine computes at once: llama.cpp's `--ubatch-size`, vLLM's `--max-num-batched-tokens` [default: 512, 8192]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    ubatch: Option<u64>,
+    /// Whether llama.cpp uses flash attention: on, off or auto [default: auto]
+    #[arg(long, value_name = "WHEN")]
+    flash_attn: Option<FlashAttention>,
 }
 
 impl MemoryArgs {
     /// Returns the request that the options make together, with defaults for those that are absent.
     pub(crate) fn request(self) -> MemoryRequest {
-        let Self { ctx, parallel, kv_type, vram } = self;
-        let (parallel, kv_type) = (parallel.unwrap_or(1), kv_type.unwrap_or_default());
-        MemoryRequest { ctx, parallel, kv_type, vram_bytes: vram }
+        let Self { ctx, parallel, kv_type, vram, engine, ubatch, flash_attn } = self;
+        MemoryRequest {
+            ctx,
+            parallel: parallel.unwrap_or(1),
+            kv_type: kv_type.unwrap_or_default(),
+            vram_bytes: vram,
+            engine,
+            tokens_at_once: ubatch,
+            flash_attn: flash_attn.unwrap_or_default(),
+        }
     }
 
     /// Returns whether the caller gave any of the options.
     pub(crate) fn is_given(self) -> bool {
-        self.ctx.or(self.parallel).or(self.vram).is_some() || self.kv_type.is_some()
+        let Self { ctx, parallel, kv_type, vram, engine, ubatch, flash_attn } = self;
+        ctx.or(parallel).or(vram).or(ubatch).is_some()
+            || kv_type.is_some()
+            || engine.is_some()
+            || flash_attn.is_some()
     }
 }

@@ -4,7 +4,7 @@ use std::{ffi::OsStr, process::ExitCode};
 
 use model_provisioner::{Expectation, ModelProvisioner};
 
-use super::{digest::expectation, unverified};
+use super::{digest::expectation, fit, unverified};
 use crate::{
     args::{EnsureArgs, EnsureOptions},
     exit,
@@ -23,6 +23,7 @@ use crate::{
 pub(super) async fn run(invocation: &Invocation, args: &EnsureArgs) -> Result<ExitCode, Failure> {
     let EnsureArgs { references, options } = args;
     let expectation = expectation(options)?;
+    fit::check(options)?;
     let is_one = references.len() == 1;
     if !is_one && (expectation.digest().is_some() || options.handoff.is_some()) {
         return Err(Failure::usage("a digest or a handoff is of one model; give one reference"));
@@ -58,7 +59,10 @@ async fn ensure(
     expectation: &Expectation,
     options: &EnsureOptions,
 ) -> Result<Model, Failure> {
-    let parsed = parse_with(provisioner, reference, &options.hub).await?;
+    let mut parsed = parse_with(provisioner, reference, &options.hub).await?;
+    if options.fit {
+        parsed = fit::choose(invocation, provisioner, &parsed, reference, options.memory).await?;
+    }
     let model = if options.refresh {
         provisioner.refresh(&parsed, expectation).await?
     } else {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::fit;
 use crate::{
     args::PlanArgs,
     invocation::{Invocation, guessing, parse_with},
@@ -16,7 +17,10 @@ pub(super) async fn run(invocation: &Invocation, args: &PlanArgs) -> Result<Exit
     let provisioner = invocation.fetching(&args.hub)?;
     let mut plans = Vec::new();
     for reference in &args.references {
-        let parsed = parse_with(&provisioner, reference, &args.hub).await?;
+        let mut parsed = parse_with(&provisioner, reference, &args.hub).await?;
+        if args.fit {
+            parsed = fit::choose(invocation, &provisioner, &parsed, reference, args.memory).await?;
+        }
         let plan = provisioner.plan(&parsed).await;
         plans.push(Planned::from(plan.map_err(|error| guessing(error, reference))?));
     }

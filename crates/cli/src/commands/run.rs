@@ -11,7 +11,7 @@ use std::{
 use model_provisioner::{DEFAULT_LLAMACPP_HANDOFF_PATH, Lease, ModelProvisioner, ResolvedModel, key_of};
 
 use self::placeholders::{fill, has_handoff};
-use super::{digest::expectation, unverified};
+use super::{digest::expectation, fit, unverified};
 use crate::{
     args::RunArgs,
     engine::{Engine, Next},
@@ -26,8 +26,12 @@ use crate::{
 /// Where the model cannot be ensured, a handoff that was asked for cannot be written, or the program's arguments make no sense.
 pub(super) async fn run(invocation: &Invocation, args: RunArgs) -> Result<Next, Failure> {
     let RunArgs { reference, options, supervise, program } = args;
+    fit::check(&options)?;
     let provisioner = invocation.fetching(&options.hub)?;
-    let parsed = parse_with(&provisioner, &reference, &options.hub).await?;
+    let mut parsed = parse_with(&provisioner, &reference, &options.hub).await?;
+    if options.fit {
+        parsed = fit::choose(invocation, &provisioner, &parsed, &reference, options.memory).await?;
+    }
     let expectation = expectation(&options)?;
     if options.refresh {
         provisioner.refresh(&parsed, &expectation).await?;

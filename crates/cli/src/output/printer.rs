@@ -79,6 +79,13 @@ impl Printer {
         }
     }
 
+    /// Prints what the command decided for the caller, unless the caller wants none.
+    pub(crate) fn note(self, message: impl Display) {
+        if !self.quiet {
+            note(CYAN, "chosen", message);
+        }
+    }
+
     /// Prints what the command has done, for a person who watches.
     pub(crate) fn say(self, message: impl Display) {
         if !self.quiet && !self.json {

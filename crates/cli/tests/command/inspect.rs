@@ -31,7 +31,8 @@ fn a_person_sees_a_card() {
     chat template  yes
     licence        cc0-1.0
     memory         62.62 KiB of weights, 64 B for each token in f16
-    needs          94.62 KiB for 2 sequences of 128 tokens, in f16
+    needs          771.20 MiB for 2 sequences of 128 tokens, in f16
+    engine         771.13 MiB for llama.cpp: 3.13 MiB to compute 512 tokens at once without flash attention, 768.00 MiB for its runtime; leaves 22.12 KiB of the weights off the card
     fits           yes, in 1.00 GiB; up to 256 tokens would
     ");
     assert!(bench.cache_files().is_empty(), "nothing is recorded");
@@ -57,9 +58,30 @@ fn a_program_sees_a_document() {
     assert_eq!(bench.json(&["inspect", "s/x-00002-of-00002.gguf"])["shards"], 2, "any shard");
     let asked = ["inspect", "m/tiny.gguf", "--ctx", "256", "--kv-type", "f32", "--vram"];
     let fit = |vram: u64| bench.json(&[&asked[..], &[&vram.to_string()]].concat())["fit"].clone();
-    let needed = weights + 256 * 128;
+    let engine = fit(1)["engine"].clone();
+    let bytes = |name: &str| engine[name].as_u64().unwrap();
+    // The embeddings of 354 tokens, which stay off the card.
+    assert_eq!(bytes("host_weights_bytes"), 354 * 32 * 2);
+    assert_eq!(bytes("bytes"), bytes("computing_bytes") + bytes("runtime_bytes"));
+    let needed = weights + 256 * 128 + bytes("bytes") - bytes("host_weights_bytes");
     assert_eq!((&fit(needed)["fits"], &fit(needed)["total_bytes"]), (&true.into(), &needed.into()));
     assert_eq!((&fit(needed - 1)["fits"], &fit(needed - 1)["largest_ctx"]), (&false.into(), &0.into()));
+    let vllm =
+        bench.json(&[&asked[..], &["1GiB", "--engine", "vllm", "--ubatch", "64"]].concat())["fit"].clone();
+    assert_eq!((&vllm["engine"]["name"], &vllm["engine"]["tokens_at_once"]), (&"vllm".into(), &64.into()));
+    assert_eq!(
+        (&vllm["at_most"], vllm["usable_bytes"].as_u64()),
+        (&true.into(), Some((1 << 30) / 10 * 9 + 3))
+    );
+    let with = |attention: &str| {
+        let found = bench.json(&[&asked[..], &["1GiB", "--flash-attn", attention]].concat())["fit"].clone();
+        (found["engine"]["flash_attn"].as_bool(), found["total_bytes"].as_u64())
+    };
+    assert_eq!((with("on").0, with("off").0), (Some(true), Some(false)));
+    assert!(with("on").1 < with("off").1 && with("auto") == with("off"), "there is none for heads of 16");
+    for wrong in [["--engine", "tgi"], ["--flash-attn", "maybe"], ["--ubatch", "0"]] {
+        assert_eq!(bench.run(&[&["inspect", "m/tiny.gguf"], &wrong[..]].concat()).status, 2, "{wrong:?}");
+    }
 }
 
 #[test]
@@ -108,23 +130,26 @@ fn a_plan_says_which_quantizations_fit() {
         finish(command.args(["plan", "hf:org/repo"]).args(more))
     };
     assert_eq!(run(&[]).status, 2, "it is ambiguous what would be fetched");
-    let done = run(&["--vram", "1M", "--ctx", "256"]);
+    let done = run(&["--vram", "1GiB", "--ctx", "256"]);
     assert_eq!((done.status, done.stderr.as_str()), (0, ""));
     insta::assert_snapshot!(done.stdout.trim_end(), @r"
     hf:org/repo
-    fits            71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 78.62 KiB for 256 tokens
-    does not fit     1.91 MiB  hf:org/repo/large-Q8_0.gguf: its weights alone need 1.91 MiB
+    fits            71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 769.62 MiB for 256 tokens
+                               of that 769.56 MiB for llama.cpp: 1.56 MiB to compute 512 tokens at once without flash attention, 768.00 MiB for its runtime; leaves 22.12 KiB of the weights off the card
+    unknown          1.91 MiB  hf:org/repo/large-Q8_0.gguf: it names no architecture
     ");
-    let some = run(&["--vram", "1M", "--ctx", "100"]).stdout;
-    insta::assert_snapshot!(some.lines().nth(1).unwrap(), @"fits            71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 78.62 KiB for 100 tokens; up to 256 tokens would");
+    let some = run(&["--vram", "1GiB", "--ctx", "100"]).stdout;
+    insta::assert_snapshot!(some.lines().nth(1).unwrap(), @"fits            71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 769.62 MiB for 100 tokens; up to 256 tokens would");
+    let none = run(&["--vram", "1M", "--ctx", "256"]).stdout;
+    assert_eq!(none.lines().filter(|line| line.starts_with("does not fit ")).count(), 2, "{none}");
     let first = |more: &[&str]| run(more).stdout.lines().nth(1).unwrap().to_owned();
-    insta::assert_snapshot!(first(&["--ctx", "512"]), @"-               71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 94.62 KiB for 512 tokens; its own maximum is 256 tokens");
-    insta::assert_snapshot!(first(&["--vram", "78KiB", "--parallel", "2", "--ctx", "256"]), @"does not fit    71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 94.62 KiB for 256 tokens");
-    insta::assert_snapshot!(first(&["--vram", "79KiB", "--ctx", "1000"]), @"does not fit    71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 126.62 KiB for 1000 tokens; up to 256 tokens would");
+    insta::assert_snapshot!(first(&["--ctx", "512"]), @"-               71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 773.20 MiB for 512 tokens; its own maximum is 256 tokens");
+    insta::assert_snapshot!(first(&["--vram", "770MiB", "--parallel", "2", "--ctx", "256"]), @"does not fit    71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 771.20 MiB for 256 tokens");
+    insta::assert_snapshot!(first(&["--vram", "770MiB", "--ctx", "1000"]), @"does not fit    71.44 KiB  hf:org/repo/tiny-F16.gguf: needs 777.23 MiB for 1000 tokens; up to 256 tokens would");
     insta::assert_snapshot!(first(&["--kv-type", "q4_0"]), @"unknown         71.44 KiB  hf:org/repo/tiny-F16.gguf: q4_0 keeps blocks of 32 elements, and a head's keys have 16");
-    let json: serde_json::Value = serde_json::from_str(&run(&["--vram", "1M", "--json"]).stdout).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&run(&["--vram", "1GiB", "--json"]).stdout).unwrap();
     assert_eq!((&json["id"], &json["models"][0]["fit"]["fits"]), (&"hf:org/repo".into(), &true.into()));
-    assert_eq!(json["models"][1]["fit"]["fits"], false);
+    assert_eq!(json["models"][1]["fit"]["fits"], serde_json::Value::Null);
 }
 
 #[test]
@@ -149,8 +174,9 @@ fn a_context_beyond_the_models_own_is_said_plainly() {
     tiny(&bench);
     let asked = ["inspect", "m/tiny.gguf", "--ctx", "512", "--vram", "1GiB"];
     let card = bench.run(&asked).stdout;
-    insta::assert_snapshot!(last(&card, 3), @r"
-    needs          94.62 KiB for 1 sequence of 512 tokens, in f16
+    insta::assert_snapshot!(last(&card, 4), @r"
+    needs          773.20 MiB for 1 sequence of 512 tokens, in f16
+    engine         773.12 MiB for llama.cpp: 5.12 MiB to compute 512 tokens at once without flash attention, 768.00 MiB for its runtime; leaves 22.12 KiB of the weights off the card
     fits           yes, in 1.00 GiB
     note           a context of 512 is more than the model's maximum of 256 tokens
     ");
@@ -164,9 +190,10 @@ fn what_is_unknown_has_a_reason() {
     let bench = Fixture::new();
     tiny(&bench);
     let asked = ["inspect", "m/tiny.gguf", "--kv-type", "Q8_0", "--vram", "1GiB"];
-    insta::assert_snapshot!(last(&bench.run(&asked).stdout, 3), @r"
+    insta::assert_snapshot!(last(&bench.run(&asked).stdout, 4), @r"
     memory         62.62 KiB of weights
     needs          unknown: q8_0 keeps blocks of 32 elements, and a head's keys have 16
+    engine         768.70 MiB for llama.cpp: 720.00 KiB to compute 512 tokens at once with flash attention, 768.00 MiB for its runtime; leaves 22.12 KiB of the weights off the card
     fits           unknown, in 1.00 GiB
     ");
     let fit = &bench.json(&asked)["fit"];

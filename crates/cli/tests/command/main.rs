@@ -10,6 +10,7 @@ mod durability;
 mod engine;
 mod exchange;
 mod exit_codes;
+mod fit;
 mod fixture;
 mod foresight;
 mod gc;

@@ -9,9 +9,11 @@ use super::{
     facts::{add_types, describe, has_untold_windows, memory, notes},
     header::{Header, is_beginning},
     shards::Shards,
+    widths::WidthSums,
 };
 use crate::{
     details::DetailedFacts,
+    engine::{Engine, Widths},
     error::{Error, Result},
     files::{ListedFile, ModelSource},
     inspection::Inspection,
@@ -52,6 +54,7 @@ struct GgufModel {
     details: DetailedFacts,
     layers: Result<Vec<KvLayer>, String>,
     has_untold_windows: bool,
+    widths: Option<Widths>,
     notes: Vec<String>,
 }
 
@@ -94,7 +97,7 @@ impl GgufModel {
     /// Reads the headers of a set, in its order, and checks that they belong together.
     fn read(model: &dyn ModelSource, set: &[RelativePath]) -> Result<Self> {
         let mut found: Option<Self> = None;
-        let mut shards = Shards::new(set.len());
+        let (mut shards, mut widths) = (Shards::new(set.len()), WidthSums::default());
         for path in set {
             let in_file = |error: Error| error.in_file(path.as_str());
             let header = Header::read(&mut open(model, path)?).map_err(in_file)?;
@@ -105,13 +108,16 @@ impl GgufModel {
                 details: describe(&header),
                 layers: memory(&header),
                 has_untold_windows: has_untold_windows(&header),
+                widths: None,
                 notes: Vec::new(),
             });
             add_types(&header, &mut found.details.tensor_types);
+            widths.add(&header, found.details.experts_used);
             found.notes.extend(notes(&header).map(|note| format!("`{path}` {note}")));
         }
         shards.finish().map_err(|error| error.in_file(set.first().map_or("", RelativePath::as_str)))?;
         let mut found = found.ok_or_else(|| Error::unsound("a set of shards without a shard"))?;
+        found.widths = widths.finish(&found.details);
         found.details.facts.shards = Some(set.len() as u64);
         found.details.facts.parameter_count = found.details.elements();
         found.details.facts.quantization =
@@ -132,10 +138,10 @@ impl GgufModel {
     fn into_inspection(self, projector_bytes: u64) -> Inspection {
         let projector_bytes = if self.is_projector() { 0 } else { projector_bytes };
         let companion = Some((self.path, self.role)).filter(|(_, role)| *role != Role::Weights);
-        let Self { mut details, layers, has_untold_windows, notes, .. } = self;
+        let Self { mut details, layers, has_untold_windows, widths, notes, .. } = self;
         let weights_bytes = details.weights_bytes().and_then(|bytes| bytes.checked_add(projector_bytes));
-        let memory =
-            MemoryEstimate::new(weights_bytes, layers, details.facts.ctx_max).at_most(has_untold_windows);
+        let memory = MemoryEstimate::new(weights_bytes, layers, details.facts.ctx_max);
+        let memory = memory.at_most(has_untold_windows).computed_by(Engine::LlamaCpp, widths);
         details.facts.memory = memory.summary();
         Inspection { details, memory, notes, companion, warnings: Vec::new() }
     }

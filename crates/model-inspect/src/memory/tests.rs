@@ -4,10 +4,16 @@ fn layer(key_length: u64, value_length: u64, window: Option<u64>) -> KvLayer {
     KvLayer { heads: 1, key_length, value_length, window }
 }
 
+/// A model that needs no buffers, so that only its runtime is counted for the engine.
+fn narrow(estimate: MemoryEstimate) -> MemoryEstimate {
+    let widths = Widths { is_known: true, ..Widths::default() };
+    MemoryEstimate { widths: Some(widths), ..estimate }
+}
+
 /// 32 layers of 8 heads of 128, as in Llama 3.1 8B.
 fn llama() -> MemoryEstimate {
     let layer = KvLayer { heads: 8, ..layer(128, 128, None) };
-    MemoryEstimate::new(Some(16 << 30), Ok(vec![layer; 32]), Some(131_072))
+    narrow(MemoryEstimate::new(Some(16 << 30), Ok(vec![layer; 32]), Some(131_072)))
 }
 
 #[test]
@@ -73,15 +79,20 @@ fn windows_hold_no_more_than_they_look_at() {
 #[test]
 fn what_fits() {
     let fit = |vram_bytes: u64, ctx: Option<u64>, parallel: u64| {
-        llama().fit(&MemoryRequest { ctx, parallel, kv_type: KvType::F16, vram_bytes: Some(vram_bytes) })
+        let request =
+            MemoryRequest { ctx, parallel, vram_bytes: Some(vram_bytes), ..MemoryRequest::default() };
+        llama().fit(&request)
     };
+    // 16 bits for each token in work and each token of the context, and the runtime.
+    let engine = |ctx: u64| ctx * (512 + 3) * 2 + crate::engine::RUNTIME_BYTES;
     let eight = fit(24 << 30, Some(8192), 4);
-    assert_eq!(eight.kv_bytes, Some(4 << 30));
-    assert_eq!((eight.total_bytes, eight.fits), (Some(20 << 30), Some(true)));
-    assert_eq!(eight.largest_ctx, Some(16_384));
-    assert_eq!(fit(20 << 30, Some(8192), 4).fits, Some(true));
-    assert_eq!(fit((20 << 30) - 1, Some(8192), 4).fits, Some(false));
-    assert_eq!(fit((20 << 30) - 1, Some(8192), 4).largest_ctx, Some(8192 - 256));
+    assert_eq!((eight.kv_bytes, eight.engine.unwrap().bytes), (Some(4 << 30), engine(8192)));
+    let needed = (20 << 30) + engine(8192);
+    assert_eq!((eight.total_bytes, eight.fits), (Some(needed), Some(true)));
+    assert_eq!(fit((24 << 30) + engine(16_384), Some(8192), 4).largest_ctx, Some(16_384));
+    assert_eq!(fit(needed, Some(8192), 4).fits, Some(true));
+    assert_eq!(fit(needed - 1, Some(8192), 4).fits, Some(false));
+    assert_eq!(fit(needed - 1, Some(8192), 4).largest_ctx, Some(8192 - 256));
     // Without a context, it is the model's own, and no more than that fits.
     assert_eq!(fit(1 << 40, None, 1).largest_ctx, Some(131_072));
     assert_eq!(fit(1 << 40, None, 1).ctx, Some(131_072));
@@ -100,7 +111,7 @@ fn what_is_not_known_is_not_guessed() {
     let estimate = MemoryEstimate::new(Some(9 << 30), Err(String::new()), None);
     assert_eq!(estimate.fit(&request).fits, Some(false));
     // No weights known: even a small cache may not fit.
-    let estimate = MemoryEstimate::new(None, Ok(vec![layer(32, 32, None)]), Some(1024));
+    let estimate = narrow(MemoryEstimate::new(None, Ok(vec![layer(32, 32, None)]), Some(1024)));
     assert_eq!((estimate.fit(&request).fits, estimate.fit(&request).kv_bytes), (None, Some(131_072)));
     // Without a limit there is no answer to whether it fits.
     assert_eq!(llama().fit(&MemoryRequest::default()).fits, None);
@@ -124,7 +135,7 @@ fn a_context_beyond_the_models_own_is_said_to_be() {
 #[test]
 fn what_is_unknown_has_a_reason() {
     let check = |estimate: MemoryEstimate, ctx: Option<u64>, kv_type: KvType, expected: &str| {
-        let fit = estimate.fit(&MemoryRequest {
+        let fit = narrow(estimate).fit(&MemoryRequest {
             ctx,
             kv_type,
             vram_bytes: Some(8 << 30),
@@ -166,4 +177,8 @@ fn what_is_unknown_has_a_reason() {
     );
     check(MemoryEstimate::new(Some(1), known(), None), Some(1 << 62), f16, "it is more than can be counted");
     assert_eq!(llama().fit(&MemoryRequest::default()).reason, None);
+    let unwidened = MemoryEstimate::new(Some(1), known(), Some(256));
+    let fit = unwidened.fit(&MemoryRequest { vram_bytes: Some(8 << 30), ..MemoryRequest::default() });
+    assert_eq!((fit.total_bytes, fit.fits), (None, None));
+    assert!(fit.reason.unwrap().contains("how wide its layers are is not told"));
 }

@@ -7,9 +7,10 @@ use provisioner_core::{
     reference::{ShardName, set_of},
 };
 
-use super::{config::Config, header::Header, index::Index, params::PARAMS_NAME};
+use super::{config::Config, header::Header, index::Index, params::PARAMS_NAME, widths::widths};
 use crate::{
     details::{DetailedFacts, Quantizer},
+    engine::Engine,
     error::{Error, Result, quoted},
     files::ModelSource,
     inspection::Inspection,
@@ -232,10 +233,12 @@ fn describe(
     }
     details.facts.shards = (!weights.is_empty()).then_some(weights.len() as u64);
     let (mut layers, mut has_untold_windows) = (Err("it has no `config.json`".to_owned()), false);
+    let mut told_widths = None;
     if let Some(config) = main_config(model)? {
         config.describe(&mut details);
         layers = config.kv_layers();
         has_untold_windows = config.has_untold_windows();
+        told_widths = widths(&config, &details);
     }
     if details.quantizer.is_none() {
         details.quantizer = quantizer_beside(model)?;
@@ -253,7 +256,7 @@ fn describe(
     let is_plain = details.quantizer.is_none() && !details.main_type().is_some_and(|kind| is_packed(&kind));
     details.facts.parameter_count = details.elements().filter(|_| is_plain);
     let memory = MemoryEstimate::new(details.weights_bytes(), layers, details.facts.ctx_max);
-    let memory = memory.at_most(has_untold_windows);
+    let memory = memory.at_most(has_untold_windows).computed_by(Engine::Vllm, told_widths);
     details.facts.memory = memory.summary();
     Ok(Inspection { details, memory, notes, companion: None, warnings: Vec::new() })
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod card;
 mod fixture;
 mod gguf;
 mod hostile;

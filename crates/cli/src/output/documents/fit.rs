@@ -1,6 +1,7 @@
 //! Chooses words for whether a model fits into memory.
 
-use model_provisioner::Fit;
+use indicatif::HumanBytes;
+use model_provisioner::{Engine, Fit};
 
 use crate::output::text::counted;
 
@@ -18,4 +19,38 @@ pub(super) fn of_context(fit: &Fit, of: &str) -> String {
 pub(super) fn up_to(fit: &Fit) -> Option<String> {
     let largest = fit.largest_ctx.filter(|largest| *largest > 0)?;
     Some(format!("; up to {} would", counted(largest, "token")))
+}
+
+/// Returns what the engine takes beside weights, keys and values, where that is known.
+pub(super) fn engine(fit: &Fit) -> Option<String> {
+    let share = fit.engine?;
+    let at_most = if share.at_most { "at most " } else { "" };
+    let flash = match (share.name, share.flash_attn) {
+        (Engine::LlamaCpp, true) => " with flash attention",
+        (Engine::LlamaCpp, false) => " without flash attention",
+        _ => "",
+    };
+    let left = match share.host_weights_bytes {
+        0 => String::new(),
+        bytes => format!("; leaves {} of the weights off the card", HumanBytes(bytes)),
+    };
+    Some(format!(
+        "{at_most}{} for {}: {} to compute {} at once{flash}, {} for its runtime{left}",
+        HumanBytes(share.bytes),
+        share.name,
+        HumanBytes(share.computing_bytes),
+        counted(share.tokens_at_once, "token"),
+        HumanBytes(share.runtime_bytes),
+    ))
+}
+
+/// Returns the part of the card that the engine takes, where that is not all of it.
+pub(super) fn of_card(fit: &Fit, vram_bytes: u64) -> String {
+    let there = HumanBytes(vram_bytes);
+    match (fit.usable_bytes, fit.engine) {
+        (Some(usable), Some(share)) if usable < vram_bytes => {
+            format!("{} of {there}, which {} takes", HumanBytes(usable), share.name)
+        }
+        _ => there.to_string(),
+    }
 }

@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 use model_provisioner::{DetailedFacts, Fit, Inspection, KvType, MemoryEstimate, MemoryRequest};
 use serde::Serialize;
 
-use super::fit::{at_most, of_context, up_to};
+use super::fit::{at_most, engine, of_card, of_context, up_to};
 use crate::output::{
     escape::line,
     text::{card, counted},
@@ -73,6 +73,7 @@ impl Inspected {
         let unknown = self.kv_unknown.as_deref().filter(|_| self.fit.is_none());
         add("unknown", unknown.map(|reason| format!("what keys and values need: {}", line(reason))));
         add("needs", self.fit.as_ref().map(|fit| needs(fit, request)));
+        add("engine", self.fit.as_ref().and_then(engine));
         add("fits", self.fit.as_ref().zip(request.vram_bytes).map(|(fit, vram)| fits(fit, vram)));
         add("note", self.fit.as_ref().and_then(beyond));
         for note in &self.notes {
@@ -101,12 +102,15 @@ fn needs(fit: &Fit, request: &MemoryRequest) -> String {
 }
 
 fn fits(fit: &Fit, vram_bytes: u64) -> String {
-    let (there, up_to) = (HumanBytes(vram_bytes), up_to(fit).unwrap_or_default());
+    let (there, up_to) = (of_card(fit, vram_bytes), up_to(fit).unwrap_or_default());
     match fit.fits {
         // What fits beyond the model's own maximum is not bounded by memory.
         Some(true) if fit.exceeds_ctx_max => format!("yes, in {there}"),
         Some(true) => format!("yes, in {there}{up_to}"),
-        Some(false) if fit.total_bytes.is_none() => format!("no, its weights alone are more than {there}"),
+        Some(false) if fit.total_bytes.is_none() => {
+            let known = if fit.kv_bytes.is_some() { "weights, keys and values" } else { "weights" };
+            format!("no, its {known} alone are more than {there}")
+        }
         Some(false) => format!("no, not in {there}{up_to}"),
         None => {
             let open = fit.reason.as_deref().filter(|_| fit.total_bytes.is_some());

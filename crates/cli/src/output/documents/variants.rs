@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 use model_provisioner::{Fit, Variant};
 use serde::Serialize;
 
-use super::fit::{at_most, of_context, up_to};
+use super::fit::{at_most, engine, of_context, up_to};
 use crate::output::{escape::line, text::counted};
 
 /// Lists the models that a reference may mean, and whether each fits.
@@ -51,7 +51,10 @@ impl Variants {
     /// Returns a line for each model, for people.
     pub(crate) fn text(&self) -> String {
         let mut lines = vec![self.id.clone()];
-        lines.extend(self.models.iter().map(VariantFit::line));
+        for model in &self.models {
+            lines.push(model.line());
+            lines.extend(model.engine().map(|share| format!("{:27}{share}", "")));
+        }
         lines.join("\n")
     }
 }
@@ -60,6 +63,12 @@ impl VariantFit {
     fn line(&self) -> String {
         let (verdict, size) = (self.verdict(), HumanBytes(self.size_bytes).to_string());
         format!("{verdict:12}  {size:>11}  {}{}", self.id, self.details())
+    }
+
+    /// Returns what the engine takes of that.
+    fn engine(&self) -> Option<String> {
+        self.fit.total_bytes?;
+        engine(&self.fit).map(|share| format!("of that {share}"))
     }
 
     fn verdict(&self) -> &'static str {
@@ -85,7 +94,9 @@ impl VariantFit {
                 format!(": needs {}{}{}{why}", at_most(fit), HumanBytes(bytes), of_context(fit, " for"))
             }
             (None, Some(bytes), _) if fit.fits == Some(false) => {
-                format!(": its weights alone need {}", HumanBytes(bytes))
+                let known = if fit.kv_bytes.is_some() { "weights, keys and values" } else { "weights" };
+                let bytes = bytes.saturating_add(fit.kv_bytes.unwrap_or(0));
+                format!(": its {known} alone need {}", HumanBytes(bytes))
             }
             (None, _, reason) => format!(": {}", line(reason.as_deref().unwrap_or_default())),
         };
