@@ -52,9 +52,6 @@ pub(crate) async fn stage_from_source(
         note_refusal(ctx, &id, &error).await?;
         return Err(error);
     }
-    for notice in manifest.notices() {
-        tracing::warn!("`{id}`: {notice}");
-    }
     let (files, bytes) = (manifest.files().len(), manifest.size_bytes());
     tracing::debug!("`{id}`: files {files}, bytes {bytes}");
     if manifest.is_in_place() {

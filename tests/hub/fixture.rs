@@ -36,12 +36,15 @@ impl Fixture {
     }
 
     pub(crate) fn builder(&self) -> ProvisionerBuilder {
+        builder_of(&self.cache(), self.settings())
+    }
+
+    fn settings(&self) -> HubSettings {
         let settings = HubSettings::new(Some(&self.hub.endpoint())).unwrap();
-        let settings = match self.hub.certificate() {
+        match self.hub.certificate() {
             Some(certificate) => settings.authorities(certificate.as_bytes()).unwrap(),
             None => settings,
-        };
-        builder_of(&self.cache(), settings)
+        }
     }
 
     pub(crate) fn provisioner(&self) -> ModelProvisioner {
@@ -73,7 +76,8 @@ impl Fixture {
 
     /// Returns a provisioner that adopts those files.
     pub(crate) fn adopter(&self, mode: AdoptMode) -> ModelProvisioner {
-        self.builder().adopt(self.adoption(mode)).build().unwrap()
+        let settings = self.settings().caches(vec![self.path("foreign/hub")]);
+        builder_of(&self.cache(), settings).adopt(self.adoption(mode)).build().unwrap()
     }
 
     /// Returns what the other tools see of their files: bytes, mode, owner and modification time, by path.

@@ -48,17 +48,26 @@ pub(crate) struct Listing {
     pub(crate) tree: Tree,
     /// The file or the folder that lists them.
     pub(crate) path: PathBuf,
-    /// The cache, and the folder in it that has the files of the commit which were downloaded.
-    snapshot: (PathBuf, PathBuf),
 }
 
-impl Listing {
-    /// Returns the bytes of a listed file that was downloaded. Returns `None` where the cache does not have it.
-    pub(crate) fn read(&self, file: &TreeFile) -> Option<Vec<u8>> {
-        let (cache, snapshot) = &self.snapshot;
-        let path = local_caches::resolve_inside(cache, &snapshot.join(&file.path))?;
-        durable_fs::read_foreign(&path, file.size).ok().flatten()
-    }
+/// Returns the bytes of a listed file from the first of some caches that has it: among its blobs, or where the cache has no
+/// symlinks, among the files of the commit. The caller compares their digest.
+pub(crate) fn downloaded(
+    caches: &[PathBuf],
+    hub: &RepoRef,
+    commit: &str,
+    file: &TreeFile,
+) -> Option<Vec<u8>> {
+    let folder = local_caches::hub_folder(hub)?;
+    caches.iter().find_map(|cache| {
+        let folder = cache.join(&folder);
+        let blob = folder.join("blobs").join(file.digest.hex());
+        let snapshot = folder.join("snapshots").join(commit).join(&file.path);
+        [blob, snapshot].iter().find_map(|path| {
+            let path = local_caches::resolve_inside(cache, path)?;
+            durable_fs::read_foreign(&path, file.size).ok().flatten()
+        })
+    })
 }
 
 /// Returns the listing of a reference in the first of some caches that has one.
@@ -96,18 +105,9 @@ impl Repository<'_> {
         let Some(commit) = self.commit_of(revision)? else { return Ok(None) };
         let path = self.folder.join("trees").join(format!("{commit}.json"));
         match self.read(&path, MAX_BODY_BYTES as u64)? {
-            Some(text) => Ok(Some(self.listed(commit, tree(&text, &path)?, path))),
+            Some(text) => Ok(Some(Listing { tree: tree(&text, &path)?, commit, path })),
             None => self.of_snapshot(commit),
         }
-    }
-
-    fn listed(&self, commit: String, tree: Tree, path: PathBuf) -> Listing {
-        let snapshot = (self.cache.to_owned(), self.snapshot_of(&commit));
-        Listing { commit, tree, path, snapshot }
-    }
-
-    fn snapshot_of(&self, commit: &str) -> PathBuf {
-        self.folder.join("snapshots").join(commit)
     }
 
     /// Returns the commit that a revision names, as far as the cache knows.
@@ -133,12 +133,12 @@ impl Repository<'_> {
 
     /// Returns a named file and its shards, where a snapshot has all of them.
     fn of_snapshot(&self, commit: String) -> Result<Option<Listing>, FetchError> {
-        let snapshot = self.snapshot_of(&commit);
+        let snapshot = self.folder.join("snapshots").join(&commit);
         match self.hub.target() {
             RepoTarget::Path(path) if !path.as_str().to_ascii_lowercase().ends_with(".gguf") => {
                 let files = set_of(path).iter().map(|path| linked(&snapshot, path)).collect::<Option<_>>();
                 let tree = files.map(|files| Tree { files, ..Tree::default() });
-                Ok(tree.map(|tree| self.listed(commit, tree, snapshot)))
+                Ok(tree.map(|tree| Listing { commit, tree, path: snapshot }))
             }
             RepoTarget::Path(path) => self.unlisted(&snapshot.join(path), "whether a projector goes along"),
             _ => self.unlisted(&snapshot, "which files belong to the model"),

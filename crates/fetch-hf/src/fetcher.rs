@@ -76,10 +76,16 @@ impl HubFetcher {
         let hub = hub_of(request)?;
         let commit = self.api.commit_of(hub, request.revision.as_deref()).await?;
         let tree = self.api.tree_of(hub, &commit).await?;
-        let mut repository = Repository::new(hub, commit, tree);
+        let mut repository = Repository::new(hub.clone(), commit, tree);
         if let Some(chosen) = request.chosen.as_ref().filter(|chosen| repository.has(&chosen.paths)) {
             return self.manifest(&mut repository, &chosen.paths, chosen.entry.clone());
         }
+        let caches = self.caches.clone();
+        let mut repository = blocking(move || {
+            repository.read_downloaded(&caches);
+            Ok(repository)
+        })
+        .await?;
         for (file, bytes) in self.read_manifests(&repository).await? {
             repository.add(&file, bytes);
         }
@@ -89,28 +95,19 @@ impl HubFetcher {
     /// Lists the files of a model from the caches that the Hub's own tools keep on this machine.
     async fn recall(&self, request: &ResolveRequest) -> Result<Option<Manifest>, FetchError> {
         let (hub, revision) = (hub_of(request)?.clone(), request.revision.clone());
-        let (caches, wanted) = (self.caches.clone(), hub.clone());
-        let recalled = tokio::task::spawn_blocking(move || {
-            let Some(found) = cache::listing(&caches, &wanted, revision.as_deref())? else { return Ok(None) };
-            let telling = Repository::new(&wanted, found.commit.clone(), found.tree.clone()).telling();
-            let read = telling.into_iter().filter_map(|file| found.read(&file).map(|bytes| (file, bytes)));
-            let read: Vec<_> = read.collect();
-            Ok(Some((found, read)))
+        let caches = self.caches.clone();
+        let recalled = blocking(move || {
+            let Some(found) = cache::listing(&caches, &hub, revision.as_deref())? else { return Ok(None) };
+            let mut repository = Repository::new(hub, found.commit, found.tree);
+            repository.read_downloaded(&caches);
+            Ok(Some((repository, found.path)))
         });
-        let recalled = recalled.await.map_err(|error| {
-            FetchError::new(FetchErrorKind::Storage, "the process stopped before it had read the Hub's cache")
-                .because(error)
-        })?;
-        let Some((found, read)) = recalled? else { return Ok(None) };
-        let mut repository = Repository::new(&hub, found.commit, found.tree);
-        for (file, bytes) in read {
-            repository.add(&file, bytes.into());
-        }
-        Ok(Some(self.chosen(repository)?.listed_in(found.path)))
+        let Some((repository, path)) = recalled.await? else { return Ok(None) };
+        Ok(Some(self.chosen(repository)?.listed_in(path)))
     }
 
     /// Chooses the files that belong to the model, and returns the manifest of these.
-    fn chosen(&self, mut repository: Repository<'_>) -> Result<Manifest, FetchError> {
+    fn chosen(&self, mut repository: Repository) -> Result<Manifest, FetchError> {
         let choice = repository.choose()?;
         let paths: Vec<_> = choice.files.iter().map(|file| file.path.clone()).collect();
         let manifest = self.manifest(&mut repository, &paths, choice.entry.clone())?;
@@ -120,11 +117,11 @@ impl HubFetcher {
     /// Returns the manifest of some of the listed files.
     fn manifest(
         &self,
-        repository: &mut Repository<'_>,
+        repository: &mut Repository,
         paths: &[RelativePath],
         entry: Entry,
     ) -> Result<Manifest, FetchError> {
-        let (hub, commit) = (repository.hub, repository.commit.clone());
+        let (hub, commit) = (&repository.hub.clone(), repository.commit.clone());
         #[cfg(feature = "xet")]
         let xet = self.xet.as_ref().map(|xet| xet.list(self.api.xet_token_address(hub.repo(), &commit)));
         let taken = paths.iter().filter_map(|path| repository.take(path));
@@ -151,14 +148,11 @@ impl HubFetcher {
     }
 
     /// Reads the manifests that say what a repository is, several at once.
-    async fn read_manifests(
-        &self,
-        repository: &Repository<'_>,
-    ) -> Result<Vec<(TreeFile, Bytes)>, FetchError> {
+    async fn read_manifests(&self, repository: &Repository) -> Result<Vec<(TreeFile, Bytes)>, FetchError> {
         let telling = repository.telling();
         let reads = telling.into_iter().map(|listed| {
             let file =
-                self.streamed(repository.hub, &repository.commit, listed.clone(), FileState::default());
+                self.streamed(&repository.hub, &repository.commit, listed.clone(), FileState::default());
             async move { self.read_whole(&file).await.map(|bytes| (listed, bytes)) }
         });
         let reads = stream::iter(reads).buffered(READ_AT_ONCE).try_collect();
@@ -257,6 +251,16 @@ impl ModelFetcher for HubFetcher {
         let stream = Box::pin(opened.stream.map_err(move |error| token.redact_error(error)));
         Ok(Opened { validator, stream, ..opened })
     }
+}
+
+/// Runs work on files on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, FetchError> + Send + 'static,
+) -> Result<T, FetchError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        FetchError::new(FetchErrorKind::Storage, "the process stopped before it had read the Hub's cache")
+            .because(error)
+    })?
 }
 
 /// Returns the reference of a request, once its patterns are known to be patterns.

@@ -1,11 +1,15 @@
 //! Holds a repository at one commit: what a listing names, and the manifests that the fetcher read of it.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+};
 
 use bytes::Bytes;
 use model_selection::{Choice, Listing, MAX_MANIFEST_BYTES, Manifests, manifests_to_read, select};
 use provisioner_core::{ContentHasher, DigestAlgorithm, FetchError, RelativePath, reference::RepoRef};
 
+use crate::cache;
 use crate::tree::{Tree, TreeFile};
 
 /// The largest number of bytes of manifests that a repository keeps, so that a transfer need not fetch them again.
@@ -13,31 +17,53 @@ const MAX_KEPT_BYTES: usize = 8 << 20;
 
 /// Holds a repository at one commit.
 #[derive(Debug)]
-pub(crate) struct Repository<'a> {
-    pub(crate) hub: &'a RepoRef,
+pub(crate) struct Repository {
+    pub(crate) hub: RepoRef,
     pub(crate) commit: String,
     listing: Listing,
     files: HashMap<RelativePath, TreeFile>,
     manifests: Manifests,
+    /// The manifests whose bytes the repository has.
+    read: HashSet<RelativePath>,
     /// The bytes of manifests, where they are few enough to keep.
     kept: HashMap<RelativePath, Bytes>,
     kept_bytes: usize,
 }
 
-impl<'a> Repository<'a> {
+impl Repository {
     /// Returns the repository of a listing, before any of its manifests is read.
-    pub(crate) fn new(hub: &'a RepoRef, commit: String, tree: Tree) -> Self {
+    pub(crate) fn new(hub: RepoRef, commit: String, tree: Tree) -> Self {
         let odd = tree.odd.iter().map(|(name, size)| (name.as_str(), *size));
         let listing = tree.files.iter().map(|file| (file.path.as_str(), file.size)).chain(odd).collect();
         let files = tree.files.into_iter().map(|file| (file.path.clone(), file)).collect();
-        let (manifests, kept) = (Manifests::default(), HashMap::new());
-        Self { hub, commit, listing, files, manifests, kept, kept_bytes: 0 }
+        Self {
+            hub,
+            commit,
+            listing,
+            files,
+            manifests: Manifests::default(),
+            read: HashSet::new(),
+            kept: HashMap::new(),
+            kept_bytes: 0,
+        }
     }
 
-    /// Returns the small files that say what the repository is, for the fetcher to read.
+    /// Reads the manifests that another tool downloaded into some caches.
+    pub(crate) fn read_downloaded(&mut self, caches: &[PathBuf]) {
+        for file in self.telling() {
+            if let Some(bytes) = cache::downloaded(caches, &self.hub, &self.commit, &file)
+                && is_listed(&file, &bytes)
+            {
+                self.add(&file, bytes.into());
+            }
+        }
+    }
+
+    /// Returns the small files that say what the repository is, and are not read yet.
     pub(crate) fn telling(&self) -> Vec<TreeFile> {
         let wanted = manifests_to_read(&self.listing, self.hub.target());
-        let listed = wanted.iter().filter_map(|path| self.files.get(path));
+        let unread = wanted.iter().filter(|path| !self.read.contains(*path));
+        let listed = unread.filter_map(|path| self.files.get(path));
         listed.filter(|file| file.size <= MAX_MANIFEST_BYTES).cloned().collect()
     }
 
@@ -48,6 +74,7 @@ impl<'a> Repository<'a> {
             tracing::warn!("`{}` of `{}` is not what the listing states", file.path, self.hub.repo());
             return;
         }
+        self.read.insert(file.path.clone());
         self.manifests.insert(file.path.clone(), bytes.to_vec());
         if self.kept_bytes + bytes.len() <= MAX_KEPT_BYTES {
             self.kept_bytes += bytes.len();
@@ -60,7 +87,7 @@ impl<'a> Repository<'a> {
     /// # Errors
     /// Those of [`select`].
     pub(crate) fn choose(&self) -> Result<Choice, FetchError> {
-        select(self.hub, &self.listing, &self.manifests)
+        select(&self.hub, &self.listing, &self.manifests)
     }
 
     /// Returns whether the listing has all of some files.
