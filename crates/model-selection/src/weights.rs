@@ -272,10 +272,10 @@ fn within_stem(
 ) -> Result<(), Outcome> {
     let has_single = pieces.iter().any(|piece| !piece.is_index && piece.set.shard.is_none());
     if has_single {
-        // An engine takes the one file where it finds one, and looks at no index then.
-        let fate = |piece: &&Piece| {
-            if piece.set.shard.is_some() || piece.is_index { Fate::Superseded } else { Fate::Taken }
-        };
+        // An engine takes the one file where it finds one, and looks at no shards then. An index goes with shards, where there are any.
+        let is_sharded = pieces.iter().any(|piece| piece.set.shard.is_some());
+        let goes = |piece: &Piece| piece.set.shard.is_some() || (piece.is_index && is_sharded);
+        let fate = |piece: &Piece| if goes(piece) { Fate::Superseded } else { Fate::Taken };
         fates.extend(pieces.iter().map(|piece| (piece.at, fate(piece))));
         return Ok(());
     }

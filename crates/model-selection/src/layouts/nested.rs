@@ -22,6 +22,9 @@ const OWN: [&str; 6] = [
     "params.json",
 ];
 
+/// How many folders a file lies at the most below that of its model.
+const MAX_DEPTH: usize = 16;
+
 /// Looks for models of a format in folders. `None` where there is none.
 pub(crate) fn decide(
     question: &Question<'_>,
@@ -55,13 +58,9 @@ pub(crate) fn folders(scope: &Scope<'_>, format: Format) -> BTreeMap<String, u64
         found.retain(|folder, _| folder_kind(&folder.to_ascii_lowercase()).is_none());
     }
     for file in &scope.files {
-        let mut above = file.folder();
-        while !above.is_empty() {
-            if let Some(size) = found.get_mut(above) {
-                *size = size.saturating_add(file.size);
-                break;
-            }
-            above = parent(above);
+        let home = above(file.folder()).find(|folder| found.contains_key(*folder)).map(str::to_owned);
+        if let Some(size) = home.and_then(|home| found.get_mut(&home)) {
+            *size = size.saturating_add(file.size);
         }
     }
     found
@@ -70,17 +69,17 @@ pub(crate) fn folders(scope: &Scope<'_>, format: Format) -> BTreeMap<String, u64
 /// Returns the nearest folder that says what its model is; the folder itself where none does.
 fn home<'a>(scope: &Scope<'_>, folder: &'a str) -> &'a str {
     let is_own = |folder: &str| OWN.iter().any(|name| scope.find(&format!("{folder}{name}")).is_some());
-    if is_own(folder) && !is_own(parent(folder)) || parent(folder).is_empty() {
+    let is_component = is_own(parent(folder)) && !parent(folder).is_empty();
+    if is_own(folder) && !is_component {
         return folder;
     }
-    let mut above = parent(folder);
-    while !above.is_empty() {
-        if is_own(above) {
-            return above;
-        }
-        above = parent(above);
-    }
-    folder
+    above(parent(folder)).find(|above| is_own(above)).unwrap_or(folder)
+}
+
+/// Returns a folder and those above it, the nearest first, without the top. No model lies deeper than this looks.
+fn above(folder: &str) -> impl Iterator<Item = &str> {
+    let folders = std::iter::successors(Some(folder), |folder| Some(parent(folder)));
+    folders.take_while(|folder| !folder.is_empty()).take(MAX_DEPTH)
 }
 
 fn parent(folder: &str) -> &str {

@@ -20,12 +20,12 @@ use block::check;
 
 #[test]
 fn transformers() {
-    check(include_str!("transformers.txt"), 17);
+    check(include_str!("transformers.txt"), 18);
 }
 
 #[test]
 fn quantized_transformers() {
-    check(include_str!("quantized.txt"), 6);
+    check(include_str!("quantized.txt"), 9);
 }
 
 #[test]
