@@ -172,12 +172,12 @@ pub enum Notice {
     },
     /// Folders of the repository have adapters that the model's configuration names or that lie beside its weights.
     AdapterFolders {
-        /// The folders.
+        /// The folders, as paths of the repository.
         folders: Vec<String>,
     },
     /// Pickles lie beside the weights, and stay out.
     PicklesLeftOut {
-        /// The pickles.
+        /// The pickles, as paths of the repository.
         files: Vec<String>,
     },
 }

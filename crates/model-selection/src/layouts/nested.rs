@@ -9,7 +9,7 @@ use crate::{
     names::{Format, folder_kind, split},
     question::{Question, Whole, is_training},
     refusal,
-    scope::{Decided, Scope, Verdict},
+    scope::{Decided, File, Scope, Verdict},
 };
 
 /// The files that make a folder a model of its own.
@@ -49,8 +49,7 @@ pub(crate) fn several(question: &Question<'_>, folders: &BTreeMap<String, u64>) 
 /// Returns the folders of models with weights of a format, each with its slash, and their sizes in bytes.
 pub(crate) fn folders(scope: &Scope<'_>, format: Format) -> BTreeMap<String, u64> {
     let weights = scope.files.iter().filter(|file| file.is_weights(format) && !is_training(file.folder()));
-    let homes: BTreeSet<&str> =
-        weights.map(|file| file.folder()).filter(|folder| !folder.is_empty()).collect();
+    let homes: BTreeSet<&str> = weights.map(File::folder).filter(|folder| !folder.is_empty()).collect();
     let mut found: BTreeMap<String, u64> =
         homes.into_iter().map(|folder| (home(scope, folder).to_owned(), 0)).collect();
     // Beside others, a folder with another format of the same is none.

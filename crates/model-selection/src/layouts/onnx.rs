@@ -1,4 +1,4 @@
-//! ONNX, alone or for ONNX Runtime GenAI, and other exports where no native weights lie beside them.
+//! ONNX, alone or for ONNX Runtime with its configuration of generation, and other exports where no native weights lie beside them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::nested;
 use crate::{
-    names::{Format, Kind, folder_kind},
+    names::{Format, Kind, ending, folder_kind},
     question::{Question, Whole, is_training},
     refusal,
     scope::{Decided, File, Scope, Verdict, always_out, beside_others, in_folder, plain_role},
@@ -114,8 +114,7 @@ pub(crate) fn decide(question: &Question<'_>) -> Result<Decided, FetchError> {
             Kind::Weights(Format::OnnxData) if knows && !has_owner(file, &stems) => {
                 Verdict::Leave(LeftOutReason::OtherVariant)
             }
-            Kind::Weights(Format::Onnx | Format::OnnxData) => Verdict::Take(Role::Weights),
-            Kind::Weights(Format::Bin) => Verdict::Take(Role::Weights),
+            Kind::Weights(Format::Onnx | Format::OnnxData | Format::Bin) => Verdict::Take(Role::Weights),
             Kind::Weights(other) => Verdict::Leave(beside_others(other)),
             kind => Verdict::Take(plain_role(kind)),
         });
@@ -134,7 +133,7 @@ fn has_owner(file: &File<'_>, stems: &BTreeSet<String>) -> bool {
 /// Returns the ONNX files that a configuration names.
 fn onnx_names(config: &Value, depth: usize) -> BTreeSet<String> {
     match config {
-        Value::String(name) if name.ends_with(".onnx") => BTreeSet::from([name.clone()]),
+        Value::String(name) if ending(name) == "onnx" => BTreeSet::from([name.clone()]),
         Value::Object(map) if depth < 12 => {
             map.values().flat_map(|value| onnx_names(value, depth + 1)).collect()
         }
@@ -149,12 +148,10 @@ fn onnx_names(config: &Value, depth: usize) -> BTreeSet<String> {
 pub(crate) fn exports(question: &Question<'_>, format: Format, whole: Whole) -> Result<Decided, FetchError> {
     let scope = question.scope;
     let homes = homes(scope, format);
-    if has_twins(scope, format, &homes)
-        || (homes.len() > 1 && !homes.contains("") && has_configs(scope, &homes))
-    {
-        if let Some(decided) = nested::decide(question, format, whole) {
-            return decided;
-        }
+    let are_models = has_twins(scope, format, &homes)
+        || (homes.len() > 1 && !homes.contains("") && has_configs(scope, &homes));
+    if are_models && let Some(decided) = nested::decide(question, format, whole) {
+        return decided;
     }
     if homes.len() == 1
         && !homes.contains("")

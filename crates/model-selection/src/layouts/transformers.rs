@@ -1,5 +1,5 @@
-//! Native weights with their configuration and tokenizer: Transformers and what is laid out as it is, such as PEFT, open_clip, timm,
-//! MLX, CTranslate2, GPTQ, AWQ and EXL2; and, folder by folder, the components of a pipeline.
+//! Native weights with their configuration and tokenizer: Transformers and what is laid out as it is, such as PEFT, `open_clip`, timm,
+//! MLX, `CTranslate2`, GPTQ, AWQ and EXL2; and, folder by folder, the components of a pipeline.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -147,10 +147,7 @@ fn decide_folder(
             .filter(|best| is_named || *best != Format::Pickle || top == Some(Format::Pickle)),
     };
     let (main, others): (Vec<usize>, Vec<usize>) = files.iter().partition(|at| {
-        let own = match scope.files[**at].kind {
-            Kind::Weights(own) | Kind::Index(own) => own,
-            _ => return false,
-        };
+        let (Kind::Weights(own) | Kind::Index(own)) = scope.files[**at].kind else { return false };
         Some(own) == format || (own == Format::OnnxData && format == Some(Format::Onnx))
     });
     for at in others {
@@ -170,7 +167,9 @@ fn decide_folder(
             decide_sets(question, terms, folder, format, &main, verdicts, elsewhere)
         }
         Some(_) => {
-            main.iter().for_each(|at| verdicts[*at] = Verdict::Take(Role::Weights));
+            for at in main {
+                verdicts[at] = Verdict::Take(Role::Weights);
+            }
             Ok(())
         }
         None => Ok(()),

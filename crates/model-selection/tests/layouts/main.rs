@@ -14,6 +14,8 @@
 //! ! Ambiguous cuda/cuda-fp16       the error, and a part of its text
 //! ```
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 mod block;
 
 use block::check;
