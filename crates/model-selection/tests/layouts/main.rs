@@ -32,7 +32,7 @@ fn quantized_transformers() {
 
 #[test]
 fn sentence_transformers() {
-    check(include_str!("sentence_transformers.txt"), 5);
+    check(include_str!("sentence_transformers.txt"), 6);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn adapters() {
 
 #[test]
 fn gguf() {
-    check(include_str!("gguf.txt"), 15);
+    check(include_str!("gguf.txt"), 16);
 }
 
 #[test]
