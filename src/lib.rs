@@ -153,8 +153,8 @@ pub use bytes::Bytes;
 pub use provisioner_core::conformance;
 pub use provisioner_core::{
     ByteRange, ByteStream, CatalogError, CatalogErrorKind, CatalogStore, Clock, ContentDigests,
-    ContentHasher, DigestVerifier, Entry, Expected, FetchError, FetchErrorKind, Finding, HostPolicy, Listing,
-    Locator, MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Opened, Placement, ProgressSink, Rejection,
-    RemoteFile, ResolveRequest, StagedFile, StagedModel, Verdict, VerifiedModel, Verifier, Version,
-    Versioned, ask, told,
+    ContentHasher, DigestVerifier, Entry, Expected, FetchError, FetchErrorKind, Finding, HostPolicy, LeftOut,
+    LeftOutReason, Listing, Locator, MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Notice, Opened,
+    Placement, ProgressSink, Rejection, RemoteFile, ResolveRequest, Role, StagedFile, StagedModel, Verdict,
+    VerifiedModel, Verifier, Version, Versioned, ask, told,
 };

@@ -66,7 +66,7 @@ impl Listed {
         });
         let mut files: Vec<_> = files.collect();
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        Self { files, manifest, asks }
+        Self { manifest, files, asks }
     }
 }
 

@@ -130,11 +130,11 @@ async fn a_folder_of_it_is_what_an_engine_loads() {
     assert_eq!((&again.local_path, again.cached), (&ready.local_path, true));
     provisioner.verify(&folder).await.unwrap();
     provisioner.refresh(&folder, &Expectation::none()).await.unwrap();
-    std::fs::remove_file(ready.local_path.join("tiny.gguf")).unwrap();
+    fs_err::remove_file(ready.local_path.join("tiny.gguf")).unwrap();
     let whole = provisioner.ensure(&folder, &Expectation::none()).await.unwrap();
     assert_eq!((&whole.local_path, shelf.take_opened()), (&ready.local_path, 0));
     let handoff = provisioner.hand_off(&whole, &foreign.path("handoff.json")).await.unwrap();
-    assert!(std::fs::read_to_string(handoff).unwrap().contains("cuda/fp16\","));
+    assert!(fs_err::read_to_string(handoff).unwrap().contains("cuda/fp16\","));
     // An exported folder brings it to another cache.
     provisioner.export(&folder, &foreign.path("exported")).await.unwrap();
     let there = shelf.provisioner(&foreign, "other");
