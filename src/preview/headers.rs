@@ -59,9 +59,14 @@ struct Listed {
 impl Listed {
     fn new(manifest: Manifest, asks: mpsc::Sender<Ask>) -> Self {
         let files = manifest.files().iter();
-        let files =
-            files.map(|file| ListedFile { path: file.path.clone(), size_bytes: file.size, format: None });
-        Self { files: files.collect(), manifest, asks }
+        let files = files.map(|file| ListedFile {
+            path: manifest.entry().seen(&file.path),
+            size_bytes: file.size,
+            format: None,
+        });
+        let mut files: Vec<_> = files.collect();
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Self { manifest, files, asks }
     }
 }
 
@@ -78,7 +83,7 @@ impl ModelSource for Listed {
     }
 
     fn open(&self, path: &RelativePath) -> io::Result<Box<dyn ByteSource + '_>> {
-        let file = self.manifest.files().iter().find(|file| file.path == *path);
+        let file = self.manifest.files().iter().find(|file| self.manifest.entry().seen(&file.path) == *path);
         let file = file.ok_or(io::ErrorKind::NotFound)?;
         Ok(match &file.locator {
             Locator::InPlace(location) => open_here(location)?,

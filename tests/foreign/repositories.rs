@@ -113,3 +113,36 @@ async fn a_reference_has_one_id_however_it_is_written() {
     let bound = builder.policy(Policy { repos, ..Policy::default() }).build().unwrap();
     bound.ensure(&written, &Expectation::none()).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_folder_of_it_is_what_an_engine_loads() {
+    let (foreign, shelf) = (Foreign::new(), stocked());
+    shelf.put("cuda/fp16/tiny.gguf", FakeModel::gguf().to_bytes());
+    shelf.put("cuda/fp16/config.json", b"{}".to_vec());
+    let provisioner = shelf.provisioner(&foreign, "cache");
+    let folder = id("shelf:org/repo/cuda/fp16");
+    let found = provisioner.inspect(&folder).await.unwrap();
+    assert_eq!(found.info.facts.ctx_max, Some(256));
+    let ready = provisioner.ensure(&folder, &Expectation::none()).await.unwrap();
+    assert!(ready.local_path.ends_with("cuda/fp16") && ready.local_path.join("tiny.gguf").is_file());
+    let record = provisioner.show(&folder).await.unwrap().record;
+    let paths: Vec<_> = record.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, ["cuda/fp16/config.json", "cuda/fp16/tiny.gguf"]);
+    assert_eq!(record.facts.as_ref().and_then(|facts| facts.ctx_max), Some(256));
+    // It is present, and stays so where the files are read again and where the view is put together again.
+    shelf.take_opened();
+    let again = provisioner.ensure(&folder, &Expectation::none()).await.unwrap();
+    assert_eq!((&again.local_path, again.cached), (&ready.local_path, true));
+    provisioner.verify(&folder).await.unwrap();
+    provisioner.refresh(&folder, &Expectation::none()).await.unwrap();
+    fs_err::remove_file(ready.local_path.join("tiny.gguf")).unwrap();
+    let whole = provisioner.ensure(&folder, &Expectation::none()).await.unwrap();
+    assert_eq!((&whole.local_path, shelf.take_opened()), (&ready.local_path, 0));
+    let handoff = provisioner.hand_off(&whole, &foreign.path("handoff.json")).await.unwrap();
+    assert!(fs_err::read_to_string(handoff).unwrap().contains("cuda/fp16\","));
+    // An exported folder brings it to another cache.
+    provisioner.export(&folder, &foreign.path("exported")).await.unwrap();
+    let there = shelf.provisioner(&foreign, "other");
+    let imported = there.import(&ImportRequest::new(foreign.path("exported"))).await.unwrap();
+    assert!(imported.local_path.ends_with("cuda/fp16") && imported.local_path.join("config.json").is_file());
+}

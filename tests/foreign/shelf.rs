@@ -48,7 +48,9 @@ impl Shelf {
         let fail = |kind| FetchError::new(kind, format!("`{reference}` is not one model"));
         let repo = reference.repository().ok_or_else(|| fail(FetchErrorKind::Unsupported))?;
         let is_chosen = |path: &str| match repo.target() {
-            RepoTarget::Path(wanted) => path == wanted.as_str(),
+            RepoTarget::Path(wanted) => path
+                .strip_prefix(wanted.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
             RepoTarget::Quantization(wanted) => path.contains(wanted),
             RepoTarget::Repository(_) => true,
         };
@@ -64,6 +66,9 @@ impl Shelf {
         match (repo.target(), listed.as_slice()) {
             (_, []) => Err(fail(FetchErrorKind::NotFound)),
             (RepoTarget::Repository(selection), _) if !selection.is_empty() => Ok((listed, Entry::Folder)),
+            (RepoTarget::Path(wanted), [first, ..]) if first.path != *wanted => {
+                Ok((listed, Entry::Subfolder(wanted.clone())))
+            }
             (_, [one]) => Ok((vec![one.clone()], Entry::File(one.path.clone()))),
             _ => Err(fail(FetchErrorKind::Ambiguous)),
         }

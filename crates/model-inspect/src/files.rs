@@ -86,16 +86,19 @@ impl LocalFiles {
 
     /// Takes over the files of a staged model.
     pub fn staged(model: &StagedModel) -> Self {
+        let manifest = model.manifest();
+        let seen = |path: &RelativePath| manifest.entry().seen(path);
         let listed = model.files().iter().map(|file| ListedFile {
-            path: file.path.clone(),
+            path: seen(&file.path),
             size_bytes: file.stamp.size,
             format: Some(file.format),
         });
-        let locations = model.files().iter().map(|file| (file.path.clone(), file.location.clone()));
-        let manifest = model.manifest();
+        let locations = model.files().iter().map(|file| (seen(&file.path), file.location.clone()));
         let entry = if let Entry::File(path) = manifest.entry() { Some(path.clone()) } else { None };
         let is_selection = manifest.is_selection();
-        Self { files: listed.collect(), locations: locations.collect(), entry, is_selection }
+        let mut files: Vec<_> = listed.collect();
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Self { files, locations: locations.collect(), entry, is_selection }
     }
 
     fn add_set(&mut self, path: &Path) -> Result<()> {

@@ -46,10 +46,10 @@ pub(crate) fn complete(listing: &Listing, scope: &Scope<'_>, decided: Decided, e
         };
         match (verdict, &listed.path) {
             (Verdict::Take(role), Some(path)) => {
-                files.push(Chosen { path: path.clone(), size: listed.size, role })
+                files.push(Chosen { path: path.clone(), size: listed.size, role });
             }
             (Verdict::Leave(reason), _) => {
-                left_out.push(LeftOut { path: name.to_owned(), size: listed.size, reason })
+                left_out.push(LeftOut { path: name.to_owned(), size: listed.size, reason });
             }
             (Verdict::Take(_), None) => {}
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     manifests::Manifests,
-    names::{Kind, split},
+    names::{self, Kind, split},
     scope::Scope,
 };
 
@@ -72,7 +72,7 @@ pub(crate) fn of(scope: &Scope<'_>, manifests: &Manifests) -> Code {
     if !was_read {
         let usual = |file: &crate::scope::File<'_>| {
             file.folder().is_empty()
-                && file.name().ends_with(".py")
+                && names::ending(file.name()) == "py"
                 && USUAL.iter().any(|start| file.name().starts_with(start))
         };
         wanted.extend((0..scope.files.len()).filter(|at| usual(&scope.files[*at])));
@@ -88,7 +88,7 @@ pub(crate) fn of(scope: &Scope<'_>, manifests: &Manifests) -> Code {
         // A program may compile these when it runs.
         let is_source = |at: &usize| {
             let file = &scope.files[*at];
-            let ending = crate::names::ending(file.name());
+            let ending = names::ending(file.name());
             file.kind == Kind::Script && ["c", "cc", "cpp", "cu", "cuh", "h"].contains(&ending)
         };
         code.files.extend((0..scope.files.len()).filter(is_source));
@@ -104,7 +104,7 @@ fn classes(config: &Value) -> Vec<String> {
             match value {
                 Value::String(class) => found.push(class.clone()),
                 Value::Array(several) => {
-                    found.extend(several.iter().filter_map(Value::as_str).map(str::to_owned))
+                    found.extend(several.iter().filter_map(Value::as_str).map(str::to_owned));
                 }
                 _ => {}
             }

@@ -1,8 +1,16 @@
 //! Says which small files of a repository tell what it is, and holds what a fetcher read of them.
 
-use std::collections::BTreeMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use provisioner_core::{RelativePath, reference::RepoTarget};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::Value;
 
 use crate::{
@@ -10,7 +18,7 @@ use crate::{
     names::{ending, split},
 };
 
-/// The largest number of bytes of a file that is worth a read before the choice. The index of a model of a thousand billion
+/// The largest number of bytes of a file that is read before the choice: of an index. That of a model of a thousand billion
 /// parameters has 15 MB.
 pub const MAX_MANIFEST_BYTES: u64 = 32 << 20;
 
@@ -20,11 +28,14 @@ pub const MAX_MANIFESTS_BYTES: u64 = 64 << 20;
 /// The largest number of files that are read before the choice.
 pub const MAX_MANIFESTS: usize = 48;
 
+/// The largest number of bytes of a configuration that is read before the choice.
+const MAX_CONFIG_BYTES: u64 = 4 << 20;
+
 /// The largest number of bytes of a program that is read before the choice.
 const MAX_CODE_BYTES: u64 = 1 << 20;
 
 /// The names of the files that say what a repository is, the most telling first.
-const TELLING: [&str; 11] = [
+const TELLING: [&str; 10] = [
     "model_index.json",
     "modules.json",
     "adapter_config.json",
@@ -35,7 +46,6 @@ const TELLING: [&str; 11] = [
     "preprocessor_config.json",
     "video_preprocessor_config.json",
     "image_processor_config.json",
-    "model.safetensors.index.json",
 ];
 
 /// Holds the bytes of the manifests that a fetcher read. One that is missing is allowed: then names decide.
@@ -56,9 +66,51 @@ impl Manifests {
         std::str::from_utf8(self.files.get(&path)?).ok()
     }
 
+    /// Returns the files that an index of weights names. `None` also where it is malformed.
+    pub(crate) fn weight_files(&self, path: &str) -> Option<BTreeSet<String>> {
+        let index: Index = serde_json::from_str(self.text(path)?).ok()?;
+        Some(index.weight_map.0)
+    }
+
     /// Returns a file as JSON. `None` also where it is malformed.
     pub(crate) fn json(&self, path: &str) -> Option<Value> {
         serde_json::from_str(self.text(path)?).ok()
+    }
+}
+
+/// The part of an index that says which file has which tensor.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: FileNames,
+}
+
+/// Keeps the files of a map from tensors, each once: a large model has a hundred thousand tensors in a hundred files.
+struct FileNames(BTreeSet<String>);
+
+impl<'de> Deserialize<'de> for FileNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Values;
+
+        impl<'de> Visitor<'de> for Values {
+            type Value = FileNames;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("files by their tensors")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FileNames, A::Error> {
+                let mut names = BTreeSet::new();
+                while map.next_key::<IgnoredAny>()?.is_some() {
+                    let name: Cow<'de, str> = map.next_value()?;
+                    if !names.contains(name.as_ref()) {
+                        names.insert(name.into_owned());
+                    }
+                }
+                Ok(FileNames(names))
+            }
+        }
+
+        deserializer.deserialize_map(Values)
     }
 }
 
@@ -93,20 +145,17 @@ pub fn manifests_to_read(listing: &Listing, target: &RepoTarget) -> Vec<Relative
 fn rank(rel: &str, size: u64) -> Option<usize> {
     let (folder, name) = split(rel);
     let depth = folder.matches('/').count();
-    if size > MAX_MANIFEST_BYTES {
-        return None;
+    if name.ends_with(".safetensors.index.json") {
+        return (size <= MAX_MANIFEST_BYTES && depth <= 1).then_some(40 + depth);
     }
-    match TELLING.iter().position(|telling| *telling == name) {
-        Some(at) if depth == 0 => Some(at),
+    if ending(name) == "py" {
+        return (size <= MAX_CODE_BYTES && depth <= 1).then_some(50 + depth);
+    }
+    let at = TELLING.iter().position(|telling| *telling == name).filter(|_| size <= MAX_CONFIG_BYTES)?;
+    match depth {
+        0 => Some(at),
         // A part of a model may have a configuration of its own.
-        Some(_)
-            if depth == 1 && ["config.json", "adapter_config.json", "genai_config.json"].contains(&name) =>
-        {
-            Some(60)
-        }
-        _ if depth == 0 && name.ends_with(".safetensors.index.json") => Some(40),
-        _ if depth == 1 && name.ends_with(".safetensors.index.json") => Some(70),
-        _ if depth <= 1 && ending(name) == "py" && size <= MAX_CODE_BYTES => Some(50 + depth),
+        1 => ["config.json", "adapter_config.json", "genai_config.json"].contains(&name).then_some(60),
         _ => None,
     }
 }

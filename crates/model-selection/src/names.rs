@@ -30,7 +30,7 @@ pub(crate) enum Format {
     RawPart,
     /// How important each weight is, which a program needs to quantize.
     ImportanceMatrix,
-    /// NumPy's arrays, in which MLX kept its models first.
+    /// Arrays of `NumPy`, in which MLX kept its models first.
     Npz,
     CTranslate2,
     Nemo,
@@ -168,8 +168,7 @@ fn weights(folder: &str, name: &str, has: &impl Fn(&str) -> bool) -> Option<Form
         "onnx" | "ort" => Format::Onnx,
         "mlmodel" => Format::CoreMl,
         "engine" | "plan" | "trt" | "hef" | "rknn" | "pte" => Format::Compiled,
-        "index" if name.contains(".ckpt") => Format::OtherFramework,
-        "meta" if name.contains(".ckpt") => Format::OtherFramework,
+        "index" | "meta" if name.contains(".ckpt") => Format::OtherFramework,
         _ if name.contains(".ckpt.data-") => Format::OtherFramework,
         _ if is_onnx_data(name) => Format::OnnxData,
         "xml" if has(&format!("{folder}{}bin", name.strip_suffix("xml")?)) => Format::OpenVino,
@@ -291,10 +290,43 @@ pub(crate) fn folder_kind(folder: &str) -> Option<FolderKind> {
             _ if name.ends_with(".mlpackage") || name.ends_with(".mlmodelc") => {
                 Some(FolderKind::OtherRuntime)
             }
-            _ if crate::weights::is_precision(name) => Some(FolderKind::OtherPrecision),
+            _ if is_precision(name) => Some(FolderKind::OtherPrecision),
             _ => None,
         }
     })
+}
+
+/// Returns whether a word states a precision.
+pub(crate) fn is_precision(word: &str) -> bool {
+    const WORDS: [&str; 26] = [
+        "fp32",
+        "f32",
+        "float32",
+        "fp16",
+        "f16",
+        "float16",
+        "bf16",
+        "bfloat16",
+        "fp8",
+        "fp4",
+        "nf4",
+        "mxfp4",
+        "nvfp4",
+        "int8",
+        "int4",
+        "uint8",
+        "uint4",
+        "8bit",
+        "4bit",
+        "8-bit",
+        "4-bit",
+        "q8",
+        "q4",
+        "fp8_scaled",
+        "bnb-4bit",
+        "bnb-8bit",
+    ];
+    WORDS.contains(&word) || word.starts_with("fp8_e") || word.starts_with("float8_")
 }
 
 /// Returns whether a name has a word between edges, in any letter case.

@@ -1,6 +1,6 @@
 //! Holds the files among which a layout chooses: those of the repository, or of one folder of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use provisioner_core::{LeftOutReason, Notice, RelativePath, Role};
 
@@ -80,11 +80,9 @@ impl<'a> Scope<'a> {
                 Some((file.path.as_ref()?, rel, lower(rel), file.size))
             })
             .collect();
-        let names: HashMap<&str, ()> = listed.iter().map(|(_, _, lower, _)| (lower.as_str(), ())).collect();
-        let kinds: Vec<_> = listed
-            .iter()
-            .map(|(_, _, lower, _)| names::kind(lower, |name| names.contains_key(name)))
-            .collect();
+        let names: HashSet<&str> = listed.iter().map(|(_, _, lower, _)| lower.as_str()).collect();
+        let kinds: Vec<_> =
+            listed.iter().map(|(_, _, lower, _)| names::kind(lower, |name| names.contains(name))).collect();
         drop(names);
         let files = listed.into_iter().zip(kinds).map(|((path, rel, lower, size), kind)| File {
             path,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::names::{Format, has_token};
+use crate::names::{Format, has_token, is_precision};
 
 /// Reads the name of a file of weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,39 +26,6 @@ const MAIN: [&str; 8] = [
     "pytorch_lora_weights",
     "weights",
 ];
-
-/// Returns whether a word states a precision.
-pub(crate) fn is_precision(word: &str) -> bool {
-    const WORDS: [&str; 26] = [
-        "fp32",
-        "f32",
-        "float32",
-        "fp16",
-        "f16",
-        "float16",
-        "bf16",
-        "bfloat16",
-        "fp8",
-        "fp4",
-        "nf4",
-        "mxfp4",
-        "nvfp4",
-        "int8",
-        "int4",
-        "uint8",
-        "uint4",
-        "8bit",
-        "4bit",
-        "8-bit",
-        "4-bit",
-        "q8",
-        "q4",
-        "fp8_scaled",
-        "bnb-4bit",
-        "bnb-8bit",
-    ];
-    WORDS.contains(&word) || word.starts_with("fp8_e") || word.starts_with("float8_")
-}
 
 impl SetName {
     /// Reads a name in lower case whose format is known.
@@ -239,8 +206,8 @@ fn across_stems(
     let main: Vec<_> = taken.keys().copied().filter(|stem| MAIN.contains(stem)).collect();
     if main.is_empty() {
         let plain = |stem: &&str| stem.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
-        let names: BTreeSet<_> = taken.keys().map(plain).collect();
-        if hints.has_config || names.len() == 1 {
+        let without_digits: BTreeSet<_> = taken.keys().map(plain).collect();
+        if hints.has_config || without_digits.len() == 1 {
             return Ok(());
         }
         return Err(Outcome::Several(
@@ -272,10 +239,10 @@ fn within_stem(
 ) -> Result<(), Outcome> {
     let has_single = pieces.iter().any(|piece| !piece.is_index && piece.set.shard.is_none());
     if has_single {
-        // An engine takes the one file where it finds one, and looks at no index then.
-        let fate = |piece: &&Piece| {
-            if piece.set.shard.is_some() || piece.is_index { Fate::Superseded } else { Fate::Taken }
-        };
+        // An engine takes the one file where it finds one, and looks at no shards then. An index goes with shards, where there are any.
+        let is_sharded = pieces.iter().any(|piece| piece.set.shard.is_some());
+        let goes = |piece: &Piece| piece.set.shard.is_some() || (piece.is_index && is_sharded);
+        let fate = |piece: &Piece| if goes(piece) { Fate::Superseded } else { Fate::Taken };
         fates.extend(pieces.iter().map(|piece| (piece.at, fate(piece))));
         return Ok(());
     }
@@ -319,7 +286,7 @@ fn missing(pieces: &[&Piece], count: u32) -> Option<u32> {
         return None;
     }
     let first = u32::from(!numbers.contains(&0));
-    (first..).find(|number| !numbers.contains(number))
+    (first..=count).find(|number| !numbers.contains(number))
 }
 
 #[cfg(test)]

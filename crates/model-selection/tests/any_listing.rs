@@ -120,7 +120,7 @@ fn reference() -> impl Strategy<Value = String> {
 }
 
 fn choose(reference: &str, listing: &Listing, texts: &[String]) -> Result<Choice, FetchError> {
-    let ModelRef::Repo(repo) = reference.parse().unwrap() else { panic!("{reference}") };
+    let Ok(ModelRef::Repo(repo)) = reference.parse() else { panic!("{reference}") };
     let to_read = manifests_to_read(listing, repo.target());
     assert!(to_read.len() <= MAX_MANIFESTS);
     let mut manifests = Manifests::default();

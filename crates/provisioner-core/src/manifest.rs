@@ -104,6 +104,24 @@ impl Entry {
             Self::Folder => None,
         }
     }
+
+    /// Returns the path of a file as an engine sees it that loads this part: below the subfolder, where the file lies there.
+    ///
+    /// ```
+    /// use provisioner_core::{Entry, RelativePath};
+    ///
+    /// let entry = Entry::Subfolder(RelativePath::new("cuda/fp16")?);
+    /// assert_eq!(entry.seen(&RelativePath::new("cuda/fp16/config.json")?).as_str(), "config.json");
+    /// # Ok::<(), provisioner_core::Error>(())
+    /// ```
+    pub fn seen(&self, path: &RelativePath) -> RelativePath {
+        let below = match self {
+            Self::Subfolder(folder) => path.as_str().strip_prefix(folder.as_str()),
+            _ => None,
+        };
+        let below = below.and_then(|rest| RelativePath::new(rest.strip_prefix('/')?).ok());
+        below.unwrap_or_else(|| path.clone())
+    }
 }
 
 impl Manifest {

@@ -9,7 +9,7 @@ use crate::{
     names::{Format, folder_kind, split},
     question::{Question, Whole, is_training},
     refusal,
-    scope::{Decided, Scope, Verdict},
+    scope::{Decided, File, Scope, Verdict},
 };
 
 /// The files that make a folder a model of its own.
@@ -21,6 +21,9 @@ const OWN: [&str; 6] = [
     "adapter_config.json",
     "params.json",
 ];
+
+/// How many folders a file lies at the most below that of its model.
+const MAX_DEPTH: usize = 16;
 
 /// Looks for models of a format in folders. `None` where there is none.
 pub(crate) fn decide(
@@ -46,8 +49,7 @@ pub(crate) fn several(question: &Question<'_>, folders: &BTreeMap<String, u64>) 
 /// Returns the folders of models with weights of a format, each with its slash, and their sizes in bytes.
 pub(crate) fn folders(scope: &Scope<'_>, format: Format) -> BTreeMap<String, u64> {
     let weights = scope.files.iter().filter(|file| file.is_weights(format) && !is_training(file.folder()));
-    let homes: BTreeSet<&str> =
-        weights.map(|file| file.folder()).filter(|folder| !folder.is_empty()).collect();
+    let homes: BTreeSet<&str> = weights.map(File::folder).filter(|folder| !folder.is_empty()).collect();
     let mut found: BTreeMap<String, u64> =
         homes.into_iter().map(|folder| (home(scope, folder).to_owned(), 0)).collect();
     // Beside others, a folder with another format of the same is none.
@@ -55,13 +57,9 @@ pub(crate) fn folders(scope: &Scope<'_>, format: Format) -> BTreeMap<String, u64
         found.retain(|folder, _| folder_kind(&folder.to_ascii_lowercase()).is_none());
     }
     for file in &scope.files {
-        let mut above = file.folder();
-        while !above.is_empty() {
-            if let Some(size) = found.get_mut(above) {
-                *size = size.saturating_add(file.size);
-                break;
-            }
-            above = parent(above);
+        let home = above(file.folder()).find(|folder| found.contains_key(*folder)).map(str::to_owned);
+        if let Some(size) = home.and_then(|home| found.get_mut(&home)) {
+            *size = size.saturating_add(file.size);
         }
     }
     found
@@ -70,17 +68,17 @@ pub(crate) fn folders(scope: &Scope<'_>, format: Format) -> BTreeMap<String, u64
 /// Returns the nearest folder that says what its model is; the folder itself where none does.
 fn home<'a>(scope: &Scope<'_>, folder: &'a str) -> &'a str {
     let is_own = |folder: &str| OWN.iter().any(|name| scope.find(&format!("{folder}{name}")).is_some());
-    if is_own(folder) && !is_own(parent(folder)) || parent(folder).is_empty() {
+    let is_component = is_own(parent(folder)) && !parent(folder).is_empty();
+    if is_own(folder) && !is_component {
         return folder;
     }
-    let mut above = parent(folder);
-    while !above.is_empty() {
-        if is_own(above) {
-            return above;
-        }
-        above = parent(above);
-    }
-    folder
+    above(parent(folder)).find(|above| is_own(above)).unwrap_or(folder)
+}
+
+/// Returns a folder and those above it, the nearest first, without the top. No model lies deeper than this looks.
+fn above(folder: &str) -> impl Iterator<Item = &str> {
+    let folders = std::iter::successors(Some(folder), |folder| Some(parent(folder)));
+    folders.take_while(|folder| !folder.is_empty()).take(MAX_DEPTH)
 }
 
 fn parent(folder: &str) -> &str {

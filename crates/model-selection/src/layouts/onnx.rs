@@ -1,4 +1,4 @@
-//! ONNX, alone or for ONNX Runtime GenAI, and other exports where no native weights lie beside them.
+//! ONNX, alone or for ONNX Runtime with its configuration of generation, and other exports where no native weights lie beside them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::nested;
 use crate::{
-    names::{Format, Kind, folder_kind},
+    names::{Format, Kind, ending, folder_kind},
     question::{Question, Whole, is_training},
     refusal,
     scope::{Decided, File, Scope, Verdict, always_out, beside_others, in_folder, plain_role},
@@ -95,6 +95,8 @@ pub(crate) fn decide(question: &Question<'_>) -> Result<Decided, FetchError> {
         .json(&scope.full("genai_config.json"))
         .map(|config| onnx_names(&config, 0))
         .unwrap_or_default();
+    let stem = |name: &String| name.to_ascii_lowercase().strip_suffix(".onnx").map(str::to_owned);
+    let stems: BTreeSet<String> = named.iter().filter_map(stem).collect();
     let knows = named.iter().any(|name| scope.find(name).is_some());
     let mut verdicts = Vec::with_capacity(scope.files.len());
     for file in &scope.files {
@@ -109,11 +111,10 @@ pub(crate) fn decide(question: &Question<'_>) -> Result<Decided, FetchError> {
             Kind::Weights(Format::Onnx) if knows && !named.contains(file.rel) => {
                 Verdict::Leave(LeftOutReason::OtherVariant)
             }
-            Kind::Weights(Format::OnnxData) if knows && !has_owner(file, &named) => {
+            Kind::Weights(Format::OnnxData) if knows && !has_owner(file, &stems) => {
                 Verdict::Leave(LeftOutReason::OtherVariant)
             }
-            Kind::Weights(Format::Onnx | Format::OnnxData) => Verdict::Take(Role::Weights),
-            Kind::Weights(Format::Bin) => Verdict::Take(Role::Weights),
+            Kind::Weights(Format::Onnx | Format::OnnxData | Format::Bin) => Verdict::Take(Role::Weights),
             Kind::Weights(other) => Verdict::Leave(beside_others(other)),
             kind => Verdict::Take(plain_role(kind)),
         });
@@ -125,15 +126,14 @@ pub(crate) fn decide(question: &Question<'_>) -> Result<Decided, FetchError> {
 }
 
 /// Returns whether outside data belongs to a named model, or to none in particular.
-fn has_owner(file: &File<'_>, named: &BTreeSet<String>) -> bool {
-    let Some((stem, _)) = file.lower.split_once(".onnx") else { return true };
-    named.iter().any(|name| name.to_ascii_lowercase().strip_suffix(".onnx") == Some(stem))
+fn has_owner(file: &File<'_>, stems: &BTreeSet<String>) -> bool {
+    file.lower.split_once(".onnx").is_none_or(|(stem, _)| stems.contains(stem))
 }
 
 /// Returns the ONNX files that a configuration names.
 fn onnx_names(config: &Value, depth: usize) -> BTreeSet<String> {
     match config {
-        Value::String(name) if name.ends_with(".onnx") => BTreeSet::from([name.clone()]),
+        Value::String(name) if ending(name) == "onnx" => BTreeSet::from([name.clone()]),
         Value::Object(map) if depth < 12 => {
             map.values().flat_map(|value| onnx_names(value, depth + 1)).collect()
         }
@@ -148,12 +148,10 @@ fn onnx_names(config: &Value, depth: usize) -> BTreeSet<String> {
 pub(crate) fn exports(question: &Question<'_>, format: Format, whole: Whole) -> Result<Decided, FetchError> {
     let scope = question.scope;
     let homes = homes(scope, format);
-    if has_twins(scope, format, &homes)
-        || (homes.len() > 1 && !homes.contains("") && has_configs(scope, &homes))
-    {
-        if let Some(decided) = nested::decide(question, format, whole) {
-            return decided;
-        }
+    let are_models = has_twins(scope, format, &homes)
+        || (homes.len() > 1 && !homes.contains("") && has_configs(scope, &homes));
+    if are_models && let Some(decided) = nested::decide(question, format, whole) {
+        return decided;
     }
     if homes.len() == 1
         && !homes.contains("")
@@ -193,10 +191,7 @@ pub(crate) fn exports(question: &Question<'_>, format: Format, whole: Whole) -> 
             Kind::Weights(Format::Bin) if format == Format::Onnx => Verdict::Take(Role::Weights),
             Kind::Weights(other) => Verdict::Leave(beside_others(other)),
             Kind::Index(_) => Verdict::Leave(LeftOutReason::OtherFormat),
-            kind if is_training(file.folder()) => {
-                let _ = kind;
-                Verdict::Leave(LeftOutReason::TrainingState)
-            }
+            _ if is_training(file.folder()) => Verdict::Leave(LeftOutReason::TrainingState),
             kind => match folder_kind(&file.folder().to_ascii_lowercase()) {
                 Some(kind) if !homes.contains(file.folder()) => Verdict::Leave(in_folder(kind)),
                 _ => Verdict::Take(plain_role(kind)),

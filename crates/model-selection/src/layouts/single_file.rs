@@ -1,4 +1,4 @@
-//! Models that are one file: NeMo, ggml of whisper.cpp, LiteRT. A repository with several of them has several models.
+//! Models that are one file: `NeMo`, ggml of whisper.cpp, `LiteRT`. A repository with several of them has several models.
 
 use provisioner_core::{FetchError, LeftOutReason, Role};
 

@@ -1,5 +1,5 @@
-//! Native weights with their configuration and tokenizer: Transformers and what is laid out as it is, such as PEFT, open_clip, timm,
-//! MLX, CTranslate2, GPTQ, AWQ and EXL2; and, folder by folder, the components of a pipeline.
+//! Native weights with their configuration and tokenizer: Transformers and what is laid out as it is, such as PEFT, `open_clip`, timm,
+//! MLX, `CTranslate2`, GPTQ, AWQ and EXL2; and, folder by folder, the components of a pipeline.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,9 @@ use crate::{
 
 /// Below this size, a file of bytes that no rule knows comes along beside the weights. Megabytes.
 const SMALL_BYTES: u64 = 16 << 20;
+
+/// How many folders deep a folder lies at the most that a manifest names.
+const MAX_NAMED_DEPTH: usize = 8;
 
 /// Says where the weights lie.
 pub(crate) struct Terms {
@@ -37,8 +40,10 @@ impl Terms {
         Self { top: None, named, only_named: true }
     }
 
+    /// Returns whether a manifest names a folder, or one above it.
     fn names(&self, folder: &str) -> bool {
-        self.named.contains(folder) || self.named.iter().any(|named| folder.starts_with(named.as_str()))
+        let above = folder.match_indices('/').take(MAX_NAMED_DEPTH).map(|(slash, _)| &folder[..=slash]);
+        !self.named.is_empty() && above.into_iter().any(|above| self.named.contains(above))
     }
 }
 
@@ -142,10 +147,7 @@ fn decide_folder(
             .filter(|best| is_named || *best != Format::Pickle || top == Some(Format::Pickle)),
     };
     let (main, others): (Vec<usize>, Vec<usize>) = files.iter().partition(|at| {
-        let own = match scope.files[**at].kind {
-            Kind::Weights(own) | Kind::Index(own) => own,
-            _ => return false,
-        };
+        let (Kind::Weights(own) | Kind::Index(own)) = scope.files[**at].kind else { return false };
         Some(own) == format || (own == Format::OnnxData && format == Some(Format::Onnx))
     });
     for at in others {
@@ -165,7 +167,9 @@ fn decide_folder(
             decide_sets(question, terms, folder, format, &main, verdicts, elsewhere)
         }
         Some(_) => {
-            main.iter().for_each(|at| verdicts[*at] = Verdict::Take(Role::Weights));
+            for at in main {
+                verdicts[at] = Verdict::Take(Role::Weights);
+            }
             Ok(())
         }
         None => Ok(()),
@@ -246,14 +250,12 @@ fn decide_sets(
     };
     let main_stems =
         ["pytorch_model", "model", "diffusion_pytorch_model", "open_clip_pytorch_model", "adapter_model"];
+    let is_usual = format == Format::Pickle && has_stem(&pieces, &main_stems);
     for (at, fate) in fates {
         let file = &scope.files[at];
         verdicts[at] = match fate {
             Fate::Taken if is_adapter(file) => Verdict::Take(Role::Adapter),
-            // Beside weights with the usual name, another pickle is a part that some engine loads.
-            Fate::Taken
-                if format == Format::Pickle && has_stem(&pieces, &main_stems) && !named.contains(&at) =>
-            {
+            Fate::Taken if is_usual && !named.contains(&at) => {
                 let stem = SetName::parse(file.name(), format).stem;
                 Verdict::Take(if main_stems.contains(&stem.as_str()) { Role::Weights } else { Role::Other })
             }
@@ -263,13 +265,23 @@ fn decide_sets(
             Fate::Superseded => Verdict::Leave(LeftOutReason::Superseded),
         };
     }
-    for (index, names) in indexes.iter().filter(|(at, _)| matches!(verdicts[*at], Verdict::Take(_))) {
-        for name in names {
-            match own(name) {
-                Some(at) => elsewhere.push(at),
-                None => return Err(lacking(question, scope.files[*index].rel, folder, name)),
-            }
+    let taken = indexes.iter().filter(|(at, _)| matches!(verdicts[*at], Verdict::Take(_)));
+    let mut passed_over = Vec::new();
+    for (index, names) in taken {
+        elsewhere.extend(names.iter().filter_map(own));
+        let Some(name) = names.iter().find(|name| own(name).is_none()) else { continue };
+        let set = SetName::parse(scope.files[*index].name(), format);
+        let is_single =
+            |piece: &&Piece| !piece.is_index && piece.set.shard.is_none() && piece.set.stem == set.stem;
+        let single = pieces.iter().find(is_single);
+        if !single.is_some_and(|piece| matches!(verdicts[piece.at], Verdict::Take(_))) {
+            return Err(lacking(question, scope.files[*index].rel, folder, name));
         }
+        // Engines take the one file, and do not look at an index of others.
+        passed_over.push(*index);
+    }
+    for index in passed_over {
+        verdicts[index] = Verdict::Leave(LeftOutReason::Superseded);
     }
     Ok(())
 }
@@ -280,9 +292,7 @@ fn has_stem(pieces: &[Piece], stems: &[&str]) -> bool {
 
 /// Returns the files that an index names. `None` where it was not read, or is malformed.
 fn named_files(question: &Question<'_>, index: &str) -> Option<BTreeSet<String>> {
-    let index = question.manifests.json(&question.scope.full(index))?;
-    let map = index.get("weight_map")?.as_object()?;
-    Some(map.values().filter_map(Value::as_str).map(str::to_owned).collect())
+    question.manifests.weight_files(&question.scope.full(index))
 }
 
 /// Returns the error of a file that an index names: the repository lacks it, or lists it under a name that is unsafe.

@@ -10,7 +10,7 @@ pub enum Companion {
     ImportanceMatrix,
     /// The companion is a smaller model that drafts tokens for the model.
     Draft,
-    /// The companion is an adapter, such as one of LoRA.
+    /// The companion is an adapter: weights that are added to those of the model.
     Adapter,
 }
 
