@@ -263,6 +263,12 @@ fn an_embedding_model_whose_weights_lie_in_a_module() {
 
 #[test]
 #[ignore = "needs Python engines: `just test-engines`"]
+fn an_embedding_model_with_two_ways() {
+    loads("router", &["router_config.json", "query_0_StaticEmbedding/tokenizer.json"]);
+}
+
+#[test]
+#[ignore = "needs Python engines: `just test-engines`"]
 fn a_model_of_pictures_and_words() {
     loads("clip", &["processor_config.json"]);
 }
@@ -312,6 +318,12 @@ fn a_pipeline_with_a_component_in_shards() {
 
 #[test]
 #[ignore = "needs Python engines: `just test-engines`"]
+fn an_adapter_of_a_pipeline() {
+    loads("pipeline-lora", &[]);
+}
+
+#[test]
+#[ignore = "needs Python engines: `just test-engines`"]
 fn a_part_of_a_pipeline() {
     loads("component", &[]);
 }
@@ -319,7 +331,8 @@ fn a_part_of_a_pipeline() {
 #[test]
 #[ignore = "needs Python engines: `just test-engines`"]
 fn code_of_its_own_comes_along_and_is_told() {
-    // No manifest names the second file: the first one imports it.
-    let stderr = loads("remote-code", &["modeling_tiny.py", "shared_parts.py"]);
+    // No manifest names the last two: one file of code imports the other, and the tokenizer alone knows the vocabulary's name.
+    let needed = ["modeling_tiny.py", "tokenization_tiny.py", "shared_parts.py", "tiny.tiktoken"];
+    let stderr = loads("remote-code", &needed);
     assert!(stderr.contains("modeling_tiny.py"), "{stderr}");
 }

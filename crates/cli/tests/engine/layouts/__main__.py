@@ -27,6 +27,7 @@ LAYOUTS = {
     "bert-vocabulary": encoders.BertWithoutTokenizerJson(),
     "sentence-transformers": sentences.SentenceTransformer(),
     "static-embedding": sentences.StaticEmbedding(),
+    "router": sentences.Router(),
     "clip": encoders.Clip(),
     "whisper": encoders.Whisper(),
     "marian": encoders.Marian(),
@@ -36,6 +37,7 @@ LAYOUTS = {
     "stable-diffusion-precisions": pipelines.StableDiffusionPrecisions(),
     "stable-diffusion-half": pipelines.StableDiffusionHalf(),
     "component": pipelines.Component(),
+    "pipeline-lora": pipelines.PipelineLora(),
     "sharded-transformer": pipelines.ShardedTransformer(),
 }
 

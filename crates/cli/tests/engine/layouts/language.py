@@ -68,9 +68,9 @@ class LlamaPrecisions(Llama):
 
 
 class RemoteCode:
-    """A model whose repository brings its own classes."""
+    """A model whose repository brings its own classes, and a tokenizer of its own that reads a file with a name of its own."""
 
-    CODE = '''\
+    MODEL = '''\
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 from .shared_parts import twice
@@ -96,26 +96,69 @@ class TinyModel(PreTrainedModel):
         return twice(self.linear(values))
 '''
 
+    TOKENIZER = '''\
+import os
+from transformers import PreTrainedTokenizer
+
+
+class TinyTokenizer(PreTrainedTokenizer):
+    vocab_files_names = {"vocab_file": "tiny.tiktoken"}
+
+    def __init__(self, vocab_file, **rest):
+        with open(vocab_file) as file:
+            self.words = file.read().split("\\n")
+        super().__init__(**rest)
+
+    @property
+    def vocab_size(self):
+        return len(self.words)
+
+    def get_vocab(self):
+        return {word: at for at, word in enumerate(self.words)}
+
+    def _tokenize(self, text, **rest):
+        return text.split()
+
+    def _convert_token_to_id(self, token):
+        return self.words.index(token)
+
+    def _convert_id_to_token(self, at):
+        return self.words[at]
+
+    def save_vocabulary(self, folder, filename_prefix=None):
+        path = os.path.join(folder, "tiny.tiktoken")
+        with open(path, "w") as file:
+            file.write("\\n".join(self.words))
+        return (path,)
+'''
+
     def make(self, folder, repo):
         package = folder / "code" / "tiny_package"
         package.mkdir(parents=True)
         (package / "__init__.py").write_text("")
-        (package / "modeling_tiny.py").write_text(self.CODE)
+        (package / "modeling_tiny.py").write_text(self.MODEL)
         (package / "shared_parts.py").write_text("def twice(values):\n    return values * 2\n")
+        (package / "tokenization_tiny.py").write_text(self.TOKENIZER)
+        vocabulary = package / "words"
+        vocabulary.write_text("\n".join(sorted(set(TEXT.split()))))
         sys.path.insert(0, str(package.parent))
         from tiny_package.modeling_tiny import TinyConfig, TinyModel
+        from tiny_package.tokenization_tiny import TinyTokenizer
         TinyConfig.register_for_auto_class()
         TinyModel.register_for_auto_class("AutoModel")
+        TinyTokenizer.register_for_auto_class("AutoTokenizer")
         TinyModel(TinyConfig()).save_pretrained(repo)
-        bpe().save_pretrained(repo)
+        TinyTokenizer(str(vocabulary)).save_pretrained(repo)
 
     def load(self, folder, repo):
-        transformers.AutoTokenizer.from_pretrained(repo, trust_remote_code=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(repo, trust_remote_code=True)
         model = transformers.AutoModel.from_pretrained(repo, trust_remote_code=True)
-        return {"values": model(torch.ones(1, 8))}
+        tokens = tokenizer(TEXT, return_tensors="pt").input_ids
+        return {"tokens": tokens, "values": model(torch.ones(1, 8))}
 
     def put_beside(self, repo):
         papers(repo)
+        training_state(repo)
 
 
 class Adapter:

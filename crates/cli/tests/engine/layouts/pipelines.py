@@ -118,3 +118,32 @@ class ShardedTransformer:
         papers(repo)
         junk(repo / "dit-tiny.safetensors", 500_000)
         junk(repo / "transformer/diffusion_pytorch_model.bin", 300_000)
+
+
+class PipelineLora:
+    """A LoRA for a pipeline: one file of weights, and nothing that says what it is but its name."""
+
+    def make(self, folder, repo):
+        import diffusers
+        import peft
+        pipeline = StableDiffusion().pipeline()
+        pipeline.save_pretrained(folder / "base")
+        config = peft.LoraConfig(r=4, target_modules=["to_q", "to_v"], init_lora_weights=False)
+        pipeline.unet.add_adapter(config)
+        layers = peft.get_peft_model_state_dict(pipeline.unet)
+        diffusers.StableDiffusionPipeline.save_lora_weights(repo, unet_lora_layers=layers)
+
+    def load(self, folder, repo):
+        import diffusers
+        pipeline = diffusers.StableDiffusionPipeline.from_pretrained(folder / "base")
+        pipeline.load_lora_weights(repo)
+        values = torch.linspace(-1, 1, 256).reshape(1, 4, 8, 8)
+        words = torch.linspace(-1, 1, 160).reshape(1, 5, 32)
+        return {"out": pipeline.unet(values, torch.tensor(3), words).sample}
+
+    def put_beside(self, repo):
+        papers(repo)
+        for name in ("image_0.png", "image_1.png", "logs/events.out.tfevents.1"):
+            junk(repo / name, 50_000)
+        junk(repo / "checkpoint-500/pytorch_lora_weights.safetensors", 30_000)
+        junk(repo / "checkpoint-500/optimizer.bin", 60_000)

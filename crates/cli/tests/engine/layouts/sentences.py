@@ -60,3 +60,27 @@ class StaticEmbedding:
     def put_beside(self, repo):
         papers(repo)
         other_frameworks(repo)
+
+
+class Router:
+    """An embedding model with one way for questions and another one for documents, each in folders of its own."""
+
+    def make(self, folder, repo):
+        from sentence_transformers import SentenceTransformer as Sentences, models as modules
+        base = folder / "base"
+        base.mkdir()
+        Bert().make(folder, base)
+        static = modules.StaticEmbedding(bpe().backend_tokenizer, embedding_dim=32)
+        words = modules.Transformer(str(base), max_seq_length=16)
+        router = modules.Router.for_query_document(
+            query_modules=[static], document_modules=[words, modules.Pooling(32, pooling_mode="mean")])
+        Sentences(modules=[router], device="cpu").save_pretrained(str(repo))
+
+    def load(self, folder, repo):
+        from sentence_transformers import SentenceTransformer as Sentences
+        model = Sentences(str(repo), device="cpu")
+        return {"question": model.encode_query(TEXT), "document": model.encode_document(TEXT)}
+
+    def put_beside(self, repo):
+        papers(repo)
+        other_frameworks(repo)
