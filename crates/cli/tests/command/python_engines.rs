@@ -21,8 +21,8 @@ const ID: &str = "hf:org/repo";
 /// How far a number may lie from another one that is computed from the same weights.
 const TOLERANCE: f64 = 1e-5;
 
-/// Files from this size on are large ones on the hub, as weights of any size are.
-const LARGE: u64 = 1 << 20;
+/// The endings of the files that the hub keeps as large ones.
+const WEIGHTS: [&str; 8] = [".safetensors", ".bin", ".ckpt", ".pt", ".pth", ".h5", ".msgpack", ".onnx"];
 
 fn tool(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
@@ -56,7 +56,7 @@ impl Trial {
         let saved: Value = saved.unwrap_or_else(|error| panic!("{layout}: {error}: {}", made.stderr));
         assert!(saved.get("error").is_none(), "{layout}: {saved}");
         let hub = Hub::start();
-        add(hub.repo("org/repo"), &bench.path("made/repo"), "").publish();
+        publish(&bench.path("made/repo"), hub.repo("org/repo"));
         Self { bench, hub, layout, saved }
     }
 
@@ -148,17 +148,14 @@ fn files(folder: &Path) -> Vec<String> {
     found
 }
 
-/// Adds a folder to a publication, with weights and large files behind the CDN.
-fn add(mut publication: Publication, folder: &Path, prefix: &str) -> Publication {
+/// Publishes the files of a folder, with weights behind the CDN.
+fn publish(folder: &Path, mut publication: Publication) {
     for name in files(folder) {
-        let (path, inside) = (folder.join(&name), format!("{prefix}{name}"));
-        let bytes = fs_err::read(&path).unwrap();
-        let is_weights = [".safetensors", ".bin", ".ckpt", ".pt", ".pth", ".h5", ".msgpack", ".onnx"];
-        let is_large = bytes.len() as u64 >= LARGE || is_weights.iter().any(|end| name.ends_with(end));
-        publication =
-            if is_large { publication.lfs(&inside, bytes) } else { publication.file(&inside, bytes) };
+        let bytes = fs_err::read(folder.join(&name)).unwrap();
+        let is_weights = WEIGHTS.iter().any(|ending| name.ends_with(ending));
+        publication = if is_weights { publication.lfs(&name, bytes) } else { publication.file(&name, bytes) };
     }
-    publication
+    publication.publish();
 }
 
 /// Compares what two models compute, number by number.

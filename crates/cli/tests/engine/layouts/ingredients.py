@@ -1,4 +1,6 @@
 """What the layouts are made of, and what lies beside models and is loaded by none of these libraries."""
+import zlib
+
 import numpy
 import torch
 import transformers
@@ -69,8 +71,8 @@ def bpe_vocabulary():
     return {word: at for at, word in enumerate(words)}
 
 
-def other_frameworks(folder, name="model"):
-    """Puts weights of other frameworks and formats into a folder, with the sizes that they have on the Hub: those of the model."""
+def other_frameworks(folder):
+    """Puts weights of other frameworks and formats into a folder, each about as large as the model."""
     for file in ("tf_model.h5", "flax_model.msgpack", "rust_model.ot", "onnx/model.onnx", "onnx/model_quantized.onnx",
                  "openvino/openvino_model.bin", "coreml/model.mlpackage/weights.bin"):
         junk(folder / file, 90_000)
@@ -95,5 +97,7 @@ def pickled(model, folder, name="pytorch_model.bin"):
 
 
 def junk(path, size):
+    """Writes bytes that no other file has: `hf` fetches equal files once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(bytes(numpy.random.default_rng(size).integers(0, 256, size, dtype=numpy.uint8)))
+    seed = zlib.crc32("/".join(path.parts[-3:]).encode())
+    path.write_bytes(numpy.random.default_rng(seed).bytes(size))
