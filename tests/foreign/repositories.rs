@@ -122,7 +122,7 @@ async fn a_folder_of_it_is_what_an_engine_loads() {
     let provisioner = shelf.provisioner(&foreign, "cache");
     let folder = id("shelf:org/repo/cuda/fp16");
     let found = provisioner.inspect(&folder).await.unwrap();
-    assert_eq!(found.info.facts.ctx_max, Some(256));
+    assert_eq!(found.details.facts.ctx_max, Some(256));
     let ready = provisioner.ensure(&folder, &Expectation::none()).await.unwrap();
     assert!(ready.local_path.ends_with("cuda/fp16") && ready.local_path.join("tiny.gguf").is_file());
     let record = provisioner.show(&folder).await.unwrap().record;
