@@ -72,6 +72,22 @@ impl Trial {
         (self.brought(folder), done)
     }
 
+    /// Provisions the model under that policy, into a cache of its own, and returns what that brought.
+    fn provision(&self, policy: &str) -> Brought {
+        self.hub.reset_counts();
+        let config = self
+            .bench
+            .file("model.yaml", format!("model_ref: \"{ID}\"\npolicy: {policy}\nhandoff: handoff.json\n"));
+        let mut command = self.bench.command();
+        command.env("HF_ENDPOINT", self.hub.endpoint());
+        command.env("MODEL_PROVISIONER_CACHE_DIR", self.bench.path("cache of the config"));
+        let done = finish(command.args(["provision", "--config"]).arg(config));
+        assert_eq!(done.status, 0, "{}: {}", self.layout, done.stderr);
+        let handoff = fs_err::read(self.bench.path("handoff.json")).unwrap();
+        let handoff: Value = serde_json::from_slice(&handoff).unwrap();
+        self.brought(PathBuf::from(handoff["model"]["path"].as_str().unwrap()))
+    }
+
     /// Downloads the whole repository with the `hf` command that the libraries bring.
     fn download(&self) -> Brought {
         self.hub.reset_counts();
@@ -190,12 +206,11 @@ fn tell(trial: &Trial, ours: &Brought, theirs: &Brought, results: &[Result<(), S
     eprintln!("{:28} | {our} | hf download: {their}", trial.layout);
 }
 
-/// Brings a layout, loads it, and compares it with the whole repository. Without any of the needed files it must not work. Returns
-/// what the command said.
+/// Brings a layout, loads it, and compares it with the whole repository. Without any of the needed files it must not work.
 #[track_caller]
-fn loads(layout: &'static str, needed: &[&str]) -> String {
+fn loads(layout: &'static str, needed: &[&str]) {
     let trial = Trial::new(layout);
-    let (ours, done) = trial.ensure(&[ID]);
+    let (ours, _) = trial.ensure(&[ID]);
     let theirs = trial.download();
     let names = files(&ours.folder);
     let has = |file: &&str| names.iter().any(|name| name == file);
@@ -212,7 +227,6 @@ fn loads(layout: &'static str, needed: &[&str]) -> String {
     for (file, result) in brought.iter().zip(&results[2..]) {
         assert!(result.is_err(), "{layout}: works without {file}");
     }
-    done.stderr
 }
 
 #[test]
@@ -327,9 +341,19 @@ fn a_part_of_a_pipeline() {
 
 #[test]
 #[ignore = "needs Python engines: `just test-engines`"]
-fn code_of_its_own_comes_along_and_is_told() {
+fn code_of_its_own_is_told_and_comes_where_the_policy_lets_it() {
+    let trial = Trial::new("remote-code");
+    let (without, done) = trial.ensure(&[ID]);
+    assert!(done.stderr.contains("modeling_tiny.py"), "{}", done.stderr);
+    let theirs = trial.download();
+    let ours = trial.provision("{ network: allow, formats: [safetensors, python, other] }");
     // No manifest names the last two: one file of code imports the other, and the tokenizer alone knows the vocabulary's name.
     let needed = ["modeling_tiny.py", "tokenization_tiny.py", "shared_parts.py", "tiny.tiktoken"];
-    let stderr = loads("remote-code", &needed);
-    assert!(stderr.contains("modeling_tiny.py"), "{stderr}");
+    let less: Vec<_> = needed.iter().map(|file| trial.without(&ours.folder, file)).collect();
+    let mut folders = vec![ours.folder.as_path(), theirs.folder.as_path(), without.folder.as_path()];
+    folders.extend(less.iter().map(PathBuf::as_path));
+    let results = trial.load(&folders);
+    tell(&trial, &ours, &theirs, &results);
+    assert!(results[0].is_ok() && ours.sent_bytes < theirs.sent_bytes, "{results:?}");
+    assert!(results[2..].iter().all(Result::is_err), "{results:?}");
 }
