@@ -57,7 +57,7 @@ pub enum Error {
         candidates: usize,
         /// The memory, for a person.
         vram: String,
-        /// What the smallest would need, or why that is not known, for a person.
+        /// Says what the smallest would need, or why that is not known, for a person.
         needs: String,
     },
     /// This build has no source for a scheme.

@@ -35,7 +35,7 @@ pub struct Choice {
     pub candidates: usize,
     /// How many of them fit for certain.
     pub fitting: usize,
-    /// Whether they were the recorded ones alone, as the network is off limits.
+    /// Says whether they were the recorded ones alone, as the network is off limits.
     pub is_of_records: bool,
 }
 

@@ -36,7 +36,7 @@ pub struct EnsurePlan {
     /// The files that the source lists and that do not belong to the model, in the order of their paths. For a present model,
     /// those that its record keeps.
     pub left_out: Vec<LeftOut>,
-    /// What a person should know of the choice of the files.
+    /// Tells what a person should know of the choice of the files.
     pub notices: Vec<Notice>,
 }
 
@@ -46,7 +46,7 @@ pub struct EnsurePlan {
 pub struct PlannedFile {
     /// The path of the file in the model.
     pub path: RelativePath,
-    /// What the file is to an engine, where a rule says it.
+    /// Says what the file is to an engine, where a rule says it.
     pub role: Option<Role>,
     /// The size of the file, in bytes.
     pub size: u64,

@@ -76,7 +76,8 @@ impl Fixture {
 
     /// Returns a provisioner that adopts those files.
     pub(crate) fn adopter(&self, mode: AdoptMode) -> ModelProvisioner {
-        let settings = self.settings().caches(vec![self.path("foreign/hub")]);
+        let caches = if mode == AdoptMode::Off { Vec::new() } else { vec![self.path("foreign/hub")] };
+        let settings = self.settings().caches(caches);
         builder_of(&self.cache(), settings).adopt(self.adoption(mode)).build().unwrap()
     }
 

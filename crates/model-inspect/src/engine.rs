@@ -210,9 +210,9 @@ pub struct EngineShare {
     pub host_weights_bytes: u64,
     /// How many tokens it computes at once.
     pub tokens_at_once: u64,
-    /// Whether it is counted with flash attention.
+    /// Says whether it is counted with flash attention.
     pub flash_attn: bool,
-    /// Whether this is an upper bound, and the engine may need less.
+    /// Says whether this is an upper bound, and the engine may need less.
     pub at_most: bool,
 }
 

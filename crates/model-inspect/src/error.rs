@@ -48,7 +48,7 @@ pub enum Error {
     Index {
         /// The index, where its name is known.
         file: Option<String>,
-        /// What the index says, and what is there.
+        /// Says what the index names, and what is there.
         reason: String,
     },
     /// A file of the model is missing.

@@ -16,7 +16,7 @@ pub struct Inspection {
     pub notes: Vec<String>,
     /// The file that an engine would be given, where that is a companion of a model and not one.
     pub(crate) companion: Option<(RelativePath, Role)>,
-    /// What engines pass over and a person should know, as fragments of sentences.
+    /// Says what engines pass over and a person should know, as fragments of sentences.
     pub warnings: Vec<String>,
 }
 

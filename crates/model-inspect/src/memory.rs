@@ -155,7 +155,7 @@ pub struct MemoryRequest {
     pub engine: Option<Engine>,
     /// How many tokens the engine computes at once; `None` for its default.
     pub tokens_at_once: Option<u64>,
-    /// Whether llama.cpp computes attention in one kernel.
+    /// Says whether llama.cpp computes attention in one kernel.
     pub flash_attn: FlashAttention,
 }
 
@@ -178,7 +178,7 @@ pub struct Fit {
     /// The bytes of the keys and values of all sequences.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kv_bytes: Option<u64>,
-    /// What the engine takes beside them.
+    /// Counts what the engine takes beside them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<EngineShare>,
     /// The bytes of all together on the card, without the weights that the engine leaves in the computer's memory.

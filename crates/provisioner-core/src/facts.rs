@@ -11,7 +11,7 @@ use crate::choice::Role;
 #[serde(default)]
 #[non_exhaustive]
 pub struct ModelFacts {
-    /// What the file is for an engine, where it is a companion of a model and not one, such as `projector`.
+    /// Says what the file is for an engine, where it is a companion of a model and not one, such as `projector`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
     /// The architecture by which an engine chooses its code, such as `llama`.

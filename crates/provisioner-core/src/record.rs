@@ -79,7 +79,7 @@ pub struct CatalogRecord {
     /// them.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::elements")]
     pub left_out: Vec<LeftOut>,
-    /// What a person should know of the choice of the files.
+    /// Tells what a person should know of the choice of the files.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::elements")]
     pub notices: Vec<Notice>,
     /// The result of the last judgement.
@@ -107,7 +107,7 @@ pub struct RecordedFile {
     /// The SHA-256 of the bytes, where a process has read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
-    /// What the file is to an engine, where a rule said it.
+    /// Says what the file is to an engine, where a rule said it.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::value")]
     pub role: Option<Role>,
 }

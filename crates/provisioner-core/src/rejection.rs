@@ -64,7 +64,7 @@ pub enum Rejection {
         verifier: &'static str,
         /// Which file it is, as a fragment.
         reason: String,
-        /// Whether the model lies where the caller keeps its own files, and not in a repository of a source.
+        /// Says whether the model lies where the caller keeps its own files, and not in a repository of a source.
         is_local: bool,
     },
     /// The file is a companion of a model, and the reference does not name it in full.
