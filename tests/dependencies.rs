@@ -63,7 +63,7 @@ fn is_c_library(name: &str) -> bool {
 
 #[test]
 fn no_crate_knows_what_it_must_not() {
-    let rules: [(&str, &[&str]); 14] = [
+    let rules: [(&str, &[&str]); 15] = [
         ("transfer", &["fetch-file", "fetch-hf", "artifact-store", "catalog-adapter", "handoff", "reqwest"]),
         (
             "artifact-store",
@@ -93,6 +93,19 @@ fn no_crate_knows_what_it_must_not() {
                 "transfer",
                 "catalog-adapter",
                 "tokio",
+            ],
+        ),
+        (
+            "model-selection",
+            &[
+                "artifact-store",
+                "durable-fs",
+                "fetch-file",
+                "fetch-hf",
+                "fs-err",
+                "source-http",
+                "tokio",
+                "reqwest",
             ],
         ),
         ("file-hashing", &["artifact-store", "bundle", "durable-fs", "transfer", "tokio"]),

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use bundle::Bundle;
-use provisioner_core::{Basis, Entry, ErrorCode, Locator, Manifest, ManifestFile, ModelRef, excerpt};
+use provisioner_core::{Basis, ErrorCode, Locator, Manifest, ManifestFile, ModelRef, excerpt};
 
 use super::found::{Found, needs_id};
 use crate::{
@@ -47,8 +47,8 @@ pub(super) fn as_exported(
         files.push(ManifestFile { path: file.path, size: file.size_bytes, digest: file.sha256, locator });
         locations.push(file.location);
     }
-    let entry = record.entry.clone().map_or(Entry::Folder, Entry::File);
-    let manifest = Manifest::new(reference.clone(), files, entry)?.with_projector(record.projector.clone());
+    let manifest =
+        Manifest::new(reference.clone(), files, record.loaded())?.with_projector(record.projector.clone());
     let is_own = own.as_ref() == Some(&reference);
     let manifest = match &record.revision {
         Some(revision) if is_own && !registry.pins(&reference, revision) => {

@@ -73,7 +73,7 @@ impl ModelSource for Listed {
     fn entry(&self) -> Option<&RelativePath> {
         match self.manifest.entry() {
             Entry::File(path) => Some(path),
-            Entry::Folder => None,
+            _ => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use provisioner_core::{CatalogRecord, Entry, Manifest};
+use provisioner_core::{CatalogRecord, Manifest};
 
 use crate::{context::Context, error::Result};
 
@@ -16,8 +16,7 @@ pub(crate) async fn is_recorded(
     if manifest.revision().is_some() || record.revision.is_some() {
         return Ok(manifest.revision() == record.revision.as_deref());
     }
-    let entry = record.entry.clone().map_or(Entry::Folder, Entry::File);
-    if *manifest.entry() != entry
+    if *manifest.entry() != record.loaded()
         || manifest.projector() != record.projector.as_ref()
         || manifest.files().len() != record.files.len()
     {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use provisioner_core::{FetchError, FetchErrorKind, Hint, told};
+use provisioner_core::{FetchErrorKind, Hint};
 use source_http::{Dialect, Identity, Refusal, StatusCode, TokenOrigin, Trouble, redacted, server_text};
 
 use crate::address::page_of;
@@ -153,14 +153,4 @@ fn busy(wait: Option<Duration>, has_token: bool) -> String {
     let wait = wait.map_or("a while".to_owned(), |wait| format!("{} seconds", wait.as_secs_f64().ceil()));
     let hint = format!("wait {wait}, then try again");
     if has_token { hint } else { format!("{hint}; with a token in HF_TOKEN the hub allows more") }
-}
-
-/// Returns the error of a name that the repository does not have, with the names that it has.
-pub(crate) fn unknown(what: String, choices: &[String]) -> FetchError {
-    let hint = if choices.is_empty() {
-        Hint::text("the repository is empty")
-    } else {
-        Hint::text(format!("there are: {}", told(choices.iter())))
-    };
-    FetchError::new(FetchErrorKind::NotFound, what).with_hint(hint)
 }

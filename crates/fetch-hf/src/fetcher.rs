@@ -1,9 +1,10 @@
 //! Answers for `hf:` references: lists the files of a model, and opens them.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
+use model_selection::{Manifests, check, select};
 use provisioner_core::{
     ByteRange, FetchError, FetchErrorKind, HostPolicy, Locator, Manifest, ManifestFile, ModelFetcher,
     ModelRef, Opened, RemoteFile, ResolveRequest, reference::RepoRef,
@@ -16,7 +17,6 @@ use crate::{
     api::{HubApi, TreeFile},
     cache::{self, Listing},
     error::HubDialect,
-    select::{check, choose},
     settings::HubSettings,
 };
 
@@ -64,10 +64,13 @@ impl HubFetcher {
 
     /// Returns the manifest of the files that belong to a model, of a listed commit.
     fn manifest(&self, hub: &RepoRef, commit: String, tree: Vec<TreeFile>) -> Result<Manifest, FetchError> {
-        let choice = choose(hub, tree)?;
+        let listing = tree.iter().map(|file| (file.path.as_str(), file.size)).collect();
+        let choice = select(hub, &listing, &Manifests::default())?;
+        let mut listed: HashMap<_, _> = tree.into_iter().map(|file| (file.path.clone(), file)).collect();
+        let chosen: Vec<_> = choice.files.iter().filter_map(|file| listed.remove(&file.path)).collect();
         #[cfg(feature = "xet")]
         let xet = self.xet.as_ref().map(|xet| xet.list(self.api.xet_token_address(hub.repo(), &commit)));
-        let files = choice.files.into_iter().map(|file| {
+        let files = chosen.into_iter().map(|file| {
             let address = String::from(self.api.file_address(hub.repo(), &commit, file.path.as_str()));
             let state = FileState {
                 #[cfg(feature = "xet")]
@@ -78,9 +81,9 @@ impl HubFetcher {
             let (path, size, digest) = (file.path, file.size, Some(file.digest));
             ManifestFile { path, size, digest, locator: Locator::Streamed(remote) }
         });
-        let manifest = Manifest::new(ModelRef::Repo(hub.clone()), files.collect(), choice.entry)
+        let manifest = Manifest::new(ModelRef::Repo(hub.clone()), files.collect(), choice.entry.clone())
             .map_err(|error| FetchError::new(FetchErrorKind::Invalid, error.to_string()))?;
-        Ok(manifest.at_revision(commit).with_projector(choice.projector))
+        Ok(choice.applied_to(manifest.at_revision(commit)))
     }
 
     /// Lists the files of a model. An error may repeat the token.

@@ -3,7 +3,7 @@
 //! [`HubFetcher`] pins a revision to its commit once, lists the tree of that commit, chooses the files that belong to the
 //! model, and opens them at ranges of bytes. It speaks plain HTTP to the Hub and to the CDN to which the Hub redirects. The
 //! crate `source-http` has the rules for that: redirects, the token, allowed hosts and rate limits. This crate has what is
-//! the Hub's own: its API, its refusals, the choice of files, and the caches of its own tools.
+//! the Hub's own: its API, its refusals, and the caches of its own tools. The crate `model-selection` chooses the files.
 //!
 //! The caller gives endpoint and token; the fetcher never reads the environment. The token goes to the endpoint's own origin
 //! alone: not along a redirect to another host, and not back after one. Nothing that [`HubFetcher`] hands out has it: the
@@ -18,7 +18,6 @@ mod api;
 mod cache;
 mod error;
 mod fetcher;
-mod select;
 mod settings;
 #[cfg(feature = "xet")]
 mod xet;

@@ -60,6 +60,7 @@ mod path;
 pub mod reference;
 mod rejection;
 
+mod choice;
 mod manifest;
 mod remote_file;
 mod stamp;
@@ -93,6 +94,7 @@ pub use adopt::AdoptMode;
 pub use catalog::{
     CatalogError, CatalogErrorKind, CatalogStore, DamagedRecord, Expected, Listing, Version, Versioned,
 };
+pub use choice::{LeftOut, LeftOutReason, Notice, Role};
 pub use clock::{Clock, Timestamp};
 pub use code::{Category, ErrorCode};
 pub use content_hasher::{ContentDigests, ContentHasher};

@@ -1,11 +1,12 @@
 //! Holds manifests: a reference, pinned to its files.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
 };
 
 use crate::{
+    choice::{LeftOut, Notice, Role},
     digest::Digest,
     error::{Error, Result},
     path::RelativePath,
@@ -33,6 +34,9 @@ pub struct Manifest {
     entry: Entry,
     projector: Option<RelativePath>,
     listed_in: Option<PathBuf>,
+    roles: BTreeMap<RelativePath, Role>,
+    left_out: Vec<LeftOut>,
+    notices: Vec<Notice>,
 }
 
 /// Says which part of a model an engine loads.
@@ -42,6 +46,8 @@ pub enum Entry {
     File(RelativePath),
     /// The engine loads the folder that holds all the files.
     Folder,
+    /// The engine loads one folder below that one. The files of the model keep their whole paths.
+    Subfolder(RelativePath),
 }
 
 /// Describes one file of a model.
@@ -85,12 +91,27 @@ fn has_file_as_folder(paths: &HashSet<&RelativePath>) -> bool {
     all.iter().any(|path| above(path))
 }
 
+/// Returns whether a path lies below a folder.
+fn is_below(path: &RelativePath, folder: &RelativePath) -> bool {
+    path.as_str().strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
+}
+
+impl Entry {
+    /// Returns the path in the model of what an engine loads. `None` for the folder of all the files.
+    pub fn path(&self) -> Option<&RelativePath> {
+        match self {
+            Self::File(path) | Self::Subfolder(path) => Some(path),
+            Self::Folder => None,
+        }
+    }
+}
+
 impl Manifest {
     /// Makes a manifest of the files of one reference.
     ///
     /// # Errors
     /// [`Error::Inconsistent`] when there is no file, two files have one path, a file has a reserved name, a file has the
-    /// name of a folder, or the entry is not among the files.
+    /// name of a folder, or the entry is neither one of the files nor a folder of them.
     pub fn new(reference: ModelRef, mut files: Vec<ManifestFile>, entry: Entry) -> Result<Self> {
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         let paths: HashSet<_> = files.iter().map(|file| &file.path).collect();
@@ -98,6 +119,9 @@ impl Manifest {
             _ if files.is_empty() => Some("it has no files".to_owned()),
             _ if paths.len() < files.len() => Some("two files have one path".to_owned()),
             Entry::File(path) if !paths.contains(path) => Some(format!("`{path}` is not among its files")),
+            Entry::Subfolder(path) if !files.iter().any(|file| is_below(&file.path, path)) => {
+                Some(format!("`{path}` is not a folder of its files"))
+            }
             _ if reserved(&paths).is_some() => {
                 reserved(&paths).map(|name| format!("`{name}` is a name that the store needs"))
             }
@@ -106,7 +130,17 @@ impl Manifest {
         };
         match reason {
             Some(reason) => Err(Error::Inconsistent { id: reference.id(), reason }),
-            None => Ok(Self { reference, revision: None, files, entry, projector: None, listed_in: None }),
+            None => Ok(Self {
+                reference,
+                revision: None,
+                files,
+                entry,
+                projector: None,
+                listed_in: None,
+                roles: BTreeMap::new(),
+                left_out: Vec::new(),
+                notices: Vec::new(),
+            }),
         }
     }
 
@@ -121,6 +155,20 @@ impl Manifest {
     #[must_use]
     pub fn with_projector(mut self, projector: Option<RelativePath>) -> Self {
         self.projector = projector;
+        self
+    }
+
+    /// Sets what a rule chose of a listing: what each file is to an engine, which files stay out and why, and what a person
+    /// should know of the choice.
+    #[must_use]
+    pub fn with_choice(
+        mut self,
+        roles: impl IntoIterator<Item = (RelativePath, Role)>,
+        left_out: Vec<LeftOut>,
+        notices: Vec<Notice>,
+    ) -> Self {
+        self.roles = roles.into_iter().collect();
+        (self.left_out, self.notices) = (left_out, notices);
         self
     }
 
@@ -176,6 +224,21 @@ impl Manifest {
     /// Returns the multimodal projector among the files.
     pub fn projector(&self) -> Option<&RelativePath> {
         self.projector.as_ref()
+    }
+
+    /// Returns what a file is to an engine. `None` where no rule said it.
+    pub fn role(&self, path: &RelativePath) -> Option<Role> {
+        self.roles.get(path).copied()
+    }
+
+    /// Returns the files that the source lists and that do not belong to the model.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// Returns what a person should know of the choice.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
     }
 
     /// Returns the file of another tool that listed the files. `None` where the source itself listed them.

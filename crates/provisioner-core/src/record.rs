@@ -58,7 +58,8 @@ pub struct CatalogRecord {
     pub size_bytes: u64,
     /// The format of the weights.
     pub format: Format,
-    /// The path in the model of the file that `local_path` names. It is absent where `local_path` is a folder.
+    /// The path in the model of the file or the folder that `local_path` names. It is absent where `local_path` is the folder of
+    /// all the files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<RelativePath>,
     /// The path in the model of its multimodal projector.
@@ -152,10 +153,7 @@ impl CatalogRecord {
             format: file.format,
             sha256: file.sha256.clone(),
         });
-        let entry = match manifest.entry() {
-            Entry::File(path) => Some(path.clone()),
-            Entry::Folder => None,
-        };
+        let entry = manifest.entry().path().cloned();
         Self {
             id: manifest.reference().id(),
             local_path: match &entry {
@@ -198,6 +196,16 @@ impl CatalogRecord {
     pub fn superseded(&self, reference: &ModelRef) -> Option<Self> {
         let id = reference.at_revision(self.revision.as_ref()?)?.id();
         Some(Self { id, lifecycle: Lifecycle::Retired, ..self.clone() })
+    }
+
+    /// Returns the part of the model that an engine loads: `entry` is a file where it is the path of one, and else a folder.
+    pub fn loaded(&self) -> Entry {
+        let is_file = |path: &RelativePath| self.files.iter().any(|file| file.path == *path);
+        match &self.entry {
+            None => Entry::Folder,
+            Some(path) if self.files.is_empty() || is_file(path) => Entry::File(path.clone()),
+            Some(path) => Entry::Subfolder(path.clone()),
+        }
     }
 
     /// Returns the folder below which the files lie.

@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    manifest::{Entry, Locator, Manifest, ManifestFile},
+    manifest::{Locator, Manifest, ManifestFile},
     record::{CatalogRecord, RecordedFile},
     reference::ModelRef,
 };
@@ -24,8 +24,8 @@ impl Manifest {
             digest: None,
             locator: locate(file),
         });
-        let entry = record.entry.clone().map_or(Entry::Folder, Entry::File);
-        let manifest = Self::new(reference, files.collect(), entry)?.with_projector(record.projector.clone());
+        let manifest =
+            Self::new(reference, files.collect(), record.loaded())?.with_projector(record.projector.clone());
         Ok(match &record.revision {
             Some(revision) => manifest.at_revision(revision),
             None => manifest,

@@ -1,25 +1,21 @@
-use provisioner_core::{Digest, ModelRef};
+use provisioner_core::ModelRef;
 
 use super::*;
+use crate::check;
 
-fn tree(paths: &[&str]) -> Vec<TreeFile> {
-    let file = |path: &&str| TreeFile {
-        xet_hash: None,
-        path: path.parse().unwrap(),
-        size: 20_000,
-        digest: Digest::sha256([1; 32]),
-    };
-    paths.iter().map(file).collect()
+fn listing(paths: &[&str]) -> Listing {
+    paths.iter().map(|path| (path, 20_000)).collect()
 }
 
 /// Returns the files that a reference takes of a repository, or the error.
 fn taken(reference: &str, paths: &[&str]) -> String {
     let ModelRef::Repo(hub) = reference.parse().unwrap() else { panic!() };
-    match check(&hub).and_then(|()| choose(&hub, tree(paths))) {
+    match check(&hub).and_then(|()| select(&hub, &listing(paths), &Manifests::default())) {
         Ok(choice) => {
             let entry = match choice.entry {
                 Entry::File(path) => path.to_string(),
                 Entry::Folder => "folder".to_owned(),
+                Entry::Subfolder(path) => format!("folder {path}"),
             };
             let files: Vec<_> = choice.files.iter().map(|file| file.path.to_string()).collect();
             format!("{entry}: {}", files.join(" "))
@@ -164,7 +160,7 @@ fn whole_repositories() {
     ];
     assert_eq!(
         taken("hf:o/r", &repo),
-        "folder: config.json model.safetensors tokenizer.json chat_template.jinja"
+        "folder: chat_template.jinja config.json model.safetensors tokenizer.json"
     );
     assert_eq!(taken("hf:o/r", &["README.md", "m-Q4_0.gguf"]), "folder: m-Q4_0.gguf");
     assert!(taken("hf:o/r", &["a-Q4_0.gguf", "a-Q8_0.gguf"]).starts_with("Ambiguous"));
@@ -174,8 +170,8 @@ fn whole_repositories() {
 #[test]
 fn patterns() {
     let repo = ["a.json", "d/b.json", "c.txt", "[x].json"];
-    assert_eq!(taken("hf:o/r?include=*.json", &repo), "folder: a.json d/b.json [x].json");
-    assert_eq!(taken("hf:o/r?include=*.json&exclude=d%2F*", &repo), "folder: a.json [x].json");
+    assert_eq!(taken("hf:o/r?include=*.json", &repo), "folder: [x].json a.json d/b.json");
+    assert_eq!(taken("hf:o/r?include=*.json&exclude=d%2F*", &repo), "folder: [x].json a.json");
     assert_eq!(taken("hf:o/r?exclude=*.json", &repo), "folder: c.txt");
     let none = taken("hf:o/r?include=*.gguf", &repo);
     assert!(none.starts_with("NotFound") && none.contains("there are: `a.json`, `d/b.json`"), "{none}");

@@ -12,23 +12,33 @@
     reason = "names on the Hub differ in letter case"
 )]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use provisioner_core::{
-    Entry, FetchError, FetchErrorKind, Hint, RelativePath, readable_size,
+    Entry, FetchError, FetchErrorKind, Hint, LeftOut, LeftOutReason, RelativePath, Role, readable_size,
     reference::{RepoRef, RepoTarget, Selection, ShardName, is_companion},
     shell_word, told,
 };
 
-use crate::{api::TreeFile, error::unknown};
+use crate::{
+    choice::{Choice, Chosen},
+    listing::Listing,
+    manifests::Manifests,
+    patterns::Patterns,
+};
 
-/// Holds the files of a model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Choice {
-    pub(crate) files: Vec<TreeFile>,
-    pub(crate) entry: Entry,
-    pub(crate) projector: Option<RelativePath>,
+/// Describes a file that may be chosen.
+#[derive(Clone, Debug)]
+struct File {
+    path: RelativePath,
+    size: u64,
+}
+
+/// Holds what was picked, before each file has its role.
+struct Picked {
+    files: Vec<File>,
+    entry: Entry,
+    projector: Option<RelativePath>,
 }
 
 /// The files that an engine loads beside the weights, in a Transformers repository.
@@ -57,27 +67,59 @@ const SIDE_FILES: [&str; 22] = [
     "normalizer.json",
 ];
 
-/// Refuses a reference that makes no sense in any repository.
-pub(crate) fn check(hub: &RepoRef) -> Result<(), FetchError> {
-    match hub.target() {
-        RepoTarget::Repository(selection) => {
-            patterns(selection.include.iter().chain(&selection.exclude)).map(drop)
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Chooses the files of a reference.
-pub(crate) fn choose(hub: &RepoRef, tree: Vec<TreeFile>) -> Result<Choice, FetchError> {
-    match hub.target() {
-        RepoTarget::Path(path) => one_file(hub, path, &tree),
-        RepoTarget::Quantization(quantization) => one_quantization(hub, quantization, &tree),
-        RepoTarget::Repository(selection) if selection.is_empty() => whole(hub, &tree),
+///
+/// # Errors
+/// [`FetchErrorKind::NotFound`] where the listing has nothing of what the reference names, or no model;
+/// [`FetchErrorKind::Ambiguous`] with the choices where it has several models; [`FetchErrorKind::MissingShard`] for a set that
+/// is not whole; [`FetchErrorKind::InvalidPattern`].
+pub fn select(repo: &RepoRef, listing: &Listing, _manifests: &Manifests) -> Result<Choice, FetchError> {
+    let tree: Vec<_> = listing
+        .iter()
+        .filter_map(|(_, file)| Some(File { path: file.path.clone()?, size: file.size }))
+        .collect();
+    let picked = match repo.target() {
+        RepoTarget::Path(path) => one_file(repo, path, &tree),
+        RepoTarget::Quantization(quantization) => one_quantization(repo, quantization, &tree),
+        RepoTarget::Repository(selection) if selection.is_empty() => whole(repo, &tree),
         RepoTarget::Repository(selection) => selected(selection, tree),
+    }?;
+    Ok(complete(picked, listing))
+}
+
+/// Gives each file its role, or the reason why it stays out.
+fn complete(picked: Picked, listing: &Listing) -> Choice {
+    let Picked { files, entry, projector } = picked;
+    let chosen = files.into_iter().map(|file| {
+        let role = role_of(&file.path, projector.as_ref());
+        Chosen { path: file.path, size: file.size, role }
+    });
+    let mut files: Vec<_> = chosen.collect();
+    files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    let taken: HashSet<_> = files.iter().map(|file| file.path.as_str()).collect();
+    let left_out = listing.iter().filter(|(name, _)| !taken.contains(name)).map(|(name, file)| LeftOut {
+        path: name.to_owned(),
+        size: file.size,
+        reason: if file.path.is_none() { LeftOutReason::UnsafeName } else { LeftOutReason::NotAsked },
+    });
+    let left_out = left_out.collect();
+    Choice { files, entry, projector, left_out, notices: Vec::new() }
+}
+
+fn role_of(path: &RelativePath, projector: Option<&RelativePath>) -> Role {
+    let name = path.file_name();
+    match name.rsplit_once('.').map(|(_, ending)| ending) {
+        _ if projector == Some(path) => Role::Projector,
+        _ if name.starts_with("adapter_") => Role::Adapter,
+        Some("gguf" | "safetensors") => Role::Weights,
+        _ if name.ends_with(".index.json") => Role::Weights,
+        _ if name.contains("token") || name.contains("vocab") || name == "merges.txt" => Role::Tokenizer,
+        Some("json" | "jinja") => Role::Configuration,
+        _ => Role::Other,
     }
 }
 
-fn one_file(hub: &RepoRef, path: &RelativePath, tree: &[TreeFile]) -> Result<Choice, FetchError> {
+fn one_file(hub: &RepoRef, path: &RelativePath, tree: &[File]) -> Result<Picked, FetchError> {
     if let Some(set) = ShardName::parse(path.file_name()) {
         let above = path.folder();
         let wanted = (1..=set.count()).map(|number| format!("{above}{}", set.sibling(number)));
@@ -107,8 +149,8 @@ fn one_file(hub: &RepoRef, path: &RelativePath, tree: &[TreeFile]) -> Result<Cho
 }
 
 /// Returns the error of a file that the repository lacks, with the files that it has instead.
-fn no_file(hub: &RepoRef, path: &RelativePath, tree: &[TreeFile]) -> FetchError {
-    let is_below = |file: &TreeFile| {
+fn no_file(hub: &RepoRef, path: &RelativePath, tree: &[File]) -> FetchError {
+    let is_below = |file: &File| {
         file.path.as_str().strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('/'))
     };
     if tree.iter().any(is_below) {
@@ -119,17 +161,17 @@ fn no_file(hub: &RepoRef, path: &RelativePath, tree: &[TreeFile]) -> FetchError 
             .with_hint(Hint::TakeFolder { id, pattern });
     }
     let ending = path.as_str().rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
-    let is_alike = |file: &&TreeFile| !ending.is_empty() && file.path.as_str().ends_with(ending);
+    let is_alike = |file: &&File| !ending.is_empty() && file.path.as_str().ends_with(ending);
     let alike: Vec<_> = tree.iter().filter(is_alike).collect();
     let shown = if alike.is_empty() { tree.iter().collect() } else { alike };
     unknown(format!("the repository has no file `{path}`"), &names(&shown))
 }
 
-fn names(files: &[&TreeFile]) -> Vec<String> {
+fn names(files: &[&File]) -> Vec<String> {
     files.iter().map(|file| format!("`{}`", file.path)).collect()
 }
 
-fn one_quantization(hub: &RepoRef, quantization: &str, tree: &[TreeFile]) -> Result<Choice, FetchError> {
+fn one_quantization(hub: &RepoRef, quantization: &str, tree: &[File]) -> Result<Picked, FetchError> {
     let (repo, models) = (hub.repo(), models(tree));
     let matching: Vec<_> = models.iter().filter(|(name, _)| has_words(name, quantization)).collect();
     match matching.as_slice() {
@@ -157,11 +199,11 @@ fn one_quantization(hub: &RepoRef, quantization: &str, tree: &[TreeFile]) -> Res
     }
 }
 
-fn whole(hub: &RepoRef, tree: &[TreeFile]) -> Result<Choice, FetchError> {
+fn whole(hub: &RepoRef, tree: &[File]) -> Result<Picked, FetchError> {
     let repo = hub.repo();
     let loaded: Vec<_> = tree.iter().filter(|file| is_loaded(file.path.as_str())).cloned().collect();
     if loaded.iter().any(|file| file.path.as_str().ends_with(".safetensors")) {
-        return Ok(Choice { files: loaded, entry: Entry::Folder, projector: None });
+        return Ok(Picked { files: loaded, entry: Entry::Folder, projector: None });
     }
     let models = models(tree);
     match models.len() {
@@ -174,8 +216,8 @@ fn whole(hub: &RepoRef, tree: &[TreeFile]) -> Result<Choice, FetchError> {
         1 => {
             let entry = models.values().flatten().next().map(|file| file.path.clone());
             let entry = entry.ok_or_else(|| unknown(format!("`{repo}` is empty"), &[]))?;
-            let choice = one_file(hub, &entry, tree)?;
-            Ok(Choice { entry: Entry::Folder, ..choice })
+            let picked = one_file(hub, &entry, tree)?;
+            Ok(Picked { entry: Entry::Folder, ..picked })
         }
         _ => {
             let choices = told(models.values().map(|files| described(hub, files)));
@@ -188,34 +230,15 @@ fn whole(hub: &RepoRef, tree: &[TreeFile]) -> Result<Choice, FetchError> {
     }
 }
 
-fn selected(selection: &Selection, tree: Vec<TreeFile>) -> Result<Choice, FetchError> {
-    let include = patterns(selection.include.iter())?;
-    let exclude = patterns(selection.exclude.iter())?;
-    let taken = |file: &TreeFile| {
-        let path = file.path.as_str();
-        (selection.include.is_empty() || include.is_match(path)) && !exclude.is_match(path)
-    };
-    let (files, others): (Vec<_>, Vec<_>) = tree.into_iter().partition(taken);
+fn selected(selection: &Selection, tree: Vec<File>) -> Result<Picked, FetchError> {
+    let patterns = Patterns::of(selection)?;
+    let (files, others): (Vec<_>, Vec<_>) =
+        tree.into_iter().partition(|file| patterns.take(file.path.as_str()));
     if files.is_empty() {
         let others = names(&others.iter().collect::<Vec<_>>());
         return Err(unknown("the patterns take no file of the repository".to_owned(), &others));
     }
-    Ok(Choice { files, entry: Entry::Folder, projector: None })
-}
-
-/// Returns patterns as the field's tools read them: `*` crosses slashes.
-fn patterns<'a>(texts: impl Iterator<Item = &'a String>) -> Result<GlobSet, FetchError> {
-    let invalid = |error: globset::Error| {
-        let (pattern, reason) = (error.glob().unwrap_or_default(), error.kind());
-        FetchError::new(FetchErrorKind::InvalidPattern, format!("`{pattern}` is not a pattern: {reason}")).with_hint(
-            "in a pattern, `*`, `?`, `[…]` and `{…}` stand for others; in brackets, as `[[]`, they stand for themselves",
-        )
-    };
-    let mut set = GlobSetBuilder::new();
-    for text in texts {
-        set.add(GlobBuilder::new(text).literal_separator(false).build().map_err(invalid)?);
-    }
-    set.build().map_err(invalid)
+    Ok(Picked { files, entry: Entry::Folder, projector: None })
 }
 
 /// Returns whether an engine loads a file of a Transformers repository. Weights in other formats are the same weights
@@ -234,8 +257,8 @@ fn is_loaded(path: &str) -> bool {
 
 /// Returns the GGUF models of a repository, by the name of their first file without its ending and number, each with its files in
 /// order.
-fn models(tree: &[TreeFile]) -> BTreeMap<String, Vec<TreeFile>> {
-    let mut models: BTreeMap<String, Vec<TreeFile>> = BTreeMap::new();
+fn models(tree: &[File]) -> BTreeMap<String, Vec<File>> {
+    let mut models: BTreeMap<String, Vec<File>> = BTreeMap::new();
     for file in tree.iter().filter(|file| is_model(&file.path)) {
         let path = file.path.as_str();
         let stem = path.strip_suffix(".gguf").unwrap_or(path);
@@ -275,7 +298,7 @@ fn has_words(name: &str, quantization: &str) -> bool {
 }
 
 /// Returns a model with the projector that goes along: one beside it, of the precision that loses nothing an engine uses.
-fn gguf(mut files: Vec<TreeFile>, entry: RelativePath, tree: &[TreeFile]) -> Choice {
+fn gguf(mut files: Vec<File>, entry: RelativePath, tree: &[File]) -> Picked {
     let goes_along = entry.as_str().ends_with(".gguf") && !is_projector(&entry);
     let home = entry.folder();
     let mut beside: Vec<_> = tree
@@ -284,7 +307,7 @@ fn gguf(mut files: Vec<TreeFile>, entry: RelativePath, tree: &[TreeFile]) -> Cho
             is_projector(&file.path) && (file.path.folder() == home || file.path.folder().is_empty())
         })
         .collect();
-    let rank = |file: &&TreeFile| {
+    let rank = |file: &&File| {
         let name = file.path.file_name().to_ascii_uppercase();
         ["F16", "BF16", "Q8_0", "F32"]
             .iter()
@@ -294,11 +317,21 @@ fn gguf(mut files: Vec<TreeFile>, entry: RelativePath, tree: &[TreeFile]) -> Cho
     beside.sort_by_key(|file| (rank(file), file.path.clone()));
     let projector = beside.first().filter(|_| goes_along).map(|file| file.path.clone());
     files.extend(beside.first().filter(|_| goes_along).map(|file| (*file).clone()));
-    Choice { files, entry: Entry::File(entry), projector }
+    Picked { files, entry: Entry::File(entry), projector }
+}
+
+/// Returns the error of a name that a source does not have, with the names that it has instead.
+fn unknown(what: String, choices: &[String]) -> FetchError {
+    let hint = if choices.is_empty() {
+        Hint::text("the repository is empty")
+    } else {
+        Hint::text(format!("there are: {}", told(choices.iter())))
+    };
+    FetchError::new(FetchErrorKind::NotFound, what).with_hint(hint)
 }
 
 /// A model as the reference that means it alone, ready for a shell, and its size.
-fn described(hub: &RepoRef, files: &[TreeFile]) -> String {
+fn described(hub: &RepoRef, files: &[File]) -> String {
     let bytes: u64 = files.iter().fold(0, |sum, file| sum.saturating_add(file.size));
     let first = files.first().and_then(|file| hub.clone().file(&file.path).ok());
     let reference = first.unwrap_or_else(|| hub.clone()).to_string();

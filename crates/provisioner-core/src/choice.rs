@@ -1,0 +1,292 @@
+//! Says which files of a source belong to a model, as what, and why the others stay out.
+//!
+//! A source lists more than an engine loads. A pure rule chooses; its answer goes along with the [`Manifest`](crate::Manifest),
+//! so that a plan can show it and a record can keep it.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{hint::Hint, message::told};
+
+/// Says what a chosen file is to an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Role {
+    /// The file has weights of the model, or says which file has which.
+    Weights,
+    /// The file is a part of the tokenizer.
+    Tokenizer,
+    /// The file says how an engine builds or drives the model.
+    Configuration,
+    /// The file is the multimodal projector of a GGUF model.
+    Projector,
+    /// The file is a smaller model that drafts tokens for this one.
+    Draft,
+    /// The file is an adapter, which changes a base model.
+    Adapter,
+    /// The file is program code that an engine runs if the caller lets it.
+    Code,
+    /// The file is none of these, or no rule knows it.
+    Other,
+}
+
+impl Role {
+    /// Returns the name of the role in documents, such as `weights`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Weights => "weights",
+            Self::Tokenizer => "tokenizer",
+            Self::Configuration => "configuration",
+            Self::Projector => "projector",
+            Self::Draft => "draft",
+            Self::Adapter => "adapter",
+            Self::Code => "code",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Describes a file that a source lists and that does not belong to the model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LeftOut {
+    /// The path as the source lists it. It need not be one that a file of this machine can have.
+    pub path: String,
+    /// The size of the file, in bytes.
+    pub size: u64,
+    /// Why the file stays out.
+    pub reason: LeftOutReason,
+}
+
+/// Says why a file stays out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum LeftOutReason {
+    /// The file has the same weights in another format.
+    OtherFormat,
+    /// The file has the same weights in another precision.
+    OtherPrecision,
+    /// The file belongs to another model of the repository, such as another quantization or another folder.
+    OtherVariant,
+    /// The file is an export for another runtime, beside native weights.
+    OtherRuntime,
+    /// The file continues a training: an optimizer, a checkpoint, a log.
+    TrainingState,
+    /// The file is a pickle that no engine loads here.
+    Pickle,
+    /// Other files of the repository have what this file has: a checkpoint in one file beside a pipeline, shards of an older set.
+    Superseded,
+    /// The folder is not one of the components that the pipeline names.
+    UnusedComponent,
+    /// The file goes along with a model and is not one, and the caller did not ask for it.
+    Companion,
+    /// The file is a piece of a file that was cut, and no engine reads it as it is.
+    RawPart,
+    /// The file is for people: a picture, a paper, a sample.
+    Document,
+    /// The file is a program that no manifest of the repository names.
+    Script,
+    /// The reference names other files.
+    NotAsked,
+    /// A file of this machine cannot have the name.
+    UnsafeName,
+    /// The file or its folder is hidden: its name begins with a dot.
+    Hidden,
+}
+
+impl LeftOutReason {
+    /// Returns the stable name of the reason in documents, such as `other-format`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OtherFormat => "other-format",
+            Self::OtherPrecision => "other-precision",
+            Self::OtherVariant => "other-variant",
+            Self::OtherRuntime => "other-runtime",
+            Self::TrainingState => "training-state",
+            Self::Pickle => "pickle",
+            Self::Superseded => "superseded",
+            Self::UnusedComponent => "unused-component",
+            Self::Companion => "companion",
+            Self::RawPart => "raw-part",
+            Self::Document => "document",
+            Self::Script => "script",
+            Self::NotAsked => "not-asked",
+            Self::UnsafeName => "unsafe-name",
+            Self::Hidden => "hidden",
+        }
+    }
+}
+
+impl fmt::Display for LeftOutReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OtherFormat => "the same weights in another format",
+            Self::OtherPrecision => "the same weights in another precision",
+            Self::OtherVariant => "a part of another model of the repository",
+            Self::OtherRuntime => "an export for another runtime",
+            Self::TrainingState => "the state of a training",
+            Self::Pickle => "a pickle that no engine loads here",
+            Self::Superseded => "other files have what it has",
+            Self::UnusedComponent => "not a component of the pipeline",
+            Self::Companion => "a companion that was not asked for",
+            Self::RawPart => "a piece of a file that was cut",
+            Self::Document => "for people to read",
+            Self::Script => "a program that no manifest names",
+            Self::NotAsked => "not a part of what the reference names",
+            Self::UnsafeName => "its name is unsafe",
+            Self::Hidden => "hidden",
+        })
+    }
+}
+
+/// Tells what an engine or a person may miss in what was chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Notice {
+    /// The repository has no tokenizer, and an engine of such a model needs one.
+    NoTokenizer,
+    /// The model comes with program code that an engine runs only if the caller lets it.
+    RemoteCode {
+        /// The files of code that were chosen.
+        files: Vec<String>,
+        /// The repositories from which an engine would take more code.
+        elsewhere: Vec<String>,
+    },
+    /// The model is an adapter, and an engine needs its base model too.
+    BaseModel {
+        /// The base model as the adapter names it. It may be a path of the machine on which the adapter was trained.
+        name: String,
+    },
+    /// Folders of the repository have adapters that the model's configuration names or that lie beside its weights.
+    AdapterFolders {
+        /// The folders.
+        folders: Vec<String>,
+    },
+    /// The index of the weights names files that the repository lacks, and other weights are there.
+    IndexDiffers {
+        /// The index.
+        index: String,
+        /// The files that the repository lacks.
+        missing: Vec<String>,
+    },
+    /// Pickles lie beside the weights, and stay out.
+    PicklesLeftOut {
+        /// The pickles.
+        files: Vec<String>,
+    },
+}
+
+impl Notice {
+    /// Returns the stable name of the notice in documents, such as `no-tokenizer`.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NoTokenizer => "no-tokenizer",
+            Self::RemoteCode { .. } => "remote-code",
+            Self::BaseModel { .. } => "base-model",
+            Self::AdapterFolders { .. } => "adapter-folders",
+            Self::IndexDiffers { .. } => "index-differs",
+            Self::PicklesLeftOut { .. } => "pickles-left-out",
+        }
+    }
+
+    /// Returns what a person can do about it.
+    pub fn hint(&self) -> Option<Hint> {
+        Some(match self {
+            Self::NoTokenizer => {
+                Hint::text("an engine that needs one takes it from the model that this one was made from")
+            }
+            Self::RemoteCode { .. } => Hint::text(
+                "read the code before an engine is told to trust it; the engine runs it with the rights of its process",
+            ),
+            Self::BaseModel { name } => {
+                Hint::text(format!("ensure the base model too, and give both to the engine: `{name}`"))
+            }
+            Self::AdapterFolders { .. } => {
+                Hint::text("an engine loads each of them by its folder, beside the model")
+            }
+            Self::IndexDiffers { .. } => {
+                Hint::text("tell the repository's authors; another revision of it may be whole")
+            }
+            Self::PicklesLeftOut { .. } => return None,
+        })
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTokenizer => f.write_str("the repository has no tokenizer"),
+            Self::RemoteCode { files, elsewhere } => {
+                match files.as_slice() {
+                    [] => f.write_str("the model needs program code")?,
+                    files => write!(f, "the model comes with program code: {}", quoted(files))?,
+                }
+                match elsewhere.as_slice() {
+                    [] => Ok(()),
+                    repos => write!(f, "; an engine takes more of it from {}", quoted(repos)),
+                }
+            }
+            Self::BaseModel { name } => write!(f, "an adapter of `{}`", printable(name)),
+            Self::AdapterFolders { folders } => {
+                write!(f, "the repository has adapters in folders: {}", quoted(folders))
+            }
+            Self::IndexDiffers { index, missing } => {
+                write!(f, "`{}` names files that the repository lacks: {}", printable(index), quoted(missing))
+            }
+            Self::PicklesLeftOut { files } => {
+                write!(f, "pickles that no engine loads here stay out: {}", quoted(files))
+            }
+        }
+    }
+}
+
+/// Returns names as a message shows them.
+fn quoted(names: &[String]) -> String {
+    told(names.iter().map(|name| format!("`{}`", printable(name))))
+}
+
+/// Returns a name from outside as one line.
+fn printable(name: &str) -> Cow<'_, str> {
+    if name.chars().any(char::is_control) { name.escape_debug().to_string().into() } else { name.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_documents_is_the_name_of_the_variant() {
+        for role in [Role::Weights, Role::Configuration, Role::Code, Role::Other] {
+            assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());
+        }
+        for reason in [LeftOutReason::OtherFormat, LeftOutReason::RawPart, LeftOutReason::UnsafeName] {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+        }
+        let notice = Notice::BaseModel { name: "o/base".into() };
+        let document = serde_json::to_value(&notice).unwrap();
+        assert_eq!(document, serde_json::json!({ "kind": notice.as_str(), "name": "o/base" }));
+        assert_eq!(serde_json::from_value::<Notice>(document).unwrap(), notice);
+    }
+
+    #[test]
+    fn a_notice_is_one_line() {
+        let notice = Notice::RemoteCode { files: vec!["a\n.py".into()], elsewhere: vec!["o/r".into()] };
+        assert_eq!(
+            notice.to_string(),
+            "the model comes with program code: `a\\n.py`; an engine takes more of it from `o/r`"
+        );
+    }
+}
