@@ -35,9 +35,10 @@ const MAX_CONFIG_BYTES: u64 = 4 << 20;
 const MAX_CODE_BYTES: u64 = 1 << 20;
 
 /// The names of the files that say what a repository is, the most telling first.
-const TELLING: [&str; 10] = [
+const TELLING: [&str; 11] = [
     "model_index.json",
     "modules.json",
+    "router_config.json",
     "adapter_config.json",
     "genai_config.json",
     "config.json",
@@ -155,7 +156,9 @@ fn rank(rel: &str, size: u64) -> Option<usize> {
     match depth {
         0 => Some(at),
         // A part of a model may have a configuration of its own.
-        1 => ["config.json", "adapter_config.json", "genai_config.json"].contains(&name).then_some(60),
+        1 => ["config.json", "adapter_config.json", "genai_config.json", "router_config.json"]
+            .contains(&name)
+            .then_some(60),
         _ => None,
     }
 }

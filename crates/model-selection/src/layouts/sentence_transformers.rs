@@ -6,23 +6,53 @@ use serde_json::Value;
 
 use crate::question::Question;
 
+/// What the library writes where a model has several ways: which modules each of them goes through.
+pub(crate) const ROUTER: &str = "router_config.json";
+
 /// Returns the folders of the modules, each with its slash. Some modules have weights of their own.
 pub(crate) fn module_folders(question: &Question<'_>) -> BTreeSet<String> {
     let scope = question.scope;
     if scope.find("modules.json").is_none() {
         return BTreeSet::new();
     }
-    if let Some(Value::Array(modules)) = question.manifests.json(&scope.full("modules.json")) {
-        let paths = modules.iter().filter_map(|module| module.get("path")?.as_str());
-        let folders = paths.map(|path| path.trim_start_matches("./").trim_matches('/'));
-        return folders.filter(|folder| !folder.is_empty()).map(|folder| format!("{folder}/")).collect();
-    }
-    // The library numbers the folders that it writes: `1_Pooling`.
-    let first = scope.files.iter().filter_map(|file| file.rel.split_once('/').map(|(folder, _)| folder));
-    let is_numbered = |folder: &&str| {
-        folder
-            .split_once('_')
-            .is_some_and(|(number, _)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+    let Some(Value::Array(modules)) = question.manifests.json(&scope.full("modules.json")) else {
+        return usual_folders(question);
     };
-    first.filter(is_numbered).map(|folder| format!("{folder}/")).collect()
+    let mut folders = BTreeSet::new();
+    for path in modules.iter().filter_map(|module| module.get("path")?.as_str()) {
+        let folder = with_slash(path);
+        folders.extend(routed(question, &folder));
+        folders.insert(folder);
+    }
+    folders.remove("");
+    folders
+}
+
+/// Returns the folders of the modules that a router in that folder goes through.
+fn routed(question: &Question<'_>, folder: &str) -> Vec<String> {
+    let config = question.manifests.json(&question.scope.full(&format!("{folder}{ROUTER}")));
+    let types = config.as_ref().and_then(|config| config.get("types")?.as_object());
+    let paths = types.into_iter().flatten().map(|(path, _)| format!("{folder}{}", with_slash(path)));
+    paths.collect()
+}
+
+fn with_slash(path: &str) -> String {
+    let path = path.trim_start_matches("./").trim_matches('/');
+    if path.is_empty() { String::new() } else { format!("{path}/") }
+}
+
+/// Returns the folders whose names are those that the library gives to modules: `1_Pooling`, or `query_0_WordEmbeddings` in a model
+/// with several ways.
+fn usual_folders(question: &Question<'_>) -> BTreeSet<String> {
+    let files = question.scope.files.iter();
+    let first = files.filter_map(|file| file.rel.split_once('/').map(|(folder, _)| folder));
+    let has_router = question.scope.find(ROUTER).is_some();
+    let is_number = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
+    let is_module = |folder: &&str| {
+        let mut words = folder.split('_');
+        let last = words.next_back();
+        let has_number = if has_router { words.any(is_number) } else { words.next().is_some_and(is_number) };
+        last.is_some() && has_number
+    };
+    first.filter(is_module).map(|folder| format!("{folder}/")).collect()
 }

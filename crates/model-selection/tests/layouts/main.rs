@@ -32,7 +32,7 @@ fn quantized_transformers() {
 
 #[test]
 fn sentence_transformers() {
-    check(include_str!("sentence_transformers.txt"), 6);
+    check(include_str!("sentence_transformers.txt"), 8);
 }
 
 #[test]
