@@ -1,6 +1,8 @@
 //! Asks the policy about a model before the first byte of it is transferred.
 
-use provisioner_core::{CatalogRecord, Format, Manifest, ManifestFile, Question, RelativePath, Role};
+use provisioner_core::{
+    CatalogRecord, Format, LeftOut, LeftOutReason, Manifest, ManifestFile, Question, RelativePath, Role,
+};
 
 use crate::{context::Context, error::Result};
 
@@ -23,6 +25,21 @@ pub(crate) fn admit(ctx: &Context, manifest: Manifest) -> Result<Manifest> {
         }
     }
     Ok(manifest)
+}
+
+/// Warns where a recorded model lacks program code that the policy left out, and allows now. A present model is never changed
+/// under its user.
+pub(crate) fn warn_of_code(ctx: &Context, record: &CatalogRecord) {
+    let was_denied = |file: &&LeftOut| file.reason == LeftOutReason::Policy;
+    let is_allowed =
+        |file: &&LeftOut| ctx.ask(&Question::Format { path: &file.path, format: Format::Python }).is_ok();
+    if record.left_out.iter().filter(was_denied).any(|file| is_allowed(&file)) {
+        tracing::warn!(
+            "`{}` was fetched without its program code, which the policy allows now: remove it and ensure it again, and the \
+             code comes along",
+            record.id
+        );
+    }
 }
 
 /// Fails where the policy denies a recorded model.

@@ -7,7 +7,11 @@ use provisioner_core::{
     CatalogRecord, Expectation, Lifecycle, ModelRef, Outcome, RecordedFile, ResolvedModel, Stamp, Versioned,
 };
 
-use super::{admission::check_record, local_folder::has_recorded_names, reference::canonical};
+use super::{
+    admission::{check_record, warn_of_code},
+    local_folder::has_recorded_names,
+    reference::canonical,
+};
 use crate::{
     catalog::provenance::{self, Action, Line},
     context::Context,
@@ -41,6 +45,7 @@ pub(crate) async fn present(
             return Ok(None);
         }
         tracing::debug!("`{}` is present, and unchanged", record.id);
+        warn_of_code(ctx, &record);
         ctx.store.touch_used(&record.id);
         let model = ResolvedModel::new(record, true);
         let line = Line { cached: Some(true), ..Line::of_model(ctx, Action::Ensure, &model) };

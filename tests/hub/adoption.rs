@@ -12,15 +12,10 @@ use model_provisioner::{
 };
 use testkit::{TINY_GGUF, safetensors_of};
 
-use crate::fixture::{Fixture, bytes, git_sha1, rewrite_in_place, sha256};
+use crate::fixture::{Fixture, bytes, content_sent, git_sha1, rewrite_in_place, sha256};
 
 const REPO: &str = "hf:org/repo";
 const CONFIG: &[u8] = b"{\"architectures\": []}";
-
-/// Returns how many bytes of files the hub has sent.
-fn content_sent(bench: &Fixture) -> u64 {
-    bench.hub.requests().iter().filter(|seen| seen.file.is_some()).map(testkit::hub::Seen::sent_bytes).sum()
-}
 
 /// Publishes a repository, and makes a cache of the Hub's own tools that has all of it.
 fn downloaded(bench: &Fixture) -> Vec<u8> {

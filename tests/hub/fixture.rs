@@ -142,6 +142,11 @@ pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
+/// Returns how many bytes of files the hub and its CDN sent.
+pub(crate) fn content_sent(bench: &Fixture) -> u64 {
+    bench.hub.requests().iter().filter(|seen| seen.file.is_some()).map(testkit::hub::Seen::sent_bytes).sum()
+}
+
 /// Computes git's id of a blob.
 pub(crate) fn git_sha1(bytes: &[u8]) -> String {
     hex::encode(Sha1::new().chain_update(format!("blob {}\0", bytes.len())).chain_update(bytes).finalize())

@@ -4,6 +4,7 @@
 
 mod adoption;
 mod alongside;
+mod choice;
 mod content;
 mod eviction;
 mod faults;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use fetch_hf::{HubFetcher, HubSettings, Token};
 use futures_util::TryStreamExt;
 use provisioner_core::{
-    ByteRange, FetchError, FetchErrorKind, Manifest, ModelFetcher, ModelRef, ResolveRequest,
+    ByteRange, ChosenFiles, Entry, FetchError, FetchErrorKind, Manifest, ModelFetcher, ModelRef,
+    RelativePath, ResolveRequest,
 };
 use serde_json::json;
 use testkit::{
@@ -131,6 +132,25 @@ async fn names_that_only_some_file_systems_tell_apart_are_listed_apart() {
     hub.fault(Fault::on("*").kind(FaultKind::Entries(vec!["a.gguf".into()])));
     let twice = resolve(&fetcher, "hf:org/repo?include=*").await.unwrap_err();
     assert_eq!(twice.kind, FetchErrorKind::Invalid, "{twice}");
+}
+
+#[tokio::test]
+async fn what_an_earlier_call_chose_is_listed_again() {
+    let hub = Hub::start();
+    let repo = hub.repo("org/repo").lfs("model.safetensors", "x").file("config.json", "{}");
+    repo.file("train.py", "import torch").publish();
+    let fetcher = fetcher(&hub);
+    let mut request = ResolveRequest::new(reference("hf:org/repo"));
+    let mut check = async |paths: &[&str], listed: &[&str]| {
+        let paths = paths.iter().map(|path| RelativePath::new(*path).unwrap()).collect();
+        request.chosen = Some(ChosenFiles { paths, entry: Entry::Folder });
+        let manifest = fetcher.resolve(&request).await.unwrap();
+        let found: Vec<_> = manifest.files().iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(found, listed);
+    };
+    check(&["model.safetensors", "train.py"], &["model.safetensors", "train.py"]).await;
+    check(&["gone.safetensors"], &["config.json", "model.safetensors"]).await;
+    check(&[], &["config.json", "model.safetensors"]).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,93 @@
+//! The library chooses the files of a repository by its manifests, says what stays out, and keeps the choice in the record.
+
+use model_provisioner::{
+    EnsurePlan, Format, HubFetcher, HubSettings, LeftOutReason, ModelProvisioner, Network, Notice, Policy,
+    Role,
+};
+use testkit::safetensors;
+
+use crate::fixture::{Fixture, content_sent};
+
+const CONFIG: &str = r#"{"model_type": "x", "auto_map": {"AutoModel": "modeling_x.X"}}"#;
+
+const CODE: &str = "class X: pass\n";
+
+const SCRIPT: &str = "import torch\n";
+
+/// Publishes a model of Transformers that names program code, with files beside it that no engine loads.
+fn with_code(bench: &Fixture) -> u64 {
+    let weights = safetensors("weights");
+    let size = weights.len() + CONFIG.len() + "{}".len();
+    bench
+        .hub
+        .repo("org/repo")
+        .lfs("model.safetensors", weights)
+        .lfs("onnx/model.onnx", "an export")
+        .file("config.json", CONFIG)
+        .file("tokenizer.json", "{}")
+        .file("modeling_x.py", CODE)
+        .file("train.py", SCRIPT)
+        .file("curve.png", "a picture")
+        .publish();
+    size as u64
+}
+
+fn roles(plan: &EnsurePlan) -> Vec<(&str, Option<Role>)> {
+    plan.files.iter().map(|file| (file.path.as_str(), file.role)).collect()
+}
+
+fn left_out(plan: &EnsurePlan) -> Vec<(&str, LeftOutReason)> {
+    plan.left_out.iter().map(|file| (file.path.as_str(), file.reason)).collect()
+}
+
+#[tokio::test]
+async fn the_choice_is_in_the_plan_and_in_the_record() {
+    let bench = Fixture::new();
+    with_code(&bench);
+    let (provisioner, reference) = (bench.provisioner(), "hf:org/repo".parse().unwrap());
+    let plan = provisioner.plan(&reference).await.unwrap();
+    let chosen = [
+        ("config.json", Some(Role::Configuration)),
+        ("model.safetensors", Some(Role::Weights)),
+        ("tokenizer.json", Some(Role::Tokenizer)),
+    ];
+    assert_eq!(roles(&plan), chosen);
+    let others = [
+        ("curve.png", LeftOutReason::Document),
+        ("modeling_x.py", LeftOutReason::Policy),
+        ("onnx/model.onnx", LeftOutReason::OtherRuntime),
+        ("train.py", LeftOutReason::Script),
+    ];
+    assert_eq!(left_out(&plan), others);
+    assert_eq!(plan.notices, [Notice::CodeLeftOut { files: vec!["modeling_x.py".to_owned()] }]);
+    provisioner.ensure_present(&reference, None).await.unwrap();
+    let requests = bench.hub.requests().len();
+    let present = provisioner.plan(&reference).await.unwrap();
+    assert_eq!(bench.hub.requests().len(), requests, "a present model is not asked about");
+    assert_eq!((roles(&present), left_out(&present)), (chosen.to_vec(), others.to_vec()));
+    assert_eq!(present.notices, plan.notices);
+}
+
+#[tokio::test]
+async fn a_manifest_that_was_read_for_the_choice_is_not_fetched_again() {
+    let bench = Fixture::new();
+    let size = with_code(&bench);
+    bench.provisioner().ensure_present_str("hf:org/repo", None).await.unwrap();
+    // The fetcher reads programs too, for what they import.
+    assert_eq!(content_sent(&bench), size + (CODE.len() + SCRIPT.len()) as u64);
+}
+
+#[tokio::test]
+async fn code_comes_where_the_policy_names_it() {
+    let bench = Fixture::new();
+    with_code(&bench);
+    let formats = Some(vec![Format::Python, Format::Safetensors, Format::Other]);
+    let policy = Policy { network: Network::Allow, formats, ..Policy::default() };
+    let hub = HubFetcher::new(HubSettings::new(Some(&bench.hub.endpoint())).unwrap());
+    let provisioner = ModelProvisioner::builder(bench.cache()).fetcher(hub).policy(policy).build().unwrap();
+    let model = provisioner.ensure_present_str("hf:org/repo", None).await.unwrap();
+    let code = model.files.iter().find(|file| file.path.as_str() == "modeling_x.py").unwrap();
+    assert_eq!(code.role, Some(Role::Code));
+    let plan = provisioner.plan(&"hf:org/repo".parse().unwrap()).await.unwrap();
+    assert!(matches!(plan.notices.as_slice(), [Notice::RemoteCode { .. }]), "{:?}", plan.notices);
+}
