@@ -56,7 +56,7 @@ pub struct DetailedFacts {
     /// The method that made its weights smaller, by its config.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantizer: Option<Quantizer>,
-    /// The files of code that it asks an engine to run (`auto_map`).
+    /// The classes that `config.json` asks an engine to load from program code (`auto_map`), such as `modeling_x.Model`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remote_code: Vec<String>,
     /// The files of its tokenizer.

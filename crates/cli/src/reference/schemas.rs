@@ -99,7 +99,8 @@ pub(super) fn documents() -> Vec<Document> {
         ),
         Document::new::<OneOrSeveral<Variants>>(
             "variants",
-            "`plan` with `--ctx`, `--parallel`, `--kv-type` or `--vram`: one document, or a list for several references",
+            "`plan` without `--fit` and with `--ctx`, `--parallel`, `--kv-type`, `--vram`, `--engine`, `--ubatch` or `--flash-attn`: one \
+             document, or a list for several references",
         ),
         Document::new::<Inspected>("inspect", "`inspect`"),
         Document::new::<Vec<Listed>>("list", "`list`"),

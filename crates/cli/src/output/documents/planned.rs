@@ -39,7 +39,8 @@ pub(crate) struct Planned {
 pub(crate) struct PlannedFile {
     /// The place in the model.
     path: String,
-    /// What the file is to an engine: `weights`, `tokenizer`, `configuration`, `projector`, `draft`, `adapter`, `code` or `other`.
+    /// What the file is to an engine: `weights`, `tokenizer`, `configuration`, `projector`, `draft`, `adapter`, `imatrix`, `code` or
+    /// `other`.
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'static str>,
     /// The size, in bytes.
