@@ -4,9 +4,12 @@ use model_provisioner::{
     EnsurePlan, Format, HubFetcher, HubSettings, LeftOutReason, ModelProvisioner, Network, Notice, Policy,
     Role,
 };
-use testkit::safetensors;
+use testkit::{
+    hub::{Fault, FaultKind},
+    safetensors,
+};
 
-use crate::fixture::{Fixture, content_sent};
+use crate::fixture::{Fixture, code as code_of, content_sent};
 
 const CONFIG: &str = r#"{"model_type": "x", "auto_map": {"AutoModel": "modeling_x.X"}}"#;
 
@@ -88,6 +91,21 @@ async fn code_comes_where_the_policy_names_it() {
     let model = provisioner.ensure_present_str("hf:org/repo", None).await.unwrap();
     let code = model.files.iter().find(|file| file.path.as_str() == "modeling_x.py").unwrap();
     assert_eq!(code.role, Some(Role::Code));
+    let stricter = bench.provisioner().ensure_present_str("hf:org/repo", None).await;
+    assert_eq!(code_of(stricter), "refused-format", "a recorded program meets the policy too");
     let plan = provisioner.plan(&"hf:org/repo".parse().unwrap()).await.unwrap();
     assert!(matches!(plan.notices.as_slice(), [Notice::RemoteCode { .. }]), "{:?}", plan.notices);
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_not_the_listed_one_decides_nothing() {
+    let bench = Fixture::new();
+    let weights = safetensors("weights");
+    let modules = r#"[{"path": "1_Dense", "type": "x.Dense"}]"#;
+    let repo = bench.hub.repo("org/repo").lfs("model.safetensors", weights).file("modules.json", modules);
+    repo.file("1_Dense/config.json", "{}").file("config.json", "{}").publish();
+    bench.hub.fault(Fault::on("modules.json").kind(FaultKind::Flip(3)));
+    let ensured = bench.provisioner().ensure_present_str("hf:org/repo", None).await;
+    assert_eq!(code_of(ensured), "digest-mismatch");
+    assert!(!bench.cache().join("store-v1/models").exists());
 }

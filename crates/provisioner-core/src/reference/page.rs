@@ -15,10 +15,7 @@ use super::{
     rules::{decode, escape, invalid},
     scheme::HUB,
 };
-use crate::{
-    error::{Error, Result},
-    path::RelativePath,
-};
+use crate::error::{Error, Result};
 
 /// Reads the path of an address of the Hub's site. `text` is the whole address, as a person wrote it.
 pub(super) fn parse_page(text: &str, path: &str) -> Result<RepoRef> {
