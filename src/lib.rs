@@ -126,7 +126,7 @@ pub use model_inspect::{
     KvType, MemoryEstimate, MemoryRequest, Quantizer, RopeScaling, TypeShare,
 };
 pub use preview::{
-    choose::Choice,
+    choose::FittingModel,
     plan::{EnsurePlan, FileState, PlannedFile},
     variants::Variant,
 };
