@@ -47,7 +47,8 @@ pub(crate) fn check_record(ctx: &Context, record: &CatalogRecord) -> Result<()> 
     ctx.ask(&Question::Size { id: &record.id, size_bytes: record.size_bytes })?;
     for file in &record.files {
         let location = record.location(&file.path);
-        ctx.ask(&Question::Format { path: &location.to_string_lossy(), format: file.format })?;
+        let format = if file.role == Some(Role::Code) { Format::Python } else { file.format };
+        ctx.ask(&Question::Format { path: &location.to_string_lossy(), format })?;
     }
     Ok(())
 }

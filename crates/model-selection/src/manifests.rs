@@ -117,10 +117,10 @@ impl<'de> Deserialize<'de> for FileNames {
 
 /// Returns the files to read before the choice, the most telling first: at most [`MAX_MANIFESTS`], of at most
 /// [`MAX_MANIFEST_BYTES`] each and [`MAX_MANIFESTS_BYTES`] together. None where the reference names one file, a quantization or
-/// patterns, for then they decide.
+/// patterns to take, for then they decide.
 pub fn manifests_to_read(listing: &Listing, target: &RepoTarget) -> Vec<RelativePath> {
     let scope = match target {
-        RepoTarget::Repository(selection) if selection.is_empty() => String::new(),
+        RepoTarget::Repository(selection) if selection.include.is_empty() => String::new(),
         RepoTarget::Path(path) if listing.size(path.as_str()).is_none() => format!("{path}/"),
         _ => return Vec::new(),
     };

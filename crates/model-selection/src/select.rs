@@ -1,7 +1,7 @@
 //! Chooses the files of a reference: a file, a folder, a quantization, patterns, or what an engine loads of the whole.
 
 use provisioner_core::{
-    Entry, FetchError, LeftOutReason,
+    Entry, FetchError, FetchErrorKind, LeftOutReason,
     reference::{RepoRef, RepoTarget, Selection},
 };
 
@@ -43,11 +43,31 @@ pub fn select(repo: &RepoRef, listing: &Listing, manifests: &Manifests) -> Resul
             };
             Ok(complete(listing, &scope, decided, entry))
         }
+        RepoTarget::Repository(selection) if selection.include.is_empty() => {
+            rest(&question, selection, listing).or_else(|error| match error.kind {
+                FetchErrorKind::UnsafePath | FetchErrorKind::InvalidPattern => Err(error),
+                _ => Ok(complete(listing, &scope, selected(selection, listing, &scope)?, Entry::Folder)),
+            })
+        }
         RepoTarget::Repository(selection) => {
             let decided = selected(selection, listing, &scope)?;
             Ok(complete(listing, &scope, decided, Entry::Folder))
         }
     }
+}
+
+/// Chooses what an engine loads of the files that are left when some are excluded.
+fn rest(question: &Question<'_>, selection: &Selection, listing: &Listing) -> Result<Choice, FetchError> {
+    let patterns = Patterns::of(selection)?;
+    let left = listing.iter().filter(|(name, _)| patterns.take(name));
+    let left: Listing = left.map(|(name, file)| (name, file.size)).collect();
+    let scope = Scope::of(&left, "");
+    let decided = whole(&Question { scope: &scope, ..*question })?;
+    let entry = match &decided.inner {
+        Some(folder) => inner(folder)?,
+        None => Entry::Folder,
+    };
+    Ok(complete(listing, &scope, decided, entry))
 }
 
 /// Takes the files that patterns name.

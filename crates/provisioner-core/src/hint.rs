@@ -113,13 +113,6 @@ pub enum Hint {
         /// The path of the files that are on this machine.
         path: String,
     },
-    /// Take the files of a folder by a pattern.
-    TakeFolder {
-        /// The id of the whole repository.
-        id: String,
-        /// The pattern of the folder's files.
-        pattern: String,
-    },
     /// Let the policy allow the network.
     AllowNetwork,
     /// Use files of a format that runs no code, or let the policy allow the format.
@@ -221,9 +214,6 @@ impl Hint {
             Self::AddListing { command, path } => {
                 Self::AddListing { command: replace(command), path: replace(path) }
             }
-            Self::TakeFolder { id, pattern } => {
-                Self::TakeFolder { id: replace(id), pattern: replace(pattern) }
-            }
             Self::NameOne { example, id } => Self::NameOne { example: replace(example), id: replace(id) },
             Self::AcceptLicence { page } => Self::AcceptLicence { page: page.map(replace) },
             plain => plain,
@@ -285,9 +275,6 @@ impl fmt::Display for Hint {
             }
             Self::AddListing { command, path } => {
                 write!(f, "a recent `{command}` adds the list; ensuring `{path}` takes what is there as it is")
-            }
-            Self::TakeFolder { id, pattern } => {
-                write!(f, "ensuring `{id}` with the pattern `{pattern}` takes its files")
             }
             Self::AllowNetwork => f.write_str("to allow it, let the policy allow the network"),
             Self::AllowFormat => f.write_str(
@@ -398,7 +385,6 @@ mod tests {
             Hint::CheckImportPath,
             Hint::WriteBranch { branch: "a/b".into(), at_branch: id() },
             Hint::AddListing { command: "hf download o/r".into(), path: "/x".into() },
-            Hint::TakeFolder { id: id(), pattern: "x/*".into() },
             Hint::AllowNetwork,
             Hint::AllowFormat,
             Hint::AllowCode,

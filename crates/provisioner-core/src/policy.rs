@@ -36,7 +36,7 @@ pub enum Network {
 /// let error = ask(&Policy::default(), &Question::Network(&hub)).unwrap_err();
 /// assert_eq!(
 ///     error.hint().unwrap().to_string(),
-///     "to allow it, write `policy: { network: allow }` in the config"
+///     "to allow it, let the policy allow the network"
 /// );
 /// # Ok::<(), provisioner_core::Error>(())
 /// ```

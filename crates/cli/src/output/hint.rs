@@ -21,11 +21,9 @@ pub(crate) fn text(hint: &Hint) -> String {
         | Hint::PinSet { .. }
         | Hint::LearnSetDigest => of_digest(hint),
         Hint::ExportAgain | Hint::ImportUnderId { .. } | Hint::CheckImportPath => of_exchange(hint),
-        Hint::WriteBranch { .. }
-        | Hint::AddListing { .. }
-        | Hint::TakeFolder { .. }
-        | Hint::NameFiles
-        | Hint::NameOne { .. } => of_reference(hint),
+        Hint::WriteBranch { .. } | Hint::AddListing { .. } | Hint::NameFiles | Hint::NameOne { .. } => {
+            of_reference(hint)
+        }
         Hint::AllowNetwork
         | Hint::AllowFormat
         | Hint::AllowCode
@@ -85,8 +83,8 @@ fn of_settings(hint: &Hint) -> String {
              `policy: { formats: [pickle, safetensors, gguf, other] }`"
         }
         Hint::AllowCode => {
-            "an engine that needs the code cannot start without it; where you trust it, allow it in a config: `policy: { \
-             formats: [python, safetensors, gguf, other] }`"
+            "an engine that needs the code cannot start without it; where you trust it, allow it in a config for `provision`: \
+             `policy: { network: allow, formats: [python, safetensors, gguf, other] }`"
         }
         Hint::UseListingEndpoint => {
             "the mirror that HF_ENDPOINT names lacks the Hub's listing (`/api/models/ORG/REPO/tree/COMMIT`): set HF_ENDPOINT to an \
@@ -181,10 +179,6 @@ fn of_reference(hint: &Hint) -> String {
             "a recent `{command}` adds the list; `model-provisioner ensure {}` takes what is there as it is",
             shell_word(path)
         ),
-        Hint::TakeFolder { id, pattern } => {
-            let (id, pattern) = (shell_word(id), shell_word(pattern));
-            format!("`model-provisioner ensure {id} --include {pattern}` takes its files")
-        }
         Hint::NameFiles => "name files with `--include`".to_owned(),
         Hint::NameOne { example, id } => format!(
             "name one of them, as in `{}`, or its quantization behind a colon; \
@@ -215,8 +209,6 @@ mod tests {
         let back = Hint::Ensure { id: id(), effect: EnsureEffect::BringsBack };
         check(&back, "`model-provisioner ensure 'hf:o/r?include=*'` brings it back");
         assert_eq!(text_in_doctor(&back), "`ensure 'hf:o/r?include=*'` brings it back");
-        let folder = Hint::TakeFolder { id: "hf:o/r@v1".into(), pattern: "sub [[]d[]]ir/*".into() };
-        check(&folder, "`model-provisioner ensure hf:o/r@v1 --include 'sub [[]d[]]ir/*'` takes its files");
         let command = "hf download o/r --include '*Q4*'".to_owned();
         let listing = Hint::AddListing { command, path: "/x y".into() };
         check(

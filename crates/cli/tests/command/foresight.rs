@@ -16,11 +16,8 @@ const ZEROS: &str = "00000000000000000000000000000000000000000000000000000000000
 fn hub() -> Hub {
     let hub = Hub::start();
     hub.repo("org/one").lfs("a.gguf", gguf_of(100_000, 7)).publish();
-    hub.repo("org/set")
-        .lfs("a.safetensors", safetensors("a"))
-        .lfs("b.safetensors", safetensors("b"))
-        .publish();
-    hub.repo("org/mixed").lfs("a.safetensors", safetensors("a")).file("config.json", "{}").publish();
+    hub.repo("org/set").lfs("model.safetensors", safetensors("a")).lfs("tokenizer.json", "{}").publish();
+    hub.repo("org/mixed").lfs("a.safetensors", safetensors("a")).file("vocab.txt", "{}").publish();
     hub.repo("org/small").file("a.gguf", gguf(vec![7; 300_000])).publish();
     hub.repo("org/other").file("a.gguf", gguf(vec![8; 300_000])).publish();
     hub.repo("org/pickle").lfs("pytorch_model.bin", "x").file("config.json", "{}").publish();
@@ -56,7 +53,7 @@ fn a_digest_of_one_file_is_refused_for_a_set_before_it_is_fetched() {
     let done = run(&bench, &hub, &["ensure", "hf:org/set", "--sha256", ZEROS]);
     assert_eq!(done.status, 2, "{}", done.stderr);
     assert!(done.stderr.contains("set of 2, which has sha256-tree:"), "{}", done.stderr);
-    assert!(done.stderr.contains("  a.safetensors\n") && moved_nothing(&hub), "{}", done.stderr);
+    assert!(done.stderr.contains("  model.safetensors\n") && moved_nothing(&hub), "{}", done.stderr);
     let (_, tree) = done.stderr.split_once("`--digest ").unwrap();
     let tree = tree.split_once('`').unwrap().0;
     let wrong = format!("sha256-tree:{ZEROS}");
@@ -65,8 +62,8 @@ fn a_digest_of_one_file_is_refused_for_a_set_before_it_is_fetched() {
     assert_eq!(run(&bench, &hub, &["ensure", "hf:org/set", "--digest", tree]).status, 0);
     let mixed = run(&bench, &hub, &["ensure", "hf:org/mixed", "--sha256", ZEROS]);
     assert_eq!(mixed.status, 2);
-    assert!(mixed.stderr.contains("  config.json\n") && mixed.stderr.contains("`model-provisioner show`"));
-    assert_eq!(hub.count(|seen| seen.file.as_deref() == Some("config.json")), 0);
+    assert!(mixed.stderr.contains("  vocab.txt\n") && mixed.stderr.contains("`model-provisioner show`"));
+    assert_eq!(hub.count(|seen| seen.file.as_deref() == Some("vocab.txt")), 0);
 }
 
 #[test]

@@ -58,8 +58,8 @@ fn revisions() {
 
 #[test]
 fn what_the_repository_has_instead() {
-    let folder = "`model-provisioner ensure hf:org/weird --include 'sub dir/*'` takes its files";
-    check(&["ensure", "hf:org/weird/sub dir"], 3, &["`sub dir` is a folder", folder]);
+    check(&["ensure", "hf:org/weird/sub dir"], 0, &[]);
+    check(&["ensure", "hf:org/weird/sub"], 3, &["the repository has no file `sub`"]);
     check(&["ensure", "hf:org/hf:Q8_0"], 3, &["it has no GGUF files", "hint: `hf:org/hf` is what"]);
     let two = ["`hf:org/two/a-Q8_0.gguf` (", "`hf:org/two/b-Q8_0.gguf` ("];
     check(&["ensure", "hf:org/two:Q8_0"], 2, &two);

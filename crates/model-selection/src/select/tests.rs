@@ -179,3 +179,23 @@ fn patterns() {
         );
     }
 }
+
+#[test]
+fn what_is_excluded_was_never_listed() {
+    let names = ["config.json", "model.safetensors", "pytorch_model.bin", "README.md", "tokenizer.json"];
+    let chosen = |text: &str| {
+        let Ok(ModelRef::Repo(repo)) = text.parse() else { panic!("{text}") };
+        let listing = names.iter().map(|name| (*name, 9)).collect();
+        let choice = select(&repo, &listing, &Manifests::default()).unwrap();
+        choice.files.iter().map(|file| file.path.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(chosen("hf:o/r?exclude=README.md"), ["config.json", "model.safetensors", "tokenizer.json"]);
+    assert_eq!(chosen("hf:o/r?exclude=tokenizer*"), ["config.json", "model.safetensors"]);
+    let pickled = ["config.json", "pytorch_model.bin", "tokenizer.json"];
+    assert_eq!(chosen("hf:o/r?exclude=*.safetensors"), pickled);
+    // Where no rule chooses of the rest, the patterns do.
+    assert_eq!(
+        chosen("hf:o/r?exclude=*.safetensors&exclude=*.bin"),
+        ["README.md", "config.json", "tokenizer.json"]
+    );
+}

@@ -3,7 +3,7 @@
 //! | address | what `hf:` reads |
 //! | --- | --- |
 //! | `org/repo/blob/main/d/a.gguf`, also `resolve`, `raw` and `blame` | `org/repo/d/a.gguf` |
-//! | `org/repo/tree/v1/onnx` | `org/repo@v1?include=onnx%2F*` |
+//! | `org/repo/tree/v1/onnx` | `org/repo@v1/onnx` |
 //! | `org/repo/commit/COMMIT`, also `commits` | `org/repo@COMMIT` |
 //! | `org/repo:Q4_K_M`, `org/repo/a.gguf` | the same |
 
@@ -93,10 +93,6 @@ fn rewrite(
     let revision = if is_default { String::new() } else { format!("@{}", escape(revision, "%/?")) };
     Ok(match (kind, path) {
         (_, "") => format!("{repo}{revision}"),
-        ("tree" | "commits", folder) => {
-            let pattern = format!("{}/*", RelativePath::new(folder)?);
-            format!("{repo}{revision}?include={}", escape(&pattern, "%&/"))
-        }
         (_, file) => format!("{repo}{revision}/{file}"),
     })
 }

@@ -94,7 +94,7 @@ fn pasted_pages() {
         "hf:org/repo@v1.0/d/x y.gguf",
     );
     check("https://huggingface.co/org/repo", "hf:org/repo");
-    check("https://huggingface.co/org/repo/tree/main/onnx", "hf:org/repo?include=onnx%2F*");
+    check("https://huggingface.co/org/repo/tree/main/onnx", "hf:org/repo/onnx");
     check("https://huggingface.co/gpt2", "hf:gpt2");
     refused("https://huggingface.co/", "org/repo");
     refused("https://huggingface.co/o/r/blob/main/..%2F..%2Fx", "unsafe path");

@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, fmt::Write as _, path::PathBuf};
 
 use indicatif::HumanBytes;
-use model_provisioner::{Digest, EnsurePlan, LeftOut, Notice, Role};
+use model_provisioner::{Digest, EnsurePlan, LeftOut, LeftOutReason, Notice, Role};
 use serde::Serialize;
 
 use crate::output::{escape::line, hint};
@@ -117,7 +117,9 @@ impl Planned {
 
     /// Adds the largest files that stay out.
     fn write_left_out(&self, text: &mut String) {
-        let mut left_out: Vec<_> = self.left_out.iter().collect();
+        // The files that the reference does not mean were not in question.
+        let was_in_question = |file: &&LeftOut| file.reason != LeftOutReason::NotAsked;
+        let mut left_out: Vec<_> = self.left_out.iter().filter(was_in_question).collect();
         left_out.sort_by_key(|file| Reverse(file.size));
         for file in left_out.iter().take(SHOWN_LEFT_OUT) {
             let (size, path) = (HumanBytes(file.size).to_string(), line(&file.path));

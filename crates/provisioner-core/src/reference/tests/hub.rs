@@ -64,7 +64,7 @@ fn a_ref_is_one_revision() {
         ("https://huggingface.co/org/repo/tree/refs/pr/3", "hf:org/repo@refs%2Fpr%2F3"),
         ("https://hf.co/org/repo/tree/refs%2Fpr%2F3", "hf:org/repo@refs%2Fpr%2F3"),
         ("https://huggingface.co/org/repo/blob/refs/pr/3/d/x.gguf", "hf:org/repo@refs%2Fpr%2F3/d/x.gguf"),
-        ("https://huggingface.co/org/repo/tree/refs/pr/3/d", "hf:org/repo@refs%2Fpr%2F3?include=d%2F*"),
+        ("https://huggingface.co/org/repo/tree/refs/pr/3/d", "hf:org/repo@refs%2Fpr%2F3/d"),
         ("https://huggingface.co/gpt2/resolve/refs/convert/onnx/x", "hf:gpt2@refs%2Fconvert%2Fonnx/x"),
     ] {
         check(written, id);
