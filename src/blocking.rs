@@ -16,7 +16,7 @@ use crate::{
     exchange::import::ImportRequest,
     handoff::provision::Provisioned,
     own_runtime::run,
-    preview::{choose::Choice, plan::EnsurePlan, variants::Variant},
+    preview::{choose::FittingModel, plan::EnsurePlan, variants::Variant},
     provisioner,
     upkeep::{
         doctor::finding::HealthFinding,
@@ -330,7 +330,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As the mirrored call.
-    pub fn choose(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<Choice> {
+    pub fn choose(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<FittingModel> {
         run(self.inner.choose(reference, demand))?
     }
 

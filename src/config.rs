@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use local_caches::Adoption;
 use model_inspect::{Engine, KvType, MemoryRequest};
-use provisioner_core::{AdoptMode, Digest, Expectation, ModelRef, Policy, excerpt, parse_size};
+use provisioner_core::{AdoptMode, Digest, Expectation, ModelRef, Policy, excerpt, parse_memory};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -71,8 +71,8 @@ pub struct AdoptionConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FitConfig {
-    /// The memory of the card: bytes, or a number with a unit, such as `24GiB`.
-    #[serde(deserialize_with = "size")]
+    /// The memory of the card, such as `24GiB`. A plain number counts bytes, 1 MiB at least.
+    #[serde(deserialize_with = "memory")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub vram: u64,
     /// The context of each sequence, in tokens. Absent means the longest that the model was made for.
@@ -181,9 +181,9 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Resu
     Digest::deserialize(deserializer).map(Some)
 }
 
-/// Reads a size with or without a unit.
-fn size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
-    parse_size(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+/// Reads the memory of a card.
+fn memory<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
+    parse_memory(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 /// Returns the parser's error as one line, with the place of the mistake, and with the nearest name for an unknown one.

@@ -7,6 +7,9 @@ use provisioner_core::{
     reference::did_you_mean, shell_word,
 };
 
+/// What helps where it is not known what a model needs. Less memory helps only where that is known.
+const NAME_IT: &str = "if you know that it fits, name the model itself, without a choice by memory";
+
 /// Names a result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -59,6 +62,8 @@ pub enum Error {
         vram: String,
         /// Says what the smallest would need, or why that is not known, for a person.
         needs: String,
+        /// Says whether it is known what one of them needs, so that less would help.
+        is_known: bool,
     },
     /// This build has no source for a scheme.
     #[error("this build has no source for `{scheme}:` references")]
@@ -263,6 +268,7 @@ impl Error {
             Self::Config { hint, .. } => hint.clone().map(Hint::from),
             Self::UnsupportedScheme { hint, .. } => Some(hint.clone().into()),
             Self::NeedsId { hint, .. } => Some(hint.clone()),
+            Self::NothingFits { is_known: false, .. } => Some(Hint::text(NAME_IT)),
             Self::Retired { id } => Some(Hint::Activate { id: id.clone() }),
             Self::Inspect(error) => error.hint(),
             _ => None,

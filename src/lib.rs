@@ -126,7 +126,7 @@ pub use model_inspect::{
     KvType, MemoryEstimate, MemoryRequest, Quantizer, RopeScaling, TypeShare,
 };
 pub use preview::{
-    choose::Choice,
+    choose::FittingModel,
     plan::{EnsurePlan, FileState, PlannedFile},
     variants::Variant,
 };
@@ -135,8 +135,8 @@ pub use provisioner_core::{
     AdoptMode, Basis, CatalogRecord, Category, DamagedRecord, Denial, DenialKind, Digest, DigestAlgorithm,
     EnsureEffect, Error as CoreError, ErrorCode, Expectation, Format, Hint, Hold, LeftOut, LeftOutReason,
     Lifecycle, MemoryFacts, ModelFacts, ModelRef, Notice, Outcome, RecordedFile, RelativePath, Repair,
-    ResolvedModel, Role, Stamp, Timestamp, Verification, excerpt, key_of, parse_size, readable_size,
-    reference, sha256_tree, shell_word,
+    ResolvedModel, Role, Stamp, Timestamp, Verification, excerpt, key_of, parse_memory, parse_size,
+    readable_size, reference, sha256_tree, shell_word,
 };
 pub use transfer::Error as TransferError;
 pub use upkeep::{

@@ -25,7 +25,7 @@ use crate::{
         provision::{self, Provisioned},
     },
     preview::{
-        choose::{self, Choice},
+        choose::{self, FittingModel},
         inspect,
         plan::{self, EnsurePlan},
         variants::{self, Variant},
@@ -394,7 +394,7 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As [`variants`](Self::variants); [`Error::NothingFits`](crate::Error::NothingFits) where none is certain to fit.
-    pub async fn choose(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<Choice> {
+    pub async fn choose(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<FittingModel> {
         choose::choose(&self.context, reference, demand).await
     }
 

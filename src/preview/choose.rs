@@ -5,12 +5,13 @@
 //! certain: a model of which that is not known is never chosen. Every call looks at the repository as it is, since that may have
 //! changed. Where the network is off limits, the call chooses among the models of that repository that are recorded.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use model_inspect::MemoryRequest;
 use provisioner_core::{
-    Entry, ErrorCode, Lifecycle, ModelRef, ResolveRequest, readable_size,
-    reference::{RepoRef, RepoTarget},
+    CatalogRecord, Entry, ErrorCode, Lifecycle, ModelRef, RecordedFile, RelativePath, ResolveRequest,
+    readable_size,
+    reference::{RepoRef, RepoTarget, is_companion},
 };
 
 use super::{
@@ -26,7 +27,7 @@ use crate::{
 /// Names the model that was chosen, and what it was chosen from.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Choice {
+pub struct FittingModel {
     /// The reference that means the chosen model alone.
     pub reference: ModelRef,
     /// The model that was chosen.
@@ -44,7 +45,7 @@ pub(crate) async fn choose(
     ctx: &Arc<Context>,
     reference: &ModelRef,
     demand: &MemoryRequest,
-) -> Result<Choice> {
+) -> Result<FittingModel> {
     let reference = canonical(ctx, reference).await?;
     let (found, is_of_records) = match variants(ctx, &reference, demand).await {
         Err(error) if error.code() == ErrorCode::Offline => match reference.repository() {
@@ -63,7 +64,7 @@ pub(crate) async fn choose(
         Some(repo) if !is_of_records => named_by_quantization(ctx, repo, &chosen).await?,
         _ => chosen.id.parse()?,
     };
-    Ok(Choice { reference, chosen, candidates, fitting, is_of_records })
+    Ok(FittingModel { reference, chosen, candidates, fitting, is_of_records })
 }
 
 /// Compares two models: the bits of a weight first, then all of them.
@@ -100,20 +101,39 @@ async fn recorded(
     repo: &RepoRef,
     demand: &MemoryRequest,
 ) -> Result<Option<Vec<Variant>>> {
-    let mut found = Vec::new();
+    // Several references may mean the same model.
+    let mut found: BTreeMap<_, Variant> = BTreeMap::new();
     for record in ctx.catalog.list().await?.records.into_iter().map(|versioned| versioned.record) {
         let Ok(reference) = record.id.parse::<ModelRef>() else { continue };
         let is_of_it = reference.repository().is_some_and(|own| own.clone().whole() == repo.clone().whole());
-        if !is_of_it || record.lifecycle != Lifecycle::Active {
+        if !is_of_it || record.lifecycle != Lifecycle::Active || is_companion_alone(&record) {
+            continue;
+        }
+        let (model, is_shorter) = (model_of(&record), |known: &Variant| record.id.len() < known.id.len());
+        if !found.get(&model).is_none_or(is_shorter) {
             continue;
         }
         // One whose files are gone would have to be fetched.
         if let Ok(inspection) = inspect(ctx, &reference).await {
-            found.push(Variant::new(record.id, inspection, demand));
+            found.insert(model, Variant::new(record.id, inspection, demand));
         }
     }
+    let mut found: Vec<_> = found.into_values().collect();
     found.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(Some(found).filter(|found| !found.is_empty()))
+}
+
+/// Returns what two records have in common where they are of the same model: the entry with its digest, or else that of all files.
+fn model_of(record: &CatalogRecord) -> (Option<RelativePath>, String) {
+    let is_entry = |file: &&RecordedFile| Some(&file.path) == record.entry.as_ref();
+    let of_entry = record.files.iter().find(is_entry).and_then(|file| file.sha256.as_ref());
+    let digest = of_entry.or(record.digest.as_ref());
+    (record.entry.clone(), digest.map_or_else(|| record.id.clone(), ToString::to_string))
+}
+
+/// Returns whether a record is of a file that belongs to a model, and is not one.
+fn is_companion_alone(record: &CatalogRecord) -> bool {
+    record.entry.as_ref().is_some_and(|entry| is_companion(entry.file_name()))
 }
 
 /// Makes the error that names the model which needs the least.
@@ -123,6 +143,7 @@ fn nothing_fits(reference: &ModelRef, found: &[Variant], demand: &MemoryRequest)
         .filter_map(|variant| Some((variant.fit.total_bytes?, variant)))
         .min_by_key(|(bytes, _)| *bytes);
     let unknown = sound().find_map(|variant| Some((variant, variant.fit.reason.clone()?)));
+    let is_known = least.is_some();
     let needs = match (least, unknown) {
         (Some((bytes, variant)), _) => {
             let at_most = if variant.fit.at_most { "at most " } else { "" };
@@ -133,5 +154,5 @@ fn nothing_fits(reference: &ModelRef, found: &[Variant], demand: &MemoryRequest)
         (None, None) => "none of them can be loaded".to_owned(),
     };
     let vram = demand.vram_bytes.map(|bytes| format!(" into {}", readable_size(bytes))).unwrap_or_default();
-    Error::NothingFits { id: reference.id(), candidates: found.len(), vram, needs }
+    Error::NothingFits { id: reference.id(), candidates: found.len(), vram, needs, is_known }
 }

@@ -58,17 +58,25 @@ pub(crate) async fn variants(
     demand: &MemoryRequest,
 ) -> Result<Vec<Variant>> {
     let reference = canonical(ctx, reference).await?;
-    let found = inspect(ctx, &reference).await;
-    let is_several = matches!(&found, Err(Error::Fetch(error)) if error.kind == FetchErrorKind::Ambiguous);
-    match reference.repository().filter(|repo| is_several && is_whole(repo)) {
-        Some(repo) if ctx.registry.has_repositories(&reference) => all_of(ctx, repo, demand).await,
-        _ => Ok(vec![Variant::new(reference.id(), found?, demand)]),
-    }
+    let several = match inspect(ctx, &reference).await {
+        Err(Error::Fetch(error)) if error.kind == FetchErrorKind::Ambiguous => error,
+        found => return Ok(vec![Variant::new(reference.id(), found?, demand)]),
+    };
+    let all = match reference.repository().filter(|repo| is_whole(repo)) {
+        Some(repo) if ctx.registry.has_repositories(&reference) => all_of(ctx, repo, demand).await?,
+        _ => None,
+    };
+    // The error of several models names them.
+    all.ok_or(Error::Fetch(several))
 }
 
-async fn all_of(ctx: &Context, repo: &RepoRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
+/// Returns the models of a repository that are GGUF. `None` where it has none.
+async fn all_of(ctx: &Context, repo: &RepoRef, demand: &MemoryRequest) -> Result<Option<Vec<Variant>>> {
     let every = repo.clone().select(None, ["*.gguf".to_owned()], [])?;
-    let manifest = resolve(ctx, &ResolveRequest::new(ModelRef::Repo(every))).await?;
+    let manifest = match resolve(ctx, &ResolveRequest::new(ModelRef::Repo(every))).await {
+        Err(Error::Fetch(error)) if error.kind == FetchErrorKind::NotFound => return Ok(None),
+        manifest => manifest?,
+    };
     let mut models: BTreeMap<RelativePath, Vec<ManifestFile>> = BTreeMap::new();
     let (companions, files): (Vec<_>, Vec<_>) =
         manifest.files().iter().partition(|file| is_companion(file.path.file_name()));
@@ -88,7 +96,7 @@ async fn all_of(ctx: &Context, repo: &RepoRef, demand: &MemoryRequest) -> Result
     }
     let mut variants: Vec<_> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
     variants.sort_by_key(|variant: &Variant| variant.size_bytes);
-    Ok(variants)
+    Ok(Some(variants).filter(|variants| !variants.is_empty()))
 }
 
 /// Inspects one of several models: these files, or all files that the source lists for it at a revision.

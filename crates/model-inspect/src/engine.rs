@@ -92,6 +92,15 @@ impl Engine {
         }
     }
 
+    /// Returns why the engine does not load a format whose usual engine is another.
+    pub(crate) fn refusal(self, usual: Option<Self>) -> Option<&'static str> {
+        match (self, usual) {
+            (Self::LlamaCpp, Some(Self::Vllm)) => Some("llama.cpp loads GGUF alone"),
+            // vLLM reads GGUF as well.
+            _ => None,
+        }
+    }
+
     /// Returns how much of a card's memory the engine takes, in bytes.
     pub(crate) fn usable_bytes(self, vram_bytes: u64) -> u64 {
         match self {
@@ -112,7 +121,9 @@ impl FromStr for Engine {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|engine| engine.as_str().eq_ignore_ascii_case(text));
+        // People write `llamacpp` and `llama-cpp` too.
+        let plain = |name: &str| name.to_ascii_lowercase().replace(['.', '-', '_'], "");
+        let found = Self::ALL.into_iter().find(|engine| plain(engine.as_str()) == plain(text));
         found.ok_or_else(|| {
             let names = Self::ALL.map(Self::as_str).join(", ");
             format!("what `{text}` takes is not known here; these engines are: {names}")
@@ -235,6 +246,9 @@ impl Widths {
     ) -> Result<Option<EngineShare>, String> {
         match computing.engine {
             Engine::LlamaCpp => self.llama_cpp(attention, computing),
+            Engine::Vllm if computing.flash_attn == FlashAttention::Off => {
+                Err("what vllm takes without flash attention is not known here".to_owned())
+            }
             Engine::Vllm => Ok(self.vllm(computing)),
         }
     }

@@ -317,6 +317,7 @@ impl MemoryEstimate {
 
     /// Returns all that a request needs on the card with this context, in bytes, or why that is not known.
     fn total(&self, ctx: Option<u64>, request: &MemoryRequest) -> Result<u64, String> {
+        self.loading_engine(request)?;
         let kv = self.keys_and_values_of(ctx, request)?;
         self.weights_bytes.ok_or(UNKNOWN_WEIGHTS)?;
         let share = self.share(ctx, request)?;
@@ -327,7 +328,8 @@ impl MemoryEstimate {
 
     /// Returns the bytes of the weights that the engine puts on the card.
     fn weights_on_card(&self, request: &MemoryRequest) -> Option<u64> {
-        let is_left = self.engine_of(request) == Engine::LlamaCpp;
+        // Weights in another format are other weights.
+        let is_left = self.loading_engine(request).ok()? == Engine::LlamaCpp;
         let host_bytes = self.widths.filter(|_| is_left).map_or(0, |widths| widths.host_bytes);
         Some(self.weights_bytes?.saturating_sub(host_bytes))
     }
@@ -337,7 +339,7 @@ impl MemoryEstimate {
         let (layers, ctx) = (self.known_layers()?, ctx.ok_or(NO_CONTEXT)?);
         let widths = self.widths.ok_or(UNKNOWN_WIDTHS)?;
         let tokens = self.tokens_of(request);
-        let engine = self.engine_of(request);
+        let engine = self.loading_engine(request)?;
         let computing =
             Computing { engine, tokens, flash_attn: request.flash_attn, parallel: request.parallel.max(1) };
         let keeping = || layers.iter().filter(|layer| layer.heads > 0);
@@ -358,6 +360,12 @@ impl MemoryEstimate {
 
     fn engine_of(&self, request: &MemoryRequest) -> Engine {
         request.engine.or(self.engine).unwrap_or(Engine::LlamaCpp)
+    }
+
+    /// Returns the engine, or why it does not load the model.
+    fn loading_engine(&self, request: &MemoryRequest) -> Result<Engine, String> {
+        let engine = self.engine_of(request);
+        engine.refusal(self.engine).map_or(Ok(engine), |reason| Err(reason.to_owned()))
     }
 
     fn tokens_of(&self, request: &MemoryRequest) -> u64 {

@@ -121,7 +121,7 @@ pub use reference::ModelRef;
 pub use rejection::Rejection;
 pub use remote_file::RemoteFile;
 pub use resolved::{Hold, ResolvedModel};
-pub use size::{parse_size, readable_size};
+pub use size::{parse_memory, parse_size, readable_size};
 pub use staged::{StagedFile, StagedModel};
 pub use stamp::Stamp;
 pub use verification::{Basis, Expectation, Outcome, Verification};

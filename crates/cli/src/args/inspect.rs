@@ -5,7 +5,10 @@ use std::ffi::OsString;
 use clap::Args;
 use model_provisioner::{Engine, FlashAttention, KvType, MemoryRequest};
 
-use super::{hub::HubOptions, units::size};
+use super::{
+    hub::HubOptions,
+    units::{count, memory},
+};
 
 pub(super) const INSPECT_EXAMPLES: &str = "\
 Examples:
@@ -33,22 +36,22 @@ pub(crate) struct InspectArgs {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct MemoryArgs {
     /// The context of each sequence, in tokens [default: the longest that the model was made for]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = count)]
     ctx: Option<u64>,
     /// How many sequences run at once [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = count)]
     parallel: Option<u64>,
     /// How keys and values are kept, by the names of llama.cpp's `--cache-type-k` [default: f16]
     #[arg(long, value_name = "T")]
     kv_type: Option<KvType>,
     /// The memory of the card, such as 24GiB
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
     vram: Option<u64>,
     /// The engine that is to run it: llama.cpp or vllm [default: llama.cpp for GGUF, vllm for safetensors]
     #[arg(long, value_name = "NAME")]
     engine: Option<Engine>,
     /// How many tokens the engine computes at once: llama.cpp's `--ubatch-size`, vLLM's `--max-num-batched-tokens` [default: 512, 8192]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = count)]
     ubatch: Option<u64>,
     /// Whether llama.cpp uses flash attention: on, off or auto [default: auto]
     #[arg(long, value_name = "WHEN")]

@@ -3,12 +3,15 @@
 use std::ffi::OsStr;
 
 use indicatif::HumanBytes;
-use model_provisioner::{Choice, ModelProvisioner, ModelRef};
+use model_provisioner::{FittingModel, ModelProvisioner, ModelRef};
 
 use crate::{
     args::{EnsureOptions, MemoryArgs},
     invocation::{Invocation, guessing},
-    output::{failure::Failure, text::counted},
+    output::{
+        documents::fit::{at_most, beyond, of_context},
+        failure::Failure,
+    },
 };
 
 /// Refuses options of memory where the caller does not ask for a choice.
@@ -41,11 +44,12 @@ pub(super) async fn choose(
     Ok(choice.reference)
 }
 
-fn sentence(choice: &Choice) -> String {
+fn sentence(choice: &FittingModel) -> String {
     let fit = &choice.chosen.fit;
-    let needs = fit.total_bytes.map(|bytes| format!(" needs {}", HumanBytes(bytes))).unwrap_or_default();
+    let needs = fit.total_bytes.map(|bytes| format!(" needs {}{}", at_most(fit), HumanBytes(bytes)));
+    let needs = needs.unwrap_or_default();
     let of = fit.usable_bytes.map(|bytes| format!(" of {}", HumanBytes(bytes))).unwrap_or_default();
-    let ctx = fit.ctx.map(|ctx| format!(" for {}", counted(ctx, "token"))).unwrap_or_default();
+    let ctx = format!("{}{}", of_context(fit, " for"), beyond(fit).unwrap_or_default());
     let among = match (choice.candidates, choice.fitting, choice.is_of_records) {
         (1, ..) => String::new(),
         (all, 1, false) => format!("; the only one of {all} that fits"),

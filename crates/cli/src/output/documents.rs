@@ -3,7 +3,7 @@
 pub(crate) mod changed;
 pub(crate) mod collected;
 pub(crate) mod exported;
-mod fit;
+pub(crate) mod fit;
 pub(crate) mod health;
 pub(crate) mod inspected;
 pub(crate) mod leftover;

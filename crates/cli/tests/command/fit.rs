@@ -1,6 +1,6 @@
 //! The command chooses the best quantization that fits, says so, and goes on with it.
 
-use testkit::{FakeModel, Hub};
+use testkit::{FakeModel, Hub, gguf, safetensors};
 
 use crate::fixture::{Finished, Fixture, finish};
 
@@ -136,4 +136,82 @@ fn a_config_may_ask_for_what_fits() {
     let wrong = provision("{ vram: many }");
     assert!(wrong.status == 2 && wrong.stderr.contains("a size is written"), "{}", wrong.stderr);
     assert_eq!(provision("{ ctx: 256 }").status, 2, "into what?");
+    let bare = provision("{ vram: 24 }");
+    assert!(bare.status == 2 && bare.stderr.contains("such as `24GiB`"), "{}", bare.stderr);
+}
+
+#[test]
+fn several_models_without_gguf_are_named() {
+    let bench = Bench::new();
+    let repo = bench.hub.repo("org/sets").lfs("a.safetensors", safetensors("a"));
+    repo.lfs("b.safetensors", safetensors("b")).publish();
+    for args in [
+        &["plan", "hf:org/sets", "--vram", "24GiB"][..],
+        &["ensure", "hf:org/sets", "--fit", "--vram", "24GiB"][..],
+    ] {
+        let done = bench.run(args);
+        assert_eq!(done.status, 2, "{}", done.stderr);
+        assert!(done.stderr.contains("`org/sets` has several models: "), "{}", done.stderr);
+        assert!(done.stderr.contains("`hf:org/sets/b.safetensors`"), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn an_engine_that_cannot_load_the_format_does_not_fit() {
+    let bench = Bench::new();
+    let config = r#"{"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_size":64,"intermediate_size":128,
+        "num_hidden_layers":1,"num_attention_heads":4,"vocab_size":100,"max_position_embeddings":256}"#;
+    let repo = bench.hub.repo("org/plain").lfs("model.safetensors", safetensors("a"));
+    repo.file("config.json", config).publish();
+    let plan = |more: &[&str]| {
+        let asked = [&["plan", "hf:org/plain", "--vram", "24GiB"], more].concat();
+        bench.run(&asked).stdout.lines().nth(1).unwrap().to_owned()
+    };
+    assert!(plan(&[]).starts_with("fits "), "{}", plan(&[]));
+    let other = plan(&["--engine", "llama.cpp"]);
+    assert!(other.starts_with("unknown ") && other.ends_with(": llama.cpp loads GGUF alone"), "{other}");
+    let off = plan(&["--engine", "vllm", "--flash-attn", "off"]);
+    assert!(off.starts_with("unknown ") && off.contains("vllm takes without flash attention"), "{off}");
+    let none = bench.run(&["ensure", "hf:org/plain", "--fit", "--vram", "24GiB", "--engine", "llamacpp"]);
+    assert!(none.status == 3 && none.stderr.contains("llama.cpp loads GGUF alone"), "{}", none.stderr);
+    assert!(none.stderr.contains("name the model itself"), "{}", none.stderr);
+    assert!(!none.stderr.contains("a shorter context"), "{}", none.stderr);
+    let chosen = bench.run(&["plan", "hf:org/plain", "--fit", "--vram", "24GiB", "--ctx", "512"]).stderr;
+    assert!(chosen.contains(" needs at most ") && chosen.contains(" for 512 tokens"), "{chosen}");
+    assert!(chosen.contains("; its own maximum is 256 tokens"), "{chosen}");
+}
+
+#[test]
+fn records_of_the_same_model_count_once() {
+    let bench = Bench::new();
+    let repo = bench.hub.repo("org/seeing").lfs("tiny-F16.gguf", FakeModel::gguf().to_bytes());
+    repo.lfs("mmproj-F16.gguf", gguf("projector")).publish();
+    let files = ["hf:org/seeing:F16", "hf:org/seeing/tiny-F16.gguf", "hf:org/seeing/mmproj-F16.gguf"];
+    for reference in files {
+        assert_eq!(bench.run(&["ensure", reference]).status, 0, "{reference}");
+    }
+    let offline = ["ensure", "hf:org/seeing", "--fit", "--ctx", "256", "--vram", "1M", "--offline"];
+    let none = bench.run(&offline).stderr;
+    assert!(none.contains("no model of `hf:org/seeing` (1 looked at)"), "{none}");
+    assert!(none.contains("`hf:org/seeing:F16` needs the least"), "{none}");
+}
+
+#[test]
+fn numbers_and_names_are_read_as_people_write_them() {
+    let bench = Bench::new();
+    let plan = |more: &[&str]| bench.run(&[&["plan", "hf:org/repo:F16"], more].concat());
+    for (wrong, says) in [
+        (["--vram", "24"], "24 is a number of bytes: write the unit, such as `24GiB`"),
+        (["--ctx", "8k"], "a number is written in digits alone, such as 4 or 8192"),
+        (["--parallel", "0"], "it must be at least 1"),
+        (["--ubatch", "99999999999999999999"], "it is more than can be counted"),
+    ] {
+        let done = plan(&wrong);
+        assert!(done.status == 2 && done.stderr.contains(says), "{wrong:?}: {}", done.stderr);
+    }
+    for right in
+        [["--engine", "llamacpp"], ["--engine", "llama-cpp"], ["--vram", "24.5GiB"], ["--vram", "24 GiB"]]
+    {
+        assert_eq!(plan(&right).status, 0, "{right:?}");
+    }
 }

@@ -58,7 +58,7 @@ fn a_program_sees_a_document() {
     assert_eq!(bench.json(&["inspect", "s/x-00002-of-00002.gguf"])["shards"], 2, "any shard");
     let asked = ["inspect", "m/tiny.gguf", "--ctx", "256", "--kv-type", "f32", "--vram"];
     let fit = |vram: u64| bench.json(&[&asked[..], &[&vram.to_string()]].concat())["fit"].clone();
-    let engine = fit(1)["engine"].clone();
+    let engine = fit(1 << 20)["engine"].clone();
     let bytes = |name: &str| engine[name].as_u64().unwrap();
     // The embeddings of 354 tokens, which stay off the card.
     assert_eq!(bytes("host_weights_bytes"), 354 * 32 * 2);

@@ -267,6 +267,18 @@ fn vllm_takes_a_share_of_the_card() {
 }
 
 #[test]
+fn what_an_engine_does_not_do_is_not_known() {
+    let off = MemoryRequest { engine: Some(Engine::Vllm), flash_attn: FlashAttention::Off, ..of(4096) };
+    let off = fit(LLAMA, off);
+    assert_eq!((off.total_bytes, off.engine), (None, None));
+    assert_eq!(off.reason.unwrap(), "what vllm takes without flash attention is not known here");
+    for name in ["llama.cpp", "llamacpp", "llama-cpp", "LLaMA_cpp"] {
+        assert_eq!(name.parse(), Ok(Engine::LlamaCpp), "{name}");
+    }
+    assert!("llama".parse::<Engine>().unwrap_err().contains("llama.cpp, vllm"));
+}
+
+#[test]
 fn the_largest_context_is_one_that_fits_with_the_engine() {
     for shape in [LLAMA, QWEN2, QWEN3_MOE] {
         let request = MemoryRequest { vram_bytes: Some(24 << 30), ..of(4096) };
@@ -305,11 +317,13 @@ proptest! {
         };
         let total = |request: MemoryRequest| memory.fit(&request).total_bytes.unwrap();
         let least = total(request);
+        // What vLLM takes without it is not known.
+        let off = if engine == Engine::Vllm { FlashAttention::Auto } else { FlashAttention::Off };
         let larger = [
             MemoryRequest { ctx: Some(ctx + more), ..request },
             MemoryRequest { parallel: parallel + more, ..request },
             MemoryRequest { tokens_at_once: Some(tokens + more), ..request },
-            MemoryRequest { flash_attn: FlashAttention::Off, ..request },
+            MemoryRequest { flash_attn: off, ..request },
             MemoryRequest { flash_attn: FlashAttention::Auto, ..request },
         ];
         for larger in larger {

@@ -6,13 +6,19 @@ use model_provisioner::{Engine, Fit};
 use crate::output::text::counted;
 
 /// Returns a word for an upper bound.
-pub(super) fn at_most(fit: &Fit) -> &'static str {
+pub(crate) fn at_most(fit: &Fit) -> &'static str {
     if fit.at_most { "at most " } else { "" }
 }
 
 /// Returns the context that the figure is of.
-pub(super) fn of_context(fit: &Fit, of: &str) -> String {
+pub(crate) fn of_context(fit: &Fit, of: &str) -> String {
     fit.ctx.map(|tokens| format!("{of} {}", counted(tokens, "token"))).unwrap_or_default()
+}
+
+/// Returns the model's own maximum, where the context is longer.
+pub(crate) fn beyond(fit: &Fit) -> Option<String> {
+    let most = fit.ctx_max.filter(|_| fit.exceeds_ctx_max)?;
+    Some(format!("; its own maximum is {}", counted(most, "token")))
 }
 
 /// Returns the longest context that fits, where one does.

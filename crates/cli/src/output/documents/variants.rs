@@ -4,8 +4,8 @@ use indicatif::HumanBytes;
 use model_provisioner::{Fit, Variant};
 use serde::Serialize;
 
-use super::fit::{at_most, engine, of_context, up_to};
-use crate::output::{escape::line, text::counted};
+use super::fit::{at_most, beyond, engine, of_context, up_to};
+use crate::output::escape::line;
 
 /// Lists the models that a reference may mean, and whether each fits.
 #[derive(Debug, Serialize)]
@@ -100,9 +100,7 @@ impl VariantFit {
             }
             (None, _, reason) => format!(": {}", line(reason.as_deref().unwrap_or_default())),
         };
-        let beyond = fit.ctx_max.filter(|_| fit.exceeds_ctx_max);
-        let beyond = beyond.map(|most| format!("; its own maximum is {}", counted(most, "token")));
         let more = up_to(fit).filter(|_| fit.fits == Some(false) || fit.largest_ctx > fit.ctx);
-        format!("{needs}{}", more.or(beyond).unwrap_or_default())
+        format!("{needs}{}", more.or_else(|| beyond(fit)).unwrap_or_default())
     }
 }
