@@ -55,6 +55,12 @@ impl SetName {
         Self { shard, variant: behind.or(set.variant), ..set }
     }
 
+    /// Returns whether the name is that of a main set, and not of a part.
+    pub(crate) fn is_main(&self) -> bool {
+        let stem = self.stem.as_str();
+        MAIN.contains(&stem) || is_own(stem) || ["model", "weights"].iter().any(|main| stem.starts_with(main))
+    }
+
     fn of_base(base: &str) -> Self {
         let set = |stem: &str, variant: Option<&str>| Self {
             stem: stem.to_owned(),
@@ -71,6 +77,11 @@ impl SetName {
             _ => set(base, None),
         }
     }
+}
+
+/// Returns whether a stem is that of Mistral's own format.
+fn is_own(stem: &str) -> bool {
+    stem == "consolidated" || stem.starts_with("consolidated.")
 }
 
 /// Splits `x-00001-of-00002`, with any number of digits, and what stands behind it.
@@ -137,7 +148,6 @@ pub(crate) fn choose(pieces: &[Piece], named: Option<&BTreeSet<usize>>, hints: H
         variants.entry(piece.set.variant.as_deref()).or_default().push(piece);
     }
     // Mistral's own format beside that of Transformers.
-    let is_own = |stem: &str| stem == "consolidated" || stem.starts_with("consolidated.");
     if stems.keys().any(|stem| !is_own(stem)) {
         for (_, variants) in stems.iter().filter(|(stem, _)| is_own(stem)) {
             fates.extend(variants.values().flatten().map(|piece| (piece.at, Fate::OtherFormat)));

@@ -11,12 +11,9 @@ use crate::{
     names::{Format, Kind, folder_kind, has_token},
     question::Question,
     refusal,
-    scope::{Decided, File, Scope, Verdict, always_out, beside_others, in_folder, plain_role},
+    scope::{Decided, File, SMALL_BYTES, Scope, Verdict, always_out, beside, in_folder, plain_role},
     weights::{self, Fate, Hints, Outcome, Piece, SetName},
 };
-
-/// Below this size, a file of bytes that no rule knows comes along beside the weights. Megabytes.
-const SMALL_BYTES: u64 = 16 << 20;
 
 /// How many folders deep a folder lies at the most that a manifest names.
 const MAX_NAMED_DEPTH: usize = 8;
@@ -157,7 +154,7 @@ fn decide_folder(
                 Verdict::Leave(LeftOutReason::Superseded)
             }
             Kind::Weights(Format::Bin) if file.size <= SMALL_BYTES => Verdict::Take(Role::Other),
-            Kind::Weights(other) => Verdict::Leave(beside_others(other)),
+            Kind::Weights(other) => beside(file, other),
             Kind::Index(_) => Verdict::Leave(LeftOutReason::OtherFormat),
             _ => continue,
         };
