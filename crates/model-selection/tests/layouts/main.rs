@@ -22,7 +22,7 @@ use block::check;
 
 #[test]
 fn transformers() {
-    check(include_str!("transformers.txt"), 22);
+    check(include_str!("transformers.txt"), 26);
 }
 
 #[test]
