@@ -36,6 +36,9 @@ pub(crate) fn whole(question: &Question<'_>) -> Result<Decided, FetchError> {
     let native =
         |format: Format| transformers::decide(question, &transformers::Terms::of(format, modules.clone()));
     let has = |format: Format| scope.has_at_top(format);
+    if is_indexed(question) {
+        return native(Format::Safetensors);
+    }
     let has_anywhere = |format: Format| scope.files.iter().any(|file| file.is_weights(format));
     for format in [Format::Safetensors, Format::CTranslate2, Format::Npz] {
         if (has(format) && leads(scope, format)) || has_in_modules(format) {
@@ -82,6 +85,17 @@ pub(crate) fn whole(question: &Question<'_>) -> Result<Decided, FetchError> {
     }
     let has_parts = scope.files.iter().any(|file| file.kind == Kind::Weights(Format::RawPart));
     Err(refusal::no_weights(question.repo, has_parts))
+}
+
+/// Returns whether an index at the top names files in folders: then these are the model at the top.
+fn is_indexed(question: &Question<'_>) -> bool {
+    let scope = question.scope;
+    let is_index = |rel: &&str| !rel.contains('/');
+    let indexes = scope.files.iter().filter(|file| file.kind == Kind::Index(Format::Safetensors));
+    indexes.map(|file| file.rel).filter(is_index).any(|rel| {
+        let named = question.manifests.weight_files(&scope.full(rel)).unwrap_or_default();
+        named.iter().any(|name| name.contains('/') && scope.find(name).is_some())
+    })
 }
 
 /// Formats that may hold the model where they lie at the top.
