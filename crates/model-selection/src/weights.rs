@@ -136,6 +136,8 @@ pub(crate) struct Hints {
     pub(crate) has_config: bool,
     /// Where no file has the main precision, any that exists will do.
     pub(crate) any_variant: bool,
+    /// The files are pickles: those that are large beside a main one are checkpoints of it.
+    pub(crate) are_pickles: bool,
 }
 
 /// Chooses among the weights of one format in one folder. `named` are the files that the index of the main set names, where
@@ -291,8 +293,12 @@ fn across_stems(
         .fold(0_u64, |sum, pieces| sum.saturating_add(size(pieces)));
     let largest = main.iter().map(|stem| size(&taken[stem])).max().unwrap_or_default().max(of_named);
     // What the index does not name and is as large, but for a tenth, has the same weights again; all else is a part.
-    let is_as_large =
-        |size: u64| size > largest - largest / 10 && size < largest.saturating_add(largest / 10);
+    let is_as_large = |size: u64| {
+        if hints.are_pickles {
+            return size > largest / 2;
+        }
+        size > largest - largest / 10 && size < largest.saturating_add(largest / 10)
+    };
     let is_again = |stem: &str, pieces: &Vec<&Piece>| {
         !is_main(stem, pieces) && is_as_large(size(pieces)) && !has_token(stem, "lora")
     };

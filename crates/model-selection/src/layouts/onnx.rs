@@ -192,7 +192,9 @@ pub(crate) fn exports(question: &Question<'_>, format: Format, whole: Whole) -> 
                 Format::Onnx => LeftOutReason::OtherPrecision,
                 _ => LeftOutReason::OtherFormat,
             }),
-            Kind::Weights(Format::Bin) if format == Format::Onnx => Verdict::Take(Role::Weights),
+            Kind::Weights(Format::Bin | Format::Npz) if format == Format::Onnx => {
+                Verdict::Take(Role::Weights)
+            }
             Kind::Weights(other) => beside(file, other),
             Kind::Index(_) => Verdict::Leave(LeftOutReason::OtherFormat),
             _ if is_training(file.folder()) => Verdict::Leave(LeftOutReason::TrainingState),

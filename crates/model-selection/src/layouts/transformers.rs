@@ -242,6 +242,7 @@ fn decide_sets(
         has_config: scope.find(&format!("{folder}config.json")).is_some()
             || scope.find("config.json").is_some(),
         any_variant: terms.only_named,
+        are_pickles: format == Format::Pickle,
     };
     let fates = match weights::choose(&pieces, Some(&named).filter(|named| !named.is_empty()), hints) {
         Outcome::Decided(fates) => fates,
