@@ -92,7 +92,7 @@ pub(crate) fn kind(path: &str, has: impl Fn(&str) -> bool) -> Kind {
         Kind::Unknown
     } else if DOCUMENTS.contains(&ending) || name == "readme" || name.starts_with("readme.") {
         Kind::Document
-    } else if ARCHIVES.contains(&ending) {
+    } else if ARCHIVES.contains(&ending) && !name.ends_with(".txt.gz") {
         Kind::Archive
     } else if SCRIPTS.contains(&ending) {
         Kind::Script

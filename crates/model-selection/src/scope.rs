@@ -141,7 +141,7 @@ pub(crate) fn plain_role(kind: Kind) -> Role {
 }
 
 /// Returns why weights of a format stay out where an engine loads others.
-pub(crate) fn beside_others(format: Format) -> LeftOutReason {
+fn beside_others(format: Format) -> LeftOutReason {
     match format {
         Format::Pickle => LeftOutReason::Pickle,
         Format::Onnx
@@ -153,6 +153,17 @@ pub(crate) fn beside_others(format: Format) -> LeftOutReason {
         Format::ImportanceMatrix => LeftOutReason::Companion,
         Format::RawPart => LeftOutReason::RawPart,
         _ => LeftOutReason::OtherFormat,
+    }
+}
+
+/// Below this size, arrays and bytes that no rule knows come along beside the weights: filters and voices. Bytes.
+pub(crate) const SMALL_BYTES: u64 = 16 << 20;
+
+/// Returns what becomes of weights of a format where an engine loads others.
+pub(crate) fn beside(file: &File<'_>, format: Format) -> Verdict {
+    match format {
+        Format::Npz if file.size <= SMALL_BYTES => Verdict::Take(Role::Other),
+        _ => Verdict::Leave(beside_others(format)),
     }
 }
 

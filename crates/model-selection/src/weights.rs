@@ -55,6 +55,12 @@ impl SetName {
         Self { shard, variant: behind.or(set.variant), ..set }
     }
 
+    /// Returns whether the name is that of a main set, and not of a part.
+    pub(crate) fn is_main(&self) -> bool {
+        let stem = self.stem.as_str();
+        MAIN.contains(&stem) || is_own(stem) || ["model", "weights"].iter().any(|main| stem.starts_with(main))
+    }
+
     fn of_base(base: &str) -> Self {
         let set = |stem: &str, variant: Option<&str>| Self {
             stem: stem.to_owned(),
@@ -71,6 +77,11 @@ impl SetName {
             _ => set(base, None),
         }
     }
+}
+
+/// Returns whether a stem is that of Mistral's own format.
+fn is_own(stem: &str) -> bool {
+    stem == "consolidated" || stem.starts_with("consolidated.")
 }
 
 /// Splits `x-00001-of-00002`, with any number of digits, and what stands behind it.
@@ -125,25 +136,23 @@ pub(crate) struct Hints {
     pub(crate) has_config: bool,
     /// Where no file has the main precision, any that exists will do.
     pub(crate) any_variant: bool,
+    /// The files are pickles: those that are large beside a main one are checkpoints of it.
+    pub(crate) are_pickles: bool,
 }
 
 /// Chooses among the weights of one format in one folder. `named` are the files that the index of the main set names, where
 /// it was read.
 pub(crate) fn choose(pieces: &[Piece], named: Option<&BTreeSet<usize>>, hints: Hints) -> Outcome {
+    let renamed = by_index(pieces, named);
+    let pieces = renamed.as_deref().unwrap_or(pieces);
     let mut fates: BTreeMap<usize, Fate> = BTreeMap::new();
     let mut stems: BTreeMap<&str, BTreeMap<Option<&str>, Vec<&Piece>>> = BTreeMap::new();
     for piece in pieces {
         let variants = stems.entry(&piece.set.stem).or_default();
         variants.entry(piece.set.variant.as_deref()).or_default().push(piece);
     }
-    // Mistral's own format beside that of Transformers.
-    let is_own = |stem: &str| stem == "consolidated" || stem.starts_with("consolidated.");
-    if stems.keys().any(|stem| !is_own(stem)) {
-        for (_, variants) in stems.iter().filter(|(stem, _)| is_own(stem)) {
-            fates.extend(variants.values().flatten().map(|piece| (piece.at, Fate::OtherFormat)));
-        }
-        stems.retain(|stem, _| !is_own(stem));
-    }
+    leave_own(&mut stems, &mut fates);
+    leave_lone_indexes(&mut stems, &mut fates, named);
     let mut taken: BTreeMap<&str, Vec<&Piece>> = BTreeMap::new();
     for (stem, mut variants) in stems {
         let weights = |pieces: &Vec<&Piece>| pieces.iter().any(|piece| !piece.is_index);
@@ -180,6 +189,65 @@ pub(crate) fn choose(pieces: &[Piece], named: Option<&BTreeSet<usize>>, hints: H
     Outcome::Decided(fates.into_iter().collect())
 }
 
+/// Gives each file that an index names a stem of its own, where their names would be variants of one set. `None` where they are not.
+fn by_index(pieces: &[Piece], named: Option<&BTreeSet<usize>>) -> Option<Vec<Piece>> {
+    let named = named?;
+    let is_named = |piece: &&Piece| named.contains(&piece.at);
+    let variants: BTreeSet<_> =
+        pieces.iter().filter(is_named).map(|piece| (&piece.set.stem, &piece.set.variant)).collect();
+    let stems: BTreeSet<_> = variants.iter().map(|(stem, _)| stem).collect();
+    if variants.len() == stems.len() {
+        return None;
+    }
+    let renamed = |piece: &Piece| {
+        let mut piece = piece.clone();
+        if let Some(variant) = piece.set.variant.take_if(|_| named.contains(&piece.at)) {
+            piece.set.stem = format!("{}.{variant}", piece.set.stem);
+        }
+        piece
+    };
+    Some(pieces.iter().map(renamed).collect())
+}
+
+type Variants<'a> = BTreeMap<Option<&'a str>, Vec<&'a Piece>>;
+
+fn weigh(variants: &Variants<'_>) -> u64 {
+    variants.values().fold(0, |sum, pieces| sum.saturating_add(size(pieces)))
+}
+
+/// Leaves Mistral's own format beside that of Transformers: a main set, or one of half its size at the least.
+fn leave_own(stems: &mut BTreeMap<&str, Variants<'_>>, fates: &mut BTreeMap<usize, Fate>) {
+    let of_own = stems.iter().filter(|(stem, _)| is_own(stem)).map(|(_, variants)| weigh(variants)).max();
+    let Some(of_own) = of_own else { return };
+    let replaces =
+        |stem: &str, variants: &Variants<'_>| MAIN.contains(&stem) || weigh(variants) >= of_own / 2;
+    if stems.iter().any(|(stem, variants)| !is_own(stem) && replaces(stem, variants)) {
+        for (_, variants) in stems.iter().filter(|(stem, _)| is_own(stem)) {
+            fates.extend(variants.values().flatten().map(|piece| (piece.at, Fate::OtherFormat)));
+        }
+        stems.retain(|stem, _| !is_own(stem));
+    }
+}
+
+/// Takes the stems away that have only an index, where others have weights: it goes with the files that it names, and is none of them.
+fn leave_lone_indexes(
+    stems: &mut BTreeMap<&str, Variants<'_>>,
+    fates: &mut BTreeMap<usize, Fate>,
+    named: Option<&BTreeSet<usize>>,
+) {
+    let is_index = |piece: &&Piece| piece.is_index;
+    let is_lone = |variants: &Variants<'_>| variants.values().flatten().all(is_index);
+    if stems.values().all(is_lone) {
+        return;
+    }
+    let has_other = stems.values().any(|set| !is_lone(set) && set.values().flatten().any(is_index));
+    let fate = if named.is_some() && !has_other { Fate::Taken } else { Fate::Superseded };
+    for variants in stems.values().filter(|variants| is_lone(variants)) {
+        fates.extend(variants.values().flatten().map(|piece| (piece.at, fate)));
+    }
+    stems.retain(|_, variants| !is_lone(variants));
+}
+
 /// An index without any weights of its stem goes with nothing.
 fn continue_with_index<'a>(
     variants: &BTreeMap<Option<&'a str>, Vec<&Piece>>,
@@ -203,7 +271,12 @@ fn across_stems(
     if taken.len() < 2 {
         return Ok(());
     }
-    let main: Vec<_> = taken.keys().copied().filter(|stem| MAIN.contains(stem)).collect();
+    let is_named = |pieces: &Vec<&Piece>| {
+        pieces.iter().any(|piece| named.is_some_and(|named| named.contains(&piece.at)))
+    };
+    let is_main = |stem: &str, pieces: &Vec<&Piece>| MAIN.contains(&stem) || is_own(stem) || is_named(pieces);
+    let main: Vec<_> =
+        taken.iter().filter(|(stem, pieces)| is_main(stem, pieces)).map(|(stem, _)| *stem).collect();
     if main.is_empty() {
         let plain = |stem: &&str| stem.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
         let without_digits: BTreeSet<_> = taken.keys().map(plain).collect();
@@ -214,13 +287,20 @@ fn across_stems(
             taken.values().map(|pieces| pieces.iter().map(|piece| piece.at).collect()).collect(),
         ));
     }
-    let largest = main.iter().map(|stem| size(&taken[stem])).max().unwrap_or_default();
-    // What the index does not name and is about as large has the same weights again; what is small is a part.
+    let of_named = taken
+        .values()
+        .filter(|pieces| is_named(pieces))
+        .fold(0_u64, |sum, pieces| sum.saturating_add(size(pieces)));
+    let largest = main.iter().map(|stem| size(&taken[stem])).max().unwrap_or_default().max(of_named);
+    // What the index does not name and is as large, but for a tenth, has the same weights again; all else is a part.
+    let is_as_large = |size: u64| {
+        if hints.are_pickles {
+            return size > largest / 2;
+        }
+        size > largest - largest / 10 && size < largest.saturating_add(largest / 10)
+    };
     let is_again = |stem: &str, pieces: &Vec<&Piece>| {
-        !MAIN.contains(&stem)
-            && !pieces.iter().any(|piece| named.is_some_and(|named| named.contains(&piece.at)))
-            && size(pieces) > largest / 2
-            && !has_token(stem, "lora")
+        !is_main(stem, pieces) && is_as_large(size(pieces)) && !has_token(stem, "lora")
     };
     let again: Vec<_> =
         taken.iter().filter(|(stem, pieces)| is_again(stem, pieces)).map(|(stem, _)| *stem).collect();

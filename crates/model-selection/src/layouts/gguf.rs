@@ -12,7 +12,7 @@ use crate::{
     quantization::{Fit, bits, fit, stated},
     question::{Question, is_training},
     refusal,
-    scope::{Decided, Scope, Verdict, always_out, beside_others, plain_role},
+    scope::{Decided, Scope, Verdict, always_out, beside, plain_role},
 };
 
 /// A model: the path of its first file without ending and number, and the numbers of its files in the scope, in order.
@@ -67,7 +67,7 @@ pub(crate) fn whole(question: &Question<'_>) -> Result<Decided, FetchError> {
             decided.verdicts[at] = match file.kind {
                 Kind::Script => Verdict::Leave(LeftOutReason::Script),
                 Kind::Weights(Format::Gguf) => decided.verdicts[at],
-                Kind::Weights(other) => Verdict::Leave(beside_others(other)),
+                Kind::Weights(other) => beside(file, other),
                 Kind::Index(_) => Verdict::Leave(LeftOutReason::OtherFormat),
                 kind => Verdict::Take(plain_role(kind)),
             };

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use provisioner_core::{FetchError, LeftOutReason, RelativePath};
+use provisioner_core::{FetchError, LeftOutReason, Notice, RelativePath};
 
+use super::transformers;
 use crate::{
     listing::Listing,
     names::{Format, folder_kind, split},
@@ -34,9 +35,25 @@ pub(crate) fn decide(
     let folders = folders(question.scope, format);
     match folders.len() {
         0 => None,
-        1 => Some(inside(question, folders.keys().next()?, whole)),
+        1 => {
+            let folder = folders.keys().next()?;
+            Some(match at_top(question.scope, folder, format) {
+                Some(terms) => transformers::decide(question, &terms),
+                None => inside(question, folder, whole),
+            })
+        }
         _ => Some(Err(several(question, &folders))),
     }
+}
+
+/// Returns where the weights lie, where the folder has only them, and the configuration of the model lies at the top. `None` for
+/// a folder that is a model of its own.
+fn at_top(scope: &Scope<'_>, folder: &str, format: Format) -> Option<transformers::Terms> {
+    let is_native = matches!(format, Format::Safetensors | Format::Pickle);
+    let is_named_for_nothing = folder_kind(&folder.to_ascii_lowercase()).is_none();
+    let is_bare = !OWN.iter().any(|name| scope.find(&format!("{folder}{name}")).is_some());
+    (is_native && is_named_for_nothing && is_bare && scope.find("config.json").is_some())
+        .then(|| transformers::Terms::of(format, BTreeSet::from([folder.to_owned()])))
 }
 
 /// Returns the error of several folders with models.
@@ -102,6 +119,24 @@ fn inside(question: &Question<'_>, folder: &str, whole: Whole) -> Result<Decided
     let outside = Verdict::Leave(LeftOutReason::NotAsked);
     let verdicts =
         outer.files.iter().map(|file| by_path.get(file.path).copied().unwrap_or(outside)).collect();
+    let mut notices = decided.notices;
+    let is_outside = |file: &&File<'_>| {
+        let folder = file.folder();
+        let is_other = !is_training(folder) && folder_kind(&folder.to_ascii_lowercase()).is_none();
+        file.is_weights(Format::Pickle) && is_other && !by_path.contains_key(file.path)
+    };
+    let pickles: Vec<String> =
+        outer.files.iter().filter(is_outside).map(|file| file.path.to_string()).collect();
+    if !pickles.is_empty() {
+        let told = notices.iter_mut().find_map(|notice| match notice {
+            Notice::PicklesLeftOut { files } => Some(files),
+            _ => None,
+        });
+        match told {
+            Some(files) => files.extend(pickles),
+            None => notices.push(Notice::PicklesLeftOut { files: pickles }),
+        }
+    }
     let below = decided.inner.unwrap_or_default();
-    Ok(Decided { verdicts, inner: Some(format!("{folder}{below}")), ..decided })
+    Ok(Decided { verdicts, notices, inner: Some(format!("{folder}{below}")), ..decided })
 }

@@ -10,7 +10,7 @@ use crate::{
     names::{Format, Kind, ending, folder_kind},
     question::{Question, Whole, is_training},
     refusal,
-    scope::{Decided, File, Scope, Verdict, always_out, beside_others, in_folder, plain_role},
+    scope::{Decided, File, Scope, Verdict, always_out, beside, in_folder, plain_role},
 };
 
 /// Words that exporters put behind a name for a precision or an optimisation.
@@ -115,7 +115,7 @@ pub(crate) fn decide(question: &Question<'_>) -> Result<Decided, FetchError> {
                 Verdict::Leave(LeftOutReason::OtherVariant)
             }
             Kind::Weights(Format::Onnx | Format::OnnxData | Format::Bin) => Verdict::Take(Role::Weights),
-            Kind::Weights(other) => Verdict::Leave(beside_others(other)),
+            Kind::Weights(other) => beside(file, other),
             kind => Verdict::Take(plain_role(kind)),
         });
     }
@@ -166,6 +166,10 @@ pub(crate) fn exports(question: &Question<'_>, format: Format, whole: Whole) -> 
         Format::OtherFramework => one_framework(scope),
         _ => (0..scope.files.len()).filter(|at| scope.files[*at].is_weights(format)).collect(),
     };
+    if precise.is_empty() {
+        // All lie in folders of trainings.
+        return Err(refusal::no_weights(question.repo, false));
+    }
     let stems: BTreeSet<String> = precise.iter().map(|at| with_folder(&scope.files[*at])).collect();
     let verdict = |at: usize| {
         let file = &scope.files[at];
@@ -188,8 +192,10 @@ pub(crate) fn exports(question: &Question<'_>, format: Format, whole: Whole) -> 
                 Format::Onnx => LeftOutReason::OtherPrecision,
                 _ => LeftOutReason::OtherFormat,
             }),
-            Kind::Weights(Format::Bin) if format == Format::Onnx => Verdict::Take(Role::Weights),
-            Kind::Weights(other) => Verdict::Leave(beside_others(other)),
+            Kind::Weights(Format::Bin | Format::Npz) if format == Format::Onnx => {
+                Verdict::Take(Role::Weights)
+            }
+            Kind::Weights(other) => beside(file, other),
             Kind::Index(_) => Verdict::Leave(LeftOutReason::OtherFormat),
             _ if is_training(file.folder()) => Verdict::Leave(LeftOutReason::TrainingState),
             kind => match folder_kind(&file.folder().to_ascii_lowercase()) {

@@ -6,7 +6,7 @@ use crate::{
     names::{Format, Kind},
     question::{Question, is_training},
     refusal,
-    scope::{Decided, Verdict, always_out, beside_others, plain_role},
+    scope::{Decided, Verdict, always_out, beside, plain_role},
 };
 
 /// Takes the only file of a format, with the small files around it.
@@ -34,7 +34,7 @@ pub(crate) fn decide(question: &Question<'_>, format: Format) -> Result<Decided,
                 Verdict::Leave(always_out(kind).unwrap_or(LeftOutReason::NotAsked))
             }
             Kind::Script => Verdict::Leave(LeftOutReason::Script),
-            Kind::Weights(other) => Verdict::Leave(beside_others(other)),
+            Kind::Weights(other) => beside(file, other),
             Kind::Index(_) => Verdict::Leave(LeftOutReason::OtherFormat),
             kind => Verdict::Take(plain_role(kind)),
         }

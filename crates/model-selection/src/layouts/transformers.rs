@@ -11,12 +11,9 @@ use crate::{
     names::{Format, Kind, folder_kind, has_token},
     question::Question,
     refusal,
-    scope::{Decided, File, Scope, Verdict, always_out, beside_others, in_folder, plain_role},
+    scope::{Decided, File, SMALL_BYTES, Scope, Verdict, always_out, beside, in_folder, plain_role},
     weights::{self, Fate, Hints, Outcome, Piece, SetName},
 };
-
-/// Below this size, a file of bytes that no rule knows comes along beside the weights. Megabytes.
-const SMALL_BYTES: u64 = 16 << 20;
 
 /// How many folders deep a folder lies at the most that a manifest names.
 const MAX_NAMED_DEPTH: usize = 8;
@@ -139,25 +136,26 @@ fn decide_folder(
     elsewhere: &mut Vec<usize>,
 ) -> Result<(), FetchError> {
     let scope = question.scope;
-    let present: BTreeSet<Format> = files.iter().filter_map(|at| weights_of(scope.files[*at].kind)).collect();
     let is_named = terms.names(folder);
-    let format = match terms.top {
-        _ if folder.is_empty() => terms.top,
-        top => best_of(&present)
-            .filter(|best| is_named || *best != Format::Pickle || top == Some(Format::Pickle)),
-    };
+    let may_be = |format: &Format| *format != Format::Pickle || is_named || terms.top == Some(Format::Pickle);
+    let present: BTreeSet<Format> =
+        files.iter().filter_map(|at| weights_of(scope.files[*at].kind)).filter(may_be).collect();
+    let format = if folder.is_empty() { terms.top } else { best_of(&present) };
     let (main, others): (Vec<usize>, Vec<usize>) = files.iter().partition(|at| {
         let (Kind::Weights(own) | Kind::Index(own)) = scope.files[**at].kind else { return false };
         Some(own) == format || (own == Format::OnnxData && format == Some(Format::Onnx))
     });
+    let largest = scope.size(main.iter().copied());
+    let stems: BTreeSet<&str> = main.iter().map(|at| stem(scope.files[*at].name())).collect();
     for at in others {
         let file = &scope.files[at];
         verdicts[at] = match file.kind {
             Kind::Weights(_) if folder.is_empty() && terms.top.is_none() => {
                 Verdict::Leave(LeftOutReason::Superseded)
             }
+            Kind::Weights(Format::Onnx) if is_part(file, &stems, largest) => Verdict::Take(Role::Other),
             Kind::Weights(Format::Bin) if file.size <= SMALL_BYTES => Verdict::Take(Role::Other),
-            Kind::Weights(other) => Verdict::Leave(beside_others(other)),
+            Kind::Weights(other) => beside(file, other),
             Kind::Index(_) => Verdict::Leave(LeftOutReason::OtherFormat),
             _ => continue,
         };
@@ -174,6 +172,22 @@ fn decide_folder(
         }
         None => Ok(()),
     }
+}
+
+/// Returns whether an ONNX file at the top is a part beside native weights, and not an export of them: its name is that of
+/// neither, and it is smaller than an export in few bits.
+fn is_part(file: &File<'_>, stems: &BTreeSet<&str>, largest: u64) -> bool {
+    const EXPORTS: [&str; 4] = ["model", "decoder", "encoder", "pytorch_model"];
+    let own = stem(file.name());
+    file.folder().is_empty()
+        && !EXPORTS.iter().any(|start| own.starts_with(start))
+        && !stems.contains(own)
+        && file.size < largest / 5
+}
+
+/// Returns a name before its first dot.
+fn stem(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
 }
 
 fn weights_of(kind: Kind) -> Option<Format> {
@@ -228,6 +242,7 @@ fn decide_sets(
         has_config: scope.find(&format!("{folder}config.json")).is_some()
             || scope.find("config.json").is_some(),
         any_variant: terms.only_named,
+        are_pickles: format == Format::Pickle,
     };
     let fates = match weights::choose(&pieces, Some(&named).filter(|named| !named.is_empty()), hints) {
         Outcome::Decided(fates) => fates,

@@ -22,7 +22,7 @@ use block::check;
 
 #[test]
 fn transformers() {
-    check(include_str!("transformers.txt"), 18);
+    check(include_str!("transformers.txt"), 32);
 }
 
 #[test]
@@ -47,12 +47,12 @@ fn adapters() {
 
 #[test]
 fn gguf() {
-    check(include_str!("gguf.txt"), 16);
+    check(include_str!("gguf.txt"), 17);
 }
 
 #[test]
 fn exports() {
-    check(include_str!("exports.txt"), 11);
+    check(include_str!("exports.txt"), 13);
 }
 
 #[test]
