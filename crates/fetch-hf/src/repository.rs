@@ -75,7 +75,7 @@ impl Repository {
             return;
         }
         self.read.insert(file.path.clone());
-        self.manifests.insert(file.path.clone(), bytes.to_vec());
+        self.manifests.insert(file.path.clone(), bytes.clone());
         if self.kept_bytes + bytes.len() <= MAX_KEPT_BYTES {
             self.kept_bytes += bytes.len();
             self.kept.insert(file.path.clone(), bytes);

@@ -221,6 +221,36 @@ async fn a_page_that_drips_is_given_up_as_soon_as_a_silent_one() {
 }
 
 #[tokio::test]
+async fn a_manifest_that_drips_is_given_up() {
+    let hub = Hub::start();
+    hub.repo("org/repo").lfs("a.safetensors", "x").file("config.json", " ".repeat(20_000)).publish();
+    // The listing is short enough to come within one window.
+    hub.limit_rate(Some(600));
+    let settings = HubSettings::new(Some(&hub.endpoint())).unwrap().timeout(Duration::from_secs(2));
+    let fetcher = HubFetcher::new(settings);
+    let slow = tokio::time::timeout(Duration::from_secs(15), resolve(&fetcher, "hf:org/repo")).await;
+    let slow = slow.expect("it is given up").unwrap_err();
+    assert_eq!(slow.kind, FetchErrorKind::Unavailable, "{slow}");
+    let told = slow.to_string();
+    assert!(told.contains("config.json") && told.contains("too slow"), "{told}");
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_wrong_once_is_read_again() {
+    let hub = Hub::start();
+    let config = r#"{ "auto_map": { "AutoModel": "own.Model" } }"#;
+    hub.repo("org/repo").lfs("a.safetensors", "x").file("config.json", config).file("own.py", "1").publish();
+    for (wrong, is_known) in [(1, true), (2, false)] {
+        hub.clear_faults();
+        hub.reset_counts();
+        hub.fault(Fault::on("config.json").times(wrong).kind(FaultKind::Flip(0)));
+        let manifest = resolve(&fetcher(&hub), "hf:org/repo").await.unwrap();
+        assert_eq!(manifest.files().iter().any(|file| file.path.as_str() == "own.py"), is_known, "{wrong}");
+        assert_eq!(hub.count(|seen| seen.path.ends_with("config.json")), 2);
+    }
+}
+
+#[tokio::test]
 async fn a_page_that_was_there_before_is_not_asked_for_again() {
     let hub = Hub::start();
     hub.page_size(1);

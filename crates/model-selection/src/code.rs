@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use provisioner_core::ModelRef;
 use serde_json::Value;
 
 use crate::{
@@ -34,6 +35,9 @@ const USUAL: [&str; 6] = [
 /// How many bytes of a line an import has at the most.
 const MAX_IMPORT_BYTES: usize = 1024;
 
+/// The largest number of bytes of a repository's name.
+const MAX_REPOSITORY_BYTES: usize = 200;
+
 /// Holds the programs of a model.
 #[derive(Debug, Default)]
 pub(crate) struct Code {
@@ -59,9 +63,7 @@ pub(crate) fn of(scope: &Scope<'_>, manifests: &Manifests) -> Code {
         was_read = true;
         for class in classes(&config) {
             match class.split_once("--") {
-                Some((repo, _)) => {
-                    code.elsewhere.insert(repo.to_owned());
-                }
+                Some((repo, _)) => code.elsewhere.extend(repository(repo)),
                 None => wanted.extend(module_file(scope, "", &class)),
             }
         }
@@ -97,6 +99,15 @@ pub(crate) fn of(scope: &Scope<'_>, manifests: &Manifests) -> Code {
         code.files.extend((0..scope.files.len()).filter(is_source));
     }
     code
+}
+
+/// Returns the name of a repository, `org/name`. `None` for any other text: no engine takes code from there.
+fn repository(name: &str) -> Option<String> {
+    if name.len() > MAX_REPOSITORY_BYTES || !name.contains('/') {
+        return None;
+    }
+    let ModelRef::Repo(repo) = format!("hf:{name}").parse().ok()? else { return None };
+    (repo.repo() == name).then(|| name.to_owned())
 }
 
 /// Returns the classes that a configuration names: the values of `auto_map`, and the code of its pipelines.

@@ -6,9 +6,10 @@ use std::{
     fmt,
 };
 
+use bytes::Bytes;
 use provisioner_core::{RelativePath, reference::RepoTarget};
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::Value;
@@ -28,11 +29,15 @@ pub const MAX_MANIFESTS_BYTES: u64 = 64 << 20;
 /// The largest number of files that are read before the choice.
 pub const MAX_MANIFESTS: usize = 48;
 
-/// The largest number of bytes of a configuration that is read before the choice.
-const MAX_CONFIG_BYTES: u64 = 4 << 20;
+/// The largest number of bytes of a configuration that is read before the choice. As a tree of values it takes up to a hundred times
+/// as many in memory.
+const MAX_CONFIG_BYTES: u64 = 256 << 10;
+
+/// The largest number of bytes of a tokenizer's configuration that is read before the choice: it may list each token.
+const MAX_TOKENIZER_BYTES: u64 = 2 << 20;
 
 /// The largest number of bytes of a program that is read before the choice.
-const MAX_CODE_BYTES: u64 = 1 << 20;
+const MAX_CODE_BYTES: u64 = 256 << 10;
 
 /// The names of the files that say what a repository is, the most telling first.
 const TELLING: [&str; 11] = [
@@ -52,13 +57,13 @@ const TELLING: [&str; 11] = [
 /// Holds the bytes of the manifests that a fetcher read. One that is missing is allowed: then names decide.
 #[derive(Clone, Debug, Default)]
 pub struct Manifests {
-    files: BTreeMap<RelativePath, Vec<u8>>,
+    files: BTreeMap<RelativePath, Bytes>,
 }
 
 impl Manifests {
-    /// Adds the bytes of a file.
-    pub fn insert(&mut self, path: RelativePath, bytes: Vec<u8>) {
-        self.files.insert(path, bytes);
+    /// Adds the bytes of a file. [`Bytes`] stay shared with the caller.
+    pub fn insert(&mut self, path: RelativePath, bytes: impl Into<Bytes>) {
+        self.files.insert(path, bytes.into());
     }
 
     /// Returns the bytes of a file as text. `None` where the fetcher did not read it, and where it is not UTF-8.
@@ -73,10 +78,30 @@ impl Manifests {
         Some(index.weight_map.0)
     }
 
-    /// Returns a file as JSON. `None` also where it is malformed.
+    /// Returns a file as JSON; of one that is larger than a configuration may be, its `auto_map` alone. `None` also where it is
+    /// malformed.
     pub(crate) fn json(&self, path: &str) -> Option<Value> {
-        serde_json::from_str(self.text(path)?).ok()
+        let text = self.text(path)?;
+        if text.len() as u64 <= MAX_CONFIG_BYTES {
+            return serde_json::from_str(text).ok();
+        }
+        let large: Large = serde_json::from_str(text).ok()?;
+        serde_json::to_value(large).ok()
     }
+}
+
+/// The part of a large configuration that names programs. A tree of all its values would take too much memory.
+#[derive(Deserialize, Serialize)]
+struct Large {
+    auto_map: BTreeMap<String, Classes>,
+}
+
+/// The classes that a configuration names for one purpose.
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum Classes {
+    One(String),
+    Several(Vec<Option<String>>),
 }
 
 /// The part of an index that says which file has which tensor.
@@ -152,7 +177,8 @@ fn rank(rel: &str, size: u64) -> Option<usize> {
     if ending(name) == "py" {
         return (size <= MAX_CODE_BYTES && depth <= 1).then_some(50 + depth);
     }
-    let at = TELLING.iter().position(|telling| *telling == name).filter(|_| size <= MAX_CONFIG_BYTES)?;
+    let most = if name == "tokenizer_config.json" { MAX_TOKENIZER_BYTES } else { MAX_CONFIG_BYTES };
+    let at = TELLING.iter().position(|telling| *telling == name).filter(|_| size <= most)?;
     match depth {
         0 => Some(at),
         // A part of a model may have a configuration of its own.
@@ -160,5 +186,42 @@ fn rank(rel: &str, size: u64) -> Option<usize> {
             .contains(&name)
             .then_some(60),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use provisioner_core::ModelRef;
+
+    use super::*;
+
+    #[test]
+    fn a_configuration_that_is_large_is_not_read() {
+        let ModelRef::Repo(hub) = "hf:o/r".parse().unwrap() else { panic!() };
+        for (name, most) in [
+            ("config.json", 256 << 10),
+            ("adapter_config.json", 256 << 10),
+            ("modeling_a.py", 256 << 10),
+            ("tokenizer_config.json", 2 << 20),
+            ("model.safetensors.index.json", 32 << 20),
+        ] {
+            let is_read =
+                |size| !manifests_to_read(&[(name, size)].into_iter().collect(), hub.target()).is_empty();
+            assert!(is_read(most) && !is_read(most + 1), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_large_configuration_of_a_tokenizer_tells_its_code_alone() {
+        let read = |map: &str| {
+            let tokens = "{},".repeat(100_000);
+            let text = format!(r#"{{ "tokens": [{tokens}{{}}], "auto_map": {map} }}"#);
+            let mut manifests = Manifests::default();
+            manifests.insert("tokenizer_config.json".parse().unwrap(), text.into_bytes());
+            manifests.json("tokenizer_config.json")
+        };
+        let map = r#"{"AutoProcessor":"c.D","AutoTokenizer":["a.B",null]}"#;
+        assert_eq!(read(map).unwrap().to_string(), format!(r#"{{"auto_map":{map}}}"#));
+        assert_eq!(read("[1]"), None);
     }
 }

@@ -7,7 +7,13 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{hint::Hint, message::told};
+use crate::{
+    hint::Hint,
+    message::{excerpt, told},
+};
+
+/// The largest number of characters of a base model's name that a message shows.
+const MOST_NAME_CHARS: usize = 200;
 
 /// Says what a chosen file is to an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -218,6 +224,7 @@ impl Notice {
             ),
             Self::CodeLeftOut { .. } => Hint::AllowCode,
             Self::BaseModel { name } => {
+                let name = base_name(name);
                 Hint::text(format!("ensure the base model too, and give both to the engine: `{name}`"))
             }
             Self::AdapterFolders { .. } => {
@@ -245,7 +252,7 @@ impl fmt::Display for Notice {
             Self::CodeLeftOut { files } => {
                 write!(f, "the model names program code, which the policy leaves out: {}", quoted(files))
             }
-            Self::BaseModel { name } => write!(f, "an adapter of `{}`", printable(name)),
+            Self::BaseModel { name } => write!(f, "an adapter of `{}`", base_name(name)),
             Self::AdapterFolders { folders } => {
                 write!(f, "the repository has adapters in folders: {}", quoted(folders))
             }
@@ -259,6 +266,11 @@ impl fmt::Display for Notice {
 /// Returns names as a message shows them.
 fn quoted(names: &[String]) -> String {
     told(names.iter().map(|name| format!("`{}`", printable(name))))
+}
+
+/// Returns the beginning of a base model's name as one line.
+fn base_name(name: &str) -> String {
+    excerpt(&printable(&excerpt(name, MOST_NAME_CHARS)), MOST_NAME_CHARS)
 }
 
 /// Returns a name from outside as one line.
@@ -291,5 +303,13 @@ mod tests {
             notice.to_string(),
             "the model comes with program code: `a\\n.py`; an engine takes more of it from `o/r`"
         );
+        let notice = Notice::BaseModel { name: format!("a\nb\u{1b}[2J{}", "x".repeat(1 << 20)) };
+        for text in [notice.to_string(), notice.hint().unwrap().to_string()] {
+            assert!(
+                !text.contains(char::is_control) && text.len() < 500,
+                "{} bytes: {text:.300}",
+                text.len()
+            );
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Reads documents of a source's API: within a time, no further than a bound, for as long as the bytes come fast enough.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
-use provisioner_core::{ByteRange, FetchError, FetchErrorKind, Pace};
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, TryStreamExt};
+use provisioner_core::{ByteRange, FetchError, FetchErrorKind, Opened, Pace};
 use reqwest::{Url, header::LINK};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
@@ -131,26 +133,59 @@ impl HttpClient {
         [asked, answered].iter().any(|page| page.path() == next.path()) || of_upstream(asked)
     }
 
+    /// Returns the bytes of a small file that a source opened, for as long as they come fast enough. Bytes after the first `most`
+    /// are cut off. An error calls the file by `name`.
+    ///
+    /// # Errors
+    /// Those of the stream; [`FetchErrorKind::Unavailable`] where the bytes come too slowly.
+    pub async fn whole(&self, name: &str, opened: Opened, most: usize) -> Result<Bytes, FetchError> {
+        let mut bytes = BytesMut::new();
+        let keep = |piece: &[u8]| {
+            let room = most - bytes.len();
+            bytes.extend_from_slice(&piece[..piece.len().min(room)]);
+            Ok(if piece.len() > room { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        };
+        self.at_pace(name, opened.stream, keep).await?;
+        Ok(bytes.freeze())
+    }
+
     /// Gives the bytes of an answer to `take`, piece by piece, for as long as they come fast enough.
     async fn body(
         &self,
         answer: Answer,
         mut take: impl FnMut(&[u8]) -> Result<(), String>,
     ) -> Result<(), FetchError> {
-        let (Answer { mut response, url }, window) = (answer, self.settings().timeout);
-        let (mut bytes, mut pace) = (0, Pace::new(window));
-        loop {
-            let begin = Instant::now();
-            let Ok(piece) = timeout(pace.patience(), response.chunk()).await else {
-                return Err(too_slow(&url, &pace, window));
-            };
-            let Some(piece) = piece.map_err(|error| broken(&url, &error))? else { return Ok(()) };
+        let (Answer { response, url }, mut bytes) = (answer, 0);
+        let stream = response.bytes_stream().map_err(|error| broken(&url, &error));
+        let take = |piece: &[u8]| {
             bytes += piece.len();
             if bytes > MAX_BODY_BYTES {
                 return Err(invalid(&url, "its answer is too large"));
             }
+            take(piece).map(ControlFlow::Continue).map_err(|what| invalid(&url, &what))
+        };
+        self.at_pace(&redacted(&url), stream, take).await
+    }
+
+    /// Gives the bytes of a stream to `take`, piece by piece, for as long as they come fast enough and `take` wants more.
+    async fn at_pace(
+        &self,
+        name: &str,
+        mut stream: impl Stream<Item = Result<Bytes, FetchError>> + Unpin,
+        mut take: impl FnMut(&[u8]) -> Result<ControlFlow<()>, FetchError>,
+    ) -> Result<(), FetchError> {
+        let window = self.settings().timeout;
+        let mut pace = Pace::new(window);
+        loop {
+            let begin = Instant::now();
+            let Ok(piece) = timeout(pace.patience(), stream.try_next()).await else {
+                return Err(too_slow(name, &pace, window));
+            };
+            let Some(piece) = piece? else { return Ok(()) };
             pace.arrived(piece.len() as u64, begin.elapsed());
-            take(&piece).map_err(|what| invalid(&url, &what))?;
+            if take(&piece)?.is_break() {
+                return Ok(());
+            }
         }
     }
 }
@@ -160,9 +195,8 @@ fn no_document(what: &str) -> String {
     format!("no document came: {}", server_text(what))
 }
 
-fn too_slow(url: &Url, pace: &Pace, window: Duration) -> FetchError {
-    let message =
-        format!("`{}` is too slow: {} bytes came in the last {window:?}", redacted(url), pace.bytes());
+fn too_slow(name: &str, pace: &Pace, window: Duration) -> FetchError {
+    let message = format!("`{name}` is too slow: {} bytes came in the last {window:?}", pace.bytes());
     FetchError::new(FetchErrorKind::Unavailable, message)
 }
 

@@ -24,7 +24,7 @@ const INDEX_ENDING: &str = ".safetensors.index.json";
 const MAX_INDEX_BYTES: u64 = 128 << 20;
 /// Limits all headers of a model together, in bytes, for they are held at once. Those of the largest models known have some 30 MB.
 const MAX_HEADERS_BYTES: u64 = 200_000_000;
-const MAX_CONFIG_BYTES: u64 = 16 << 20;
+const MAX_CONFIG_BYTES: u64 = 4 << 20;
 
 const TOKENIZER_FILES: [&str; 9] = [
     "tokenizer.json",

@@ -248,6 +248,8 @@ fn a_broken_generation_config_is_told_of() {
     }
     model.put("tokenizer_config.json", b"{".to_vec());
     refused(&model, "`tokenizer_config.json`: cannot be read as JSON");
+    model.put("tokenizer_config.json", vec![b' '; (4 << 20) + 1]);
+    refused(&model, "`tokenizer_config.json`: it has 4194305 bytes, and is read only up to 4194304");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use provisioner_core::ModelRef;
+use provisioner_core::{ModelRef, Notice};
 
 use super::*;
 use crate::check;
@@ -198,4 +198,25 @@ fn what_is_excluded_was_never_listed() {
         chosen("hf:o/r?exclude=*.safetensors&exclude=*.bin"),
         ["README.md", "config.json", "tokenizer.json"]
     );
+}
+
+#[test]
+fn code_elsewhere_is_in_a_repository() {
+    let elsewhere = |repo: &str| {
+        let ModelRef::Repo(hub) = "hf:o/r".parse().unwrap() else { panic!() };
+        let mut manifests = Manifests::default();
+        let config = format!(r#"{{ "auto_map": {{ "AutoModel": "{repo}--modeling_a.B" }} }}"#);
+        manifests.insert("config.json".parse().unwrap(), config.into_bytes());
+        let choice = select(&hub, &listing(&["config.json", "model.safetensors"]), &manifests).unwrap();
+        choice.notices.into_iter().find_map(|notice| match notice {
+            Notice::RemoteCode { elsewhere, .. } => Some(elsewhere),
+            _ => None,
+        })
+    };
+    assert_eq!(elsewhere("org/name"), Some(vec!["org/name".to_owned()]));
+    for odd in
+        ["x", "org/name/more", "org/name@v1", "org/name:Q4_0", "a b/c", &format!("o/{}", "x".repeat(200))]
+    {
+        assert_eq!(elsewhere(odd), None, "{odd}");
+    }
 }
