@@ -1,7 +1,8 @@
 //! Asks the policy about a model before the first byte of it is transferred.
 
 use provisioner_core::{
-    CatalogRecord, Format, LeftOut, LeftOutReason, Manifest, ManifestFile, Question, RelativePath, Role,
+    CatalogRecord, Format, LeftOut, LeftOutReason, Manifest, ManifestFile, Notice, Question, RelativePath,
+    Role,
 };
 
 use crate::{context::Context, error::Result};
@@ -9,10 +10,7 @@ use crate::{context::Context, error::Result};
 /// Returns a listed model without the program code that the policy denies. Fails where the policy denies the model, as far as
 /// the source's listing says enough.
 pub(crate) fn admit(ctx: &Context, manifest: Manifest) -> Result<Manifest> {
-    let denies = |path: &RelativePath| {
-        ctx.ask(&Question::Format { path: path.as_str(), format: Format::Python }).is_err()
-    };
-    let manifest = if manifest.is_in_place() { manifest } else { manifest.without_code(denies) };
+    let manifest = if manifest.is_in_place() { manifest } else { without_code(ctx, manifest) };
     let (id, size_bytes) = (&manifest.reference().id(), manifest.size_bytes());
     ctx.ask(&Question::Size { id, size_bytes })?;
     // The name of a file may not say its format. The bytes will. The weights come first, for they are what a person asked for.
@@ -27,13 +25,26 @@ pub(crate) fn admit(ctx: &Context, manifest: Manifest) -> Result<Manifest> {
     Ok(manifest)
 }
 
+/// Leaves out the program code that the policy denies.
+fn without_code(ctx: &Context, manifest: Manifest) -> Manifest {
+    let goes = |path: &RelativePath, role| role == Some(Role::Code) && !allows_code(ctx, path.as_str());
+    manifest.leave_out(goes, LeftOutReason::Policy, |notices, files| {
+        notices.retain(|notice| !matches!(notice, Notice::RemoteCode { .. }));
+        notices.push(Notice::CodeLeftOut { files });
+    })
+}
+
+/// Returns whether the policy allows a file of program code.
+fn allows_code(ctx: &Context, path: &str) -> bool {
+    ctx.ask(&Question::Format { path, format: Format::Python }).is_ok()
+}
+
 /// Warns where a recorded model lacks program code that the policy left out, and allows now. A present model is never changed
 /// under its user.
 pub(crate) fn warn_of_code(ctx: &Context, record: &CatalogRecord) {
-    let was_denied = |file: &&LeftOut| file.reason == LeftOutReason::Policy;
-    let is_allowed =
-        |file: &&LeftOut| ctx.ask(&Question::Format { path: &file.path, format: Format::Python }).is_ok();
-    if record.left_out.iter().filter(was_denied).any(|file| is_allowed(&file)) {
+    let is_allowed_now =
+        |file: &LeftOut| file.reason == LeftOutReason::Policy && allows_code(ctx, &file.path);
+    if record.left_out.iter().any(is_allowed_now) {
         tracing::warn!(
             "`{}` was fetched without its program code, which the policy allows now: remove it and ensure it again, and the \
              code comes along",

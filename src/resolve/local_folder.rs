@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use model_inspect::{Seekable, gguf::Header};
 use provisioner_core::{
-    CatalogRecord, CatalogStore, Entry, Format, LeftOut, LeftOutReason, Locator, Manifest, ManifestFile,
-    Notice, PolicyEngine, Question, RelativePath, Role, ask, reference::ShardName,
+    CatalogRecord, CatalogStore, Entry, Format, LeftOutReason, Locator, Manifest, ManifestFile, Notice,
+    PolicyEngine, Question, RelativePath, Role, ask, reference::ShardName,
 };
 
 use crate::{
@@ -37,22 +37,10 @@ async fn without_pickles(ctx: &Context, manifest: Manifest) -> Result<Manifest> 
         Some(recorded) => recorded.contains(path),
         None => is_allowed(ctx.policy.as_ref(), path),
     };
-    let left_out: BTreeSet<_> = superfluous.into_iter().filter(|path| !stays(path)).collect();
-    if left_out.is_empty() {
-        return Ok(manifest);
-    }
-    let (out, kept): (Vec<_>, Vec<_>) =
-        manifest.files().iter().cloned().partition(|file| left_out.contains(&file.path));
-    let kept = Manifest::new(manifest.reference().clone(), kept, Entry::Folder)?;
-    let files = out.iter().map(|file| file.path.to_string()).collect();
-    let left_out = out.iter().map(|file| LeftOut {
-        path: file.path.to_string(),
-        size: file.size,
-        reason: LeftOutReason::Pickle,
-    });
-    let left_out = left_out.collect();
-    let kept = kept.with_projector(manifest.projector().cloned());
-    Ok(kept.with_choice([], left_out, vec![Notice::PicklesLeftOut { files }]))
+    let goes = |path: &RelativePath, _| superfluous.contains(path) && !stays(path);
+    Ok(manifest.leave_out(goes, LeftOutReason::Pickle, |notices, files| {
+        notices.push(Notice::PicklesLeftOut { files });
+    }))
 }
 
 /// Returns the files of a record that has a digest of them all.

@@ -190,34 +190,27 @@ impl Manifest {
         self
     }
 
-    /// Leaves out the program code among the files that `denies` says yes to, and notes it. A manifest of nothing but such code
-    /// stays as it is.
+    /// Leaves out the files that `goes` says yes to, for a reason. `tell` changes the notices, and has their paths. A manifest of
+    /// which nothing or everything would go stays as it is.
     #[must_use]
-    pub fn without_code(mut self, denies: impl Fn(&RelativePath) -> bool) -> Self {
-        let is_code = |file: &ManifestFile| self.roles.get(&file.path) == Some(&Role::Code);
-        let goes: HashSet<_> = self
-            .files
-            .iter()
-            .filter(|file| is_code(file) && denies(&file.path))
-            .map(|file| file.path.clone())
-            .collect();
-        if goes.is_empty() || goes.len() == self.files.len() {
+    pub fn leave_out(
+        mut self,
+        goes: impl Fn(&RelativePath, Option<Role>) -> bool,
+        reason: LeftOutReason,
+        tell: impl FnOnce(&mut Vec<Notice>, Vec<String>),
+    ) -> Self {
+        let goes = |file: &ManifestFile| goes(&file.path, self.roles.get(&file.path).copied());
+        let (gone, kept): (Vec<_>, Vec<_>) = self.files.iter().cloned().partition(goes);
+        if gone.is_empty() || kept.is_empty() {
             return self;
         }
-        let (gone, files): (Vec<_>, Vec<_>) =
-            self.files.into_iter().partition(|file| goes.contains(&file.path));
-        let names: Vec<_> = gone.iter().map(|file| file.path.to_string()).collect();
-        let left_out = gone.iter().map(|file| LeftOut {
-            path: file.path.to_string(),
-            size: file.size,
-            reason: LeftOutReason::Policy,
-        });
-        self.files = files;
-        self.left_out.extend(left_out);
+        self.files = kept;
+        for file in &gone {
+            self.roles.remove(&file.path);
+            self.left_out.push(LeftOut { path: file.path.to_string(), size: file.size, reason });
+        }
         self.left_out.sort_by(|a, b| a.path.cmp(&b.path));
-        self.roles.retain(|path, _| !goes.contains(path));
-        self.notices.retain(|notice| !matches!(notice, Notice::RemoteCode { .. }));
-        self.notices.push(Notice::CodeLeftOut { files: names });
+        tell(&mut self.notices, gone.iter().map(|file| file.path.to_string()).collect());
         self
     }
 
