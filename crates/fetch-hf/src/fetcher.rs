@@ -91,7 +91,9 @@ impl HubFetcher {
         .await?;
         for _ in 0..MAX_READS {
             for (file, bytes) in self.read_manifests(&repository).await? {
-                repository.add(&file, bytes);
+                if !repository.add(&file, bytes) {
+                    tracing::warn!("`{}` of `{}` is not what the listing states", file.path, hub.repo());
+                }
             }
         }
         self.chosen(repository)

@@ -1,16 +1,15 @@
 //! Holds a repository at one commit: what a listing names, and the manifests that the fetcher read of it.
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::PathBuf,
-};
+use std::{collections::HashMap, path::PathBuf};
 
 use bytes::Bytes;
-use model_selection::{Choice, Listing, MAX_MANIFEST_BYTES, Manifests, manifests_to_read, select};
+use model_selection::{Choice, Listing, Manifests, manifests_to_read, select};
 use provisioner_core::{ContentHasher, DigestAlgorithm, FetchError, RelativePath, reference::RepoRef};
 
-use crate::cache;
-use crate::tree::{Tree, TreeFile};
+use crate::{
+    cache,
+    tree::{Tree, TreeFile},
+};
 
 /// The largest number of bytes of manifests that a repository keeps, so that a transfer need not fetch them again.
 const MAX_KEPT_BYTES: usize = 8 << 20;
@@ -22,9 +21,9 @@ pub(crate) struct Repository {
     pub(crate) commit: String,
     listing: Listing,
     files: HashMap<RelativePath, TreeFile>,
+    /// The small files that say what the repository is, and are not read yet.
+    unread: Vec<RelativePath>,
     manifests: Manifests,
-    /// The manifests whose bytes the repository has.
-    read: HashSet<RelativePath>,
     /// The bytes of manifests, where they are few enough to keep.
     kept: HashMap<RelativePath, Bytes>,
     kept_bytes: usize,
@@ -34,15 +33,16 @@ impl Repository {
     /// Returns the repository of a listing, before any of its manifests is read.
     pub(crate) fn new(hub: RepoRef, commit: String, tree: Tree) -> Self {
         let odd = tree.odd.iter().map(|(name, size)| (name.as_str(), *size));
-        let listing = tree.files.iter().map(|file| (file.path.as_str(), file.size)).chain(odd).collect();
+        let listing: Listing =
+            tree.files.iter().map(|file| (file.path.as_str(), file.size)).chain(odd).collect();
         let files = tree.files.into_iter().map(|file| (file.path.clone(), file)).collect();
         Self {
+            unread: manifests_to_read(&listing, hub.target()),
             hub,
             commit,
             listing,
             files,
             manifests: Manifests::default(),
-            read: HashSet::new(),
             kept: HashMap::new(),
             kept_bytes: 0,
         }
@@ -51,9 +51,7 @@ impl Repository {
     /// Reads the manifests that another tool downloaded into some caches.
     pub(crate) fn read_downloaded(&mut self, caches: &[PathBuf]) {
         for file in self.telling() {
-            if let Some(bytes) = cache::downloaded(caches, &self.hub, &self.commit, &file)
-                && is_listed(&file, &bytes)
-            {
+            if let Some(bytes) = cache::downloaded(caches, &self.hub, &self.commit, &file) {
                 self.add(&file, bytes.into());
             }
         }
@@ -61,25 +59,22 @@ impl Repository {
 
     /// Returns the small files that say what the repository is, and are not read yet.
     pub(crate) fn telling(&self) -> Vec<TreeFile> {
-        let wanted = manifests_to_read(&self.listing, self.hub.target());
-        let unread = wanted.iter().filter(|path| !self.read.contains(*path));
-        let listed = unread.filter_map(|path| self.files.get(path));
-        listed.filter(|file| file.size <= MAX_MANIFEST_BYTES).cloned().collect()
+        self.unread.iter().filter_map(|path| self.files.get(path)).cloned().collect()
     }
 
-    /// Adds the bytes of a manifest, if they are those that the listing states. Other bytes decide nothing: the transfer of the
-    /// file will refuse them.
-    pub(crate) fn add(&mut self, file: &TreeFile, bytes: Bytes) {
+    /// Adds the bytes of a manifest, if they are those that the listing states, and returns whether they are. Other bytes decide
+    /// nothing: the transfer of the file will refuse them.
+    pub(crate) fn add(&mut self, file: &TreeFile, bytes: Bytes) -> bool {
         if !is_listed(file, &bytes) {
-            tracing::warn!("`{}` of `{}` is not what the listing states", file.path, self.hub.repo());
-            return;
+            return false;
         }
-        self.read.insert(file.path.clone());
+        self.unread.retain(|path| *path != file.path);
         self.manifests.insert(file.path.clone(), bytes.clone());
         if self.kept_bytes + bytes.len() <= MAX_KEPT_BYTES {
             self.kept_bytes += bytes.len();
             self.kept.insert(file.path.clone(), bytes);
         }
+        true
     }
 
     /// Chooses the files that belong to the model.
