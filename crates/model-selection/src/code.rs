@@ -6,21 +6,10 @@ use provisioner_core::ModelRef;
 use serde_json::Value;
 
 use crate::{
-    manifests::Manifests,
+    manifests::{Manifests, NAMING_CODE},
     names::{self, Kind, split},
     scope::Scope,
 };
-
-/// The configurations that may name classes of the repository's own.
-const CONFIGS: [&str; 7] = [
-    "config.json",
-    "tokenizer_config.json",
-    "processor_config.json",
-    "preprocessor_config.json",
-    "video_preprocessor_config.json",
-    "image_processor_config.json",
-    "adapter_config.json",
-];
 
 /// The beginnings of the names that Transformers gives to programs of a model, where no configuration was read.
 const USUAL: [&str; 6] = [
@@ -58,7 +47,7 @@ pub(crate) fn of(scope: &Scope<'_>, manifests: &Manifests) -> Code {
     let mut code = Code::default();
     let mut wanted: VecDeque<usize> = VecDeque::new();
     let mut was_read = false;
-    for config in CONFIGS {
+    for config in NAMING_CODE {
         let Some(config) = manifests.json(&scope.full(config)) else { continue };
         was_read = true;
         for class in classes(&config) {

@@ -39,13 +39,13 @@ const MAX_TOKENIZER_BYTES: u64 = 2 << 20;
 /// The largest number of bytes of a program that is read before the choice.
 const MAX_CODE_BYTES: u64 = 256 << 10;
 
-/// The names of the files that say what a repository is, the most telling first.
-const TELLING: [&str; 11] = [
-    "model_index.json",
-    "modules.json",
-    "router_config.json",
+/// The names of the files that say which layout a repository has, the most telling first.
+const TELLING: [&str; 4] = ["model_index.json", "modules.json", "router_config.json", "genai_config.json"];
+
+/// The names of the configurations that say what a model is, and may name classes of the repository's own, the most telling
+/// first.
+pub(crate) const NAMING_CODE: [&str; 7] = [
     "adapter_config.json",
-    "genai_config.json",
     "config.json",
     "tokenizer_config.json",
     "processor_config.json",
@@ -178,7 +178,8 @@ fn rank(rel: &str, size: u64) -> Option<usize> {
         return (size <= MAX_CODE_BYTES && depth <= 1).then_some(50 + depth);
     }
     let most = if name == "tokenizer_config.json" { MAX_TOKENIZER_BYTES } else { MAX_CONFIG_BYTES };
-    let at = TELLING.iter().position(|telling| *telling == name).filter(|_| size <= most)?;
+    let at =
+        TELLING.iter().chain(&NAMING_CODE).position(|telling| *telling == name).filter(|_| size <= most)?;
     match depth {
         0 => Some(at),
         // A part of a model may have a configuration of its own.
