@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use model_provisioner::{
+    Decision, Format, ModelProvisionerConfig, ModelRef, PolicyEngine, Question,
+};
 use testkit::TINY_GGUF;
 
 #[path = "../../examples/embed.rs"]
@@ -43,4 +46,23 @@ async fn a_pool_starts_an_engine_for_each_model() {
     assert!(models.iter().all(|model| !model.exists()));
     let absent = text(&dir.path().join("absent.gguf")).to_owned();
     assert!(pool::start_all(text(&cache), "true", vec![absent]).await.is_err());
+}
+
+#[test]
+fn the_profile_pins_its_model_and_allows_nothing_else() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/tinyllama.yaml");
+    let config = ModelProvisionerConfig::from_path(&path).unwrap();
+    let reference = config.reference().unwrap();
+    let repo = reference.repository().unwrap();
+    assert_eq!(repo.revision().map(str::len), Some(40), "a commit, and not a branch");
+    let expectation = config.expectation();
+    assert!(expectation.is_strict() && expectation.digest().is_some());
+    assert!(config.fit.is_some());
+    let allows = |question| config.policy.decide(&question) == Decision::Allowed;
+    assert!(allows(Question::Reference(&reference)) && allows(Question::Network(&reference)));
+    assert!(allows(Question::Size { id: "m", size_bytes: 668_788_096 }));
+    let other: ModelRef = "hf:TheBloke/other".parse().unwrap();
+    assert!(!allows(Question::Reference(&other)));
+    assert!(!allows(Question::Format { path: "m.bin", format: Format::Pickle }));
+    assert!(!allows(Question::Size { id: "m", size_bytes: 2_000_000_000 }));
 }
