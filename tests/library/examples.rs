@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use model_provisioner::{
-    Decision, Format, ModelProvisionerConfig, ModelRef, PolicyEngine, Question,
-};
+use model_provisioner::{Decision, Format, ModelProvisionerConfig, ModelRef, PolicyEngine, Question};
 use testkit::TINY_GGUF;
 
 #[path = "../../examples/embed.rs"]

@@ -147,11 +147,12 @@ fn refuse(error: &clap::Error) -> ExitCode {
     exit::status(Failure::usage("").code)
 }
 
-/// Sends log lines to standard error: warnings, or everything with `-v`. Lines of the client of Xet stay out: they name signed
+/// Sends log lines to standard error: warnings, what the command does with `-v`, or everything with `-vv`. Lines of the client of Xet stay out: they name signed
 /// addresses, and where that client fails, the command tries again or fetches by plain HTTP.
 fn start_log(options: &GlobalOptions, screen: &Arc<Screen>) {
     let level = match (options.verbose, options.quiet) {
-        (1.., _) => tracing::Level::DEBUG,
+        (2.., _) => tracing::Level::TRACE,
+        (1, _) => tracing::Level::DEBUG,
         (0, true) => tracing::Level::ERROR,
         (0, false) => tracing::Level::WARN,
     };

@@ -31,7 +31,7 @@ pub(crate) struct GlobalOptions {
     /// Show neither warnings nor progress
     #[arg(short, long, global = true, help_heading = HEADING, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say what the command is doing
+    /// Say what the command is doing; twice, with what the network client does
     #[arg(short, long, global = true, help_heading = HEADING, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }

@@ -15,6 +15,7 @@ use super::{digest::expectation, fit, unverified};
 use crate::{
     args::RunArgs,
     engine::{Engine, Next},
+    environment::Variable,
     invocation::{Invocation, guessing, parse_with},
     output::{documents::model::Model, failure::Failure, printer::Printer},
 };
@@ -55,6 +56,10 @@ pub(super) async fn run(invocation: &Invocation, args: RunArgs) -> Result<Next, 
     let fill = |text| fill(text, &model, handoff.as_deref());
     let mut command = Command::new(fill(name)?);
     command.args(rest.iter().map(fill).collect::<Result<Vec<_>, _>>()?);
+    // The model is here: the engine has no use for the token.
+    for secret in Variable::SECRETS {
+        command.env_remove(secret.name());
+    }
     Ok(Next::Engine(Box::new(Engine { lease, command, is_supervised: supervise })))
 }
 

@@ -1,6 +1,6 @@
 //! Finds the token of the Hugging Face Hub where the Hub's own tools do.
 
-use std::path::Path;
+use std::{os::unix::fs::PermissionsExt, path::Path};
 
 use model_provisioner::{ErrorCode, Token, TokenOrigin, read_named_file};
 
@@ -19,7 +19,7 @@ pub(super) fn token() -> Option<(Token, TokenOrigin)> {
     if Variable::NoImplicitToken.is_yes() {
         return None;
     }
-    let given = [Variable::Token, Variable::OldToken].into_iter().find_map(|variable| {
+    let given = Variable::SECRETS.into_iter().find_map(|variable| {
         Some((Token::new(&variable.text()?)?, TokenOrigin::Variable(variable.name().to_owned())))
     });
     if given.is_some() {
@@ -38,6 +38,21 @@ fn saved_token(path: &Path) -> Option<String> {
             tracing::warn!("the token is left out: {}", Failure::from(error).message);
             None
         }
-        Ok(bytes) => String::from_utf8(bytes).ok(),
+        Ok(bytes) => {
+            if is_open_to_others(path) {
+                tracing::warn!(
+                    "every user of this machine can read the token in `{0}`; `chmod 600 {0}` keeps it from them",
+                    path.display()
+                );
+            }
+            String::from_utf8(bytes).ok()
+        }
     }
+}
+
+/// Returns whether any user of this machine can read a file: its mode lets them, and so does every folder above it.
+fn is_open_to_others(path: &Path) -> bool {
+    let Ok(path) = path.canonicalize() else { return false };
+    let allows = |path: &Path, bit| path.metadata().is_ok_and(|found| found.permissions().mode() & bit != 0);
+    allows(&path, 0o004) && path.ancestors().skip(1).all(|folder| allows(folder, 0o001))
 }

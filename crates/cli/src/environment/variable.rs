@@ -66,6 +66,9 @@ variables! {
 }
 
 impl Variable {
+    /// Lists those that hold a secret.
+    pub(crate) const SECRETS: [Self; 2] = [Self::Token, Self::OldToken];
+
     /// Returns the text, where the variable is set and is UTF-8.
     pub(super) fn text(self) -> Option<String> {
         env::var(self.name()).ok()

@@ -33,6 +33,7 @@ mod readme;
 mod refusals;
 mod run;
 mod schemas;
+mod secrets;
 mod storm;
 mod unfinished;
 mod unread;
