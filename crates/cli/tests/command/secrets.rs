@@ -73,6 +73,7 @@ fn failures(elsewhere: &str) -> Vec<Fault> {
         let more = [
             FaultKind::RedirectTo(format!("{elsewhere}/{TOKEN}?token={TOKEN}")),
             FaultKind::RedirectTo(format!("http://{TOKEN}:{TOKEN}@127.0.0.1:9/x")),
+            FaultKind::RedirectTo(format!("http://{}.invalid/x", TOKEN.replace('_', "%5F"))),
             FaultKind::RedirectToSelf,
             FaultKind::Cut(At::BeforeHead),
             FaultKind::HtmlPage,
