@@ -8,8 +8,8 @@ use fetch_file::FileFetcher;
 use local_caches::Adoption;
 use model_inspect::StructureVerifier;
 use provisioner_core::{
-    AllOf, CatalogErrorKind, CatalogStore, Clock, HostPolicy, ModelFetcher, NoProgress, Policy, PolicyEngine,
-    Precondition, ProgressSink, Verifier,
+    AllOf, CatalogErrorKind, CatalogStore, Clock, HostPolicy, ModelFetcher, NoProgress, PlacedPolicy, Policy,
+    PolicyEngine, Precondition, ProgressSink, Verifier,
 };
 use transfer::Transfer;
 
@@ -40,8 +40,9 @@ pub struct ProvisionerBuilder {
     cache_dir: PathBuf,
     registry: Registry,
     catalog: Option<Arc<dyn CatalogStore>>,
-    policy: Policy,
-    engines: Vec<Arc<dyn PolicyEngine>>,
+    /// Whether the caller gave a policy, which stands instead of the default.
+    has_policy: bool,
+    policies: Vec<Arc<dyn PolicyEngine>>,
     skips_structure: bool,
     verifiers: Vec<Arc<dyn Verifier>>,
     progress: Arc<dyn ProgressSink>,
@@ -60,8 +61,8 @@ impl ProvisionerBuilder {
             cache_dir,
             registry,
             catalog: None,
-            policy: Policy::default(),
-            engines: Vec::new(),
+            has_policy: false,
+            policies: Vec::new(),
             skips_structure: false,
             verifiers: Vec::new(),
             progress: Arc::new(NoProgress),
@@ -88,18 +89,28 @@ impl ProvisionerBuilder {
         self
     }
 
-    /// Sets the policy, which says what a call may do. The default allows local files alone.
+    /// Adds a policy, which says what a call may do. Without any, the default allows local files alone. Several hold together: a step
+    /// needs the consent of each, so none loosens another.
     #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
+    pub fn policy(mut self, policy: impl Into<PlacedPolicy<Policy>>) -> Self {
+        self.has_policy = true;
+        self.policies.push(Arc::new(policy.into()));
         self
     }
 
-    /// Adds a policy engine of the caller. A step needs the consent of the [`Policy`] and of every engine, so an engine
-    /// loosens nothing.
+    /// Adds a policy engine, such as the [`PolicyFile`](crate::PolicyFile) of an operator. A step needs the consent of every
+    /// [`Policy`] and of every engine, so an engine loosens nothing.
     #[must_use]
     pub fn policy_engine(mut self, engine: Arc<dyn PolicyEngine>) -> Self {
-        self.engines.push(engine);
+        self.policies.push(engine);
+        self
+    }
+
+    /// Leaves the default policy out, where the caller adds engines that decide about everything. Without any of these, every step is
+    /// allowed.
+    #[must_use]
+    pub fn unsafe_skip_default_policy(mut self) -> Self {
+        self.has_policy = true;
         self
     }
 
@@ -183,8 +194,10 @@ impl ProvisionerBuilder {
     /// [`Error::Storage`](crate::Error::Storage) where the disk fails; [`Error::Fetch`](crate::Error::Fetch) for a
     /// fetcher that cannot keep to the hosts of the policy.
     pub fn build(mut self) -> Result<ModelProvisioner> {
-        let own: Arc<dyn PolicyEngine> = Arc::new(self.policy);
-        let policy: Arc<dyn PolicyEngine> = Arc::new(AllOf([own].into_iter().chain(self.engines).collect()));
+        if !self.has_policy {
+            self.policies.push(Arc::new(PlacedPolicy::from(Policy::default())));
+        }
+        let policy: Arc<dyn PolicyEngine> = Arc::new(AllOf(self.policies));
         self.registry.confine(&HostPolicy::new(Arc::clone(&policy)))?;
         let cache = CacheDir::at(&self.cache_dir)?;
         let is_ours = self.catalog.is_none();

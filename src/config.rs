@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 
 use local_caches::Adoption;
 use model_inspect::{Engine, KvType, MemoryRequest};
-use provisioner_core::{AdoptMode, Digest, Expectation, ModelRef, Policy, excerpt, parse_memory};
+use provisioner_core::{
+    AdoptMode, Digest, Expectation, ModelRef, PlacedPolicy, Policy, PolicyPlace, parse_memory,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-
-/// Limits the size of a config, in bytes.
-const MAX_CONFIG_BYTES: u64 = 1 << 20;
+use crate::{
+    error::{Error, Result},
+    policy_file::with_key_paths,
+    yaml::{self, Mistake, Unreadable},
+};
 
 /// Says which model to provide, and how.
 ///
@@ -53,6 +56,9 @@ pub struct ModelProvisionerConfig {
     /// The folder at which relative paths begin.
     #[serde(skip)]
     folder: PathBuf,
+    /// The path of the config.
+    #[serde(skip)]
+    path: PathBuf,
 }
 
 /// Says which files of other tools on this machine the provisioner takes instead of fetching them.
@@ -116,15 +122,10 @@ impl ModelProvisionerConfig {
         let path = path.as_ref();
         let failed = |error| Error::storage(format!("the config `{}` cannot be read", path.display()), error);
         let absolute = std::path::absolute(path).map_err(failed)?;
-        let refuse =
-            |reason: &str| Error::Config { path: path.to_owned(), reason: reason.to_owned(), hint: None };
-        let bytes = match durable_fs::read_regular(path, MAX_CONFIG_BYTES) {
-            Err(durable_fs::Error::NotOurs { reason, .. }) => return Err(refuse(reason)),
-            Err(durable_fs::Error::TooLarge { .. }) => return Err(refuse("it is larger than 1 MiB")),
-            Err(error) => return Err(failed(error.into())),
-            Ok(bytes) => bytes,
-        };
-        let text = String::from_utf8(bytes).map_err(|_| refuse("it is not valid UTF-8"))?;
+        let text = yaml::read_text(path).map_err(|error| match error {
+            Unreadable::Disk(error) => failed(error),
+            Unreadable::Mistake(mistake) => invalid(path, mistake),
+        })?;
         let config = Self::from_yaml(&text, path)?;
         Ok(Self { folder: absolute.parent().unwrap_or(&absolute).to_owned(), ..config })
     }
@@ -134,8 +135,9 @@ impl ModelProvisionerConfig {
     /// # Errors
     /// [`Error::Config`] for a mistake in the text, with its line.
     pub fn from_yaml(text: &str, path: &Path) -> Result<Self> {
-        let config: Self = serde_saphyr::from_str(text).map_err(|error| explain(path, &error))?;
-        Ok(Self { folder: path.parent().unwrap_or(path).to_owned(), ..config })
+        let config: Self = yaml::parse(text).map_err(|mistake| invalid(path, mistake))?;
+        let folder = path.parent().unwrap_or(path).to_owned();
+        Ok(Self { folder, path: path.to_owned(), ..config })
     }
 
     /// Returns the reference. A relative path in it begins at the config's folder. A text such as `hf.co/org/repo` is a path where
@@ -151,6 +153,12 @@ impl ModelProvisionerConfig {
     pub fn expectation(&self) -> Expectation {
         let digest = self.expected_digest.clone();
         digest.map_or_else(Expectation::none, Expectation::pinned).strict(self.strict_verification)
+    }
+
+    /// Returns the policy, which says in each denial where its rule stands. A relative path of a key begins at the config's folder.
+    pub fn placed_policy(&self) -> PlacedPolicy<Policy> {
+        let place = PolicyPlace::below(&self.path, "policy");
+        PlacedPolicy::new(with_key_paths(self.policy.clone(), &self.folder), place)
     }
 
     /// Returns which files of other tools on this machine the provisioner takes.
@@ -186,57 +194,6 @@ fn memory<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Res
     parse_memory(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
-/// Returns the parser's error as one line, with the place of the mistake, and with the nearest name for an unknown one.
-fn explain(path: &Path, error: &serde_saphyr::Error) -> Error {
-    let error = error.without_snippet();
-    let place = error.location().map(|at| format!("line {}: ", at.line())).unwrap_or_default();
-    let (reason, hint) = match error {
-        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
-            (format!("unknown field `{field}`"), Some(meant(field, expected, "the fields here are")))
-        }
-        serde_saphyr::Error::SerdeUnknownVariant { variant, expected, .. } => {
-            (format!("unknown value `{variant}`"), Some(meant(variant, expected, "the values here are")))
-        }
-        other => (told(other), None),
-    };
-    let reason = format!("{place}{}", excerpt(&reason, 200));
+fn invalid(path: &Path, Mistake { reason, hint }: Mistake) -> Error {
     Error::Config { path: path.to_owned(), reason, hint }
-}
-
-/// Returns the mistake in the words of YAML, without those of Rust.
-fn told(error: &serde_saphyr::Error) -> String {
-    use serde_saphyr::Error::{Eof, InvalidScalar, NullIntoString, SerdeMissingField, Unexpected};
-    match error {
-        Eof { .. } => "it ends where something is expected".to_owned(),
-        NullIntoString { .. } => "a value is missing".to_owned(),
-        SerdeMissingField { field, .. } => format!("the field `{field}` is missing"),
-        InvalidScalar { ty: "boolean", .. } => "`true` or `false` is expected".to_owned(),
-        InvalidScalar { ty: "u64", .. } => "a whole number is expected, without a unit".to_owned(),
-        Unexpected { expected: "mapping start", .. } => {
-            "fields are expected, each as `name: value`".to_owned()
-        }
-        Unexpected { expected: "string scalar", .. } => "a text is expected".to_owned(),
-        other => {
-            let text = other.to_string();
-            // The reason begins with the place, and the caller cannot set the parser's options.
-            let reason = text.lines().next().unwrap_or_default();
-            let reason = reason.split(" at line ").next().unwrap_or(reason);
-            reason.split(", set DuplicateKeyPolicy").next().unwrap_or(reason).to_owned()
-        }
-    }
-}
-
-/// Returns what to write for an unknown name.
-fn meant(name: &str, known: &[&str], otherwise: &str) -> String {
-    match nearest(name, known) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => format!("{otherwise} {}", known.join(", ")),
-    }
-}
-
-/// Returns the known name that is most like another one.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let score = |known: &&str| strsim::jaro_winkler(name, known);
-    let best = known.iter().copied().max_by(|a, b| score(a).total_cmp(&score(b)))?;
-    (score(&best) > 0.75).then_some(best)
 }

@@ -124,7 +124,7 @@ async fn move_on(
     }
     ctx.ask(&Question::Reference(reference))?;
     let manifest = match resolve(ctx, &ResolveRequest::new(reference.clone())).await {
-        Err(Error::Core(provisioner_core::Error::Offline { id })) => {
+        Err(Error::Core(provisioner_core::Error::Offline { id, .. })) => {
             return Err(provisioner_core::Error::OfflineRefresh { id }.into());
         }
         manifest => manifest?,

@@ -3,7 +3,7 @@
 use std::{any::Any, io, path::PathBuf, sync::Arc};
 
 use provisioner_core::{
-    CatalogError, CatalogErrorKind, ErrorCode, FetchError, FetchErrorKind, Hint, RelativePath,
+    CatalogError, CatalogErrorKind, Denial, ErrorCode, FetchError, FetchErrorKind, Hint, RelativePath,
     reference::did_you_mean, shell_word,
 };
 
@@ -45,6 +45,16 @@ pub enum Error {
     #[error("invalid config `{path}`: {reason}")]
     Config {
         /// The path of the config file.
+        path: PathBuf,
+        /// The mistake in it, with the line, for a person.
+        reason: String,
+        /// The text to write instead.
+        hint: Option<String>,
+    },
+    /// The policy file of an operator has a mistake, or cannot be read. Such a file denies everything.
+    #[error("invalid policy `{path}`: {reason}")]
+    Policy {
+        /// The path of the policy file.
         path: PathBuf,
         /// The mistake in it, with the line, for a person.
         reason: String,
@@ -185,6 +195,7 @@ impl Error {
             Self::Inspect(error) => error.code(),
             Self::Handoff(error) => error.code(),
             Self::Config { .. } => ErrorCode::InvalidConfig,
+            Self::Policy { .. } => ErrorCode::PolicyDenied,
             Self::HandoffInTheWay { .. } => ErrorCode::HandoffInTheWay,
             Self::NothingFits { .. } => ErrorCode::NothingFits,
             Self::UnsupportedScheme { .. } => ErrorCode::UnsupportedScheme,
@@ -253,6 +264,16 @@ impl Error {
         matches!(self, Self::Core(provisioner_core::Error::Rejected { .. }))
     }
 
+    /// Returns what a policy denies, and by which rule, where that is the error.
+    pub fn denial(&self) -> Option<&Denial> {
+        match self {
+            Self::Core(error) => error.denial(),
+            Self::Fetch(error) => error.denial.as_deref(),
+            Self::Transfer(error) => error.denial(),
+            _ => None,
+        }
+    }
+
     /// Returns whether the same call may succeed later, although the caller changes nothing.
     pub fn is_retriable(&self) -> bool {
         self.code().is_retriable()
@@ -265,7 +286,7 @@ impl Error {
             Self::Handoff(error) => return error.hint(),
             Self::Fetch(error) => error.hint.clone(),
             Self::Transfer(error) => error.hint(),
-            Self::Config { hint, .. } => hint.clone().map(Hint::from),
+            Self::Config { hint, .. } | Self::Policy { hint, .. } => hint.clone().map(Hint::from),
             Self::UnsupportedScheme { hint, .. } => Some(hint.clone().into()),
             Self::NeedsId { hint, .. } => Some(hint.clone()),
             Self::NothingFits { is_known: false, .. } => Some(Hint::text(NAME_IT)),

@@ -24,7 +24,7 @@ pub fn provision_from_config_to_handoff(
     cache_dir: impl AsRef<Path>,
 ) -> Result<ModelMetadata> {
     let config = ModelProvisionerConfig::from_path(&config_path)?;
-    let builder = ModelProvisioner::builder(cache_dir.as_ref()).policy(config.policy.clone());
+    let builder = ModelProvisioner::builder(cache_dir.as_ref()).policy(config.placed_policy());
     let provisioner = builder.adopt(config.adoption()).build()?;
     let done = run(provisioner.provision(&config, config_path.as_ref(), handoff_dest.as_ref()))??;
     Ok(ModelMetadata::from(&done.model))

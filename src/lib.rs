@@ -54,11 +54,13 @@ mod config;
 mod context;
 mod error;
 mod own_runtime;
+mod policy_file;
 mod registry;
 mod retry;
 mod single_flight;
 mod store_lock;
 mod system_clock;
+mod yaml;
 
 // The flow, in its order: a file imports none of a later step.
 
@@ -157,9 +159,11 @@ pub use fetch_file::FileFetcher;
 pub use fetch_hf::{HubFetcher, HubSettings, Token, TokenOrigin};
 pub use local_caches::Adoption;
 pub use model_inspect::StructureVerifier;
+pub use policy_file::PolicyFile;
 pub use provisioner_core::{
-    AllOf, Decision, MIN_BYTES_PER_S, Network, NoProgress, Pace, Policy, PolicyEngine, ProgressEvent,
-    Question,
+    AllOf, Decision, MIN_BYTES_PER_S, Network, NetworkPolicy, NoProgress, OperatorPolicy, Pace, Permission,
+    PlacedPolicy, Policy, PolicyEngine, PolicyPlace, ProgressEvent, Question, RuleVerdict, ScanRule,
+    ScanStatus, SignatureMode, SignatureRule, SourceFacts,
 };
 pub use system_clock::SystemClock;
 pub use transfer::Settings as TransferSettings;
@@ -174,5 +178,5 @@ pub use provisioner_core::{
     ContentHasher, DigestVerifier, Entry, FetchError, FetchErrorKind, Finding, HostPolicy, Listing, Locator,
     MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Opened, Placement, Precondition, ProgressSink,
     Rejection, RemoteFile, ResolveRequest, StagedFile, StagedModel, Verdict, VerifiedModel, Verifier,
-    Version, Versioned, ask, told,
+    Version, Versioned, ask, told, verdicts,
 };

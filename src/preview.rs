@@ -4,4 +4,5 @@ pub(crate) mod choose;
 mod headers;
 pub(crate) mod inspect;
 pub(crate) mod plan;
+mod policy_answers;
 pub(crate) mod variants;

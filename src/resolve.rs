@@ -1,6 +1,7 @@
 //! Goes from a reference to a manifest, or to the model that is present already.
 
 pub(crate) mod admission;
+pub(crate) mod local_code;
 mod local_folder;
 pub(crate) mod manifest;
 pub(crate) mod moved;

@@ -18,7 +18,7 @@ use crate::{
     commit::model::commit,
     context::{Context, run_blocking},
     error::{Error, Result},
-    resolve::{manifest::resolve, reference::canonical},
+    resolve::{admission::questions, manifest::resolve, reference::canonical},
     retry::retry_on_conflict,
     stage::session::StagingSession,
     verify::judge::judge,
@@ -50,8 +50,8 @@ pub(crate) async fn import(ctx: &Arc<Context>, request: &ImportRequest) -> Resul
     let found = find(ctx, request).await?;
     let reference = found.manifest.reference().clone();
     ctx.ask(&Question::Reference(&reference))?;
-    let (id, size_bytes) = (&reference.id(), found.manifest.size_bytes());
-    ctx.ask(&Question::Size { id, size_bytes })?;
+    let id = reference.id();
+    questions(&id, &found.manifest).iter().try_for_each(|question| ctx.ask(question))?;
     retry_on_conflict(&reference.id(), || async {
         match verify(ctx, &found, request).await {
             Ok((verified, previous, session)) => {

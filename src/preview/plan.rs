@@ -1,20 +1,22 @@
 //! Plans what ensuring a model would do.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use local_caches::LocalFiles;
 use provisioner_core::{
-    Digest, LeftOut, Lifecycle, Locator, ModelRef, Notice, Question, RelativePath, ResolveRequest, Role,
-    Versioned,
+    Digest, LeftOut, Lifecycle, Locator, Manifest, ModelRef, Notice, Question, RelativePath, ResolveRequest,
+    Role, RuleVerdict, Versioned,
 };
 
 use crate::{
     context::Context,
     error::{Error, Result},
+    preview::{headers::read_headers, policy_answers::PolicyAnswers},
     resolve::{
-        admission::{admit, check_record},
+        admission::{questions, questions_of_code, questions_of_record, without_denied_code},
+        local_code,
         presence::locate,
-        recall::{Resolution, resolve_or_recall},
+        recall::{Resolution, SourceAccess, resolve_or_recall},
         reference::canonical,
     },
     stage::{
@@ -23,8 +25,11 @@ use crate::{
     },
 };
 
-/// Describes what ensuring a model would fetch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Describes what ensuring a model would fetch, and what the policy says of it.
+///
+/// A plan that the policy denies is a plan too: [`refusal`](Self::refusal) has the error of an ensure. Where the policy keeps the
+/// provisioner from the source, the plan has no files.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EnsurePlan {
     /// The id of the planned model.
@@ -38,6 +43,9 @@ pub struct EnsurePlan {
     pub left_out: Vec<LeftOut>,
     /// Tells what a person should know of the choice of the files.
     pub notices: Vec<Notice>,
+    /// Says what each rule of the policy decides, also after the first denial.
+    pub policy: Vec<RuleVerdict>,
+    refusal: Option<Error>,
 }
 
 /// Describes one file of a plan.
@@ -87,12 +95,24 @@ impl FileState {
 }
 
 impl EnsurePlan {
+    /// Returns a plan without files, with what the policy says.
+    fn without_files(id: String, answers: PolicyAnswers<'_>) -> Self {
+        let (policy, refusal) = answers.into_parts();
+        let (files, left_out, notices) = (Vec::new(), Vec::new(), Vec::new());
+        Self { id, revision: None, files, left_out, notices, policy, refusal }
+    }
+
     /// Returns how many bytes the source would send. The bytes of a partial that are here do not count, in blocks of the
     /// disk.
     pub fn download_bytes(&self) -> u64 {
         let missing =
             self.files.iter().filter(|file| matches!(file.state, FileState::Partial | FileState::Fetch));
         missing.fold(0, |sum, file| sum.saturating_add(file.space_needed_bytes))
+    }
+
+    /// Returns the error with which the policy would end an ensure. `None` where the policy allows the model.
+    pub fn refusal(&self) -> Option<&Error> {
+        self.refusal.as_ref()
     }
 
     /// Returns how much of the disk `ensure` would need, with the copies of adopted files, in bytes.
@@ -104,13 +124,96 @@ impl EnsurePlan {
 /// Returns what ensuring a model would fetch. It asks the source, and transfers no file.
 pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<EnsurePlan> {
     let reference = canonical(ctx, reference).await?;
-    ctx.ask(&Question::Reference(&reference))?;
-    if let Some(present) = plan_of_present(ctx, &reference).await? {
+    let mut answers = PolicyAnswers::of(ctx);
+    answers.ask(&Question::Reference(&reference));
+    if let Some(present) = plan_of_present(ctx, &reference, &mut answers).await? {
         return Ok(present);
     }
-    let Resolution { manifest, source } =
-        resolve_or_recall(ctx, &ResolveRequest::new(reference.clone())).await?;
-    let manifest = admit(ctx, manifest)?;
+    let fetcher = ctx.registry.find(&reference)?;
+    if fetcher.uses_network() {
+        // Where the policy denies the network, a listing on this machine may do.
+        answers.note(&Question::Network(&reference));
+    }
+    if answers.is_refused() {
+        return Ok(EnsurePlan::without_files(reference.id(), answers));
+    }
+    let resolved = resolve_or_recall(ctx, &ResolveRequest::new(reference.clone())).await;
+    let Some(Resolution { manifest, source }) = answers.unless_denied(resolved)? else {
+        return Ok(EnsurePlan::without_files(reference.id(), answers));
+    };
+    let manifest = judge_listing(ctx, &mut answers, manifest).await?;
+    let (planned, files, barred) = files_of(ctx, reference, manifest, source).await?;
+    answers.unless_denied(barred)?;
+    Ok(EnsurePlan {
+        revision: planned.revision().map(str::to_owned),
+        files,
+        left_out: planned.left_out().to_vec(),
+        notices: planned.notices().to_vec(),
+        ..EnsurePlan::without_files(planned.reference().id(), answers)
+    })
+}
+
+/// Asks the policy all that an ensure would ask about a listed model, and returns the model without the program code that the
+/// policy denies.
+async fn judge_listing(
+    ctx: &Arc<Context>,
+    answers: &mut PolicyAnswers<'_>,
+    manifest: Manifest,
+) -> Result<Manifest> {
+    for host in hosts(&manifest) {
+        answers.note(&Question::Host(&host));
+    }
+    if !manifest.is_in_place() {
+        questions_of_code(&manifest).iter().for_each(|question| answers.note(question));
+    }
+    let manifest = without_denied_code(ctx, manifest);
+    let id = manifest.reference().id();
+    questions(&id, &manifest).iter().for_each(|question| answers.ask(question));
+    if manifest.reference().is_local() {
+        let license = own_license(ctx, &manifest).await;
+        answers.ask(&Question::License { id: &id, license: license.as_deref() });
+        let listed = manifest.clone();
+        let checked =
+            ctx.run_blocking(move |ctx| local_code::check_listed(ctx, listed.reference(), &listed)).await;
+        answers.unless_denied(checked)?;
+    }
+    Ok(manifest)
+}
+
+/// Returns the licence that a model of this machine names itself, where the policy has a rule about licences.
+async fn own_license(ctx: &Arc<Context>, manifest: &Manifest) -> Option<String> {
+    let id = manifest.reference().id();
+    ctx.ask(&Question::License { id: &id, license: None }).err()?;
+    read_headers(ctx, manifest.clone()).await.ok()?.details.facts.license
+}
+
+/// Returns the hosts that the addresses of a manifest's files name.
+fn hosts(manifest: &Manifest) -> BTreeSet<String> {
+    let addresses = manifest.files().iter().filter_map(|file| match &file.locator {
+        Locator::Streamed(remote) => Some(remote.address()),
+        _ => None,
+    });
+    addresses.filter_map(host_of).map(str::to_owned).collect()
+}
+
+/// Returns the host of an address over HTTP.
+fn host_of(address: &str) -> Option<&str> {
+    let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"))?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    match host.split_once(']') {
+        Some((inner, _)) => inner.strip_prefix('['),
+        None => host.split(':').next(),
+    }
+}
+
+/// Returns a manifest, what `ensure` would do about each of its files, and why it could not fetch one of them.
+async fn files_of(
+    ctx: &Arc<Context>,
+    reference: ModelRef,
+    manifest: Manifest,
+    source: SourceAccess,
+) -> Result<(Manifest, Vec<PlannedFile>, Result<()>)> {
     ctx.run_blocking(move |ctx| {
         let left = ctx.store.resumable()?;
         let local = LocalFiles::find(&ctx.adoption, &reference, ctx.store.root());
@@ -132,28 +235,31 @@ pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Ens
             files.push(PlannedFile { path, role, size, digest, state, from, space_needed_bytes });
         }
         let is_missing = |file: &&PlannedFile| matches!(file.state, FileState::Partial | FileState::Fetch);
-        source.check(&reference.id(), files.iter().find(is_missing).map(|file| &file.path))?;
-        Ok(EnsurePlan {
-            id: reference.id(),
-            revision: manifest.revision().map(str::to_owned),
-            files,
-            left_out: manifest.left_out().to_vec(),
-            notices: manifest.notices().to_vec(),
-        })
+        let missing = files.iter().find(is_missing).map(|file| &file.path);
+        let barred = source.check(&reference.id(), missing);
+        Ok((manifest, files, barred))
     })
     .await
 }
 
-/// Returns the empty plan of a present model. It refuses a retired model, and one that the policy denies, as `ensure`
-/// does.
-async fn plan_of_present(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Option<EnsurePlan>> {
+/// Returns the empty plan of a present model. It refuses a retired model as `ensure` does.
+async fn plan_of_present(
+    ctx: &Arc<Context>,
+    reference: &ModelRef,
+    answers: &mut PolicyAnswers<'_>,
+) -> Result<Option<EnsurePlan>> {
     let id = reference.id();
     let Some(Versioned { record, .. }) = ctx.catalog.get(&id).await? else { return Ok(None) };
     if record.lifecycle == Lifecycle::Retired {
         return Err(Error::Retired { id });
     }
-    check_record(ctx, &record)?;
     let Some(model) = locate(ctx, reference).await? else { return Ok(None) };
+    let paths: Vec<_> = record.files.iter().map(|file| record.location(&file.path)).collect();
+    let shown: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+    questions_of_record(&record, &shown).iter().for_each(|question| answers.ask(question));
+    let recorded = record.clone();
+    let checked = ctx.run_blocking(move |ctx| local_code::check_recorded(ctx, &recorded)).await;
+    answers.unless_denied(checked)?;
     let files = model.files.into_iter().map(|file| PlannedFile {
         path: file.path,
         role: file.role,
@@ -163,6 +269,11 @@ async fn plan_of_present(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Opt
         from: None,
         space_needed_bytes: 0,
     });
-    let (left_out, notices) = (record.left_out, record.notices);
-    Ok(Some(EnsurePlan { id, revision: model.revision, files: files.collect(), left_out, notices }))
+    Ok(Some(EnsurePlan {
+        revision: model.revision,
+        files: files.collect(),
+        left_out: record.left_out,
+        notices: record.notices,
+        ..EnsurePlan::without_files(id, answers.clone())
+    }))
 }

@@ -1,5 +1,7 @@
 //! Asks the policy about a model before the first byte of it is transferred.
 
+use std::borrow::Cow;
+
 use provisioner_core::{
     CatalogRecord, Format, LeftOut, LeftOutReason, Manifest, ManifestFile, Notice, Question, RelativePath,
     Role,
@@ -10,19 +12,54 @@ use crate::{context::Context, error::Result};
 /// Returns a listed model without the program code that the policy denies. Fails where the policy denies the model, as far as
 /// the source's listing says enough.
 pub(crate) fn admit(ctx: &Context, manifest: Manifest) -> Result<Manifest> {
-    let manifest = if manifest.is_in_place() { manifest } else { without_code(ctx, manifest) };
-    let (id, size_bytes) = (&manifest.reference().id(), manifest.size_bytes());
-    ctx.ask(&Question::Size { id, size_bytes })?;
+    let manifest = without_denied_code(ctx, manifest);
+    let id = manifest.reference().id();
+    questions(&id, &manifest).iter().try_for_each(|question| ctx.ask(question))?;
+    Ok(manifest)
+}
+
+/// Returns a listed model without the program code that the policy denies. A model that lies in place keeps its files.
+pub(crate) fn without_denied_code(ctx: &Context, manifest: Manifest) -> Manifest {
+    if manifest.is_in_place() { manifest } else { without_code(ctx, manifest) }
+}
+
+/// Returns what to ask the policy about a listed model with an id.
+pub(crate) fn questions<'a>(id: &'a str, manifest: &'a Manifest) -> Vec<Question<'a>> {
+    let mut questions = vec![
+        Question::Size { id, size_bytes: manifest.size_bytes() },
+        Question::MaxFiles { id, files: manifest.files().len() as u64 },
+    ];
+    let source = manifest.source();
+    // A local model names its licence itself, once its header is read.
+    if !manifest.reference().is_local() {
+        let license = source.and_then(|source| source.license.as_deref());
+        questions.push(Question::License { id, license });
+    }
     // The name of a file may not say its format. The bytes will. The weights come first, for they are what a person asked for.
     let is_weights =
         |file: &&ManifestFile| matches!(manifest.role(&file.path), Some(Role::Weights | Role::Adapter));
     let (weights, others): (Vec<_>, Vec<_>) = manifest.files().iter().partition(is_weights);
     for file in weights.into_iter().chain(others) {
+        let path = file.path.as_str();
         if let Some(format) = Format::named(file.path.file_name()) {
-            ctx.ask(&Question::Format { path: file.path.as_str(), format })?;
+            questions.push(Question::Format { path, format });
+        }
+        if let Some(status) = source.and_then(|source| source.scans.get(&file.path)) {
+            questions.push(Question::Scan { path, status: *status });
         }
     }
-    Ok(manifest)
+    questions
+}
+
+/// Returns what to ask the policy about the program code of a listed model: each file by both rules.
+pub(crate) fn questions_of_code(manifest: &Manifest) -> Vec<Question<'_>> {
+    let is_code = |file: &&ManifestFile| manifest.role(&file.path) == Some(Role::Code);
+    let paths = manifest.files().iter().filter(is_code).map(|file| file.path.as_str());
+    paths.flat_map(|path| [Question::RemoteCode { path }, python(path)]).collect()
+}
+
+fn python(path: &str) -> Question<'_> {
+    Question::Format { path, format: Format::Python }
 }
 
 /// Leaves out the program code that the policy denies.
@@ -36,7 +73,7 @@ fn without_code(ctx: &Context, manifest: Manifest) -> Manifest {
 
 /// Returns whether the policy allows a file of program code.
 fn allows_code(ctx: &Context, path: &str) -> bool {
-    ctx.ask(&Question::Format { path, format: Format::Python }).is_ok()
+    ctx.ask(&Question::RemoteCode { path }).is_ok() && ctx.ask(&python(path)).is_ok()
 }
 
 /// Warns where a recorded model lacks program code that the policy left out, and allows now. A present model is never changed
@@ -55,11 +92,35 @@ pub(crate) fn warn_of_code(ctx: &Context, record: &CatalogRecord) {
 
 /// Fails where the policy denies a recorded model.
 pub(crate) fn check_record(ctx: &Context, record: &CatalogRecord) -> Result<()> {
-    ctx.ask(&Question::Size { id: &record.id, size_bytes: record.size_bytes })?;
-    for file in &record.files {
-        let location = record.location(&file.path);
-        let format = if file.role == Some(Role::Code) { Format::Python } else { file.format };
-        ctx.ask(&Question::Format { path: &location.to_string_lossy(), format })?;
+    let paths: Vec<_> = record.files.iter().map(|file| record.location(&file.path)).collect();
+    let shown: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+    questions_of_record(record, &shown).iter().try_for_each(|question| ctx.ask(question))
+}
+
+/// Returns what to ask the policy about a recorded model. `shown` are the paths of its files, as a message shows them.
+pub(crate) fn questions_of_record<'a>(
+    record: &'a CatalogRecord,
+    shown: &'a [Cow<'a, str>],
+) -> Vec<Question<'a>> {
+    let id = record.id.as_str();
+    let mut questions = vec![
+        Question::Size { id, size_bytes: record.size_bytes },
+        Question::MaxFiles { id, files: record.files.len() as u64 },
+    ];
+    // A record of a model that no verifier has looked at does not know its licence yet.
+    if !record.files.is_empty() {
+        questions.push(Question::License { id, license: record.license() });
     }
-    Ok(())
+    for (file, path) in record.files.iter().zip(shown) {
+        let path = path.as_ref();
+        if file.role == Some(Role::Code) {
+            questions.extend([Question::RemoteCode { path }, python(path)]);
+        } else {
+            questions.push(Question::Format { path, format: file.format });
+        }
+        if let Some(status) = record.source.as_ref().and_then(|source| source.scans.get(&file.path)) {
+            questions.push(Question::Scan { path, status: *status });
+        }
+    }
+    questions
 }

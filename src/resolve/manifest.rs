@@ -2,6 +2,7 @@
 
 use provisioner_core::{
     CatalogRecord, Locator, Manifest, ModelRef, ProgressEvent, Question, RecordedFile, ResolveRequest,
+    ScanStatus,
 };
 
 use super::local_folder::settle;
@@ -15,11 +16,18 @@ pub(crate) async fn resolve(ctx: &Context, request: &ResolveRequest) -> Result<M
         ctx.ask(&Question::Network(reference))?;
     }
     ctx.progress.on_event(&ProgressEvent::Resolving { id: reference.id() });
+    let request = &request.clone().scans(wants_scans(ctx));
     match ctx.transfer.resolve(fetcher, request, ctx.progress.as_ref()).await {
         // The source's own error: no byte was transferred.
         Err(transfer::Error::Source(error)) => Err(error.into()),
         resolved => settle(ctx, resolved?).await,
     }
+}
+
+/// Returns whether the policy has a rule about what a source's scanners say.
+fn wants_scans(ctx: &Context) -> bool {
+    let denies = |status: &ScanStatus| ctx.ask(&Question::Scan { path: "", status: *status }).is_err();
+    ScanStatus::ALL.iter().any(denies)
 }
 
 /// Returns a manifest with what the record keeps of the choice, where the source lists the files of the record again.

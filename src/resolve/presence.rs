@@ -9,6 +9,7 @@ use provisioner_core::{
 
 use super::{
     admission::{check_record, warn_of_code},
+    local_code,
     local_folder::has_recorded_names,
     reference::canonical,
 };
@@ -36,6 +37,7 @@ pub(crate) async fn present(
         return Ok(None);
     }
     ctx.run_blocking(move |ctx| {
+        local_code::check_recorded(ctx, &record)?;
         if let Freshness::Changed(reason) = freshness(&record, &ctx.store) {
             tracing::debug!("`{}` is judged again: {reason}", record.id);
             return Ok(None);

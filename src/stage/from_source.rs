@@ -11,6 +11,7 @@ use crate::{
     error::Result,
     resolve::{
         admission::admit,
+        local_code,
         manifest::as_recorded,
         recall::{Resolution, resolve_or_recall},
     },
@@ -55,9 +56,16 @@ pub(crate) async fn stage_from_source(
     let (files, bytes) = (manifest.files().len(), manifest.size_bytes());
     tracing::debug!("`{id}`: files {files}, bytes {bytes}");
     if manifest.is_in_place() {
+        check_local_code(ctx, reference, &manifest).await?;
         let hashes = expectation.needs_hashes();
         stage_in_place(ctx, manifest, expectation, hashes, recorded.cloned()).await
     } else {
         Box::pin(acquire(ctx, reference, Resolution { manifest, source }, session)).await
     }
+}
+
+/// Fails where the policy denies program code of a local folder.
+async fn check_local_code(ctx: &Arc<Context>, reference: &ModelRef, manifest: &Manifest) -> Result<()> {
+    let (reference, manifest) = (reference.clone(), manifest.clone());
+    ctx.run_blocking(move |ctx| local_code::check_listed(ctx, &reference, &manifest)).await
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use provisioner_core::{Expectation, StagedFile, StagedModel, VerifiedModel};
+use provisioner_core::{Expectation, Question, StagedFile, StagedModel, VerifiedModel};
 
 use crate::{
     context::Context,
@@ -25,6 +25,10 @@ pub(crate) async fn judge(
         let stored: Vec<_> = locations.filter(|location| location.starts_with(ctx.store.root())).collect();
         let judged = with_git_ids(staged, &expectation)
             .and_then(|staged| Ok(staged.judge(&expectation, &ctx.verifiers, ctx.clock.now())?));
+        let judged = judged.and_then(|verified| {
+            ask_license(ctx, &verified)?;
+            Ok(verified)
+        });
         judged.map_err(|error| {
             // The model is not at fault for a file that another process removed from the store after a step had found it.
             match stored.into_iter().find(|location| matches!(location.try_exists(), Ok(false))) {
@@ -34,6 +38,16 @@ pub(crate) async fn judge(
         })
     })
     .await
+}
+
+/// Asks the policy about the licence that a model of this machine names itself: its verifiers have read its header now.
+fn ask_license(ctx: &Context, verified: &VerifiedModel) -> Result<()> {
+    let reference = verified.staged().manifest().reference();
+    if !reference.is_local() {
+        return Ok(());
+    }
+    let license = verified.facts().and_then(|facts| facts.license.as_deref());
+    ctx.ask(&Question::License { id: &reference.id(), license })
 }
 
 /// Returns a staged model with git's ids, where the expectation names them: a transfer or the store read its bytes for

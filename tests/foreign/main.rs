@@ -9,6 +9,7 @@
 mod custom_fetcher;
 mod fixture;
 mod hosts;
+mod policy;
 mod repositories;
 mod revisions;
 mod shelf;

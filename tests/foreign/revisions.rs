@@ -107,7 +107,7 @@ async fn a_policy_binds_a_foreign_source_by_repository_and_by_host() {
         let provisioner = provisioner(&bench, "cache", &source, Policy { repos, ..Policy::default() });
         provisioner.ensure(&id.parse().unwrap(), &Expectation::none()).await
     };
-    assert_eq!(code(asked(&["org/*"], "mem:org/repo").await), "policy-denied");
+    assert_eq!(code(asked(&["org/*"], "mem:org/repo").await), "denied");
     let denied = asked(&["hf:a/*"], "mem:org/repo@v1/a.gguf").await.unwrap_err();
     assert_eq!(denied.to_string(), "policy does not allow the repository `mem:org/repo`");
     assert_eq!(denied.hint().unwrap().to_string(), "add `mem:org/repo` to the policy's `repos`");
@@ -116,7 +116,7 @@ async fn a_policy_binds_a_foreign_source_by_repository_and_by_host() {
     let policy = Policy { network: Network::Allow, hosts, ..Policy::default() };
     let builder = ModelProvisioner::builder(bench.cache()).fetcher(source).policy(policy);
     let refused = builder.build().unwrap_err();
-    assert_eq!(refused.code().as_str(), "policy-denied");
+    assert_eq!(refused.code().as_str(), "denied");
     assert_eq!(
         refused.to_string(),
         "policy does not allow a source of `mem:`, `oci:` that keeps to no list of hosts"

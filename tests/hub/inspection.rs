@@ -99,7 +99,7 @@ async fn what_is_wrong_is_told_as_elsewhere() {
     assert_eq!(code(provisioner.inspect(&id("hf:org/repo:Q2_K")).await), "not-found");
     assert_eq!(code(provisioner.inspect(&id("hf:org/repo")).await), "ambiguous-reference");
     let denied = bench.builder().policy(Policy::default()).build().unwrap();
-    assert_eq!(code(denied.inspect(&id("hf:org/repo:Q8_0")).await), "policy-denied");
+    assert_eq!(code(denied.inspect(&id("hf:org/repo:Q8_0")).await), "denied");
     bench.hub.fault(Fault::on("x-Q8_0.gguf").at(Origin::Cdn).once().kind(FaultKind::Cut(At::Byte(10))));
     assert!(provisioner.inspect(&id("hf:org/repo:Q8_0")).await.is_ok(), "what passes is outlasted");
     bench.hub.fault(Fault::on("x-Q8_0.gguf").at(Origin::Cdn).kind(FaultKind::HtmlPage));

@@ -32,7 +32,7 @@ async fn a_file_is_fetched_once_and_verified() {
     assert_eq!(bench.hub.requests().len(), 0, "a present model opens no socket");
     let offline = bench.builder().policy(Policy::default()).build().unwrap();
     assert!(offline.ensure_present_str(id, None).await.unwrap().cached);
-    assert_eq!(code(offline.ensure_present_str("hf:org/other", None).await), "policy-denied");
+    assert_eq!(code(offline.ensure_present_str("hf:org/other", None).await), "denied");
 }
 
 #[test]
@@ -167,10 +167,10 @@ async fn the_policy_is_asked_first() {
         bench.builder().policy(Policy { network: Network::Allow, ..policy }).build().unwrap()
     };
     let repos = with(Policy { repos: Some(vec!["other/*".into()]), ..Policy::default() });
-    assert_eq!(code(repos.ensure_present_str("hf:org/repo/a.gguf", None).await), "policy-denied");
+    assert_eq!(code(repos.ensure_present_str("hf:org/repo/a.gguf", None).await), "denied");
     assert_eq!(bench.hub.requests().len(), 0);
     let small = with(Policy { max_bytes: Some(2), ..Policy::default() });
-    assert_eq!(code(small.ensure_present_str("hf:org/repo/a.gguf", None).await), "policy-denied");
+    assert_eq!(code(small.ensure_present_str("hf:org/repo/a.gguf", None).await), "denied");
     // The endpoint has another name than the CDN to which it redirects.
     let settings = HubSettings::new(Some(&bench.hub.endpoint().replace("127.0.0.1", "localhost"))).unwrap();
     let confined = |hosts: &[&str]| {
@@ -180,7 +180,7 @@ async fn the_policy_is_asked_first() {
     };
     bench.hub.reset_counts();
     let elsewhere = confined(&["huggingface.co"]).ensure_present_str("hf:org/repo/a.gguf", None).await;
-    assert_eq!(code(elsewhere), "policy-denied");
+    assert_eq!(code(elsewhere), "denied");
     assert_eq!(bench.hub.requests().len(), 0);
     let redirected =
         confined(&["localhost"]).ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap_err();
@@ -418,6 +418,6 @@ async fn a_format_that_is_refused_is_not_fetched() {
     let policy =
         Policy { formats: Some(vec![Format::Safetensors]), network: Network::Allow, ..Policy::default() };
     let provisioner = bench.builder().policy(policy).build().unwrap();
-    assert_eq!(code(provisioner.ensure_present_str("hf:org/repo/a.gguf", None).await), "policy-denied");
+    assert_eq!(code(provisioner.ensure_present_str("hf:org/repo/a.gguf", None).await), "denied");
     assert_eq!(bench.hub.count(|seen| seen.file.is_some()), 0);
 }

@@ -14,6 +14,7 @@ mod journeys;
 mod mirrors;
 mod neighbours;
 mod offline;
+mod policy;
 mod repair;
 mod rewriters;
 mod small;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use model_provisioner::{Handoff, ModelProvisionerConfig};
+use model_provisioner::{Handoff, ModelProvisionerConfig, OperatorPolicy};
 use schemars::JsonSchema;
 use testkit::assert_current;
 
@@ -17,4 +17,5 @@ fn check<T: JsonSchema>(name: &str) {
 fn the_schemas_are_current() {
     check::<Handoff>("handoff.schema.json");
     check::<ModelProvisionerConfig>("config.schema.json");
+    check::<OperatorPolicy>("policy.schema.json");
 }

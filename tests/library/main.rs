@@ -11,6 +11,7 @@ mod facts;
 mod fixture;
 mod lifecycle;
 mod policy;
+mod policy_rules;
 mod presence;
 mod provision;
 mod references;

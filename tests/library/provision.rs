@@ -100,7 +100,8 @@ fn bad_configs_are_told_by_line() {
     let second = |text: &str, says: &[&str]| check(&format!("model_ref: a\n{text}\n"), says);
     second("expected_digest: aa", &["line 2: fields are expected"]);
     second("strict_verification: maybe", &["line 2: `true` or `false` is expected"]);
-    second("policy: { max_bytes: 5G }", &["line 2: a whole number is expected, without a unit"]);
+    second("policy: { max_bytes: 5X }", &["line 2: a size is written 500K, 50M or 2GiB"]);
+    second("policy: { max_files: 5G }", &["line 2: a whole number is expected, without a unit"]);
     second("policy: { network: alow }", &["unknown value `alow`", "did you mean `allow`?"]);
     second("adopt: { mode: x }", &["unknown value `x`", "the values here are link, copy, off"]);
     check(&"[".repeat(100_000), &[]);
@@ -116,12 +117,12 @@ fn the_policy_of_the_config_is_kept() {
         let path = config(&bench, &format!("model_ref: tiny.gguf\npolicy: {policy}\n"));
         provision_from_config_to_handoff(path, bench.path("h.json"), bench.cache())
     };
-    assert_eq!(code(run("{ schemes: [hf] }")), "policy-denied");
-    assert_eq!(code(run("{ formats: [safetensors] }")), "policy-denied");
-    assert_eq!(code(run("{ max_bytes: 23 }")), "policy-denied");
+    assert_eq!(code(run("{ schemes: [hf] }")), "denied");
+    assert_eq!(code(run("{ formats: [safetensors] }")), "denied");
+    assert_eq!(code(run("{ max_bytes: 23 }")), "denied");
     assert!(run("{ network: deny, formats: [gguf], max_bytes: 24 }").is_ok());
-    assert_eq!(code(run("{ formats: [safetensors] }")), "policy-denied", "a present model too");
-    assert_eq!(code(run("{ max_bytes: 23 }")), "policy-denied");
+    assert_eq!(code(run("{ formats: [safetensors] }")), "denied", "a present model too");
+    assert_eq!(code(run("{ max_bytes: 23 }")), "denied");
 }
 
 #[test]

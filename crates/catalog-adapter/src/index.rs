@@ -107,6 +107,7 @@ fn record(old: OldEntry, now: Timestamp) -> Result<CatalogRecord, String> {
         files: Vec::new(),
         left_out: Vec::new(),
         notices: Vec::new(),
+        source: None,
         created_at: now,
         updated_at: now,
         extra,

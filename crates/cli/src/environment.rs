@@ -30,6 +30,11 @@ pub(crate) struct Environment {
     pub(crate) offline: bool,
 }
 
+/// Returns the path of the operator's policy file, where the environment names one.
+pub(crate) fn policy_file() -> Option<PathBuf> {
+    Variable::Policy.folder()
+}
+
 impl Environment {
     /// Reads the environment of this process.
     pub(crate) fn read(offline: bool) -> Self {

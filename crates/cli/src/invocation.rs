@@ -4,8 +4,8 @@ use std::{ffi::OsStr, path::PathBuf, sync::Arc};
 
 use etcetera::BaseStrategy;
 use model_provisioner::{
-    Adoption, CoreError, Error, ModelProvisioner, ModelProvisionerConfig, ModelRef, Network, Policy,
-    ProvisionerBuilder, TransferSettings,
+    Adoption, CoreError, Error, ModelProvisioner, ModelProvisionerConfig, ModelRef, Network, NetworkPolicy,
+    PlacedPolicy, Policy, PolicyEngine, PolicyFile, PolicyPlace, ProvisionerBuilder, TransferSettings,
 };
 
 use crate::{
@@ -41,18 +41,16 @@ impl Invocation {
         Ok(self.builder()?.build()?)
     }
 
-    /// Returns a provisioner that may fetch: the caller names a source, and so asks for it. The policy of an operator is in a
-    /// config.
+    /// Returns a provisioner that may fetch: the caller names a source, and so asks for it, unless the operator's policy forbids it.
     ///
     /// # Errors
     /// As [`local`](Self::local), and where the address of the hub makes no sense.
     pub(crate) fn fetching(&self, hub: &HubOptions) -> Result<ModelProvisioner, Failure> {
-        let network = if self.is_offline() { Network::Offline } else { Network::Allow };
         let defaults = self.transfer_settings();
         let stall = hub.timeout.unwrap_or(defaults.stall);
         let settings = TransferSettings { stall, bytes_per_second: hub.limit_rate, ..defaults };
         let adoption = Adoption { mode: hub.adopt.into(), ..Adoption::default() };
-        self.build(Policy { network, ..Policy::default() }, adoption, settings)
+        self.build(self.with_default_policy(self.builder()?), adoption, settings)
     }
 
     /// Returns the provisioner that a config describes.
@@ -60,11 +58,24 @@ impl Invocation {
     /// # Errors
     /// As [`fetching`](Self::fetching).
     pub(crate) fn configured(&self, config: &ModelProvisionerConfig) -> Result<ModelProvisioner, Failure> {
-        let mut policy = config.policy.clone();
-        if self.is_offline() {
-            policy.network = Network::Offline;
+        let builder = self.builder()?.policy(config.placed_policy());
+        self.build(builder, config.adoption(), self.transfer_settings())
+    }
+
+    /// Returns the policies that hold for every command, in their order: that of `--offline`, and the operator's files.
+    pub(crate) fn policies(&self) -> Vec<Arc<dyn PolicyEngine>> {
+        let mut policies: Vec<Arc<dyn PolicyEngine>> = Vec::new();
+        if let Some(setting) = self.offline_setting() {
+            let place = PolicyPlace::Setting(setting.to_owned());
+            policies.push(Arc::new(PlacedPolicy::new(NetworkPolicy(Network::Offline), place)));
         }
-        self.build(policy, config.adoption(), self.transfer_settings())
+        policies.extend(self.policy_files().into_iter().map(|file| Arc::new(file) as _));
+        policies
+    }
+
+    /// Returns the policy files of the operator: that of the environment, and those of the options. Neither replaces another.
+    pub(crate) fn policy_files(&self) -> Vec<PolicyFile> {
+        environment::policy_file().iter().chain(&self.options.policy).map(PolicyFile::read).collect()
     }
 
     /// Reads the environment of this process.
@@ -72,19 +83,31 @@ impl Invocation {
         Environment::read(self.is_offline())
     }
 
+    /// Adds what holds for a person who names a source: the network. Where the operator has a policy, that one decides about the rest.
+    fn with_default_policy(&self, builder: ProvisionerBuilder) -> ProvisionerBuilder {
+        let place = PolicyPlace::Setting("default".to_owned());
+        let network = NetworkPolicy(Network::Allow);
+        if self.policy_files().is_empty() {
+            let policy = Policy { network: network.0, ..Policy::default() };
+            return builder.policy(PlacedPolicy::new(policy, place));
+        }
+        builder.unsafe_skip_default_policy().policy_engine(Arc::new(PlacedPolicy::new(network, place)))
+    }
+
     fn build(
         &self,
-        policy: Policy,
+        builder: ProvisionerBuilder,
         adoption: Adoption,
         settings: TransferSettings,
     ) -> Result<ModelProvisioner, Failure> {
-        let builder = self.builder()?.policy(policy).adopt(environment::with_local_caches(adoption));
+        let builder = builder.adopt(environment::with_local_caches(adoption));
         Ok(environment::with_hub(builder, settings.stall)?.transfer(settings).build()?)
     }
 
     fn builder(&self) -> Result<ProvisionerBuilder, Failure> {
         let view = ProgressView::new(self.options.progress, self.options.quiet, &self.screen);
         let builder = ModelProvisioner::builder(self.cache_dir()?).progress(view);
+        let builder = self.policies().into_iter().fold(builder, ProvisionerBuilder::policy_engine);
         Ok(match self.options.wait {
             Some(wait) => builder.wait(wait),
             None => builder,
@@ -110,7 +133,15 @@ impl Invocation {
     }
 
     fn is_offline(&self) -> bool {
-        self.options.offline || environment::is_offline()
+        self.offline_setting().is_some()
+    }
+
+    /// Returns what keeps the command from the network, as a person names it.
+    fn offline_setting(&self) -> Option<&'static str> {
+        match self.options.offline {
+            true => Some("--offline or MODEL_PROVISIONER_OFFLINE"),
+            false => environment::is_offline().then_some("HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE"),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, mem};
 
 use provisioner_core::{
-    FetchError, FetchErrorKind, Hint,
+    FetchError, FetchErrorKind, Hint, SourceFacts,
     reference::{RepoRef, RepoTarget, is_commit},
 };
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use source_http::{HttpClient, Page, Url, invalid, redacted};
 
 use crate::{
     address::address,
+    facts::Revision,
     tree::{Entries, Entry, Lfs, Tree},
 };
 
@@ -22,11 +23,6 @@ const MAX_ADDRESS_BYTES: usize = 8192;
 
 /// A whole listing may take as long as so many of its pages.
 pub(crate) const LISTING_DEADLINES: u32 = 4;
-
-#[derive(Deserialize)]
-struct Revision {
-    sha: String,
-}
 
 /// A revision, with its files where the endpoint describes them.
 #[derive(Deserialize)]
@@ -82,7 +78,15 @@ impl Sibling {
         let lfs = self.lfs.map(|lfs| Lfs { oid: lfs.sha256, size: lfs.size });
         let oid = if lfs.is_some() { self.blob_id.unwrap_or_default() } else { self.blob_id? };
         let size = lfs.as_ref().map(|lfs| lfs.size).or(self.size)?;
-        Some(Entry { kind: "file".to_owned(), path: String::new(), size, oid, lfs, xet_hash: None })
+        Some(Entry {
+            kind: "file".to_owned(),
+            path: String::new(),
+            size,
+            oid,
+            lfs,
+            xet_hash: None,
+            security: None,
+        })
     }
 }
 
@@ -105,12 +109,13 @@ impl HubApi {
         &mut self.client
     }
 
-    /// Returns the commit that a revision names now: the one that is given, or else the reference's own.
+    /// Returns the commit that a revision names now: the one that is given, or else the reference's own; and what the hub says of the
+    /// repository there.
     pub(crate) async fn commit_of(
         &self,
         hub: &RepoRef,
         revision: Option<&str>,
-    ) -> Result<String, FetchError> {
+    ) -> Result<(String, SourceFacts), FetchError> {
         let revision = revision.or(hub.revision()).unwrap_or("main");
         let url = self.address(&["api", "models"], hub.repo(), &["revision", revision]);
         let found = self.client.json(url.clone()).await;
@@ -123,14 +128,20 @@ impl HubApi {
             let what = format!("it answers with commit `{commit}` to a question about `{revision}`");
             return Err(invalid(&url, &what));
         }
-        Ok(commit)
+        Ok((commit, found.facts()))
     }
 
     /// Returns all files of a commit, of which the endpoint knows. A mirror may lack the listing that the Hub itself has, and
-    /// describe the files with the revision.
-    pub(crate) async fn tree_of(&self, hub: &RepoRef, commit: &str) -> Result<Tree, FetchError> {
+    /// describe the files with the revision. Only where `with_scans` says so does the hub tell what its scanners say: pages are shorter
+    /// then.
+    pub(crate) async fn tree_of(
+        &self,
+        hub: &RepoRef,
+        commit: &str,
+        with_scans: bool,
+    ) -> Result<Tree, FetchError> {
         let mut url = self.address(&["api", "models"], hub.repo(), &["tree", commit]);
-        url.set_query(Some("recursive=true"));
+        url.set_query(Some(if with_scans { "recursive=true&expand=true" } else { "recursive=true" }));
         let listing = self.client.in_time(&url, LISTING_DEADLINES, self.listing(url.clone())).await?;
         let missing = match listing {
             Listing::Tree(tree) => return Ok(tree),

@@ -183,7 +183,13 @@ fn linked(snapshot: &Path, path: &RelativePath) -> Option<TreeFile> {
     let name = blob.file_name()?.to_str()?;
     let algorithm = if name.len() == 64 { DigestAlgorithm::Sha256 } else { DigestAlgorithm::GitSha1 };
     let size = fs_err::metadata(&at).ok().filter(std::fs::Metadata::is_file)?.len();
-    Some(TreeFile { path: path.clone(), size, digest: Digest::new(algorithm, name).ok()?, xet_hash: None })
+    Some(TreeFile {
+        path: path.clone(),
+        size,
+        digest: Digest::new(algorithm, name).ok()?,
+        xet_hash: None,
+        scan: None,
+    })
 }
 
 /// `trees/<commit>.json`.
@@ -234,7 +240,7 @@ impl<'de> Deserialize<'de> for Files {
 fn entry_of(known: Known) -> Entry {
     let Known { size, blob_id, lfs_sha256, lfs_size, xet_hash } = known;
     let lfs = lfs_sha256.map(|oid| Lfs { oid, size: lfs_size.unwrap_or(size) });
-    Entry { kind: String::new(), path: String::new(), size, oid: blob_id, lfs, xet_hash }
+    Entry { kind: String::new(), path: String::new(), size, oid: blob_id, lfs, xet_hash, security: None }
 }
 
 fn tree(text: &[u8], path: &Path) -> Result<Tree, FetchError> {

@@ -77,9 +77,11 @@ impl HubFetcher {
     /// the token.
     async fn list(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
         let hub = hub_of(request)?;
-        let commit = self.api.commit_of(hub, request.revision.as_deref()).await?;
-        let tree = self.api.tree_of(hub, &commit).await?;
+        let (commit, facts) = self.api.commit_of(hub, request.revision.as_deref()).await?;
+        let tree = self.api.tree_of(hub, &commit, request.with_scans).await?;
         let mut repository = Repository::new(hub.clone(), commit, tree);
+        let is_secret = |text: &str| self.api.client().token().is_some_and(|token| token.is_in(text));
+        repository.facts = facts.without(is_secret);
         if let Some(chosen) = request.chosen.as_ref().filter(|chosen| repository.has(&chosen.paths)) {
             return self.manifest(&mut repository, &chosen.paths, chosen.entry.clone());
         }
@@ -131,6 +133,7 @@ impl HubFetcher {
         let (hub, commit) = (&repository.hub.clone(), repository.commit.clone());
         #[cfg(feature = "xet")]
         let xet = self.xet.as_ref().map(|xet| xet.list(self.api.xet_token_address(hub.repo(), &commit)));
+        let facts = repository.facts_of(paths);
         let taken = paths.iter().filter_map(|path| repository.take(path));
         let files = taken.map(|(file, bytes)| {
             let state = FileState {
@@ -143,7 +146,7 @@ impl HubFetcher {
         });
         let manifest = Manifest::new(ModelRef::Repo(hub.clone()), files.collect(), entry)
             .map_err(|error| FetchError::new(FetchErrorKind::Invalid, error.to_string()))?;
-        Ok(manifest.at_revision(commit))
+        Ok(manifest.at_revision(commit).with_source(Some(facts)))
     }
 
     /// Returns a file of a commit, for `open`.

@@ -17,6 +17,7 @@ mod address;
 mod api;
 mod cache;
 mod error;
+mod facts;
 mod fetcher;
 mod repository;
 mod settings;

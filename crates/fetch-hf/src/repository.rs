@@ -4,7 +4,9 @@ use std::{collections::HashMap, path::PathBuf};
 
 use bytes::Bytes;
 use model_selection::{Choice, Listing, Manifests, manifests_to_read, select};
-use provisioner_core::{ContentHasher, DigestAlgorithm, FetchError, RelativePath, reference::RepoRef};
+use provisioner_core::{
+    ContentHasher, DigestAlgorithm, FetchError, RelativePath, SourceFacts, reference::RepoRef,
+};
 
 use crate::{
     cache,
@@ -27,6 +29,8 @@ pub(crate) struct Repository {
     /// The bytes of manifests, where they are few enough to keep.
     kept: HashMap<RelativePath, Bytes>,
     kept_bytes: usize,
+    /// What the hub says of the repository.
+    pub(crate) facts: SourceFacts,
 }
 
 impl Repository {
@@ -45,6 +49,7 @@ impl Repository {
             manifests: Manifests::default(),
             kept: HashMap::new(),
             kept_bytes: 0,
+            facts: SourceFacts::default(),
         }
     }
 
@@ -88,6 +93,14 @@ impl Repository {
     /// Returns whether the listing has all of some files.
     pub(crate) fn has(&self, paths: &[RelativePath]) -> bool {
         !paths.is_empty() && paths.iter().all(|path| self.files.contains_key(path))
+    }
+
+    /// Returns what the hub says of the repository and of some of its files.
+    pub(crate) fn facts_of(&self, paths: &[RelativePath]) -> SourceFacts {
+        let mut facts = self.facts.clone();
+        let scan = |path: &RelativePath| Some((path.clone(), self.files.get(path)?.scan?));
+        facts.scans = paths.iter().filter_map(scan).collect();
+        facts
     }
 
     /// Takes a file of the listing out, with its bytes where the repository keeps them.

@@ -2,8 +2,9 @@
 
 use std::{collections::HashSet, mem};
 
-use provisioner_core::{Digest, DigestAlgorithm, RelativePath};
+use provisioner_core::{Digest, DigestAlgorithm, RelativePath, ScanStatus};
 use serde::Deserialize;
+use serde_json::Value;
 use source_http::server_text;
 
 /// How many files and folders a listing has at the most.
@@ -25,6 +26,8 @@ pub(crate) struct TreeFile {
     pub(crate) digest: Digest,
     /// Its name in Xet, where the Hub stores it there: 64 hex digits.
     pub(crate) xet_hash: Option<String>,
+    /// What the Hub's scanners say of it, where the listing says it.
+    pub(crate) scan: Option<ScanStatus>,
 }
 
 /// Holds the files of a commit.
@@ -88,6 +91,16 @@ pub(crate) struct Entry {
     pub(crate) lfs: Option<Lfs>,
     #[serde(rename = "xetHash")]
     pub(crate) xet_hash: Option<String>,
+    /// What the scanners say. Its form is not stable, and an odd one says nothing.
+    #[serde(rename = "securityFileStatus", default)]
+    pub(crate) security: Option<Value>,
+}
+
+impl Entry {
+    /// Returns what the scanners say of the file.
+    fn scan(&self) -> Option<ScanStatus> {
+        Some(ScanStatus::of(self.security.as_ref()?.get("status")?.as_str()?))
+    }
 }
 
 #[derive(Deserialize)]
@@ -132,7 +145,8 @@ fn listed(path: RelativePath, entry: Entry) -> Result<TreeFile, String> {
     let digest = digest.map_err(|error| format!("`{path}`: {error}"))?;
     // The fetcher passes over a malformed hash: plain HTTP serves the file without.
     let is_hash = |hash: &String| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
-    Ok(TreeFile { path, size, digest, xet_hash: entry.xet_hash.filter(is_hash) })
+    let scan = entry.scan();
+    Ok(TreeFile { path, size, digest, xet_hash: entry.xet_hash.filter(is_hash), scan })
 }
 
 fn no_entry(error: &serde_json::Error) -> String {

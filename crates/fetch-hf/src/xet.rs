@@ -203,6 +203,8 @@ impl Xet {
         let token: StorageToken = http.json(token_address.clone()).await?;
         let place =
             storage_address(http.endpoint(), &token.cas_url).map_err(|what| invalid(token_address, what))?;
+        // Xet's client resolves the name again. This look catches a name that leads inside of a network now.
+        http.check_address(&place).await?;
         let session = self.session.get_or_try_init(|| Session::start(self.timeout)).await?;
         let group = session.xet.new_download_stream_group().map_err(|error| failed(&error))?;
         let agent = HeaderMap::from_iter([(header::USER_AGENT, HeaderValue::from_static(USER_AGENT))]);

@@ -108,7 +108,7 @@ codes! {
     Unproven "unproven" Verification false "strict verification without anything to compare with" None;
     Rejected "rejected" Verification false "a verifier found the model unsound" None;
     ChangedWhileRead "changed-while-read" Verification true "a file changed while it was being read" Some(say("wait until the writer has finished, then try again"));
-    PolicyDenied "policy-denied" Denied false "the policy does not allow it" None;
+    PolicyDenied "denied" Denied false "the policy does not allow it" None;
     Offline "offline" Denied false "the network is off limits, and the model is not on this machine" None;
     RefusedFormat "refused-format" Denied false "the format can run code when it is loaded" Some(Hint::AllowFormat);
     Retired "retired" Denied false "the model is retired" None;

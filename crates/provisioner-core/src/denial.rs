@@ -58,6 +58,13 @@ impl Denial {
         Self { remedy: Some(remedy.into()), ..self }
     }
 
+    /// Returns the denial with each of its texts replaced, so that a caller can take a secret out of it.
+    #[must_use]
+    pub fn map_text(self, replace: &dyn Fn(String) -> String) -> Self {
+        let remedy = self.remedy.map(|hint| hint.map_text(replace));
+        Self { value: replace(self.value), what: replace(self.what), remedy, ..self }
+    }
+
     /// Sets where the rule stands.
     #[must_use]
     pub fn at(self, location: impl Into<String>) -> Self {
@@ -67,6 +74,10 @@ impl Denial {
 
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "policy does not allow {}", self.what)
+        write!(f, "policy does not allow {}", self.what)?;
+        match &self.location {
+            Some(location) => write!(f, " (`{location}`)"),
+            None => Ok(()),
+        }
     }
 }

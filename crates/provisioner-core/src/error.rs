@@ -74,6 +74,8 @@ pub enum Error {
     Offline {
         /// The id of the model: the canonical text of its reference.
         id: String,
+        /// Which setting took the network away.
+        denial: Box<Denial>,
     },
     /// The user took the network away for now, and a caller asks for a refresh.
     #[error("`{id}` cannot be refreshed, for the network is off limits")]
@@ -86,6 +88,8 @@ pub enum Error {
     RefusedFormat {
         /// The path of the file, as a message shows it.
         path: String,
+        /// Which rule refuses the format.
+        denial: Box<Denial>,
     },
     /// A verifier rejects the model.
     #[error("`{id}`: {rejection}")]
@@ -132,10 +136,20 @@ impl Error {
             Self::InvalidReference { hint, .. } => hint.clone().map(Hint::from),
             Self::InvalidEndpoint { .. } => Some(Hint::WriteEndpoint { example: "https://huggingface.co" }),
             Self::PolicyDenied { denial } => denial.remedy.clone(),
-            Self::Offline { id } => Some(Hint::EnsureOnline { id: id.clone() }),
+            Self::Offline { id, .. } => Some(Hint::EnsureOnline { id: id.clone() }),
             Self::OfflineRefresh { .. } => Some(Hint::DoNotRefresh),
             Self::Rejected { rejection, .. } => rejection.hint(),
             other => other.code().hint(),
+        }
+    }
+
+    /// Returns what a policy denies, and by which rule, where that is the error.
+    pub fn denial(&self) -> Option<&Denial> {
+        match self {
+            Self::PolicyDenied { denial }
+            | Self::Offline { denial, .. }
+            | Self::RefusedFormat { denial, .. } => Some(denial),
+            _ => None,
         }
     }
 }

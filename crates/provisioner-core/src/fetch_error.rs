@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{code::ErrorCode, hint::Hint};
+use crate::{code::ErrorCode, denial::Denial, hint::Hint};
 
 /// Describes the failure of a source.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,8 @@ pub struct FetchError {
     pub hint: Option<Hint>,
     /// How long the source asks not to be called.
     pub retry_after: Option<Duration>,
+    /// Says which rule of a policy denies what, where the kind is [`FetchErrorKind::Denied`].
+    pub denial: Option<Box<Denial>>,
     /// The error that caused this one.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -68,7 +70,13 @@ pub enum FetchErrorKind {
 impl FetchError {
     /// Makes an error of a kind, with a message that is a fragment.
     pub fn new(kind: FetchErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, retry_after: None, source: None }
+        Self { kind, message: message.into(), hint: None, retry_after: None, denial: None, source: None }
+    }
+
+    /// Makes the error of a step that a policy denies.
+    pub fn denied(denial: Denial) -> Self {
+        let error = Self::new(FetchErrorKind::Denied, denial.to_string());
+        Self { hint: denial.remedy.clone(), denial: Some(Box::new(denial)), ..error }
     }
 
     /// Sets the error that caused this one.

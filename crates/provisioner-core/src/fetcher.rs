@@ -123,6 +123,8 @@ pub struct ResolveRequest {
     /// The files that an earlier call chose at that revision. A fetcher that chooses files lists these again, and chooses anew
     /// only where the source does not list all of them. `None` lets the fetcher choose.
     pub chosen: Option<ChosenFiles>,
+    /// Says whether the caller needs what the source's scanners say of each file. Otherwise a fetcher need not ask for it.
+    pub with_scans: bool,
 }
 
 /// Holds which files an earlier call chose.
@@ -137,7 +139,7 @@ pub struct ChosenFiles {
 impl ResolveRequest {
     /// Makes a request for a reference, at whichever revision the source has now.
     pub fn new(reference: ModelRef) -> Self {
-        Self { reference, revision: None, chosen: None }
+        Self { reference, revision: None, chosen: None, with_scans: false }
     }
 
     /// Makes a request for the files of a record again: at its revision, and chosen as they were.
@@ -149,6 +151,13 @@ impl ResolveRequest {
             chosen: Some(chosen).filter(|_| is_pinned),
             ..Self::new(reference).at_revision(record.revision.clone())
         }
+    }
+
+    /// Sets whether the caller needs what the source's scanners say of each file.
+    #[must_use]
+    pub fn scans(mut self, with_scans: bool) -> Self {
+        self.with_scans = with_scans;
+        self
     }
 
     /// Sets the revision at which the fetcher must pin the reference again.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    fetch_error::{FetchError, FetchErrorKind},
-    policy_engine::{Decision, PolicyEngine, Question, ask},
+    fetch_error::FetchError,
+    policy_engine::{Decision, PolicyEngine, Question},
 };
 
 /// Tells a fetcher which hosts it may connect to.
@@ -29,11 +29,21 @@ impl HostPolicy {
     /// Checks that the policy allows a host. A fetcher asks this before each request and for each redirect.
     ///
     /// # Errors
-    /// [`FetchErrorKind::Denied`], with what would allow it.
+    /// [`FetchErrorKind::Denied`](crate::FetchErrorKind::Denied), with what would allow it.
     pub fn check(&self, host: &str) -> Result<(), FetchError> {
-        ask(self.engine.as_ref(), &Question::Host(host)).map_err(|error| FetchError {
-            hint: error.hint(),
-            ..FetchError::new(FetchErrorKind::Denied, error.to_string())
-        })
+        match self.engine.decide(&Question::Host(host)) {
+            Decision::Allowed => Ok(()),
+            Decision::Denied(denial) => Err(FetchError::denied(*denial)),
+        }
+    }
+
+    /// Returns whether the policy names this very host, without a pattern. A fetcher then connects to it inside of a network too.
+    pub fn names(&self, host: &str) -> bool {
+        self.engine.names_host(host) == Some(true)
+    }
+
+    /// Returns where the rule about hosts stands. `None` where there is none.
+    pub fn place(&self) -> Option<String> {
+        self.engine.place_of("hosts")
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     path::RelativePath,
     reference::{ModelRef, RepoRef, RepoTarget},
     remote_file::RemoteFile,
+    source_facts::SourceFacts,
 };
 
 /// Pins a reference to a revision, and to its files in the order of their paths.
@@ -37,6 +38,7 @@ pub struct Manifest {
     roles: BTreeMap<RelativePath, Role>,
     left_out: Vec<LeftOut>,
     notices: Vec<Notice>,
+    source: Option<SourceFacts>,
 }
 
 /// Says which part of a model an engine loads.
@@ -158,6 +160,7 @@ impl Manifest {
                 roles: BTreeMap::new(),
                 left_out: Vec::new(),
                 notices: Vec::new(),
+                source: None,
             }),
         }
     }
@@ -221,6 +224,13 @@ impl Manifest {
         self
     }
 
+    /// Sets what the source says of the model, such as its licence.
+    #[must_use]
+    pub fn with_source(mut self, facts: Option<SourceFacts>) -> Self {
+        self.source = facts.filter(|facts| !facts.is_empty());
+        self
+    }
+
     /// Returns the reference that the manifest pins.
     pub fn reference(&self) -> &ModelRef {
         &self.reference
@@ -281,6 +291,11 @@ impl Manifest {
     /// Returns what a person should know of the choice.
     pub fn notices(&self) -> &[Notice] {
         &self.notices
+    }
+
+    /// Returns what the source says of the model. `None` where it says nothing.
+    pub fn source(&self) -> Option<&SourceFacts> {
+        self.source.as_ref()
     }
 
     /// Returns the file of another tool that listed the files. `None` where the source itself listed them.

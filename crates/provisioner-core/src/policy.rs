@@ -1,30 +1,32 @@
 //! Implements the policy that is a list of rules. A caller asks it before anything happens. It never refuses a present model
-//! for want of a network.
+//! for want of a network. Each rule has a file of its own.
+
+mod formats;
+mod hosts;
+mod licenses;
+pub(crate) mod limits;
+mod network;
+mod programs;
+pub(crate) mod repos;
+mod scan;
+mod schemes;
+mod signatures;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::{
-    denial::{Denial, DenialKind},
-    format::Format,
-    hint::Hint,
-    policy_engine::{Decision, PolicyEngine, Question},
-    reference::{ModelRef, RepoRef},
+pub use self::{
+    network::{Network, NetworkPolicy},
+    programs::Permission,
+    scan::ScanRule,
+    signatures::{SignatureMode, SignatureRule},
 };
-
-/// Says whether the provisioner may use the network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Network {
-    /// The provisioner may use the network.
-    Allow,
-    /// The provisioner may not use the network.
-    #[default]
-    Deny,
-    /// The user took the network away for now.
-    #[serde(skip)]
-    Offline,
-}
+use crate::{
+    denial::Denial,
+    format::Format,
+    policy_engine::{Decision, PolicyEngine, Question},
+    reference::ModelRef,
+};
 
 /// Holds the rules of what a provisioner may do. The default is local-only: no network, any local file, no format that can
 /// run code.
@@ -51,162 +53,102 @@ pub struct Policy {
     /// Says whether the provisioner may use the network.
     pub network: Network,
     /// The schemes that a reference may have, such as `local` and `hf`. Absent means all.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub schemes: Option<Vec<String>>,
     /// The hosts that a fetcher may connect to, as `huggingface.co` or `*.hf.co`. Absent means those that the source needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hosts: Option<Vec<String>>,
     /// The repositories that a reference may name: `org/repo` and `org/*` of the Hub, `SCHEME:org/*` of any source. Absent
     /// means all.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub repos: Option<Vec<String>>,
+    /// The licences that a model may have, such as `apache-2.0`. Absent means all, and also none that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licenses: Option<Vec<String>>,
     /// The formats that files may have. Absent means all but pickle and python.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub formats: Option<Vec<Format>>,
-    /// The size of the largest model, in bytes. Absent means no limit.
+    /// The results of a source's scanners that deny a file. Absent means none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan: Option<ScanRule>,
+    /// Says whether program code that a model's configuration names may come along. Absent leaves that to the formats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_code: Option<Permission>,
+    /// The signatures that models need. Absent means none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signatures: Option<Vec<SignatureRule>>,
+    /// The size of the largest model: a number of bytes, or a size such as `200G`. Absent means no limit.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "limits::size")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "limits::size_schema"))]
     pub max_bytes: Option<u64>,
+    /// The largest number of files of a model. Absent means no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_files: Option<u64>,
+    /// Says whether the provisioner may run the command of a source, such as `hf`. Absent means that it may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shell_out: Option<Permission>,
 }
 
 impl PolicyEngine for Policy {
     fn decide(&self, question: &Question<'_>) -> Decision {
-        let denial = match *question {
-            Question::Reference(reference) => {
-                self.refuse_scheme(reference).or_else(|| self.refuse_repo(reference))
-            }
-            Question::Network(reference) => self.refuse_network(reference),
-            Question::AnyHost => self.refuse_any_host(),
-            Question::Host(host) => self.refuse_host(host),
-            Question::Size { id, size_bytes } => self.refuse_size(id, size_bytes),
-            Question::Format { path, format } => self.refuse_format(path, format),
-        };
-        denial.map_or(Decision::Allowed, Decision::from)
+        self.denials(question).into_iter().next().map_or(Decision::Allowed, Decision::from)
+    }
+
+    fn denials(&self, question: &Question<'_>) -> Vec<Denial> {
+        self.refuse(question).into_iter().flatten().collect()
+    }
+
+    fn rules(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(rules)) => rules,
+            _ => Map::new(),
+        }
+    }
+
+    fn names_host(&self, host: &str) -> Option<bool> {
+        hosts::names(self.hosts.as_deref(), host)
+    }
+
+    fn signature_rules(&self, reference: &ModelRef) -> Vec<SignatureRule> {
+        let rules = self.signatures.as_deref().unwrap_or_default();
+        SignatureRule::of(rules, reference).into_iter().cloned().collect()
     }
 }
 
 impl Policy {
-    fn refuse_scheme(&self, reference: &ModelRef) -> Option<Denial> {
-        let (schemes, scheme) = (self.schemes.as_ref()?, reference.scheme());
-        let is_allowed = schemes.iter().any(|allowed| canonical(allowed) == scheme);
-        (!is_allowed).then(|| {
-            Denial::new("schemes", scheme, format!("the scheme `{scheme}`"))
-                .with_remedy(format!("add `{scheme}` to the policy's `schemes`"))
-        })
-    }
-
-    fn refuse_repo(&self, reference: &ModelRef) -> Option<Denial> {
-        let repos = self.repos.as_ref().filter(|_| !reference.is_local())?;
-        let is_allowed = repos.iter().any(|pattern| matches_reference(pattern, reference));
-        (!is_allowed).then(|| {
-            let repo = pattern_of(reference);
-            Denial::new("repos", repo.clone(), format!("the repository `{repo}`"))
-                .with_remedy(format!("add `{repo}` to the policy's `repos`"))
-        })
-    }
-
-    fn refuse_network(&self, reference: &ModelRef) -> Option<Denial> {
-        let denial = |value: &str| {
-            Denial::new("network", value, format!("the network, and `{reference}` is not on this machine"))
-        };
-        match self.network {
-            Network::Allow => None,
-            Network::Offline => Some(denial("offline").of_kind(DenialKind::Offline)),
-            Network::Deny => Some(denial("deny").with_remedy(Hint::AllowNetwork)),
+    /// Returns what each rule that a question concerns says against it.
+    fn refuse(&self, question: &Question<'_>) -> [Option<Denial>; 2] {
+        let only = |denial| [denial, None];
+        match *question {
+            Question::Reference(reference) => [
+                schemes::refuse(self.schemes.as_deref(), reference),
+                repos::refuse(self.repos.as_deref(), reference),
+            ],
+            Question::Network(reference) => only(network::refuse(self.network, reference)),
+            Question::AnyHost => only(hosts::refuse_any(self.hosts.as_deref())),
+            Question::Host(host) => only(hosts::refuse(self.hosts.as_deref(), host)),
+            Question::Size { id, size_bytes } => only(limits::refuse_size(self.max_bytes, id, size_bytes)),
+            Question::MaxFiles { id, files } => only(limits::refuse_files(self.max_files, id, files)),
+            Question::Format { path, format } => only(self.refuse_format(path, format)),
+            Question::RemoteCode { path } => only(programs::refuse_code(self.remote_code, path)),
+            Question::License { id, license } => {
+                only(licenses::refuse(self.licenses.as_deref(), id, license))
+            }
+            Question::Scan { path, status } => only(scan::refuse(self.scan.as_ref(), path, status)),
+            Question::ShellOut { program } => only(programs::refuse_shell_out(self.shell_out, program)),
+            Question::Signature { reference, signers } => {
+                only(signatures::refuse(self.signatures.as_deref(), reference, signers))
+            }
         }
     }
 
-    fn refuse_any_host(&self) -> Option<Denial> {
-        let hosts = self.hosts.as_ref()?;
-        Some(Denial::new("hosts", hosts.join(", "), "hosts that its `hosts` do not name"))
-    }
-
-    /// Returns the denial of a host. `*.hf.co` allows every host below `hf.co`, and not that one.
-    fn refuse_host(&self, host: &str) -> Option<Denial> {
-        let is_allowed = self.hosts.as_ref()?.iter().any(|pattern| matches_host(pattern, host));
-        (!is_allowed).then(|| {
-            Denial::new("hosts", host, format!("the host `{host}`"))
-                .with_remedy(format!("add `{host}` to the policy's `hosts`"))
-        })
-    }
-
-    fn refuse_size(&self, id: &str, size_bytes: u64) -> Option<Denial> {
-        let limit = self.max_bytes.filter(|limit| size_bytes > *limit)?;
-        let what = format!("`{id}`, which has {size_bytes} bytes, over the limit of {limit}");
-        Some(
-            Denial::new("max_bytes", size_bytes.to_string(), what)
-                .with_remedy("raise the policy's `max_bytes`"),
-        )
-    }
-
+    /// Returns the denial of a format. A policy without formats that allows program code means its format too.
     fn refuse_format(&self, path: &str, format: Format) -> Option<Denial> {
-        let name = format.as_str();
-        let denial = || Denial::new("formats", name, format!("the format `{name}` of `{path}`"));
-        match &self.formats {
-            None if matches!(format, Format::Pickle | Format::Python) => {
-                Some(denial().of_kind(DenialKind::RunsCode))
-            }
-            Some(formats) if !formats.contains(&format) => {
-                Some(denial().with_remedy(format!("add `{name}` to the policy's `formats`")))
-            }
-            _ => None,
+        let is_code = format == Format::Python && self.remote_code == Some(Permission::Allow);
+        if is_code && self.formats.is_none() {
+            return None;
         }
-    }
-}
-
-/// Returns the name of a scheme in ids: `file:` references have `local:` ids.
-fn canonical(scheme: &str) -> &str {
-    if scheme == "file" { "local" } else { scheme }
-}
-
-/// Returns the pattern that allows just the repository of a reference, or just its id where it has no repository.
-fn pattern_of(reference: &ModelRef) -> String {
-    match reference.repository() {
-        Some(repo) if repo.scheme() == HUB => repo.repo().to_owned(),
-        Some(repo) => format!("{}:{}", repo.scheme(), repo.repo()),
-        None => reference.id(),
-    }
-}
-
-/// The source whose repositories a pattern without a scheme names.
-const HUB: &str = "hf";
-
-/// Returns whether a pattern of `repos` allows a reference that is fetched.
-fn matches_reference(pattern: &str, reference: &ModelRef) -> bool {
-    let (scheme, pattern) = pattern.split_once(':').unwrap_or((HUB, pattern));
-    if !scheme.eq_ignore_ascii_case(reference.scheme()) {
-        return false;
-    }
-    match reference {
-        ModelRef::Repo(repo) => matches_repo(pattern, repo),
-        other => matches_text(pattern, &other.id()),
-    }
-}
-
-/// Returns whether a pattern allows a repository. `org/*` allows every repository of `org`. Letter case counts where it does
-/// for the source.
-fn matches_repo(pattern: &str, repo: &RepoRef) -> bool {
-    let is_same = |a: &str, b: &str| if repo.folds_case() { a.eq_ignore_ascii_case(b) } else { a == b };
-    match pattern.strip_suffix("/*") {
-        Some(org) => repo.repo().split_once('/').is_some_and(|(found, _)| is_same(found, org)),
-        None => is_same(pattern, repo.repo()),
-    }
-}
-
-/// Returns whether a pattern allows a text whose parts only its fetcher knows. `/*` at the end allows all below, but for a
-/// text that could climb out of it.
-fn matches_text(pattern: &str, id: &str) -> bool {
-    let Some((_, text)) = id.split_once(':') else { return false };
-    let (pattern, text) = (pattern.trim_start_matches('/'), text.trim_start_matches('/'));
-    match pattern.strip_suffix("/*") {
-        Some(above) => {
-            let is_plain = !text.contains(['%', '\\']) && !text.split('/').any(|part| part == "..");
-            is_plain
-                && text.strip_prefix(above).is_some_and(|below| below.len() > 1 && below.starts_with('/'))
-        }
-        None => pattern == text,
-    }
-}
-
-fn matches_host(pattern: &str, host: &str) -> bool {
-    let (pattern, host) = (pattern.to_ascii_lowercase(), host.to_ascii_lowercase());
-    match pattern.strip_prefix("*.") {
-        Some(above) => host.strip_suffix(above).is_some_and(|below| below.len() > 1 && below.ends_with('.')),
-        None => pattern == host,
+        formats::refuse(self.formats.as_deref(), path, format)
     }
 }
 
@@ -243,6 +185,7 @@ mod tests {
             formats: Some(vec![Format::Pickle]),
             max_bytes: Some(10),
             network: Network::Allow,
+            ..Policy::default()
         };
         let check = |text: &str| allows(&policy, Question::Reference(&text.parse().unwrap()));
         assert!(

@@ -15,6 +15,7 @@ use crate::{
     manifest::{Entry, Manifest},
     path::RelativePath,
     reference::ModelRef,
+    source_facts::SourceFacts,
     staged::StagedFile,
     stamp::Stamp,
     verification::{Basis, Expectation, Outcome, Verification},
@@ -73,6 +74,9 @@ pub struct CatalogRecord {
     /// Says what the model says of itself. It is absent where no verifier has looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<ModelFacts>,
+    /// Says what the source said of the model. It is absent where the source said nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::value")]
+    pub source: Option<SourceFacts>,
     /// The files, in the order of their paths. There are none where no process has looked at them.
     pub files: Vec<RecordedFile>,
     /// The files that the source listed and that do not belong to the model, in the order of their paths: the largest 256 of
@@ -193,6 +197,7 @@ impl CatalogRecord {
             entry,
             projector: manifest.projector().cloned(),
             facts: model.facts().cloned(),
+            source: manifest.source().cloned(),
             files: files.collect(),
             left_out: largest(manifest),
             notices: manifest.notices().to_vec(),
@@ -244,6 +249,13 @@ impl CatalogRecord {
     /// Returns the absolute path of one of the files.
     pub fn location(&self, path: &RelativePath) -> PathBuf {
         self.root().join(path)
+    }
+
+    /// Returns the licence: as the source names it, or for a model of this machine as the model itself does.
+    pub fn license(&self) -> Option<&str> {
+        let own = self.facts.as_ref().filter(|_| self.id.starts_with("local:"));
+        let own = own.and_then(|facts| facts.license.as_deref());
+        self.source.as_ref().and_then(|source| source.license.as_deref()).or(own)
     }
 
     /// Returns the digest that the model must still have, and how it is known.

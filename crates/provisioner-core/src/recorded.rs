@@ -31,11 +31,12 @@ impl Manifest {
         })
     }
 
-    /// Sets what a record keeps of the choice of the files.
+    /// Sets what a record keeps of the choice of the files, and what the source said of the model where this manifest has nothing.
     #[must_use]
     pub fn chosen_as(self, record: &CatalogRecord) -> Self {
         let roles = record.files.iter().filter_map(|file| Some((file.path.clone(), file.role?)));
-        self.with_projector(record.projector.clone()).with_choice(
+        let source = self.source().or(record.source.as_ref()).cloned();
+        self.with_source(source).with_projector(record.projector.clone()).with_choice(
             roles,
             record.left_out.clone(),
             record.notices.clone(),

@@ -19,33 +19,66 @@ pub fn redacted(url: &Url) -> String {
     shown.to_string()
 }
 
+/// Says where an address is, as far as its number tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Zone {
+    /// Anywhere else.
+    Public,
+    /// On this machine.
+    Loopback,
+    /// In a network around this machine, or that of a carrier.
+    Private,
+    /// On the link itself, as a cloud's metadata is, or nowhere that a source may be.
+    LinkLocal,
+}
+
 /// Returns whether an address names, by its number, this machine or one of a network around it.
 pub fn is_inner(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).trim_end_matches('.');
-    match host.parse().map(|ip: IpAddr| ip.to_canonical()) {
-        Ok(IpAddr::V4(ip)) => is_inner_v4(ip),
-        Ok(IpAddr::V6(ip)) => {
-            ip.is_loopback()
-                || ip.is_unique_local()
-                || ip.is_unicast_link_local()
-                || ip.is_unspecified()
-                // The network itself translates these, to wherever it likes (RFC 8215).
-                || ip.segments().starts_with(&[0x64, 0xff9b, 1])
-                || v4_within(ip).is_some_and(is_inner_v4)
-        }
+    zone_of_host(&bare_host(url.host_str().unwrap_or_default())).is_some_and(|zone| zone != Zone::Public)
+}
+
+/// Returns a host in lower case, without the brackets of an IPv6 address and without the dot of a whole name.
+pub(crate) fn bare_host(host: &str) -> String {
+    host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// Returns the zone of a [bare](bare_host) host that is a number, or a name of this machine. `None` for any other name: only the
+/// resolver knows.
+pub(crate) fn zone_of_host(host: &str) -> Option<Zone> {
+    match host.parse() {
+        Ok(ip) => Some(zone_of_ip(ip)),
         // Names below it are this machine too (RFC 6761).
-        Err(_) => host.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("localhost")),
+        Err(_) => (host.rsplit('.').next() == Some("localhost")).then_some(Zone::Loopback),
     }
 }
 
-/// Returns whether the IANA's registry of special addresses calls one not global, as far as a machine may have it.
-fn is_inner_v4(ip: Ipv4Addr) -> bool {
-    ip.is_loopback()
-        || ip.is_private()
-        || ip.is_link_local()
-        || ip.is_broadcast()
-        // This network, that of a carrier, that of a protocol, and that of measurements.
-        || matches!(ip.octets(), [0, ..] | [100, 64..=127, ..] | [192, 0, 0, _] | [198, 18..=19, ..])
+/// Returns the zone of an address.
+pub(crate) fn zone_of_ip(ip: IpAddr) -> Zone {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => zone_of_v4(ip),
+        IpAddr::V6(ip) if ip.is_loopback() || ip.is_unspecified() => Zone::Loopback,
+        IpAddr::V6(ip) if ip.is_unique_local() => Zone::Private,
+        // The network itself translates the second ones, to wherever it likes (RFC 8215).
+        IpAddr::V6(ip) if ip.is_unicast_link_local() || ip.segments().starts_with(&[0x64, 0xff9b, 1]) => {
+            Zone::LinkLocal
+        }
+        IpAddr::V6(ip) => v4_within(ip).map_or(Zone::Public, zone_of_v4),
+    }
+}
+
+/// Returns the zone of an address, by the IANA's registry of special addresses, as far as a machine may have it.
+fn zone_of_v4(ip: Ipv4Addr) -> Zone {
+    match ip.octets() {
+        // This network leads to this machine.
+        [0 | 127, ..] => Zone::Loopback,
+        // Those of a carrier and of measurements.
+        _ if ip.is_private() || matches!(ip.octets(), [100, 64..=127, ..] | [198, 18..=19, ..]) => {
+            Zone::Private
+        }
+        [192, 0, 0, _] => Zone::LinkLocal,
+        _ if ip.is_link_local() || ip.is_broadcast() => Zone::LinkLocal,
+        _ => Zone::Public,
+    }
 }
 
 /// Returns the IPv4 address to which an IPv6 address leads: a compatible one, one of NAT64 (RFC 6052) or of 6to4 (RFC 3056).

@@ -22,6 +22,7 @@ use crate::{
     connections::{Connections, Pool},
     dialect::{Dialect, Trouble, error_of, not_asked, with_remedy},
     error::{invalid, unreachable},
+    guard::NetworkGuard,
     range::header_of,
     rate_limit::RateLimits,
     redirect,
@@ -42,6 +43,7 @@ pub struct HttpClient {
     dialect: Box<dyn Dialect>,
     /// The hosts that the policy allows; `None` where the caller names no policy.
     hosts: Option<HostPolicy>,
+    guard: NetworkGuard,
     rate_limits: RateLimits,
     /// Whether the source has refused the token. The client leaves it out from then on.
     is_token_expired: AtomicBool,
@@ -50,8 +52,10 @@ pub struct HttpClient {
 impl HttpClient {
     /// Returns a client for the source of these settings, which speaks this dialect.
     pub fn new(settings: HttpSettings, dialect: impl Dialect) -> Self {
+        let guard = NetworkGuard::new(&settings.endpoint);
         Self {
-            connections: Connections::new(&settings),
+            connections: Connections::new(&settings, &guard),
+            guard,
             settings,
             dialect: Box::new(dialect),
             hosts: None,
@@ -63,6 +67,25 @@ impl HttpClient {
     /// Limits the client to the hosts that the policy allows.
     pub fn confine(&mut self, hosts: &HostPolicy) {
         self.hosts = Some(hosts.clone());
+        self.guard.confine(hosts);
+        self.connections = Connections::new(&self.settings, &self.guard);
+    }
+
+    /// Resolves names with another guard.
+    #[cfg(test)]
+    pub(crate) fn guard_with(&mut self, guard: NetworkGuard) {
+        self.connections = Connections::new(&self.settings, &guard);
+        self.guard = guard;
+    }
+
+    /// Checks an address to which another client is to connect, which the fetcher cannot watch: the policy allows its host, and its name
+    /// does not lead inside of a network now.
+    ///
+    /// # Errors
+    /// [`FetchErrorKind::Denied`]; [`FetchErrorKind::Invalid`] where the name has no address.
+    pub async fn check_address(&self, url: &Url) -> Result<(), FetchError> {
+        self.check_host(url)?;
+        self.guard.check_resolved(url).await
     }
 
     /// Returns the settings of this client.
@@ -128,7 +151,7 @@ impl HttpClient {
                 return Ok(Answer { response, url });
             }
             if status.is_redirection() {
-                url = redirect::target(&url, response.headers(), self.is_limited())?;
+                url = redirect::target(&url, response.headers())?;
                 continue;
             }
             let (settings, headers) = (&self.settings, response.headers());
@@ -185,18 +208,17 @@ impl HttpClient {
         tracing::warn!("{origin} is invalid or has expired, so {name} is asked without it{remedy}");
     }
 
-    /// Returns whether the policy names the hosts.
-    fn is_limited(&self) -> bool {
-        self.hosts.as_ref().is_some_and(HostPolicy::is_limited)
-    }
-
     /// Returns an error unless the policy allows the host of an address.
     fn check_host(&self, url: &Url) -> Result<(), FetchError> {
         let host = url.host_str().unwrap_or_default();
-        self.hosts.as_ref().map_or(Ok(()), |hosts| hosts.check(host))
+        self.hosts.as_ref().map_or(Ok(()), |hosts| hosts.check(host))?;
+        self.guard.check(url)
     }
 
     fn unreachable(&self, url: &Url, error: &reqwest::Error) -> FetchError {
+        if let Some(refused) = self.guard.refused(error) {
+            return refused;
+        }
         match unreachable(url, error) {
             (error, true) => with_remedy(self.dialect.as_ref(), error, &Trouble::Tls),
             (error, false) => error,
@@ -220,17 +242,20 @@ mod tests {
     use crate::dialect::tests::Plain;
 
     #[test]
-    fn the_policy_names_hosts_or_none() {
+    fn an_inner_host_is_asked_only_where_the_policy_names_it() {
         let mut client = HttpClient::new(HttpSettings::new("https://hub").unwrap(), Plain);
         let inner = Url::parse("https://10.0.0.1/y").unwrap();
-        assert!(!client.is_limited() && client.check_host(&inner).is_ok());
-        let only = |host: &str| {
-            HostPolicy::new(Arc::new(Policy { hosts: Some(vec![host.into()]), ..Policy::default() }))
+        let kind = |client: &HttpClient| client.check_host(&inner).err().map(|error| error.kind);
+        assert_eq!(kind(&client), Some(FetchErrorKind::Denied));
+        let only = |hosts: &[&str]| {
+            let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+            HostPolicy::new(Arc::new(Policy { hosts: Some(hosts), ..Policy::default() }))
         };
-        client.confine(&only("hub"));
-        assert!(client.is_limited());
-        assert_eq!(client.check_host(&inner).unwrap_err().kind, FetchErrorKind::Denied);
-        client.confine(&only("10.0.0.1"));
-        assert!(client.is_limited() && client.check_host(&inner).is_ok());
+        client.confine(&only(&["hub"]));
+        assert_eq!(kind(&client), Some(FetchErrorKind::Denied));
+        client.confine(&only(&["10.0.0.1"]));
+        assert_eq!(kind(&client), None);
+        client.confine(&only(&["*.0.0.1"]));
+        assert_eq!(kind(&client), Some(FetchErrorKind::Denied), "a pattern does not name it");
     }
 }

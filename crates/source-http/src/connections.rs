@@ -16,14 +16,14 @@ use std::{
     collections::HashSet,
     error::Error as StdError,
     io,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
 use reqwest::{Certificate, Client, Response, Url, header::HeaderMap, redirect};
 use rustls::AlertDescription;
 
-use crate::settings::HttpSettings;
+use crate::{guard::NetworkGuard, settings::HttpSettings};
 
 /// How long the client waits until a server accepts its connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -55,6 +55,8 @@ impl Pool {
 pub(crate) struct Connections {
     timeout: Duration,
     authorities: Vec<Certificate>,
+    /// Resolves the names.
+    guard: Arc<NetworkGuard>,
     shared: OnceLock<Client>,
     ranges: OnceLock<Client>,
     /// The origins that speak HTTP/2 alone.
@@ -62,8 +64,9 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(settings: &HttpSettings) -> Self {
+    pub(crate) fn new(settings: &HttpSettings, guard: &NetworkGuard) -> Self {
         Self {
+            guard: Arc::new(guard.clone()),
             timeout: settings.timeout,
             authorities: settings.authorities.clone(),
             shared: OnceLock::new(),
@@ -98,6 +101,7 @@ impl Connections {
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT.min(self.timeout))
             .read_timeout(self.timeout)
+            .dns_resolver(Arc::clone(&self.guard))
             .tls_certs_merge(self.authorities.iter().cloned());
         let builder = if pool == Pool::Ranges { builder.http1_only() } else { builder };
         let client = builder.build()?;

@@ -22,6 +22,7 @@ mod connections;
 mod dialect;
 mod document;
 mod error;
+mod guard;
 mod json_elements;
 mod link;
 mod location;

@@ -41,6 +41,7 @@ impl Token {
         FetchError {
             message: redacted(error.message),
             hint: error.hint.map(|hint| hint.map_text(&redacted)),
+            denial: error.denial.map(|denial| Box::new(denial.map_text(&redacted))),
             source: error.source.filter(|source| !self.is_in(&source.to_string())),
             ..error
         }

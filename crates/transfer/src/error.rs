@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use provisioner_core::{Digest, ErrorCode, FetchError, Hint};
+use provisioner_core::{Denial, Digest, ErrorCode, FetchError, Hint};
 
 /// Names a result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -85,6 +85,14 @@ impl Error {
     pub fn hint(&self) -> Option<Hint> {
         match self {
             Self::Source(error) => error.hint.clone(),
+            _ => None,
+        }
+    }
+
+    /// Returns what a policy denies, where that is the error.
+    pub fn denial(&self) -> Option<&Denial> {
+        match self {
+            Self::Source(error) => error.denial.as_deref(),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! Options that every subcommand takes.
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
 
@@ -15,6 +15,9 @@ pub(crate) struct GlobalOptions {
     /// The cache folder [default: ~/.cache/models]
     #[arg(long, global = true, help_heading = HEADING, value_name = "DIR", env = Variable::CacheDir.name())]
     pub(crate) cache_dir: Option<OsString>,
+    /// Keep to the policy of this file too (again for more; also `MODEL_PROVISIONER_POLICY`): no option and no config loosens it
+    #[arg(long, global = true, help_heading = HEADING, value_name = "FILE")]
+    pub(crate) policy: Vec<PathBuf>,
     /// Never use the network (also `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`)
     #[arg(long, global = true, help_heading = HEADING, env = Variable::Offline.name(), value_parser = FalseyValueParser::new())]
     pub(crate) offline: bool,

@@ -8,7 +8,10 @@ use crate::{
     args::DoctorArgs,
     exit,
     invocation::Invocation,
-    output::{documents::health::Health, failure::Failure},
+    output::{
+        documents::health::{Health, Problem},
+        failure::Failure,
+    },
 };
 
 /// Checks the cache, repairs it on demand, and prints one screen.
@@ -17,9 +20,11 @@ use crate::{
 /// Where the cache cannot be read.
 pub(super) async fn run(invocation: &Invocation, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let provisioner = invocation.local()?;
-    let findings = provisioner.doctor(args.fix).await?.into_iter().map(Into::into).collect();
+    let mut findings: Vec<_> = provisioner.doctor(args.fix).await?.into_iter().map(Into::into).collect();
+    findings.extend(invocation.policy_files().iter().filter_map(Problem::of_policy));
     let overview = provisioner.overview().await?;
     let health = Health::new(provisioner.cache_dir(), &overview, invocation.environment(), findings);
+    let health = health.with_policies(&invocation.policies());
     invocation.output.result(&health, health.text())?;
     let status = exit::status(ErrorCode::DamagedRecord);
     Ok(if health.is_sound() { ExitCode::SUCCESS } else { status })

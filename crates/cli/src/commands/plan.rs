@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use super::fit;
 use crate::{
     args::PlanArgs,
+    exit,
     invocation::{Invocation, guessing, parse_with},
-    output::{documents::planned::Planned, failure::Failure},
+    output::{documents::planned::Planned, failure::Failure, printer::Printer},
 };
 
-/// Prints the plan of each model.
+/// Prints the plan of each model. Where the policy would end an ensure, the plan says so, and so does the exit status.
 ///
 /// # Errors
 /// Where a reference cannot be planned.
@@ -21,10 +22,12 @@ pub(super) async fn run(invocation: &Invocation, args: &PlanArgs) -> Result<Exit
         if args.fit {
             parsed = fit::choose(invocation, &provisioner, &parsed, reference, args.memory).await?;
         }
-        let plan = provisioner.plan(&parsed).await;
-        plans.push(Planned::from(plan.map_err(|error| guessing(error, reference))?));
+        let plan = provisioner.plan(&parsed).await.map_err(|error| guessing(error, reference))?;
+        plans.push(Planned::from(plan));
     }
     let text = plans.iter().map(Planned::text).collect::<Vec<_>>().join("\n");
     invocation.output.one_or_several(&plans, text)?;
-    Ok(ExitCode::SUCCESS)
+    let refusals = || plans.iter().filter_map(|plan| plan.error.as_ref());
+    refusals().for_each(Printer::failure_text);
+    Ok(refusals().next().map_or(ExitCode::SUCCESS, |refusal| exit::status(refusal.code)))
 }

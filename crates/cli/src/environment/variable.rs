@@ -44,6 +44,7 @@ macro_rules! variables {
 
 variables! {
     CacheDir "MODEL_PROVISIONER_CACHE_DIR" "names the cache folder, as `--cache-dir` does";
+    Policy "MODEL_PROVISIONER_POLICY" "names the policy file of the operator, which holds beside each `--policy`";
     Offline "MODEL_PROVISIONER_OFFLINE" "keeps the command from the network, as `--offline` does; empty, `0`, `false`, `no`, `n`, `off` and `f` do not";
     HubOffline "HF_HUB_OFFLINE" "keeps the command from the network: `1`, `ON`, `YES` or `TRUE`";
     TransformersOffline "TRANSFORMERS_OFFLINE" "the same, where `HF_HUB_OFFLINE` is not set";

@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, io};
 
-use model_provisioner::{Error, ErrorCode};
+use model_provisioner::{Denial, Error, ErrorCode};
 use serde::Serialize;
 
 use super::{escape::bounded, hint};
@@ -20,6 +20,29 @@ pub(crate) struct Failure {
     pub(crate) hint: Option<String>,
     /// Whether the same command may succeed later, though neither the user nor the operator changes anything.
     pub(crate) retriable: bool,
+    /// What a policy denies.
+    #[serde(flatten)]
+    pub(crate) denied: Option<DeniedRule>,
+}
+
+/// Names the rule of a policy that denies something.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct DeniedRule {
+    /// The rule, as a policy file writes it.
+    rule: String,
+    /// The value that it denies.
+    value: String,
+    /// Where the rule stands: the file and the key.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
+}
+
+impl From<&Denial> for DeniedRule {
+    fn from(denial: &Denial) -> Self {
+        let value = bounded(&denial.value).into_owned();
+        Self { rule: denial.rule.to_string(), value, location: denial.location.clone() }
+    }
 }
 
 /// The document that `--json` prints where the command fails.
@@ -35,7 +58,7 @@ impl Failure {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         let hint = code.hint().map(|hint| hint::text(&hint));
         let message = bounded(&message.into()).into_owned();
-        Self { code, message, hint, retriable: code.is_retriable() }
+        Self { code, message, hint, retriable: code.is_retriable(), denied: None }
     }
 
     /// Describes arguments that make no sense.
@@ -57,7 +80,8 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let hint = error.hint().map(|hint| hint::text(&hint));
-        Self { hint, ..Self::new(error.code(), chain(&error)) }
+        let denied = error.denial().map(DeniedRule::from);
+        Self { hint, denied, ..Self::new(error.code(), chain(&error)) }
     }
 }
 

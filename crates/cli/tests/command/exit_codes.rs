@@ -149,7 +149,7 @@ fn denied() {
     let offline = check(&bench, &["ensure", "hf:org/repo/a.gguf", "--offline"], 5, "offline");
     assert!(offline.stderr.contains("`model-provisioner ensure hf:org/repo/a.gguf`"), "{}", offline.stderr);
     bench.file("model.yaml", "model_ref: a.gguf\npolicy: { schemes: [hf] }\n");
-    check(&bench, &["provision", "--config", "model.yaml"], 5, "policy-denied");
+    check(&bench, &["provision", "--config", "model.yaml"], 5, "denied");
 }
 
 #[test]

@@ -64,6 +64,7 @@ impl Fixture {
         command.env("HOME", self.path("home"));
         for name in [
             "MODEL_PROVISIONER_OFFLINE",
+            "MODEL_PROVISIONER_POLICY",
             "HF_HUB_OFFLINE",
             "TRANSFORMERS_OFFLINE",
             "HF_HUB_DISABLE_IMPLICIT_TOKEN",

@@ -22,6 +22,16 @@ pub(crate) fn trace(bench: &Fixture, calls: &str, args: &[&str]) -> String {
     fs_err::read_to_string(log).unwrap()
 }
 
+/// Returns the calls of the network that a command makes which the policy denies.
+pub(crate) fn trace_failing(bench: &Fixture, endpoint: &str, args: &[&str]) -> String {
+    let log = bench.path("strace.log");
+    let command = hub::command(bench, endpoint, args);
+    let done =
+        under(&["strace", "-f", "-qq", "-o", log.to_str().unwrap(), "-e", "trace=network"], bench, &command);
+    assert_eq!(done.status, 5, "{}", done.stderr);
+    fs_err::read_to_string(log).unwrap()
+}
+
 /// Runs a command by another program.
 fn under(program: &[&str], bench: &Fixture, command: &Command) -> Finished {
     let mut outer = Command::new(program[0]);

@@ -26,6 +26,7 @@ mod mounts;
 mod neighbours;
 mod next_steps;
 mod output;
+mod policy;
 mod power;
 mod processes;
 mod python_engines;

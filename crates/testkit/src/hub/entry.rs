@@ -16,6 +16,8 @@ pub(super) struct Entry {
     pub(super) pointer_size: usize,
     /// Its hash in Xet, where it lies there too.
     pub(super) xet_hash: Option<String>,
+    /// What the scanners say of it.
+    pub(super) scan: Option<String>,
 }
 
 impl Entry {
@@ -26,6 +28,7 @@ impl Entry {
             sha256: None,
             pointer_size: 0,
             xet_hash: None,
+            scan: None,
         }
     }
 
@@ -34,7 +37,7 @@ impl Entry {
         let pointer =
             format!("version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n");
         let oid = git_oid(pointer.as_bytes());
-        Self { content, oid, sha256: Some(sha256), pointer_size: pointer.len(), xet_hash: None }
+        Self { content, oid, sha256: Some(sha256), pointer_size: pointer.len(), xet_hash: None, scan: None }
     }
 
     /// Returns what names the content: the SHA-256 of a large file, the git id of a small one.

@@ -44,6 +44,7 @@ pub(super) fn info(repo: &Repo, snapshot: &Snapshot, request: &Request) -> Value
         "downloads": 0,
         "likes": 0,
         "tags": [],
+        "cardData": repo.card,
         "siblings": snapshot.files.iter().map(sibling).collect::<Vec<_>>(),
     })
 }
@@ -81,8 +82,8 @@ pub(super) fn tree(
     let size = page_size.min(limit).max(1);
     let start: usize = request.query("cursor").and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
     let page = names.iter().skip(start).take(size);
-    let entries =
-        page.map(|(path, is_folder)| if *is_folder { directory(path) } else { blob(snapshot, path) });
+    let entries = page
+        .map(|(path, is_folder)| if *is_folder { directory(path) } else { scanned(snapshot, path, request) });
     let next = (start + size < names.len()).then(|| next_page(shared, request, &(start + size).to_string()));
     Some(Found::Tree { entries: entries.collect(), next })
 }
@@ -123,6 +124,16 @@ pub(super) fn forged(path: &str) -> Value {
 fn directory(path: &str) -> Value {
     let oid = &Entry::git(path.to_owned().into()).oid;
     json!({ "type": "directory", "oid": oid, "size": 0, "path": path })
+}
+
+/// Makes the entry of a file, with what the scanners say of it where the request asks for that.
+fn scanned(snapshot: &Snapshot, path: &str, request: &Request) -> Value {
+    let mut blob = blob(snapshot, path);
+    let is_expanded = request.query("expand").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    if let Some(status) = snapshot.files[path].scan.as_ref().filter(|_| is_expanded) {
+        blob["securityFileStatus"] = json!({ "status": status });
+    }
+    blob
 }
 
 fn blob(snapshot: &Snapshot, path: &str) -> Value {

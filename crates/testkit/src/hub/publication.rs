@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use bytes::Bytes;
+use serde_json::{Value, json};
 
 use super::{
     content::{Content, Synthetic},
@@ -29,6 +30,7 @@ impl Publication {
             tag: None,
             is_gated: false,
             is_private: false,
+            card: Value::Null,
         };
         Self { shared, draft }
     }
@@ -91,6 +93,22 @@ impl Publication {
     /// Makes the repo gated: its files need a token that was [granted](super::Hub::grant); its listing does not.
     pub fn gated(mut self) -> Self {
         self.draft.is_gated = true;
+        self
+    }
+
+    /// States a licence in the model's card.
+    pub fn license(mut self, license: &str) -> Self {
+        self.draft.card = json!({ "license": license });
+        self
+    }
+
+    /// Lets the hub's scanners say something of a file that was added, such as `unsafe`. A listing says it where it is asked to.
+    ///
+    /// # Panics
+    /// Where no file has that path.
+    pub fn scanned(mut self, path: &str, status: &str) -> Self {
+        let entry = self.draft.files.get_mut(path).expect("the file was added");
+        entry.scan = Some(status.to_owned());
         self
     }
 

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::Value;
 use sha1::{Digest as _, Sha1};
 
 use super::entry::Entry;
@@ -44,6 +45,7 @@ pub(super) struct Draft {
     pub(super) tag: Option<String>,
     pub(super) is_gated: bool,
     pub(super) is_private: bool,
+    pub(super) card: Value,
 }
 
 /// All files of a repo at one commit.
@@ -58,6 +60,8 @@ pub(super) struct Repo {
     pub(super) id: String,
     pub(super) is_gated: bool,
     pub(super) is_private: bool,
+    /// The data of the model's card.
+    pub(super) card: Value,
     commits: HashMap<String, Arc<Snapshot>>,
     refs: BTreeMap<String, String>,
 }
@@ -93,6 +97,7 @@ impl Repos {
         let repo = self.0.entry(draft.id.clone()).or_default();
         repo.id.clone_from(&draft.id);
         (repo.is_gated, repo.is_private) = (draft.is_gated, draft.is_private);
+        repo.card.clone_from(&draft.card);
         let snapshot = Snapshot { commit: commit.clone(), files: draft.files.clone() };
         repo.commits.insert(commit.clone(), Arc::new(snapshot));
         for name in std::iter::once(&draft.branch).chain(&draft.tag) {

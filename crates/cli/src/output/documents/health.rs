@@ -3,11 +3,13 @@
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use indicatif::HumanBytes;
-use model_provisioner::{HealthFinding, Overview};
+use model_provisioner::{HealthFinding, Overview, PolicyEngine, PolicyFile};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::leftover::{self, Leftover};
 use crate::{
@@ -49,6 +51,21 @@ pub(crate) struct Health {
     tools: Tools,
     /// How the command would ask the hub.
     hub: HubSetting,
+    /// The rules of the operator's policies, all of which hold.
+    policy: Vec<RuleInForce>,
+}
+
+/// Describes one rule of a policy.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct RuleInForce {
+    /// The rule, as a policy file writes it.
+    rule: String,
+    /// The value of the rule, as in the file.
+    value: Value,
+    /// Where the rule stands: the file and the key.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
 }
 
 /// Describes one problem.
@@ -122,6 +139,24 @@ impl From<HealthFinding> for Problem {
     }
 }
 
+impl Problem {
+    /// Returns the problem of a policy file that denies everything. `None` for a sound one.
+    pub(crate) fn of_policy(file: &PolicyFile) -> Option<Self> {
+        let fault = file.fault()?;
+        let hint = fault.hint().map(|hint| hint::text_in_doctor(&hint));
+        Some(Self { what: format!("{fault}: it denies everything"), mended: None, hint, harmless: false })
+    }
+}
+
+impl RuleInForce {
+    /// Returns the rule for people.
+    fn text(&self) -> String {
+        let place = self.location.as_ref().map(|place| format!("  ({place})")).unwrap_or_default();
+        let value = self.value.as_str().map_or_else(|| self.value.to_string(), str::to_owned);
+        format!("{}: {value}{place}", self.rule)
+    }
+}
+
 impl Health {
     /// Describes a cache and the machine around it.
     pub(crate) fn new(
@@ -146,7 +181,21 @@ impl Health {
             locks: Locks { trusted: overview.lock_doubt.is_none(), reason: overview.lock_doubt.clone() },
             tools: Tools { hf },
             hub: HubSetting { endpoint, token, offline },
+            policy: Vec::new(),
         }
+    }
+
+    /// Returns the same state, with the rules of some policies.
+    pub(crate) fn with_policies(self, policies: &[Arc<dyn PolicyEngine>]) -> Self {
+        let rules = |policy: &Arc<dyn PolicyEngine>| {
+            let rule = |(rule, value): (String, Value)| RuleInForce {
+                location: policy.place_of(&rule),
+                rule,
+                value,
+            };
+            policy.rules().into_iter().map(rule).collect::<Vec<_>>()
+        };
+        Self { policy: policies.iter().flat_map(rules).collect(), ..self }
     }
 
     /// Returns whether no problem is left that matters.
@@ -208,6 +257,11 @@ impl Health {
             ("hub", format!("{}{offline}, with {token}", self.hub.endpoint)),
             ("tools", format!("hf: {hf}")),
         ]);
+        rows.extend(self.policy.iter().map(|rule| ("policy", rule.text())));
+        if self.policy.is_empty() {
+            let none = "none of the operator's: what a person names may be fetched, and a config says what `provision` may do";
+            rows.push(("policy", none.to_owned()));
+        }
         rows
     }
 }

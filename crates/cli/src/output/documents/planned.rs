@@ -3,10 +3,10 @@
 use std::{cmp::Reverse, fmt::Write as _, path::PathBuf};
 
 use indicatif::HumanBytes;
-use model_provisioner::{Digest, EnsurePlan, LeftOut, LeftOutReason, Notice, Role};
+use model_provisioner::{Digest, EnsurePlan, LeftOut, LeftOutReason, Notice, Role, RuleVerdict};
 use serde::Serialize;
 
-use crate::output::{escape::line, hint};
+use crate::output::{escape::line, failure::Failure, hint};
 
 /// How many of the files that stay out the text names, the largest first.
 const SHOWN_LEFT_OUT: usize = 20;
@@ -27,6 +27,11 @@ pub(crate) struct Planned {
     /// What a person should know of the choice of the files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notices: Vec<PlannedNotice>,
+    /// What each rule of the policy decides.
+    policy: Vec<PlannedVerdict>,
+    /// The failure with which the policy would end an `ensure`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<Failure>,
     /// How many bytes the command would fetch.
     download_bytes: u64,
     /// How much more space the store would take, in bytes.
@@ -68,8 +73,24 @@ pub(crate) struct PlannedNotice {
     hint: Option<String>,
 }
 
+/// Says what one rule of the policy decides of one value.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct PlannedVerdict {
+    /// The rule, as a policy file writes it.
+    rule: String,
+    /// The value.
+    value: String,
+    /// Whether the policy allows the value.
+    allowed: bool,
+    /// Where the rule stands: the file and the key. Absent where no policy has it.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
+}
+
 impl From<EnsurePlan> for Planned {
     fn from(plan: EnsurePlan) -> Self {
+        let error = plan.refusal().cloned().map(Failure::from);
         let (download_bytes, space_needed_bytes) = (plan.download_bytes(), plan.space_needed_bytes());
         let files = plan.files.into_iter().map(|file| PlannedFile {
             path: file.path.to_string(),
@@ -85,6 +106,8 @@ impl From<EnsurePlan> for Planned {
             files: files.collect(),
             left_out: plan.left_out,
             notices: plan.notices.iter().map(PlannedNotice::from).collect(),
+            error,
+            policy: plan.policy.into_iter().map(PlannedVerdict::from).collect(),
             download_bytes,
             space_needed_bytes,
         }
@@ -106,6 +129,7 @@ impl Planned {
             }
         }
         self.write_left_out(&mut text);
+        self.write_policy(&mut text);
         let _ = write!(text, "\n{} to fetch", HumanBytes(self.download_bytes));
         for PlannedNotice { message, hint, .. } in &self.notices {
             let _ = write!(text, "\nnotice: {message}");
@@ -114,6 +138,17 @@ impl Planned {
             }
         }
         text
+    }
+
+    /// Adds what the policy denies, and what a rule of an operator allows.
+    fn write_policy(&self, text: &mut String) {
+        for PlannedVerdict { rule, value, allowed, location } in &self.policy {
+            let Some(location) = location.as_deref().filter(|place| !allowed || *place != "default") else {
+                continue;
+            };
+            let decision = if *allowed { "allowed" } else { "denied" };
+            let _ = write!(text, "\n{decision:8}  {rule}: {}, by `{location}`", line(value));
+        }
     }
 
     /// Adds the largest files that stay out.
@@ -144,5 +179,12 @@ impl From<&Notice> for PlannedNotice {
     fn from(notice: &Notice) -> Self {
         let hint = notice.hint().as_ref().map(hint::text);
         Self { kind: notice.as_str(), message: notice.to_string(), hint }
+    }
+}
+
+impl From<RuleVerdict> for PlannedVerdict {
+    fn from(verdict: RuleVerdict) -> Self {
+        let (allowed, rule) = (verdict.is_allowed(), verdict.rule.into_owned());
+        Self { rule, value: verdict.value, allowed, location: verdict.location }
     }
 }
