@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use local_caches::Adoption;
-use model_inspect::{Engine, KvType, MemoryRequest};
+use model_inspect::{Engine, FlashAttention, KvType, MemoryRequest};
 use provisioner_core::{
     AdoptMode, Digest, Expectation, ModelRef, PlacedPolicy, Policy, PolicyPlace, parse_memory,
 };
@@ -96,6 +96,9 @@ pub struct FitConfig {
     /// How many tokens the engine computes at once. Absent means the engine's default.
     #[serde(default)]
     pub ubatch: Option<u64>,
+    /// Says whether llama.cpp uses flash attention: `on`, `off` or `auto`.
+    #[serde(default)]
+    pub flash_attn: FlashAttention,
 }
 
 impl FitConfig {
@@ -108,7 +111,7 @@ impl FitConfig {
             vram_bytes: Some(self.vram),
             engine: self.engine,
             tokens_at_once: self.ubatch,
-            ..MemoryRequest::default()
+            flash_attn: self.flash_attn,
         }
     }
 }

@@ -7,7 +7,9 @@
 
 use std::{io, ops::Range, path::PathBuf};
 
-use model_inspect::{ByteSource, Inspection, ListedFile, ModelSource, Seekable, inspect_model};
+use model_inspect::{
+    ByteSource, Inspection, ListedFile, ModelSource, Seekable, find_pointers, inspect_model, may_stand_for,
+};
 use provisioner_core::{Entry, Locator, Manifest, ManifestFile, RelativePath};
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,11 +21,29 @@ const FIRST_READ_BYTES: usize = 256 << 10;
 
 /// Reads the headers of a manifest's files.
 pub(super) async fn read_headers(ctx: &Context, manifest: Manifest) -> Result<Inspection> {
+    read(ctx, manifest, inspect_model).await
+}
+
+/// Returns which files of a manifest are pointers of Git LFS to files that are never so small.
+pub(super) async fn read_pointers(ctx: &Context, manifest: &Manifest) -> Result<Vec<String>> {
+    if !manifest.files().iter().any(|file| may_stand_for(&file.path, file.size)) {
+        return Ok(Vec::new());
+    }
+    let found = read(ctx, manifest.clone(), find_pointers).await?;
+    Ok(found.iter().map(ToString::to_string).collect())
+}
+
+/// Lets a reader of models read a manifest's files.
+async fn read<T: Send + 'static>(
+    ctx: &Context,
+    manifest: Manifest,
+    reader: fn(&dyn ModelSource) -> model_inspect::Result<T>,
+) -> Result<T> {
     let reference = manifest.reference().clone();
     let (id, progress) = (reference.id(), ctx.progress.as_ref());
     let (asks, mut asked) = mpsc::channel(1);
     let source = Listed::new(manifest, asks);
-    let work = tokio::task::spawn_blocking(move || inspect_model(&source));
+    let work = tokio::task::spawn_blocking(move || reader(&source));
     let mut failure = None;
     // The loop ends with the work, which has the other end.
     while let Some(Ask { file, range, answer }) = asked.recv().await {

@@ -8,12 +8,13 @@ use provisioner_core::{
     Role, RuleVerdict, Versioned,
 };
 
+use super::headers::read_pointers;
 use crate::{
     context::Context,
     error::{Error, Result},
     preview::{headers::read_headers, policy_answers::PolicyAnswers},
     resolve::{
-        admission::{questions, questions_of_code, questions_of_record, without_denied_code},
+        admission::{questions, questions_of_code, questions_of_record, without_denied},
         local_code,
         presence::locate,
         recall::{Resolution, SourceAccess, resolve_or_recall},
@@ -142,13 +143,18 @@ pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Ens
         return Ok(EnsurePlan::without_files(reference.id(), answers));
     };
     let manifest = judge_listing(ctx, &mut answers, manifest).await?;
+    let mut notices = manifest.notices().to_vec();
+    if matches!(source, SourceAccess::Open) && !answers.is_refused() {
+        let files = read_pointers(ctx, &manifest).await?;
+        notices.extend((!files.is_empty()).then_some(Notice::LfsPointers { files }));
+    }
     let (planned, files, barred) = files_of(ctx, reference, manifest, source).await?;
     answers.unless_denied(barred)?;
     Ok(EnsurePlan {
         revision: planned.revision().map(str::to_owned),
         files,
         left_out: planned.left_out().to_vec(),
-        notices: planned.notices().to_vec(),
+        notices,
         ..EnsurePlan::without_files(planned.reference().id(), answers)
     })
 }
@@ -166,7 +172,7 @@ async fn judge_listing(
     if !manifest.is_in_place() {
         questions_of_code(&manifest).iter().for_each(|question| answers.note(question));
     }
-    let manifest = without_denied_code(ctx, manifest);
+    let manifest = without_denied(ctx, manifest);
     let id = manifest.reference().id();
     questions(&id, &manifest).iter().for_each(|question| answers.ask(question));
     if manifest.reference().is_local() {

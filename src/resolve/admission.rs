@@ -9,18 +9,19 @@ use provisioner_core::{
 
 use crate::{context::Context, error::Result};
 
-/// Returns a listed model without the program code that the policy denies. Fails where the policy denies the model, as far as
+/// Returns a listed model without what the policy denies beside its weights. Fails where the policy denies the model, as far as
 /// the source's listing says enough.
 pub(crate) fn admit(ctx: &Context, manifest: Manifest) -> Result<Manifest> {
-    let manifest = without_denied_code(ctx, manifest);
+    let manifest = without_denied(ctx, manifest);
     let id = manifest.reference().id();
     questions(&id, &manifest).iter().try_for_each(|question| ctx.ask(question))?;
     Ok(manifest)
 }
 
-/// Returns a listed model without the program code that the policy denies. A model that lies in place keeps its files.
-pub(crate) fn without_denied_code(ctx: &Context, manifest: Manifest) -> Manifest {
-    if manifest.is_in_place() { manifest } else { without_code(ctx, manifest) }
+/// Returns a listed model without the program code, and without the pickles beside its weights, that the policy denies. A model
+/// that lies in place keeps its files.
+pub(crate) fn without_denied(ctx: &Context, manifest: Manifest) -> Manifest {
+    if manifest.is_in_place() { manifest } else { without_pickles(ctx, without_code(ctx, manifest)) }
 }
 
 /// Returns what to ask the policy about a listed model with an id.
@@ -68,6 +69,19 @@ fn without_code(ctx: &Context, manifest: Manifest) -> Manifest {
     manifest.leave_out(goes, LeftOutReason::Policy, |notices, files| {
         notices.retain(|notice| !matches!(notice, Notice::RemoteCode { .. }));
         notices.push(Notice::CodeLeftOut { files });
+    })
+}
+
+/// Leaves out the pickles beside the weights that the policy denies. Pickles that are the weights stay: the policy refuses them
+/// by name.
+fn without_pickles(ctx: &Context, manifest: Manifest) -> Manifest {
+    let goes = |path: &RelativePath, role| {
+        let format = Format::named(path.file_name());
+        let is_beside = role == Some(Role::Other) && format == Some(Format::Pickle);
+        is_beside && ctx.ask(&Question::Format { path: path.as_str(), format: Format::Pickle }).is_err()
+    };
+    manifest.leave_out(goes, LeftOutReason::Pickle, |notices, files| {
+        notices.push(Notice::PicklesDenied { files });
     })
 }
 

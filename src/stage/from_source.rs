@@ -46,7 +46,7 @@ pub(crate) async fn stage_from_source(
     let manifest = admit(ctx, manifest)?;
     for notice in manifest.notices() {
         let hint = notice.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-        tracing::warn!("`{id}`: {notice}{hint}");
+        tracing::debug!("`{id}`: {notice}{hint}");
     }
     if let Err(error) = manifest.check(expectation) {
         let error = error.into();

@@ -76,8 +76,8 @@ async fn a_manifest_that_was_read_for_the_choice_is_not_fetched_again() {
     let bench = Fixture::new();
     let size = with_code(&bench);
     bench.provisioner().ensure_present_str("hf:org/repo", None).await.unwrap();
-    // The fetcher reads programs too, for what they import.
-    assert_eq!(content_sent(&bench), size + (CODE.len() + SCRIPT.len()) as u64);
+    // The fetcher reads the program that the configuration names too, for what it imports.
+    assert_eq!(content_sent(&bench), size + CODE.len() as u64);
 }
 
 #[tokio::test]
@@ -108,4 +108,49 @@ async fn a_manifest_that_is_not_the_listed_one_decides_nothing() {
     let ensured = bench.provisioner().ensure_present_str("hf:org/repo", None).await;
     assert_eq!(code_of(ensured), "digest-mismatch");
     assert!(!bench.cache().join("store-v1/models").exists());
+}
+
+/// A table of speakers beside the weights is a pickle, which an engine may need and the policy may deny.
+#[tokio::test]
+async fn pickles_beside_the_weights_come_where_the_policy_allows_them() {
+    let bench = Fixture::new();
+    let repo = bench.hub.repo("org/omni").lfs("model.safetensors", safetensors("weights"));
+    repo.file("config.json", "{}").file("spk_dict.pt", "voices").publish();
+    let denied = bench.provisioner().ensure_present_str("hf:org/omni", None).await.unwrap();
+    assert!(denied.files.iter().all(|file| file.path.as_str() != "spk_dict.pt"), "{:?}", denied.files);
+    assert_eq!(denied.notices, [Notice::PicklesDenied { files: vec!["spk_dict.pt".to_owned()] }]);
+    let policy = Policy {
+        network: Network::Allow,
+        formats: Some(vec![Format::Pickle, Format::Safetensors, Format::Other]),
+        ..Policy::default()
+    };
+    let hub = HubFetcher::new(HubSettings::new(Some(&bench.hub.endpoint())).unwrap());
+    let other = bench.cache().join("other");
+    let provisioner = ModelProvisioner::builder(other).fetcher(hub).policy(policy).build().unwrap();
+    let allowed = provisioner.ensure_present_str("hf:org/omni", None).await.unwrap();
+    let voices = allowed.files.iter().find(|file| file.path.as_str() == "spk_dict.pt").unwrap();
+    assert_eq!((voices.role, allowed.notices.len()), (Some(Role::Other), 0), "{:?}", allowed.notices);
+}
+
+#[tokio::test]
+async fn pickles_that_are_the_weights_are_refused_whatever_lies_beside_them() {
+    let bench = Fixture::new();
+    let repo = bench.hub.repo("org/old").lfs("pytorch_model.bin", "weights").file("voices.pt", "voices");
+    repo.file("config.json", "{}").publish();
+    let error = bench.provisioner().ensure_present_str("hf:org/old", None).await.unwrap_err();
+    assert!(error.to_string().contains("`pytorch_model.bin`"), "{error}");
+    assert_eq!(code_of::<()>(Err(error)), "refused-format");
+}
+
+/// A configuration names a program, and that one another in a folder: the fetcher reads one after the other.
+#[tokio::test]
+async fn programs_are_read_as_far_as_they_import_each_other() {
+    let bench = Fixture::new();
+    let repo = bench.hub.repo("org/deep").lfs("model.safetensors", safetensors("weights"));
+    let repo = repo.file("config.json", CONFIG).file("modeling_x.py", "from .core.deep.a import A\n");
+    let repo = repo.file("core/deep/a.py", "from .b import B\n").file("core/deep/b.py", "pass\n");
+    repo.file("core/deep/c.py", "pass\n").publish();
+    let plan = bench.provisioner().plan(&"hf:org/deep".parse().unwrap()).await.unwrap();
+    let code = ["core/deep/a.py", "core/deep/b.py", "modeling_x.py"].map(str::to_owned).to_vec();
+    assert_eq!(plan.notices, [Notice::CodeLeftOut { files: code }]);
 }

@@ -1,6 +1,6 @@
 //! What the files of a repository say of themselves, once they arrived: companions by their headers, and indexes that differ.
 
-use model_provisioner::{ModelRef, Outcome, Role};
+use model_provisioner::{ModelRef, Notice, Outcome, Role};
 use serde_json::json;
 use testkit::{FakeModel, GgufWriter};
 
@@ -75,4 +75,17 @@ async fn a_repository_that_has_a_pointer_is_refused_with_a_way_on() {
     let error = bench.provisioner().ensure_present_str("hf:org/repo", None).await.unwrap_err();
     assert_eq!(error.code().as_str(), "rejected");
     assert!(error.hint().unwrap().to_string().contains("another revision"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_plan_and_an_inspection_tell_pointers_in_the_place_of_weights() {
+    let bench = Fixture::new();
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 9\n";
+    let repo = bench.hub.repo("org/repo").lfs("model.safetensors", testkit::safetensors_of(64, 1));
+    repo.file("config.json", "{}").file("spiece.model", pointer).publish();
+    let (provisioner, reference) = (bench.provisioner(), "hf:org/repo".parse().unwrap());
+    let plan = provisioner.plan(&reference).await.unwrap();
+    assert_eq!(plan.notices, [Notice::LfsPointers { files: vec!["spiece.model".to_owned()] }]);
+    let error = provisioner.inspect(&reference).await.unwrap_err();
+    assert!(error.to_string().contains("`spiece.model`") && error.to_string().contains("pointer"), "{error}");
 }

@@ -6,31 +6,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use provisioner_core::{Format, RelativePath, reference::ShardName};
-
-/// Names files that continue a training, without their endings.
-const TRAINING_STATE: [&str; 8] = [
-    "training_args",
-    "optimizer",
-    "optimizer_state",
-    "scheduler",
-    "lr_scheduler",
-    "scaler",
-    "trainer_state",
-    "sampler",
-];
-
-/// The beginnings of such names, where a number of a process or of a part follows.
-const TRAINING_STATE_BEGINNINGS: [&str; 8] = [
-    "rng_state",
-    "random_states",
-    "optimizer_",
-    "optimizer-",
-    "scheduler_",
-    "zero_pp_rank",
-    "bf16_zero_pp_rank",
-    "mp_rank",
-];
+use provisioner_core::{Format, RelativePath, is_training_state, reference::ShardName};
 
 /// Returns the pickles in a folder that no engine loads, for other files of the folder are the whole model. `names` are the paths of
 /// all its files.
@@ -79,7 +55,8 @@ impl Others {
     fn make_superfluous(&self, pickle: &RelativePath) -> bool {
         let folder = pickle.folder().to_ascii_lowercase();
         let stem = stem_of(pickle.file_name());
-        if is_training_state(&stem) {
+        // Beside whole weights, what a process of a training wrote is its state. By itself it may be the weights.
+        if is_training_state(pickle.file_name()) || stem.starts_with("mp_rank") {
             return self.has_gguf || !self.weights.is_empty();
         }
         // `model.fp16` and `consolidated.00` are forms of `model` and `consolidated`.
@@ -111,12 +88,6 @@ fn stem_of(file_name: &str) -> String {
     let is_shard = ShardName::parse(&format!("{stem}.safetensors")).is_some();
     let numbered = stem.len().checked_sub("-00000-of-00000".len()).filter(|_| is_shard);
     numbered.and_then(|end| stem.get(..end)).unwrap_or(stem).to_owned()
-}
-
-fn is_training_state(stem: &str) -> bool {
-    TRAINING_STATE.contains(&stem)
-        || TRAINING_STATE_BEGINNINGS.iter().any(|beginning| stem.starts_with(beginning))
-        || stem.ends_with("_optim_states")
 }
 
 /// Returns whether a folder keeps the model's weights once more: as they first came, or as they were in the midst of a training.

@@ -6,8 +6,8 @@
 use std::{collections::HashSet, io, path::Path};
 
 use provisioner_core::{
-    Entry, FetchError, FetchErrorKind, Locator, Manifest, ManifestFile, ModelRef, RelativePath,
-    reference::ShardName,
+    Entry, FetchError, FetchErrorKind, Format, Locator, Manifest, ManifestFile, ModelRef, RelativePath,
+    reference::{Companion, ShardName},
 };
 
 use crate::{api::names, error::failed};
@@ -60,12 +60,10 @@ fn check_shards(folder: &Path, names: &[(RelativePath, u64)]) -> Result<(), Fetc
     Ok(())
 }
 
-/// Returns whether a file is a multimodal projector, by its name: llama.cpp's converter writes `mmproj` at its beginning, or behind
-/// the name of the model.
+/// Returns whether a file is a multimodal projector, by its name.
 pub fn is_projector(path: &RelativePath) -> bool {
-    let name = path.file_name().to_ascii_lowercase();
-    let has_word = name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "mmproj");
-    has_word && Path::new(&name).extension().is_some_and(|ending| ending == "gguf")
+    Format::named(path.file_name()) == Some(Format::Gguf)
+        && Companion::of(path.as_str()) == Some(Companion::Projector)
 }
 
 fn list_file(reference: ModelRef, path: &Path) -> Result<Manifest, FetchError> {

@@ -24,3 +24,11 @@ pub(crate) fn page_of(endpoint: &Url, url: &Url) -> Option<Url> {
     let end = segments.iter().skip(1).position(is_verb)? + 1;
     Some(address(endpoint, &[], &segments.get(..end)?.join("/"), &[]))
 }
+
+/// Returns the reference of the repository and the commit at which an address of the endpoint has a file.
+pub(crate) fn reference_at(endpoint: &Url, address: &str) -> Option<String> {
+    let below = address.strip_prefix(endpoint.as_str())?.trim_start_matches('/');
+    let (repo, file) = below.split_once("/resolve/")?;
+    let (commit, _) = file.split_once('/')?;
+    Some(format!("hf:{repo}@{commit}"))
+}

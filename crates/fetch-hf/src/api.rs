@@ -11,6 +11,7 @@ use source_http::{HttpClient, Page, Url, invalid, redacted};
 
 use crate::{
     address::address,
+    error::naming,
     facts::Revision,
     tree::{Entries, Entry, Lfs, Tree},
 };
@@ -119,7 +120,9 @@ impl HubApi {
         let revision = revision.or(hub.revision()).unwrap_or("main");
         let url = self.address(&["api", "models"], hub.repo(), &["revision", revision]);
         let found = self.client.json(url.clone()).await;
-        let found: Revision = found.map_err(|error| with_slash(hub, error))?;
+        let whole = hub.clone().whole();
+        let asked = if revision == "main" { whole } else { whole.at(revision) };
+        let found: Revision = found.map_err(|error| with_slash(hub, naming(error, &asked.to_string())))?;
         if !is_commit(&found.sha) {
             return Err(invalid(&url, "it names no commit"));
         }

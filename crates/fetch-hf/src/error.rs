@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use provisioner_core::{FetchErrorKind, Hint};
+use provisioner_core::{FetchError, FetchErrorKind, Hint};
 use source_http::{Dialect, Identity, Refusal, StatusCode, TokenOrigin, Trouble, redacted, server_text};
 
 use crate::address::page_of;
@@ -91,6 +91,16 @@ impl HubDialect {
             Identity::Anonymous => Hint::text("check the repository's name").and(Hint::GiveToken),
         }
     }
+}
+
+/// Returns the error of what the hub does not have, with its reference in the place of the address of the hub's API. Any other error
+/// stays as it is.
+pub(crate) fn naming(mut error: FetchError, reference: &str) -> FetchError {
+    let said = error.message.split_once("` answered ").filter(|_| error.kind == FetchErrorKind::NotFound);
+    if let Some((_, said)) = said {
+        error.message = format!("the hub does not have `{reference}`: it answered {said}");
+    }
+    error
 }
 
 /// Returns the hint where the hub does not let this account in.

@@ -15,9 +15,10 @@ use source_http::{HttpClient, Location, bounds_of, invalid, no_bytes};
 #[cfg(feature = "xet")]
 use crate::xet::{Xet, XetFile};
 use crate::{
+    address::reference_at,
     api::{HubApi, LISTING_DEADLINES},
     cache,
-    error::HubDialect,
+    error::{HubDialect, naming},
     repository::Repository,
     settings::HubSettings,
     tree::TreeFile,
@@ -28,9 +29,6 @@ const SCHEME: &str = "hf";
 
 /// How many manifests the fetcher reads at once.
 const READ_AT_ONCE: usize = 8;
-
-/// How often the fetcher reads a manifest whose bytes are not those that the listing states.
-const MAX_READS: usize = 2;
 
 /// Keeps what the fetcher learns of a file from its listing on. It lives for as long as the manifest.
 #[derive(Debug, Default)]
@@ -86,19 +84,14 @@ impl HubFetcher {
             return self.manifest(&mut repository, &chosen.paths, chosen.entry.clone());
         }
         let caches = self.caches.clone();
-        let mut repository = blocking(move || {
+        let repository = blocking(move || {
             repository.read_downloaded(&caches);
             Ok(repository)
         })
         .await?;
-        for _ in 0..MAX_READS {
-            for (file, bytes) in self.read_manifests(&repository).await? {
-                if !repository.add(&file, bytes) {
-                    tracing::warn!("`{}` of `{}` is not what the listing states", file.path, hub.repo());
-                }
-            }
-        }
-        self.chosen(repository)
+        let reads = self.read_manifests(repository);
+        let read = self.api.client().in_time(self.api.client().endpoint(), LISTING_DEADLINES, reads);
+        self.chosen(read.await?)
     }
 
     /// Lists the files of a model from the caches that the Hub's own tools keep on this machine.
@@ -108,7 +101,7 @@ impl HubFetcher {
         let recalled = blocking(move || {
             let Some(found) = cache::listing(&caches, &hub, revision.as_deref())? else { return Ok(None) };
             let mut repository = Repository::new(hub, found.commit, found.tree);
-            repository.read_downloaded(&caches);
+            repository.read_downloaded_alone(&caches);
             Ok(Some((repository, found.path)))
         });
         let Some((repository, path)) = recalled.await? else { return Ok(None) };
@@ -157,16 +150,33 @@ impl HubFetcher {
         ManifestFile { path, size, digest, locator: Locator::Streamed(remote) }
     }
 
-    /// Reads the manifests that say what a repository is, several at once.
-    async fn read_manifests(&self, repository: &Repository) -> Result<Vec<(TreeFile, Bytes)>, FetchError> {
-        let telling = repository.telling();
-        let reads = telling.into_iter().map(|listed| {
-            let file =
-                self.streamed(&repository.hub, &repository.commit, listed.clone(), FileState::default());
-            async move { self.read_whole(&file).await.map(|bytes| (listed, bytes)) }
-        });
-        let reads = stream::iter(reads).buffered(READ_AT_ONCE).try_collect();
-        self.api.client().in_time(self.api.client().endpoint(), LISTING_DEADLINES, reads).await
+    /// Reads the manifests that say what a repository is, several at once, and then those that these name.
+    async fn read_manifests(&self, mut repository: Repository) -> Result<Repository, FetchError> {
+        loop {
+            // What a program imports is told by reading it line by line.
+            let told = blocking(move || {
+                let telling = repository.telling();
+                Ok((repository, telling))
+            });
+            let telling;
+            (repository, telling) = told.await?;
+            if telling.is_empty() {
+                return Ok(repository);
+            }
+            let reads = telling.into_iter().map(|listed| {
+                let state = FileState::default();
+                let file = self.streamed(&repository.hub, &repository.commit, listed.clone(), state);
+                async move { self.read_whole(&file).await.map(|bytes| (listed, bytes)) }
+            });
+            let reads: Vec<_> = stream::iter(reads).buffered(READ_AT_ONCE).try_collect().await?;
+            for (file, bytes) in reads {
+                if !repository.add(&file, bytes) {
+                    let repo = repository.hub.repo();
+                    tracing::warn!("`{}` of `{repo}` is not what the listing states", file.path);
+                    repository.refuse(file.path);
+                }
+            }
+        }
     }
 
     /// Reads a small file. More bytes than the listing states are cut off.
@@ -198,7 +208,11 @@ impl HubFetcher {
         {
             return Ok(opened);
         }
-        state.location.open(self.api.client(), address, file, range).await
+        let opened = state.location.open(self.api.client(), address, file, range).await;
+        opened.map_err(|error| match reference_at(self.api.client().endpoint(), address) {
+            Some(at_commit) => naming(error, &format!("{at_commit}/{}", file.path)),
+            None => error,
+        })
     }
 
     /// Refuses a listing that has the token in a file's name: names become those of files, and are in every record.

@@ -16,6 +16,9 @@ use crate::{
 /// The largest number of bytes of manifests that a repository keeps, so that a transfer need not fetch them again.
 const MAX_KEPT_BYTES: usize = 8 << 20;
 
+/// How often the fetcher reads a manifest whose bytes are not those that the listing states.
+const MAX_READS: usize = 2;
+
 /// Holds a repository at one commit.
 #[derive(Debug)]
 pub(crate) struct Repository {
@@ -23,9 +26,9 @@ pub(crate) struct Repository {
     pub(crate) commit: String,
     listing: Listing,
     files: HashMap<RelativePath, TreeFile>,
-    /// The small files that say what the repository is, and are not read yet.
-    unread: Vec<RelativePath>,
     manifests: Manifests,
+    /// How often the fetcher read a manifest whose bytes are not those that the listing states.
+    refused: HashMap<RelativePath, usize>,
     /// The bytes of manifests, where they are few enough to keep.
     kept: HashMap<RelativePath, Bytes>,
     kept_bytes: usize,
@@ -41,12 +44,12 @@ impl Repository {
             tree.files.iter().map(|file| (file.path.as_str(), file.size)).chain(odd).collect();
         let files = tree.files.into_iter().map(|file| (file.path.clone(), file)).collect();
         Self {
-            unread: manifests_to_read(&listing, hub.target()),
             hub,
             commit,
             listing,
             files,
             manifests: Manifests::default(),
+            refused: HashMap::new(),
             kept: HashMap::new(),
             kept_bytes: 0,
             facts: SourceFacts::default(),
@@ -55,16 +58,43 @@ impl Repository {
 
     /// Reads the manifests that another tool downloaded into some caches.
     pub(crate) fn read_downloaded(&mut self, caches: &[PathBuf]) {
-        for file in self.telling() {
-            if let Some(bytes) = cache::downloaded(caches, &self.hub, &self.commit, &file) {
-                self.add(&file, bytes.into());
+        let mut is_new = true;
+        while std::mem::take(&mut is_new) {
+            for file in self.telling() {
+                if let Some(bytes) = cache::downloaded(caches, &self.hub, &self.commit, &file) {
+                    is_new |= self.add(&file, bytes.into());
+                }
             }
         }
     }
 
-    /// Returns the small files that say what the repository is, and are not read yet.
+    /// Reads what some caches have of the manifests, and gives the others up.
+    pub(crate) fn read_downloaded_alone(&mut self, caches: &[PathBuf]) {
+        loop {
+            self.read_downloaded(caches);
+            let missing = self.telling();
+            if missing.is_empty() {
+                return;
+            }
+            for file in missing {
+                self.manifests.give_up(file.path);
+            }
+        }
+    }
+
+    /// Returns the small files that say what the repository is, and that the fetcher reads next.
     pub(crate) fn telling(&self) -> Vec<TreeFile> {
-        self.unread.iter().filter_map(|path| self.files.get(path)).cloned().collect()
+        let paths = manifests_to_read(&self.listing, self.hub.target(), &self.manifests);
+        paths.iter().filter_map(|path| self.files.get(path)).cloned().collect()
+    }
+
+    /// Notes that the bytes of a manifest are not those that the listing states. After two reads the choice does without it.
+    pub(crate) fn refuse(&mut self, path: RelativePath) {
+        let reads = self.refused.entry(path.clone()).or_default();
+        *reads += 1;
+        if *reads >= MAX_READS {
+            self.manifests.give_up(path);
+        }
     }
 
     /// Adds the bytes of a manifest, if they are those that the listing states, and returns whether they are. Other bytes decide
@@ -73,7 +103,6 @@ impl Repository {
         if !is_listed(file, &bytes) {
             return false;
         }
-        self.unread.retain(|path| *path != file.path);
         self.manifests.insert(file.path.clone(), bytes.clone());
         if self.kept_bytes + bytes.len() <= MAX_KEPT_BYTES {
             self.kept_bytes += bytes.len();

@@ -213,3 +213,21 @@ async fn a_token_that_a_hub_repeats_is_in_nothing_that_is_handed_out() {
     assert_eq!(opened.validator, None, "it would be written down");
     assert!(!format!("{fetcher:?}").contains(TOKEN));
 }
+
+#[tokio::test]
+async fn what_the_hub_does_not_have_is_named_by_its_reference() {
+    let hub = hub();
+    let fetcher = fetcher(&hub, None);
+    for (reference, named) in
+        [("hf:org/repo@v9/a.gguf", "`hf:org/repo@v9`"), ("hf:org/repo@v9:Q4_0", "`hf:org/repo@v9`")]
+    {
+        let error = resolve(&fetcher, reference).await.unwrap_err();
+        let expected = format!("the hub does not have {named}: it answered 404");
+        assert!(error.message.starts_with(&expected) && error.kind == FetchErrorKind::NotFound, "{error}");
+    }
+    let manifest = resolve(&fetcher, "hf:org/repo/a.gguf").await.unwrap();
+    hub.fault(Fault::on("a.gguf").kind(refuse(404, "EntryNotFound", "Entry not found")));
+    let error = fetcher.open(&manifest.files()[0], ByteRange::ALL).await.unwrap_err();
+    let commit = manifest.revision().unwrap();
+    assert!(error.message.contains(&format!("`hf:org/repo@{commit}/a.gguf`")), "{error}");
+}

@@ -132,7 +132,9 @@ impl FromStr for Engine {
 }
 
 /// Says whether llama.cpp computes attention in one kernel (`--flash-attn`), without a matrix of all pairs of tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
 pub enum FlashAttention {
     /// It computes attention so, whatever the heads.
     On,

@@ -5,11 +5,12 @@ use std::path::Path;
 use provisioner_core::Format;
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     files::{LocalFiles, ModelSource},
     gguf,
     inspection::Inspection,
-    pointer, safetensors,
+    pointer::{self, find_pointers},
+    safetensors,
 };
 
 /// Inspects a file (with the other shards of its set) or a folder.
@@ -39,11 +40,17 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
 /// # Errors
 /// [`Error::Io`](crate::Error::Io) where it cannot read a file; [`Error::Unsupported`](crate::Error::Unsupported) and
 /// [`Error::Unsound`](crate::Error::Unsound) where a file is not what its name or its beginning says, or contradicts another one;
-/// [`Error::Incomplete`](crate::Error::Incomplete) where one is missing; [`Error::Pointer`](crate::Error::Pointer) where a file of this
-/// machine is the pointer of Git LFS to one that engines read.
+/// [`Error::Incomplete`](crate::Error::Incomplete) where one is missing; [`Error::Pointer`](crate::Error::Pointer) where a file is
+/// the pointer of Git LFS to one that engines read.
 pub fn inspect_model(model: &dyn ModelSource) -> Result<Inspection> {
     let size_bytes = model.files().iter().fold(0, |sum, file| file.size_bytes.saturating_add(sum));
-    let pointers = if model.is_on_this_machine() { pointer::check(model)? } else { Vec::new() };
+    let pointers = if model.is_on_this_machine() {
+        pointer::check(model)?
+    } else if let Some(first) = find_pointers(model)?.first() {
+        return Err(Error::Pointer { file: Some(first.to_string()) });
+    } else {
+        Vec::new()
+    };
     let ggufs = gguf::inspect_models(model)?;
     // This checks files of safetensors beside those of GGUF too.
     let repository = safetensors::inspect_repository(model)?;

@@ -35,5 +35,6 @@ pub use files::{ListedFile, LocalFiles, ModelSource};
 pub use inspect::{inspect, inspect_model};
 pub use inspection::Inspection;
 pub use memory::{Fit, KvLayer, KvType, MemoryEstimate, MemoryRequest};
+pub use pointer::{find_pointers, may_stand_for};
 pub use source::{ByteSource, Seekable};
 pub use structure::StructureVerifier;

@@ -17,6 +17,9 @@ const MAX_BYTES: u64 = 1023;
 const BEGINNINGS: [&str; 2] =
     ["version https://git-lfs.github.com/spec/", "version https://hawser.github.com/spec/"];
 
+/// How many small files are opened at the source at the most.
+const MAX_OPENED: usize = 64;
+
 /// Endings of files that engines read: weights, tokenizers, configurations, templates and code.
 const READ_ENDINGS: [&str; 40] = [
     "bin",
@@ -82,8 +85,41 @@ pub(crate) fn check(model: &dyn ModelSource) -> Result<Vec<String>> {
     Ok(warning(&others).into_iter().collect())
 }
 
+/// Returns the pointers in the place of files that are never as small as one, such as weights. Of a model at its source, it opens
+/// these small files alone, and 64 of them at the most.
+///
+/// # Errors
+/// [`Error::Io`] where a small file cannot be read.
+pub fn find_pointers(model: &dyn ModelSource) -> Result<Vec<RelativePath>> {
+    let mut found = Vec::new();
+    let small = model.files().iter().filter(|file| may_stand_for(&file.path, file.size_bytes));
+    for file in small.take(MAX_OPENED) {
+        if is_pointer(model, &file.path)? {
+            found.push(file.path.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// Returns whether a file is as small as a pointer of Git LFS, and by its name one that is never so small.
+pub fn may_stand_for(path: &RelativePath, size_bytes: u64) -> bool {
+    is_pointer_size(size_bytes) && is_large_by_name(path)
+}
+
+/// Returns whether a file that engines read has, by its name, more bytes than a pointer.
+fn is_large_by_name(path: &RelativePath) -> bool {
+    const TEXTS: [&str; 8] = ["cfg", "jinja", "json", "py", "toml", "xml", "yaml", "yml"];
+    let name = path.file_name().to_ascii_lowercase();
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
+    (READ_ENDINGS.contains(&ending) && !TEXTS.contains(&ending)) || name == "tokenizer.json"
+}
+
+fn is_pointer_size(size_bytes: u64) -> bool {
+    size_bytes <= MAX_BYTES && size_bytes > BEGINNINGS[0].len() as u64
+}
+
 fn may_be_pointer(file: &ListedFile) -> bool {
-    file.size_bytes <= MAX_BYTES && file.size_bytes > BEGINNINGS[0].len() as u64
+    is_pointer_size(file.size_bytes)
 }
 
 fn is_pointer(model: &dyn ModelSource, path: &RelativePath) -> Result<bool> {

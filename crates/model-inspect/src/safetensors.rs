@@ -3,6 +3,7 @@
 //! Source: "Safetensors", "Format", in the README of the safetensors repository; `PretrainedConfig` of Transformers.
 
 mod config;
+mod fields;
 mod header;
 mod index;
 mod json;

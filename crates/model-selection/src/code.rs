@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use provisioner_core::ModelRef;
+use provisioner_core::{ModelRef, Notice};
 use serde_json::Value;
 
 use crate::{
@@ -37,25 +37,23 @@ pub(crate) struct Code {
 }
 
 impl Code {
-    pub(crate) fn is_none(&self) -> bool {
-        self.files.is_empty() && self.elsewhere.is_empty()
+    /// Returns what a person should know of these programs. `None` where there are none.
+    pub(crate) fn notice(&self, scope: &Scope<'_>) -> Option<Notice> {
+        if self.files.is_empty() && self.elsewhere.is_empty() {
+            return None;
+        }
+        let files = self.files.iter().map(|at| scope.files[*at].path.to_string()).collect();
+        Some(Notice::RemoteCode { files, elsewhere: self.elsewhere.iter().cloned().collect() })
     }
 }
 
-/// Returns the programs of a scope.
-pub(crate) fn of(scope: &Scope<'_>, manifests: &Manifests) -> Code {
+/// Returns the programs of a scope: those that the configurations at its top and in some folders name, each with its slash.
+pub(crate) fn of(scope: &Scope<'_>, manifests: &Manifests, folders: &BTreeSet<String>) -> Code {
     let mut code = Code::default();
     let mut wanted: VecDeque<usize> = VecDeque::new();
-    let mut was_read = false;
-    for config in NAMING_CODE {
-        let Some(config) = manifests.json(&scope.full(config)) else { continue };
-        was_read = true;
-        for class in classes(&config) {
-            match class.split_once("--") {
-                Some((repo, _)) => code.elsewhere.extend(repository(repo)),
-                None => wanted.extend(module_file(scope, "", &class)),
-            }
-        }
+    let mut was_read = named_in(scope, manifests, "", &mut code, &mut wanted);
+    for folder in folders {
+        was_read |= named_in(scope, manifests, folder, &mut code, &mut wanted);
     }
     if let Some(Value::Array(modules)) = manifests.json(&scope.full("modules.json")) {
         let types = modules.iter().filter_map(|module| module.get("type")?.as_str());
@@ -88,6 +86,28 @@ pub(crate) fn of(scope: &Scope<'_>, manifests: &Manifests) -> Code {
         code.files.extend((0..scope.files.len()).filter(is_source));
     }
     code
+}
+
+/// Adds the programs that the configurations of a folder name. Returns whether one of these was read.
+fn named_in(
+    scope: &Scope<'_>,
+    manifests: &Manifests,
+    folder: &str,
+    code: &mut Code,
+    wanted: &mut VecDeque<usize>,
+) -> bool {
+    let mut was_read = false;
+    for config in NAMING_CODE {
+        let Some(config) = manifests.json(&scope.full(&format!("{folder}{config}"))) else { continue };
+        was_read = true;
+        for class in classes(&config) {
+            match class.split_once("--") {
+                Some((repo, _)) => code.elsewhere.extend(repository(repo)),
+                None => wanted.extend(module_file(scope, folder, &class)),
+            }
+        }
+    }
+    was_read
 }
 
 /// Returns the name of a repository, `org/name`. `None` for any other text: no engine takes code from there.
@@ -236,8 +256,9 @@ fn imported(scope: &Scope<'_>, folder: &str, import: &Import) -> Vec<usize> {
         found.extend(scope.find(&format!("{base}{module}/__init__.py")));
         let inside = import.names.iter().filter_map(|name| scope.find(&format!("{base}{module}/{name}.py")));
         found.extend(inside);
-        let first = module.split('/').next().unwrap_or_default();
-        found.extend(scope.find(&format!("{base}{first}/__init__.py")));
+        // Python runs the programs of all folders on the way.
+        let folders = module.match_indices('/').map(|(slash, _)| &module[..slash]);
+        found.extend(folders.filter_map(|folder| scope.find(&format!("{base}{folder}/__init__.py"))));
     }
     found
 }

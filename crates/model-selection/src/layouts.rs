@@ -1,10 +1,11 @@
 //! Knows the layouts in which models are published: one file for each family.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use provisioner_core::FetchError;
 
 use crate::{
+    manifests::Manifests,
     names::{Format, Kind},
     question::Question,
     refusal,
@@ -12,16 +13,21 @@ use crate::{
     weights::SetName,
 };
 
+mod core_ml;
 mod diffusers;
 pub(crate) mod gguf;
 mod nested;
-mod onnx;
+pub(crate) mod onnx;
+mod parts;
 mod sentence_transformers;
 mod single_file;
 pub(crate) mod transformers;
 
 /// How deep a search for the only model of a folder goes.
 const MAX_DEPTH: usize = 8;
+
+/// Formats of exports that may be the model where nothing native is, in the order in which they win.
+const EXPORTS: [Format; 4] = [Format::Onnx, Format::OpenVino, Format::Paddle, Format::OtherFramework];
 
 /// Chooses what an engine loads of a whole folder: native weights before exports, a repository's own manifests before names.
 pub(crate) fn whole(question: &Question<'_>) -> Result<Decided, FetchError> {
@@ -51,7 +57,7 @@ pub(crate) fn whole(question: &Question<'_>) -> Result<Decided, FetchError> {
     if !gguf::models(scope).is_empty() {
         return gguf::whole(question);
     }
-    for format in [Format::Nemo, Format::Ggml] {
+    for format in [Format::Nemo, Format::Ggml, Format::Dduf, Format::Llamafile] {
         if has_anywhere(format) {
             return single_file::decide(question, format);
         }
@@ -70,10 +76,16 @@ pub(crate) fn whole(question: &Question<'_>) -> Result<Decided, FetchError> {
     if has_anywhere(Format::LiteRt) {
         return single_file::decide(question, Format::LiteRt);
     }
-    for format in [Format::Onnx, Format::OpenVino, Format::OtherFramework, Format::CoreMl, Format::Compiled] {
+    for format in EXPORTS {
         if has_anywhere(format) {
             return onnx::exports(question, format, whole);
         }
+    }
+    if has_anywhere(Format::CoreMl) {
+        return core_ml::decide(question);
+    }
+    if has_anywhere(Format::Compiled) {
+        return onnx::exports(question, Format::Compiled, whole);
     }
     if question.depth < MAX_DEPTH
         && let Some(decided) = nested::decide(question, Format::Pickle, whole)
@@ -85,6 +97,13 @@ pub(crate) fn whole(question: &Question<'_>) -> Result<Decided, FetchError> {
     }
     let has_parts = scope.files.iter().any(|file| file.kind == Kind::Weights(Format::RawPart));
     Err(refusal::no_weights(question.repo, has_parts))
+}
+
+/// Returns the folders that a pipeline or a list of modules in a folder names, each with its slash, as far as these were read.
+pub(crate) fn named_folders(folder: &str, manifests: &Manifests) -> BTreeSet<String> {
+    let components = diffusers::named(manifests, folder).unwrap_or_default();
+    let modules = sentence_transformers::named(manifests, folder).unwrap_or_default();
+    components.into_iter().chain(modules).collect()
 }
 
 /// Returns whether an index at the top names files in folders: then these are the model at the top.

@@ -1,7 +1,8 @@
 //! Chooses the files of a repository that make a model.
 //!
 //! A source lists a repository: names and sizes. [`manifests_to_read`] returns the few small files among them that say what
-//! the repository is, such as `modules.json` or an index. The fetcher reads these, from the same revision. Then [`select`]
+//! the repository is, such as `modules.json` or an index. The fetcher reads these, from the same revision, and asks again: a
+//! manifest may name more of them. Then [`select`]
 //! returns the [`Choice`]: each file that belongs to the model, with its role; each file that does not, with the reason; and
 //! what a person should know of it. Where the repository has several models and no rule between them, the error lists them.
 //!
@@ -16,11 +17,12 @@
 //!
 //! let ModelRef::Repo(repo) = "hf:org/repo".parse()? else { unreachable!() };
 //! let listing: Listing = [("config.json", 600), ("model.safetensors", 9_000), ("notes.pdf", 70_000)].into_iter().collect();
-//! let to_read = manifests_to_read(&listing, repo.target());
+//! let mut manifests = Manifests::default();
+//! let to_read = manifests_to_read(&listing, repo.target(), &manifests);
 //! assert_eq!(to_read[0].as_str(), "config.json");
 //!
-//! let mut manifests = Manifests::default();
 //! manifests.insert(to_read[0].clone(), br#"{ "model_type": "bert" }"#.to_vec());
+//! assert!(manifests_to_read(&listing, repo.target(), &manifests).is_empty());
 //! let choice = select(&repo, &listing, &manifests)?;
 //! let weights = choice.files.iter().filter(|file| file.role == Role::Weights);
 //! assert_eq!(weights.map(|file| file.path.as_str()).collect::<Vec<_>>(), ["model.safetensors"]);
@@ -32,6 +34,7 @@
 mod listing;
 mod manifests;
 mod patterns;
+mod to_read;
 
 // What names say.
 mod names;
@@ -41,6 +44,7 @@ mod weights;
 // The files of a folder, and what each layout takes of them.
 mod code;
 mod layouts;
+mod notices;
 mod question;
 mod refusal;
 mod scope;
@@ -53,6 +57,7 @@ mod select;
 
 pub use choice::{Choice, Chosen};
 pub use listing::Listing;
-pub use manifests::{MAX_MANIFEST_BYTES, MAX_MANIFESTS, MAX_MANIFESTS_BYTES, Manifests, manifests_to_read};
+pub use manifests::{MAX_MANIFEST_BYTES, MAX_MANIFESTS, MAX_MANIFESTS_BYTES, Manifests};
 pub use patterns::check;
 pub use select::select;
+pub use to_read::manifests_to_read;

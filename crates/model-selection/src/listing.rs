@@ -46,6 +46,11 @@ impl Listing {
         self.files.get(name).map(|file| file.size)
     }
 
+    /// Returns a file by its name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Listed> {
+        self.files.get(name)
+    }
+
     /// Returns the files below a folder, which ends in a slash, in the order of their names; all for an empty text.
     pub(crate) fn below(&self, folder: &str) -> impl Iterator<Item = (&str, &Listed)> {
         let from = (Bound::Included(folder), Bound::Unbounded);

@@ -1,4 +1,4 @@
-//! Says which small files of a repository tell what it is, and holds what a fetcher read of them.
+//! Holds what a fetcher read of a repository's manifests.
 
 use std::{
     borrow::Cow,
@@ -7,17 +7,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use provisioner_core::{RelativePath, reference::RepoTarget};
+use provisioner_core::RelativePath;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::Value;
-
-use crate::{
-    listing::Listing,
-    names::{ending, split},
-};
 
 /// The largest number of bytes of a file that is read before the choice: of an index. That of a model of a thousand billion
 /// parameters has 15 MB.
@@ -31,16 +26,10 @@ pub const MAX_MANIFESTS: usize = 48;
 
 /// The largest number of bytes of a configuration that is read before the choice. As a tree of values it takes up to a hundred times
 /// as many in memory.
-const MAX_CONFIG_BYTES: u64 = 256 << 10;
+pub(crate) const MAX_CONFIG_BYTES: u64 = 256 << 10;
 
 /// The largest number of bytes of a tokenizer's configuration that is read before the choice: it may list each token.
-const MAX_TOKENIZER_BYTES: u64 = 2 << 20;
-
-/// The largest number of bytes of a program that is read before the choice.
-const MAX_CODE_BYTES: u64 = 256 << 10;
-
-/// The names of the files that say which layout a repository has, the most telling first.
-const TELLING: [&str; 4] = ["model_index.json", "modules.json", "router_config.json", "genai_config.json"];
+pub(crate) const MAX_TOKENIZER_BYTES: u64 = 2 << 20;
 
 /// The names of the configurations that say what a model is, and may name classes of the repository's own, the most telling
 /// first.
@@ -58,12 +47,30 @@ pub(crate) const NAMING_CODE: [&str; 7] = [
 #[derive(Clone, Debug, Default)]
 pub struct Manifests {
     files: BTreeMap<RelativePath, Bytes>,
+    /// The files whose bytes the fetcher cannot have.
+    given_up: BTreeSet<RelativePath>,
 }
 
 impl Manifests {
     /// Adds the bytes of a file. [`Bytes`] stay shared with the caller.
     pub fn insert(&mut self, path: RelativePath, bytes: impl Into<Bytes>) {
         self.files.insert(path, bytes.into());
+    }
+
+    /// Notes that the fetcher cannot have the bytes of a file, so that it is not to be read any more.
+    pub fn give_up(&mut self, path: RelativePath) {
+        self.given_up.insert(path);
+    }
+
+    /// Returns whether the fetcher read a file, or gave it up.
+    pub(crate) fn is_settled(&self, path: &RelativePath) -> bool {
+        self.files.contains_key(path) || self.given_up.contains(path)
+    }
+
+    /// Returns the folders right below a folder of which a file was read, each with its slash.
+    pub(crate) fn folders(&self, top: &str) -> BTreeSet<String> {
+        let below = self.files.keys().filter_map(|path| path.as_str().strip_prefix(top)?.split_once('/'));
+        below.map(|(first, _)| format!("{first}/")).collect()
     }
 
     /// Returns the bytes of a file as text. `None` where the fetcher did not read it, and where it is not UTF-8.
@@ -140,77 +147,9 @@ impl<'de> Deserialize<'de> for FileNames {
     }
 }
 
-/// Returns the files to read before the choice, the most telling first: at most [`MAX_MANIFESTS`], of at most
-/// [`MAX_MANIFEST_BYTES`] each and [`MAX_MANIFESTS_BYTES`] together. None where the reference names one file, a quantization or
-/// patterns to take, for then they decide.
-pub fn manifests_to_read(listing: &Listing, target: &RepoTarget) -> Vec<RelativePath> {
-    let scope = match target {
-        RepoTarget::Repository(selection) if selection.include.is_empty() => String::new(),
-        RepoTarget::Path(path) if listing.size(path.as_str()).is_none() => format!("{path}/"),
-        _ => return Vec::new(),
-    };
-    let mut found: Vec<(usize, &RelativePath, u64)> = Vec::new();
-    for (name, file) in listing.below(&scope) {
-        let Some(rel) = name.strip_prefix(&scope) else { continue };
-        if let (Some(path), Some(rank)) = (&file.path, rank(rel, file.size)) {
-            found.push((rank, path, file.size));
-        }
-    }
-    found.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
-    let mut budget = MAX_MANIFESTS_BYTES;
-    let mut fits = |size: u64| {
-        let left = budget.checked_sub(size);
-        budget = left.unwrap_or(budget);
-        left.is_some()
-    };
-    let chosen = found.into_iter().filter(|(_, _, size)| fits(*size));
-    chosen.map(|(_, path, _)| path.clone()).take(MAX_MANIFESTS).collect()
-}
-
-/// Returns how telling a file is, by its path in the scope; `None` for a file that tells nothing.
-fn rank(rel: &str, size: u64) -> Option<usize> {
-    let (folder, name) = split(rel);
-    let depth = folder.matches('/').count();
-    if name.ends_with(".safetensors.index.json") {
-        return (size <= MAX_MANIFEST_BYTES && depth <= 1).then_some(40 + depth);
-    }
-    if ending(name) == "py" {
-        return (size <= MAX_CODE_BYTES && depth <= 1).then_some(50 + depth);
-    }
-    let most = if name == "tokenizer_config.json" { MAX_TOKENIZER_BYTES } else { MAX_CONFIG_BYTES };
-    let at =
-        TELLING.iter().chain(&NAMING_CODE).position(|telling| *telling == name).filter(|_| size <= most)?;
-    match depth {
-        0 => Some(at),
-        // A part of a model may have a configuration of its own.
-        1 => ["config.json", "adapter_config.json", "genai_config.json", "router_config.json"]
-            .contains(&name)
-            .then_some(60),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use provisioner_core::ModelRef;
-
     use super::*;
-
-    #[test]
-    fn a_configuration_that_is_large_is_not_read() {
-        let ModelRef::Repo(hub) = "hf:o/r".parse().unwrap() else { panic!() };
-        for (name, most) in [
-            ("config.json", 256 << 10),
-            ("adapter_config.json", 256 << 10),
-            ("modeling_a.py", 256 << 10),
-            ("tokenizer_config.json", 2 << 20),
-            ("model.safetensors.index.json", 32 << 20),
-        ] {
-            let is_read =
-                |size| !manifests_to_read(&[(name, size)].into_iter().collect(), hub.target()).is_empty();
-            assert!(is_read(most) && !is_read(most + 1), "{name}");
-        }
-    }
 
     #[test]
     fn a_large_configuration_of_a_tokenizer_tells_its_code_alone() {

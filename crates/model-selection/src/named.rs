@@ -8,7 +8,7 @@ use provisioner_core::{
 use crate::{
     answer::{complete, inner, role_by_name},
     choice::{Choice, Chosen},
-    layouts::{gguf, transformers::plain_folder, whole},
+    layouts::{gguf, onnx, transformers::plain_folder, whole},
     listing::Listing,
     names::{Format, Kind, ending, split},
     question::Question,
@@ -33,7 +33,7 @@ pub(crate) fn decide(
     if listing.below(&folder).next().is_some() {
         return decide_folder(question, listing, &folder);
     }
-    Err(no_file(scope, path))
+    Err(no_file(question, path))
 }
 
 /// Returns all shards of the set that a path names, in order. `None` for a path that is not one of a shard, or of a set of
@@ -70,13 +70,8 @@ fn with_companions(scope: &Scope<'_>, files: &[usize]) -> Decided {
             }
         }
         Kind::Weights(Format::Onnx) => {
-            let is_data = |at: &usize| {
-                let other = &scope.files[*at];
-                let rest = other.lower.strip_prefix(&file.lower);
-                other.is_weights(Format::OnnxData) && rest.is_some_and(|rest| rest.starts_with(['_', '.']))
-            };
-            for at in (0..scope.files.len()).filter(is_data) {
-                decided.verdicts[at] = Verdict::Take(Role::Weights);
+            for (at, role) in onnx::mates(scope, *first) {
+                decided.verdicts[at] = Verdict::Take(role);
             }
         }
         Kind::Weights(Format::OpenVino) => {
@@ -127,7 +122,8 @@ fn decide_folder(question: &Question<'_>, listing: &Listing, folder: &str) -> Re
 }
 
 /// Returns the error of a file that the repository lacks, with the files that it has instead.
-fn no_file(scope: &Scope<'_>, path: &RelativePath) -> FetchError {
+fn no_file(question: &Question<'_>, path: &RelativePath) -> FetchError {
+    let (scope, repo) = (question.scope, question.repo);
     let wanted = ending(split(path.as_str()).1).to_ascii_lowercase();
     let is_alike = |name: &str| !wanted.is_empty() && ending(name) == wanted;
     let mut shown: Vec<_> = scope.files.iter().filter(|file| is_alike(file.name())).collect();
@@ -135,5 +131,9 @@ fn no_file(scope: &Scope<'_>, path: &RelativePath) -> FetchError {
         shown = scope.files.iter().collect();
     }
     let shown: Vec<_> = shown.iter().map(|file| format!("`{}`", file.path)).collect();
-    refusal::unknown(format!("the repository has no file `{path}`"), &shown)
+    let mut error = refusal::unknown(format!("the repository has no file `{path}`"), &shown);
+    if let Some(hint) = refusal::misplaced_revision(repo, path) {
+        error.hint = Some(error.hint.take().map_or(hint.clone(), |listed| hint.and(listed)));
+    }
+    error
 }

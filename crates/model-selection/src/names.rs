@@ -1,5 +1,7 @@
 //! Reads what a name says of a file. Names decide only where no manifest does.
 
+use provisioner_core::is_training_state;
+
 /// Says what a file is, as far as its name and those beside it tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -36,6 +38,11 @@ pub(crate) enum Format {
     Nemo,
     /// The format of whisper.cpp, before GGUF.
     Ggml,
+    /// A program with a GGUF file in it.
+    Llamafile,
+    /// A whole pipeline of diffusers in one file.
+    Dduf,
+    Paddle,
     LiteRt,
     Pickle,
     /// TensorFlow, Flax, and the Rust binding of `PyTorch`.
@@ -59,7 +66,8 @@ const DOCUMENTS: [&str; 37] = [
 const ARCHIVES: [&str; 9] = ["zip", "tar", "gz", "tgz", "bz2", "xz", "7z", "rar", "zst"];
 const SCRIPTS: [&str; 14] =
     ["py", "sh", "bat", "ps1", "js", "ts", "rb", "pl", "c", "cc", "cpp", "cu", "cuh", "h"];
-const PICKLES: [&str; 7] = ["pt", "pth", "ckpt", "pkl", "pickle", "joblib", "dill"];
+const PICKLES: [&str; 10] =
+    ["pt", "pth", "ckpt", "pkl", "pickle", "joblib", "dill", "jit", "pt2", "pdparams"];
 
 /// Returns the ending of a name in lower case: what stands behind its last dot.
 pub(crate) fn ending(name: &str) -> &str {
@@ -77,7 +85,7 @@ pub(crate) fn kind(path: &str, has: impl Fn(&str) -> bool) -> Kind {
     if path.split('/').any(|component| component.starts_with('.')) {
         return Kind::Hidden;
     }
-    if is_training(name) {
+    if is_training_state(name) {
         return Kind::Training;
     }
     if let Some(format) = index_of(name) {
@@ -105,33 +113,6 @@ pub(crate) fn kind(path: &str, has: impl Fn(&str) -> bool) -> Kind {
     }
 }
 
-fn is_training(name: &str) -> bool {
-    const NAMES: [&str; 12] = [
-        "trainer_state.json",
-        "trainer_log.jsonl",
-        "trainer_config.yaml",
-        "training_args.json",
-        "all_results.json",
-        "train_results.json",
-        "eval_results.json",
-        "training_args.bin",
-        "scaler.pt",
-        "scheduler.pt",
-        "scheduler.bin",
-        "latest",
-    ];
-    let starts = [
-        "optimizer.",
-        "optimizer_",
-        "rng_state",
-        "random_states_",
-        "events.out.tfevents",
-        "zero_pp_rank",
-        "bf16_zero_pp_rank",
-    ];
-    NAMES.contains(&name) || starts.iter().any(|start| name.starts_with(start)) || ending(name) == "distcp"
-}
-
 fn index_of(name: &str) -> Option<Format> {
     if ending(name) != "json" || !name.contains(".index.") {
         return None;
@@ -148,14 +129,12 @@ fn index_of(name: &str) -> Option<Format> {
 }
 
 fn weights(folder: &str, name: &str, has: &impl Fn(&str) -> bool) -> Option<Format> {
-    let is_inside_core_ml =
-        folder.split('/').any(|part| part.ends_with(".mlmodelc") || part.ends_with(".mlpackage"));
-    if is_inside_core_ml || name.contains(".mlmodelc") || name.contains(".mlpackage") {
+    if ml_package(folder).is_some() || name.contains(".mlmodelc") || name.contains(".mlpackage") {
         return Some(Format::CoreMl);
     }
     let ending = ending(name);
     Some(match ending {
-        "safetensors" => Format::Safetensors,
+        "safetensors" | "sft" => Format::Safetensors,
         "gguf" if has_token(name, "imatrix") => Format::ImportanceMatrix,
         "gguf" => Format::Gguf,
         "imatrix" => Format::ImportanceMatrix,
@@ -163,7 +142,12 @@ fn weights(folder: &str, name: &str, has: &impl Fn(&str) -> bool) -> Option<Form
         _ if is_raw_part(name) => Format::RawPart,
         "npz" => Format::Npz,
         "nemo" => Format::Nemo,
+        "llamafile" => Format::Llamafile,
+        "dduf" => Format::Dduf,
+        "pdiparams" | "pdmodel" => Format::Paddle,
         "task" | "litertlm" | "tflite" => Format::LiteRt,
+        // The tensors of `model.onnx`, as pipelines keep them.
+        "pb" if name == "weights.pb" && has(&format!("{folder}model.onnx")) => Format::OnnxData,
         "h5" | "msgpack" | "ot" | "pb" | "keras" => Format::OtherFramework,
         "onnx" | "ort" => Format::Onnx,
         "mlmodel" => Format::CoreMl,
@@ -221,6 +205,14 @@ fn is_raw_part(name: &str) -> bool {
     rest.starts_with("part")
         || rest.starts_with("split")
         || (rest.len() == 3 && rest.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Returns the part of a path in lower case up to the first folder that is a package of Core ML, with its slash. `None` where no
+/// folder is one.
+pub(crate) fn ml_package(path: &str) -> Option<&str> {
+    let is_package = |path: &&str| path.ends_with(".mlmodelc") || path.ends_with(".mlpackage");
+    let ends = path.match_indices('/').map(|(slash, _)| slash);
+    ends.map(|slash| &path[..slash]).find(is_package).map(|found| &path[..=found.len()])
 }
 
 fn is_tokenizer(folder: &str, name: &str) -> bool {
@@ -287,9 +279,7 @@ pub(crate) fn folder_kind(folder: &str) -> Option<FolderKind> {
             "onnx" | "openvino" | "coreml" | "tflite" | "litert" | "tensorrt" | "trt" | "trtllm" | "gguf"
             | "ggml" | "mlx" | "ncnn" | "executorch" | "qnn" | "rknn" | "ctranslate2" | "ct2"
             | "openvino_model" | "onnx_model" | "mnn" => Some(FolderKind::OtherRuntime),
-            _ if name.ends_with(".mlpackage") || name.ends_with(".mlmodelc") => {
-                Some(FolderKind::OtherRuntime)
-            }
+            _ if ml_package(&format!("{name}/")).is_some() => Some(FolderKind::OtherRuntime),
             _ if is_precision(name) => Some(FolderKind::OtherPrecision),
             _ => None,
         }

@@ -1,7 +1,8 @@
 //! Words the errors of a choice: what a repository has instead, as references that are ready for a shell.
 
 use provisioner_core::{
-    FetchError, FetchErrorKind, Hint, RelativePath, readable_size, reference::RepoRef, shell_word, told,
+    FetchError, FetchErrorKind, Hint, ModelRef, RelativePath, readable_size, reference::RepoRef, shell_word,
+    told,
 };
 
 use crate::scope::Scope;
@@ -22,6 +23,16 @@ pub(crate) fn unknown(what: String, choices: &[String]) -> FetchError {
     FetchError::new(FetchErrorKind::NotFound, what).with_hint(hint)
 }
 
+/// Returns the hint for a path with a revision behind it, which stands behind the name of the repository.
+pub(crate) fn misplaced_revision(repo: &RepoRef, path: &RelativePath) -> Option<Hint> {
+    let (before, revision) = path.as_str().rsplit_once('@').filter(|_| repo.revision().is_none())?;
+    let (scheme, whole) = (repo.scheme(), repo.repo());
+    let instead: ModelRef = format!("{scheme}:{whole}@{revision}/{before}").parse().ok()?;
+    let instead = instead.to_string();
+    let instead = shell_word(&instead);
+    Some(Hint::text(format!("if `{revision}` is a revision, write `{instead}`")))
+}
+
 /// Returns the error of a reference that several models fit.
 pub(crate) fn several(what: &str, repo: &RepoRef, choices: &[(RelativePath, u64)]) -> FetchError {
     let listed = told(choices.iter().map(|(path, size)| described(repo, path, *size)));
@@ -33,7 +44,8 @@ pub(crate) fn several(what: &str, repo: &RepoRef, choices: &[(RelativePath, u64)
     if is_quantized {
         error.with_hint(Hint::NameOne { example, id: whole.to_string() })
     } else {
-        error.with_hint(format!("name one of them, as in `{}`", shell_word(&example)))
+        let one = format!("name one of them, as in `{}`", shell_word(&example));
+        error.with_hint(Hint::text(one).and(Hint::TakeAll { id: whole.to_string() }))
     }
 }
 

@@ -81,8 +81,13 @@ impl<'a> Scope<'a> {
             })
             .collect();
         let names: HashSet<&str> = listed.iter().map(|(_, _, lower, _)| lower.as_str()).collect();
-        let kinds: Vec<_> =
-            listed.iter().map(|(_, _, lower, _)| names::kind(lower, |name| names.contains(name))).collect();
+        let is_in_package = names::ml_package(&lower(folder)).is_some();
+        let kind = |name: &str| match names::kind(name, |name| names.contains(name)) {
+            Kind::Hidden => Kind::Hidden,
+            _ if is_in_package => Kind::Weights(Format::CoreMl),
+            kind => kind,
+        };
+        let kinds: Vec<_> = listed.iter().map(|(_, _, lower, _)| kind(lower)).collect();
         drop(names);
         let files = listed.into_iter().zip(kinds).map(|((path, rel, lower, size), kind)| File {
             path,
@@ -149,6 +154,7 @@ fn beside_others(format: Format) -> LeftOutReason {
         | Format::OpenVino
         | Format::CoreMl
         | Format::LiteRt
+        | Format::Paddle
         | Format::Compiled => LeftOutReason::OtherRuntime,
         Format::ImportanceMatrix => LeftOutReason::Companion,
         Format::RawPart => LeftOutReason::RawPart,

@@ -1,7 +1,7 @@
 //! Chooses the files of a reference: a file, a folder, a quantization, patterns, or what an engine loads of the whole.
 
 use provisioner_core::{
-    Entry, FetchError, FetchErrorKind, LeftOutReason,
+    Entry, FetchError, FetchErrorKind, LeftOutReason, Notice,
     reference::{RepoRef, RepoTarget, Selection},
 };
 
@@ -16,6 +16,7 @@ use crate::{
     question::Question,
     refusal,
     scope::{Decided, File, Scope, Verdict},
+    to_read::count_left_unread,
 };
 
 /// Chooses the files of a reference.
@@ -27,6 +28,15 @@ use crate::{
 /// [`UnsafePath`](provisioner_core::FetchErrorKind::UnsafePath) for a file of the model whose name no file of this machine can
 /// have; [`InvalidPattern`](provisioner_core::FetchErrorKind::InvalidPattern).
 pub fn select(repo: &RepoRef, listing: &Listing, manifests: &Manifests) -> Result<Choice, FetchError> {
+    let mut choice = decide(repo, listing, manifests)?;
+    let count = count_left_unread(listing, repo.target(), manifests);
+    if count > 0 {
+        choice.notices.push(Notice::ManifestsLeftUnread { count });
+    }
+    Ok(choice)
+}
+
+fn decide(repo: &RepoRef, listing: &Listing, manifests: &Manifests) -> Result<Choice, FetchError> {
     let scope = Scope::of(listing, "");
     let question = Question { repo, scope: &scope, manifests, depth: 0 };
     match repo.target() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::names::{Format, has_token, is_precision};
 
 /// Reads the name of a file of weights.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SetName {
     /// The name without its precision, number and ending, in lower case.
     pub(crate) stem: String,

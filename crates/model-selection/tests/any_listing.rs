@@ -121,11 +121,21 @@ fn reference() -> impl Strategy<Value = String> {
 
 fn choose(reference: &str, listing: &Listing, texts: &[String]) -> Result<Choice, FetchError> {
     let Ok(ModelRef::Repo(repo)) = reference.parse() else { panic!("{reference}") };
-    let to_read = manifests_to_read(listing, repo.target());
-    assert!(to_read.len() <= MAX_MANIFESTS);
     let mut manifests = Manifests::default();
-    for (path, text) in to_read.into_iter().zip(texts) {
-        manifests.insert(path, text.clone().into_bytes());
+    let (mut texts, mut count) = (texts.iter(), 0);
+    loop {
+        let to_read = manifests_to_read(listing, repo.target(), &manifests);
+        if to_read.is_empty() {
+            break;
+        }
+        count += to_read.len();
+        assert!(count <= MAX_MANIFESTS);
+        for path in to_read {
+            match texts.next() {
+                Some(text) => manifests.insert(path, text.clone().into_bytes()),
+                None => manifests.give_up(path),
+            }
+        }
     }
     select(&repo, listing, &manifests)
 }

@@ -198,6 +198,26 @@ pub enum Notice {
         /// Names the pickles that stay out.
         files: Vec<String>,
     },
+    /// The policy leaves pickles out that an engine may need beside the weights.
+    PicklesDenied {
+        /// Names the pickles that stay out.
+        files: Vec<String>,
+    },
+    /// Some weights come in one variant alone, which an engine loads only if it is told.
+    Variant {
+        /// The names of the variants, such as `fp16`.
+        names: Vec<String>,
+    },
+    /// Files are pointers of Git LFS, and not what these stand for.
+    LfsPointers {
+        /// Names the pointers of Git LFS.
+        files: Vec<String>,
+    },
+    /// The repository has more manifests than are read before the choice.
+    ManifestsLeftUnread {
+        /// How many of them are not read.
+        count: usize,
+    },
 }
 
 impl Notice {
@@ -210,6 +230,10 @@ impl Notice {
             Self::BaseModel { .. } => "base-model",
             Self::AdapterFolders { .. } => "adapter-folders",
             Self::PicklesLeftOut { .. } => "pickles-left-out",
+            Self::PicklesDenied { .. } => "pickles-denied",
+            Self::Variant { .. } => "variant",
+            Self::LfsPointers { .. } => "lfs-pointers",
+            Self::ManifestsLeftUnread { .. } => "manifests-left-unread",
         }
     }
 
@@ -231,6 +255,17 @@ impl Notice {
                 Hint::text("an engine loads each of them by its folder, beside the model")
             }
             Self::PicklesLeftOut { .. } => return None,
+            Self::PicklesDenied { .. } => Hint::AllowPickles,
+            Self::Variant { names } => {
+                let first = names.first().map(|name| printable(name)).unwrap_or_default();
+                Hint::text(format!("tell the engine, such as with `variant=\"{first}\"`"))
+            }
+            Self::LfsPointers { .. } => Hint::text(
+                "the repository's authors did not upload these files: take another revision, or another repository",
+            ),
+            Self::ManifestsLeftUnread { .. } => Hint::text(
+                "if the engine misses a file, name a folder of the repository, or files with patterns",
+            ),
         })
     }
 }
@@ -258,6 +293,29 @@ impl fmt::Display for Notice {
             }
             Self::PicklesLeftOut { files } => {
                 write!(f, "pickles that no engine loads here stay out: {}", quoted(files))
+            }
+            Self::PicklesDenied { files } => {
+                write!(
+                    f,
+                    "the policy leaves pickles out, which the engine may need beside the weights: {}",
+                    quoted(files)
+                )
+            }
+            Self::Variant { names } => {
+                write!(
+                    f,
+                    "some weights come in a variant alone, which an engine does not load by itself: {}",
+                    quoted(names)
+                )
+            }
+            Self::LfsPointers { files } => {
+                write!(f, "pointers of Git LFS lie in the place of files: {}", quoted(files))
+            }
+            Self::ManifestsLeftUnread { count } => {
+                write!(
+                    f,
+                    "the repository has too many manifests: {count} more were not read before the choice"
+                )
             }
         }
     }

@@ -23,7 +23,8 @@ pub enum Format {
 
 /// Lists the endings that mean a pickle. `.bin` is not among them, for many other files have it: there the rest of the name
 /// tells, or the first bytes.
-const PICKLE_ENDINGS: [&str; 7] = ["pkl", "pickle", "pt", "pth", "ckpt", "joblib", "dill"];
+const PICKLE_ENDINGS: [&str; 10] =
+    ["pkl", "pickle", "pt", "pth", "ckpt", "joblib", "dill", "jit", "pt2", "pdparams"];
 
 impl Format {
     /// The number of first bytes of a file that [`Format::of`] looks at.
@@ -66,7 +67,7 @@ impl Format {
         match ending(file_name).as_str() {
             _ if is_pickle(file_name, &[]) => Some(Self::Pickle),
             "gguf" => Some(Self::Gguf),
-            "safetensors" => Some(Self::Safetensors),
+            "safetensors" | "sft" => Some(Self::Safetensors),
             _ => None,
         }
     }
@@ -135,7 +136,7 @@ fn is_pickle(file_name: &str, bytes: &[u8]) -> bool {
 
 /// Returns whether a file begins with a little-endian header length and JSON (the format's README, "Format").
 fn is_safetensors(file_name: &str, bytes: &[u8]) -> bool {
-    ending(file_name) == "safetensors" && bytes.get(8) == Some(&b'{')
+    ["safetensors", "sft"].contains(&ending(file_name).as_str()) && bytes.get(8) == Some(&b'{')
 }
 
 #[cfg(test)]
@@ -151,6 +152,10 @@ mod tests {
         check("a.gguf", b"# readme", Format::Other);
         check("m.safetensors", b"\x10\0\0\0\0\0\0\0{}", Format::Safetensors);
         check("m.safetensors", b"", Format::Other);
+        check("m.sft", b"\x10\0\0\0\0\0\0\0{}", Format::Safetensors);
+        check("m.jit", b"", Format::Pickle);
+        check("m.pt2", b"", Format::Pickle);
+        check("m.pdparams", b"", Format::Pickle);
         check("m.pt", b"", Format::Pickle);
         check("pytorch_model.bin", b"PK\x03\x04....archive/data.pkl", Format::Pickle);
         check("pytorch_model.bin", b"\x80\x02\x8a\x0al", Format::Pickle);

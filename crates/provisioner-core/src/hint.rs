@@ -119,6 +119,8 @@ pub enum Hint {
     AllowFormat,
     /// Let the policy allow the program code that a model names.
     AllowCode,
+    /// Let the policy allow the pickles that an engine needs beside the weights.
+    AllowPickles,
     /// Give the address of an endpoint that lists files: this one does not.
     UseListingEndpoint,
     /// Give the address of the source, such as the example.
@@ -143,6 +145,11 @@ pub enum Hint {
     },
     /// Name the files by patterns.
     NameFiles,
+    /// Take all files of the repository.
+    TakeAll {
+        /// The id of the whole repository.
+        id: String,
+    },
     /// Name one of several models.
     NameOne {
         /// The id of one of them.
@@ -214,6 +221,7 @@ impl Hint {
             Self::AddListing { command, path } => {
                 Self::AddListing { command: replace(command), path: replace(path) }
             }
+            Self::TakeAll { id } => Self::TakeAll { id: replace(id) },
             Self::NameOne { example, id } => Self::NameOne { example: replace(example), id: replace(id) },
             Self::AcceptLicence { page } => Self::AcceptLicence { page: page.map(replace) },
             plain => plain,
@@ -283,6 +291,9 @@ impl fmt::Display for Hint {
             Self::AllowCode => f.write_str(
                 "an engine that needs the code cannot start without it; where you trust it, let the policy's `formats` name `python`",
             ),
+            Self::AllowPickles => f.write_str(
+                "where you trust them and the engine needs them, let the policy's `formats` name `pickle`",
+            ),
             Self::UseListingEndpoint => f.write_str(
                 "the endpoint lacks the Hub's listing (`/api/models/ORG/REPO/tree/COMMIT`): give the address of one that has it",
             ),
@@ -301,6 +312,7 @@ impl fmt::Display for Hint {
                 page.as_ref().map_or(Ok(()), |page| write!(f, ": `{page}`"))
             }
             Self::NameFiles => f.write_str("name files with patterns"),
+            Self::TakeAll { id } => write!(f, "if they are parts of one model, the pattern `*` takes all of `{id}`"),
             Self::NameOne { example, .. } => {
                 write!(f, "name one of them, as in `{example}`, or its quantization behind a colon")
             }

@@ -66,6 +66,7 @@ mod manifest;
 mod remote_file;
 mod source_facts;
 mod stamp;
+mod training;
 
 mod content_hasher;
 mod judge;
@@ -132,5 +133,6 @@ pub use size::{parse_memory, parse_size, readable_size};
 pub use source_facts::{ScanStatus, SourceFacts};
 pub use staged::{StagedFile, StagedModel};
 pub use stamp::Stamp;
+pub use training::is_training_state;
 pub use verification::{Basis, Expectation, Outcome, Verification};
 pub use verified::VerifiedModel;

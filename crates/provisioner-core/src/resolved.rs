@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    choice::Notice,
     digest::Digest,
     facts::ModelFacts,
     format::Format,
@@ -42,6 +43,8 @@ pub struct ResolvedModel {
     pub cached: bool,
     /// The files, in the order of their paths.
     pub files: Vec<RecordedFile>,
+    /// Says what a person should know of the choice of the files.
+    pub notices: Vec<Notice>,
     /// The absolute path of the multimodal projector.
     pub mmproj: Option<PathBuf>,
     /// The lease that keeps other processes from removing the files, where the caller [holds](Self::holding) one.
@@ -83,6 +86,7 @@ impl ResolvedModel {
             lifecycle: record.lifecycle,
             cached,
             files: record.files,
+            notices: record.notices,
             mmproj,
             lease: None,
         }

@@ -1,15 +1,17 @@
 //! Writes and reads sizes as people do.
 
-/// Returns a size in bytes as people read it, such as `19 KiB`: at least two digits past the first unit, rounded down.
+/// Returns a size in bytes as people read it, such as `19.53 KiB`: the largest power of 1024 that is not larger, with two digits
+/// behind the point, rounded.
 pub fn readable_size(bytes: u64) -> String {
-    let (mut value, mut unit) = (bytes, "B");
-    for next in ["KiB", "MiB", "GiB", "TiB"] {
-        if value < 10 * 1024 {
-            break;
-        }
-        (value, unit) = (value / 1024, next);
-    }
-    format!("{value} {unit}")
+    const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let Some((unit, bits)) = UNITS.into_iter().find(|(_, bits)| bytes >> bits > 0) else {
+        return format!("{bytes} B");
+    };
+    let scaled = u128::from(bytes) * 100;
+    let (whole, rest, half) = (scaled >> bits, scaled & ((1 << bits) - 1), 1 << (bits - 1));
+    // A half goes to the even neighbour, as in the formats of floating point numbers.
+    let hundredths = if rest > half || (rest == half && whole % 2 == 1) { whole + 1 } else { whole };
+    format!("{}.{:02} {unit}", hundredths / 100, hundredths % 100)
 }
 
 /// The digits behind a point that a size may have.
@@ -77,14 +79,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_keep_two_digits() {
+    fn sizes_have_two_digits_behind_the_point() {
         let check = |bytes: u64, expected: &str| assert_eq!(readable_size(bytes), expected);
         check(0, "0 B");
-        check(10_239, "10239 B");
-        check(10_240, "10 KiB");
-        check(20_000, "19 KiB");
-        check(1 << 40, "1024 GiB");
-        check(u64::MAX, "16777215 TiB");
+        check(1_023, "1023 B");
+        check(1_024, "1.00 KiB");
+        check(20_000, "19.53 KiB");
+        check(64_128, "62.62 KiB");
+        check(491_400_032, "468.64 MiB");
+        check((1 << 40) - 1, "1024.00 GiB");
+        check(1 << 40, "1.00 TiB");
+        check(u64::MAX, "16777216.00 TiB");
     }
 
     #[test]

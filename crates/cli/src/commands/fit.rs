@@ -2,8 +2,7 @@
 
 use std::ffi::OsStr;
 
-use indicatif::HumanBytes;
-use model_provisioner::{FittingModel, ModelProvisioner, ModelRef};
+use model_provisioner::{FittingModel, ModelProvisioner, ModelRef, readable_size};
 
 use crate::{
     args::{EnsureOptions, MemoryArgs},
@@ -46,9 +45,9 @@ pub(super) async fn choose(
 
 fn sentence(choice: &FittingModel) -> String {
     let fit = &choice.chosen.fit;
-    let needs = fit.total_bytes.map(|bytes| format!(" needs {}{}", at_most(fit), HumanBytes(bytes)));
+    let needs = fit.total_bytes.map(|bytes| format!(" needs {}{}", at_most(fit), readable_size(bytes)));
     let needs = needs.unwrap_or_default();
-    let of = fit.usable_bytes.map(|bytes| format!(" of {}", HumanBytes(bytes))).unwrap_or_default();
+    let of = fit.usable_bytes.map(|bytes| format!(" of {}", readable_size(bytes))).unwrap_or_default();
     let ctx = format!("{}{}", of_context(fit, " for"), beyond(fit).unwrap_or_default());
     let among = match (choice.candidates, choice.fitting, choice.is_of_records) {
         (1, ..) => String::new(),

@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use indicatif::HumanBytes;
-use model_provisioner::{DEFAULT_LLAMACPP_HANDOFF_PATH, ModelProvisionerConfig};
+use model_provisioner::{DEFAULT_LLAMACPP_HANDOFF_PATH, ModelProvisionerConfig, readable_size};
 
 use super::unverified;
 use crate::{
@@ -27,7 +26,7 @@ pub(super) async fn run(invocation: &Invocation, args: ProvisionArgs) -> Result<
     invocation.output.say(format_args!(
         "{} ({}, {})",
         done.model.id,
-        HumanBytes(done.model.size_bytes),
+        readable_size(done.model.size_bytes),
         verification_word(&done.model.verification)
     ));
     invocation.output.paths(&Model::new(&done.model, Some(done.handoff.clone())), done.handoff.display())?;

@@ -1,11 +1,19 @@
-//! Warns of models that nothing proves.
+//! Warns of what a person should know of a model that is present now.
 
 use model_provisioner::{Outcome, ResolvedModel, shell_word};
 
-use crate::output::printer::Printer;
+use crate::output::{documents::notice::NoticeDocument, printer::Printer};
 
-/// Warns of what the verdict on a model lacks.
+/// Warns of what an engine may miss in a model that this call fetched, and of what the verdict on it lacks.
 pub(super) fn warn(model: &ResolvedModel, output: Printer) {
+    if !model.cached {
+        for NoticeDocument { message, hint, .. } in model.notices.iter().map(NoticeDocument::from) {
+            output.warning(format_args!("`{}`: {message}", model.id));
+            if let Some(hint) = hint {
+                output.hint(hint);
+            }
+        }
+    }
     if model.verification.outcome != Outcome::Warn {
         return;
     }

@@ -9,6 +9,7 @@ pub(crate) mod inspected;
 pub(crate) mod leftover;
 pub(crate) mod listed;
 pub(crate) mod model;
+pub(crate) mod notice;
 pub(crate) mod planned;
 pub(crate) mod variants;
 pub(crate) mod verified;

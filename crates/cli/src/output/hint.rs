@@ -21,12 +21,15 @@ pub(crate) fn text(hint: &Hint) -> String {
         | Hint::PinSet { .. }
         | Hint::LearnSetDigest => of_digest(hint),
         Hint::ExportAgain | Hint::ImportUnderId { .. } | Hint::CheckImportPath => of_exchange(hint),
-        Hint::WriteBranch { .. } | Hint::AddListing { .. } | Hint::NameFiles | Hint::NameOne { .. } => {
-            of_reference(hint)
-        }
+        Hint::WriteBranch { .. }
+        | Hint::AddListing { .. }
+        | Hint::NameFiles
+        | Hint::TakeAll { .. }
+        | Hint::NameOne { .. } => of_reference(hint),
         Hint::AllowNetwork
         | Hint::AllowFormat
         | Hint::AllowCode
+        | Hint::AllowPickles
         | Hint::UseListingEndpoint
         | Hint::WriteEndpoint { .. }
         | Hint::CheckEndpoint
@@ -85,6 +88,10 @@ fn of_settings(hint: &Hint) -> String {
         Hint::AllowCode => {
             "an engine that needs the code cannot start without it; where you trust it, allow it in a config for `provision`: \
              `policy: { network: allow, formats: [python, safetensors, gguf, other] }`"
+        }
+        Hint::AllowPickles => {
+            "where you trust them and the engine needs them, allow them in a config for `provision`: \
+             `policy: { network: allow, formats: [pickle, safetensors, gguf, other] }`"
         }
         Hint::UseListingEndpoint => {
             "the mirror that HF_ENDPOINT names lacks the Hub's listing (`/api/models/ORG/REPO/tree/COMMIT`): set HF_ENDPOINT to an \
@@ -180,6 +187,9 @@ fn of_reference(hint: &Hint) -> String {
             shell_word(path)
         ),
         Hint::NameFiles => "name files with `--include`".to_owned(),
+        Hint::TakeAll { id } => {
+            format!("if they are parts of one model, `{} --include '*'` takes them all", shell_word(id))
+        }
         Hint::NameOne { example, id } => format!(
             "name one of them, as in `{}`, or its quantization behind a colon; \
              `model-provisioner plan {} --vram 24GiB` says which fit",

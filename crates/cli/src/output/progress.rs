@@ -13,8 +13,8 @@ use std::{
     time::Duration,
 };
 
-use indicatif::{HumanBytes, MultiProgress};
-use model_provisioner::{ProgressEvent, ProgressSink};
+use indicatif::MultiProgress;
+use model_provisioner::{ProgressEvent, ProgressSink, readable_size};
 
 use self::{bars::Bars, tally::Tally};
 use super::printer::Printer;
@@ -85,7 +85,7 @@ impl Screen {
         (kept > 0).then(|| {
             format!(
                 "what has arrived is kept ({percent}% of {}): the same command goes on with it",
-                HumanBytes(total)
+                readable_size(total)
             )
         })
     }

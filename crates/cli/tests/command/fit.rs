@@ -130,9 +130,12 @@ fn a_config_may_ask_for_what_fits() {
     };
     let done = provision(&format!("{{ vram: {half}, ctx: 256 }}"));
     assert_eq!((done.status, bench.ids()), (0, vec!["hf:org/repo:F16".to_owned()]), "{}", done.stderr);
-    let done = provision("{ vram: 1GiB, engine: llama.cpp, kv_type: f32, parallel: 2, ubatch: 64 }");
+    let done =
+        provision("{ vram: 1GiB, engine: llama.cpp, kv_type: f32, parallel: 2, ubatch: 64, flash_attn: on }");
     assert_eq!((done.status, bench.ids().len()), (0, 2), "{}", done.stderr);
     assert_eq!(provision("{ vram: 1MiB }").status, 3);
+    let maybe = provision("{ vram: 1GiB, flash_attn: maybe }");
+    assert!(maybe.status == 2 && maybe.stderr.contains("`maybe`"), "{}", maybe.stderr);
     let wrong = provision("{ vram: many }");
     assert!(wrong.status == 2 && wrong.stderr.contains("a size is written"), "{}", wrong.stderr);
     assert_eq!(provision("{ ctx: 256 }").status, 2, "into what?");

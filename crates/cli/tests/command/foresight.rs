@@ -111,3 +111,36 @@ fn a_plan_of_a_present_model_says_what_policy_says() {
         assert_eq!(bench.run(&[command, "m.pkl"]).status, 5, "{command}: no config allows it here");
     }
 }
+
+#[test]
+fn what_an_engine_may_miss_is_a_warning_and_in_the_document() {
+    let (bench, hub) = (Fixture::new(), Hub::start());
+    let repo = hub.repo("org/omni").lfs("model.safetensors", safetensors("a"));
+    repo.file("config.json", "{}").file("spk_dict.pt", "voices").publish();
+    let done = run(&bench, &hub, &["ensure", "hf:org/omni", "--json"]);
+    let document: Value = serde_json::from_str(&done.stdout).unwrap_or_else(|_| panic!("{}", done.stderr));
+    assert_eq!(document["notices"][0]["kind"], "pickles-denied", "{document}");
+    assert!(document["notices"][0]["hint"].as_str().unwrap().contains("formats: [pickle"), "{document}");
+    let lines: Vec<_> = done.stderr.lines().filter(|line| line.contains("spk_dict.pt")).collect();
+    assert!(matches!(lines.as_slice(), [only] if only.starts_with("warning: `hf:org/omni`: ")), "{lines:?}");
+    let again = run(&bench, &hub, &["ensure", "hf:org/omni", "--json"]);
+    assert!(!again.stderr.contains("spk_dict.pt"), "a present model is told of once: {}", again.stderr);
+    let kind = &serde_json::from_str::<Value>(&again.stdout).unwrap()["notices"][0]["kind"];
+    assert_eq!(kind, "pickles-denied");
+}
+
+#[test]
+fn an_adapter_is_inspected_with_its_base_model() {
+    let (bench, hub) = (Fixture::new(), Hub::start());
+    let repo = hub.repo("org/adapter").lfs("adapter_model.safetensors", safetensors("a"));
+    repo.file("adapter_config.json", r#"{"base_model_name_or_path": "org/base", "peft_type": "LORA"}"#)
+        .publish();
+    let done = run(&bench, &hub, &["inspect", "hf:org/adapter", "--json"]);
+    let document: Value = serde_json::from_str(&done.stdout).unwrap_or_else(|_| panic!("{}", done.stderr));
+    assert_eq!(document["base_models"][0], "org/base", "{document}");
+    let card = run(&bench, &hub, &["inspect", "hf:org/adapter"]).stdout;
+    assert!(
+        card.lines().any(|line| line.starts_with("base model ") && line.ends_with(" org/base")),
+        "{card}"
+    );
+}

@@ -36,7 +36,7 @@ fn what_cannot_fit_is_refused_before_a_byte() {
     assert_eq!((done.status, &error["code"]), (8, &json!("no-space")), "{error}");
     let message = error["message"].as_str().unwrap();
     let free = message.strip_suffix(" are free").and_then(|rest| rest.rsplit_once("needed, and "));
-    assert!(message.contains(": 3072 TiB are needed"), "{message}");
+    assert!(message.contains(": 3072.00 TiB are needed"), "{message}");
     assert!(free.is_some_and(|(_, free)| free.ends_with("iB")), "{message}");
     assert!(error["hint"].as_str().unwrap().contains("free some space"), "{error}");
     assert_eq!(hub.count(|seen| seen.file.is_some()), 0, "not a byte was asked for");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::json::without_python_numbers;
+use super::{fields, json::without_python_numbers};
 use crate::{DetailedFacts, Error, KvLayer, Quantizer, Result, RopeScaling, error::quoted};
 
 /// Limits the layers. No model has more, and more are not counted one by one.
@@ -58,7 +58,7 @@ const OWN_KEYS: &str = "its layers differ in what they keep, in a way that is no
 /// Parts of the names of models that keep a state instead of keys and values.
 const RECURRENT: [&str; 4] = ["rwkv", "retnet", "mamba", "xlstm"];
 
-/// Holds a model's config, as Transformers writes it.
+/// Holds the known fields of a model's config, as Transformers writes it.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     all: Value,
@@ -70,9 +70,9 @@ impl Config {
     /// Reads a config from its bytes.
     ///
     /// # Errors
-    /// [`Error::Unsound`] where the bytes are not a JSON object. `NaN` and `Infinity` count as `null`.
+    /// [`Error::Unsound`] where the bytes are not a JSON object, or the fields that are known have too many values. `NaN` and `Infinity` count as `null`.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let all: Value = serde_json::from_slice(&without_python_numbers(bytes)).map_err(|error| {
+        let all = fields::read(&without_python_numbers(bytes)).map_err(|error| {
             Error::unsound(format!("cannot be read as JSON: {}", quoted(&error.to_string())))
         })?;
         if all.is_object() { Ok(Self::new(all)) } else { Err(Error::unsound("is no JSON object")) }
@@ -85,13 +85,14 @@ impl Config {
         Self { all, text_parts }
     }
 
-    /// Returns the whole config as it was read.
+    /// Returns the known fields.
     pub(super) fn into_value(self) -> Value {
         self.all
     }
 
-    /// Returns a field: of the part about text where it has the field, otherwise of the whole.
-    pub fn get(&self, key: &str) -> Option<&Value> {
+    /// Returns a field: of the part about text where it has the field, otherwise of the whole. Only known fields are read.
+    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
+        debug_assert!(fields::is_known(key), "`{key}` is not read");
         let at = |path: &Vec<&str>| path.iter().try_fold(&self.all, |part, key| part.get(key));
         let parts = self.text_parts.iter().filter_map(at);
         parts.chain([&self.all]).filter_map(|part| part.get(key)).find(|value| !value.is_null())

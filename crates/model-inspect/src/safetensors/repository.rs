@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use provisioner_core::{
-    Format, RelativePath,
+    Format, RelativePath, excerpt,
     reference::{ShardName, set_of},
 };
 
@@ -25,6 +25,8 @@ const MAX_INDEX_BYTES: u64 = 128 << 20;
 /// Limits all headers of a model together, in bytes, for they are held at once. Those of the largest models known have some 30 MB.
 const MAX_HEADERS_BYTES: u64 = 200_000_000;
 const MAX_CONFIG_BYTES: u64 = 4 << 20;
+/// Limits the name of a base model, in characters.
+const MAX_NAME_CHARS: usize = 200;
 
 const TOKENIZER_FILES: [&str; 9] = [
     "tokenizer.json",
@@ -243,6 +245,7 @@ fn describe(
     if details.quantizer.is_none() {
         details.quantizer = quantizer_beside(model)?;
     }
+    details.base_models.extend(base_model(model)?);
     let notes = describe_generation(model, &mut details)?.into_iter().collect();
     describe_tokenizer(model, &mut details)?;
     details.facts.quantization = match &details.quantizer {
@@ -280,6 +283,16 @@ fn quantizer_beside(model: &dyn ModelSource) -> Result<Option<Quantizer>> {
     };
     let bits = config.and_then(|config| config.get("bits").or_else(|| config.get("w_bit"))?.as_u64());
     Ok(Some(Quantizer { method: method.to_owned(), bits }))
+}
+
+/// Returns the model that an adapter was made for, as its config names it.
+fn base_model(model: &dyn ModelSource) -> Result<Option<String>> {
+    let config = match read_config(model, "adapter_config.json") {
+        Err(error @ Error::Io { .. }) => return Err(error),
+        config => config.ok().flatten(),
+    };
+    let name = config.and_then(|config| config.get("base_model_name_or_path")?.as_str().map(str::to_owned));
+    Ok(name.filter(|name| !name.is_empty()).map(|name| excerpt(&name, MAX_NAME_CHARS)))
 }
 
 /// Returns whether each element of this type may hold several weights.

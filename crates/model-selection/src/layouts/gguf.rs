@@ -84,7 +84,7 @@ pub(crate) fn quantized(
     let Question { scope, repo, .. } = question;
     let mut models = models(scope);
     if models.is_empty() {
-        let singles = [Format::Ggml, Format::LiteRt].map(|format| {
+        let singles = [Format::Ggml, Format::LiteRt, Format::Llamafile].map(|format| {
             (0..scope.files.len()).filter(move |at| scope.files[*at].is_weights(format)).collect::<Vec<_>>()
         });
         models = grouped(scope, &singles.concat());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use provisioner_core::{FetchError, LeftOutReason, Notice, RelativePath};
 
-use super::transformers;
+use super::{parts, transformers};
 use crate::{
     listing::Listing,
     names::{Format, folder_kind, split},
@@ -42,17 +42,25 @@ pub(crate) fn decide(
                 None => inside(question, folder, whole),
             })
         }
+        _ if parts::are_parts(question, &folders) && is_native(format) => {
+            let named = folders.into_keys().collect();
+            Some(transformers::decide(question, &transformers::Terms::of(format, named)))
+        }
         _ => Some(Err(several(question, &folders))),
     }
+}
+
+fn is_native(format: Format) -> bool {
+    matches!(format, Format::Safetensors | Format::Pickle)
 }
 
 /// Returns where the weights lie, where the folder has only them, and the configuration of the model lies at the top. `None` for
 /// a folder that is a model of its own.
 fn at_top(scope: &Scope<'_>, folder: &str, format: Format) -> Option<transformers::Terms> {
-    let is_native = matches!(format, Format::Safetensors | Format::Pickle);
     let is_named_for_nothing = folder_kind(&folder.to_ascii_lowercase()).is_none();
     let is_bare = !OWN.iter().any(|name| scope.find(&format!("{folder}{name}")).is_some());
-    (is_native && is_named_for_nothing && is_bare && scope.find("config.json").is_some())
+    let is_described = scope.find("config.json").is_some() || (is_bare && parts::are_described(scope));
+    (is_native(format) && is_named_for_nothing && is_bare && is_described)
         .then(|| transformers::Terms::of(format, BTreeSet::from([folder.to_owned()])))
 }
 

@@ -5,32 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use provisioner_core::{FetchError, LeftOutReason, RelativePath, Role};
 use serde_json::Value;
 
-use super::nested;
+use super::{nested, parts};
 use crate::{
+    code,
     names::{Format, Kind, ending, folder_kind},
     question::{Question, Whole, is_training},
     refusal,
     scope::{Decided, File, Scope, Verdict, always_out, beside, in_folder, plain_role},
 };
 
-/// Words that exporters put behind a name for a precision or an optimisation.
-const SUFFIXES: [&str; 31] = [
-    "fp16",
-    "fp32",
-    "bf16",
-    "int8",
-    "uint8",
-    "int4",
-    "uint4",
-    "q4",
-    "q8",
-    "q4f16",
-    "q8f16",
-    "bnb4",
+/// Words that exporters put behind a name for an optimisation, or for a precision without its number of bits.
+const SUFFIXES: [&str; 13] = [
     "quantized",
     "quant",
-    "qint8",
-    "quint8",
     "o1",
     "o2",
     "o3",
@@ -42,11 +29,21 @@ const SUFFIXES: [&str; 31] = [
     "vnni",
     "arm64",
     "avx512_vnni",
-    "q2",
-    "q2f16",
-    "q1",
-    "q1f16",
 ];
+
+/// Returns whether a word states a precision, or two: `fp16`, `q4`, `q4f16`, `uint8f16`, `bnb4`.
+fn is_precision(word: &str) -> bool {
+    const STARTS: [&str; 13] =
+        ["quint", "qint", "uint", "int", "mxfp", "nvfp", "bnb", "fp", "bf", "nf", "uq", "q", "f"];
+    let is_digit = |c: char| c.is_ascii_digit();
+    let one = |word: &str| {
+        let digits = STARTS.iter().find_map(|start| word.strip_prefix(start))?;
+        let rest = digits.trim_start_matches(is_digit);
+        (rest.len() < digits.len()).then_some(rest.len())
+    };
+    let second = one(word).map(|left| &word[word.len() - left..]);
+    second.is_some_and(|second| second.is_empty() || one(second) == Some(0))
+}
 
 /// Words for parts of one model. A repository of other names has other models.
 const PARTS: [&str; 24] = [
@@ -80,7 +77,7 @@ const PARTS: [&str; 24] = [
 fn stem(name: &str) -> String {
     let mut stem = name.split_once(".onnx").map_or(name, |(stem, _)| stem).to_owned();
     while let Some((before, word)) = stem.rsplit_once(['_', '-', '.']) {
-        if !SUFFIXES.contains(&word) || before.is_empty() {
+        if !(SUFFIXES.contains(&word) || is_precision(word)) || before.is_empty() {
             break;
         }
         stem.truncate(before.len());
@@ -98,14 +95,16 @@ pub(crate) fn decide(question: &Question<'_>) -> Result<Decided, FetchError> {
     let stem = |name: &String| name.to_ascii_lowercase().strip_suffix(".onnx").map(str::to_owned);
     let stems: BTreeSet<String> = named.iter().filter_map(stem).collect();
     let knows = named.iter().any(|name| scope.find(name).is_some());
+    let code = code::of(scope, manifests, &BTreeSet::new());
     let mut verdicts = Vec::with_capacity(scope.files.len());
-    for file in &scope.files {
+    for (at, file) in scope.files.iter().enumerate() {
         let own = file.folder().split_once('/').map(|(first, _)| first);
         let is_other = own.is_some_and(|first| scope.find(&format!("{first}/genai_config.json")).is_some());
         verdicts.push(match file.kind {
             kind if always_out(kind).is_some() => {
                 Verdict::Leave(always_out(kind).unwrap_or(LeftOutReason::NotAsked))
             }
+            _ if code.files.contains(&at) => Verdict::Take(Role::Code),
             _ if is_other => Verdict::Leave(LeftOutReason::OtherVariant),
             Kind::Script => Verdict::Leave(LeftOutReason::Script),
             Kind::Weights(Format::Onnx) if knows && !named.contains(file.rel) => {
@@ -122,7 +121,8 @@ pub(crate) fn decide(question: &Question<'_>) -> Result<Decided, FetchError> {
     if let Some(name) = named.iter().find(|name| knows && scope.find(name).is_none()) {
         return Err(refusal::missing_of_index(scope, "genai_config.json", name));
     }
-    Ok(Decided::new(verdicts))
+    let notices = code.notice(scope).into_iter().collect();
+    Ok(Decided { notices, ..Decided::new(verdicts) })
 }
 
 /// Returns whether outside data belongs to a named model, or to none in particular.
@@ -148,8 +148,9 @@ fn onnx_names(config: &Value, depth: usize) -> BTreeSet<String> {
 pub(crate) fn exports(question: &Question<'_>, format: Format, whole: Whole) -> Result<Decided, FetchError> {
     let scope = question.scope;
     let homes = homes(scope, format);
-    let are_models = has_twins(scope, format, &homes)
-        || (homes.len() > 1 && !homes.contains("") && has_configs(scope, &homes));
+    let are_models = !parts::are_parts(question, &nested::folders(scope, format))
+        && (has_twins(scope, format, &homes)
+            || (homes.len() > 1 && !homes.contains("") && has_configs(scope, &homes)));
     if are_models && let Some(decided) = nested::decide(question, format, whole) {
         return decided;
     }
@@ -171,6 +172,7 @@ pub(crate) fn exports(question: &Question<'_>, format: Format, whole: Whole) -> 
         return Err(refusal::no_weights(question.repo, false));
     }
     let stems: BTreeSet<String> = precise.iter().map(|at| with_folder(&scope.files[*at])).collect();
+    let code = code::of(scope, question.manifests, &BTreeSet::new());
     let verdict = |at: usize| {
         let file = &scope.files[at];
         match file.kind {
@@ -178,6 +180,7 @@ pub(crate) fn exports(question: &Question<'_>, format: Format, whole: Whole) -> 
                 Verdict::Leave(always_out(kind).unwrap_or(LeftOutReason::NotAsked))
             }
             _ if precise.contains(&at) => Verdict::Take(Role::Weights),
+            _ if code.files.contains(&at) => Verdict::Take(Role::Code),
             Kind::Script => Verdict::Leave(LeftOutReason::Script),
             Kind::Weights(Format::OnnxData) if format == Format::Onnx => {
                 let owner = with_folder(file);
@@ -204,7 +207,8 @@ pub(crate) fn exports(question: &Question<'_>, format: Format, whole: Whole) -> 
             },
         }
     };
-    Ok(Decided::new((0..scope.files.len()).map(verdict).collect()))
+    let notices = code.notice(scope).into_iter().collect();
+    Ok(Decided { notices, ..Decided::new((0..scope.files.len()).map(verdict).collect()) })
 }
 
 /// Returns the folders that directly hold weights of a format.
@@ -281,4 +285,63 @@ fn one_framework(scope: &Scope<'_>) -> BTreeSet<usize> {
         .into_iter()
         .find(|ending| all.clone().any(|at| ends(&at, ending)));
     all.filter(|at| ends(at, first.unwrap_or_default())).collect()
+}
+
+/// Returns the files that go along with a named ONNX file: those whose names begin with its own, and those of its folder that no
+/// other ONNX file owns and that are no texts for people. An exporter names outside data by tensors, such as
+/// `Constant_7_attr__value`.
+pub(crate) fn mates(scope: &Scope<'_>, at: usize) -> Vec<(usize, Role)> {
+    let named = &scope.files[at];
+    let near = || (0..scope.files.len()).filter(|other| scope.files[*other].folder() == named.folder());
+    let is_onnx = |other: &usize| *other != at && scope.files[*other].is_weights(Format::Onnx);
+    let others: BTreeSet<&str> =
+        near().filter(is_onnx).map(|other| before_dot(&scope.files[other])).collect();
+    let role = |other: usize| {
+        let file = &scope.files[other];
+        let rest = file.lower.strip_prefix(&named.lower);
+        let is_own = rest.is_some_and(|rest| rest.starts_with(['_', '.']));
+        let is_loose = !file.lower.contains(".onnx") && !others.contains(before_dot(file));
+        match file.kind {
+            Kind::Weights(Format::OnnxData) if is_own || is_loose => Some(Role::Weights),
+            Kind::Weights(Format::Bin) if is_loose => Some(Role::Weights),
+            Kind::Unknown if is_own || (is_loose && !is_text(file.name())) => Some(Role::Other),
+            Kind::Configuration if is_own => Some(Role::Configuration),
+            _ => None,
+        }
+    };
+    near().filter_map(|other| Some((other, role(other)?))).collect()
+}
+
+/// Returns a path in lower case before the last dot.
+fn before_dot<'a>(file: &'a File<'_>) -> &'a str {
+    file.lower.rsplit_once('.').map_or(file.lower.as_str(), |(before, _)| before)
+}
+
+fn is_text(name: &str) -> bool {
+    const WORDS: [&str; 6] = ["license", "licence", "notice", "copying", "model_card", "changelog"];
+    ["txt", "csv", "tsv", "log", "text"].contains(&ending(name))
+        || WORDS.iter().any(|word| name.starts_with(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn precisions_at_the_end_of_a_name() {
+        for name in [
+            "model_fp16",
+            "model_q4f16",
+            "model_uint8f16",
+            "model_int8f16",
+            "model.bnb4",
+            "model-nf4",
+            "model_qint8",
+        ] {
+            assert_eq!(stem(&format!("{name}.onnx")), "model", "{name}");
+        }
+        for name in ["decoder_model_merged", "text_encoder_2", "model_f", "unet_16"] {
+            assert_eq!(stem(&format!("{name}.onnx")), name);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::question::Question;
+use crate::{manifests::Manifests, question::Question};
 
 /// What the library writes where a model has several ways: which modules each of them goes through.
 pub(crate) const ROUTER: &str = "router_config.json";
@@ -15,22 +15,26 @@ pub(crate) fn module_folders(question: &Question<'_>) -> BTreeSet<String> {
     if scope.find("modules.json").is_none() {
         return BTreeSet::new();
     }
-    let Some(Value::Array(modules)) = question.manifests.json(&scope.full("modules.json")) else {
-        return usual_folders(question);
-    };
+    named(question.manifests, &scope.folder).unwrap_or_else(|| usual_folders(question))
+}
+
+/// Returns the folders of the modules that the list in a folder names, each with its slash. `None` where it was not read, or is
+/// malformed.
+pub(crate) fn named(manifests: &Manifests, top: &str) -> Option<BTreeSet<String>> {
+    let Value::Array(modules) = manifests.json(&format!("{top}modules.json"))? else { return None };
     let mut folders = BTreeSet::new();
     for path in modules.iter().filter_map(|module| module.get("path")?.as_str()) {
         let folder = with_slash(path);
-        folders.extend(routed(question, &folder));
+        folders.extend(routed(manifests, top, &folder));
         folders.insert(folder);
     }
     folders.remove("");
-    folders
+    Some(folders)
 }
 
 /// Returns the folders of the modules that a router in that folder goes through.
-fn routed(question: &Question<'_>, folder: &str) -> Vec<String> {
-    let config = question.manifests.json(&question.scope.full(&format!("{folder}{ROUTER}")));
+fn routed(manifests: &Manifests, top: &str, folder: &str) -> Vec<String> {
+    let config = manifests.json(&format!("{top}{folder}{ROUTER}"));
     let types = config.as_ref().and_then(|config| config.get("types")?.as_object());
     let paths = types.into_iter().flatten().map(|(path, _)| format!("{folder}{}", with_slash(path)));
     paths.collect()

@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use provisioner_core::{FetchError, LeftOutReason, Notice, Role};
-use serde_json::Value;
+use provisioner_core::{FetchError, LeftOutReason, Role};
 
+use super::parts;
 use crate::{
     code::{self, Code},
     names::{Format, Kind, folder_kind, has_token},
+    notices,
     question::Question,
     refusal,
     scope::{Decided, File, SMALL_BYTES, Scope, Verdict, always_out, beside, in_folder, plain_role},
@@ -47,7 +48,7 @@ impl Terms {
 /// Chooses native weights, and what goes along with them.
 pub(crate) fn decide(question: &Question<'_>, terms: &Terms) -> Result<Decided, FetchError> {
     let Question { scope, manifests, .. } = question;
-    let code = code::of(scope, manifests);
+    let code = code::of(scope, manifests, &terms.named);
     let twins = twins(question, terms);
     let mut verdicts = Vec::with_capacity(scope.files.len());
     let mut folders: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -58,15 +59,17 @@ pub(crate) fn decide(question: &Question<'_>, terms: &Terms) -> Result<Decided, 
         }
         verdicts.push(verdict.unwrap_or(Verdict::Leave(LeftOutReason::OtherFormat)));
     }
+    let main = terms.top.map_or(0, |format| largest_set(scope, format, &folders));
     let mut elsewhere = Vec::new();
     for (folder, files) in &folders {
-        decide_folder(question, terms, folder, files, &mut verdicts, &mut elsewhere)?;
+        let weights = Weights { folder, files, main };
+        decide_folder(question, terms, &weights, &mut verdicts, &mut elsewhere)?;
     }
     // An index may name files of other folders.
     for at in elsewhere {
         verdicts[at] = Verdict::Take(Role::Weights);
     }
-    let notices = notices(question, terms, &code, &verdicts);
+    let notices = notices::of(question, terms.only_named, &code, &verdicts);
     Ok(Decided { notices, ..Decided::new(verdicts) })
 }
 
@@ -126,16 +129,38 @@ fn twins(question: &Question<'_>, terms: &Terms) -> BTreeSet<String> {
     firsts.into_iter().filter(is_twin).map(str::to_owned).collect()
 }
 
+/// Returns the size of the largest set of a format in some folders, in bytes.
+fn largest_set(scope: &Scope<'_>, format: Format, folders: &BTreeMap<&str, Vec<usize>>) -> u64 {
+    let mut sets: BTreeMap<(&str, SetName), u64> = BTreeMap::new();
+    for (folder, at) in folders.iter().flat_map(|(folder, files)| files.iter().map(move |at| (folder, *at))) {
+        let file = &scope.files[at];
+        if file.is_weights(format) {
+            let set = SetName { shard: None, ..SetName::parse(file.name(), format) };
+            let size = sets.entry((folder, set)).or_default();
+            *size = size.saturating_add(file.size);
+        }
+    }
+    sets.into_values().max().unwrap_or_default()
+}
+
+/// The weights of one folder.
+struct Weights<'a> {
+    folder: &'a str,
+    files: &'a [usize],
+    /// How many bytes the largest set of the model's own format has.
+    main: u64,
+}
+
 /// Decides about the weights of one folder.
 fn decide_folder(
     question: &Question<'_>,
     terms: &Terms,
-    folder: &str,
-    files: &[usize],
+    weights: &Weights<'_>,
     verdicts: &mut [Verdict],
     elsewhere: &mut Vec<usize>,
 ) -> Result<(), FetchError> {
     let scope = question.scope;
+    let &Weights { folder, files, main: weighed } = weights;
     let is_named = terms.names(folder);
     let may_be = |format: &Format| *format != Format::Pickle || is_named || terms.top == Some(Format::Pickle);
     let present: BTreeSet<Format> =
@@ -143,7 +168,9 @@ fn decide_folder(
     let format = if folder.is_empty() { terms.top } else { best_of(&present) };
     let (main, others): (Vec<usize>, Vec<usize>) = files.iter().partition(|at| {
         let (Kind::Weights(own) | Kind::Index(own)) = scope.files[**at].kind else { return false };
-        Some(own) == format || (own == Format::OnnxData && format == Some(Format::Onnx))
+        // An ONNX file may keep its tensors in any other.
+        let is_data = matches!(own, Format::OnnxData | Format::Bin) && format == Some(Format::Onnx);
+        Some(own) == format || is_data
     });
     let largest = scope.size(main.iter().copied());
     let stems: BTreeSet<&str> = main.iter().map(|at| stem(scope.files[*at].name())).collect();
@@ -155,6 +182,14 @@ fn decide_folder(
             }
             Kind::Weights(Format::Onnx) if is_part(file, &stems, largest) => Verdict::Take(Role::Other),
             Kind::Weights(Format::Bin) if file.size <= SMALL_BYTES => Verdict::Take(Role::Other),
+            Kind::Weights(Format::Pickle) if may_be_needed(file, &stems, weighed) => {
+                Verdict::Take(Role::Other)
+            }
+            Kind::Weights(Format::Safetensors)
+                if format == Some(Format::Pickle) && may_be_needed(file, &stems, weighed) =>
+            {
+                Verdict::Take(if is_adapter(file) { Role::Adapter } else { Role::Other })
+            }
             Kind::Weights(other) => beside(file, other),
             Kind::Index(_) => Verdict::Leave(LeftOutReason::OtherFormat),
             _ => continue,
@@ -183,6 +218,25 @@ fn is_part(file: &File<'_>, stems: &BTreeSet<&str>, largest: u64) -> bool {
         && !EXPORTS.iter().any(|start| own.starts_with(start))
         && !stems.contains(own)
         && file.size < largest / 5
+}
+
+/// Returns whether a file of another format may be a part that an engine needs beside the weights, such as a table of speakers: its
+/// name is not one of a main set or of one that is taken, and it is not so large that it has the weights again.
+fn may_be_needed(file: &File<'_>, stems: &BTreeSet<&str>, weighed: u64) -> bool {
+    const USUAL: [&str; 5] =
+        ["pytorch_model", "adapter_model", "consolidated", "lora_weights", "diffusion_pytorch_model"];
+    let own = stem(file.name());
+    let is_usual = USUAL.iter().any(|usual| file.name().contains(usual));
+    let is_main = own == "model" && file.folder().is_empty();
+    let is_again = file.size > SMALL_BYTES && file.size > weighed / 2;
+    !(is_usual || is_main || is_again || stems.contains(own))
+}
+
+fn is_adapter(file: &File<'_>) -> bool {
+    file.name().starts_with("adapter_")
+        || file.name().starts_with("adapter.")
+        || has_token(file.name(), "lora")
+        || file.name().contains("lora_weights")
 }
 
 /// Returns a name before its first dot.
@@ -219,8 +273,14 @@ fn decide_sets(
     elsewhere: &mut Vec<usize>,
 ) -> Result<(), FetchError> {
     let scope = question.scope;
+    let stated = stated_set(question, folder, files);
+    for at in files.iter().filter(|at| stated.as_ref().is_some_and(|stated| !stated.contains(at))) {
+        verdicts[*at] = Verdict::Leave(LeftOutReason::Superseded);
+    }
+    let is_stated = |at: &&usize| stated.as_ref().is_none_or(|stated| stated.contains(at));
     let pieces: Vec<Piece> = files
         .iter()
+        .filter(is_stated)
         .map(|at| {
             let file = &scope.files[*at];
             let is_index = matches!(file.kind, Kind::Index(_));
@@ -239,8 +299,7 @@ fn decide_sets(
         .flat_map(|(_, names)| names.iter().filter_map(own))
         .collect();
     let hints = Hints {
-        has_config: scope.find(&format!("{folder}config.json")).is_some()
-            || scope.find("config.json").is_some(),
+        has_config: scope.find(&format!("{folder}config.json")).is_some() || parts::are_described(scope),
         any_variant: terms.only_named,
         are_pickles: format == Format::Pickle,
     };
@@ -257,11 +316,6 @@ fn decide_sets(
         Outcome::Missing { of, number, count } => {
             return Err(refusal::missing_shard(&shard_beside(&scope.files[of], number), count));
         }
-    };
-    let is_adapter = |file: &File<'_>| {
-        file.name().starts_with("adapter_")
-            || has_token(file.name(), "lora")
-            || file.name().contains("lora_weights")
     };
     let main_stems =
         ["pytorch_model", "model", "diffusion_pytorch_model", "open_clip_pytorch_model", "adapter_model"];
@@ -301,6 +355,20 @@ fn decide_sets(
     Ok(())
 }
 
+/// Returns the weights that the configuration of a folder states: `transformers_weights` names a file, or an index with its files.
+/// `None` where it names none of the folder.
+fn stated_set(question: &Question<'_>, folder: &str, files: &[usize]) -> Option<BTreeSet<usize>> {
+    let scope = question.scope;
+    let config = question.manifests.json(&scope.full(&format!("{folder}config.json")))?;
+    let find = |name: &str| scope.find(&format!("{folder}{name}")).filter(|at| files.contains(at));
+    let first = find(config.get("transformers_weights")?.as_str()?)?;
+    let of_index = match scope.files[first].kind {
+        Kind::Index(_) => named_files(question, scope.files[first].rel)?,
+        _ => BTreeSet::new(),
+    };
+    Some(of_index.iter().filter_map(|name| find(name)).chain([first]).collect())
+}
+
 fn has_stem(pieces: &[Piece], stems: &[&str]) -> bool {
     pieces.iter().any(|piece| !piece.is_index && stems.contains(&piece.set.stem.as_str()))
 }
@@ -325,60 +393,6 @@ fn shard_beside(file: &File<'_>, number: u32) -> String {
     let Some((before, after)) = name.rsplit_once("-of-") else { return file.path.to_string() };
     let Some((stem, digits)) = before.rsplit_once(['-', '.']) else { return file.path.to_string() };
     format!("{folder}{stem}-{number:0width$}-of-{after}", width = digits.len())
-}
-
-/// Tells what an engine may miss.
-fn notices(question: &Question<'_>, terms: &Terms, code: &Code, verdicts: &[Verdict]) -> Vec<Notice> {
-    let Question { scope, manifests, .. } = question;
-    let mut notices = Vec::new();
-    let paths = |files: &mut dyn Iterator<Item = usize>| {
-        files.map(|at| scope.files[at].path.to_string()).collect::<Vec<_>>()
-    };
-    if !code.is_none() {
-        let files = paths(&mut code.files.iter().copied());
-        notices.push(Notice::RemoteCode { files, elsewhere: code.elsewhere.iter().cloned().collect() });
-    }
-    let adapter = manifests.json(&scope.full("adapter_config.json"));
-    let base = adapter.as_ref().and_then(|config| config.get("base_model_name_or_path")?.as_str());
-    if let Some(name) = base.filter(|name| !name.is_empty()) {
-        notices.push(Notice::BaseModel { name: provisioner_core::excerpt(name, 200) });
-    }
-    let is_taken = |at: &usize| matches!(verdicts[*at], Verdict::Take(_));
-    let adapters: BTreeSet<String> = (0..verdicts.len())
-        .filter(is_taken)
-        .filter(|at| {
-            scope.files[*at].name() == "adapter_config.json" && !scope.files[*at].folder().is_empty()
-        })
-        .map(|at| scope.full(scope.files[at].folder()).trim_end_matches('/').to_owned())
-        .collect();
-    if !adapters.is_empty() {
-        notices.push(Notice::AdapterFolders { folders: adapters.into_iter().collect() });
-    }
-    let has_tokenizer = verdicts.contains(&Verdict::Take(Role::Tokenizer));
-    let config = manifests.json(&scope.full("config.json"));
-    if !has_tokenizer && !terms.only_named && config.as_ref().is_some_and(|config| has_vocabulary(config, 0))
-    {
-        notices.push(Notice::NoTokenizer);
-    }
-    let pickles = paths(&mut (0..verdicts.len()).filter(|at| {
-        let file = &scope.files[*at];
-        let is_usual = ["pytorch_model", "adapter_model", "consolidated", "lora_weights"]
-            .iter()
-            .any(|stem| file.name().contains(stem));
-        verdicts[*at] == Verdict::Leave(LeftOutReason::Pickle) && !is_usual
-    }));
-    if !pickles.is_empty() {
-        notices.push(Notice::PicklesLeftOut { files: pickles });
-    }
-    notices
-}
-
-/// Returns whether a configuration states a vocabulary, at its top or in that of its language model.
-fn has_vocabulary(config: &Value, depth: usize) -> bool {
-    const NESTED: [&str; 5] = ["text_config", "thinker_config", "llm_config", "language_config", "llm"];
-    let own = config.get("vocab_size").and_then(Value::as_u64).is_some_and(|size| size > 0);
-    own || (depth < 4
-        && NESTED.iter().any(|name| config.get(*name).is_some_and(|inner| has_vocabulary(inner, depth + 1))))
 }
 
 /// Returns the verdicts of a folder that a person named and that has no weights: all that is not superfluous, or else all.

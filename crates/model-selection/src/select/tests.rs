@@ -57,6 +57,9 @@ fn files_and_shards() {
     let other = taken("hf:o/r/b.bin", &repo);
     assert!(other.contains("there are: `a.gguf`, `d/x-"), "there is no other such file: {other}");
     assert_eq!(taken("hf:o/r@v1/sub [d]ir", &["sub [d]ir/x.json"]), "folder sub [d]ir: sub [d]ir/x.json");
+    let behind = taken("hf:o/r/folder@v1", &["folder/x.json"]);
+    assert!(behind.contains("if `v1` is a revision, write `hf:o/r@v1/folder`"), "{behind}");
+    assert!(!taken("hf:o/r@v2/folder@v1", &["folder/x.json"]).contains("is a revision"));
 }
 
 #[test]
@@ -106,7 +109,7 @@ fn quantizations_are_whole_words() {
     let unknown = taken("hf:o/r:Q2_K", &repo);
     assert!(
         unknown.starts_with("NotFound")
-            && unknown.contains("`hf:o/r/m-Q4_K_M.gguf` (19 KiB)")
+            && unknown.contains("`hf:o/r/m-Q4_K_M.gguf` (19.53 KiB)")
             && !unknown.contains("imatrix"),
         "{unknown}"
     );
@@ -119,8 +122,8 @@ fn quantizations_are_whole_words() {
         "hf:o/r@v1:Q4_0",
         &["a b-Q4_0.gguf", "c-Q4_0-00001-of-00002.gguf", "c-Q4_0-00002-of-00002.gguf"],
     );
-    assert!(odd.contains("`'hf:o/r@v1/a b-Q4_0.gguf'` (19 KiB)"), "{odd}");
-    assert!(odd.contains("`hf:o/r@v1/c-Q4_0-00001-of-00002.gguf` (39 KiB)"), "{odd}");
+    assert!(odd.contains("`'hf:o/r@v1/a b-Q4_0.gguf'` (19.53 KiB)"), "{odd}");
+    assert!(odd.contains("`hf:o/r@v1/c-Q4_0-00001-of-00002.gguf` (39.06 KiB)"), "{odd}");
     let none = taken("hf:o/r:Q4_0", &["model.safetensors"]);
     assert_eq!(
         none,

@@ -50,12 +50,20 @@ fn read(text: &str) -> Block<'_> {
 fn faults(block: &Block<'_>) -> Vec<String> {
     let ModelRef::Repo(repo) = block.reference.parse().unwrap() else { panic!("{}", block.reference) };
     let mut manifests = Manifests::default();
-    let to_read = manifests_to_read(&block.listing, repo.target());
-    for (path, text) in &block.manifests {
-        let path = path.parse().unwrap();
-        assert!(to_read.contains(&path), "{}: `{path}` is not read", block.reference);
-        manifests.insert(path, text.replace("\\n", "\n").into_bytes());
+    let mut unread: BTreeMap<&str, &str> = block.manifests.iter().copied().collect();
+    loop {
+        let to_read = manifests_to_read(&block.listing, repo.target(), &manifests);
+        if to_read.is_empty() {
+            break;
+        }
+        for path in to_read {
+            match unread.remove(path.as_str()) {
+                Some(text) => manifests.insert(path, text.replace("\\n", "\n").into_bytes()),
+                None => manifests.give_up(path),
+            }
+        }
     }
+    assert!(unread.is_empty(), "{}: {:?} are not read", block.reference, unread.keys());
     let faults = match select(&repo, &block.listing, &manifests) {
         Ok(choice) => compare(block, &repo, &choice),
         Err(error) => {

@@ -22,7 +22,7 @@ use block::check;
 
 #[test]
 fn transformers() {
-    check(include_str!("transformers.txt"), 32);
+    check(include_str!("transformers.txt"), 44);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn sentence_transformers() {
 
 #[test]
 fn diffusers() {
-    check(include_str!("diffusers.txt"), 5);
+    check(include_str!("diffusers.txt"), 9);
 }
 
 #[test]
@@ -52,10 +52,10 @@ fn gguf() {
 
 #[test]
 fn exports() {
-    check(include_str!("exports.txt"), 13);
+    check(include_str!("exports.txt"), 27);
 }
 
 #[test]
 fn single_files() {
-    check(include_str!("single_files.txt"), 8);
+    check(include_str!("single_files.txt"), 15);
 }

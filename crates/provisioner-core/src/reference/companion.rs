@@ -29,12 +29,13 @@ impl Companion {
     ///
     /// assert_eq!(Companion::of("Vis-9B.mmproj-f16.gguf"), Some(Companion::Projector));
     /// assert_eq!(Companion::of("MTP/Qw-27B-Q8_0.gguf"), Some(Companion::Draft));
+    /// assert_eq!(Companion::of("Vis-9B(mmproj).gguf"), Some(Companion::Projector));
     /// assert_eq!(Companion::of("Vis-9B-Q8_0.gguf"), None);
     /// ```
     pub fn of(path: &str) -> Option<Self> {
         let path = path.to_ascii_lowercase();
         let (folder, name) = path.split_at(path.rfind('/').map_or(0, |slash| slash + 1));
-        let mut words = name.split(EDGES);
+        let mut words = name.split(is_edge);
         if name.starts_with("mmproj") || words.clone().any(|word| word == "mmproj") {
             Some(Self::Projector)
         } else if name.contains("imatrix") {
@@ -53,12 +54,14 @@ impl Companion {
     /// Returns whether a file name begins with the word that makes it a companion: then it is one for sure.
     pub fn begins(file_name: &str) -> bool {
         let name = file_name.to_ascii_lowercase();
-        let first = name.split(EDGES).next().unwrap_or_default();
+        let first = name.split(is_edge).next().unwrap_or_default();
         name.starts_with("mmproj") || DRAFTS.contains(&first) || ADAPTERS.contains(&first)
     }
 }
 
-const EDGES: [char; 5] = ['-', '.', '_', '/', ' '];
+fn is_edge(c: char) -> bool {
+    !c.is_alphanumeric()
+}
 
 /// Returns whether the name of a GGUF file is that of a companion of a model for sure: of a projector, of an importance matrix, or
 /// of a draft or an adapter that its first word names.

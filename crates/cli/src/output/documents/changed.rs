@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use indicatif::HumanBytes;
-use model_provisioner::{CatalogRecord, Lifecycle, Removed};
+use model_provisioner::{CatalogRecord, Lifecycle, Removed, readable_size};
 use serde::Serialize;
 
 use super::leftover::Leftover;
@@ -55,7 +54,7 @@ impl Changed {
             lines.push(format!("{id} is removed from the catalog; {what}"));
         }
         if !leftovers.is_empty() {
-            let bytes = HumanBytes(leftovers.iter().map(|leftover| leftover.bytes).sum());
+            let bytes = readable_size(leftovers.iter().map(|leftover| leftover.bytes).sum());
             lines.push(format!("the unfinished transfer of {id} is removed: freed {bytes}"));
         }
         lines.join("\n")

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use indicatif::HumanBytes;
-use model_provisioner::{Evicted, EvictionPlan, Kept};
+use model_provisioner::{Evicted, EvictionPlan, Kept, readable_size};
 use serde::Serialize;
 
 use super::leftover::Leftover;
@@ -91,7 +90,7 @@ impl Collected {
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         let mut line = |what: &str, bytes: Option<u64>, name: &str, reason: &str| {
-            let bytes = bytes.map(|bytes| HumanBytes(bytes).to_string()).unwrap_or_default();
+            let bytes = bytes.map(readable_size).unwrap_or_default();
             let _ = writeln!(text, "{what:8}  {bytes:>11}  {name}: {reason}");
         };
         for rest in &self.leftovers {
@@ -112,7 +111,7 @@ impl Collected {
     /// Returns what `gc` freed in a line, for people.
     pub(crate) fn summary(&self) -> String {
         let verb = if self.dry_run { "would free" } else { "freed" };
-        let (freed, left) = (HumanBytes(self.freed_bytes), HumanBytes(self.size_bytes));
+        let (freed, left) = (readable_size(self.freed_bytes), readable_size(self.size_bytes));
         format!("{verb} {freed}; the store {} {left}", if self.dry_run { "would have" } else { "has" })
     }
 
@@ -124,7 +123,7 @@ impl Collected {
     /// Returns by how much the store misses the limit.
     pub(crate) fn shortfall(&self) -> String {
         let (limit, over) =
-            (HumanBytes(self.max_size_bytes.unwrap_or_default()), HumanBytes(self.over_bytes));
+            (readable_size(self.max_size_bytes.unwrap_or_default()), readable_size(self.over_bytes));
         format!("the limit of {limit} is not met: {over} more would have to go, and all that is left is kept")
     }
 }

@@ -1,7 +1,6 @@
 //! Chooses words for whether a model fits into memory.
 
-use indicatif::HumanBytes;
-use model_provisioner::{Engine, Fit};
+use model_provisioner::{Engine, Fit, readable_size};
 
 use crate::output::text::counted;
 
@@ -38,25 +37,25 @@ pub(super) fn engine(fit: &Fit) -> Option<String> {
     };
     let left = match share.host_weights_bytes {
         0 => String::new(),
-        bytes => format!("; leaves {} of the weights off the card", HumanBytes(bytes)),
+        bytes => format!("; leaves {} of the weights off the card", readable_size(bytes)),
     };
     Some(format!(
         "{at_most}{} for {}: {} to compute {} at once{flash}, {} for its runtime{left}",
-        HumanBytes(share.bytes),
+        readable_size(share.bytes),
         share.name,
-        HumanBytes(share.computing_bytes),
+        readable_size(share.computing_bytes),
         counted(share.tokens_at_once, "token"),
-        HumanBytes(share.runtime_bytes),
+        readable_size(share.runtime_bytes),
     ))
 }
 
 /// Returns the part of the card that the engine takes, where that is not all of it.
 pub(super) fn of_card(fit: &Fit, vram_bytes: u64) -> String {
-    let there = HumanBytes(vram_bytes);
+    let there = readable_size(vram_bytes);
     match (fit.usable_bytes, fit.engine) {
         (Some(usable), Some(share)) if usable < vram_bytes => {
-            format!("{} of {there}, which {} takes", HumanBytes(usable), share.name)
+            format!("{} of {there}, which {} takes", readable_size(usable), share.name)
         }
-        _ => there.to_string(),
+        _ => there,
     }
 }

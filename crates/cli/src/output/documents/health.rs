@@ -6,8 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use indicatif::HumanBytes;
-use model_provisioner::{HealthFinding, Overview, PolicyEngine, PolicyFile};
+use model_provisioner::{HealthFinding, Overview, PolicyEngine, PolicyFile, readable_size};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -233,7 +232,8 @@ impl Health {
                 "{cache}; not writable here: present models are served, and nothing is fetched or recorded"
             )
         };
-        let free = self.free_bytes.map(|bytes| format!(", {} free", HumanBytes(bytes))).unwrap_or_default();
+        let free =
+            self.free_bytes.map(|bytes| format!(", {} free", readable_size(bytes))).unwrap_or_default();
         let Models { active, retired, in_place, damaged } = self.models;
         let mut models = format!("{active} active, {retired} retired; {in_place} of them used in place");
         if damaged > 0 {
@@ -248,7 +248,7 @@ impl Health {
         let hf = self.tools.hf.as_ref().map_or_else(|| "not found".to_owned(), |hf| hf.display().to_string());
         let mut rows = vec![
             ("cache", cache),
-            ("space", format!("{} in the store{free}", HumanBytes(self.used_bytes))),
+            ("space", format!("{} in the store{free}", readable_size(self.used_bytes))),
             ("models", models),
         ];
         rows.extend(self.left.iter().map(|line| ("left", line.clone())));

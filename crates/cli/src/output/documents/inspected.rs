@@ -1,7 +1,8 @@
 //! Defines the document of what a model's headers say.
 
-use indicatif::HumanBytes;
-use model_provisioner::{DetailedFacts, Fit, Inspection, KvType, MemoryEstimate, MemoryRequest};
+use model_provisioner::{
+    DetailedFacts, Fit, Inspection, KvType, MemoryEstimate, MemoryRequest, readable_size,
+};
 use serde::Serialize;
 
 use super::fit::{at_most, engine, of_card, of_context, up_to};
@@ -51,7 +52,7 @@ impl Inspected {
         add("parameters", facts.parameter_count.map(|count| count.to_string()));
         let shards = facts.shards.filter(|shards| *shards > 1);
         let in_shards = shards.map(|shards| format!(" in {shards} shards")).unwrap_or_default();
-        add("size", Some(format!("{}{in_shards}", HumanBytes(details.size_bytes))));
+        add("size", Some(format!("{}{in_shards}", readable_size(details.size_bytes))));
         add("context", facts.ctx_max.map(|tokens| counted(tokens, "token")));
         add("layers", facts.layers.map(|count| count.to_string()));
         let kv_heads = facts.kv_heads.map(|count| format!(", {count} for keys and values"));
@@ -66,6 +67,8 @@ impl Inspected {
         );
         add("chat template", facts.has_chat_template.map(|has| if has { "yes" } else { "no" }.to_owned()));
         add("licence", facts.license.as_deref().map(line));
+        let bases: Vec<_> = details.base_models.iter().map(|name| line(name)).collect();
+        add("base model", (!bases.is_empty()).then(|| bases.join(", ")));
         let code: Vec<_> = details.remote_code.iter().map(|name| line(name)).collect();
         add("runs code", (!code.is_empty()).then(|| code.join(", ")));
         add("memory", memory(estimate, request.kv_type));
@@ -84,9 +87,9 @@ impl Inspected {
 }
 
 fn memory(estimate: &MemoryEstimate, kv_type: KvType) -> Option<String> {
-    let weights = estimate.weights_bytes().map(|bytes| format!("{} of weights", HumanBytes(bytes)));
+    let weights = estimate.weights_bytes().map(|bytes| format!("{} of weights", readable_size(bytes)));
     let token = estimate.kv_bytes_per_token(kv_type);
-    let token = token.map(|bytes| format!("{} for each token in {kv_type}", HumanBytes(bytes)));
+    let token = token.map(|bytes| format!("{} for each token in {kv_type}", readable_size(bytes)));
     let known: Vec<_> = [weights, token].into_iter().flatten().collect();
     (!known.is_empty()).then(|| known.join(", "))
 }
@@ -98,7 +101,7 @@ fn needs(fit: &Fit, request: &MemoryRequest) -> String {
     };
     let sequences = counted(request.parallel, "sequence");
     let context = of_context(fit, " of");
-    format!("{}{} for {sequences}{context}, in {}", at_most(fit), HumanBytes(total), request.kv_type)
+    format!("{}{} for {sequences}{context}, in {}", at_most(fit), readable_size(total), request.kv_type)
 }
 
 fn fits(fit: &Fit, vram_bytes: u64) -> String {

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use indicatif::HumanBytes;
-use model_provisioner::{LeftoverEntry, LeftoverKind, Swept};
+use model_provisioner::{LeftoverEntry, LeftoverKind, Swept, readable_size};
 use serde::Serialize;
 
 use crate::output::text::counted;
@@ -84,11 +83,13 @@ fn line(what: &str, entries: &[&LeftoverEntry]) -> Option<String> {
         }
     }
     let all: u64 = models.iter().map(|(_, bytes)| bytes).sum();
-    let head = format!("{}, {}", counted(models.len() as u64, what), HumanBytes(all));
+    let head = format!("{}, {}", counted(models.len() as u64, what), readable_size(all));
     let names: Vec<_> = match models.as_slice() {
         [] => return None,
         [(only, _)] => vec![only.clone()],
-        several => several.iter().map(|(name, bytes)| format!("{name} ({})", HumanBytes(*bytes))).collect(),
+        several => {
+            several.iter().map(|(name, bytes)| format!("{name} ({})", readable_size(*bytes))).collect()
+        }
     };
     Some(format!("{head}: {}", names.join(", ")))
 }

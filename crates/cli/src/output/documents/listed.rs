@@ -2,8 +2,9 @@
 
 use std::{fmt::Write as _, path::PathBuf};
 
-use indicatif::HumanBytes;
-use model_provisioner::{CatalogRecord, Digest, Lifecycle, ListedModel, Timestamp, Verification};
+use model_provisioner::{
+    CatalogRecord, Digest, Lifecycle, ListedModel, Timestamp, Verification, readable_size,
+};
 use serde::Serialize;
 
 use crate::output::text::verification_word;
@@ -60,7 +61,7 @@ pub(crate) fn table(models: &[Listed]) -> String {
     for model in models {
         let used =
             model.last_used_at.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M").to_string());
-        let (state, size) = (model.lifecycle.as_str(), HumanBytes(model.size_bytes).to_string());
+        let (state, size) = (model.lifecycle.as_str(), readable_size(model.size_bytes));
         let verified = verification_word(&model.verification);
         let _ = write!(text, "\n{state:8}  {size:>11}  {used:16}  {verified:11}  {}", model.id);
     }

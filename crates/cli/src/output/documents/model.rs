@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use indicatif::HumanBytes;
-use model_provisioner::{Digest, LeaseHolder, Lifecycle, ResolvedModel, Timestamp, Verification};
+use model_provisioner::{
+    Digest, LeaseHolder, Lifecycle, ResolvedModel, Timestamp, Verification, readable_size,
+};
 use serde::Serialize;
 
+use super::notice::NoticeDocument;
 use crate::output::{
     failure::Failure,
     text::{card, counted, verification_word},
@@ -35,6 +37,9 @@ pub(crate) struct Model {
     cached: bool,
     /// The files, by their place in the model.
     pub(super) files: Vec<File>,
+    /// What a person should know of the choice of the files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<NoticeDocument>,
     /// The path of the projector, where the model has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     mmproj: Option<PathBuf>,
@@ -95,6 +100,7 @@ impl Model {
             lifecycle: model.lifecycle,
             cached: model.cached,
             files: files.collect(),
+            notices: model.notices.iter().map(NoticeDocument::from).collect(),
             mmproj: model.mmproj.clone(),
             handoff,
             leases: Vec::new(),
@@ -126,7 +132,7 @@ impl Model {
         rows.extend(self.mmproj.as_ref().map(|path| ("projector", path.display().to_string())));
         rows.extend(self.revision.as_ref().map(|revision| ("revision", revision.clone())));
         let files = counted(self.files.len() as u64, "file");
-        rows.push(("size", format!("{} in {files}", HumanBytes(self.size_bytes))));
+        rows.push(("size", format!("{} in {files}", readable_size(self.size_bytes))));
         rows.push(("state", self.lifecycle.as_str().to_owned()));
         rows.extend(self.digest.as_ref().map(|digest| ("digest", digest.to_string())));
         rows.push((

@@ -2,11 +2,11 @@
 
 use std::{cmp::Reverse, fmt::Write as _, path::PathBuf};
 
-use indicatif::HumanBytes;
-use model_provisioner::{Digest, EnsurePlan, LeftOut, LeftOutReason, Notice, Role, RuleVerdict};
+use model_provisioner::{Digest, EnsurePlan, LeftOut, LeftOutReason, Role, RuleVerdict, readable_size};
 use serde::Serialize;
 
-use crate::output::{escape::line, failure::Failure, hint};
+use super::notice::NoticeDocument;
+use crate::output::{escape::line, failure::Failure};
 
 /// How many of the files that stay out the text names, the largest first.
 const SHOWN_LEFT_OUT: usize = 20;
@@ -26,7 +26,7 @@ pub(crate) struct Planned {
     left_out: Vec<LeftOut>,
     /// What a person should know of the choice of the files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    notices: Vec<PlannedNotice>,
+    notices: Vec<NoticeDocument>,
     /// What each rule of the policy decides.
     policy: Vec<PlannedVerdict>,
     /// The failure with which the policy would end an `ensure`.
@@ -58,19 +58,6 @@ pub(crate) struct PlannedFile {
     /// The file of another tool that the store would take them from.
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<PathBuf>,
-}
-
-/// Tells what an engine or a person may miss.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct PlannedNotice {
-    /// The kind, such as `no-tokenizer`.
-    kind: &'static str,
-    /// The notice, for people.
-    message: String,
-    /// What a person can do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
 }
 
 /// Says what one rule of the policy decides of one value.
@@ -105,7 +92,7 @@ impl From<EnsurePlan> for Planned {
             revision: plan.revision,
             files: files.collect(),
             left_out: plan.left_out,
-            notices: plan.notices.iter().map(PlannedNotice::from).collect(),
+            notices: plan.notices.iter().map(NoticeDocument::from).collect(),
             error,
             policy: plan.policy.into_iter().map(PlannedVerdict::from).collect(),
             download_bytes,
@@ -122,16 +109,15 @@ impl Planned {
             let _ = write!(text, " at {revision}");
         }
         for file in &self.files {
-            let _ =
-                write!(text, "\n{:8}  {:>11}  {}", file.state, HumanBytes(file.size).to_string(), file.path);
+            let _ = write!(text, "\n{:8}  {:>11}  {}", file.state, readable_size(file.size), file.path);
             if let Some(from) = &file.from {
                 let _ = write!(text, ", from {}", from.display());
             }
         }
         self.write_left_out(&mut text);
         self.write_policy(&mut text);
-        let _ = write!(text, "\n{} to fetch", HumanBytes(self.download_bytes));
-        for PlannedNotice { message, hint, .. } in &self.notices {
+        let _ = write!(text, "\n{} to fetch", readable_size(self.download_bytes));
+        for NoticeDocument { message, hint, .. } in &self.notices {
             let _ = write!(text, "\nnotice: {message}");
             if let Some(hint) = hint {
                 let _ = write!(text, "\nhint: {hint}");
@@ -158,27 +144,14 @@ impl Planned {
         let mut left_out: Vec<_> = self.left_out.iter().filter(was_in_question).collect();
         left_out.sort_by_key(|file| Reverse(file.size));
         for file in left_out.iter().take(SHOWN_LEFT_OUT) {
-            let (size, path) = (HumanBytes(file.size).to_string(), line(&file.path));
+            let (size, path) = (readable_size(file.size), line(&file.path));
             let _ = write!(text, "\n{:8}  {size:>11}  {path}: {}", "left out", file.reason);
         }
         let others = left_out.get(SHOWN_LEFT_OUT..).unwrap_or_default();
         if !others.is_empty() {
             let bytes = others.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));
-            let _ = write!(
-                text,
-                "\n{:8}  {:>11}  {} more",
-                "left out",
-                HumanBytes(bytes).to_string(),
-                others.len()
-            );
+            let _ = write!(text, "\n{:8}  {:>11}  {} more", "left out", readable_size(bytes), others.len());
         }
-    }
-}
-
-impl From<&Notice> for PlannedNotice {
-    fn from(notice: &Notice) -> Self {
-        let hint = notice.hint().as_ref().map(hint::text);
-        Self { kind: notice.as_str(), message: notice.to_string(), hint }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Defines the document of which models of a repository fit into memory.
 
-use indicatif::HumanBytes;
-use model_provisioner::{Fit, Variant};
+use model_provisioner::{Fit, Variant, readable_size};
 use serde::Serialize;
 
 use super::fit::{at_most, beyond, engine, of_context, up_to};
@@ -61,7 +60,7 @@ impl Variants {
 
 impl VariantFit {
     fn line(&self) -> String {
-        let (verdict, size) = (self.verdict(), HumanBytes(self.size_bytes).to_string());
+        let (verdict, size) = (self.verdict(), readable_size(self.size_bytes));
         format!("{verdict:12}  {size:>11}  {}{}", self.id, self.details())
     }
 
@@ -91,12 +90,12 @@ impl VariantFit {
         let needs = match (fit.total_bytes, fit.weights_bytes, &fit.reason) {
             (Some(bytes), _, reason) => {
                 let why = reason.as_deref().map(|reason| format!("; {}", line(reason))).unwrap_or_default();
-                format!(": needs {}{}{}{why}", at_most(fit), HumanBytes(bytes), of_context(fit, " for"))
+                format!(": needs {}{}{}{why}", at_most(fit), readable_size(bytes), of_context(fit, " for"))
             }
             (None, Some(bytes), _) if fit.fits == Some(false) => {
                 let known = if fit.kv_bytes.is_some() { "weights, keys and values" } else { "weights" };
                 let bytes = bytes.saturating_add(fit.kv_bytes.unwrap_or(0));
-                format!(": its {known} alone need {}", HumanBytes(bytes))
+                format!(": its {known} alone need {}", readable_size(bytes))
             }
             (None, _, reason) => format!(": {}", line(reason.as_deref().unwrap_or_default())),
         };

@@ -8,7 +8,8 @@ use std::{
 };
 
 use console::{Term, measure_text_width, truncate_str};
-use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use model_provisioner::readable_size;
 
 /// The time over which a bar measures its speed.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -149,8 +150,8 @@ fn locked(face: &Mutex<Face>) -> MutexGuard<'_, Face> {
 fn line(width: usize, name: &str, done_bytes: u64, total_bytes: u64, rate: Option<u64>) -> String {
     let done = done_bytes.min(total_bytes);
     let hundredths = u128::from(done) * 100 / u128::from(total_bytes.max(1));
-    let of = format!("{hundredths:>3}% of {}", HumanBytes(total_bytes));
-    let speed = rate.map(|rate| format!(", {}/s", HumanBytes(rate))).unwrap_or_default();
+    let of = format!("{hundredths:>3}% of {}", readable_size(total_bytes));
+    let speed = rate.map(|rate| format!(", {}/s", readable_size(rate))).unwrap_or_default();
     let left = rate.and_then(|rate| (total_bytes - done).checked_div(rate)).map(Duration::from_secs);
     let left = left.map(|left| format!("{:#} left", HumanDuration(left)));
     let and_left = left.as_ref().map(|left| format!(", {left}")).unwrap_or_default();

@@ -1,0 +1,57 @@
+//! Tells by its name what a training leaves behind.
+
+/// The names of files that only a training reads.
+const FILES: [&str; 8] = [
+    "trainer_state.json",
+    "trainer_log.jsonl",
+    "trainer_config.yaml",
+    "training_args.json",
+    "all_results.json",
+    "train_results.json",
+    "eval_results.json",
+    "latest",
+];
+
+/// Names pickles that continue a training, without their endings.
+const PICKLES: [&str; 8] = [
+    "training_args",
+    "optimizer",
+    "optimizer_state",
+    "scheduler",
+    "lr_scheduler",
+    "scaler",
+    "trainer_state",
+    "sampler",
+];
+
+/// The beginnings of the names of files that continue a training, where a number of a process or of a part follows.
+const BEGINNINGS: [&str; 8] = [
+    "optimizer.",
+    "optimizer_",
+    "optimizer-",
+    "rng_state",
+    "random_states",
+    "events.out.tfevents",
+    "zero_pp_rank",
+    "bf16_zero_pp_rank",
+];
+
+/// Returns whether a file continues or reports a training, by its name in any letter case: the state of an optimizer, of a scheduler
+/// or of random numbers, or a log. No engine loads such a file.
+///
+/// ```
+/// use provisioner_core::is_training_state;
+///
+/// assert!(is_training_state("optimizer.pt") && is_training_state("training_args.bin"));
+/// assert!(!is_training_state("scheduler_config.json") && !is_training_state("scaler.joblib"));
+/// ```
+pub fn is_training_state(file_name: &str) -> bool {
+    let name = file_name.to_ascii_lowercase();
+    let (stem, ending) = name.rsplit_once('.').unwrap_or((&name, ""));
+    let is_of_torch = ["pt", "pth", "bin"].contains(&ending);
+    FILES.contains(&name.as_str())
+        || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+        || (is_of_torch && (PICKLES.contains(&stem) || stem.starts_with("scheduler_")))
+        || stem.ends_with("_optim_states")
+        || ending == "distcp"
+}
