@@ -34,11 +34,17 @@ test-xet:
 engines:
     python3 -m venv target/tools/engines
     target/tools/engines/bin/pip install --quiet --no-cache-dir --no-compile torch==2.15.0 transformers==5.24.0 \
-        sentence-transformers==6.2.0 diffusers==0.42.1 peft==0.21.2 tokenizers==0.23.3 sentencepiece==0.2.3 pillow==13.0.0
+        sentence-transformers==6.2.0 diffusers==0.42.1 peft==0.21.2 tokenizers==0.23.3 sentencepiece==0.2.3 pillow==13.0.0 \
+        keras==3.15.1 h5py==3.16.0 dill==0.4.1
 
-# The tests that load with those libraries what the command brings, offline; prints files and bytes beside `hf download`
-test-engines:
+# The tests that load with those libraries what the command brings, offline, and those that tell the formats of files that they
+# write; prints files and bytes beside `hf download`, and the formats
+test-engines: test-formats
     cargo test -p model-provisioner-cli --test command -- --ignored --nocapture python_engines::
+
+# The tests that tell the formats of files that PyTorch, NumPy, Keras, joblib and others write
+test-formats:
+    cargo test -p model-inspect --test formats -- --ignored --nocapture python_engines::
 
 # A real engine for the test that needs one: llama.cpp's own HTTP server, in a Python package
 engine:
@@ -67,7 +73,7 @@ doc:
 deny:
     cargo deny check bans licenses sources
 
-# Fuzzing of one target (`gguf`, `safetensors`, `config`), for so many executions
+# Fuzzing of one target (`gguf`, `safetensors`, `config`, `formats`), for so many executions
 fuzz target="gguf" runs="10000000":
     cargo run -p model-inspect --example seeds fuzz/corpus
     cargo +nightly fuzz run -s none {{ target }} -- -runs={{ runs }} -max_len=4096

@@ -3,6 +3,7 @@
 
 pub(crate) mod acquire;
 pub(crate) mod acquisition;
+pub(crate) mod format;
 pub(crate) mod from_source;
 pub(crate) mod key;
 pub(crate) mod read_progress;

@@ -51,7 +51,7 @@ pub(crate) async fn import(ctx: &Arc<Context>, request: &ImportRequest) -> Resul
     let reference = found.manifest.reference().clone();
     ctx.ask(&Question::Reference(&reference))?;
     let id = reference.id();
-    questions(&id, &found.manifest).iter().try_for_each(|question| ctx.ask(question))?;
+    questions(ctx, &id, &found.manifest).iter().try_for_each(|question| ctx.ask(question))?;
     retry_on_conflict(&reference.id(), || async {
         match verify(ctx, &found, request).await {
             Ok((verified, previous, session)) => {

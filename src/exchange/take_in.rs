@@ -45,7 +45,7 @@ pub(super) async fn take_in(
         for (file, location, taking) in begin(ctx, &found, mode, &session, &sizes)? {
             let taken = ctx.store.finish_adoption(taking, &mut watch)?;
             let adopted = taken.ok_or_else(|| changed(location))?;
-            let staged = staged(file, &adopted, began);
+            let staged = staged(file, &adopted, began)?;
             ctx.ask(&Question::Format { path: file.path.as_str(), format: staged.format })?;
             files.push(staged);
             session.note_adopted(AdoptionEntry::new(file, &adopted));

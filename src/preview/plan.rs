@@ -174,7 +174,7 @@ async fn judge_listing(
     }
     let manifest = without_denied(ctx, manifest);
     let id = manifest.reference().id();
-    questions(&id, &manifest).iter().for_each(|question| answers.ask(question));
+    questions(ctx, &id, &manifest).iter().for_each(|question| answers.ask(question));
     if manifest.reference().is_local() {
         let license = own_license(ctx, &manifest).await;
         answers.ask(&Question::License { id: &id, license: license.as_deref() });

@@ -14,7 +14,7 @@ use crate::{context::Context, error::Result};
 pub(crate) fn admit(ctx: &Context, manifest: Manifest) -> Result<Manifest> {
     let manifest = without_denied(ctx, manifest);
     let id = manifest.reference().id();
-    questions(&id, &manifest).iter().try_for_each(|question| ctx.ask(question))?;
+    questions(ctx, &id, &manifest).iter().try_for_each(|question| ctx.ask(question))?;
     Ok(manifest)
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn without_denied(ctx: &Context, manifest: Manifest) -> Manifest {
 }
 
 /// Returns what to ask the policy about a listed model with an id.
-pub(crate) fn questions<'a>(id: &'a str, manifest: &'a Manifest) -> Vec<Question<'a>> {
+pub(crate) fn questions<'a>(ctx: &Context, id: &'a str, manifest: &'a Manifest) -> Vec<Question<'a>> {
     let mut questions = vec![
         Question::Size { id, size_bytes: manifest.size_bytes() },
         Question::MaxFiles { id, files: manifest.files().len() as u64 },
@@ -42,7 +42,7 @@ pub(crate) fn questions<'a>(id: &'a str, manifest: &'a Manifest) -> Vec<Question
     let (weights, others): (Vec<_>, Vec<_>) = manifest.files().iter().partition(is_weights);
     for file in weights.into_iter().chain(others) {
         let path = file.path.as_str();
-        if let Some(format) = Format::named(file.path.file_name()) {
+        if let Some(format) = stated_format(ctx, &file.path) {
             questions.push(Question::Format { path, format });
         }
         if let Some(status) = source.and_then(|source| source.scans.get(&file.path)) {
@@ -61,6 +61,16 @@ pub(crate) fn questions_of_code(manifest: &Manifest) -> Vec<Question<'_>> {
 
 fn python(path: &str) -> Question<'_> {
     Question::Format { path, format: Format::Python }
+}
+
+/// Returns the format that a file must have by its name. Where pickles and TorchScript archives have that name, it is the one that
+/// the policy allows.
+fn stated_format(ctx: &Context, path: &RelativePath) -> Option<Format> {
+    let format = Format::named(path.file_name())?;
+    let allows = |format| ctx.ask(&Question::Format { path: path.as_str(), format }).is_ok();
+    let may_be_script = format == Format::Pickle && Format::may_be_torchscript(path.file_name());
+    let is_script = may_be_script && !allows(Format::Pickle) && allows(Format::TorchScript);
+    Some(if is_script { Format::TorchScript } else { format })
 }
 
 /// Leaves out the program code that the policy denies.

@@ -51,7 +51,8 @@ async fn recorded_names(catalog: &dyn CatalogStore, id: &str) -> Result<Option<B
 }
 
 fn is_allowed(policy: &dyn PolicyEngine, path: &RelativePath) -> bool {
-    ask(policy, &Question::Format { path: path.as_str(), format: Format::Pickle }).is_ok()
+    let format = Format::named(path.file_name()).unwrap_or(Format::Pickle);
+    ask(policy, &Question::Format { path: path.as_str(), format }).is_ok()
 }
 
 /// How many headers a look for a projector reads at the most. A folder with more models is a collection of models.

@@ -3,11 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use artifact_store::{AdoptedFile, Blob, ResumableTransfers};
-use futures_util::{
-    FutureExt, TryStreamExt,
-    future::{BoxFuture, ready},
-    stream::FuturesUnordered,
-};
+use futures_util::{FutureExt, TryStreamExt, future::BoxFuture, stream::FuturesUnordered};
 use provisioner_core::{
     Digest, Manifest, ManifestFile, ModelRef, Question, StagedFile, StagedModel, Timestamp,
 };
@@ -115,7 +111,10 @@ impl Gathering<'_> {
     fn stage<'a>(&'a self, file: &'a ManifestFile, blob: Option<Blob>) -> BoxFuture<'a, Result<StagedFile>> {
         match (blob, adopted_as(&self.adopted, file)) {
             (Some(blob), _) => from_blob(file, blob, self.began).boxed(),
-            (None, Some(adopted)) => ready(Ok(local_caches::staged(file, adopted, self.began))).boxed(),
+            (None, Some(adopted)) => {
+                let (file, adopted, began) = (file.clone(), adopted.clone(), self.began);
+                run_blocking(move || local_caches::staged(&file, &adopted, began)).boxed()
+            }
             (None, None) => {
                 let (session, left) = (Arc::clone(self.session), Arc::clone(&self.left));
                 transfer(self.ctx, self.reference, file, session, left).boxed()

@@ -1,12 +1,15 @@
 //! Describes a file that only the store writes to, as a step staged it.
 
-use std::{io::Read, path::PathBuf};
+use std::path::PathBuf;
 
 use fs_err::File;
-use provisioner_core::{Format, RelativePath, StagedFile, Stamp};
+use provisioner_core::{RelativePath, StagedFile, Stamp};
 use transfer::Fetched;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    stage::format::format_of,
+};
 
 /// Returns the staged file of bytes whose digest the caller knows. It opens the file for its stamp and its format, and
 /// may block.
@@ -17,12 +20,10 @@ pub(crate) fn staged_file(
     is_settled: impl Fn(&Stamp) -> bool,
 ) -> Result<StagedFile> {
     let failed = |error| Error::storage("a fetched file cannot be read", error);
-    let mut first = Vec::with_capacity(Format::MAGIC_LEN);
     let file = File::open(&location).map_err(failed)?;
     let stamp = Stamp::of(&file.metadata().map_err(failed)?);
-    file.take(Format::MAGIC_LEN as u64).read_to_end(&mut first).map_err(failed)?;
     Ok(StagedFile {
-        format: Format::of(path.file_name(), &first),
+        format: format_of(&path, file.file()).map_err(failed)?,
         path,
         location,
         settled: is_settled(&stamp),

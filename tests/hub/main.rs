@@ -9,6 +9,7 @@ mod content;
 mod eviction;
 mod faults;
 mod fixture;
+mod formats;
 mod inspection;
 mod journeys;
 mod mirrors;

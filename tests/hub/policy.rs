@@ -1,12 +1,15 @@
 //! Each rule of a policy, for models of a hub.
 
-use std::sync::Arc;
+use std::{io::ErrorKind, net::TcpListener, sync::Arc};
 
 use model_provisioner::{
     Error, ErrorCode, Expectation, HubFetcher, HubSettings, ModelProvisioner, ModelProvisionerConfig,
     ModelRef, Network, Policy, PolicyFile, Role,
 };
-use testkit::{gguf_of, hub::Origin};
+use testkit::{
+    gguf_of,
+    hub::{Fault, FaultKind, Origin},
+};
 
 use crate::fixture::Fixture;
 
@@ -201,4 +204,30 @@ async fn a_record_keeps_what_the_hub_says() {
         (source.license.as_deref(), source.gated, source.private),
         (Some("mit"), Some(false), Some(false))
     );
+}
+
+#[tokio::test]
+async fn the_hosts_hold_for_every_hop() {
+    let bench = published();
+    let trap = TcpListener::bind("127.0.0.1:0").unwrap();
+    trap.set_nonblocking(true).unwrap();
+    let elsewhere = format!("http://localhost:{}/x", trap.local_addr().unwrap().port());
+    for asked in ["/api/models/org/repo/revision/", "/api/models/org/repo/tree/", "model.safetensors"] {
+        for (rules, target) in [
+            ("hosts: [\"127.0.0.1\"]", elsewhere.as_str()),
+            ("", "http://169.254.169.254/latest/meta-data"),
+            ("", "http://10.255.255.1/x"),
+            ("", "http://[::ffff:10.255.255.1]/x"),
+            ("hosts: [\"127.0.0.1\", \"*.255.255.1\"]", "http://10.255.255.1/x"),
+        ] {
+            let _ = fs_err::remove_dir_all(bench.cache());
+            bench.hub.clear_faults();
+            bench.hub.fault(Fault::on(asked).kind(FaultKind::RedirectTo(target.to_owned())));
+            let error = under(&bench, rules).ensure(&id(), &Expectation::none()).await.unwrap_err();
+            let denial = error.denial().unwrap_or_else(|| panic!("{asked} {target}: {error}"));
+            assert_eq!(denial.rule, "hosts", "{asked} {target}");
+            assert_eq!(error.code(), ErrorCode::PolicyDenied);
+        }
+    }
+    assert_eq!(trap.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "no hop became a connection");
 }

@@ -9,6 +9,7 @@ mod documents;
 mod examples;
 mod facts;
 mod fixture;
+mod formats;
 mod lifecycle;
 mod policy;
 mod policy_rules;

@@ -22,7 +22,8 @@ use provisioner_core::{Format, RelativePath, is_training_state, reference::Shard
 /// assert_eq!(found, [&names[1]]);
 /// ```
 pub fn superfluous_pickles(names: &[RelativePath]) -> BTreeSet<&RelativePath> {
-    let is_pickle = |path: &&RelativePath| Format::named(path.file_name()) == Some(Format::Pickle);
+    // What else runs code when it is loaded is refused as a pickle is, and stays out as one does.
+    let is_pickle = |path: &&RelativePath| Format::named(path.file_name()).is_some_and(Format::runs_code);
     let mut pickles = names.iter().filter(is_pickle).peekable();
     if pickles.peek().is_none() {
         return BTreeSet::new();
@@ -61,9 +62,10 @@ impl Others {
         }
         // `model.fp16` and `consolidated.00` are forms of `model` and `consolidated`.
         let base = stem.split('.').next().unwrap_or_default();
-        let forms = [stem.as_str(), base].map(|stem| match stem.strip_prefix("pytorch_model") {
-            Some(rest) => format!("model{rest}"),
-            None => stem.to_owned(),
+        let forms = [stem.as_str(), base].map(|stem| {
+            let rest =
+                ["pytorch_model", "tf_model", "rust_model"].iter().find_map(|own| stem.strip_prefix(own));
+            rest.map_or_else(|| stem.to_owned(), |rest| format!("model{rest}"))
         });
         forms.iter().any(|form| self.has(&folder, form))
             || (base == "consolidated" && self.has(&folder, "model"))
@@ -142,6 +144,10 @@ mod tests {
                 "pytorch_model.fp16.bin",
             ],
             &["pytorch_model-00001-of-00003.bin", "pytorch_model.fp16.bin"],
+        );
+        check(
+            &["model.safetensors", "other.h5", "rust_model.ot", "tf_model.h5"],
+            &["rust_model.ot", "tf_model.h5"],
         );
         check(
             &["adapter_model.bin", "adapter_model.safetensors", "x.PT", "X.safetensors"],

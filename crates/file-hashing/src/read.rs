@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use provisioner_core::{ContentDigests, ContentHasher, Digest, Format, Stamp};
+use provisioner_core::{ContentDigests, ContentHasher, Digest, Stamp};
 use rustix::{
     fs::{Mode, OFlags},
     io::Errno,
@@ -32,8 +32,6 @@ pub struct Contents {
     pub before: Stamp,
     /// The stamp after the last byte.
     pub after: Stamp,
-    /// The first bytes, which tell the format.
-    pub first: Vec<u8>,
 }
 
 /// Opens a regular file of any user. Returns `None` where there is none, and for a symlink, a pipe or a folder.
@@ -67,7 +65,7 @@ pub fn read(
     let _ = file.sync_data();
     let before = Stamp::of(&file.metadata()?);
     let mut hasher = ContentHasher::of_size(before.size, git_ids);
-    let (mut first, mut buffer, mut left) = (Vec::new(), vec![0; BUFFER_BYTES], before.size);
+    let (mut buffer, mut left) = (vec![0; BUFFER_BYTES], before.size);
     loop {
         let read = match file.read(&mut buffer) {
             Ok(0) => break,
@@ -76,9 +74,6 @@ pub fn read(
             Err(error) => return Err(error.into()),
         };
         let bytes = &buffer[..read];
-        if first.is_empty() {
-            first = bytes[..read.min(Format::MAGIC_LEN)].to_vec();
-        }
         hasher.update(bytes);
         if let Some(copy) = &mut copy {
             copy.write_all(bytes)?;
@@ -91,7 +86,7 @@ pub fn read(
         left = rest;
     }
     let ContentDigests { sha256, git_sha1 } = hasher.finish();
-    Ok(Contents { sha256, git_sha1, before, after: Stamp::of(&file.metadata()?), first })
+    Ok(Contents { sha256, git_sha1, before, after: Stamp::of(&file.metadata()?) })
 }
 
 /// Reads a file that no other program writes to. Returns `None` where the file changed meanwhile. A new link is not a change.

@@ -20,7 +20,7 @@ pub struct ListedFile {
     pub path: RelativePath,
     /// The size of the file, in bytes.
     pub size_bytes: u64,
-    /// The format of the file, where its first bytes were seen. Otherwise its name tells.
+    /// The format of the file, where its contents were seen. Otherwise its name tells.
     pub format: Option<Format>,
 }
 

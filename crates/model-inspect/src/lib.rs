@@ -17,6 +17,8 @@ mod pointer;
 mod source;
 mod window;
 
+mod format;
+
 pub mod gguf;
 pub mod safetensors;
 
@@ -32,6 +34,7 @@ pub use details::{DetailedFacts, Quantizer, RopeScaling, TypeShare};
 pub use engine::{Engine, EngineShare, FlashAttention};
 pub use error::{Error, Result};
 pub use files::{ListedFile, LocalFiles, ModelSource};
+pub use format::{MAX_FORMAT_BYTES, format_of};
 pub use inspect::{inspect, inspect_model};
 pub use inspection::Inspection;
 pub use memory::{Fit, KvLayer, KvType, MemoryEstimate, MemoryRequest};

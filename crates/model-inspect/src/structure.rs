@@ -182,7 +182,7 @@ mod tests {
                 location: (*location).to_owned(),
                 stamp: Stamp { size: 1, ..Stamp::of(&fs_err::metadata("/").unwrap()) },
                 settled: true,
-                format: Format::of(name, b""),
+                format: Format::named(name).unwrap_or(Format::Other),
                 sha256: None,
                 git_sha1: None,
             });

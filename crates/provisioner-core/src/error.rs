@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use crate::{code::ErrorCode, denial::Denial, hint::Hint, rejection::Rejection};
+use crate::{code::ErrorCode, denial::Denial, format::Format, hint::Hint, rejection::Rejection};
 
 /// Is a result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -84,12 +84,14 @@ pub enum Error {
         id: String,
     },
     /// A program that loads a file of this format can run the code in it.
-    #[error("`{path}` is a pickle, which can run code when it is loaded")]
+    #[error("`{path}` is {}", format.danger())]
     RefusedFormat {
         /// The path of the file, as a message shows it.
         path: String,
         /// Which rule refuses the format.
         denial: Box<Denial>,
+        /// The format of the file.
+        format: Format,
     },
     /// A verifier rejects the model.
     #[error("`{id}`: {rejection}")]
@@ -136,6 +138,9 @@ impl Error {
             Self::InvalidReference { hint, .. } => hint.clone().map(Hint::from),
             Self::InvalidEndpoint { .. } => Some(Hint::WriteEndpoint { example: "https://huggingface.co" }),
             Self::PolicyDenied { denial } => denial.remedy.clone(),
+            Self::RefusedFormat { format, .. } if *format != Format::Pickle => {
+                Some(Hint::AllowFormatNamed { format: *format })
+            }
             Self::Offline { id, .. } => Some(Hint::EnsureOnline { id: id.clone() }),
             Self::OfflineRefresh { .. } => Some(Hint::DoNotRefresh),
             Self::Rejected { rejection, .. } => rejection.hint(),

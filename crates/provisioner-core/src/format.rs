@@ -1,4 +1,5 @@
-//! Tells file formats by their names and their first bytes.
+//! Names file formats, and says which of them run code: the one place that says so. `model-inspect` tells the format of a file
+//! from its contents.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,75 +13,127 @@ pub enum Format {
     Gguf,
     /// Safetensors is the format of most repositories of the Hub.
     Safetensors,
-    /// Pickle is Python's format, alone or in `PyTorch`'s archive. A program that loads one can run the code in it.
+    /// ONNX is the format of a model for ONNX Runtime.
+    Onnx,
+    /// Pickle is Python's format, alone, in `PyTorch`'s archive, or in a file of `NumPy`. A program that loads one can run the code
+    /// in it.
     Pickle,
+    /// `TorchScript` is a program of `PyTorch` with its weights, as `torch.jit.save` and `torch.export.save` write it.
+    TorchScript,
+    /// Keras is the archive of Keras, whose layers can have program code.
+    Keras,
+    /// HDF5 is a container for numbers. Keras keeps whole models in it too, with the program code of their layers.
+    Hdf5,
+    /// An archive is a file that hides its contents: it is compressed, or its directory contradicts itself.
+    Archive,
     /// Python is program code. An engine runs the files that a model's configuration names, where its caller lets it. The
     /// provisioner tells such a file by its [role](crate::Role::Code).
     Python,
+    /// Text is text in UTF-8, such as a configuration.
+    Text,
     /// Every other format, and files that are not weights.
     Other,
 }
 
 /// Lists the endings that mean a pickle. `.bin` is not among them, for many other files have it: there the rest of the name
-/// tells, or the first bytes.
-const PICKLE_ENDINGS: [&str; 10] =
-    ["pkl", "pickle", "pt", "pth", "ckpt", "joblib", "dill", "jit", "pt2", "pdparams"];
+/// tells, or the contents.
+const PICKLE_ENDINGS: [&str; 11] =
+    ["pkl", "pickle", "pt", "pth", "ckpt", "joblib", "dill", "nemo", "jit", "pt2", "pdparams"];
 
 impl Format {
-    /// The number of first bytes of a file that [`Format::of`] looks at.
-    pub const MAGIC_LEN: usize = 256;
-
     /// Returns the name that configs and the handoff use, such as `gguf`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Gguf => "gguf",
             Self::Safetensors => "safetensors",
+            Self::Onnx => "onnx",
             Self::Pickle => "pickle",
+            Self::TorchScript => "torchscript",
+            Self::Keras => "keras",
+            Self::Hdf5 => "hdf5",
+            Self::Archive => "archive",
             Self::Python => "python",
+            Self::Text => "text",
             Self::Other => "other",
         }
     }
 
-    /// Returns the format of one file, from its name and its first bytes. The caller passes [`Format::MAGIC_LEN`] bytes, or
-    /// the whole file where it is shorter.
+    /// Returns the format that a file's name states. `None` where the name states none. The contents of a file may tell another
+    /// one, and they decide.
     ///
     /// ```
     /// use provisioner_core::Format;
     ///
-    /// assert_eq!(Format::of("model.bin", b"GGUF"), Format::Gguf);
-    /// assert_eq!(Format::of_model([Format::Other, Format::Safetensors]), Format::Safetensors);
+    /// assert_eq!(Format::named("model.gguf"), Some(Format::Gguf));
+    /// assert_eq!(Format::named("pytorch_model.bin"), Some(Format::Pickle));
+    /// assert_eq!(Format::named("model.bin"), None);
     /// ```
-    pub fn of(file_name: &str, first_bytes: &[u8]) -> Self {
-        if is_pickle(file_name, first_bytes) {
-            Self::Pickle
-        } else if first_bytes.starts_with(b"GGUF") {
-            Self::Gguf
-        } else if is_safetensors(file_name, first_bytes) {
-            Self::Safetensors
-        } else {
-            Self::Other
+    pub fn named(file_name: &str) -> Option<Self> {
+        match ending(file_name).as_str() {
+            "gguf" => Some(Self::Gguf),
+            "safetensors" => Some(Self::Safetensors),
+            "onnx" => Some(Self::Onnx),
+            "keras" => Some(Self::Keras),
+            "h5" | "hdf5" => Some(Self::Hdf5),
+            "ot" | "pt2" | "ptl" | "torchscript" => Some(Self::TorchScript),
+            ending if PICKLE_ENDINGS.contains(&ending) => Some(Self::Pickle),
+            "bin" if is_pickle_bin(file_name) => Some(Self::Pickle),
+            _ => None,
         }
     }
 
-    /// Returns the format that a file's name states. `None` where the name states none.
-    pub fn named(file_name: &str) -> Option<Self> {
-        match ending(file_name).as_str() {
-            _ if is_pickle(file_name, &[]) => Some(Self::Pickle),
-            "gguf" => Some(Self::Gguf),
-            "safetensors" | "sft" => Some(Self::Safetensors),
-            _ => None,
+    /// Returns whether the contents of a file whose name states a pickle may be a `TorchScript` archive: both have the same names.
+    pub fn may_be_torchscript(file_name: &str) -> bool {
+        ["pt", "pth", "bin", "jit", "pt2"].contains(&ending(file_name).as_str())
+    }
+
+    /// Returns whether a program that loads a file of this format can run code that is in the file. A policy must name such a
+    /// format to allow it.
+    pub const fn runs_code(self) -> bool {
+        match self {
+            Self::Pickle | Self::TorchScript | Self::Keras | Self::Hdf5 | Self::Archive | Self::Python => {
+                true
+            }
+            Self::Gguf | Self::Safetensors | Self::Onnx | Self::Text | Self::Other => false,
+        }
+    }
+
+    /// Returns whether a list of formats allows this one. `other` allows text and ONNX too, for it stands for all that has no name of
+    /// its own and runs no code.
+    pub fn is_among(self, formats: &[Self]) -> bool {
+        let is_other = matches!(self, Self::Text | Self::Onnx);
+        formats.contains(&self) || (is_other && formats.contains(&Self::Other))
+    }
+
+    /// Says what a file of a format is that runs code, as the end of a sentence whose subject is the file.
+    pub(crate) const fn danger(self) -> &'static str {
+        match self {
+            Self::TorchScript => "a TorchScript archive, which runs its program when it is loaded",
+            Self::Keras => "a Keras archive, which can run code when it is loaded",
+            Self::Hdf5 => "an HDF5 file, which can run code when Keras loads it",
+            Self::Archive => {
+                "an archive whose contents the provisioner cannot tell, and they can run code when they are loaded"
+            }
+            Self::Python => "program code",
+            _ => "a pickle, which can run code when it is loaded",
         }
     }
 
     /// Returns the format of a model from those of its files: the format of its weights, where it has weights.
     pub fn of_model(files: impl IntoIterator<Item = Self>) -> Self {
         let rank = |format: &Self| match format {
-            Self::Other | Self::Python => 0,
-            Self::Pickle => 1,
-            Self::Safetensors => 2,
-            Self::Gguf => 3,
+            Self::Other | Self::Python | Self::Text => 0,
+            Self::Archive => 1,
+            Self::Onnx => 2,
+            Self::Hdf5 => 3,
+            Self::Keras => 4,
+            Self::TorchScript => 5,
+            Self::Pickle => 6,
+            Self::Safetensors => 7,
+            Self::Gguf => 8,
         };
-        files.into_iter().max_by_key(rank).unwrap_or(Self::Other)
+        let weights = files.into_iter().max_by_key(rank).filter(|format| rank(format) > 0);
+        weights.unwrap_or(Self::Other)
     }
 }
 
@@ -100,43 +153,9 @@ const PICKLE_BINS: [&str; 8] = [
     "consolidated",
 ];
 
-/// Returns whether a file is a pickle: by its name; by the `PROTO` opcode of protocols 2 to 5 with a frame or a plausible
-/// opcode after it; by a `GLOBAL` or a first container of the older, textual protocol; or by the zip archive of
-/// `torch.save`.
-fn is_pickle(file_name: &str, bytes: &[u8]) -> bool {
-    let ending = ending(file_name);
-    if PICKLE_ENDINGS.contains(&ending.as_str()) {
-        return true;
-    }
-    let raw = matches!(bytes, [0x80, 2..=5, opcode, ..] if b"\x95\x8a}](cX\x8c)".contains(opcode));
-    let is_bin = ending == "bin";
+fn is_pickle_bin(file_name: &str) -> bool {
     let stem = file_name.to_ascii_lowercase();
-    let textual = is_bin
-        && [
-            b"(dp0".as_slice(),
-            b"(lp0",
-            b"c__",
-            b"ccopy_reg",
-            b"cos\n",
-            b"cposix\n",
-            b"cbuiltins\n",
-            b"cnt\n",
-            b"csubprocess\n",
-        ]
-        .iter()
-        .any(|start| bytes.starts_with(start));
-    if is_bin && (textual || PICKLE_BINS.iter().any(|name| stem.starts_with(name))) {
-        // A file with the magic number of GGUF is GGUF, whatever its name is.
-        return !bytes.starts_with(b"GGUF");
-    }
-    let torch_archive =
-        is_bin && bytes.starts_with(b"PK\x03\x04") && bytes.windows(8).any(|window| window == b"data.pkl");
-    raw || torch_archive
-}
-
-/// Returns whether a file begins with a little-endian header length and JSON (the format's README, "Format").
-fn is_safetensors(file_name: &str, bytes: &[u8]) -> bool {
-    ["safetensors", "sft"].contains(&ending(file_name).as_str()) && bytes.get(8) == Some(&b'{')
+    PICKLE_BINS.iter().any(|name| stem.starts_with(name))
 }
 
 #[cfg(test)]
@@ -144,36 +163,52 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_formats_apart() {
-        let check =
-            |name: &str, bytes: &[u8], expected| assert_eq!(Format::of(name, bytes), expected, "{name}");
-        check("a.gguf", b"GGUF\x03\0\0\0", Format::Gguf);
-        check("a.bin", b"GGUF\x03\0\0\0", Format::Gguf);
-        check("a.gguf", b"# readme", Format::Other);
-        check("m.safetensors", b"\x10\0\0\0\0\0\0\0{}", Format::Safetensors);
-        check("m.safetensors", b"", Format::Other);
-        check("m.sft", b"\x10\0\0\0\0\0\0\0{}", Format::Safetensors);
-        check("m.jit", b"", Format::Pickle);
-        check("m.pt2", b"", Format::Pickle);
-        check("m.pdparams", b"", Format::Pickle);
-        check("m.pt", b"", Format::Pickle);
-        check("pytorch_model.bin", b"PK\x03\x04....archive/data.pkl", Format::Pickle);
-        check("pytorch_model.bin", b"\x80\x02\x8a\x0al", Format::Pickle);
-        check("weights.bin", b"\x80\x05\x95\x04\0\0", Format::Pickle);
-        check("pytorch_model-00001-of-00002.bin", b"(dp0\n", Format::Pickle);
-        check("adapter_model.bin", b"", Format::Pickle);
-        check("weights.bin", b"cos\nsystem\n(S'id'\ntR.", Format::Pickle);
-        check("weights.bin", b"\0\0\0\0", Format::Other);
-        check("bundle.zip", b"PK\x03\x04....archive/data.pkl", Format::Other);
-        check("README.md", b"", Format::Other);
+    fn a_name_states_a_format() {
+        for (name, expected) in [
+            ("a.gguf", Some(Format::Gguf)),
+            ("A.SafeTensors", Some(Format::Safetensors)),
+            ("m.pt", Some(Format::Pickle)),
+            ("m.nemo", Some(Format::Pickle)),
+            ("m.jit", Some(Format::Pickle)),
+            ("m.pt2", Some(Format::Pickle)),
+            ("m.pdparams", Some(Format::Pickle)),
+            ("m.sft", Some(Format::Safetensors)),
+            ("pytorch_model-00001-of-00002.bin", Some(Format::Pickle)),
+            ("m.onnx", Some(Format::Onnx)),
+            ("m.keras", Some(Format::Keras)),
+            ("tf_model.h5", Some(Format::Hdf5)),
+            ("rust_model.ot", Some(Format::TorchScript)),
+            ("weights.bin", None),
+            ("README.md", None),
+            ("", None),
+        ] {
+            assert_eq!(Format::named(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn other_stands_for_text_and_onnx_and_for_nothing_that_runs_code() {
+        for format in [Format::Text, Format::Onnx, Format::Other] {
+            assert!(format.is_among(&[Format::Other]) && !format.runs_code(), "{format:?}");
+        }
+        for format in [Format::Pickle, Format::TorchScript, Format::Keras, Format::Hdf5, Format::Archive] {
+            let others = [Format::Other, Format::Text, Format::Python];
+            assert!(
+                !format.is_among(&others) && format.is_among(&[format]) && format.runs_code(),
+                "{format:?}"
+            );
+        }
+        assert!(!Format::Other.is_among(&[Format::Text, Format::Onnx]));
     }
 
     #[test]
     fn a_model_has_the_format_of_its_weights() {
-        assert_eq!(
-            Format::of_model([Format::Other, Format::Safetensors, Format::Pickle]),
-            Format::Safetensors
-        );
-        assert_eq!(Format::of_model([]), Format::Other);
+        let check = |formats: &[Format], expected| {
+            assert_eq!(Format::of_model(formats.iter().copied()), expected, "{formats:?}");
+        };
+        check(&[Format::Text, Format::Safetensors, Format::Pickle], Format::Safetensors);
+        check(&[Format::Keras, Format::Text, Format::Hdf5], Format::Keras);
+        check(&[Format::Other, Format::Text], Format::Other);
+        check(&[], Format::Other);
     }
 }

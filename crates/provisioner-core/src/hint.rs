@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::digest::Digest;
+use crate::{digest::Digest, format::Format};
 
 /// Says what a person or a program can do next.
 ///
@@ -117,6 +117,11 @@ pub enum Hint {
     AllowNetwork,
     /// Use files of a format that runs no code, or let the policy allow the format.
     AllowFormat,
+    /// Use files of a format that runs no code, or let the policy name this format.
+    AllowFormatNamed {
+        /// The format of the refused file.
+        format: Format,
+    },
     /// Let the policy allow the program code that a model names.
     AllowCode,
     /// Let the policy allow the pickles that an engine needs beside the weights.
@@ -288,6 +293,11 @@ impl fmt::Display for Hint {
             Self::AllowFormat => f.write_str(
                 "use the model's safetensors or GGUF files; or, where you trust it, let the policy's `formats` allow it",
             ),
+            Self::AllowFormatNamed { format } => write!(
+                f,
+                "use the model's safetensors or GGUF files; or, where you trust it, let the policy's `formats` name `{}`",
+                format.as_str()
+            ),
             Self::AllowCode => f.write_str(
                 "an engine that needs the code cannot start without it; where you trust it, let the policy's `formats` name `python`",
             ),
@@ -399,6 +409,7 @@ mod tests {
             Hint::AddListing { command: "hf download o/r".into(), path: "/x".into() },
             Hint::AllowNetwork,
             Hint::AllowFormat,
+            Hint::AllowFormatNamed { format: Format::Keras },
             Hint::AllowCode,
             Hint::UseListingEndpoint,
             Hint::WriteEndpoint { example: "https://example.org" },

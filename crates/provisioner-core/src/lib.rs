@@ -30,7 +30,7 @@
 //!     location: "/cache/a.gguf".into(),
 //!     stamp: Stamp { size: 4, mtime_ns: 0, ctime_ns: None, dev: 1, inode: 7 },
 //!     settled: true,
-//!     format: Format::of("a.gguf", b"GGUF"),
+//!     format: Format::Gguf,
 //!     sha256: Some(digests.sha256.clone()),
 //!     git_sha1: None,
 //! };

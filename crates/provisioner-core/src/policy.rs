@@ -65,7 +65,7 @@ pub struct Policy {
     /// The licences that a model may have, such as `apache-2.0`. Absent means all, and also none that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub licenses: Option<Vec<String>>,
-    /// The formats that files may have. Absent means all but pickle and python.
+    /// The formats that files may have. Absent means all but those that can run code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub formats: Option<Vec<Format>>,
     /// The results of a source's scanners that deny a file. Absent means none.
@@ -155,7 +155,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy_engine::ask;
+    use crate::{hint::Hint, policy_engine::ask};
 
     fn allows(policy: &Policy, question: Question<'_>) -> bool {
         ask(policy, &question).is_ok()

@@ -106,7 +106,7 @@ pub enum Question<'a> {
     Format {
         /// The path of the file, as a message shows it.
         path: &'a str,
-        /// The format, by the file's name or by its first bytes.
+        /// The format, by the file's name or by its contents.
         format: Format,
     },
     /// May a model have this many files?
@@ -199,8 +199,8 @@ pub fn ask(policy: &dyn PolicyEngine, question: &Question<'_>) -> Result<()> {
     let Decision::Denied(denial) = policy.decide(question) else { return Ok(()) };
     Err(match (denial.kind, question) {
         (DenialKind::Offline, Question::Network(reference)) => Error::Offline { id: reference.id(), denial },
-        (DenialKind::RunsCode, Question::Format { path, .. }) => {
-            Error::RefusedFormat { path: (*path).to_owned(), denial }
+        (DenialKind::RunsCode, Question::Format { path, format }) => {
+            Error::RefusedFormat { path: (*path).to_owned(), format: *format, denial }
         }
         _ => Error::PolicyDenied { denial },
     })

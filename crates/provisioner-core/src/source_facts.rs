@@ -28,7 +28,7 @@ pub struct SourceFacts {
     /// The words by which the source sorts the model.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// What the source's scanners say of files, by their paths in the model.
+    /// The results of the source's scanners, by the paths of the files in the model.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "scans")]
     #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, ScanStatus>"))]
     pub scans: BTreeMap<RelativePath, ScanStatus>,
@@ -46,7 +46,7 @@ pub enum ScanStatus {
     Queued,
     /// No scanner found a problem.
     Safe,
-    /// A scanner failed.
+    /// A scanner failed on the file.
     Error,
     /// A scanner found something that a person may want to look at.
     Caution,
@@ -75,7 +75,7 @@ impl ScanStatus {
         }
     }
 
-    /// Lists every status.
+    /// Lists every status that there is.
     pub const ALL: [Self; 8] = [
         Self::Unscanned,
         Self::Queued,

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a broken contract is told by a panic")]
 
+mod archive;
 mod generated;
 mod gguf;
 pub mod hub;
@@ -13,6 +14,7 @@ mod model;
 pub mod sources;
 mod weights;
 
+pub use archive::{ZipWriter, tar, tar_header};
 pub use generated::assert_current;
 pub use gguf::GgufWriter;
 pub use hub::Hub;

@@ -14,7 +14,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
@@ -32,7 +32,7 @@ use provisioner_core::{
 use crate::{
     context::{CancelOnDrop, Context, run_blocking},
     error::{Error, Interruption, Result},
-    stage::read_progress::ReadProgress,
+    stage::{format::format_of, read_progress::ReadProgress},
 };
 
 /// Stages a model of this machine where it lies. `recorded` is the record whose digests hold for the files that have not
@@ -197,6 +197,8 @@ impl HashInPlace {
             reading.add(bytes);
             !stop()
         };
+        // The format of the bytes that this thread hashes, and not of those that lay here when the step listed the file.
+        let format = format_of(&staged.path, &file).map_err(failed)?;
         let found = match file_hashing::read(&mut file, self.git_ids, None, &mut watch) {
             Ok(found) => found,
             Err(file_hashing::Error::Io(error)) => return Err(failed(error)),
@@ -205,12 +207,6 @@ impl HashInPlace {
         if before.without_ctime() != found.after.without_ctime() {
             return Err(Error::ChangedWhileRead { path: path.clone() });
         }
-        // The format of the bytes that this thread hashes, and not of those that lay here when the step listed the file.
-        let format = if found.first.is_empty() {
-            staged.format
-        } else {
-            Format::of(staged.path.file_name(), &found.first)
-        };
         Ok((before == found.before && before == found.after).then(|| StagedFile {
             stamp: found.after,
             settled,
@@ -242,9 +238,8 @@ impl Opened {
         let failed = |error| Error::storage(format!("`{}` cannot be read", location.display()), error);
         let file = open(location)?;
         let stamp = Stamp::of(&file.metadata().map_err(failed)?);
-        let mut first = Vec::with_capacity(Format::MAGIC_LEN);
-        file.take(Format::MAGIC_LEN as u64).read_to_end(&mut first).map_err(failed)?;
-        Ok(Self { location: location.clone(), stamp, format: Format::of(listed.path.file_name(), &first) })
+        let format = format_of(&listed.path, &file).map_err(failed)?;
+        Ok(Self { location: location.clone(), stamp, format })
     }
 
     fn staged(self, listed: &ManifestFile, clock: &dyn Clock, sha256: Option<Digest>) -> StagedFile {

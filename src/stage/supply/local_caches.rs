@@ -9,12 +9,13 @@ use std::{
 use artifact_store::{AdoptedFile, AdoptionTarget, BegunAdoption, PartialFile, ResumableTransfers};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use local_caches::{Candidate, LocalFiles};
-use provisioner_core::{Digest, Format, ManifestFile, ModelRef, StagedFile, Timestamp};
+use provisioner_core::{Digest, ManifestFile, ModelRef, StagedFile, Timestamp};
 
 use crate::{
     context::{CancelOnDrop, Context},
-    error::Result,
+    error::{Error, Result},
     stage::{
+        format::format_of,
         key::PartialKey,
         read_progress::ReadProgress,
         session::{SlotRequest, StagingSession},
@@ -182,18 +183,21 @@ impl Job {
     }
 }
 
-/// Returns the staged file of an adopted one. `began` is a time before any of its bytes was read.
-pub(crate) fn staged(file: &ManifestFile, adopted: &AdoptedFile, began: Timestamp) -> StagedFile {
-    StagedFile {
+/// Returns the staged file of an adopted one. `began` is a time before any of its bytes was read. It opens the file for its format,
+/// and may block.
+pub(crate) fn staged(file: &ManifestFile, adopted: &AdoptedFile, began: Timestamp) -> Result<StagedFile> {
+    let failed = |error| Error::storage("an adopted file cannot be read", error);
+    let opened = fs_err::File::open(&adopted.location).map_err(failed)?;
+    Ok(StagedFile {
         path: file.path.clone(),
         location: adopted.location.clone(),
         stamp: adopted.stamp,
         // No other process writes to a copy.
         settled: !adopted.is_externally_linked || adopted.stamp.is_settled(began),
-        format: Format::of(file.path.file_name(), &adopted.first),
+        format: format_of(&file.path, opened.file()).map_err(failed)?,
         sha256: Some(adopted.sha256.clone()),
         git_sha1: adopted.git_sha1.clone(),
-    }
+    })
 }
 
 /// Warns the operator, who wants links, that some files were copied.

@@ -63,8 +63,12 @@ fn stage_blob(
 ) -> Result<StagedFile> {
     let is_externally_linked = blob.is_externally_linked();
     let fetched = Fetched { sha256: blob.sha256, git_sha1 };
-    if !blob.path.exists() {
+    let location = blob.path.clone();
+    let staged =
+        staged_file(path, location, fetched, |stamp| !is_externally_linked || stamp.is_settled(began));
+    // Another process may remove the blob before it is open.
+    if staged.is_err() && !blob.path.exists() {
         return Err(artifact_store::Error::Vanished { path: blob.path }.into());
     }
-    staged_file(path, blob.path, fetched, |stamp| !is_externally_linked || stamp.is_settled(began))
+    staged
 }

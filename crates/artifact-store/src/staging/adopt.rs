@@ -56,8 +56,6 @@ pub struct AdoptedFile {
     pub sha256: Digest,
     /// Git's id of the bytes, where the target's digest is one.
     pub git_sha1: Option<Digest>,
-    /// The first bytes of the file, which tell its format.
-    pub first: Vec<u8>,
 }
 
 impl AdoptionTarget {
@@ -189,8 +187,8 @@ fn adopted(
     is_externally_linked: bool,
     not_linked: Option<String>,
 ) -> AdoptedFile {
-    let Contents { sha256, git_sha1, after: stamp, first, .. } = found;
-    AdoptedFile { location, from, not_linked, is_externally_linked, stamp, sha256, git_sha1, first }
+    let Contents { sha256, git_sha1, after: stamp, .. } = found;
+    AdoptedFile { location, from, not_linked, is_externally_linked, stamp, sha256, git_sha1 }
 }
 
 /// Opens a file of the right size, where this process may read it.

@@ -28,6 +28,7 @@ pub(crate) fn text(hint: &Hint) -> String {
         | Hint::NameOne { .. } => of_reference(hint),
         Hint::AllowNetwork
         | Hint::AllowFormat
+        | Hint::AllowFormatNamed { .. }
         | Hint::AllowCode
         | Hint::AllowPickles
         | Hint::UseListingEndpoint
@@ -84,6 +85,13 @@ fn of_settings(hint: &Hint) -> String {
         Hint::AllowFormat => {
             "use the model's safetensors or GGUF files; or, where you trust it, allow it in a config: \
              `policy: { formats: [pickle, safetensors, gguf, other] }`"
+        }
+        Hint::AllowFormatNamed { format } => {
+            return format!(
+                "use the model's safetensors or GGUF files; or, where you trust it, allow it in a config: `policy: {{ formats: \
+                 [{}, safetensors, gguf, other] }}`",
+                format.as_str()
+            );
         }
         Hint::AllowCode => {
             "an engine that needs the code cannot start without it; where you trust it, allow it in a config for `provision`: \
@@ -202,6 +210,8 @@ fn of_reference(hint: &Hint) -> String {
 
 #[cfg(test)]
 mod tests {
+    use model_provisioner::Format;
+
     use super::*;
 
     #[track_caller]
@@ -254,6 +264,11 @@ mod tests {
             &Hint::AllowFormat,
             "use the model's safetensors or GGUF files; or, where you trust it, allow it in a config: `policy: { formats: \
              [pickle, safetensors, gguf, other] }`",
+        );
+        check(
+            &Hint::AllowFormatNamed { format: Format::Keras },
+            "use the model's safetensors or GGUF files; or, where you trust it, allow it in a config: `policy: { formats: \
+             [keras, safetensors, gguf, other] }`",
         );
     }
 

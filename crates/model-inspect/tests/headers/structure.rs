@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use model_inspect::{StructureVerifier, safetensors::Header};
 use provisioner_core::{
-    Basis, Digest, DigestVerifier, Entry, ErrorCode, Expectation, Format, Locator, Manifest, ManifestFile,
-    ModelRef, Outcome, StagedFile, StagedModel, Stamp, Timestamp, Verification, Verifier,
+    Basis, Digest, DigestVerifier, Entry, ErrorCode, Expectation, Locator, Manifest, ManifestFile, ModelRef,
+    Outcome, StagedFile, StagedModel, Stamp, Timestamp, Verification, Verifier,
 };
 use testkit::{FakeModel, conformance};
 
@@ -30,7 +30,11 @@ fn staged(folder: &Path) -> StagedModel {
             location: location.clone(),
             stamp: Stamp::of(&fs_err::metadata(location).unwrap()),
             settled: true,
-            format: Format::of(location.file_name().unwrap().to_str().unwrap(), &bytes),
+            format: model_inspect::format_of(
+                location.file_name().unwrap().to_str().unwrap(),
+                &mut bytes.as_slice(),
+            )
+            .unwrap(),
             sha256: Some(Digest::sha256([7; 32])),
             git_sha1: None,
         }

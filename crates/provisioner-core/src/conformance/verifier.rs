@@ -9,7 +9,6 @@ use std::{fs, mem::discriminant, path::Path};
 
 use crate::{
     digest::Digest,
-    format::Format,
     judge::{Verdict, Verifier},
     manifest::Manifest,
     staged::{StagedFile, StagedModel},
@@ -104,14 +103,13 @@ fn staged(sound: &StagedModel, all: &[Vec<u8>], scratch: &Path) -> StagedModel {
         fs::write(&location, bytes).unwrap();
         (entry.size, entry.digest) = (bytes.len() as u64, None);
         let stamp = Stamp::of(&fs::metadata(&location).unwrap());
-        let format = Format::of(file.path.as_str(), bytes);
         let sha256 = <[u8; 32]>::try_from(hash(&location)).ok().map(Digest::sha256);
         files.push(StagedFile {
             path: file.path.clone(),
             location,
             stamp,
             settled: true,
-            format,
+            format: file.format,
             sha256,
             git_sha1: None,
         });

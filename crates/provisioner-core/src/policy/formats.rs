@@ -10,10 +10,8 @@ pub(super) fn refuse(formats: Option<&[Format]>, path: &str, format: Format) -> 
     let name = format.as_str();
     let denial = || Denial::new("formats", name, format!("the format `{name}` of `{path}`"));
     match formats {
-        None if matches!(format, Format::Pickle | Format::Python) => {
-            Some(denial().of_kind(DenialKind::RunsCode))
-        }
-        Some(formats) if !formats.contains(&format) => {
+        None if format.runs_code() => Some(denial().of_kind(DenialKind::RunsCode)),
+        Some(formats) if !format.is_among(formats) => {
             Some(denial().with_remedy(format!("add `{name}` to the policy's `formats`")))
         }
         _ => None,

@@ -30,11 +30,11 @@ pub struct SignatureRule {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum SignatureMode {
-    /// Its signature does not matter.
+    /// The signature of the model does not matter.
     Off,
-    /// The provisioner warns.
+    /// The provisioner warns, and uses the model.
     Warn,
-    /// The provisioner denies it.
+    /// The provisioner denies the model.
     #[default]
     Enforce,
 }
