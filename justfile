@@ -51,6 +51,11 @@ engine:
     python3 -m venv target/tools/llama
     target/tools/llama/bin/pip install --quiet xllamacpp==2026.10.11549
 
+# The reference implementation of model signatures, for the tests that need it
+model-signing:
+    python3 -m venv target/tools/model-signing
+    target/tools/model-signing/bin/pip install --quiet model-signing==1.1.1 pyOpenSSL
+
 # The long tier: everything at full length
 prove:
     MODEL_PROVISIONER_PROVE=full cargo test --workspace -- --include-ignored --skip xet_server:: --skip python_engines:: --skip each_protection
@@ -73,7 +78,7 @@ doc:
 deny:
     cargo deny check bans licenses sources
 
-# Fuzzing of one target (`gguf`, `safetensors`, `config`, `formats`), for so many executions
+# Fuzzing of one target (`gguf`, `safetensors`, `config`, `formats`, `signature`), for so many executions
 fuzz target="gguf" runs="10000000":
     cargo run -p model-inspect --example seeds fuzz/corpus
     cargo +nightly fuzz run -s none {{ target }} -- -runs={{ runs }} -max_len=4096

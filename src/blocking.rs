@@ -310,6 +310,14 @@ impl ModelProvisioner {
         run(self.inner.plan(reference))?
     }
 
+    /// Calls [`crate::ModelProvisioner::plan_expecting`], and blocks until it returns.
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn plan_expecting(&self, reference: &ModelRef, expected: &Expectation) -> Result<EnsurePlan> {
+        run(self.inner.plan_expecting(reference, expected))?
+    }
+
     /// Calls [`crate::ModelProvisioner::inspect`], and blocks until it returns.
     ///
     /// # Errors

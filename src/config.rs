@@ -50,6 +50,9 @@ pub struct ModelProvisionerConfig {
     /// Chooses the best of the models that the reference may mean, by the memory that there is.
     #[serde(default)]
     pub fit: Option<FitConfig>,
+    /// Says who must have signed the model.
+    #[serde(default)]
+    pub signature: Option<SignatureConfig>,
     /// Names the path of the handoff. A relative path begins at the config's folder.
     #[serde(default)]
     pub handoff: Option<PathBuf>,
@@ -99,6 +102,21 @@ pub struct FitConfig {
     /// Says whether llama.cpp uses flash attention: `on`, `off` or `auto`.
     #[serde(default)]
     pub flash_attn: FlashAttention,
+}
+
+/// Says who must have signed a model: the holder of a key, or an identity of an issuer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct SignatureConfig {
+    /// Names the file of the signer's public key, as PEM. A relative path begins at the config's folder.
+    pub public_key: Option<PathBuf>,
+    /// Names the signer's identity, as its certificate has it. It goes with `identity_issuer`.
+    pub identity: Option<String>,
+    /// Names the URL of the issuer that vouches for the identity.
+    pub identity_issuer: Option<String>,
+    /// Names the file of the signature. A relative path begins at the config's folder. Absent means the one beside the model.
+    pub file: Option<PathBuf>,
 }
 
 impl FitConfig {
@@ -168,6 +186,18 @@ impl ModelProvisionerConfig {
     pub fn adoption(&self) -> Adoption {
         let folders = self.adopt.folders.iter().map(|folder| self.folder.join(folder)).collect();
         Adoption { mode: self.adopt.mode, folders, ..Adoption::default() }
+    }
+
+    /// Returns who must have signed the model, if the config says so. Its relative paths begin at the config's folder.
+    pub fn signature(&self) -> Option<SignatureConfig> {
+        let SignatureConfig { public_key, identity, identity_issuer, file } = self.signature.clone()?;
+        let joined = |path: Option<PathBuf>| path.map(|path| self.folder.join(path));
+        Some(SignatureConfig {
+            public_key: joined(public_key),
+            identity,
+            identity_issuer,
+            file: joined(file),
+        })
     }
 
     /// Returns the path of the handoff, if the config has one.

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use provisioner_core::{
     Basis, CatalogRecord, Expectation, Lifecycle, Manifest, ModelRef, Question, ResolveRequest,
-    ResolvedModel, VerifiedModel, Versioned,
+    ResolvedModel, SignatureDemand, VerifiedModel, Versioned,
 };
 
 use crate::{
@@ -39,6 +39,8 @@ use crate::{
         moved::is_recorded,
         presence::present,
         reference::{canonical, parse},
+        signature,
+        signature_rules::{as_denial, demanded},
     },
     retry::retry_on_conflict,
     stage::{from_source::stage_from_source, restage::restage, session::StagingSession},
@@ -64,10 +66,11 @@ pub(crate) async fn ensure(
     let reference = canonical(ctx, reference).await?;
     let id = reference.id();
     ctx.ask(&Question::Reference(&reference))?;
+    let expectation = &demanded(ctx, &reference, expectation).await?;
     if let Some(present) = present(ctx, &id, expectation).await? {
         return Ok(present);
     }
-    let work = retry_on_conflict(&id, || attempt(ctx, &reference, expectation));
+    let work = retry_on_conflict(&id, || Box::pin(attempt(ctx, &reference, expectation)));
     ctx.ensuring.join(&id, expectation, work).await
 }
 
@@ -99,6 +102,7 @@ pub(crate) async fn refresh(
         return ensure(ctx, &reference, expectation).await;
     }
     let id = reference.id();
+    let expectation = &demanded(ctx, &reference, expectation).await?;
     let moved = retry_on_conflict(&id, || move_on(ctx, &reference, expectation)).await?;
     let Some((moved, old)) = moved else { return ensure(ctx, &reference, expectation).await };
     keep_superseded(ctx, &old).await?;
@@ -153,26 +157,46 @@ async fn verify(
     let version = previous.map(|found| found.version);
     // The record of the old revision says nothing of a model that moves to another one.
     let recorded = previous.map(|found| &found.record).filter(|_| moved.is_none());
-    let expectation = expectation.clone().or(recorded.and_then(CatalogRecord::evidence));
+    let evidence = recorded
+        .and_then(CatalogRecord::evidence)
+        .filter(|(_, basis)| !gives_way(expectation, reference, *basis));
+    let expectation = expectation.clone().or(evidence);
     let session = StagingSession::begin(ctx, reference, version, recorded).await?;
     let again = match recorded {
         Some(record) if !reference.is_local() => restage(ctx, reference, record).await?,
         _ => None,
     };
     let staged = match again {
-        Some(staged) => staged,
-        None => stage_from_source(ctx, reference, moved, &expectation, recorded, &session).await?,
+        Some(staged) => {
+            let manifest = staged.manifest().clone();
+            let found = signature::find(ctx, manifest, &expectation, recorded).await?;
+            staged.with_signatures(found.signatures().to_vec())
+        }
+        None => Box::pin(stage_from_source(ctx, reference, moved, &expectation, recorded, &session))
+            .await
+            .map_err(|error| as_denial(ctx, reference, error))?,
     };
     match judge(ctx, staged, expectation).await {
         Err(error) => {
             if error.is_verdict() {
                 note_refusal(ctx, &id, &error).await?;
             }
-            Err(error)
+            Err(as_denial(ctx, reference, error))
         }
         Ok(verified) => {
             tracing::debug!("`{id}` is judged: {}", verified.verification().reason);
+            for notice in verified.notices() {
+                let hint = notice.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                tracing::warn!("`{id}`: {notice}{hint}");
+            }
             Ok((verified, session))
         }
     }
+}
+
+/// Returns whether what is recorded of a local model gives way to a demanded signature: who signed the bytes decides, and not
+/// what they were before. A digest that a caller pinned does not.
+fn gives_way(expectation: &Expectation, reference: &ModelRef, basis: Basis) -> bool {
+    let is_signed = expectation.signatures().iter().any(SignatureDemand::is_enforced);
+    is_signed && reference.is_local() && basis < Basis::Pinned
 }

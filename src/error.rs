@@ -51,6 +51,20 @@ pub enum Error {
         /// The text to write instead.
         hint: Option<String>,
     },
+    /// A file is not a key that this build reads.
+    #[error("the key `{path}` cannot be read: {reason}")]
+    Key {
+        /// The path of the file.
+        path: PathBuf,
+        /// Says what the file has, and what is read, for a person.
+        reason: String,
+    },
+    /// The caller demands a signature in a way that names no signer, or that this build does not verify.
+    #[error("{reason}")]
+    SignatureDemand {
+        /// The reason, for a person.
+        reason: &'static str,
+    },
     /// The policy file of an operator has a mistake, or cannot be read. Such a file denies everything.
     #[error("invalid policy `{path}`: {reason}")]
     Policy {
@@ -196,6 +210,8 @@ impl Error {
             Self::Handoff(error) => error.code(),
             Self::Config { .. } => ErrorCode::InvalidConfig,
             Self::Policy { .. } => ErrorCode::PolicyDenied,
+            Self::Key { .. } => ErrorCode::InvalidKey,
+            Self::SignatureDemand { .. } => ErrorCode::InvalidUsage,
             Self::HandoffInTheWay { .. } => ErrorCode::HandoffInTheWay,
             Self::NothingFits { .. } => ErrorCode::NothingFits,
             Self::UnsupportedScheme { .. } => ErrorCode::UnsupportedScheme,

@@ -57,6 +57,7 @@ mod own_runtime;
 mod policy_file;
 mod registry;
 mod retry;
+pub mod signing;
 mod single_flight;
 mod store_lock;
 mod system_clock;
@@ -129,16 +130,17 @@ pub use model_inspect::{
 };
 pub use preview::{
     choose::FittingModel,
-    plan::{EnsurePlan, FileState, PlannedFile},
+    plan::{EnsurePlan, FileState, PlannedFile, PlannedSignature},
     variants::Variant,
 };
 pub use provisioner::ModelProvisioner;
 pub use provisioner_core::{
     AdoptMode, Basis, CatalogRecord, Category, DamagedRecord, Denial, DenialKind, Digest, DigestAlgorithm,
     EnsureEffect, Error as CoreError, ErrorCode, Expectation, Format, Hint, Hold, LeftOut, LeftOutReason,
-    Lifecycle, MemoryFacts, ModelFacts, ModelRef, Notice, Outcome, RecordedFile, RelativePath, Repair,
-    ResolvedModel, Role, Stamp, Timestamp, Verification, excerpt, key_of, parse_memory, parse_size,
-    readable_size, reference, sha256_tree, shell_word,
+    Lifecycle, MemoryFacts, ModelFacts, ModelRef, Notice, Outcome, RecordedFile, RecordedSignature,
+    RelativePath, Repair, ResolvedModel, Role, SignatureDemand, Signer, Stamp, Timestamp, TrustedSigner,
+    Verification, excerpt, key_of, parse_memory, parse_size, readable_size, reference, sha256_tree,
+    shell_word,
 };
 pub use transfer::Error as TransferError;
 pub use upkeep::{
@@ -153,7 +155,7 @@ pub use upkeep::{
 pub use artifact_store::{DEFAULT_GRACE, EvictionLimits};
 pub use builder::ProvisionerBuilder;
 pub use catalog_adapter::FsCatalog;
-pub use config::{AdoptionConfig, FitConfig, ModelProvisionerConfig, read_named_file};
+pub use config::{AdoptionConfig, FitConfig, ModelProvisionerConfig, SignatureConfig, read_named_file};
 pub use fetch_file::FileFetcher;
 #[cfg(feature = "hf")]
 pub use fetch_hf::{HubFetcher, HubSettings, Token, TokenOrigin};
@@ -177,6 +179,6 @@ pub use provisioner_core::{
     ByteRange, ByteStream, CatalogError, CatalogErrorKind, CatalogStore, ChosenFiles, Clock, ContentDigests,
     ContentHasher, DigestVerifier, Entry, FetchError, FetchErrorKind, Finding, HostPolicy, Listing, Locator,
     MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Opened, Placement, Precondition, ProgressSink,
-    Rejection, RemoteFile, ResolveRequest, StagedFile, StagedModel, Verdict, VerifiedModel, Verifier,
-    Version, Versioned, ask, told, verdicts,
+    Rejection, RemoteFile, ResolveRequest, SignatureFile, StagedFile, StagedModel, Verdict, VerifiedModel,
+    Verifier, Version, Versioned, ask, told, verdicts,
 };

@@ -363,7 +363,16 @@ impl ModelProvisioner {
     /// # Errors
     /// As [`ensure`](Self::ensure), as far as an error comes before the first byte.
     pub async fn plan(&self, reference: &ModelRef) -> Result<EnsurePlan> {
-        plan::plan(&self.context, reference).await
+        plan::plan(&self.context, reference, &Expectation::none()).await
+    }
+
+    /// Returns what [`ensure`](Self::ensure) would fetch. Where the expectation demands a signature, the call reads it, and holds
+    /// the listing against it.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan); no signature meets the demand.
+    pub async fn plan_expecting(&self, reference: &ModelRef, expected: &Expectation) -> Result<EnsurePlan> {
+        plan::plan(&self.context, reference, expected).await
     }
 
     /// Returns what a model's headers say of it, and what memory it needs. It reads the headers of a model of this

@@ -8,3 +8,7 @@ pub(crate) mod moved;
 pub(crate) mod presence;
 pub(crate) mod recall;
 pub(crate) mod reference;
+pub(crate) mod signature;
+pub(crate) mod signature_rules;
+#[cfg(feature = "signing")]
+pub(crate) mod signed;

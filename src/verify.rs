@@ -2,3 +2,4 @@
 //! to the reason of a refusal.
 
 pub(crate) mod judge;
+mod signatures;

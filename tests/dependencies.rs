@@ -6,6 +6,11 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 
 /// The names of all packages that a build of a package needs, for this machine.
 fn tree(package: &str) -> BTreeSet<String> {
+    tree_with(package, "")
+}
+
+/// The same for a build with features.
+fn tree_with(package: &str, features: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args([
             "tree",
@@ -19,6 +24,8 @@ fn tree(package: &str) -> BTreeSet<String> {
             "none",
             "-f",
             "{p}",
+            "--features",
+            features,
         ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
@@ -51,6 +58,11 @@ const NETWORK_OR_C: [&str; 15] = [
 fn the_default_build_has_no_network_and_no_c() {
     let tree = tree("model-provisioner");
     assert!(tree.contains("tokio") && tree.len() > 30, "the tree was read: {tree:?}");
+    assert_no_network_and_no_c(&tree);
+    assert!(!tree.contains("model-signing"), "the default build verifies no signatures");
+}
+
+fn assert_no_network_and_no_c(tree: &BTreeSet<String>) {
     let found: Vec<_> =
         tree.iter().filter(|name| NETWORK_OR_C.contains(&name.as_str()) || is_c_library(name)).collect();
     assert!(found.is_empty(), "{found:?}");
@@ -63,7 +75,7 @@ fn is_c_library(name: &str) -> bool {
 
 #[test]
 fn no_crate_knows_what_it_must_not() {
-    let rules: [(&str, &[&str]); 15] = [
+    let rules: [(&str, &[&str]); 16] = [
         ("transfer", &["fetch-file", "fetch-hf", "artifact-store", "catalog-adapter", "handoff", "reqwest"]),
         (
             "artifact-store",
@@ -104,6 +116,19 @@ fn no_crate_knows_what_it_must_not() {
                 "fetch-hf",
                 "fs-err",
                 "source-http",
+                "tokio",
+                "reqwest",
+            ],
+        ),
+        (
+            "model-signing",
+            &[
+                "artifact-store",
+                "durable-fs",
+                "file-hashing",
+                "fs-err",
+                "rustix",
+                "getrandom",
                 "tokio",
                 "reqwest",
             ],
@@ -170,6 +195,7 @@ fn the_command_uses_the_facade_alone() {
         "file-hashing",
         "local-caches",
         "model-inspect",
+        "model-signing",
     ] {
         assert!(!dependencies.contains(&format!("\n{name} ")), "{name}");
     }

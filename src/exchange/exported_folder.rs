@@ -6,7 +6,9 @@
 use std::path::Path;
 
 use bundle::Bundle;
-use provisioner_core::{Basis, ErrorCode, Locator, Manifest, ManifestFile, ModelRef, excerpt};
+use provisioner_core::{
+    Basis, ErrorCode, Locator, Manifest, ManifestFile, ModelRef, RecordedSignature, excerpt,
+};
 
 use super::found::{Found, needs_id};
 use crate::{
@@ -48,6 +50,8 @@ pub(super) fn as_exported(
         locations.push(file.location);
     }
     let manifest = Manifest::new(reference.clone(), files, record.loaded())?.chosen_as(record);
+    let kept = record.signatures.iter().filter_map(RecordedSignature::to_file).collect();
+    let manifest = manifest.with_signatures(kept);
     let is_own = own.as_ref() == Some(&reference);
     let manifest = match &record.revision {
         Some(revision) if is_own && !registry.pins(&reference, revision) => {

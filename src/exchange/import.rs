@@ -18,7 +18,13 @@ use crate::{
     commit::model::commit,
     context::{Context, run_blocking},
     error::{Error, Result},
-    resolve::{admission::questions, manifest::resolve, reference::canonical},
+    resolve::{
+        admission::questions,
+        manifest::resolve,
+        reference::canonical,
+        signature::read_among,
+        signature_rules::{as_denial, demanded},
+    },
     retry::retry_on_conflict,
     stage::session::StagingSession,
     verify::judge::judge,
@@ -76,16 +82,35 @@ async fn verify(
     if previous.as_ref().is_some_and(|found| found.record.lifecycle == Lifecycle::Retired) {
         return Err(Error::Retired { id });
     }
+    let demanded = demanded(ctx, found.manifest.reference(), &Expectation::none()).await?;
+    let found = &with_signatures(found, &demanded).await?;
     let taken = take_in(ctx, found, request.mode, &session).await;
     let staged = or_discard(taken, &session).await?;
     let given = request.digest.clone().map(|digest| (digest, Basis::Pinned));
     let recorded = previous.as_ref().and_then(|found| found.record.evidence());
     let told =
         found.told.clone().and_then(|(digest, basis)| Some((digest.or_else(|| staged.digest())?, basis)));
-    let expectation = Expectation::none().or(given).or(recorded).or(told);
+    let expectation = demanded.or(given).or(recorded).or(told);
     let judged = judge(ctx, staged, expectation).await;
+    let judged = judged.map_err(|error| as_denial(ctx, found.manifest.reference(), error));
     let verified = or_discard(judged, &session).await?;
     Ok((verified, previous, session))
+}
+
+/// Returns what was found with the signatures among it, where one is demanded. An exported folder has those of its record already.
+async fn with_signatures(found: &Found, demanded: &Expectation) -> Result<Found> {
+    if demanded.signatures().is_empty() {
+        return Ok(found.clone());
+    }
+    let found = found.clone();
+    run_blocking(move || {
+        let located = found.manifest.files().iter().map(|file| &file.path);
+        let located: Vec<_> = located.zip(found.locations.iter().map(PathBuf::as_path)).collect();
+        let mut signatures = found.manifest.signatures().to_vec();
+        signatures.extend(read_among(&located)?);
+        Ok(Found { manifest: found.manifest.clone().with_signatures(signatures), ..found })
+    })
+    .await
 }
 
 /// Returns the outcome. After an error, discards the files that the call took in, for no later call resumes them.

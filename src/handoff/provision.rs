@@ -5,15 +5,16 @@ use std::{
     sync::Arc,
 };
 
-use provisioner_core::{Format, ModelFacts, ModelRef, ResolvedModel};
+use provisioner_core::{Expectation, Format, ModelFacts, ModelRef, ResolvedModel};
 
 use super::hand_off::{check_config_stays, hand_off};
 use crate::{
     catalog::provenance::{self, Action, Line},
     config::ModelProvisionerConfig,
-    context::Context,
+    context::{Context, run_blocking},
     ensure::ensure,
     error::Result,
+    signing::signature_demand,
 };
 
 /// Describes a model that a call provided, as the two functions on a config return it.
@@ -66,11 +67,22 @@ pub(crate) async fn provision(
     dest: &Path,
 ) -> Result<Provisioned> {
     check_config_stays(config_path, dest).await?;
-    let model = ensure(ctx, reference, &config.expectation()).await?;
+    let expectation = expected(config).await?;
+    let model = ensure(ctx, reference, &expectation).await?;
     let handoff = hand_off(&model, dest).await?;
     let config_path = std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_owned());
     note_handoff(ctx, &model, config_path, handoff.clone()).await?;
     Ok(Provisioned { model, handoff })
+}
+
+/// Returns what a config demands of its model, with the signature that it names.
+///
+/// # Errors
+/// The config's key cannot be read; this build verifies no signatures, and the config demands one.
+async fn expected(config: &ModelProvisionerConfig) -> Result<Expectation> {
+    let expectation = config.expectation();
+    let Some(signature) = config.signature() else { return Ok(expectation) };
+    run_blocking(move || Ok(expectation.signed(signature_demand(&signature)?))).await
 }
 
 /// Appends to the log that this process handed a model off.

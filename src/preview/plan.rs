@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use local_caches::LocalFiles;
 use provisioner_core::{
-    Digest, LeftOut, Lifecycle, Locator, Manifest, ModelRef, Notice, Question, RelativePath, ResolveRequest,
-    Role, RuleVerdict, Versioned,
+    Digest, Expectation, LeftOut, Lifecycle, Locator, Manifest, ModelRef, Notice, Question,
+    RecordedSignature, RelativePath, ResolveRequest, Role, RuleVerdict, Signer, Versioned,
 };
 
 use super::headers::read_pointers;
@@ -19,6 +19,8 @@ use crate::{
         presence::locate,
         recall::{Resolution, SourceAccess, resolve_or_recall},
         reference::canonical,
+        signature,
+        signature_rules::{as_denial, check_listing, demanded},
     },
     stage::{
         key::{left_of, to_fetch},
@@ -44,9 +46,21 @@ pub struct EnsurePlan {
     pub left_out: Vec<LeftOut>,
     /// Tells what a person should know of the choice of the files.
     pub notices: Vec<Notice>,
+    /// The signatures that lie beside the model, the usual name first.
+    pub signatures: Vec<PlannedSignature>,
     /// Says what each rule of the policy decides, also after the first denial.
     pub policy: Vec<RuleVerdict>,
     refusal: Option<Error>,
+}
+
+/// Describes a signature beside a planned model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlannedSignature {
+    /// The path of the signature: in the model, or on this machine.
+    pub file: String,
+    /// The trusted signer, where the expectation or the policy demands a signature, and this one holds.
+    pub signer: Option<Signer>,
 }
 
 /// Describes one file of a plan.
@@ -100,7 +114,7 @@ impl EnsurePlan {
     fn without_files(id: String, answers: PolicyAnswers<'_>) -> Self {
         let (policy, refusal) = answers.into_parts();
         let (files, left_out, notices) = (Vec::new(), Vec::new(), Vec::new());
-        Self { id, revision: None, files, left_out, notices, policy, refusal }
+        Self { id, revision: None, files, left_out, notices, signatures: Vec::new(), policy, refusal }
     }
 
     /// Returns how many bytes the source would send. The bytes of a partial that are here do not count, in blocks of the
@@ -122,8 +136,12 @@ impl EnsurePlan {
     }
 }
 
-/// Returns what ensuring a model would fetch. It asks the source, and transfers no file.
-pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<EnsurePlan> {
+/// Returns what ensuring a model would fetch. It asks the source, and transfers no file but the signature that is demanded.
+pub(crate) async fn plan(
+    ctx: &Arc<Context>,
+    reference: &ModelRef,
+    expectation: &Expectation,
+) -> Result<EnsurePlan> {
     let reference = canonical(ctx, reference).await?;
     let mut answers = PolicyAnswers::of(ctx);
     answers.ask(&Question::Reference(&reference));
@@ -148,6 +166,11 @@ pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Ens
         let files = read_pointers(ctx, &manifest).await?;
         notices.extend((!files.is_empty()).then_some(Notice::LfsPointers { files }));
     }
+    let expectation = demanded(ctx, &reference, expectation).await?;
+    let manifest = signature::find(ctx, manifest, &expectation, None).await?;
+    let held =
+        check_listing(&manifest, &expectation).await.map_err(|error| as_denial(ctx, &reference, error));
+    let signatures = planned_signatures(&manifest, &answers.unless_denied(held)?.unwrap_or_default());
     let (planned, files, barred) = files_of(ctx, reference, manifest, source).await?;
     answers.unless_denied(barred)?;
     Ok(EnsurePlan {
@@ -155,8 +178,26 @@ pub(crate) async fn plan(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Ens
         files,
         left_out: planned.left_out().to_vec(),
         notices,
+        signatures,
         ..EnsurePlan::without_files(planned.reference().id(), answers)
     })
+}
+
+/// Returns the signatures beside a listed model: those that hold, or else their names.
+fn planned_signatures(manifest: &Manifest, held: &[RecordedSignature]) -> Vec<PlannedSignature> {
+    let listed = manifest.files().iter().map(|file| file.path.as_str());
+    let left_out = manifest.left_out().iter().map(|file| file.path.as_str());
+    let mut signatures: Vec<_> = held.iter().cloned().map(planned_signature).collect();
+    for file in signature::among(listed.chain(left_out)) {
+        if signatures.iter().all(|known| known.file != file) {
+            signatures.push(PlannedSignature { file: file.to_owned(), signer: None });
+        }
+    }
+    signatures
+}
+
+fn planned_signature(held: RecordedSignature) -> PlannedSignature {
+    PlannedSignature { file: held.file, signer: Some(held.signer) }
 }
 
 /// Asks the policy all that an ensure would ask about a listed model, and returns the model without the program code that the
@@ -170,11 +211,15 @@ async fn judge_listing(
         answers.note(&Question::Host(&host));
     }
     if !manifest.is_in_place() {
-        questions_of_code(&manifest).iter().for_each(|question| answers.note(question));
+        for question in &questions_of_code(&manifest) {
+            answers.note(question);
+        }
     }
     let manifest = without_denied(ctx, manifest);
     let id = manifest.reference().id();
-    questions(ctx, &id, &manifest).iter().for_each(|question| answers.ask(question));
+    for question in &questions(ctx, &id, &manifest) {
+        answers.ask(question);
+    }
     if manifest.reference().is_local() {
         let license = own_license(ctx, &manifest).await;
         answers.ask(&Question::License { id: &id, license: license.as_deref() });
@@ -262,7 +307,9 @@ async fn plan_of_present(
     let Some(model) = locate(ctx, reference).await? else { return Ok(None) };
     let paths: Vec<_> = record.files.iter().map(|file| record.location(&file.path)).collect();
     let shown: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
-    questions_of_record(&record, &shown).iter().for_each(|question| answers.ask(question));
+    for question in &questions_of_record(&record, &shown) {
+        answers.ask(question);
+    }
     let recorded = record.clone();
     let checked = ctx.run_blocking(move |ctx| local_code::check_recorded(ctx, &recorded)).await;
     answers.unless_denied(checked)?;
@@ -280,6 +327,7 @@ async fn plan_of_present(
         files: files.collect(),
         left_out: record.left_out,
         notices: record.notices,
+        signatures: record.signatures.into_iter().map(planned_signature).collect(),
         ..EnsurePlan::without_files(id, answers.clone())
     }))
 }

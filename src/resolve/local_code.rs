@@ -15,7 +15,8 @@ const MAX_CONFIG_BYTES: u64 = 4 << 20;
 pub(crate) fn check_listed(ctx: &Context, reference: &ModelRef, manifest: &Manifest) -> Result<()> {
     match reference {
         ModelRef::Local(local) if *manifest.entry() == Entry::Folder => {
-            check(ctx, local.path(), manifest.files().iter().map(|file| &file.path))
+            let names: Vec<_> = manifest.files().iter().map(|file| &file.path).collect();
+            check(ctx, local.path(), &names)
         }
         _ => Ok(()),
     }
@@ -26,24 +27,21 @@ pub(crate) fn check_recorded(ctx: &Context, record: &CatalogRecord) -> Result<()
     if record.entry.is_some() || ctx.store.holds(record.root()) {
         return Ok(());
     }
-    check(ctx, record.root(), record.files.iter().map(|file| &file.path))
+    let names: Vec<_> = record.files.iter().map(|file| &file.path).collect();
+    check(ctx, record.root(), &names)
 }
 
 /// Fails where the policy denies program code that a configuration in a folder names. `names` are the files of the folder. It may
 /// block.
-fn check<'a>(
-    ctx: &Context,
-    folder: &Path,
-    names: impl Iterator<Item = &'a RelativePath> + Clone,
-) -> Result<()> {
-    let programs = || names.clone().map(RelativePath::as_str).filter(|name| has_ending(name, "py"));
+fn check(ctx: &Context, folder: &Path, names: &[&RelativePath]) -> Result<()> {
+    let programs = || names.iter().map(|name| name.as_str()).filter(|name| has_ending(name, "py"));
     // Most policies have no such rule, and no file needs to be read then.
     let Some(path) = programs().next() else { return Ok(()) };
     if ctx.ask(&Question::RemoteCode { path }).is_ok() {
         return Ok(());
     }
-    let is_config = |name: &&RelativePath| has_ending(name.as_str(), "json");
-    for config in names.clone().filter(is_config) {
+    let is_config = |name: &&&RelativePath| has_ending(name.as_str(), "json");
+    for config in names.iter().filter(is_config) {
         for module in modules(&folder.join(config)) {
             let below = config.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
             let path = if below.is_empty() { module } else { format!("{below}/{module}") };

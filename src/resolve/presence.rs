@@ -12,6 +12,7 @@ use super::{
     local_code,
     local_folder::has_recorded_names,
     reference::canonical,
+    signature_rules::warn_of_lack,
 };
 use crate::{
     catalog::provenance::{self, Action, Line},
@@ -36,6 +37,7 @@ pub(crate) async fn present(
     if !record.satisfies(expectation) {
         return Ok(None);
     }
+    warn_of_lack(&record, expectation);
     ctx.run_blocking(move |ctx| {
         local_code::check_recorded(ctx, &record)?;
         if let Freshness::Changed(reason) = freshness(&record, &ctx.store) {

@@ -14,6 +14,8 @@ use crate::{
         local_code,
         manifest::as_recorded,
         recall::{Resolution, resolve_or_recall},
+        signature,
+        signature_rules::check_listing,
     },
 };
 
@@ -50,6 +52,11 @@ pub(crate) async fn stage_from_source(
     }
     if let Err(error) = manifest.check(expectation) {
         let error = error.into();
+        note_refusal(ctx, &id, &error).await?;
+        return Err(error);
+    }
+    let manifest = signature::find(ctx, manifest, expectation, recorded).await?;
+    if let Err(error) = check_listing(&manifest, expectation).await {
         note_refusal(ctx, &id, &error).await?;
         return Err(error);
     }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use provisioner_core::{Expectation, Question, StagedFile, StagedModel, VerifiedModel};
+use provisioner_core::{Expectation, Question, StagedFile, StagedModel, VerifiedModel, Verifier};
 
+use super::signatures::SignatureVerifier;
 use crate::{
-    context::Context,
+    context::{CancelOnDrop, Context},
     error::{Error, Result},
     stage::supply::in_place::wants_git_id,
 };
@@ -20,11 +21,18 @@ pub(crate) async fn judge(
     staged: StagedModel,
     expectation: Expectation,
 ) -> Result<VerifiedModel> {
+    let cancel = CancelOnDrop::default();
+    let is_cancelled = cancel.watch();
     ctx.run_blocking(move |ctx| {
+        let mut verifiers: Vec<Arc<dyn Verifier>> = Vec::new();
+        if !expectation.signatures().is_empty() {
+            verifiers.push(Arc::new(SignatureVerifier::new(is_cancelled)));
+        }
+        verifiers.extend(ctx.verifiers.iter().cloned());
         let locations = staged.files().iter().map(|file| file.location.clone());
         let stored: Vec<_> = locations.filter(|location| location.starts_with(ctx.store.root())).collect();
         let judged = with_git_ids(staged, &expectation)
-            .and_then(|staged| Ok(staged.judge(&expectation, &ctx.verifiers, ctx.clock.now())?));
+            .and_then(|staged| Ok(staged.judge(&expectation, &verifiers, ctx.clock.now())?));
         let judged = judged.and_then(|verified| {
             ask_license(ctx, &verified)?;
             Ok(verified)

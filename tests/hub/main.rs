@@ -18,6 +18,7 @@ mod offline;
 mod policy;
 mod repair;
 mod rewriters;
+mod signatures;
 mod small;
 mod tls;
 mod verdicts;

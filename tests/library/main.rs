@@ -16,6 +16,7 @@ mod policy_rules;
 mod presence;
 mod provision;
 mod references;
+mod signatures;
 mod structure;
 mod surface;
 mod verification;

@@ -44,7 +44,7 @@ fn by_library(bench: &Fixture, rules: &str, reference: &str) -> Option<Error> {
 }
 
 fn config(rules: &str, reference: &str) -> String {
-    let indented: String = rules.lines().map(|rule| format!("  {rule}\n")).collect();
+    let indented = rules.lines().map(|rule| format!("  {rule}\n")).collect::<Vec<_>>().concat();
     let policy = if rules.is_empty() { "policy: {}\n".to_owned() } else { format!("policy:\n{indented}") };
     format!("model_ref: {reference}\n{policy}")
 }

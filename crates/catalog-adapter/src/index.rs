@@ -108,6 +108,7 @@ fn record(old: OldEntry, now: Timestamp) -> Result<CatalogRecord, String> {
         left_out: Vec::new(),
         notices: Vec::new(),
         source: None,
+        signatures: Vec::new(),
         created_at: now,
         updated_at: now,
         extra,

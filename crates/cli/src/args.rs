@@ -7,6 +7,7 @@ mod global;
 mod hub;
 mod inspect;
 mod run;
+mod signature;
 mod units;
 mod upkeep;
 
@@ -21,6 +22,7 @@ pub(crate) use self::{
     hub::HubOptions,
     inspect::{InspectArgs, MemoryArgs},
     run::RunArgs,
+    signature::SignatureOptions,
     upkeep::{DoctorArgs, GcArgs},
 };
 use self::{inspect::INSPECT_EXAMPLES, run::RUN_EXAMPLES};

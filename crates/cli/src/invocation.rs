@@ -50,7 +50,7 @@ impl Invocation {
         let stall = hub.timeout.unwrap_or(defaults.stall);
         let settings = TransferSettings { stall, bytes_per_second: hub.limit_rate, ..defaults };
         let adoption = Adoption { mode: hub.adopt.into(), ..Adoption::default() };
-        self.build(self.with_default_policy(self.builder()?), adoption, settings)
+        build(self.with_default_policy(self.builder()?), adoption, settings)
     }
 
     /// Returns the provisioner that a config describes.
@@ -59,7 +59,7 @@ impl Invocation {
     /// As [`fetching`](Self::fetching).
     pub(crate) fn configured(&self, config: &ModelProvisionerConfig) -> Result<ModelProvisioner, Failure> {
         let builder = self.builder()?.policy(config.placed_policy());
-        self.build(builder, config.adoption(), self.transfer_settings())
+        build(builder, config.adoption(), self.transfer_settings())
     }
 
     /// Returns the policies that hold for every command, in their order: that of `--offline`, and the operator's files.
@@ -92,16 +92,6 @@ impl Invocation {
             return builder.policy(PlacedPolicy::new(policy, place));
         }
         builder.unsafe_skip_default_policy().policy_engine(Arc::new(PlacedPolicy::new(network, place)))
-    }
-
-    fn build(
-        &self,
-        builder: ProvisionerBuilder,
-        adoption: Adoption,
-        settings: TransferSettings,
-    ) -> Result<ModelProvisioner, Failure> {
-        let builder = builder.adopt(environment::with_local_caches(adoption));
-        Ok(environment::with_hub(builder, settings.stall)?.transfer(settings).build()?)
     }
 
     fn builder(&self) -> Result<ProvisionerBuilder, Failure> {
@@ -138,11 +128,21 @@ impl Invocation {
 
     /// Returns what keeps the command from the network, as a person names it.
     fn offline_setting(&self) -> Option<&'static str> {
-        match self.options.offline {
-            true => Some("--offline or MODEL_PROVISIONER_OFFLINE"),
-            false => environment::is_offline().then_some("HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE"),
+        if self.options.offline {
+            return Some("--offline or MODEL_PROVISIONER_OFFLINE");
         }
+        environment::is_offline().then_some("HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE")
     }
+}
+
+/// Builds a provisioner with the caches of other tools and the hub of the environment.
+fn build(
+    builder: ProvisionerBuilder,
+    adoption: Adoption,
+    settings: TransferSettings,
+) -> Result<ModelProvisioner, Failure> {
+    let builder = builder.adopt(environment::with_local_caches(adoption));
+    Ok(environment::with_hub(builder, settings.stall)?.transfer(settings).build()?)
 }
 
 /// Reads a reference.

@@ -24,7 +24,19 @@ const MAX_DEPTH: usize = 64;
 /// A folder that cannot be listed; a name that is not a safe path; a symlink that leads nowhere or in a circle; something that
 /// is neither a file nor a folder; more than 100,000 names, or more than 64 folders deep.
 pub fn names(folder: &Path) -> Result<Vec<(RelativePath, u64)>, FetchError> {
-    let mut walk = Walk::default();
+    walk(folder, false)
+}
+
+/// Returns all files below a folder, also those whose names begin with a dot, but for git's own at the top. See [`names`].
+///
+/// # Errors
+/// As [`names`].
+pub fn all_names(folder: &Path) -> Result<Vec<(RelativePath, u64)>, FetchError> {
+    walk(folder, true)
+}
+
+fn walk(folder: &Path, takes_hidden: bool) -> Result<Vec<(RelativePath, u64)>, FetchError> {
+    let mut walk = Walk { takes_hidden, ..Walk::default() };
     walk.enter(folder, "")?;
     walk.found.sort_unstable();
     Ok(walk.found)
@@ -33,6 +45,7 @@ pub fn names(folder: &Path) -> Result<Vec<(RelativePath, u64)>, FetchError> {
 /// Walks through folders.
 #[derive(Default)]
 struct Walk {
+    takes_hidden: bool,
     found: Vec<(RelativePath, u64)>,
     /// Device and inode of the folders that the walk is in.
     above: Vec<(u64, u64)>,
@@ -62,7 +75,8 @@ impl Walk {
             }
             let path: PathBuf = entry.path();
             let name = entry.file_name();
-            if name.as_encoded_bytes().starts_with(b".") {
+            let is_git = prefix.is_empty() && name == ".git";
+            if is_git || (!self.takes_hidden && name.as_encoded_bytes().starts_with(b".")) {
                 continue;
             }
             let name = name.to_str().ok_or_else(|| not_utf8(&path))?;

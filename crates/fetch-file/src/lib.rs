@@ -11,7 +11,7 @@ mod pickles;
 mod select;
 mod tidy;
 
-pub use api::names as folder_names;
+pub use api::{all_names as all_folder_names, names as folder_names};
 pub use fetcher::FileFetcher;
 pub use pickles::superfluous_pickles;
 pub use select::is_projector;

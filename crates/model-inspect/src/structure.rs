@@ -38,7 +38,7 @@ impl Verifier for StructureVerifier {
             Ok(found) => {
                 let rejection = self.companion(model.manifest(), &found);
                 let verdict = rejection.map_or_else(|| verdict(&found, expectation), Verdict::Fail);
-                Ok(Finding { verdict, facts: Some(found.details.facts) })
+                Ok(Finding { facts: Some(found.details.facts), ..verdict.into() })
             }
             // The error names the file already.
             Err(Error::Io { source, .. }) => Err(source),

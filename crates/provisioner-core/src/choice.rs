@@ -193,6 +193,13 @@ pub enum Notice {
         /// Names the folders that have adapters.
         folders: Vec<String>,
     },
+    /// An engine may run program code that the model's signature does not cover.
+    UnsignedCode {
+        /// The files of code that came along, and that the signer left out.
+        files: Vec<String>,
+        /// The repositories from which an engine would take more code.
+        elsewhere: Vec<String>,
+    },
     /// Pickles lie beside the weights, and stay out.
     PicklesLeftOut {
         /// Names the pickles that stay out.
@@ -229,6 +236,7 @@ impl Notice {
             Self::CodeLeftOut { .. } => "code-left-out",
             Self::BaseModel { .. } => "base-model",
             Self::AdapterFolders { .. } => "adapter-folders",
+            Self::UnsignedCode { .. } => "unsigned-code",
             Self::PicklesLeftOut { .. } => "pickles-left-out",
             Self::PicklesDenied { .. } => "pickles-denied",
             Self::Variant { .. } => "variant",
@@ -254,6 +262,9 @@ impl Notice {
             Self::AdapterFolders { .. } => {
                 Hint::text("an engine loads each of them by its folder, beside the model")
             }
+            Self::UnsignedCode { .. } => Hint::text(
+                "no signature says who wrote that code; read it before an engine is told to trust it",
+            ),
             Self::PicklesLeftOut { .. } => return None,
             Self::PicklesDenied { .. } => Hint::AllowPickles,
             Self::Variant { names } => {
@@ -290,6 +301,11 @@ impl fmt::Display for Notice {
             Self::BaseModel { name } => write!(f, "an adapter of `{}`", base_name(name)),
             Self::AdapterFolders { folders } => {
                 write!(f, "the repository has adapters in folders: {}", quoted(folders))
+            }
+            Self::UnsignedCode { files, elsewhere } => {
+                f.write_str("the signature does not cover all code that an engine may run")?;
+                let elsewhere: Vec<_> = elsewhere.iter().map(|repo| format!("code of {repo}")).collect();
+                write!(f, ": {}", quoted(&[files.as_slice(), elsewhere.as_slice()].concat()))
             }
             Self::PicklesLeftOut { files } => {
                 write!(f, "pickles that no engine loads here stay out: {}", quoted(files))

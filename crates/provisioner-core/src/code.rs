@@ -93,6 +93,7 @@ codes! {
     InvalidDigest "invalid-digest" Usage false "a digest is not well formed" Some(Hint::WriteDigest);
     UnsupportedDigest "unsupported-digest" Usage false "the digest's algorithm is not known here" Some(say("use sha256, git-sha1 or sha256-tree"));
     DigestNeedsOneFile "digest-needs-one-file" Usage false "a digest of one file was given for a set of files" None;
+    InvalidKey "invalid-key" Usage false "a key is not of a form that is read" None;
     UnsupportedScheme "unsupported-scheme" Usage false "this build has no source for the reference's scheme" None;
     InvalidConfig "invalid-config" Usage false "the config cannot be understood" Some(say("`docs/config.md` shows every field, and `schemas/config.schema.json` their types"));
     HandoffInTheWay "handoff-in-the-way" Usage false "the handoff would overwrite the config or be one of the model's files" Some(say("write the handoff elsewhere"));
@@ -108,6 +109,10 @@ codes! {
     Unproven "unproven" Verification false "strict verification without anything to compare with" None;
     Rejected "rejected" Verification false "a verifier found the model unsound" None;
     ChangedWhileRead "changed-while-read" Verification true "a file changed while it was being read" Some(say("wait until the writer has finished, then try again"));
+    SignatureInvalid "signature-invalid" Verification false "a signature is malformed, or not by the signer whom the caller trusts" Some(say("take the key from its owner, and not from where the model comes from"));
+    SignatureUnsupported "signature-unsupported" Verification false "this build verifies no signature of that form" Some(say("ask its publisher for a signature with a key, or pin the digest of the model"));
+    SignatureMissing "signature-missing" Verification false "a signature is demanded, and the model has none" Some(Hint::NameSignature);
+    SignatureMismatch "signature-mismatch" Verification false "the model's files are not those that were signed" Some(say("take the revision that was signed, or ask its publisher for a signature of this one"));
     PolicyDenied "denied" Denied false "the policy does not allow it" None;
     Offline "offline" Denied false "the network is off limits, and the model is not on this machine" None;
     RefusedFormat "refused-format" Denied false "the format can run code when it is loaded" Some(Hint::AllowFormat);

@@ -155,6 +155,8 @@ pub enum Hint {
         /// The id of the whole repository.
         id: String,
     },
+    /// Name the file of the signature.
+    NameSignature,
     /// Name one of several models.
     NameOne {
         /// The id of one of them.
@@ -323,6 +325,9 @@ impl fmt::Display for Hint {
             }
             Self::NameFiles => f.write_str("name files with patterns"),
             Self::TakeAll { id } => write!(f, "if they are parts of one model, the pattern `*` takes all of `{id}`"),
+            Self::NameSignature => f.write_str(
+                "a signature is found where it lies beside the model and ends with `.sig`; where it lies elsewhere, name its file",
+            ),
             Self::NameOne { example, .. } => {
                 write!(f, "name one of them, as in `{example}`, or its quantization behind a colon")
             }
@@ -420,6 +425,7 @@ mod tests {
             Hint::TokenAllowsMore,
             Hint::AcceptLicence { page: Some("https://example.org/o/r".into()) },
             Hint::NameFiles,
+            Hint::NameSignature,
             Hint::NameOne { example: id(), id: id() },
         ];
         hints.extend(repairs.map(Hint::Repair));

@@ -3,11 +3,13 @@
 use std::{fmt, io, sync::Arc};
 
 use crate::{
+    choice::Notice,
     clock::Timestamp,
     digest::{Digest, DigestAlgorithm},
     error::Error,
     facts::ModelFacts,
     rejection::Rejection,
+    signature::RecordedSignature,
     staged::{StagedFile, StagedModel},
     verification::{Basis, Expectation, Outcome, Verification},
 };
@@ -52,11 +54,15 @@ pub struct Finding {
     pub verdict: Verdict,
     /// Says what the verifier read of the model's own statements.
     pub facts: Option<ModelFacts>,
+    /// The signatures that the verifier found to be by trusted signers.
+    pub signatures: Vec<RecordedSignature>,
+    /// Tells what a person should know of the model besides.
+    pub notices: Vec<Notice>,
 }
 
 impl From<Verdict> for Finding {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, facts: None }
+        Self { verdict, facts: None, signatures: Vec::new(), notices: Vec::new() }
     }
 }
 
@@ -175,22 +181,34 @@ fn describe(basis: Basis) -> &'static str {
     }
 }
 
+/// Holds what all verifiers found.
+#[derive(Clone, Debug)]
+pub(crate) struct Judgement {
+    pub(crate) verification: Verification,
+    pub(crate) facts: Option<ModelFacts>,
+    pub(crate) signatures: Vec<RecordedSignature>,
+    pub(crate) notices: Vec<Notice>,
+}
+
 /// Asks every verifier, then strictness.
 pub(crate) fn judge(
     model: &StagedModel,
     expectation: &Expectation,
     verifiers: &[Arc<dyn Verifier>],
     now: Timestamp,
-) -> Result<(Verification, Option<ModelFacts>), Error> {
+) -> Result<Judgement, Error> {
     let id = || model.manifest().reference().id();
     let rejected = |rejection| Error::Rejected { id: id(), rejection };
     let (mut outcome, mut basis, mut reasons, mut known) = (Outcome::Pass, None, Vec::new(), None);
+    let (mut signatures, mut notices) = (Vec::new(), Vec::new());
     let digest_first: [&dyn Verifier; 1] = [&DigestVerifier];
     for verifier in digest_first.into_iter().chain(verifiers.iter().map(AsRef::as_ref)) {
         let unread = |source| Error::Unread { id: id(), verifier: verifier.name(), source: Arc::new(source) };
-        let Finding { verdict, facts } = verifier.examine(model, expectation).map_err(unread)?;
-        known = known.or(facts);
-        match verdict {
+        let found = verifier.examine(model, expectation).map_err(unread)?;
+        known = known.or(found.facts);
+        signatures.extend(found.signatures);
+        notices.extend(found.notices);
+        match found.verdict {
             Verdict::Pass { basis: found, reason } => {
                 basis = basis.max(found);
                 reasons.push(reason);
@@ -214,7 +232,7 @@ pub(crate) fn judge(
             None => Rejection::NotHashed,
         }));
     }
-    Ok((verification, known))
+    Ok(Judgement { verification, facts: known, signatures, notices })
 }
 
 #[cfg(test)]

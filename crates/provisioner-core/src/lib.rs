@@ -91,6 +91,7 @@ mod policy;
 mod policy_engine;
 mod progress;
 mod rule_verdict;
+mod signature;
 mod size;
 
 #[cfg(feature = "conformance")]
@@ -120,7 +121,7 @@ pub use operator_policy::OperatorPolicy;
 pub use pace::{MIN_BYTES_PER_S, Pace};
 pub use path::RelativePath;
 pub use placed_policy::{PlacedPolicy, PolicyPlace};
-pub use policy::{Network, NetworkPolicy, Permission, Policy, ScanRule, SignatureMode, SignatureRule};
+pub use policy::{Network, NetworkPolicy, Permission, Policy, ScanRule, SignatureRule};
 pub use policy_engine::{AllOf, Decision, PolicyEngine, Question, ask};
 pub use progress::{NoProgress, ProgressEvent, ProgressSink};
 pub use record::{CatalogRecord, Lifecycle, Placement, RecordedFile};
@@ -129,6 +130,9 @@ pub use rejection::Rejection;
 pub use remote_file::RemoteFile;
 pub use resolved::{Hold, ResolvedModel};
 pub use rule_verdict::{RuleVerdict, verdicts};
+pub use signature::{
+    RecordedSignature, SignatureDemand, SignatureFile, SignatureMode, Signer, TrustedSigner,
+};
 pub use size::{parse_memory, parse_size, readable_size};
 pub use source_facts::{ScanStatus, SourceFacts};
 pub use staged::{StagedFile, StagedModel};

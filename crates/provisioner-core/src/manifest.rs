@@ -12,6 +12,7 @@ use crate::{
     path::RelativePath,
     reference::{ModelRef, RepoRef, RepoTarget},
     remote_file::RemoteFile,
+    signature::SignatureFile,
     source_facts::SourceFacts,
 };
 
@@ -38,6 +39,7 @@ pub struct Manifest {
     roles: BTreeMap<RelativePath, Role>,
     left_out: Vec<LeftOut>,
     notices: Vec<Notice>,
+    signatures: Vec<SignatureFile>,
     source: Option<SourceFacts>,
 }
 
@@ -160,6 +162,7 @@ impl Manifest {
                 roles: BTreeMap::new(),
                 left_out: Vec::new(),
                 notices: Vec::new(),
+                signatures: Vec::new(),
                 source: None,
             }),
         }
@@ -231,6 +234,12 @@ impl Manifest {
         self
     }
 
+    /// Sets the signatures that were found with the model.
+    #[must_use]
+    pub fn with_signatures(self, signatures: Vec<SignatureFile>) -> Self {
+        Self { signatures, ..self }
+    }
+
     /// Returns the reference that the manifest pins.
     pub fn reference(&self) -> &ModelRef {
         &self.reference
@@ -291,6 +300,11 @@ impl Manifest {
     /// Returns what a person should know of the choice.
     pub fn notices(&self) -> &[Notice] {
         &self.notices
+    }
+
+    /// Returns the signatures that were found with the model. No verifier has looked at them.
+    pub fn signatures(&self) -> &[SignatureFile] {
+        &self.signatures
     }
 
     /// Returns what the source says of the model. `None` where it says nothing.

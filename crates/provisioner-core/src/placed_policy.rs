@@ -91,7 +91,7 @@ impl<P: PolicyEngine> PolicyEngine for PlacedPolicy<P> {
     fn decide(&self, question: &Question<'_>) -> Decision {
         match self.policy.decide(question) {
             Decision::Denied(denial) => self.place(*denial).into(),
-            allowed => allowed,
+            Decision::Allowed => Decision::Allowed,
         }
     }
 

@@ -19,7 +19,7 @@ pub use self::{
     network::{Network, NetworkPolicy},
     programs::Permission,
     scan::ScanRule,
-    signatures::{SignatureMode, SignatureRule},
+    signatures::SignatureRule,
 };
 use crate::{
     denial::Denial,

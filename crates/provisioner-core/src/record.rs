@@ -15,6 +15,7 @@ use crate::{
     manifest::{Entry, Manifest},
     path::RelativePath,
     reference::ModelRef,
+    signature::RecordedSignature,
     source_facts::SourceFacts,
     staged::StagedFile,
     stamp::Stamp,
@@ -88,6 +89,9 @@ pub struct CatalogRecord {
     pub notices: Vec<Notice>,
     /// The result of the last judgement.
     pub verification: Verification,
+    /// The signatures of trusted signers that hold for the bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::elements")]
+    pub signatures: Vec<RecordedSignature>,
     /// When a process first wrote the record.
     pub created_at: Timestamp,
     /// When a process last changed the record.
@@ -200,8 +204,9 @@ impl CatalogRecord {
             source: manifest.source().cloned(),
             files: files.collect(),
             left_out: largest(manifest),
-            notices: manifest.notices().to_vec(),
+            notices: manifest.notices().iter().chain(model.notices()).cloned().collect(),
             verification: verification.clone(),
+            signatures: model.signatures().to_vec(),
             created_at: now,
             updated_at: now,
             extra: Map::new(),
@@ -218,6 +223,13 @@ impl CatalogRecord {
             && previous.verification.verified_at.is_some()
         {
             self.verification.verified_at = previous.verification.verified_at;
+        }
+        // A signature holds for the bytes, whichever call asked for it.
+        if self.digest.is_some() && self.digest == previous.digest {
+            let is_new =
+                |kept: &&RecordedSignature| self.signatures.iter().all(|own| own.signer != kept.signer);
+            let kept: Vec<_> = previous.signatures.iter().filter(is_new).cloned().collect();
+            self.signatures.extend(kept);
         }
         Self { created_at: previous.created_at, extra: previous.extra.clone(), ..self }
     }
@@ -273,7 +285,9 @@ impl CatalogRecord {
             }
         };
         let trusted = self.digest.is_none() || self.files.iter().all(|file| file.settled);
+        let mut demands = expectation.signatures().iter();
         digest
+            && demands.all(|demand| !demand.is_enforced() || demand.is_met_by(&self.signatures))
             && trusted
             && self.verification.outcome != Outcome::Fail
             && (!expectation.is_strict() || self.verification.is_strict_pass())

@@ -76,6 +76,15 @@ pub enum Rejection {
         /// The reference that names the file in full.
         full_name: String,
     },
+    /// A signature is demanded, and there is none, or it does not hold.
+    Signature {
+        /// The code of the fault: one of those of signatures.
+        code: ErrorCode,
+        /// The fault, as a fragment.
+        reason: String,
+        /// Says whether a policy demands the signature, and not the caller.
+        is_of_policy: bool,
+    },
     /// A verifier other than the digest verifier misses a file.
     Incomplete {
         /// The name of the verifier.
@@ -96,6 +105,7 @@ impl Rejection {
                 ErrorCode::Rejected
             }
             Self::Incomplete { .. } => ErrorCode::MissingShard,
+            Self::Signature { code, .. } => *code,
         }
     }
 
@@ -121,6 +131,7 @@ impl Rejection {
             Self::Companion { full_name, .. } => {
                 Some(format!("if the file itself is meant, name it in full: `{full_name}`").into())
             }
+            Self::Signature { code, .. } => code.hint(),
             Self::Mismatch { .. } | Self::NotHashed | Self::Unsound { .. } | Self::Incomplete { .. } => None,
         }
     }
@@ -158,6 +169,7 @@ impl fmt::Display for Rejection {
             | Self::Pointer { verifier, reason, .. }
             | Self::Companion { verifier, reason, .. }
             | Self::Incomplete { verifier, reason } => write!(f, "{verifier}: {reason}"),
+            Self::Signature { reason, .. } => f.write_str(reason),
         }
     }
 }

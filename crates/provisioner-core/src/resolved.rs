@@ -14,6 +14,7 @@ use crate::{
     format::Format,
     path::RelativePath,
     record::{CatalogRecord, Lifecycle, RecordedFile},
+    signature::RecordedSignature,
     verification::Verification,
 };
 
@@ -37,6 +38,8 @@ pub struct ResolvedModel {
     pub facts: ModelFacts,
     /// The result of the last judgement.
     pub verification: Verification,
+    /// The signatures of trusted signers that hold for the bytes.
+    pub signatures: Vec<RecordedSignature>,
     /// Says whether an engine may use the model.
     pub lifecycle: Lifecycle,
     /// Says whether this call fetched nothing.
@@ -83,6 +86,7 @@ impl ResolvedModel {
             format: record.format,
             facts: record.facts.unwrap_or_default(),
             verification: record.verification,
+            signatures: record.signatures,
             lifecycle: record.lifecycle,
             cached,
             files: record.files,

@@ -8,6 +8,7 @@ use crate::{
     format::Format,
     manifest::Manifest,
     path::RelativePath,
+    signature::SignatureFile,
     stamp::Stamp,
 };
 
@@ -51,6 +52,12 @@ impl StagedModel {
         }
         let reason = "the staged files are not those that it lists".to_owned();
         Err(Error::Inconsistent { id: manifest.reference().id(), reason })
+    }
+
+    /// Sets the signatures that were found with the model.
+    #[must_use]
+    pub fn with_signatures(self, signatures: Vec<SignatureFile>) -> Self {
+        Self { manifest: self.manifest.with_signatures(signatures), ..self }
     }
 
     /// Returns the manifest from which the model was staged.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Timestamp, digest::Digest};
+use crate::{clock::Timestamp, digest::Digest, signature::SignatureDemand};
 
 /// Says how a verdict went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,6 +88,7 @@ impl Verification {
 pub struct Expectation {
     digest: Option<(Digest, Basis)>,
     strict: bool,
+    signatures: Vec<SignatureDemand>,
 }
 
 impl Expectation {
@@ -103,13 +104,22 @@ impl Expectation {
 
     /// Returns the expectation of a digest that is known in another way.
     pub fn known(digest: Digest, basis: Basis) -> Self {
-        Self { digest: Some((digest, basis)), strict: false }
+        Self { digest: Some((digest, basis)), ..Self::default() }
     }
 
     /// Sets whether the model must pass on a basis stronger than first use.
     #[must_use]
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
+        self
+    }
+
+    /// Demands a signature besides. Each demand that was made must be met.
+    #[must_use]
+    pub fn signed(mut self, demand: SignatureDemand) -> Self {
+        if !self.signatures.contains(&demand) {
+            self.signatures.push(demand);
+        }
         self
     }
 
@@ -129,8 +139,13 @@ impl Expectation {
         self.strict
     }
 
+    /// Returns the signatures that the model must have.
+    pub fn signatures(&self) -> &[SignatureDemand] {
+        &self.signatures
+    }
+
     /// Returns whether a verifier needs the digest of the model's bytes to judge by this expectation.
     pub fn needs_hashes(&self) -> bool {
-        self.strict || self.digest.is_some()
+        self.strict || self.digest.is_some() || !self.signatures.is_empty()
     }
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use crate::{
+    choice::Notice,
     clock::Timestamp,
     error::Result,
     facts::ModelFacts,
-    judge::{self, Verifier},
+    judge::{self, Judgement, Verifier},
+    signature::RecordedSignature,
     staged::StagedModel,
     verification::{Expectation, Verification},
 };
@@ -24,8 +26,8 @@ impl StagedModel {
         verifiers: &[Arc<dyn Verifier>],
         now: Timestamp,
     ) -> Result<VerifiedModel> {
-        let (verification, facts) = judge::judge(&self, expectation, verifiers, now)?;
-        Ok(VerifiedModel { staged: self, verification, facts })
+        let judgement = judge::judge(&self, expectation, verifiers, now)?;
+        Ok(VerifiedModel { staged: self, judgement })
     }
 }
 
@@ -33,8 +35,7 @@ impl StagedModel {
 #[derive(Clone, Debug)]
 pub struct VerifiedModel {
     staged: StagedModel,
-    verification: Verification,
-    facts: Option<ModelFacts>,
+    judgement: Judgement,
 }
 
 impl VerifiedModel {
@@ -45,11 +46,21 @@ impl VerifiedModel {
 
     /// Returns what the verifiers found.
     pub fn verification(&self) -> &Verification {
-        &self.verification
+        &self.judgement.verification
     }
 
     /// Returns what a verifier read of the model's own statements. `None` where no verifier looked.
     pub fn facts(&self) -> Option<&ModelFacts> {
-        self.facts.as_ref()
+        self.judgement.facts.as_ref()
+    }
+
+    /// Returns the signatures that a verifier found to be by trusted signers.
+    pub fn signatures(&self) -> &[RecordedSignature] {
+        &self.judgement.signatures
+    }
+
+    /// Returns what a person should know of the model beside what the choice of its files tells.
+    pub fn notices(&self) -> &[Notice] {
+        &self.judgement.notices
     }
 }

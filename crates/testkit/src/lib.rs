@@ -11,6 +11,7 @@ mod gguf;
 pub mod hub;
 mod hub_cache;
 mod model;
+mod signature;
 pub mod sources;
 mod weights;
 
@@ -21,4 +22,5 @@ pub use hub::Hub;
 pub use hub_cache::HubCache;
 pub use model::FakeModel;
 pub use provisioner_core::conformance;
+pub use signature::{OTHER_PRIVATE_KEY, OTHER_PUBLIC_KEY, PRIVATE_KEY, PUBLIC_KEY, Signature};
 pub use weights::{TINY_GGUF, gguf, gguf_of, safetensors, safetensors_of};

@@ -1,7 +1,7 @@
 //! The model that is committed with the examples is the one that the builder makes, and its config pins it.
 
 use sha2::{Digest as _, Sha256};
-use testkit::{FakeModel, assert_current};
+use testkit::{FakeModel, PUBLIC_KEY, Signature, assert_current};
 
 #[test]
 fn the_example_is_current() {
@@ -16,5 +16,8 @@ fn the_example_is_current() {
         hex::encode(Sha256::digest(&bytes)),
     );
     assert_current(format!("{examples}/tiny.gguf").as_ref(), &bytes);
+    let signature = Signature::of([(".", &bytes)]).to_json() + "\n";
+    assert_current(format!("{examples}/tiny.gguf.sig").as_ref(), signature.as_bytes());
+    assert_current(format!("{examples}/publisher.pem").as_ref(), PUBLIC_KEY.as_bytes());
     assert_current(format!("{examples}/model.yaml").as_ref(), config.as_bytes());
 }

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::Args;
 
-use super::{hub::HubOptions, inspect::MemoryArgs};
+use super::{hub::HubOptions, inspect::MemoryArgs, signature::SignatureOptions};
 
 #[derive(Debug, Args)]
 pub(crate) struct EnsureArgs {
@@ -27,6 +27,8 @@ pub(crate) struct EnsureOptions {
     /// Refuse a model that nothing proves
     #[arg(long)]
     pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) signature: SignatureOptions,
     /// Write the handoff for an engine
     #[arg(long, value_name = "PATH")]
     pub(crate) handoff: Option<PathBuf>,
@@ -51,6 +53,8 @@ pub(crate) struct PlanArgs {
     /// Plan the best of a repository's models that fits into `--vram`
     #[arg(long, requires = "vram")]
     pub(crate) fit: bool,
+    #[command(flatten)]
+    pub(crate) signature: SignatureOptions,
     // Without `--fit` and with any of these, the command says of each model that a reference may mean whether it fits.
     #[command(flatten)]
     pub(crate) memory: MemoryArgs,

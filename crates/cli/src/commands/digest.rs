@@ -1,16 +1,31 @@
-//! Reads the digest that the caller demands.
+//! Reads the digest and the signature that the caller demands.
 
-use model_provisioner::{Digest, DigestAlgorithm, Error, Expectation};
+use model_provisioner::{Digest, DigestAlgorithm, Error, Expectation, signing::signature_demand};
 
-use crate::{args::EnsureOptions, output::failure::Failure};
+use crate::{
+    args::{EnsureOptions, SignatureOptions},
+    output::failure::Failure,
+};
 
 /// Returns what the options demand of a model.
 ///
 /// # Errors
-/// Where the digest is not one.
+/// Where the digest is not one, or the key cannot be read.
 pub(super) fn expectation(options: &EnsureOptions) -> Result<Expectation, Failure> {
     let digest = digest(options.sha256.as_deref(), options.digest.as_deref())?;
-    Ok(digest.map_or_else(Expectation::none, Expectation::pinned).strict(options.strict))
+    let expectation = digest.map_or_else(Expectation::none, Expectation::pinned).strict(options.strict);
+    signed(expectation, &options.signature)
+}
+
+/// Returns an expectation with the signature that the options demand.
+///
+/// # Errors
+/// Where the key cannot be read, or the options name no signer.
+pub(super) fn signed(expectation: Expectation, options: &SignatureOptions) -> Result<Expectation, Failure> {
+    Ok(match options.demanded() {
+        Some(demanded) => expectation.signed(signature_demand(&demanded)?),
+        None => expectation,
+    })
 }
 
 /// Returns the digest that `--sha256` or `--digest` demands.

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::fit;
+use model_provisioner::Expectation;
+
+use super::{digest::signed, fit};
 use crate::{
     args::PlanArgs,
     exit,
@@ -16,14 +18,15 @@ use crate::{
 /// Where a reference cannot be planned.
 pub(super) async fn run(invocation: &Invocation, args: &PlanArgs) -> Result<ExitCode, Failure> {
     let provisioner = invocation.fetching(&args.hub)?;
+    let expectation = signed(Expectation::none(), &args.signature)?;
     let mut plans = Vec::new();
     for reference in &args.references {
         let mut parsed = parse_with(&provisioner, reference, &args.hub).await?;
         if args.fit {
             parsed = fit::choose(invocation, &provisioner, &parsed, reference, args.memory).await?;
         }
-        let plan = provisioner.plan(&parsed).await.map_err(|error| guessing(error, reference))?;
-        plans.push(Planned::from(plan));
+        let plan = provisioner.plan_expecting(&parsed, &expectation).await;
+        plans.push(Planned::from(plan.map_err(|error| guessing(error, reference))?));
     }
     let text = plans.iter().map(Planned::text).collect::<Vec<_>>().join("\n");
     invocation.output.one_or_several(&plans, text)?;

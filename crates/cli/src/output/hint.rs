@@ -25,6 +25,7 @@ pub(crate) fn text(hint: &Hint) -> String {
         | Hint::AddListing { .. }
         | Hint::NameFiles
         | Hint::TakeAll { .. }
+        | Hint::NameSignature
         | Hint::NameOne { .. } => of_reference(hint),
         Hint::AllowNetwork
         | Hint::AllowFormat
@@ -198,6 +199,9 @@ fn of_reference(hint: &Hint) -> String {
         Hint::TakeAll { id } => {
             format!("if they are parts of one model, `{} --include '*'` takes them all", shell_word(id))
         }
+        Hint::NameSignature => "a signature is found where it lies beside the model and ends with `.sig`; where it lies elsewhere, \
+                                name it with `--signature`"
+            .to_owned(),
         Hint::NameOne { example, id } => format!(
             "name one of them, as in `{}`, or its quantization behind a colon; \
              `model-provisioner plan {} --vram 24GiB` says which fit",

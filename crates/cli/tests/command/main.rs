@@ -35,6 +35,7 @@ mod refusals;
 mod run;
 mod schemas;
 mod secrets;
+mod signatures;
 mod storm;
 mod unfinished;
 mod unread;

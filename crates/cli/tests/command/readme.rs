@@ -43,7 +43,7 @@ fn steps_of(page: &str) -> usize {
     let mut steps = 0;
     let bench = Fixture::new();
     fs_err::create_dir(bench.path("examples")).unwrap();
-    for name in ["tiny.gguf", "model.yaml"] {
+    for name in ["tiny.gguf", "model.yaml", "policy.yaml", "tiny.gguf.sig", "publisher.pem"] {
         let example = Path::new(ROOT).join("examples").join(name);
         fs_err::copy(example, bench.path("examples").join(name)).unwrap();
     }

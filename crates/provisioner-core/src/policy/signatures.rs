@@ -8,6 +8,7 @@ use crate::{
     denial::Denial,
     policy::repos::{matches, pattern_of},
     reference::ModelRef,
+    signature::SignatureMode,
 };
 
 /// Says who must have signed the models of some repositories.
@@ -23,20 +24,6 @@ pub struct SignatureRule {
     /// Says what happens to a model that none of the keys signed.
     #[serde(default)]
     pub mode: SignatureMode,
-}
-
-/// Says what happens to a model that no trusted key signed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum SignatureMode {
-    /// The signature of the model does not matter.
-    Off,
-    /// The provisioner warns, and uses the model.
-    Warn,
-    /// The provisioner denies the model.
-    #[default]
-    Enforce,
 }
 
 impl SignatureRule {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use model_provisioner::{
-    Digest, LeaseHolder, Lifecycle, ResolvedModel, Timestamp, Verification, readable_size,
+    Digest, LeaseHolder, Lifecycle, RecordedSignature, ResolvedModel, Signer, Timestamp, Verification, readable_size,
 };
 use serde::Serialize;
 
@@ -31,6 +31,9 @@ pub(crate) struct Model {
     digest: Option<Digest>,
     /// How the command knows that these are the right bytes.
     verification: Verification,
+    /// The signatures of trusted signers that hold for the bytes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    signatures: Vec<ModelSignature>,
     /// Whether the model may be used.
     lifecycle: Lifecycle,
     /// Whether the command fetched nothing.
@@ -52,6 +55,18 @@ pub(crate) struct Model {
     /// How the files differ from what the command judged; absent where they do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     changed: Option<String>,
+}
+
+/// Describes a signature that holds for a model.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ModelSignature {
+    /// The signer: a key by its fingerprint, or an identity of an issuer.
+    signer: Signer,
+    /// The file of the signature: its place in the model, or on this machine.
+    file: String,
+    /// The SHA-256 of that file.
+    digest: Digest,
 }
 
 /// Names a process that has a lease on the model.
@@ -83,6 +98,12 @@ pub(crate) struct File {
     digest: Option<Digest>,
 }
 
+impl From<&RecordedSignature> for ModelSignature {
+    fn from(found: &RecordedSignature) -> Self {
+        Self { signer: found.signer.clone(), file: found.file.clone(), digest: found.sha256.clone() }
+    }
+}
+
 impl Model {
     pub(crate) fn new(model: &ResolvedModel, handoff: Option<PathBuf>) -> Self {
         let files = model.files.iter().map(|file| File {
@@ -97,6 +118,7 @@ impl Model {
             size_bytes: model.size_bytes,
             digest: model.digest.clone(),
             verification: model.verification.clone(),
+            signatures: model.signatures.iter().map(ModelSignature::from).collect(),
             lifecycle: model.lifecycle,
             cached: model.cached,
             files: files.collect(),
@@ -139,6 +161,9 @@ impl Model {
             "verified",
             format!("{}: {}", verification_word(&self.verification), self.verification.reason),
         ));
+        rows.extend(
+            self.signatures.iter().map(|found| ("signed by", format!("{}, in {}", found.signer, found.file))),
+        );
         rows.extend(self.verification.verified_at.map(|at| ("verified at", at.to_string())));
         rows.extend(self.changed.as_ref().map(|change| ("on disk", change.clone())));
         rows.extend(last_used_at.map(|at| ("last used", at.to_string())));

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, fmt::Write as _, path::PathBuf};
 
-use model_provisioner::{Digest, EnsurePlan, LeftOut, LeftOutReason, Role, RuleVerdict, readable_size};
+use model_provisioner::{Digest, EnsurePlan, LeftOut, LeftOutReason, Role, RuleVerdict, Signer, readable_size};
 use serde::Serialize;
 
 use super::notice::NoticeDocument;
@@ -27,6 +27,9 @@ pub(crate) struct Planned {
     /// What a person should know of the choice of the files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notices: Vec<NoticeDocument>,
+    /// The signatures beside the model.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    signatures: Vec<PlannedSignature>,
     /// What each rule of the policy decides.
     policy: Vec<PlannedVerdict>,
     /// The failure with which the policy would end an `ensure`.
@@ -60,6 +63,17 @@ pub(crate) struct PlannedFile {
     from: Option<PathBuf>,
 }
 
+/// Describes a signature beside the model.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct PlannedSignature {
+    /// The place in the model, or on this machine.
+    file: String,
+    /// The signer, where the command was told whom to trust, and the signature holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signer: Option<Signer>,
+}
+
 /// Says what one rule of the policy decides of one value.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -87,7 +101,10 @@ impl From<EnsurePlan> for Planned {
             state: file.state.as_str(),
             from: file.from,
         });
+        let signatures = plan.signatures.into_iter();
+        let signatures = signatures.map(|found| PlannedSignature { file: found.file, signer: found.signer });
         Self {
+            signatures: signatures.collect(),
             id: plan.id,
             revision: plan.revision,
             files: files.collect(),
@@ -113,6 +130,12 @@ impl Planned {
             if let Some(from) = &file.from {
                 let _ = write!(text, ", from {}", from.display());
             }
+        }
+        for PlannedSignature { file, signer } in &self.signatures {
+            let _ = match signer {
+                Some(signer) => write!(text, "\nsignature {}, by {signer}", line(file)),
+                None => write!(text, "\nsignature {}, not looked at: no key was given", line(file)),
+            };
         }
         self.write_left_out(&mut text);
         self.write_policy(&mut text);
