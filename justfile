@@ -16,8 +16,8 @@ package:
 test:
     cargo test --workspace
 
-# The tests that need strace, unshare, openssl, mkfs and mount, hf, zsh, fish, tmux, exfat-fuse, the engine or the Python
-# reader of GGUF; `just test-xet` and `just test-engines` have their own
+# The tests that need strace, unshare, openssl, mkfs and mount, hf, zsh, fish, tmux, exfat-fuse, the engine, the readers of
+# statements or the Python reader of GGUF; `just test-xet` and `just test-engines` have their own
 test-ignored: oracle
     cargo test --workspace -- --ignored --skip xet_server:: --skip python_engines:: --skip each_protection
 
@@ -55,6 +55,16 @@ engine:
 model-signing:
     python3 -m venv target/tools/model-signing
     target/tools/model-signing/bin/pip install --quiet model-signing==1.1.1 pyOpenSSL
+
+# The readers of statements that other projects wrote, for the tests that read ours with them; half a minute
+statement-readers:
+    python3 -m venv target/tools/statements
+    target/tools/statements/bin/pip install --quiet in-toto-attestation==0.9.3 'cyclonedx-python-lib[json-validation]==11.12.0' \
+        'securesystemslib[crypto]==1.6.0' packageurl-python==0.17.6
+
+# The tests that read our statements with those
+test-statements:
+    cargo test -p model-provisioner-cli --test command -- --ignored statement_readers
 
 # The long tier: everything at full length
 prove:

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 
 use artifact_store::{EvictionLimits, EvictionPlan, Lease, LeaseHolder};
 use model_inspect::{Inspection, MemoryRequest};
+use provenance_log::Position as LinePosition;
 use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedModel};
 
 use crate::{
+    attest::{AttestOptions, Attestation},
     config::ModelProvisionerConfig,
     error::Result,
     exchange::import::ImportRequest,
@@ -22,6 +24,7 @@ use crate::{
         doctor::finding::HealthFinding,
         list::{ListedModel, ModelList},
         overview::Overview,
+        provenance::{ProvenanceCheck, ProvenanceLines, ProvenanceReport},
         remove::Removed,
         verify::VerifyReport,
     },
@@ -172,6 +175,14 @@ impl ModelProvisioner {
         dest: &Path,
     ) -> Result<Provisioned> {
         run(self.inner.provision(config, config_path, dest))?
+    }
+
+    /// Calls [`crate::ModelProvisioner::attest`], and blocks until it returns.
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn attest(&self, reference: &ModelRef, options: &AttestOptions) -> Result<Attestation> {
+        run(self.inner.attest(reference, options))?
     }
 
     /// Calls [`crate::ModelProvisioner::exists`], and blocks until it returns.
@@ -340,6 +351,30 @@ impl ModelProvisioner {
     /// As the mirrored call.
     pub fn choose(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<FittingModel> {
         run(self.inner.choose(reference, demand))?
+    }
+
+    /// Calls [`crate::ModelProvisioner::provenance_verify`], and blocks until it returns.
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn provenance_verify(&self, check: &ProvenanceCheck) -> Result<ProvenanceReport> {
+        run(self.inner.provenance_verify(check))?
+    }
+
+    /// Calls [`crate::ModelProvisioner::provenance_lines`], and blocks until it returns.
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn provenance_lines(&self, reference: &ModelRef) -> Result<ProvenanceLines> {
+        run(self.inner.provenance_lines(reference))?
+    }
+
+    /// Calls [`crate::ModelProvisioner::provenance_head`], and blocks until it returns.
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn provenance_head(&self) -> Result<Option<LinePosition>> {
+        run(self.inner.provenance_head())?
     }
 
     /// Calls [`crate::ModelProvisioner::doctor`], and blocks until it returns.

@@ -3,7 +3,8 @@
 //! ```text
 //! <cache>/
 //!   catalog-v1/          the catalog: see the crate `catalog-adapter`
-//!   provenance.jsonl     what each process did, and why it trusted the bytes
+//!   provenance*.jsonl    what each process did, and why it trusted the bytes: see the crate `provenance-log`
+//!   provenance.lock      held by the process that appends to that log
 //!   store-v1/            fetched models, and when a caller last asked for each: see the crate `artifact-store`
 //! ```
 //!
@@ -20,6 +21,7 @@ use std::{
 
 use artifact_store::Store;
 use catalog_adapter::FsCatalog;
+use provenance_log::Log;
 
 use crate::error::{Error, Result};
 
@@ -69,8 +71,9 @@ impl CacheDir {
         &self.root
     }
 
-    pub(crate) fn provenance(&self) -> PathBuf {
-        self.root.join("provenance.jsonl")
+    /// Returns the log of what each process did.
+    pub(crate) fn provenance(&self) -> Log {
+        Log::new(&self.root)
     }
 
     /// Returns the store of fetched models.

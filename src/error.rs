@@ -41,6 +41,23 @@ pub enum Error {
     /// The disk does not take or give a handoff, or the handoff does not prove its model.
     #[error(transparent)]
     Handoff(Arc<handoff::Error>),
+    /// The disk does not take or give the provenance log, or a newer release wrote it.
+    #[error("the provenance log cannot be used")]
+    Provenance(#[source] Arc<provenance_log::Error>),
+    /// Nothing that is recorded of the model can be stated.
+    #[error("nothing can be stated of `{id}`: {reason}")]
+    NothingToState {
+        /// The id of the model.
+        id: String,
+        /// Says what is missing, for a person.
+        reason: String,
+        /// The way to make it known.
+        hint: Hint,
+    },
+    /// A key or a signature is refused.
+    #[cfg(feature = "signing")]
+    #[error(transparent)]
+    Signing(Arc<model_signing::Error>),
     /// The config has a mistake.
     #[error("invalid config `{path}`: {reason}")]
     Config {
@@ -208,6 +225,10 @@ impl Error {
             Self::Bundle(error) => error.code(),
             Self::Inspect(error) => error.code(),
             Self::Handoff(error) => error.code(),
+            Self::Provenance(error) => code_of_log(error),
+            Self::NothingToState { .. } => ErrorCode::Unproven,
+            #[cfg(feature = "signing")]
+            Self::Signing(error) => error.code(),
             Self::Config { .. } => ErrorCode::InvalidConfig,
             Self::Policy { .. } => ErrorCode::PolicyDenied,
             Self::Key { .. } => ErrorCode::InvalidKey,
@@ -304,13 +325,27 @@ impl Error {
             Self::Transfer(error) => error.hint(),
             Self::Config { hint, .. } | Self::Policy { hint, .. } => hint.clone().map(Hint::from),
             Self::UnsupportedScheme { hint, .. } => Some(hint.clone().into()),
-            Self::NeedsId { hint, .. } => Some(hint.clone()),
+            Self::NothingToState { hint, .. } | Self::NeedsId { hint, .. } => Some(hint.clone()),
             Self::NothingFits { is_known: false, .. } => Some(Hint::text(NAME_IT)),
             Self::Retired { id } => Some(Hint::Activate { id: id.clone() }),
             Self::Inspect(error) => error.hint(),
+            #[cfg(feature = "signing")]
+            Self::Signing(error) => error.hint(),
             _ => None,
         };
         own.or_else(|| self.code().hint())
+    }
+}
+
+/// Returns the code of a log that cannot be read or written.
+fn code_of_log(error: &provenance_log::Error) -> ErrorCode {
+    match error {
+        provenance_log::Error::File(durable_fs::Error::Io(error)) => ErrorCode::of_io(error),
+        provenance_log::Error::File(durable_fs::Error::Busy { .. }) => ErrorCode::Busy,
+        provenance_log::Error::File(_) => ErrorCode::UnsafeCache,
+        provenance_log::Error::Newer { .. } => ErrorCode::NewerRecord,
+        provenance_log::Error::Stopped => ErrorCode::Failed,
+        _ => ErrorCode::StorageFailed,
     }
 }
 
@@ -353,6 +388,19 @@ impl From<model_inspect::Error> for Error {
 impl From<handoff::Error> for Error {
     fn from(error: handoff::Error) -> Self {
         Self::Handoff(Arc::new(error))
+    }
+}
+
+impl From<provenance_log::Error> for Error {
+    fn from(error: provenance_log::Error) -> Self {
+        Self::Provenance(Arc::new(error))
+    }
+}
+
+#[cfg(feature = "signing")]
+impl From<model_signing::Error> for Error {
+    fn from(error: model_signing::Error) -> Self {
+        Self::Signing(Arc::new(error))
     }
 }
 

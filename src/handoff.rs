@@ -5,5 +5,6 @@ pub(crate) mod lease;
 pub(crate) mod provision;
 
 pub use ::handoff::{
-    Handoff, HandoffFile, HandoffMetadata, HandoffModel, HandoffVerification, SCHEMA_VERSION, read, write,
+    Handoff, HandoffFile, HandoffMetadata, HandoffModel, HandoffProvenance, HandoffVerification,
+    SCHEMA_VERSION, read, write,
 };

@@ -89,6 +89,9 @@ mod ensure;
 // Writes and reads what an engine receives.
 pub mod handoff;
 
+// Record → statement.
+mod attest;
+
 // Works with recorded models, with models of other machines, and with models that the source still has.
 
 mod upkeep;
@@ -113,6 +116,8 @@ pub use artifact_store::{
     Error as StoreError, Evicted, EvictionPlan, EvictionRequest, Kept, Lease, LeaseHolder, LeftoverEntry,
     LeftoverKind, Swept,
 };
+pub use attest::{AttestOptions, Attestation, StatementDest, StatementFormat};
+pub use attestation::PolicyInForce;
 pub use bundle::Error as BundleError;
 pub use durable_fs::ProcessIdentity;
 pub use error::{Error, Interruption, Result};
@@ -128,10 +133,16 @@ pub use model_inspect::{
     DetailedFacts, Engine, EngineShare, Error as InspectError, Fit, FlashAttention, Inspection, KvLayer,
     KvType, MemoryEstimate, MemoryRequest, Quantizer, RopeScaling, TypeShare,
 };
+#[cfg(feature = "signing")]
+pub use model_signing::{Error as SigningError, PrivateKey};
 pub use preview::{
     choose::FittingModel,
     plan::{EnsurePlan, FileState, PlannedFile, PlannedSignature},
     variants::Variant,
+};
+pub use provenance_log::{
+    Error as ProvenanceError, Fault as ProvenanceFault, FaultKind as ProvenanceFaultKind, NoPosition,
+    Position as LinePosition, Report as ChainReport,
 };
 pub use provisioner::ModelProvisioner;
 pub use provisioner_core::{
@@ -147,6 +158,10 @@ pub use upkeep::{
     doctor::finding::HealthFinding,
     list::{ListedModel, ModelList},
     overview::Overview,
+    provenance::{
+        HandoffCounts, HandoffFault, PositionFault, ProvenanceCheck, ProvenanceLine, ProvenanceLines,
+        ProvenanceReport,
+    },
     remove::Removed,
     verify::VerifyReport,
 };

@@ -9,9 +9,11 @@ use std::{
 
 use artifact_store::{EvictionLimits, EvictionPlan, Lease, LeaseHolder};
 use model_inspect::{Inspection, MemoryRequest};
+use provenance_log::Position as LinePosition;
 use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedModel};
 
 use crate::{
+    attest::{self, AttestOptions, Attestation},
     config::ModelProvisionerConfig,
     context::Context,
     ensure,
@@ -36,6 +38,7 @@ use crate::{
         doctor::{self, finding::HealthFinding},
         list::{self, ListedModel, ModelList},
         overview::{self, Overview},
+        provenance::{self, ProvenanceCheck, ProvenanceLines, ProvenanceReport},
         remove::{self, Removed},
         retire,
         verify::{self, VerifyReport},
@@ -173,28 +176,6 @@ impl ModelProvisioner {
     /// Takes a lease on a model. No process evicts or removes the model's files until the caller drops the lease, and
     /// until every process that inherited it has ended.
     ///
-    /// ```
-    /// # let dir = tempfile::tempdir().unwrap();
-    /// # let path = dir.path().join("tiny.gguf");
-    /// # std::fs::write(&path, testkit::TINY_GGUF).unwrap();
-    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    /// # runtime.block_on(async {
-    /// use model_provisioner::ModelProvisioner;
-    /// use std::process::Command;
-    ///
-    /// let provisioner = ModelProvisioner::file_only(dir.path().join("cache"))?;
-    /// let model = provisioner.ensure_present_str(path.to_str().unwrap(), None).await?;
-    /// let mut lease = provisioner.lease(&model).await?;
-    /// let mut command = Command::new("cat");
-    /// command.arg(&model.local_path);
-    /// let mut engine = lease.spawn(command).unwrap();
-    /// let model = model.holding(lease); // and as long as `model` lives
-    /// engine.wait().unwrap();
-    /// # drop(model);
-    /// # Ok::<(), model_provisioner::Error>(())
-    /// # }).unwrap();
-    /// ```
-    ///
     /// # Errors
     /// [`Error::NotInCatalog`](crate::Error::NotInCatalog) when another process removed the model meanwhile; the code
     /// `busy` when another process is removing it and does not finish.
@@ -229,13 +210,25 @@ impl ModelProvisioner {
         provision::provision(&self.context, config, &reference, config_path, dest).await
     }
 
-    /// Writes a model's handoff, and returns its absolute path.
+    /// Writes a model's handoff, and returns its absolute path. The handoff names the line that the call appends to the
+    /// provenance log before that, unless this process may not write to the cache.
     ///
     /// # Errors
     /// [`Error::HandoffInTheWay`](crate::Error::HandoffInTheWay) when `dest` is one of the model's files, or lies in its
     /// folder; [`Error::Handoff`](crate::Error::Handoff).
     pub async fn hand_off(&self, model: &ResolvedModel, dest: &Path) -> Result<PathBuf> {
-        hand_off::hand_off(model, dest).await
+        hand_off::hand_off(&self.context, model, dest, None).await
+    }
+
+    /// States what is recorded of a model, and writes the statement whole or not at all. Before that, it appends a line to the
+    /// provenance log, which a verification summary names. It reads no byte of the model.
+    ///
+    /// # Errors
+    /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), [`Error::Retired`](crate::Error::Retired);
+    /// [`Error::NothingToState`](crate::Error::NothingToState) for a model that failed, that changed since, or whose digests are not
+    /// known; [`Error::HandoffInTheWay`](crate::Error::HandoffInTheWay) for a path in the model; the disk fails.
+    pub async fn attest(&self, reference: &ModelRef, options: &AttestOptions) -> Result<Attestation> {
+        attest::attest(&self.context, reference, options).await
     }
 
     /// Returns everything in the catalog, as the records say it. It looks at no model.
@@ -413,6 +406,31 @@ impl ModelProvisioner {
     /// The catalog or the disk fails.
     pub async fn overview(&self) -> Result<Overview> {
         overview::overview(&self.context).await
+    }
+
+    /// Checks the provenance log, in bounded memory, and compares it with what the caller kept of it and with the handoffs that
+    /// it names. It writes nothing. The report names a line that is wrong.
+    ///
+    /// # Errors
+    /// The disk fails, or a handoff of the caller cannot be read.
+    pub async fn provenance_verify(&self, check: &ProvenanceCheck) -> Result<ProvenanceReport> {
+        provenance::verify(&self.context, check).await
+    }
+
+    /// Returns the lines of the provenance log about a model. It checks no chain, and writes nothing.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub async fn provenance_lines(&self, reference: &ModelRef) -> Result<ProvenanceLines> {
+        provenance::lines(&self.context, reference).await
+    }
+
+    /// Returns the last line of the provenance log, which a caller can keep elsewhere. It reads the end of one file.
+    ///
+    /// # Errors
+    /// The disk fails, or a newer release wrote the log.
+    pub async fn provenance_head(&self) -> Result<Option<LinePosition>> {
+        provenance::head(&self.context).await
     }
 
     /// Looks for problems of the cache, and repairs them where `fix` says so.

@@ -3,6 +3,7 @@
 pub(crate) mod doctor;
 pub(crate) mod list;
 pub(crate) mod overview;
+pub(crate) mod provenance;
 pub(crate) mod remove;
 pub(crate) mod retire;
 pub(crate) mod verify;

@@ -169,10 +169,22 @@ fn no_crate_knows_what_it_must_not() {
         ("model-provisioner-cli", &["testkit", "rcgen"]),
     ];
     for (package, forbidden) in rules {
-        let tree = tree(package);
-        let found: Vec<_> = forbidden.iter().filter(|name| tree.contains(**name)).collect();
-        assert!(found.is_empty(), "{package} knows {found:?}");
+        knows_none(package, forbidden);
     }
+}
+
+#[test]
+fn the_log_and_the_statements_know_no_catalog() {
+    knows_none("provenance-log", &["provisioner-core", "catalog-adapter", "handoff", "tokio"]);
+    let opens = ["durable-fs", "file-hashing", "fs-err", "model-signing", "provenance-log", "tokio"];
+    knows_none("attestation", &opens);
+}
+
+#[track_caller]
+fn knows_none(package: &str, forbidden: &[&str]) {
+    let tree = tree(package);
+    let found: Vec<_> = forbidden.iter().filter(|name| tree.contains(**name)).collect();
+    assert!(found.is_empty(), "{package} knows {found:?}");
 }
 
 #[test]
@@ -196,6 +208,8 @@ fn the_command_uses_the_facade_alone() {
         "local-caches",
         "model-inspect",
         "model-signing",
+        "provenance-log",
+        "attestation",
     ] {
         assert!(!dependencies.contains(&format!("\n{name} ")), "{name}");
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     catalog::{
-        provenance::{self, Action, AdoptionEntry, Line},
+        provenance::{self, Action, AdoptionEntry, Line, adoptions},
         put::put,
     },
     context::Context,
@@ -75,7 +75,7 @@ pub(crate) async fn commit(
 
 /// Appends to the log from where this process took files of the model.
 fn note_adopted(ctx: &Context, model: &ResolvedModel, adopted: &[AdoptionEntry]) {
-    if !adopted.is_empty() {
+    for adopted in adoptions(adopted) {
         let line = Line {
             local_path: Some(&model.local_path),
             digest: model.digest.as_ref(),

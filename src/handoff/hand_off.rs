@@ -1,19 +1,29 @@
 //! Writes a model's handoff.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use handoff::Handoff;
+use handoff::{Handoff, HandoffProvenance};
 use provisioner_core::ResolvedModel;
 
 use crate::{
-    context::run_blocking,
+    catalog::provenance::{self, Action, Line},
+    context::{Context, run_blocking},
     error::{Error, Result},
 };
 
-/// Writes a model's handoff, and returns its absolute path.
-pub(crate) async fn hand_off(model: &ResolvedModel, dest: &Path) -> Result<PathBuf> {
+/// Writes a model's handoff, and returns its absolute path. Before that, it appends a line to the provenance log, which the
+/// handoff names. `config` is the file that asked for the handoff.
+pub(crate) async fn hand_off(
+    ctx: &Arc<Context>,
+    model: &ResolvedModel,
+    dest: &Path,
+    config: Option<PathBuf>,
+) -> Result<PathBuf> {
     let (model, dest) = (model.clone(), dest.to_owned());
-    run_blocking(move || {
+    ctx.run_blocking(move |ctx| {
         let path = std::path::absolute(&dest)
             .map_err(|error| Error::storage("the working directory cannot be found", error))?;
         if path.to_str().is_none() {
@@ -22,7 +32,15 @@ pub(crate) async fn hand_off(model: &ResolvedModel, dest: &Path) -> Result<PathB
         if is_in_the_way(&model, &path) {
             return Err(Error::HandoffInTheWay { path });
         }
-        handoff::write(&Handoff::of(&model), &path)?;
+        let action = if config.is_some() { Action::Provision } else { Action::Handoff };
+        let line =
+            Line { config: config.as_deref(), handoff: Some(&path), ..Line::of_model(ctx, action, &model) };
+        let provenance = provenance::log(ctx).rest(&line).map(|position| HandoffProvenance {
+            seq: position.seq,
+            line: format!("sha256:{}", position.hex()),
+            log: ctx.cache.provenance().path(),
+        });
+        handoff::write(&Handoff::of(&model).resting_on(provenance), &path)?;
         Ok(path)
     })
     .await
@@ -48,8 +66,8 @@ fn real(path: &Path) -> Option<PathBuf> {
     found(&path).or_else(|| Some(found(path.parent()?)?.join(path.file_name()?)))
 }
 
-/// Returns whether a handoff at this path would overwrite a file of the model, or become one.
-fn is_in_the_way(model: &ResolvedModel, path: &Path) -> bool {
+/// Returns whether a document at this path would overwrite a file of the model, or become one.
+pub(crate) fn is_in_the_way(model: &ResolvedModel, path: &Path) -> bool {
     let target = real(path);
     let is_file =
         model.files.iter().any(|file| target.is_some() && real(&model.location(&file.path)) == target);

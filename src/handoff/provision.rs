@@ -9,7 +9,6 @@ use provisioner_core::{Expectation, Format, ModelFacts, ModelRef, ResolvedModel}
 
 use super::hand_off::{check_config_stays, hand_off};
 use crate::{
-    catalog::provenance::{self, Action, Line},
     config::ModelProvisionerConfig,
     context::{Context, run_blocking},
     ensure::ensure,
@@ -69,9 +68,8 @@ pub(crate) async fn provision(
     check_config_stays(config_path, dest).await?;
     let expectation = expected(config).await?;
     let model = ensure(ctx, reference, &expectation).await?;
-    let handoff = hand_off(&model, dest).await?;
     let config_path = std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_owned());
-    note_handoff(ctx, &model, config_path, handoff.clone()).await?;
+    let handoff = hand_off(ctx, &model, dest, Some(config_path)).await?;
     Ok(Provisioned { model, handoff })
 }
 
@@ -83,24 +81,4 @@ async fn expected(config: &ModelProvisionerConfig) -> Result<Expectation> {
     let expectation = config.expectation();
     let Some(signature) = config.signature() else { return Ok(expectation) };
     run_blocking(move || Ok(expectation.signed(signature_demand(&signature)?))).await
-}
-
-/// Appends to the log that this process handed a model off.
-async fn note_handoff(
-    ctx: &Arc<Context>,
-    model: &ResolvedModel,
-    config: PathBuf,
-    handoff: PathBuf,
-) -> Result<()> {
-    let model = model.clone();
-    ctx.run_blocking(move |ctx| {
-        let line = Line {
-            config: Some(&config),
-            handoff: Some(&handoff),
-            ..Line::of_model(ctx, Action::Provision, &model)
-        };
-        provenance::log(ctx).note(&line);
-        Ok(())
-    })
-    .await
 }

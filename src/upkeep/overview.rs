@@ -3,10 +3,11 @@
 use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
 use artifact_store::{LeftoverEntry, Store};
+use provenance_log::Position;
 use provisioner_core::Lifecycle;
 use rustix::fs::{Access, access};
 
-use crate::{context::Context, error::Result};
+use crate::{catalog::provenance::WAIT, context::Context, error::Result};
 
 /// Sums up the state of a cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Overview {
     pub lock_doubt: Option<String>,
     /// The unfinished transfers, and the files that failed a check.
     pub leftovers: Vec<LeftoverEntry>,
+    /// The last line of the provenance log; `None` where the log has none, or cannot be read.
+    pub provenance: Option<Position>,
 }
 
 /// Returns the state of the cache. It reads no model, and opens no socket.
@@ -56,6 +59,7 @@ pub(crate) async fn overview(ctx: &Arc<Context>) -> Result<Overview> {
             damaged,
             lock_doubt: lock_doubt(&ctx.store),
             leftovers: ctx.store.leftovers()?,
+            provenance: ctx.cache.provenance().head(WAIT).ok().flatten().map(|head| head.position),
         })
     })
     .await

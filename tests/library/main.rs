@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod attest;
 mod cache;
 mod concurrency;
 mod content;
@@ -14,6 +15,7 @@ mod lifecycle;
 mod policy;
 mod policy_rules;
 mod presence;
+mod provenance;
 mod provision;
 mod references;
 mod signatures;

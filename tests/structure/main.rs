@@ -34,6 +34,7 @@ const STEPS: [&str; 23] = [
     "commit",
     "ensure",
     "handoff",
+    "attest",
     "upkeep",
     "exchange",
     "preview",

@@ -1,11 +1,13 @@
 //! Defines the command's arguments, one file for each family of subcommands.
 
+mod attest;
 mod catalog;
 mod ensure;
 mod exchange;
 mod global;
 mod hub;
 mod inspect;
+mod provenance;
 mod run;
 mod signature;
 mod units;
@@ -15,12 +17,14 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use self::{
+    attest::AttestArgs,
     catalog::{IdArgs, ShowArgs, VerifyArgs},
     ensure::{EnsureArgs, EnsureOptions, PlanArgs, ProvisionArgs},
     exchange::{ExportArgs, ImportArgs},
     global::{GlobalOptions, ProgressMode},
     hub::HubOptions,
     inspect::{InspectArgs, MemoryArgs},
+    provenance::{ProvenanceArgs, ProvenanceCommand, ProvenanceVerifyArgs},
     run::RunArgs,
     signature::SignatureOptions,
     upkeep::{DoctorArgs, GcArgs},
@@ -92,6 +96,10 @@ pub(crate) enum Command {
     Gc(GcArgs),
     /// Check the cache, and say what is wrong with it
     Doctor(DoctorArgs),
+    /// State what is recorded of a model, for your records or another tool
+    Attest(AttestArgs),
+    /// Check the log of what was done and why the bytes were trusted, or show a part of it
+    Provenance(ProvenanceArgs),
     /// Print the completions for a shell
     Completions {
         /// The shell

@@ -1,6 +1,7 @@
 //! Runs subcommands, one file for each.
 
 mod activate;
+mod attest;
 mod completions;
 mod digest;
 mod doctor;
@@ -12,6 +13,7 @@ mod import;
 mod inspect;
 mod list;
 mod plan;
+mod provenance;
 mod provision;
 mod remove;
 mod retire;
@@ -45,6 +47,8 @@ pub(crate) async fn run(command: Command, invocation: &Invocation) -> Result<Nex
         Command::Inspect(args) => inspect::run(invocation, &args).await,
         Command::Gc(args) => gc::run(invocation, &args).await,
         Command::Doctor(args) => doctor::run(invocation, &args).await,
+        Command::Attest(args) => attest::run(invocation, args).await,
+        Command::Provenance(args) => provenance::run(invocation, args).await,
         Command::Completions { shell } => completions::run(shell),
     };
     done.map(Next::End)

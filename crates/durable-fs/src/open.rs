@@ -25,6 +25,22 @@ pub fn open_own(path: &Path) -> Result<File> {
     create(path, OFlags::RDWR)
 }
 
+/// Opens a file for reading and for appending, and creates a missing file, empty.
+///
+/// # Errors
+/// [`Error::NotOurs`] for a symlink, for anything but a regular file, and for another user's file; [`Error::Io`].
+pub fn open_append(path: &Path) -> Result<File> {
+    create(path, OFlags::RDWR | OFlags::APPEND)
+}
+
+/// Opens a file for reading. Returns `None` where there is no file.
+///
+/// # Errors
+/// [`Error::NotOurs`] for a symlink, for anything but a regular file, and for another user's file; [`Error::Io`].
+pub fn open_found(path: &Path) -> Result<Option<File>> {
+    open(path, OFlags::RDONLY)
+}
+
 /// Returns whether this process trusts files of a user: it trusts its own user, and root.
 pub fn is_trusted(uid: u32) -> bool {
     uid == 0 || uid == rustix::process::geteuid().as_raw()

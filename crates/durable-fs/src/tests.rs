@@ -1,4 +1,8 @@
-use std::{io::Write, os::unix::fs::symlink, path::Path};
+use std::{
+    io::{Read, Write},
+    os::unix::fs::symlink,
+    path::Path,
+};
 
 use rustix::fs::Mode;
 
@@ -47,7 +51,7 @@ fn a_symlink_is_never_followed() {
     symlink(&target, &link).unwrap();
     let refused = |result: Result<()>| matches!(result, Err(Error::NotOurs { .. }));
     assert!(refused(read(&link, 10).map(drop)) && refused(read_foreign(&link, 10).map(drop)));
-    assert!(refused(append_line(&link, "x", false)));
+    assert!(refused(open_append(&link).map(drop)) && refused(open_found(&link).map(drop)));
     assert!(refused(touch(&link)));
     assert!(refused(lock(&link, std::time::Duration::ZERO).map(drop)));
     assert!(refused(replace(&link, b"ours")));
@@ -99,13 +103,16 @@ fn a_file_that_a_user_names_is_regular_and_bounded() {
 }
 
 #[test]
-fn an_unfinished_line_is_ended() {
+fn what_is_appended_stands_behind_the_rest_and_a_missing_file_is_none() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
-    append_line(&path, "one", true).unwrap();
-    fs_err::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"tw").unwrap();
-    append_line(&path, "three", false).unwrap();
-    assert_eq!(fs_err::read_to_string(&path).unwrap(), "one\ntw\nthree\n");
+    assert!(open_found(&path).unwrap().is_none());
+    for text in ["one\n", "two\n"] {
+        open_append(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    }
+    let mut text = String::new();
+    open_found(&path).unwrap().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "one\ntwo\n");
 }
 
 #[test]

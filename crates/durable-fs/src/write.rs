@@ -1,7 +1,7 @@
-//! Writes files: replaces them whole, or appends lines.
+//! Writes files: replaces them whole, and sets their times.
 
 use std::{
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Write},
     os::unix::fs::PermissionsExt,
     path::Path,
     time::Duration,
@@ -73,31 +73,6 @@ pub fn sweep(path: &Path) {
             let _ = fs_err::remove_file(&path);
         }
     }
-}
-
-/// Appends one line to a file, in one write, and syncs it where `sync` says so. It first ends a line that a dying process
-/// left unfinished.
-///
-/// # Errors
-/// [`Error::NotOurs`] for a symlink and for anything but a regular file; [`Error::Io`].
-pub fn append_line(path: &Path, line: &str, sync: bool) -> Result<()> {
-    let mut file = create(path, OFlags::RDWR | OFlags::APPEND)?;
-    let failed = |error: io::Error| at(path, "append to", &error);
-    let mut text = String::with_capacity(line.len() + 2);
-    if file.seek(SeekFrom::End(0)).map_err(failed)? > 0 {
-        let mut last = [0];
-        file.seek(SeekFrom::End(-1)).and_then(|_| file.read_exact(&mut last)).map_err(failed)?;
-        if last != *b"\n" {
-            text.push('\n');
-        }
-    }
-    text.push_str(line);
-    text.push('\n');
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    if sync {
-        file.sync_data().map_err(failed)?;
-    }
-    Ok(())
 }
 
 /// Checks that this process can append lines to a file. It creates a missing file, empty.

@@ -22,6 +22,22 @@ pub struct Handoff {
     pub metadata: HandoffMetadata,
     /// Why the model may be trusted.
     pub verification: HandoffVerification,
+    /// Names the line of the provenance log that the process wrote before this document; absent where it could not write one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<HandoffProvenance>,
+}
+
+/// Names a line of a provenance log. A log that has another line there, or none, was cut or changed since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HandoffProvenance {
+    /// The number of the line, from 1 on.
+    pub seq: u64,
+    /// The SHA-256 of the line's bytes without the newline, as `sha256:` and 64 hex digits.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^sha256:[0-9a-f]{64}$")))]
+    pub line: String,
+    /// The absolute path of the log, as the process that wrote this document saw it.
+    pub log: PathBuf,
 }
 
 /// Says which model it is, and where it lies.
@@ -108,7 +124,14 @@ impl Handoff {
                 verified_at: model.verification.verified_at,
                 files: files.collect(),
             },
+            provenance: None,
         }
+    }
+
+    /// Returns the handoff with the line of the provenance log on which it rests.
+    #[must_use]
+    pub fn resting_on(self, provenance: Option<HandoffProvenance>) -> Self {
+        Self { provenance, ..self }
     }
 
     /// Compares each file's stamp with the proof, without reading the file. The proof must be of what the engine is told to

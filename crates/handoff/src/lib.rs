@@ -8,7 +8,8 @@ mod error;
 mod file;
 
 pub use document::{
-    Handoff, HandoffFile, HandoffMetadata, HandoffModel, HandoffVerification, SCHEMA_VERSION,
+    Handoff, HandoffFile, HandoffMetadata, HandoffModel, HandoffProvenance, HandoffVerification,
+    SCHEMA_VERSION,
 };
 pub use error::{Error, Result};
 pub use file::{read, write};

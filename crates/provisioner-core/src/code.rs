@@ -108,6 +108,7 @@ codes! {
     DigestMismatch "digest-mismatch" Verification false "the bytes do not have the expected digest" None;
     Unproven "unproven" Verification false "strict verification without anything to compare with" None;
     Rejected "rejected" Verification false "a verifier found the model unsound" None;
+    ProvenanceWrong "provenance-wrong" Verification false "the provenance log, or a document that rests on it, is not what was written" Some(say("compare the log with a copy of it that is kept elsewhere"));
     ChangedWhileRead "changed-while-read" Verification true "a file changed while it was being read" Some(say("wait until the writer has finished, then try again"));
     SignatureInvalid "signature-invalid" Verification false "a signature is malformed, or not by the signer whom the caller trusts" Some(say("take the key from its owner, and not from where the model comes from"));
     SignatureUnsupported "signature-unsupported" Verification false "this build verifies no signature of that form" Some(say("ask its publisher for a signature with a key, or pin the digest of the model"));

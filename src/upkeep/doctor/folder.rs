@@ -20,20 +20,23 @@ pub(super) fn findings(ctx: &Context, of_catalog: Vec<PathBuf>, fix: bool) -> Ve
 /// Returns the problem of a provenance log to which no process can append a line. Without a line, no process changes a
 /// record.
 fn log(ctx: &Context, fix: bool) -> Option<HealthFinding> {
-    let path = ctx.cache.provenance();
-    // The next change creates a missing log, unless this process may not write to the cache at all.
+    let log = ctx.cache.provenance();
     let is_writable = access(ctx.cache.root(), Access::WRITE_OK).is_ok();
-    if !is_writable || fs_err::symlink_metadata(&path).is_err() {
-        return None;
-    }
-    let error = durable_fs::check_appendable(&path).err()?;
+    let faulty = |path: PathBuf| {
+        // The next change creates a missing file, unless this process may not write to the cache at all.
+        let is_there = is_writable && fs_err::symlink_metadata(&path).is_ok();
+        let error = is_there.then(|| durable_fs::check_appendable(&path).err())??;
+        Some((path, error))
+    };
+    let (path, error) = [log.path(), log.lock_path()].into_iter().find_map(faulty)?;
     let is_ours = !matches!(error, durable_fs::Error::NotOurs { .. });
     let problem = format!("no line of provenance can be written, and so nothing can be changed: {error}");
     if is_ours {
         return Some(HealthFinding::new(problem, "check its owner and mode"));
     }
     let set_aside = || {
-        let aside = path.with_extension(format!("jsonl.aside.{}", ctx.clock.now().as_microsecond()));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let aside = path.with_file_name(format!("{name}.aside.{}", ctx.clock.now().as_microsecond()));
         durable_fs::rename(&path, &aside)?;
         Ok(Some(format!("set aside as `{}`", aside.display())))
     };

@@ -22,7 +22,9 @@ const OTHERS_WRITE: u32 = 0o002;
 /// `of_catalog`, and those of its store whose content the store believes. Removes that permission where `fix` says so.
 pub(super) fn findings(ctx: &Context, of_catalog: Vec<PathBuf>, fix: bool) -> Vec<HealthFinding> {
     let (root, store) = (ctx.cache.root(), ctx.store.root());
-    let of_the_root = vec![root.to_owned(), ctx.cache.provenance()];
+    let log = ctx.cache.provenance();
+    let mut of_the_root = vec![root.to_owned(), log.path(), log.lock_path()];
+    of_the_root.extend(log.earlier_files().unwrap_or_default());
     let groups = [of_the_root, of_catalog, believed_below(store)];
     groups.into_iter().filter_map(|paths| open_among(paths, fix)).collect()
 }

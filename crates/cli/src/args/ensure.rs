@@ -11,6 +11,12 @@ pub(crate) struct EnsureArgs {
     /// Model references: paths of files, of folders or of any shard of a set, or `hf:org/repo…`, `hf.co/…` or a page of the Hub
     #[arg(required = true, value_name = "REF")]
     pub(crate) references: Vec<OsString>,
+    /// Write a statement about each model into this folder, as `attest` makes it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) attest: Option<PathBuf>,
+    /// Sign those statements with this private key
+    #[arg(long, value_name = "KEY", requires = "attest")]
+    pub(crate) attest_key: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) options: EnsureOptions,
 }

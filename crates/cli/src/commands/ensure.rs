@@ -1,10 +1,10 @@
 //! Makes models present, and prints their paths.
 
-use std::{ffi::OsStr, process::ExitCode};
+use std::{ffi::OsStr, path::Path, process::ExitCode};
 
-use model_provisioner::{Expectation, ModelProvisioner};
+use model_provisioner::{AttestOptions, Expectation, ModelProvisioner, StatementDest};
 
-use super::{digest::expectation, fit, unverified};
+use super::{attest, digest::expectation, fit, unverified};
 use crate::{
     args::{EnsureArgs, EnsureOptions},
     exit,
@@ -21,18 +21,19 @@ use crate::{
 /// # Errors
 /// Where the options make no sense, or the only model fails.
 pub(super) async fn run(invocation: &Invocation, args: &EnsureArgs) -> Result<ExitCode, Failure> {
-    let EnsureArgs { references, options } = args;
-    let expectation = expectation(options)?;
+    let EnsureArgs { references, options, attest, attest_key } = args;
+    let statement = statement(attest.as_deref(), attest_key.as_deref())?;
+    let wanted = Wanted { options, expectation: expectation(options)?, statement };
     fit::check(options)?;
     let is_one = references.len() == 1;
-    if !is_one && (expectation.digest().is_some() || options.handoff.is_some()) {
+    if !is_one && (wanted.expectation.digest().is_some() || options.handoff.is_some()) {
         return Err(Failure::usage("a digest or a handoff is of one model; give one reference"));
     }
     let provisioner = invocation.fetching(&options.hub)?;
     let mut done = Vec::new();
     let mut first_failure = None;
     for reference in references {
-        match ensure(invocation, &provisioner, reference, &expectation, options).await {
+        match Box::pin(ensure(invocation, &provisioner, reference, &wanted)).await {
             Ok(model) => done.push(ModelOrFailure::Model(Box::new(model))),
             Err(failure) if is_one => return Err(failure),
             Err(failure) => {
@@ -52,13 +53,27 @@ pub(super) async fn run(invocation: &Invocation, args: &EnsureArgs) -> Result<Ex
     Ok(first_failure.map_or(ExitCode::SUCCESS, exit::status))
 }
 
+/// Holds what the caller wants of each model.
+struct Wanted<'a> {
+    options: &'a EnsureOptions,
+    expectation: Expectation,
+    statement: Option<AttestOptions>,
+}
+
+/// Returns the options of the statements that the caller wants.
+fn statement(folder: Option<&Path>, key: Option<&Path>) -> Result<Option<AttestOptions>, Failure> {
+    let Some(folder) = folder else { return Ok(None) };
+    let options = attest::signing_with(key)?;
+    Ok(Some(AttestOptions { dest: Some(StatementDest::Folder(folder.to_owned())), ..options }))
+}
+
 async fn ensure(
     invocation: &Invocation,
     provisioner: &ModelProvisioner,
     reference: &OsStr,
-    expectation: &Expectation,
-    options: &EnsureOptions,
+    wanted: &Wanted<'_>,
 ) -> Result<Model, Failure> {
+    let Wanted { options, expectation, statement } = wanted;
     let mut parsed = parse_with(provisioner, reference, &options.hub).await?;
     if options.fit {
         parsed = fit::choose(invocation, provisioner, &parsed, reference, options.memory).await?;
@@ -74,5 +89,9 @@ async fn ensure(
         Some(path) => Some(provisioner.hand_off(&model, path).await?),
         None => None,
     };
-    Ok(Model::new(&model, handoff))
+    let attested = match statement {
+        Some(statement) => provisioner.attest(&parsed, statement).await?.path,
+        None => None,
+    };
+    Ok(Model::new(&model, handoff).attested(attested))
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use model_provisioner::ModelRef;
+use model_provisioner::{HandoffFault, ModelProvisioner, ModelRef, ProvenanceCheck};
 
 use crate::{
     args::VerifyArgs,
@@ -17,6 +17,8 @@ use crate::{
 /// Where the catalog cannot be read. A model that fails is part of the document, and of the exit status.
 pub(super) async fn run(invocation: &Invocation, args: VerifyArgs) -> Result<ExitCode, Failure> {
     let provisioner = invocation.local()?;
+    // Each verdict becomes a line of the log, which would hide a cut tail.
+    let faults = handoffs(invocation, &provisioner).await;
     let mut reports = Vec::new();
     let ids = if args.all {
         let listed = provisioner.list().await?;
@@ -42,7 +44,20 @@ pub(super) async fn run(invocation: &Invocation, args: VerifyArgs) -> Result<Exi
             },
         });
     }
+    let reports: Vec<_> = reports.into_iter().map(|report| report.resting_on(&faults)).collect();
     print(invocation, &reports)
+}
+
+/// Returns the handoffs whose line is not in the provenance log. A log that is wrong, or that cannot be read, is a warning here.
+async fn handoffs(invocation: &Invocation, provisioner: &ModelProvisioner) -> Vec<HandoffFault> {
+    let problem = match provisioner.provenance_verify(&ProvenanceCheck::default()).await {
+        Ok(report) if report.chain.fault.is_none() => return report.handoffs,
+        Ok(report) => report.chain.fault.map(|fault| fault.to_string()).unwrap_or_default(),
+        Err(error) => Failure::from(error).message,
+    };
+    invocation.output.warning(format_args!("the provenance log: {problem}"));
+    invocation.output.hint("`model-provisioner provenance verify` says more");
+    Vec::new()
 }
 
 fn print(invocation: &Invocation, reports: &[Verified]) -> Result<ExitCode, Failure> {

@@ -11,5 +11,6 @@ pub(crate) mod listed;
 pub(crate) mod model;
 pub(crate) mod notice;
 pub(crate) mod planned;
+pub(crate) mod provenance;
 pub(crate) mod variants;
 pub(crate) mod verified;

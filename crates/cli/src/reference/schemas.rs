@@ -17,6 +17,7 @@ use crate::output::{
         listed::Listed,
         model::{Model, ModelOrFailure},
         planned::Planned,
+        provenance::{checked::Checked, head::Head, shown::Shown},
         variants::Variants,
         verified::Verified,
     },
@@ -109,6 +110,9 @@ pub(super) fn documents() -> Vec<Document> {
         Document::new::<Exported>("export", "`export`"),
         Document::new::<Collected>("gc", "`gc`"),
         Document::new::<Health>("doctor", "`doctor`"),
+        Document::new::<Checked>("provenance-verify", "`provenance verify`"),
+        Document::new::<Shown>("provenance-show", "`provenance show`"),
+        Document::new::<Head>("provenance-checkpoint", "`provenance checkpoint`"),
         Document::new::<FailureDocument>("error", "every subcommand that fails"),
         Document::new::<ProgressEvent>("progress", "`--progress json`: one event a line, on standard error"),
     ]

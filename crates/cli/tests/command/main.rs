@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod adoption;
+mod attest;
 mod completions;
 mod contention;
 mod digests;
@@ -29,6 +30,7 @@ mod output;
 mod policy;
 mod power;
 mod processes;
+mod provenance;
 mod python_engines;
 mod readme;
 mod refusals;

@@ -93,6 +93,7 @@ fn documents_of_models_obey_their_schemas() {
     machine.check("list", &["list"]);
     machine.check("export", &["export", HUB_ID, "exported"]);
     machine.check("model", &["import", "exported"]);
+    machine.check("model", &["ensure", HUB_ID, "--attest", "statements"]);
     machine.bench.file("tiny.gguf", "GGUF, and no more");
     machine.check("model", &["show", "tiny.gguf"]);
 }
@@ -116,6 +117,28 @@ fn documents_of_the_cache_obey_their_schemas() {
     machine.check("error", &["remove", "tiny.gguf"]);
     machine.check("error", &["ensure", "--no-such-option"]);
     machine.check("error", &["ensure", "tiny.gguf", "--strict"]);
+}
+
+#[test]
+fn documents_of_the_log_obey_their_schemas() {
+    let machine = Machine::new();
+    for _ in 0..2 {
+        assert_eq!(machine.run(&["ensure", "tiny.gguf", "--handoff", "engine.json"]).status, 0);
+    }
+    machine.check("provenance-verify", &["provenance", "verify"]);
+    machine.check("provenance-show", &["provenance", "show", "tiny.gguf"]);
+    machine.check("provenance-checkpoint", &["provenance", "checkpoint"]);
+    let log = machine.bench.cache().join("provenance.jsonl");
+    let text = fs_err::read_to_string(&log).unwrap();
+    let cut: String = text.split_inclusive('\n').take(3).collect();
+    fs_err::write(&log, cut).unwrap();
+    machine.check(
+        "provenance-verify",
+        &["provenance", "verify", "--checkpoint", &format!("9:{}", "0".repeat(64))],
+    );
+    machine.check("verify", &["verify", "tiny.gguf"]);
+    fs_err::write(&log, text.replacen("ensure", "ENSURE", 1)).unwrap();
+    machine.check("provenance-verify", &["provenance", "verify"]);
 }
 
 #[test]

@@ -306,6 +306,8 @@ impl Storm {
         }
         assert_eq!(self.bench.run(&["gc", "--grace", "0"]).status, 0);
         assert_eq!(self.left(), Vec::<PathBuf>::new(), "gc does not free it");
+        let done = self.bench.run(&["provenance", "verify"]);
+        assert_eq!(done.status, 0, "the log is a chain: {}", done.stdout);
     }
 
     /// Ages what a killed process left half-made: `gc` removes such files after ten minutes.
@@ -321,7 +323,8 @@ impl Storm {
     /// Lists the files of the cache, without its locks, its notes of use, and the log.
     fn left(&self) -> Vec<PathBuf> {
         let cache = self.bench.cache();
-        let stays = ["store-v1/locks", "store-v1/leases", "store-v1/used", "provenance.jsonl"]
+        let log = ["provenance.jsonl", "provenance.lock"];
+        let stays = ["store-v1/locks", "store-v1/leases", "store-v1/used", log[0], log[1]]
             .map(|name| cache.join(name));
         let files = self.bench.cache_files().into_iter().filter(|path| !path.ends_with(".lock"));
         files.filter(|path| !stays.iter().any(|place| path.starts_with(place))).collect()

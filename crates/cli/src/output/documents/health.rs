@@ -10,7 +10,10 @@ use model_provisioner::{HealthFinding, Overview, PolicyEngine, PolicyFile, reada
 use serde::Serialize;
 use serde_json::Value;
 
-use super::leftover::{self, Leftover};
+use super::{
+    leftover::{self, Leftover},
+    provenance::head::Head,
+};
 use crate::{
     environment::Environment,
     output::{hint, text::counted},
@@ -46,6 +49,9 @@ pub(crate) struct Health {
     left: Vec<String>,
     /// Whether locks hold here.
     locks: Locks,
+    /// The last line of the provenance log, of which `doctor` reads the end alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provenance: Option<Head>,
     /// The other tools on this machine.
     tools: Tools,
     /// How the command would ask the hub.
@@ -178,6 +184,7 @@ impl Health {
             leftovers: overview.leftovers.iter().map(Leftover::from).collect(),
             left: leftover::summary(&overview.leftovers),
             locks: Locks { trusted: overview.lock_doubt.is_none(), reason: overview.lock_doubt.clone() },
+            provenance: overview.provenance.map(Head::from),
             tools: Tools { hf },
             hub: HubSetting { endpoint, token, offline },
             policy: Vec::new(),
@@ -252,8 +259,10 @@ impl Health {
             ("models", models),
         ];
         rows.extend(self.left.iter().map(|line| ("left", line.clone())));
+        let log = self.provenance.as_ref().map_or("no line yet", |head| &head.checkpoint);
         rows.extend([
             ("locks", locks),
+            ("log", format!("{log}; `provenance verify` checks it")),
             ("hub", format!("{}{offline}, with {token}", self.hub.endpoint)),
             ("tools", format!("hf: {hf}")),
         ]);

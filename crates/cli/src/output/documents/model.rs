@@ -49,6 +49,9 @@ pub(crate) struct Model {
     /// The path of the handoff that the command wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     handoff: Option<PathBuf>,
+    /// The path of the statement that the command wrote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statement: Option<PathBuf>,
     /// The processes that use the model; `show` prints them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     leases: Vec<Lease>,
@@ -125,9 +128,16 @@ impl Model {
             notices: model.notices.iter().map(NoticeDocument::from).collect(),
             mmproj: model.mmproj.clone(),
             handoff,
+            statement: None,
             leases: Vec::new(),
             changed: None,
         }
+    }
+
+    /// Adds the path of the statement about the model.
+    pub(crate) fn attested(mut self, statement: Option<PathBuf>) -> Self {
+        self.statement = statement;
+        self
     }
 
     /// Adds the processes that have a lease on the model.

@@ -1,8 +1,9 @@
 //! Defines the document of a verification.
 
-use model_provisioner::{DamagedRecord, ErrorCode, Outcome, VerifyReport};
+use model_provisioner::{DamagedRecord, ErrorCode, HandoffFault, Outcome, VerifyReport};
 use serde::Serialize;
 
+use super::provenance::checked::HandoffNotThere;
 use crate::output::{failure::Failure, hint};
 
 /// Says what verifying one model found.
@@ -21,6 +22,9 @@ pub(crate) struct Verified {
     /// The failure, where the command could not read the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Failure>,
+    /// The handoffs of the model whose line is not in the provenance log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    handoffs: Vec<HandoffNotThere>,
     /// The cause of a failure, for the exit status.
     #[serde(skip)]
     pub(crate) code: Option<ErrorCode>,
@@ -30,7 +34,7 @@ impl From<VerifyReport> for Verified {
     fn from(report: VerifyReport) -> Self {
         let VerifyReport { id, outcome, reason, code, hint, .. } = report;
         let hint = hint.map(|hint| hint::text(&hint));
-        Self { id, outcome, reason, hint, error: None, code }
+        Self { id, outcome, reason, hint, error: None, handoffs: Vec::new(), code }
     }
 }
 
@@ -38,13 +42,31 @@ impl Verified {
     /// Reports a model that the command could not read.
     pub(crate) fn failed(id: String, failure: Failure) -> Self {
         let (reason, code) = (failure.message.clone(), Some(failure.code));
-        Self { id, outcome: Outcome::Fail, reason, hint: None, error: Some(failure), code }
+        Self {
+            id,
+            outcome: Outcome::Fail,
+            reason,
+            hint: None,
+            error: Some(failure),
+            handoffs: Vec::new(),
+            code,
+        }
     }
 
     /// Reports a record that cannot be read: the name of its file stands for the model, which only the record knows.
     pub(crate) fn damaged(record: DamagedRecord) -> Self {
         let code = if record.is_newer { ErrorCode::NewerRecord } else { ErrorCode::DamagedRecord };
         Self::failed(record.location.display().to_string(), Failure::new(code, record.reason))
+    }
+
+    /// Adds the handoffs of the model whose line is not in the provenance log. The model's own verdict stays.
+    pub(crate) fn resting_on(mut self, faults: &[HandoffFault]) -> Self {
+        let own = faults.iter().filter(|fault| fault.id == self.id);
+        self.handoffs = own.map(HandoffNotThere::from).collect();
+        if !self.handoffs.is_empty() {
+            self.code.get_or_insert(ErrorCode::ProvenanceWrong);
+        }
+        self
     }
 
     /// Returns the next step.
@@ -60,10 +82,12 @@ impl Verified {
             Outcome::Warn => "warn",
             Outcome::Fail => "FAIL",
         };
-        match &self.error {
+        let line = match &self.error {
             None => format!("{outcome}  {}: {}", self.id, self.reason),
             Some(failure) if failure.message.contains(&self.id) => format!("{outcome}  {}", failure.message),
             Some(failure) => format!("{outcome}  {}: {}", self.id, failure.message),
-        }
+        };
+        let handoffs = self.handoffs.iter().map(|handoff| format!("\nFAIL  {}", handoff.text()));
+        handoffs.fold(line, |text, handoff| text + &handoff)
     }
 }

@@ -1,0 +1,156 @@
+//! Statements about a model, which independent programs read.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::{Value, json};
+use testkit::{FakeModel, Hub, TINY_GGUF};
+
+use crate::{
+    fixture::{Finished, Fixture, finish},
+    hub,
+};
+
+const ID: &str = "hf:org/repo";
+const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../model-signing/tests/keys");
+
+/// Makes a cache with a file of the user, whose digest is pinned, and a repository of a hub.
+fn bench() -> (Fixture, Hub) {
+    let (bench, hub) = (Fixture::new(), Hub::start());
+    bench.file("tiny.gguf", TINY_GGUF);
+    let repo = hub.repo("org/repo").lfs("sub/model.safetensors", testkit::safetensors("x"));
+    repo.file("config.json", "{}").lfs("model.gguf", FakeModel::gguf().to_bytes()).publish();
+    let pinned = ["--sha256", "a4e5e156ddec27e286f75328784d7106b60a4eb1d246e950a001a3f944fbda99"];
+    assert_eq!(bench.run(&[&["ensure", "tiny.gguf", "-q"], &pinned[..]].concat()).status, 0);
+    let done = hub::run(&bench, &hub, &["ensure", ID, "--include", "*"]);
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    (bench, hub)
+}
+
+fn all(bench: &Fixture, more: &[&str]) -> Finished {
+    bench.run(&[&["attest", "hf:org/repo?include=*"], more].concat())
+}
+
+#[test]
+fn a_statement_goes_to_standard_output_or_into_a_file() {
+    let (bench, _hub) = bench();
+    let done = all(&bench, &[]);
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    let statement: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(statement["predicate"]["verifiedLevels"], json!(["MODEL_DIGEST_FROM_SOURCE"]));
+    let uri = statement["predicate"]["resourceUri"].as_str().unwrap();
+    assert!(uri.starts_with("pkg:huggingface/org/repo@"), "{uri}");
+    let done = bench.run(&[
+        "attest",
+        "tiny.gguf",
+        "-o",
+        "out/tiny.vsa.json",
+        "--verifier",
+        "https://example.org/models",
+    ]);
+    assert_eq!((done.status, done.stdout), (0, format!("{}\n", bench.path("out/tiny.vsa.json").display())));
+    let written: Value =
+        serde_json::from_slice(&fs_err::read(bench.path("out/tiny.vsa.json")).unwrap()).unwrap();
+    assert_eq!(written["predicate"]["verifier"]["id"], "https://example.org/models");
+    assert_eq!(written["predicate"]["verifiedLevels"], json!(["MODEL_DIGEST_PINNED"]));
+}
+
+#[test]
+fn an_ensure_writes_statements_into_a_folder() {
+    let (bench, _hub) = bench();
+    let key = format!("{KEYS}/p256.pkcs8.pem");
+    let document = bench.json(&[
+        "ensure",
+        "tiny.gguf",
+        "--handoff",
+        "out/engine.json",
+        "--attest",
+        "out",
+        "--attest-key",
+        &key,
+    ]);
+    let path = PathBuf::from(document["statement"].as_str().unwrap());
+    assert_eq!(path.parent(), Some(bench.path("out").as_path()));
+    let envelope: Value = serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap();
+    assert_eq!(envelope["payloadType"], "application/vnd.in-toto+json");
+    assert_eq!(fs_err::read_dir(bench.path("out")).unwrap().count(), 2);
+}
+
+#[test]
+fn what_cannot_be_stated_or_signed_is_refused() {
+    let (bench, _hub) = bench();
+    bench.file("unread.gguf", TINY_GGUF);
+    assert_eq!(bench.run(&["ensure", "unread.gguf", "-q"]).status, 0);
+    let done = bench.run(&["attest", "unread.gguf"]);
+    assert_eq!(done.status, 4, "{}", done.stderr);
+    assert!(done.stderr.contains("the digest of `unread.gguf` is not known"), "{}", done.stderr);
+    assert_eq!(bench.run(&["attest", "absent.gguf"]).status, 3);
+    assert_eq!(all(&bench, &["--verifier", "no uri"]).status, 2);
+    assert_eq!(all(&bench, &["--key", "absent.pem"]).status, 3);
+    bench.file("junk.pem", "no key");
+    assert_eq!(all(&bench, &["--key", "junk.pem"]).status, 2);
+}
+
+/// Reads a statement with an independent program, and returns what it says of it.
+#[track_caller]
+fn read(kind: &str, files: &[&Path]) -> Value {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let python = root.join("target/tools/statements/bin/python");
+    assert!(python.exists(), "`just statement-readers` brings {}", python.display());
+    let script = root.join("crates/cli/tests/statements/read.py");
+    let done = finish(Command::new(python).arg(script).arg(kind).args(files));
+    assert_eq!(done.status, 0, "{kind}: {}{}", done.stdout, done.stderr);
+    serde_json::from_str(&done.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "needs the readers of `just statement-readers`; .ci/run installs them"]
+fn statement_readers_take_a_summary() {
+    let (bench, _hub) = bench();
+    let file = bench.path("all.json");
+    assert_eq!(all(&bench, &["-o", file.to_str().unwrap()]).status, 0);
+    let seen = read("statement", &[&file]);
+    assert_eq!(seen["predicate_type"], "https://slsa.dev/verification_summary/v1");
+    assert_eq!(seen["result"], "PASSED");
+    assert_eq!(seen["purl_type"], "huggingface");
+    assert_eq!(seen["subjects"].as_array().unwrap().len(), 4);
+    assert_eq!(seen["digests"], json!(["dirHash", "sha256"]));
+}
+
+#[test]
+#[ignore = "needs the readers of `just statement-readers`; .ci/run installs them"]
+fn statement_readers_verify_an_envelope_of_each_curve() {
+    let (bench, _hub) = bench();
+    for curve in ["p256", "p384", "p521"] {
+        for form in ["pkcs8", "sec1"] {
+            let file = bench.path(&format!("{curve}-{form}.json"));
+            let key = format!("{KEYS}/{curve}.{form}.pem");
+            let done = all(&bench, &["--key", &key, "-o", file.to_str().unwrap()]);
+            assert_eq!(done.status, 0, "{}", done.stderr);
+            let public = PathBuf::from(format!("{KEYS}/{curve}.pub.pem"));
+            let seen = read("envelope", &[&file, &public]);
+            assert_eq!(
+                (&seen["verified"], &seen["changed_is_refused"]),
+                (&json!(true), &json!(true)),
+                "{curve}"
+            );
+            assert_eq!(seen["statement"]["result"], "PASSED");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs the readers of `just statement-readers`; .ci/run installs them"]
+fn statement_readers_take_a_bill_of_materials() {
+    let (bench, _hub) = bench();
+    for (id, files) in [("hf:org/repo?include=*", 3), ("tiny.gguf", 1)] {
+        let file = bench.path("bom.cdx.json");
+        let done = bench.run(&["attest", id, "--format", "cyclonedx", "-o", file.to_str().unwrap()]);
+        assert_eq!(done.status, 0, "{}", done.stderr);
+        let seen = read("bom", &[&file]);
+        assert_eq!(seen["type"], "machine-learning-model");
+        assert_eq!(seen["files"], files);
+    }
+}
