@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use artifact_store::{EvictionLimits, EvictionPlan, Lease, LeaseHolder};
 use model_inspect::{Inspection, MemoryRequest};
 use provenance_log::Position as LinePosition;
-use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedModel};
+use provisioner_core::{CatalogRecord, Digest, Expectation, LockedModel, ModelRef, ResolvedModel};
 
 use crate::{
     attest::{AttestOptions, Attestation},
@@ -18,7 +18,7 @@ use crate::{
     exchange::import::ImportRequest,
     handoff::provision::Provisioned,
     own_runtime::run,
-    preview::{choose::FittingModel, plan::EnsurePlan, variants::Variant},
+    preview::{choose::FittingModel, lock::LockState, plan::EnsurePlan, variants::Variant},
     provisioner,
     upkeep::{
         doctor::finding::HealthFinding,
@@ -327,6 +327,22 @@ impl ModelProvisioner {
     /// As the mirrored call.
     pub fn plan_expecting(&self, reference: &ModelRef, expected: &Expectation) -> Result<EnsurePlan> {
         run(self.inner.plan_expecting(reference, expected))?
+    }
+
+    /// Calls [`crate::ModelProvisioner::lock`], and blocks until it returns.
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn lock(&self, reference: &ModelRef) -> Result<LockedModel> {
+        run(self.inner.lock(reference))?
+    }
+
+    /// Calls [`crate::ModelProvisioner::check_lock`], and blocks until it returns.
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn check_lock(&self, locked: &LockedModel) -> Result<LockState> {
+        run(self.inner.check_lock(locked))?
     }
 
     /// Calls [`crate::ModelProvisioner::inspect`], and blocks until it returns.

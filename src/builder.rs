@@ -8,8 +8,8 @@ use fetch_file::FileFetcher;
 use local_caches::Adoption;
 use model_inspect::StructureVerifier;
 use provisioner_core::{
-    AllOf, CatalogErrorKind, CatalogStore, Clock, HostPolicy, ModelFetcher, NoProgress, PlacedPolicy, Policy,
-    PolicyEngine, Precondition, ProgressSink, Verifier,
+    AllOf, CatalogErrorKind, CatalogStore, Clock, HostPolicy, LockFile, ModelFetcher, NoProgress,
+    PlacedPolicy, Policy, PolicyEngine, Precondition, ProgressSink, Verifier,
 };
 use transfer::Transfer;
 
@@ -39,6 +39,7 @@ impl ModelProvisioner {
 pub struct ProvisionerBuilder {
     cache_dir: PathBuf,
     registry: Registry,
+    lock: Option<LockFile>,
     catalog: Option<Arc<dyn CatalogStore>>,
     /// Whether the caller gave a policy, which stands instead of the default.
     has_policy: bool,
@@ -60,6 +61,7 @@ impl ProvisionerBuilder {
         Self {
             cache_dir,
             registry,
+            lock: None,
             catalog: None,
             has_policy: false,
             policies: Vec::new(),
@@ -79,6 +81,26 @@ impl ProvisionerBuilder {
     #[must_use]
     pub fn fetcher(mut self, fetcher: impl ModelFetcher) -> Self {
         self.registry.add(Box::new(fetcher));
+        self
+    }
+
+    /// Adds a mirror: a fetcher that may have at another place what the source of its schemes has. `name` is what messages and the
+    /// provenance log call it, such as its address.
+    ///
+    /// The provisioner asks the mirrors in the order in which they were added, before the source, and only for a model whose SHA-256
+    /// it knows from elsewhere: from a [lock file](Self::locked), from the caller or from a record. It skips one that has other bytes,
+    /// with a warning. A mirror needs no trust, and it should get no token.
+    #[must_use]
+    pub fn mirror(mut self, name: impl Into<String>, fetcher: impl ModelFetcher) -> Self {
+        self.registry.add_mirror(name.into(), Box::new(fetcher));
+        self
+    }
+
+    /// Holds every model to a lock file. A call asks no source which revision a reference means: it makes the locked revision present,
+    /// with the locked bytes, on the basis `pinned`. A reference that the lock file does not have fails with the code `not-locked`.
+    #[must_use]
+    pub fn locked(mut self, lock: LockFile) -> Self {
+        self.lock = Some(lock);
         self
     }
 
@@ -226,6 +248,7 @@ impl ProvisionerBuilder {
             adoption: self.adoption,
             cache,
             registry: self.registry,
+            lock: self.lock,
             catalog,
             policy,
             verifiers,

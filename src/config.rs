@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use local_caches::Adoption;
 use model_inspect::{Engine, FlashAttention, KvType, MemoryRequest};
 use provisioner_core::{
-    AdoptMode, Digest, Expectation, ModelRef, PlacedPolicy, Policy, PolicyPlace, parse_memory,
+    AdoptMode, Digest, Expectation, LockFile, Mirror, ModelRef, PlacedPolicy, Policy, PolicyPlace,
+    parse_memory,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    lock_file::read_lock_file,
     policy_file::with_key_paths,
     yaml::{self, Mistake, Unreadable},
 };
@@ -53,6 +55,13 @@ pub struct ModelProvisionerConfig {
     /// Says who must have signed the model.
     #[serde(default)]
     pub signature: Option<SignatureConfig>,
+    /// Names the lock file that has the model. A relative path begins at the config's folder.
+    #[serde(default)]
+    pub lock: Option<PathBuf>,
+    /// Names other addresses that may have what the sources have. The provisioner asks them, in their order, for bytes whose SHA-256
+    /// it knows.
+    #[serde(default)]
+    pub mirrors: Vec<Mirror>,
     /// Names the path of the handoff. A relative path begins at the config's folder.
     #[serde(default)]
     pub handoff: Option<PathBuf>,
@@ -157,6 +166,11 @@ impl ModelProvisionerConfig {
     /// [`Error::Config`] for a mistake in the text, with its line.
     pub fn from_yaml(text: &str, path: &Path) -> Result<Self> {
         let config: Self = yaml::parse(text).map_err(|mistake| invalid(path, mistake))?;
+        if config.fit.is_some() && config.lock.is_some() {
+            let reason = "`fit` chooses a model at its source, and `lock` names it already".to_owned();
+            let hint = Some("leave one of the two out".to_owned());
+            return Err(Error::Config { path: path.to_owned(), reason, hint });
+        }
         let folder = path.parent().unwrap_or(path).to_owned();
         Ok(Self { folder, path: path.to_owned(), ..config })
     }
@@ -198,6 +212,14 @@ impl ModelProvisionerConfig {
             identity_issuer,
             file: joined(file),
         })
+    }
+
+    /// Reads the lock file, if the config names one. It may block.
+    ///
+    /// # Errors
+    /// As [`read_lock_file`](crate::read_lock_file).
+    pub fn lock_file(&self) -> Result<Option<LockFile>> {
+        self.lock.as_ref().map(|lock| read_lock_file(&self.folder.join(lock))).transpose()
     }
 
     /// Returns the path of the handoff, if the config has one.

@@ -8,8 +8,8 @@ use std::sync::{
 use artifact_store::{EvictionLimits, LockWait, Store};
 use local_caches::Adoption;
 use provisioner_core::{
-    CatalogStore, Clock, Expectation, PolicyEngine, ProgressEvent, ProgressSink, Question, ResolvedModel,
-    Verifier, ask,
+    CatalogStore, Clock, Expectation, LockFile, PolicyEngine, ProgressEvent, ProgressSink, Question,
+    ResolvedModel, Verifier, ask,
 };
 use transfer::Transfer;
 
@@ -26,6 +26,8 @@ pub(crate) struct Context {
     /// How many bytes the store may take, and how long a model is safe after its last use.
     pub(crate) limits: EvictionLimits,
     pub(crate) registry: Registry,
+    /// What the models must be, where the caller holds them to a lock file.
+    pub(crate) lock: Option<LockFile>,
     pub(crate) catalog: Arc<dyn CatalogStore>,
     pub(crate) policy: Arc<dyn PolicyEngine>,
     pub(crate) verifiers: Vec<Arc<dyn Verifier>>,

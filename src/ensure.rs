@@ -35,6 +35,7 @@ use crate::{
     context::Context,
     error::{Error, Result},
     resolve::{
+        lockfile::{demand, is_as_locked},
         manifest::resolve,
         moved::is_recorded,
         presence::present,
@@ -66,8 +67,8 @@ pub(crate) async fn ensure(
     let reference = canonical(ctx, reference).await?;
     let id = reference.id();
     ctx.ask(&Question::Reference(&reference))?;
-    let expectation = &demanded(ctx, &reference, expectation).await?;
-    if let Some(present) = present(ctx, &id, expectation).await? {
+    let expectation = &demanded(ctx, &reference, &demand(ctx, &reference, expectation)?).await?;
+    if let Some(present) = present(ctx, &reference, expectation).await? {
         return Ok(present);
     }
     let work = retry_on_conflict(&id, || Box::pin(attempt(ctx, &reference, expectation)));
@@ -82,12 +83,18 @@ async fn attempt(
 ) -> Result<ResolvedModel> {
     let id = reference.id();
     // Another process, or the flight before, may have made the model present meanwhile.
-    if let Some(present) = present(ctx, &id, expectation).await? {
+    if let Some(present) = present(ctx, reference, expectation).await? {
         return Ok(present);
     }
     let previous = ctx.catalog.get(&id).await?;
+    let old = previous.as_ref().map(|found| found.record.clone());
     let (verified, session) = verify(ctx, reference, expectation, previous.as_ref(), None).await?;
-    commit(ctx, verified, previous, session, Action::Ensure).await
+    let model = commit(ctx, verified, previous, session, Action::Ensure).await?;
+    if let Some(old) = old.filter(|old| ctx.lock.is_some() && old.revision != model.revision) {
+        // The lock file names another revision than the recorded one.
+        keep_superseded(ctx, &old).await?;
+    }
+    Ok(model)
 }
 
 /// Makes a model present at the revision that its source names now, and keeps the recorded revision, as Retired. Where
@@ -98,7 +105,8 @@ pub(crate) async fn refresh(
     expectation: &Expectation,
 ) -> Result<ResolvedModel> {
     let reference = canonical(ctx, reference).await?;
-    if ctx.registry.find(&reference).is_ok_and(|fetcher| !fetcher.has_revisions()) {
+    let is_pinned = ctx.lock.is_some();
+    if is_pinned || ctx.registry.find(&reference).is_ok_and(|fetcher| !fetcher.has_revisions()) {
         return ensure(ctx, &reference, expectation).await;
     }
     let id = reference.id();
@@ -155,8 +163,12 @@ async fn verify(
 ) -> Result<(VerifiedModel, Arc<StagingSession>)> {
     let id = reference.id();
     let version = previous.map(|found| found.version);
-    // The record of the old revision says nothing of a model that moves to another one.
-    let recorded = previous.map(|found| &found.record).filter(|_| moved.is_none());
+    // The record of the old revision says nothing of a model that moves to another one, also to that of a lock file.
+    let recorded = match previous.map(|found| &found.record).filter(|_| moved.is_none()) {
+        // What lies in place is judged, and nothing takes its place.
+        Some(record) if reference.is_local() || is_as_locked(ctx, reference, record)? => Some(record),
+        _ => None,
+    };
     let evidence = recorded
         .and_then(CatalogRecord::evidence)
         .filter(|(_, basis)| !gives_way(expectation, reference, *basis));

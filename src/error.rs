@@ -3,8 +3,8 @@
 use std::{any::Any, io, path::PathBuf, sync::Arc};
 
 use provisioner_core::{
-    CatalogError, CatalogErrorKind, Denial, ErrorCode, FetchError, FetchErrorKind, Hint, RelativePath,
-    reference::did_you_mean, shell_word,
+    CatalogError, CatalogErrorKind, Denial, EnsureEffect, ErrorCode, FetchError, FetchErrorKind, Hint,
+    RelativePath, reference::did_you_mean, shell_word,
 };
 
 /// What helps where it is not known what a model needs. Less memory helps only where that is known.
@@ -81,6 +81,34 @@ pub enum Error {
     SignatureDemand {
         /// The reason, for a person.
         reason: &'static str,
+    },
+    /// The lock file has a mistake, or this release cannot read it.
+    #[error("the lock file{} cannot be used: {reason}", told(.path.as_ref()))]
+    LockFile {
+        /// The path of the lock file, where it has one.
+        path: Option<PathBuf>,
+        /// The mistake in it, with the line where that is known, for a person.
+        reason: String,
+        /// The way to another one.
+        hint: Option<Hint>,
+    },
+    /// The lock file that the call is held to does not have the model.
+    #[error("`{id}` is not in the lock file{}", told(.path.as_ref()))]
+    NotLocked {
+        /// The id of the model.
+        id: String,
+        /// The path of the lock file, where it has one.
+        path: Option<PathBuf>,
+    },
+    /// Neither the source nor the record has the SHA-256 of a file, and the file is too large to fetch for a lock file.
+    #[error("`{id}` cannot be locked: its source lists no SHA-256 of `{path}`, which has {size} bytes")]
+    NoDigest {
+        /// The id of the model.
+        id: String,
+        /// The path of the file in its model.
+        path: RelativePath,
+        /// The size of the file, in bytes.
+        size: u64,
     },
     /// The policy file of an operator has a mistake, or cannot be read. Such a file denies everything.
     #[error("invalid policy `{path}`: {reason}")]
@@ -200,6 +228,11 @@ pub enum Interruption {
     },
 }
 
+/// Returns the path of a lock file as a message names it.
+fn told(path: Option<&PathBuf>) -> String {
+    path.map(|path| format!(" `{}`", path.display())).unwrap_or_default()
+}
+
 impl Interruption {
     /// Returns what a panic says, from the error of the thread or task that panicked.
     pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
@@ -230,6 +263,9 @@ impl Error {
             #[cfg(feature = "signing")]
             Self::Signing(error) => error.code(),
             Self::Config { .. } => ErrorCode::InvalidConfig,
+            Self::LockFile { .. } => ErrorCode::InvalidLock,
+            Self::NotLocked { .. } => ErrorCode::NotLocked,
+            Self::NoDigest { .. } => ErrorCode::Unproven,
             Self::Policy { .. } => ErrorCode::PolicyDenied,
             Self::Key { .. } => ErrorCode::InvalidKey,
             Self::SignatureDemand { .. } => ErrorCode::InvalidUsage,
@@ -323,6 +359,14 @@ impl Error {
             Self::Handoff(error) => return error.hint(),
             Self::Fetch(error) => error.hint.clone(),
             Self::Transfer(error) => error.hint(),
+            Self::LockFile { hint, .. } => hint.clone(),
+            Self::NotLocked { id, path } => {
+                let file = path.as_ref().map(|path| path.display().to_string());
+                Some(Hint::Lock { id: id.clone(), file })
+            }
+            Self::NoDigest { id, .. } => {
+                Some(Hint::Ensure { id: id.clone(), effect: EnsureEffect::ComputesDigests })
+            }
             Self::Config { hint, .. } | Self::Policy { hint, .. } => hint.clone().map(Hint::from),
             Self::UnsupportedScheme { hint, .. } => Some(hint.clone().into()),
             Self::NothingToState { hint, .. } | Self::NeedsId { hint, .. } => Some(hint.clone()),

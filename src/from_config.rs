@@ -25,6 +25,10 @@ pub fn provision_from_config_to_handoff(
 ) -> Result<ModelMetadata> {
     let config = ModelProvisionerConfig::from_path(&config_path)?;
     let builder = ModelProvisioner::builder(cache_dir.as_ref()).policy(config.placed_policy());
+    let builder = match config.lock_file()? {
+        Some(lock) => builder.locked(lock),
+        None => builder,
+    };
     let provisioner = builder.adopt(config.adoption()).build()?;
     let done = run(provisioner.provision(&config, config_path.as_ref(), handoff_dest.as_ref()))??;
     Ok(ModelMetadata::from(&done.model))

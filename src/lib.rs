@@ -26,7 +26,7 @@
 //! [`ResolvedModel`], a [`CatalogRecord`], an [`EnsurePlan`], an [`EvictionPlan`], an [`Inspection`] or a [`Lease`]. An [`Error`]
 //! has an [`ErrorCode`] and a [`Hint`]. [`Handoff`] is the document that an engine starts from.
 //!
-//! **Configuring**: a [`ProvisionerBuilder`] takes a [`Policy`], an [`Adoption`], [`TransferSettings`], [`EvictionLimits`], and the
+//! **Configuring**: a [`ProvisionerBuilder`] takes a [`Policy`], an [`Adoption`], [`TransferSettings`], [`EvictionLimits`], a [`LockFile`], and the
 //! parts that come along: [`FileFetcher`], [`FsCatalog`], [`StructureVerifier`], [`SystemClock`]. A
 //! [`ModelProvisionerConfig`] is a file of the operator.
 //!
@@ -48,11 +48,16 @@ struct Readme;
 #[doc = include_str!("../docs/library.md")]
 struct LibraryPage;
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/lock.md")]
+struct LockPage;
+
 // The parts of a provisioner, which every step works with.
 mod cache_dir;
 mod config;
 mod context;
 mod error;
+mod lock_file;
 mod own_runtime;
 mod policy_file;
 mod registry;
@@ -137,6 +142,7 @@ pub use model_inspect::{
 pub use model_signing::{Error as SigningError, PrivateKey};
 pub use preview::{
     choose::FittingModel,
+    lock::LockState,
     plan::{EnsurePlan, FileState, PlannedFile, PlannedSignature},
     variants::Variant,
 };
@@ -148,10 +154,10 @@ pub use provisioner::ModelProvisioner;
 pub use provisioner_core::{
     AdoptMode, Basis, CatalogRecord, Category, DamagedRecord, Denial, DenialKind, Digest, DigestAlgorithm,
     EnsureEffect, Error as CoreError, ErrorCode, Expectation, Format, Hint, Hold, LeftOut, LeftOutReason,
-    Lifecycle, MemoryFacts, ModelFacts, ModelRef, Notice, Outcome, RecordedFile, RecordedSignature,
-    RelativePath, Repair, ResolvedModel, Role, SignatureDemand, Signer, Stamp, Timestamp, TrustedSigner,
-    Verification, excerpt, key_of, parse_memory, parse_size, readable_size, reference, sha256_tree,
-    shell_word,
+    Lifecycle, LockFile, LockedFile, LockedModel, MemoryFacts, ModelFacts, ModelRef, Notice, Outcome,
+    RecordedFile, RecordedSignature, RelativePath, Repair, ResolvedModel, Role, SignatureDemand, Signer,
+    Stamp, Timestamp, TrustedSigner, Verification, excerpt, key_of, parse_memory, parse_size, readable_size,
+    reference, sha256_tree, shell_word,
 };
 pub use transfer::Error as TransferError;
 pub use upkeep::{
@@ -175,12 +181,15 @@ pub use fetch_file::FileFetcher;
 #[cfg(feature = "hf")]
 pub use fetch_hf::{HubFetcher, HubSettings, Token, TokenOrigin};
 pub use local_caches::Adoption;
+pub use lock_file::read_lock_file;
+#[cfg(feature = "lockfile")]
+pub use lock_file::{locked_references, write_lock_file};
 pub use model_inspect::StructureVerifier;
 pub use policy_file::PolicyFile;
 pub use provisioner_core::{
-    AllOf, Decision, MIN_BYTES_PER_S, Network, NetworkPolicy, NoProgress, OperatorPolicy, Pace, Permission,
-    PlacedPolicy, Policy, PolicyEngine, PolicyPlace, ProgressEvent, Question, RuleVerdict, ScanRule,
-    ScanStatus, SignatureMode, SignatureRule, SourceFacts,
+    AllOf, Decision, MIN_BYTES_PER_S, Mirror, Network, NetworkPolicy, NoProgress, OperatorPolicy, Pace,
+    Permission, PlacedPolicy, Policy, PolicyEngine, PolicyPlace, ProgressEvent, Question, RuleVerdict,
+    ScanRule, ScanStatus, SignatureMode, SignatureRule, SourceFacts,
 };
 pub use system_clock::SystemClock;
 pub use transfer::Settings as TransferSettings;

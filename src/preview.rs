@@ -3,6 +3,7 @@
 pub(crate) mod choose;
 mod headers;
 pub(crate) mod inspect;
+pub(crate) mod lock;
 pub(crate) mod plan;
 mod policy_answers;
 pub(crate) mod variants;

@@ -10,7 +10,7 @@ use std::{
 use artifact_store::{EvictionLimits, EvictionPlan, Lease, LeaseHolder};
 use model_inspect::{Inspection, MemoryRequest};
 use provenance_log::Position as LinePosition;
-use provisioner_core::{CatalogRecord, Digest, Expectation, ModelRef, ResolvedModel};
+use provisioner_core::{CatalogRecord, Digest, Expectation, LockedModel, ModelRef, ResolvedModel};
 
 use crate::{
     attest::{self, AttestOptions, Attestation},
@@ -29,6 +29,7 @@ use crate::{
     preview::{
         choose::{self, FittingModel},
         inspect,
+        lock::{self, LockState},
         plan::{self, EnsurePlan},
         variants::{self, Variant},
     },
@@ -366,6 +367,23 @@ impl ModelProvisioner {
     /// As [`plan`](Self::plan); no signature meets the demand.
     pub async fn plan_expecting(&self, reference: &ModelRef, expected: &Expectation) -> Result<EnsurePlan> {
         plan::plan(&self.context, reference, expected).await
+    }
+
+    /// Pins a reference to what its source has now: to the revision, and to the SHA-256 of every file. It fetches small files of
+    /// which the source lists no SHA-256, and no large ones. A model that lies in place is hashed.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan); [`Error::NoDigest`](crate::Error::NoDigest) for a large file without a SHA-256.
+    pub async fn lock(&self, reference: &ModelRef) -> Result<LockedModel> {
+        lock::lock(&self.context, reference).await
+    }
+
+    /// Returns whether a locked reference still means what is locked. It asks the source.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    pub async fn check_lock(&self, locked: &LockedModel) -> Result<LockState> {
+        lock::check(&self.context, locked).await
     }
 
     /// Returns what a model's headers say of it, and what memory it needs. It reads the headers of a model of this

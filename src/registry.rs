@@ -8,6 +8,15 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     fetchers: Vec<Box<dyn ModelFetcher>>,
+    mirrors: Vec<MirrorFetcher>,
+}
+
+/// Holds a fetcher that mirrors the source of its schemes.
+#[derive(Debug)]
+pub(crate) struct MirrorFetcher {
+    /// The name by which messages and the provenance log call it.
+    pub(crate) name: String,
+    pub(crate) fetcher: Box<dyn ModelFetcher>,
 }
 
 impl Registry {
@@ -16,12 +25,30 @@ impl Registry {
         self.fetchers.insert(0, fetcher);
     }
 
+    /// Adds a mirror behind those that were added before.
+    pub(crate) fn add_mirror(&mut self, name: String, fetcher: Box<dyn ModelFetcher>) {
+        self.mirrors.push(MirrorFetcher { name, fetcher });
+    }
+
+    /// Returns the mirrors of the source of a reference, in their order.
+    pub(crate) fn mirrors_of(&self, reference: &ModelRef) -> Vec<usize> {
+        let is_meant = |mirror: &MirrorFetcher| mirror.fetcher.schemes().contains(&reference.scheme());
+        let all = self.mirrors.iter().enumerate();
+        all.filter(|(_, mirror)| is_meant(mirror)).map(|(index, _)| index).collect()
+    }
+
+    /// Returns one of the mirrors.
+    pub(crate) fn mirror(&self, index: usize) -> &MirrorFetcher {
+        &self.mirrors[index]
+    }
+
     /// Tells every fetcher which hosts it may ask.
     ///
     /// # Errors
     /// [`Error::Fetch`] for a fetcher that cannot keep to them.
     pub(crate) fn confine(&mut self, hosts: &HostPolicy) -> Result<()> {
-        Ok(self.fetchers.iter_mut().try_for_each(|fetcher| fetcher.confine(hosts))?)
+        let mirrors = self.mirrors.iter_mut().map(|mirror| &mut mirror.fetcher);
+        Ok(self.fetchers.iter_mut().chain(mirrors).try_for_each(|fetcher| fetcher.confine(hosts))?)
     }
 
     /// Returns the fetcher of a reference.

@@ -3,7 +3,9 @@
 pub(crate) mod admission;
 pub(crate) mod local_code;
 mod local_folder;
+pub(crate) mod lockfile;
 pub(crate) mod manifest;
+pub(crate) mod mirrors;
 pub(crate) mod moved;
 pub(crate) mod presence;
 pub(crate) mod recall;

@@ -2,12 +2,12 @@
 //!
 //! The crate `provenance-log` has the format, and chains each line to the one before it. A line of this library also has `at`
 //! (RFC 3339), `action` and `id`; and, where the process knows them, `local_path`, `digest`, `outcome`, `basis`, `reason`,
-//! `cached`, `adopted` (an array of `{path, from, way}`), `config`, `handoff` and `statement`.
+//! `cached`, `adopted` (an array of `{path, from, way}`), `mirror` and `path`, `config`, `handoff` and `statement`.
 
 mod line;
 mod log;
 
 pub(crate) use self::{
     line::{Action, AdoptionEntry, Line, adoptions},
-    log::{WAIT, log, note_refusal},
+    log::{WAIT, log, note_refusal, note_skipped},
 };

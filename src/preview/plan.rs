@@ -16,6 +16,7 @@ use crate::{
     resolve::{
         admission::{questions, questions_of_code, questions_of_record, without_denied},
         local_code,
+        lockfile::{is_as_locked, locked},
         presence::locate,
         recall::{Resolution, SourceAccess, resolve_or_recall},
         reference::canonical,
@@ -156,13 +157,13 @@ pub(crate) async fn plan(
     if answers.is_refused() {
         return Ok(EnsurePlan::without_files(reference.id(), answers));
     }
-    let resolved = resolve_or_recall(ctx, &ResolveRequest::new(reference.clone())).await;
+    let resolved = resolution(ctx, &reference).await;
     let Some(Resolution { manifest, source }) = answers.unless_denied(resolved)? else {
         return Ok(EnsurePlan::without_files(reference.id(), answers));
     };
     let manifest = judge_listing(ctx, &mut answers, manifest).await?;
     let mut notices = manifest.notices().to_vec();
-    if matches!(source, SourceAccess::Open) && !answers.is_refused() {
+    if matches!(source, SourceAccess::Open) && !answers.is_refused() && ctx.lock.is_none() {
         let files = read_pointers(ctx, &manifest).await?;
         notices.extend((!files.is_empty()).then_some(Notice::LfsPointers { files }));
     }
@@ -293,6 +294,19 @@ async fn files_of(
     .await
 }
 
+/// Returns the files of a model: as the lock file names them, without a source; otherwise as the source lists them.
+async fn resolution(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Resolution> {
+    match locked(ctx, reference)?.filter(|_| !reference.is_local()) {
+        Some(model) => {
+            let network = ctx.registry.find(reference)?.uses_network();
+            let asked = if network { ctx.ask(&Question::Network(reference)) } else { Ok(()) };
+            let source = asked.map_or_else(SourceAccess::Barred, |()| SourceAccess::Open);
+            Ok(Resolution { manifest: model.manifest()?, source })
+        }
+        None => resolve_or_recall(ctx, &ResolveRequest::new(reference.clone())).await,
+    }
+}
+
 /// Returns the empty plan of a present model. It refuses a retired model as `ensure` does.
 async fn plan_of_present(
     ctx: &Arc<Context>,
@@ -303,6 +317,9 @@ async fn plan_of_present(
     let Some(Versioned { record, .. }) = ctx.catalog.get(&id).await? else { return Ok(None) };
     if record.lifecycle == Lifecycle::Retired {
         return Err(Error::Retired { id });
+    }
+    if !is_as_locked(ctx, reference, &record)? {
+        return Ok(None);
     }
     let Some(model) = locate(ctx, reference).await? else { return Ok(None) };
     let paths: Vec<_> = record.files.iter().map(|file| record.location(&file.path)).collect();

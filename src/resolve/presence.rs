@@ -11,6 +11,7 @@ use super::{
     admission::{check_record, warn_of_code},
     local_code,
     local_folder::has_recorded_names,
+    lockfile::is_as_locked,
     reference::canonical,
     signature_rules::warn_of_lack,
 };
@@ -26,15 +27,16 @@ use crate::{
 /// [`Error::Retired`]; the policy denies the model.
 pub(crate) async fn present(
     ctx: &Arc<Context>,
-    id: &str,
+    reference: &ModelRef,
     expectation: &Expectation,
 ) -> Result<Option<ResolvedModel>> {
-    let Some(Versioned { record, .. }) = ctx.catalog.get(id).await? else { return Ok(None) };
+    let id = reference.id();
+    let Some(Versioned { record, .. }) = ctx.catalog.get(&id).await? else { return Ok(None) };
     if record.lifecycle == Lifecycle::Retired {
-        return Err(Error::Retired { id: id.to_owned() });
+        return Err(Error::Retired { id });
     }
     check_record(ctx, &record)?;
-    if !record.satisfies(expectation) {
+    if !record.satisfies(expectation) || !is_as_locked(ctx, reference, &record)? {
         return Ok(None);
     }
     warn_of_lack(&record, expectation);

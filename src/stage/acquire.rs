@@ -21,7 +21,10 @@ use crate::{
     catalog::provenance::AdoptionEntry,
     context::{Context, run_blocking},
     error::Result,
-    resolve::recall::Resolution,
+    resolve::{
+        mirrors::{Suppliers, Supply},
+        recall::Resolution,
+    },
     space::reserve::reserve,
 };
 
@@ -32,10 +35,10 @@ use crate::{
 pub(crate) async fn acquire(
     ctx: &Arc<Context>,
     reference: &ModelRef,
-    resolution: Resolution,
+    supply: Supply,
     session: &Arc<StagingSession>,
 ) -> Result<StagedModel> {
-    let Resolution { manifest, source } = resolution;
+    let Supply { resolution: Resolution { manifest, source }, suppliers } = supply;
     let (id, began) = (reference.id(), ctx.clock.now());
     let blobs = blobs(ctx, &manifest).await?;
     let missing: Vec<_> = missing(&manifest, &blobs).cloned().collect();
@@ -64,7 +67,8 @@ pub(crate) async fn acquire(
             session.note_adopted(AdoptionEntry::new(file, adopted));
         }
     }
-    let staged = Gathering { ctx, reference, session, left, adopted, began }.gather(&manifest, blobs).await?;
+    let gathering = Gathering { ctx, reference, suppliers: &suppliers, session, left, adopted, began };
+    let staged = gathering.gather(&manifest, blobs).await?;
     for file in &staged {
         ctx.ask(&Question::Format { path: file.path.as_str(), format: file.format })?;
     }
@@ -85,6 +89,7 @@ fn adopted_as<'a>(adopted: &'a HashMap<Digest, AdoptedFile>, file: &ManifestFile
 struct Gathering<'a> {
     ctx: &'a Arc<Context>,
     reference: &'a ModelRef,
+    suppliers: &'a Suppliers,
     session: &'a Arc<StagingSession>,
     left: Arc<ResumableTransfers>,
     adopted: HashMap<Digest, AdoptedFile>,
@@ -117,7 +122,7 @@ impl Gathering<'_> {
             }
             (None, None) => {
                 let (session, left) = (Arc::clone(self.session), Arc::clone(&self.left));
-                transfer(self.ctx, self.reference, file, session, left).boxed()
+                transfer(self.ctx, self.suppliers, file, self.reference, session, left).boxed()
             }
         }
     }

@@ -12,8 +12,10 @@ use crate::{
     resolve::{
         admission::admit,
         local_code,
+        lockfile::check_admitted,
         manifest::as_recorded,
-        recall::{Resolution, resolve_or_recall},
+        mirrors::{Supply, resolve_supply},
+        recall::Resolution,
         signature,
         signature_rules::check_listing,
     },
@@ -37,15 +39,16 @@ pub(crate) async fn stage_from_source(
         Some(record) => ResolveRequest::of_record(reference.clone(), record),
         None => ResolveRequest::new(reference.clone()),
     };
-    let Resolution { manifest, source } = match listed {
-        Some(manifest) => Resolution::of_source(manifest),
-        None => resolve_or_recall(ctx, &request).await?,
+    let Supply { resolution: Resolution { manifest, source }, suppliers } = match listed {
+        Some(manifest) => Supply::of_source(manifest),
+        None => Box::pin(resolve_supply(ctx, &request, expectation)).await?,
     };
     let manifest = match recorded {
         Some(record) => as_recorded(manifest, record),
         None => manifest,
     };
     let manifest = admit(ctx, manifest)?;
+    check_admitted(ctx, &manifest)?;
     for notice in manifest.notices() {
         let hint = notice.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
         tracing::debug!("`{id}`: {notice}{hint}");
@@ -67,7 +70,8 @@ pub(crate) async fn stage_from_source(
         let hashes = expectation.needs_hashes();
         stage_in_place(ctx, manifest, expectation, hashes, recorded.cloned()).await
     } else {
-        Box::pin(acquire(ctx, reference, Resolution { manifest, source }, session)).await
+        let supply = Supply { resolution: Resolution { manifest, source }, suppliers };
+        Box::pin(acquire(ctx, reference, supply, session)).await
     }
 }
 

@@ -9,6 +9,7 @@
 mod custom_fetcher;
 mod fixture;
 mod hosts;
+mod locked;
 mod policy;
 mod repositories;
 mod revisions;

@@ -1,6 +1,8 @@
 //! What arrives is told by its contents before a record of it exists.
 
-use model_provisioner::{AdoptMode, ErrorCode, Format, ModelRef, Network, Policy};
+use model_provisioner::{
+    AdoptMode, ErrorCode, Format, HubFetcher, HubSettings, ModelProvisioner, ModelRef, Network, Policy,
+};
 use testkit::ZipWriter;
 
 use crate::fixture::{Fixture, sha256};
@@ -46,7 +48,8 @@ async fn a_name_that_may_be_a_torchscript_is_judged_by_its_bytes() {
     bench.hub.repo("org/pickle").lfs("m.pt", torch()).publish();
     let formats = Some(vec![Format::TorchScript]);
     let policy = Policy { network: Network::Allow, formats, ..Policy::default() };
-    let provisioner = bench.builder().policy(policy).build().unwrap();
+    let hub = HubFetcher::new(HubSettings::new(Some(&bench.hub.endpoint())).unwrap());
+    let provisioner = ModelProvisioner::builder(bench.cache()).fetcher(hub).policy(policy).build().unwrap();
     let model = provisioner.ensure_present_str("hf:org/script/m.pt", None).await.unwrap();
     assert_eq!(model.files[0].format, Format::TorchScript);
     let error = provisioner.ensure_present_str("hf:org/pickle/m.pt", None).await.unwrap_err();

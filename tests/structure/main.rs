@@ -15,7 +15,7 @@ use modules::Tree;
 
 /// The files and folders of `src/` in the order in which a model goes through them: an earlier one imports no later one. The catalog
 /// comes first, because the first step reads it and the last one writes it.
-const STEPS: [&str; 23] = [
+const STEPS: [&str; 24] = [
     "error",
     "config",
     "signing",

@@ -7,6 +7,7 @@ mod exchange;
 mod global;
 mod hub;
 mod inspect;
+mod lock;
 mod provenance;
 mod run;
 mod signature;
@@ -24,12 +25,13 @@ pub(crate) use self::{
     global::{GlobalOptions, ProgressMode},
     hub::HubOptions,
     inspect::{InspectArgs, MemoryArgs},
+    lock::LockArgs,
     provenance::{ProvenanceArgs, ProvenanceCommand, ProvenanceVerifyArgs},
     run::RunArgs,
     signature::SignatureOptions,
     upkeep::{DoctorArgs, GcArgs},
 };
-use self::{inspect::INSPECT_EXAMPLES, run::RUN_EXAMPLES};
+use self::{inspect::INSPECT_EXAMPLES, lock::LOCK_EXAMPLES, run::RUN_EXAMPLES};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,6 +73,9 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Say what `ensure` would fetch, or which of a repository's models fit; fetches no weights
     Plan(PlanArgs),
+    /// Pin references to revisions and digests in a lock file, or say which have moved on
+    #[command(after_help = LOCK_EXAMPLES)]
+    Lock(LockArgs),
     /// Make the model of a config present, write its handoff, and print where
     Provision(ProvisionArgs),
     /// List the records of the catalog

@@ -12,6 +12,9 @@ mod gc;
 mod import;
 mod inspect;
 mod list;
+mod lock;
+mod lock_check;
+mod locked;
 mod plan;
 mod provenance;
 mod provision;
@@ -35,6 +38,8 @@ pub(crate) async fn run(command: Command, invocation: &Invocation) -> Result<Nex
         Command::Run(args) => return Box::pin(run::run(invocation, args)).await,
         Command::Plan(args) if args.memory.is_given() && !args.fit => variants::run(invocation, &args).await,
         Command::Plan(args) => plan::run(invocation, &args).await,
+        Command::Lock(args) if args.check => lock_check::run(invocation, &args).await,
+        Command::Lock(args) => lock::run(invocation, &args).await,
         Command::Provision(args) => provision::run(invocation, args).await,
         Command::List => list::run(invocation).await,
         Command::Show(args) => show::run(invocation, &args).await,

@@ -4,6 +4,7 @@
 mod expand;
 mod hub;
 mod local_caches;
+mod mirrors;
 mod program;
 #[cfg(feature = "hf")]
 mod token;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 pub(crate) use self::{
     hub::{is_offline, with_hub},
     local_caches::with_local_caches,
+    mirrors::with_mirrors,
     variable::Variable,
 };
 

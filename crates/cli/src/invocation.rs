@@ -4,8 +4,9 @@ use std::{ffi::OsStr, path::PathBuf, sync::Arc};
 
 use etcetera::BaseStrategy;
 use model_provisioner::{
-    Adoption, CoreError, Error, ModelProvisioner, ModelProvisionerConfig, ModelRef, Network, NetworkPolicy,
-    PlacedPolicy, Policy, PolicyEngine, PolicyFile, PolicyPlace, ProvisionerBuilder, TransferSettings,
+    Adoption, CoreError, Error, LockFile, Mirror, ModelProvisioner, ModelProvisionerConfig, ModelRef,
+    Network, NetworkPolicy, PlacedPolicy, Policy, PolicyEngine, PolicyFile, PolicyPlace, ProvisionerBuilder,
+    TransferSettings,
 };
 
 use crate::{
@@ -27,6 +28,12 @@ pub(crate) struct Invocation {
     screen: Arc<Screen>,
 }
 
+/// Says where models come from beside their sources, and what they must be.
+struct Origin<'a> {
+    lock: Option<LockFile>,
+    mirrors: &'a [Mirror],
+}
+
 impl Invocation {
     /// Makes the invocation of this process.
     pub(crate) fn new(options: GlobalOptions, output: Printer, screen: Arc<Screen>) -> Self {
@@ -46,20 +53,38 @@ impl Invocation {
     /// # Errors
     /// As [`local`](Self::local), and where the address of the hub makes no sense.
     pub(crate) fn fetching(&self, hub: &HubOptions) -> Result<ModelProvisioner, Failure> {
+        self.fetching_locked(hub, None)
+    }
+
+    /// Returns a provisioner that may fetch, held to a lock file where there is one.
+    ///
+    /// # Errors
+    /// As [`fetching`](Self::fetching).
+    pub(crate) fn fetching_locked(
+        &self,
+        hub: &HubOptions,
+        lock: Option<LockFile>,
+    ) -> Result<ModelProvisioner, Failure> {
         let defaults = self.transfer_settings();
         let stall = hub.timeout.unwrap_or(defaults.stall);
         let settings = TransferSettings { stall, bytes_per_second: hub.limit_rate, ..defaults };
         let adoption = Adoption { mode: hub.adopt.into(), ..Adoption::default() };
-        build(self.with_default_policy(self.builder()?), adoption, settings)
+        let origin = Origin { lock, mirrors: &[] };
+        build(self.with_default_policy(self.builder()?), adoption, settings, origin)
     }
 
     /// Returns the provisioner that a config describes.
     ///
     /// # Errors
     /// As [`fetching`](Self::fetching).
-    pub(crate) fn configured(&self, config: &ModelProvisionerConfig) -> Result<ModelProvisioner, Failure> {
+    pub(crate) fn configured(
+        &self,
+        config: &ModelProvisionerConfig,
+        lock: Option<LockFile>,
+    ) -> Result<ModelProvisioner, Failure> {
         let builder = self.builder()?.policy(config.placed_policy());
-        build(builder, config.adoption(), self.transfer_settings())
+        let origin = Origin { lock, mirrors: &config.mirrors };
+        build(builder, config.adoption(), self.transfer_settings(), origin)
     }
 
     /// Returns the policies that hold for every command, in their order: that of `--offline`, and the operator's files.
@@ -140,9 +165,16 @@ fn build(
     builder: ProvisionerBuilder,
     adoption: Adoption,
     settings: TransferSettings,
+    origin: Origin<'_>,
 ) -> Result<ModelProvisioner, Failure> {
     let builder = builder.adopt(environment::with_local_caches(adoption));
-    Ok(environment::with_hub(builder, settings.stall)?.transfer(settings).build()?)
+    let builder = environment::with_hub(builder, settings.stall)?;
+    let builder = environment::with_mirrors(builder, origin.mirrors, settings.stall)?;
+    let builder = match origin.lock {
+        Some(lock) => builder.locked(lock),
+        None => builder,
+    };
+    Ok(builder.transfer(settings).build()?)
 }
 
 /// Reads a reference.

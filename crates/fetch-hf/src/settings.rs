@@ -39,6 +39,18 @@ impl HubSettings {
         })
     }
 
+    /// Returns the settings for a mirror of the Hub at an endpoint. A mirror needs no trust: it gets no token, and the fetcher streams
+    /// nothing from Xet, whose servers the mirror would name.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn mirror(endpoint: &str) -> Result<Self> {
+        let settings = Self::new(Some(endpoint))?;
+        #[cfg(feature = "xet")]
+        let settings = settings.xet(false);
+        Ok(settings)
+    }
+
     /// Trusts the certificates of these authorities, in PEM, beside those of the machine: for a hub with a certificate of an
     /// organisation's own. The client of Xet trusts those of the machine alone.
     ///

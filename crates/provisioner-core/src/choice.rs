@@ -110,6 +110,8 @@ pub enum LeftOutReason {
     Policy,
     /// The reference names other files.
     NotAsked,
+    /// The lock file does not name the file.
+    NotLocked,
     /// A file of this machine cannot have the name.
     UnsafeName,
     /// The file or its folder is hidden: its name begins with a dot.
@@ -134,6 +136,7 @@ impl LeftOutReason {
             Self::Script => "script",
             Self::Policy => "policy",
             Self::NotAsked => "not-asked",
+            Self::NotLocked => "not-locked",
             Self::UnsafeName => "unsafe-name",
             Self::Hidden => "hidden",
         }
@@ -157,6 +160,7 @@ impl fmt::Display for LeftOutReason {
             Self::Script => "a program that no manifest names",
             Self::Policy => "the policy denies it",
             Self::NotAsked => "not a part of what the reference names",
+            Self::NotLocked => "not in the lock file",
             Self::UnsafeName => "its name is unsafe",
             Self::Hidden => "hidden",
         })

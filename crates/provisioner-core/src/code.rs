@@ -95,6 +95,7 @@ codes! {
     DigestNeedsOneFile "digest-needs-one-file" Usage false "a digest of one file was given for a set of files" None;
     InvalidKey "invalid-key" Usage false "a key is not of a form that is read" None;
     UnsupportedScheme "unsupported-scheme" Usage false "this build has no source for the reference's scheme" None;
+    InvalidLock "invalid-lock" Usage false "the lock file cannot be understood" Some(Hint::LockAgain);
     InvalidConfig "invalid-config" Usage false "the config cannot be understood" Some(say("`docs/config.md` shows every field, and `schemas/config.schema.json` their types"));
     HandoffInTheWay "handoff-in-the-way" Usage false "the handoff would overwrite the config or be one of the model's files" Some(say("write the handoff elsewhere"));
     ExportInTheWay "export-in-the-way" Usage false "there is something where a model is to be exported to" Some(say("name a folder that does not exist, or is empty"));
@@ -116,6 +117,7 @@ codes! {
     SignatureMismatch "signature-mismatch" Verification false "the model's files are not those that were signed" Some(say("take the revision that was signed, or ask its publisher for a signature of this one"));
     PolicyDenied "denied" Denied false "the policy does not allow it" None;
     Offline "offline" Denied false "the network is off limits, and the model is not on this machine" None;
+    NotLocked "not-locked" Denied false "the lock file does not have the model" None;
     RefusedFormat "refused-format" Denied false "the format can run code when it is loaded" Some(Hint::AllowFormat);
     Retired "retired" Denied false "the model is retired" None;
     SourceUnavailable "source-unavailable" Unavailable true "the source cannot be reached" Some(say("check the network, then try again"));

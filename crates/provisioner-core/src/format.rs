@@ -37,8 +37,8 @@ pub enum Format {
 
 /// Lists the endings that mean a pickle. `.bin` is not among them, for many other files have it: there the rest of the name
 /// tells, or the contents.
-const PICKLE_ENDINGS: [&str; 11] =
-    ["pkl", "pickle", "pt", "pth", "ckpt", "joblib", "dill", "nemo", "jit", "pt2", "pdparams"];
+const PICKLE_ENDINGS: [&str; 10] =
+    ["pkl", "pickle", "pt", "pth", "ckpt", "joblib", "dill", "nemo", "jit", "pdparams"];
 
 impl Format {
     /// Returns the name that configs and the handoff use, such as `gguf`.
@@ -84,7 +84,7 @@ impl Format {
 
     /// Returns whether the contents of a file whose name states a pickle may be a `TorchScript` archive: both have the same names.
     pub fn may_be_torchscript(file_name: &str) -> bool {
-        ["pt", "pth", "bin", "jit", "pt2"].contains(&ending(file_name).as_str())
+        ["pt", "pth", "bin", "jit"].contains(&ending(file_name).as_str())
     }
 
     /// Returns whether a program that loads a file of this format can run code that is in the file. A policy must name such a
@@ -170,7 +170,7 @@ mod tests {
             ("m.pt", Some(Format::Pickle)),
             ("m.nemo", Some(Format::Pickle)),
             ("m.jit", Some(Format::Pickle)),
-            ("m.pt2", Some(Format::Pickle)),
+            ("m.pt2", Some(Format::TorchScript)),
             ("m.pdparams", Some(Format::Pickle)),
             ("m.sft", Some(Format::Safetensors)),
             ("pytorch_model-00001-of-00002.bin", Some(Format::Pickle)),

@@ -113,6 +113,15 @@ pub enum Hint {
         /// The path of the files that are on this machine.
         path: String,
     },
+    /// Add the model to the lock file.
+    Lock {
+        /// The id of the model: the canonical text of its reference.
+        id: String,
+        /// The path of the lock file, where it has one.
+        file: Option<String>,
+    },
+    /// Pin what the sources have now, if that is meant.
+    LockAgain,
     /// Let the policy allow the network.
     AllowNetwork,
     /// Use files of a format that runs no code, or let the policy allow the format.
@@ -194,6 +203,8 @@ pub enum EnsureEffect {
     BringsBack,
     /// The ensure fetches the model again. The wrong bytes are in the quarantine.
     FetchesAgain,
+    /// The ensure computes the digests that no source states.
+    ComputesDigests,
     /// The ensure puts wrong files right, which are still in their place because a process may use them.
     PutsRight,
 }
@@ -228,6 +239,7 @@ impl Hint {
             Self::AddListing { command, path } => {
                 Self::AddListing { command: replace(command), path: replace(path) }
             }
+            Self::Lock { id, file } => Self::Lock { id: replace(id), file: file.map(replace) },
             Self::TakeAll { id } => Self::TakeAll { id: replace(id) },
             Self::NameOne { example, id } => Self::NameOne { example: replace(example), id: replace(id) },
             Self::AcceptLicence { page } => Self::AcceptLicence { page: page.map(replace) },
@@ -291,6 +303,11 @@ impl fmt::Display for Hint {
             Self::AddListing { command, path } => {
                 write!(f, "a recent `{command}` adds the list; ensuring `{path}` takes what is there as it is")
             }
+            Self::Lock { id, file } => {
+                let file = file.as_ref().map(|file| format!(" `{file}`")).unwrap_or_default();
+                write!(f, "locking `{id}` adds it to the lock file{file}")
+            }
+            Self::LockAgain => f.write_str("if what its source has now is meant, lock it again"),
             Self::AllowNetwork => f.write_str("to allow it, let the policy allow the network"),
             Self::AllowFormat => f.write_str(
                 "use the model's safetensors or GGUF files; or, where you trust it, let the policy's `formats` allow it",
@@ -359,6 +376,7 @@ impl EnsureEffect {
         match self {
             Self::BringsBack => "brings it back",
             Self::FetchesAgain => "fetches it again; what was wrong is in the quarantine",
+            Self::ComputesDigests => "computes its digests; then it can be locked",
             Self::PutsRight => "puts it right; its files are where they were, as they may be in use",
         }
     }
@@ -412,6 +430,8 @@ mod tests {
             Hint::CheckImportPath,
             Hint::WriteBranch { branch: "a/b".into(), at_branch: id() },
             Hint::AddListing { command: "hf download o/r".into(), path: "/x".into() },
+            Hint::Lock { id: id(), file: Some("models.lock".into()) },
+            Hint::LockAgain,
             Hint::AllowNetwork,
             Hint::AllowFormat,
             Hint::AllowFormatNamed { format: Format::Keras },

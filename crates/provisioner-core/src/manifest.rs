@@ -220,6 +220,15 @@ impl Manifest {
         self
     }
 
+    /// Sets the digest that each file must have. A file for which `digest_of` returns none keeps the one that its source lists.
+    #[must_use]
+    pub fn with_digests(mut self, digest_of: impl Fn(&ManifestFile) -> Option<Digest>) -> Self {
+        for file in &mut self.files {
+            file.digest = digest_of(file).or(file.digest.take());
+        }
+        self
+    }
+
     /// Sets which file of another tool listed the files, where the fetcher did not ask the source itself.
     #[must_use]
     pub fn listed_in(mut self, file: impl Into<PathBuf>) -> Self {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     choice::{LeftOut, Notice, Role},
     clock::Timestamp,
-    digest::Digest,
+    digest::{Digest, DigestAlgorithm, sha256_tree},
     facts::ModelFacts,
     format::Format,
     lenient,
@@ -275,13 +275,26 @@ impl CatalogRecord {
         Some((self.digest.clone()?, self.verification.basis?))
     }
 
+    /// Returns the `sha256-tree` over all files. `None` where no process has hashed one of them.
+    pub fn tree(&self) -> Option<Digest> {
+        let files: Option<Vec<_>> =
+            self.files.iter().map(|file| Some((&file.path, file.sha256.as_ref()?))).collect();
+        files.filter(|files| !files.is_empty()).map(sha256_tree)
+    }
+
+    /// Returns whether the record has a digest: as the model's own, or as that of its set of files.
+    fn has(&self, digest: &Digest) -> bool {
+        let is_tree =
+            || digest.algorithm() == DigestAlgorithm::Sha256Tree && self.tree().as_ref() == Some(digest);
+        self.digest.as_ref() == Some(digest) || is_tree()
+    }
+
     /// Returns whether the recorded evidence satisfies an expectation, for bytes that have not changed.
     pub fn satisfies(&self, expectation: &Expectation) -> bool {
         let digest = match expectation.digest() {
             None => true,
             Some((digest, basis)) => {
-                self.digest.as_ref() == Some(digest)
-                    && self.verification.basis.is_some_and(|known| known >= basis)
+                self.has(digest) && self.verification.basis.is_some_and(|known| known >= basis)
             }
         };
         let trusted = self.digest.is_none() || self.files.iter().all(|file| file.settled);

@@ -35,6 +35,11 @@ pub enum Rejection {
         /// How the demanded digest is known.
         basis: Basis,
     },
+    /// The source lists something else than the lock file pins. So the provisioner fetches no byte.
+    NotAsLocked {
+        /// The difference, as a fragment.
+        reason: String,
+    },
     /// The caller demands the digest of one file of a set.
     NotOneFile {
         /// The digest of the set, where a process has computed it.
@@ -98,7 +103,9 @@ impl Rejection {
     /// Returns the stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Mismatch { .. } | Self::Contradicted { .. } => ErrorCode::DigestMismatch,
+            Self::Mismatch { .. } | Self::Contradicted { .. } | Self::NotAsLocked { .. } => {
+                ErrorCode::DigestMismatch
+            }
             Self::Unproven { .. } | Self::NotHashed => ErrorCode::Unproven,
             Self::NotOneFile { .. } => ErrorCode::DigestNeedsOneFile,
             Self::Unsound { .. } | Self::Index { .. } | Self::Pointer { .. } | Self::Companion { .. } => {
@@ -132,6 +139,7 @@ impl Rejection {
                 Some(format!("if the file itself is meant, name it in full: `{full_name}`").into())
             }
             Self::Signature { code, .. } => code.hint(),
+            Self::NotAsLocked { .. } => Some(Hint::LockAgain),
             Self::Mismatch { .. } | Self::NotHashed | Self::Unsound { .. } | Self::Incomplete { .. } => None,
         }
     }
@@ -156,6 +164,7 @@ impl fmt::Display for Rejection {
                 let basis = basis.as_str();
                 write!(f, "digest mismatch: expected {expected} ({basis}), but its source lists {listed}")
             }
+            Self::NotAsLocked { reason } => write!(f, "not what the lock file pins: {reason}"),
             Self::NotOneFile { tree, files } => {
                 write!(f, "a digest of one file was given for a set of {}", files.len())?;
                 if let Some(tree) = tree {

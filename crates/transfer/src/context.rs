@@ -1,25 +1,40 @@
 //! Holds what all transfers of one [`Transfer`](crate::Transfer) share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
 use crate::{pause::Pauses, rate::Rate, settings::Settings};
 
+/// How long a place may ask for a pause that is one of several.
+const SHORT_WAIT: Duration = Duration::from_secs(5);
+
 /// Holds the settings, the connections, the rate and the pauses that all files share.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) settings: Settings,
+    /// Whether another place has the same bytes, so that this one is soon given up.
+    pub(crate) is_one_of_several: bool,
     /// One permit for each range that may be open.
-    pub(crate) connections: Semaphore,
-    pub(crate) rate: Rate,
-    pub(crate) pauses: Pauses,
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) rate: Arc<Rate>,
+    pub(crate) pauses: Arc<Pauses>,
 }
 
 impl Context {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
-        let connections = Semaphore::new(settings.connections.max(1));
-        let rate = Rate::new(settings.bytes_per_second);
-        Arc::new(Self { settings, connections, rate, pauses: Pauses::default() })
+        let connections = Arc::new(Semaphore::new(settings.connections.max(1)));
+        let rate = Arc::new(Rate::new(settings.bytes_per_second));
+        Arc::new(Self { settings, is_one_of_several: false, connections, rate, pauses: Arc::default() })
+    }
+
+    /// Returns the same context for a place that is one of several.
+    pub(crate) fn for_one_of_several(&self) -> Arc<Self> {
+        let Settings { retries, max_wait, .. } = self.settings;
+        let settings =
+            Settings { retries: retries.min(1), max_wait: max_wait.min(SHORT_WAIT), ..self.settings.clone() };
+        let (connections, rate) = (Arc::clone(&self.connections), Arc::clone(&self.rate));
+        let pauses = Arc::clone(&self.pauses);
+        Arc::new(Self { settings, is_one_of_several: true, connections, rate, pauses })
     }
 }

@@ -73,6 +73,8 @@ pub(crate) async fn fetch(
     };
     let Place { data, journal, guard } = place;
     let (sink, header) = blocking(move || Sink::open(&data, &journal, &header, guard)).await?;
+    // Bytes that this call did not fetch may be the wrong ones.
+    let is_resumed = sink.len() > 0;
     let fetch = Fetch {
         context,
         fetcher,
@@ -83,6 +85,12 @@ pub(crate) async fn fetch(
         no_ranges: AtomicBool::new(false),
     };
     match fetch.once().await {
+        Err(error @ (Error::Changed { .. } | Error::Mismatch { .. }))
+            if context.is_one_of_several && !is_resumed =>
+        {
+            fetch.restart(None).await?;
+            return Err(error);
+        }
         Err(error @ (Error::Changed { .. } | Error::Mismatch { .. })) => {
             tracing::warn!("{error}; it is fetched once more");
             fetch.restart(None).await?;

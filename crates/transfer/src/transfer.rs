@@ -25,6 +25,14 @@ impl Transfer {
         Self { context: Context::new(settings) }
     }
 
+    /// Returns a transfer for a place that is one of several with the same bytes. It asks such a place once more at the most, waits
+    /// five seconds at the most where the place asks for a pause, and does not fetch a whole file again whose bytes were wrong. The
+    /// two share the connections, the rate and the pauses.
+    #[must_use]
+    pub fn for_one_of_several(&self) -> Self {
+        Self { context: self.context.for_one_of_several() }
+    }
+
     /// Returns the manifest of a request, and asks again where that may help. Progress tells of the pauses that the source asks
     /// for.
     ///

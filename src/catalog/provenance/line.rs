@@ -16,6 +16,7 @@ use crate::context::Context;
 pub(crate) enum Action {
     Ensure,
     Adopt,
+    SkipMirror,
     Import,
     Export,
     Verify,
@@ -72,6 +73,10 @@ pub(crate) struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) adopted: Option<&'a [AdoptionEntry]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mirror: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) config: Option<&'a Path>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) handoff: Option<&'a Path>,
@@ -92,6 +97,8 @@ impl<'a> Line<'a> {
             reason: None,
             cached: None,
             adopted: None,
+            mirror: None,
+            path: None,
             config: None,
             handoff: None,
             statement: None,

@@ -90,3 +90,26 @@ pub(crate) async fn note_refusal(ctx: &Arc<Context>, id: &str, error: &Error) ->
     })
     .await
 }
+
+/// Appends a line for a mirror that a call skips. `path` is the file that the mirror did not send.
+pub(crate) async fn note_skipped(
+    ctx: &Arc<Context>,
+    id: &str,
+    mirror: &str,
+    path: Option<&str>,
+    reason: &str,
+) -> Result<()> {
+    let (id, mirror, path) = (id.to_owned(), mirror.to_owned(), path.map(str::to_owned));
+    let reason = reason.to_owned();
+    ctx.run_blocking(move |ctx| {
+        let line = Line {
+            mirror: Some(&mirror),
+            path: path.as_deref(),
+            reason: Some(&reason),
+            ..Line::new(ctx.clock.now(), Action::SkipMirror, &id)
+        };
+        log(ctx).note(&line);
+        Ok(())
+    })
+    .await
+}

@@ -1,14 +1,15 @@
-//! Transfers files from the source.
+//! Transfers files from the source, or from a mirror of it.
 
 use std::sync::Arc;
 
-use artifact_store::ResumableTransfers;
+use artifact_store::{PartialFile, ResumableTransfers};
 use provisioner_core::{ManifestFile, ModelRef, ProgressEvent, StagedFile};
 use transfer::Place;
 
 use crate::{
     context::{Context, run_blocking},
     error::{Error, Result},
+    resolve::mirrors::{Supplier, Suppliers},
     stage::{
         key::PartialKey,
         session::{SlotRequest, StagingSession},
@@ -16,46 +17,102 @@ use crate::{
     },
 };
 
-/// Transfers a file into a partial, and resumes the partial of an earlier transfer.
+/// Transfers a file from the first place that has its bytes.
+///
+/// # Errors
+/// That of the source, which is the last place; at once where this machine is at fault.
 pub(crate) async fn transfer(
     ctx: &Arc<Context>,
-    reference: &ModelRef,
+    suppliers: &Suppliers,
     file: &ManifestFile,
+    reference: &ModelRef,
     session: Arc<StagingSession>,
     left: Arc<ResumableTransfers>,
 ) -> Result<StagedFile> {
-    let id = reference.id();
-    let (key, holder, model) = (PartialKey::of(reference, file), Arc::clone(&session), id.clone());
-    let (path, size) = (file.path.clone(), file.size);
-    let slot = ctx
-        .run_blocking(move |ctx| {
-            let request = SlotRequest { key, path: &path, size, promised: size, model: &model, left: &left };
-            holder.slot(&ctx.store, &request)
-        })
-        .await?;
-    let (data, journal) = (slot.data.clone(), slot.journal.clone());
-    let place = Place { data: data.clone(), journal, guard: Arc::clone(&session) as _ };
-    let source = ctx.registry.find(reference)?;
-    if size > 0 {
-        session.note_fetched();
-    }
-    let fetched = ctx.transfer.fetch(source, &id, file, place, ctx.progress.as_ref()).await;
-    if let Err(transfer::Error::Mismatch { .. } | transfer::Error::Changed { .. }) = &fetched {
-        // A later call must not resume wrong bytes.
-        run_blocking(move || Ok(session.discard(&slot)?)).await?;
-    }
-    let fetched = fetched?;
-    let path = file.path.clone();
-    // No other process writes to the partial, and the store sets the file's time back when it takes the file in.
-    run_blocking(move || {
-        let staged = staged_file(path, data, fetched, |_| true)?;
-        // The digest covers exactly so many bytes. A caller would get the bytes behind them unread.
-        if staged.stamp.size != size {
-            return Err(Error::ChangedWhileRead { path: staged.location });
+    let mut work = Work { ctx, reference, session: &session, left: &left, slot: None };
+    for mirror in suppliers.mirrors_of(file) {
+        let transferred = match suppliers.file_at(ctx, mirror, file).await {
+            Ok(file) => work.transfer_from(mirror, &file).await,
+            Err(error) => Err(error),
+        };
+        match transferred {
+            Err(error) if is_of_the_place(&error) => {
+                mirror.skip(ctx, &reference.id(), Some(file.path.as_str()), &error.to_string()).await?;
+            }
+            transferred => return transferred,
         }
-        Ok(staged)
-    })
-    .await
+    }
+    work.transfer_from(&suppliers.source, &suppliers.file_at(ctx, &suppliers.source, file).await?).await
+}
+
+/// Returns whether another place may do better: the error says nothing of this machine.
+fn is_of_the_place(error: &Error) -> bool {
+    match error {
+        Error::Fetch(_) | Error::Core(_) | Error::ChangedWhileRead { .. } => true,
+        Error::Transfer(error) => !matches!(**error, transfer::Error::Disk(_)),
+        _ => false,
+    }
+}
+
+/// Holds what the transfers of one file need, from whichever place.
+struct Work<'a> {
+    ctx: &'a Arc<Context>,
+    reference: &'a ModelRef,
+    session: &'a Arc<StagingSession>,
+    left: &'a Arc<ResumableTransfers>,
+    /// The partial of the file, with what a place sent before it failed.
+    slot: Option<PartialFile>,
+}
+
+impl Work<'_> {
+    /// Returns the partial of a file: the one that another place began, or that of an earlier transfer, or a new one.
+    async fn slot(&mut self, file: &ManifestFile) -> Result<PartialFile> {
+        if let Some(slot) = self.slot.take() {
+            return Ok(slot);
+        }
+        let (key, session, model) =
+            (PartialKey::of(self.reference, file), Arc::clone(self.session), self.reference.id());
+        let (path, size, left) = (file.path.clone(), file.size, Arc::clone(self.left));
+        let find = move |ctx: &Context| {
+            let request = SlotRequest { key, path: &path, size, promised: size, model: &model, left: &left };
+            session.slot(&ctx.store, &request)
+        };
+        self.ctx.run_blocking(find).await
+    }
+
+    /// Transfers a file from one place into its partial, and resumes what is there.
+    async fn transfer_from(&mut self, supplier: &Supplier, file: &ManifestFile) -> Result<StagedFile> {
+        let slot = self.slot(file).await?;
+        let Self { ctx, reference, session, .. } = *self;
+        let (id, size) = (reference.id(), file.size);
+        let (data, journal) = (slot.data.clone(), slot.journal.clone());
+        let place = Place { data: data.clone(), journal, guard: Arc::clone(session) as _ };
+        let source = supplier.fetcher(ctx, reference)?;
+        if size > 0 {
+            session.note_fetched();
+        }
+        let transfer =
+            if supplier.is_mirror() { ctx.transfer.for_one_of_several() } else { ctx.transfer.clone() };
+        let fetched = transfer.fetch(source, &id, file, place, ctx.progress.as_ref()).await;
+        if let Err(transfer::Error::Mismatch { .. } | transfer::Error::Changed { .. }) = &fetched {
+            // A later call must not resume wrong bytes.
+            let session = Arc::clone(session);
+            run_blocking(move || Ok(session.discard(&slot)?)).await?;
+        } else if fetched.is_err() {
+            self.slot = Some(slot);
+        }
+        let (fetched, path) = (fetched?, file.path.clone());
+        // No other process writes to the partial, and the store sets the file's time back when it takes the file in.
+        run_blocking(move || {
+            let staged = staged_file(path, data, fetched, |_| true)?;
+            // The digest covers exactly so many bytes. A caller would get the bytes behind them unread.
+            if staged.stamp.size != size {
+                return Err(Error::ChangedWhileRead { path: staged.location });
+            }
+            Ok(staged)
+        })
+        .await
+    }
 }
 
 /// Tells the progress sink how much of a model the source sends: for each file its size, and how much of it is missing

@@ -8,8 +8,9 @@ use super::{hub::HubOptions, inspect::MemoryArgs, signature::SignatureOptions};
 
 #[derive(Debug, Args)]
 pub(crate) struct EnsureArgs {
-    /// Model references: paths of files, of folders or of any shard of a set, or `hf:org/repo…`, `hf.co/…` or a page of the Hub
-    #[arg(required = true, value_name = "REF")]
+    /// Model references: paths of files, of folders or of any shard of a set, or `hf:org/repo…`, `hf.co/…` or a page of the Hub;
+    /// with `--locked` and none, every model of the lock file
+    #[arg(required_unless_present = "locked", value_name = "REF")]
     pub(crate) references: Vec<OsString>,
     /// Write a statement about each model into this folder, as `attest` makes it
     #[arg(long, value_name = "DIR")]
@@ -33,6 +34,9 @@ pub(crate) struct EnsureOptions {
     /// Refuse a model that nothing proves
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Take the revision and the bytes that this lock file pins, and ask no source for a revision
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sha256", "digest", "refresh", "fit"])]
+    pub(crate) locked: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) signature: SignatureOptions,
     /// Write the handoff for an engine
@@ -53,9 +57,12 @@ pub(crate) struct EnsureOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// Model references
-    #[arg(required = true, value_name = "REF")]
+    /// Model references; with `--locked` and none, every model of the lock file
+    #[arg(required_unless_present = "locked", value_name = "REF")]
     pub(crate) references: Vec<OsString>,
+    /// Plan what this lock file pins, without a question to any source
+    #[arg(long, value_name = "FILE", conflicts_with = "fit")]
+    pub(crate) locked: Option<PathBuf>,
     /// Plan the best of a repository's models that fits into `--vram`
     #[arg(long, requires = "vram")]
     pub(crate) fit: bool,
@@ -73,6 +80,9 @@ pub(crate) struct ProvisionArgs {
     /// The config, in YAML or JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
+    /// Take the revision and the bytes that this lock file pins [default: the one that the config names]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) locked: Option<PathBuf>,
     /// Where the handoff goes [default: what the config says, or .runtime/engines/llamacpp.json]
     #[arg(long, value_name = "PATH")]
     pub(crate) handoff: Option<PathBuf>,

@@ -4,7 +4,13 @@ use std::{ffi::OsStr, path::Path, process::ExitCode};
 
 use model_provisioner::{AttestOptions, Expectation, ModelProvisioner, StatementDest};
 
-use super::{attest, digest::expectation, fit, unverified};
+use super::{
+    attest,
+    digest::expectation,
+    fit,
+    locked::{lock_file, references},
+    unverified,
+};
 use crate::{
     args::{EnsureArgs, EnsureOptions},
     exit,
@@ -21,7 +27,9 @@ use crate::{
 /// # Errors
 /// Where the options make no sense, or the only model fails.
 pub(super) async fn run(invocation: &Invocation, args: &EnsureArgs) -> Result<ExitCode, Failure> {
-    let EnsureArgs { references, options, attest, attest_key } = args;
+    let EnsureArgs { references: named, options, attest, attest_key } = args;
+    let lock = lock_file(options.locked.as_deref())?;
+    let references = &references(named, lock.as_ref())?;
     let statement = statement(attest.as_deref(), attest_key.as_deref())?;
     let wanted = Wanted { options, expectation: expectation(options)?, statement };
     fit::check(options)?;
@@ -29,7 +37,7 @@ pub(super) async fn run(invocation: &Invocation, args: &EnsureArgs) -> Result<Ex
     if !is_one && (wanted.expectation.digest().is_some() || options.handoff.is_some()) {
         return Err(Failure::usage("a digest or a handoff is of one model; give one reference"));
     }
-    let provisioner = invocation.fetching(&options.hub)?;
+    let provisioner = invocation.fetching_locked(&options.hub, lock)?;
     let mut done = Vec::new();
     let mut first_failure = None;
     for reference in references {

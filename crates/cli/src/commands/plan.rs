@@ -4,7 +4,11 @@ use std::process::ExitCode;
 
 use model_provisioner::Expectation;
 
-use super::{digest::signed, fit};
+use super::{
+    digest::signed,
+    fit,
+    locked::{lock_file, references},
+};
 use crate::{
     args::PlanArgs,
     exit,
@@ -17,10 +21,12 @@ use crate::{
 /// # Errors
 /// Where a reference cannot be planned.
 pub(super) async fn run(invocation: &Invocation, args: &PlanArgs) -> Result<ExitCode, Failure> {
-    let provisioner = invocation.fetching(&args.hub)?;
+    let lock = lock_file(args.locked.as_deref())?;
+    let references = references(&args.references, lock.as_ref())?;
+    let provisioner = invocation.fetching_locked(&args.hub, lock)?;
     let expectation = signed(Expectation::none(), &args.signature)?;
     let mut plans = Vec::new();
-    for reference in &args.references {
+    for reference in &references {
         let mut parsed = parse_with(&provisioner, reference, &args.hub).await?;
         if args.fit {
             parsed = fit::choose(invocation, &provisioner, &parsed, reference, args.memory).await?;

@@ -11,7 +11,7 @@ use std::{
 use model_provisioner::{DEFAULT_LLAMACPP_HANDOFF_PATH, Lease, ModelProvisioner, ResolvedModel, key_of};
 
 use self::placeholders::{fill, has_handoff};
-use super::{digest::expectation, fit, unverified};
+use super::{digest::expectation, fit, locked::lock_file, unverified};
 use crate::{
     args::RunArgs,
     engine::{Engine, Next},
@@ -28,7 +28,8 @@ use crate::{
 pub(super) async fn run(invocation: &Invocation, args: RunArgs) -> Result<Next, Failure> {
     let RunArgs { reference, options, supervise, program } = args;
     fit::check(&options)?;
-    let provisioner = invocation.fetching(&options.hub)?;
+    let lock = lock_file(options.locked.as_deref())?;
+    let provisioner = invocation.fetching_locked(&options.hub, lock)?;
     let mut parsed = parse_with(&provisioner, &reference, &options.hub).await?;
     if options.fit {
         parsed = fit::choose(invocation, &provisioner, &parsed, &reference, options.memory).await?;

@@ -13,6 +13,9 @@ use crate::{
 /// # Errors
 /// Where the headers of a reference cannot be read.
 pub(super) async fn run(invocation: &Invocation, args: &PlanArgs) -> Result<ExitCode, Failure> {
+    if args.locked.is_some() {
+        return Err(Failure::usage("a lock file names the models; `inspect` says whether one fits"));
+    }
     let (provisioner, request) = (invocation.fetching(&args.hub)?, args.memory.request());
     let mut found = Vec::new();
     for reference in &args.references {

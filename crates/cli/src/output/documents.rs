@@ -8,6 +8,7 @@ pub(crate) mod health;
 pub(crate) mod inspected;
 pub(crate) mod leftover;
 pub(crate) mod listed;
+pub(crate) mod locked;
 pub(crate) mod model;
 pub(crate) mod notice;
 pub(crate) mod planned;

@@ -74,6 +74,13 @@ fn of_model(hint: &Hint) -> String {
             "its files are yours, and were left alone: bring the right ones back, or `model-provisioner remove {}`",
             shell_word(id)
         ),
+        Hint::Lock { id, file } => {
+            let file = file.as_ref().map(|file| format!(" -o {}", shell_word(file))).unwrap_or_default();
+            format!("`model-provisioner lock {}{file}` adds it", shell_word(id))
+        }
+        Hint::LockAgain => {
+            "if what the sources have now is meant, `model-provisioner lock --upgrade` pins that".to_owned()
+        }
         Hint::BringFileBack => "bring the file back, or `remove` the record".to_owned(),
         plain => plain.to_string(),
     }

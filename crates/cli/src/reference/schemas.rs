@@ -15,6 +15,7 @@ use crate::output::{
         health::Health,
         inspected::Inspected,
         listed::Listed,
+        locked::{CheckedLock, Locked},
         model::{Model, ModelOrFailure},
         planned::Planned,
         provenance::{checked::Checked, head::Head, shown::Shown},
@@ -103,6 +104,8 @@ pub(super) fn documents() -> Vec<Document> {
             "`plan` without `--fit` and with `--ctx`, `--parallel`, `--kv-type`, `--vram`, `--engine`, `--ubatch` or `--flash-attn`: one \
              document, or a list for several references",
         ),
+        Document::new::<Locked>("lock", "`lock`, also with `--upgrade`"),
+        Document::new::<CheckedLock>("lock-check", "`lock --check`"),
         Document::new::<Inspected>("inspect", "`inspect`"),
         Document::new::<Vec<Listed>>("list", "`list`"),
         Document::new::<Vec<Verified>>("verify", "`verify`"),

@@ -99,13 +99,13 @@ fn people_and_programs_see_what_was_fetched() {
     let (bench, hub) = (Fixture::new(), Hub::start());
     let commit = hub
         .repo("org/repo")
-        .lfs("a-Q4_0.gguf", gguf("one"))
+        .lfs("a-Q4_0.gguf", gguf_of(5_000, 1))
         .lfs("b-Q8_0.gguf", gguf("two"))
         .file("x.json", "{}")
         .publish();
     let plan = run(&bench, &hub, &["plan", "hf:org/repo:q4_0", "--json"]);
     let plan: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
-    assert_eq!((&plan["files"][0]["state"], &plan["download_bytes"]), (&"fetch".into(), &67.into()));
+    assert_eq!((&plan["files"][0]["state"], &plan["download_bytes"]), (&"fetch".into(), &5_000.into()));
     assert_eq!(plan["revision"], commit.as_str());
     assert_eq!(hub.count(|seen| seen.file.is_some()), 0, "a plan moves nothing");
     let done = run(&bench, &hub, &["ensure", "hf:org/repo:q4_0", "--json"]);

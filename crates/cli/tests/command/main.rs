@@ -23,6 +23,7 @@ mod hub_space;
 mod inspect;
 mod isolation;
 mod kills;
+mod lock;
 mod mounts;
 mod neighbours;
 mod next_steps;

@@ -1,6 +1,7 @@
 //! The command explains what the hub asks for, refuses or repeats, and acts on it.
 
 use std::{
+    os::unix::fs::PermissionsExt,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -112,6 +113,7 @@ fn an_expired_token_is_told_by_its_variable_or_file() {
     }
     let bench = Fixture::new();
     let file = bench.file("hf-home/token", TOKEN);
+    fs_err::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
     let done = run(&bench, &hub, &["ensure", A], &[]);
     assert_eq!(done.status, 0, "a public model needs no token: {}", done.stderr);
     assert_eq!(done.stderr.matches(file.to_str().unwrap()).count(), 1, "{}", done.stderr);

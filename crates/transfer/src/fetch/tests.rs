@@ -262,6 +262,31 @@ async fn a_wrong_byte_is_fetched_once_more_and_no_more() {
 }
 
 #[tokio::test]
+async fn one_of_several_places_is_soon_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let transfer = transfer().for_one_of_several();
+    let fetch = async |source: &Source, folder: &str| {
+        let folder = dir.path().join(folder);
+        fs_err::create_dir_all(&folder).unwrap();
+        transfer.fetch(source, "test:x", &source.file(), place(&folder), &NoProgress).await
+    };
+    let liar = Source::always(50_000, Fault::FlipByte);
+    assert!(matches!(fetch(&liar, "lies").await, Err(Error::Mismatch { .. })));
+    assert_eq!(liar.sent(), 50_000, "it is not asked for the whole file again");
+    let down = Source::always(50_000, Fault::Refuse(FetchErrorKind::Unavailable));
+    assert!(fetch(&down, "down").await.is_err());
+    assert_eq!(down.opened.lock().unwrap().len(), 2);
+    let busy = Source::always(50_000, Fault::Busy(Duration::from_secs(60)));
+    assert!(fetch(&busy, "busy").await.is_err());
+    assert_eq!(busy.opened.lock().unwrap().len(), 1);
+    // An earlier call left wrong bytes, and this place has the right ones.
+    let left = Source::new(50_000, &[Fault::FlipByte, Fault::Refuse(FetchErrorKind::NotFound)]);
+    assert!(fetch(&left, "left").await.is_err());
+    let honest = Source::new(50_000, &[]);
+    assert_eq!(fetch(&honest, "left").await.unwrap().sha256, honest.sha256());
+}
+
+#[tokio::test]
 async fn a_file_that_changes_begins_anew() {
     let source = arrives(Source::new(50_000, &[Fault::CutAt(10_000), Fault::OtherValidator])).await;
     assert!(source.sent() > 50_000);

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use model_provisioner::{
-    Digest, LeaseHolder, Lifecycle, RecordedSignature, ResolvedModel, Signer, Timestamp, Verification, readable_size,
+    Digest, LeaseHolder, Lifecycle, RecordedSignature, ResolvedModel, Signer, Timestamp, Verification,
+    readable_size,
 };
 use serde::Serialize;
 

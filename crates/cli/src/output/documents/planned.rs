@@ -2,7 +2,9 @@
 
 use std::{cmp::Reverse, fmt::Write as _, path::PathBuf};
 
-use model_provisioner::{Digest, EnsurePlan, LeftOut, LeftOutReason, Role, RuleVerdict, Signer, readable_size};
+use model_provisioner::{
+    Digest, EnsurePlan, LeftOut, LeftOutReason, Role, RuleVerdict, Signer, readable_size,
+};
 use serde::Serialize;
 
 use super::notice::NoticeDocument;
