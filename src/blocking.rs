@@ -241,6 +241,14 @@ impl ModelProvisioner {
         run(self.inner.verify_several(references))
     }
 
+    /// Checks what [`crate::ModelProvisioner::may_run`] checks.
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn may_run(&self, program: &str) -> Result<()> {
+        self.inner.may_run(program)
+    }
+
     /// Calls [`crate::ModelProvisioner::overview`], and blocks until it returns.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     lock_file::read_lock_file,
     policy_file::with_key_paths,
+    via::Via,
     yaml::{self, Mistake, Unreadable},
 };
 
@@ -62,6 +63,9 @@ pub struct ModelProvisionerConfig {
     /// it knows.
     #[serde(default)]
     pub mirrors: Vec<Mirror>,
+    /// Names the means by which models of the Hub are fetched.
+    #[serde(default)]
+    pub via: Via,
     /// Names the path of the handoff. A relative path begins at the config's folder.
     #[serde(default)]
     pub handoff: Option<PathBuf>,

@@ -4,7 +4,7 @@
 //! The provisioner always checks a digest that the caller gives. It does not read bytes again that have not changed. It
 //! opens no connection unless the caller and the policy allow the network. It uses files and folders of this machine in
 //! place. With the feature `hf` it fetches models of the Hugging Face Hub, verifies them and keeps them; with the feature
-//! `xet` it fetches large files from where the Hub stores them.
+//! `xet` it fetches large files from where the Hub stores them; with the feature `hf-cli` the Hub's own command may fetch instead.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -66,6 +66,7 @@ pub mod signing;
 mod single_flight;
 mod store_lock;
 mod system_clock;
+mod via;
 mod yaml;
 
 // The flow, in its order: a file imports none of a later step.
@@ -178,8 +179,10 @@ pub use builder::ProvisionerBuilder;
 pub use catalog_adapter::FsCatalog;
 pub use config::{AdoptionConfig, FitConfig, ModelProvisionerConfig, SignatureConfig, read_named_file};
 pub use fetch_file::FileFetcher;
+#[cfg(feature = "hf-cli")]
+pub use fetch_hf::{HubCommandFetcher, HubCommandSettings};
 #[cfg(feature = "hf")]
-pub use fetch_hf::{HubFetcher, HubSettings, Token, TokenOrigin};
+pub use fetch_hf::{HubFetcher, HubSettings};
 pub use local_caches::Adoption;
 pub use lock_file::read_lock_file;
 #[cfg(feature = "lockfile")]
@@ -189,10 +192,11 @@ pub use policy_file::PolicyFile;
 pub use provisioner_core::{
     AllOf, Decision, MIN_BYTES_PER_S, Mirror, Network, NetworkPolicy, NoProgress, OperatorPolicy, Pace,
     Permission, PlacedPolicy, Policy, PolicyEngine, PolicyPlace, ProgressEvent, Question, RuleVerdict,
-    ScanRule, ScanStatus, SignatureMode, SignatureRule, SourceFacts,
+    ScanRule, ScanStatus, SignatureMode, SignatureRule, SourceFacts, Token, TokenOrigin,
 };
 pub use system_clock::SystemClock;
 pub use transfer::Settings as TransferSettings;
+pub use via::Via;
 
 // Implementing: the contracts, and the types that their methods take and return.
 pub use async_trait::async_trait;
@@ -201,8 +205,8 @@ pub use bytes::Bytes;
 pub use provisioner_core::conformance;
 pub use provisioner_core::{
     ByteRange, ByteStream, CatalogError, CatalogErrorKind, CatalogStore, ChosenFiles, Clock, ContentDigests,
-    ContentHasher, DigestVerifier, Entry, FetchError, FetchErrorKind, Finding, HostPolicy, Listing, Locator,
-    MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Opened, Placement, Precondition, ProgressSink,
-    Rejection, RemoteFile, ResolveRequest, SignatureFile, StagedFile, StagedModel, Verdict, VerifiedModel,
-    Verifier, Version, Versioned, ask, told, verdicts,
+    ContentHasher, DigestVerifier, DownloadRequest, Entry, FetchError, FetchErrorKind, Finding, HostPolicy,
+    Listing, Locator, MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Opened, Placement, Precondition,
+    ProgressSink, Rejection, RemoteFile, ResolveRequest, ScratchFolder, SignatureFile, StagedFile,
+    StagedModel, Verdict, VerifiedModel, Verifier, Version, Versioned, ask, told, verdicts,
 };

@@ -10,7 +10,7 @@ use std::{
 use artifact_store::{EvictionLimits, EvictionPlan, Lease, LeaseHolder};
 use model_inspect::{Inspection, MemoryRequest};
 use provenance_log::Position as LinePosition;
-use provisioner_core::{CatalogRecord, Digest, Expectation, LockedModel, ModelRef, ResolvedModel};
+use provisioner_core::{CatalogRecord, Digest, Expectation, LockedModel, ModelRef, Question, ResolvedModel};
 
 use crate::{
     attest::{self, AttestOptions, Attestation},
@@ -60,6 +60,14 @@ impl ModelProvisioner {
     /// Returns the folder that has the cache: the one that the caller gave, or the private one below it.
     pub fn cache_dir(&self) -> &Path {
         self.context.cache.root()
+    }
+
+    /// Checks that the policy lets the provisioner run a program of a source, such as `hf`.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn may_run(&self, program: &str) -> Result<()> {
+        self.context.ask(&Question::ShellOut { program })
     }
 
     /// Parses a reference as a person wrote it. A relative path begins at the working directory. A text such as `hf.co/org/repo`

@@ -196,6 +196,10 @@ fn variables() -> Vec<String> {
     names.filter(is_name).chain(["SSL_CERT_FILE".to_owned()]).collect()
 }
 
+/// The files that write the environment of another program, and so name its variables. No message of theirs does.
+const WRITE_ENVIRONMENTS: [&str; 2] =
+    ["crates/fetch-hf/src/command/environment.rs", "crates/fetch-hf/src/command/variables.rs"];
+
 /// Finds the string literals that name a variable of the environment, with the number of their line.
 fn named_variables(text: &str, variables: &[String]) -> Vec<(usize, String)> {
     let literals = Source::of(text).prose.into_iter().filter(|piece| piece.kind == ProseKind::Literal);
@@ -214,7 +218,9 @@ fn a_library_names_no_variable_of_the_environment() {
     let mut sources = texts(".rs");
     sources.retain(|(path, _)| {
         let part = part(path);
-        path.iter().any(|part| part == "src") && part != "crates/cli" && part != "crates/testkit"
+        let writes = WRITE_ENVIRONMENTS.iter().any(|file| path == Path::new(file));
+        let is_library = part != "crates/cli" && part != "crates/testkit" && !writes;
+        path.iter().any(|part| part == "src") && is_library
     });
     let found = all(&sources, |text| named_variables(text, &variables));
     none(&found, "variables that the command reads, in a literal of a library");

@@ -154,6 +154,9 @@ pub(crate) async fn plan(
         // Where the policy denies the network, a listing on this machine may do.
         answers.note(&Question::Network(&reference));
     }
+    if let Some(program) = fetcher.program() {
+        answers.note(&Question::ShellOut { program });
+    }
     if answers.is_refused() {
         return Ok(EnsurePlan::without_files(reference.id(), answers));
     }

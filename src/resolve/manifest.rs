@@ -15,6 +15,9 @@ pub(crate) async fn resolve(ctx: &Context, request: &ResolveRequest) -> Result<M
     if fetcher.uses_network() {
         ctx.ask(&Question::Network(reference))?;
     }
+    if let Some(program) = fetcher.program() {
+        ctx.ask(&Question::ShellOut { program })?;
+    }
     ctx.progress.on_event(&ProgressEvent::Resolving { id: reference.id() });
     let request = &request.clone().scans(wants_scans(ctx));
     match ctx.transfer.resolve(fetcher, request, ctx.progress.as_ref()).await {

@@ -79,7 +79,10 @@ async fn recall(ctx: &Context, request: &ResolveRequest, barred: Error) -> Resul
     }
 }
 
-/// Returns whether an error says that the provisioner did not ask the source, or that the source did not answer.
+/// Returns whether an error says that the provisioner did not ask the source, or had no means to, or that the source did not answer.
 fn cannot_be_asked(error: &Error) -> bool {
-    matches!(error.code(), ErrorCode::Offline | ErrorCode::PolicyDenied | ErrorCode::SourceUnavailable)
+    matches!(
+        error.code(),
+        ErrorCode::Offline | ErrorCode::PolicyDenied | ErrorCode::SourceUnavailable | ErrorCode::ToolMissing
+    )
 }

@@ -1,11 +1,11 @@
 //! Stages a model that is elsewhere: each file from the store, from another tool, or from the source.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, future::ready, sync::Arc};
 
 use artifact_store::{AdoptedFile, Blob, ResumableTransfers};
 use futures_util::{FutureExt, TryStreamExt, future::BoxFuture, stream::FuturesUnordered};
 use provisioner_core::{
-    Digest, Manifest, ManifestFile, ModelRef, Question, StagedFile, StagedModel, Timestamp,
+    Digest, Manifest, ManifestFile, ModelRef, Question, RelativePath, StagedFile, StagedModel, Timestamp,
 };
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
     session::StagingSession,
     supply::{
         local_caches::{self, FILES_AT_ONCE, adopt},
+        program::download,
         source::{show_fetching, transfer},
         store::{blobs, from_blob},
     },
@@ -67,7 +68,10 @@ pub(crate) async fn acquire(
             session.note_adopted(AdoptionEntry::new(file, adopted));
         }
     }
-    let gathering = Gathering { ctx, reference, suppliers: &suppliers, session, left, adopted, began };
+    let to_fetch: Vec<_> = missing.iter().filter(|file| !is_adopted(file)).cloned().collect();
+    let downloaded = download(ctx, &manifest, to_fetch, session, &left).await?;
+    let gathering =
+        Gathering { ctx, reference, suppliers: &suppliers, session, left, adopted, downloaded, began };
     let staged = gathering.gather(&manifest, blobs).await?;
     for file in &staged {
         ctx.ask(&Question::Format { path: file.path.as_str(), format: file.format })?;
@@ -93,6 +97,8 @@ struct Gathering<'a> {
     session: &'a Arc<StagingSession>,
     left: Arc<ResumableTransfers>,
     adopted: HashMap<Digest, AdoptedFile>,
+    /// The files that the program of the fetcher downloaded.
+    downloaded: HashMap<RelativePath, StagedFile>,
     /// A time before any byte was read.
     began: Timestamp,
 }
@@ -114,6 +120,9 @@ impl Gathering<'_> {
     }
 
     fn stage<'a>(&'a self, file: &'a ManifestFile, blob: Option<Blob>) -> BoxFuture<'a, Result<StagedFile>> {
+        if let Some(downloaded) = self.downloaded.get(&file.path) {
+            return ready(Ok(downloaded.clone())).boxed();
+        }
         match (blob, adopted_as(&self.adopted, file)) {
             (Some(blob), _) => from_blob(file, blob, self.began).boxed(),
             (None, Some(adopted)) => {

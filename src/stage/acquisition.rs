@@ -61,7 +61,9 @@ pub(crate) async fn plan_acquisition(
         session.share_small(&ctx.store, &reference.id(), &sizes, &left)?;
         let of =
             |file: &ManifestFile| left.folders_of(&PartialKey::of(&reference, file).to_string()).to_vec();
-        let transfers = missing.iter().flat_map(of).collect();
+        let (scratch, scratch_bytes) = left.scratch_of(&reference.id());
+        let transfers = missing.iter().flat_map(of).chain(scratch.iter().cloned()).collect();
+        let needed_bytes = needed_bytes.saturating_sub(scratch_bytes);
         Ok(AcquisitionPlan { candidates, left: Arc::new(left), transfers, to_fetch, needed_bytes, nowhere })
     })
     .await

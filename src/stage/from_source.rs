@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use provisioner_core::{CatalogRecord, Expectation, Manifest, ModelRef, ResolveRequest, StagedModel};
+use provisioner_core::{
+    CatalogRecord, Expectation, Manifest, ModelRef, ResolveRequest, ScratchFolder, StagedModel,
+};
 
 use super::{acquire::acquire, session::StagingSession, supply::in_place::stage_in_place};
 use crate::{
@@ -41,7 +43,10 @@ pub(crate) async fn stage_from_source(
     };
     let Supply { resolution: Resolution { manifest, source }, suppliers } = match listed {
         Some(manifest) => Supply::of_source(manifest),
-        None => Box::pin(resolve_supply(ctx, &request, expectation)).await?,
+        None => {
+            let request = request.in_scratch(scratch_of(ctx, reference, session).await?);
+            Box::pin(resolve_supply(ctx, &request, expectation)).await?
+        }
     };
     let manifest = match recorded {
         Some(record) => as_recorded(manifest, record),
@@ -73,6 +78,19 @@ pub(crate) async fn stage_from_source(
         let supply = Supply { resolution: Resolution { manifest, source }, suppliers };
         Box::pin(acquire(ctx, reference, supply, session)).await
     }
+}
+
+/// Returns the scratch folder of the program that fetches a model. `None` where its fetcher runs no program.
+async fn scratch_of(
+    ctx: &Arc<Context>,
+    reference: &ModelRef,
+    session: &Arc<StagingSession>,
+) -> Result<Option<ScratchFolder>> {
+    if ctx.registry.find(reference)?.program().is_none() {
+        return Ok(None);
+    }
+    let (id, session) = (reference.id(), Arc::clone(session));
+    ctx.run_blocking(move |ctx| session.scratch(&ctx.store, &id).map(Some)).await
 }
 
 /// Fails where the policy denies program code of a local folder.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use artifact_store::{LockWait, ModelLock, Partial, PartialFile, ResumableTransfers, Store, Waiting};
-use provisioner_core::{CatalogRecord, ModelRef, ProgressEvent, RelativePath, Version};
+use provisioner_core::{CatalogRecord, ModelRef, ProgressEvent, RelativePath, ScratchFolder, Version};
 
 use super::key::PartialKey;
 use crate::{
@@ -39,6 +39,8 @@ pub(crate) struct StagingSession {
     partials: Mutex<Vec<Partial>>,
     /// The shared partial of the small files, where there are many.
     small: Mutex<Option<Partial>>,
+    /// The scratch folder of the program that downloads the model.
+    scratch: Mutex<Option<Partial>>,
     /// Whether a transfer has begun.
     has_fetched: AtomicBool,
     adopted: Mutex<Vec<AdoptionEntry>>,
@@ -181,6 +183,25 @@ impl StagingSession {
         Ok(slot)
     }
 
+    /// Returns the scratch folder of the program that downloads a model, with what an earlier program left there. The session keeps it
+    /// until the commit of the model.
+    pub(crate) fn scratch(&self, store: &Store, model: &str) -> Result<ScratchFolder> {
+        let mut scratch = locked(&self.scratch);
+        if let Some(partial) = scratch.as_ref() {
+            return Ok(ScratchFolder::new(partial.scratch()));
+        }
+        let partial = store.partial_of_scratch(model, &store.resumable()?)?;
+        let folder = ScratchFolder::new(partial.scratch());
+        *scratch = Some(partial);
+        Ok(folder)
+    }
+
+    /// Reserves the disk that the scratch folder will take.
+    pub(crate) fn promise_scratch(&self, size_bytes: u64) -> Result<()> {
+        let promise = |partial: &Partial| partial.promise(size_bytes);
+        Ok(locked(&self.scratch).as_ref().map_or(Ok(()), promise)?)
+    }
+
     /// Discards a partial, and the bytes in it.
     pub(crate) fn discard(&self, slot: &PartialFile) -> artifact_store::Result<()> {
         if self.keeps_nothing() {
@@ -196,8 +217,8 @@ impl StagingSession {
     /// Discards all partials.
     pub(crate) fn discard_all(&self) -> artifact_store::Result<()> {
         let partials = std::mem::take(&mut *locked(&self.partials));
-        let small = locked(&self.small).take();
-        partials.into_iter().chain(small).try_for_each(Partial::discard)
+        let others = [locked(&self.small).take(), locked(&self.scratch).take()];
+        partials.into_iter().chain(others.into_iter().flatten()).try_for_each(Partial::discard)
     }
 }
 

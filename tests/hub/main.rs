@@ -5,6 +5,7 @@
 mod adoption;
 mod alongside;
 mod choice;
+mod command;
 mod content;
 mod eviction;
 mod faults;

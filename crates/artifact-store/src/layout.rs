@@ -28,6 +28,9 @@ pub(crate) const SMALL: &str = "small";
 /// The name of a link to a file of another tool, or the extension of one.
 pub(crate) const LINKED: &str = "linked";
 
+/// The name of the folder of a partial in which a program of a source downloads.
+pub(crate) const SCRATCH: &str = "scratch";
+
 /// The name of the folder of an unfinished view in a partial.
 pub(crate) const VIEW: &str = "view";
 

@@ -6,7 +6,7 @@
 //!   blobs/sha256/ab/cdef….stamp     what `stat` said of them when they were verified: the blob's stamp
 //!   partial/<key>.<process>/        an unfinished transfer: `data`, `journal`, `about`, `lock`; or those of many `small`
 //!                                   files; or an unfinished `view` with the draft of its seal; or a file of another tool
-//!                                   that is being adopted: `linked`
+//!                                   that is being adopted: `linked`; or the `scratch` folder of a program that downloads
 //!   models/<scheme>/<name>/<revision>/<selection>/
 //!                                   a view: hard links to blobs under the names that an engine expects,
 //!                                   sealed with `.model.json`, or, while it is removed, marked with `.removed.json`
@@ -82,5 +82,6 @@ pub use staging::{
     partial::Partial,
     partial_file::PartialFile,
     resumable::ResumableTransfers,
+    take::TakenFile,
 };
 pub use views::view::SealedView;

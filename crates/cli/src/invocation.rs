@@ -6,7 +6,7 @@ use etcetera::BaseStrategy;
 use model_provisioner::{
     Adoption, CoreError, Error, LockFile, Mirror, ModelProvisioner, ModelProvisionerConfig, ModelRef,
     Network, NetworkPolicy, PlacedPolicy, Policy, PolicyEngine, PolicyFile, PolicyPlace, ProvisionerBuilder,
-    TransferSettings,
+    TransferSettings, Via,
 };
 
 use crate::{
@@ -28,10 +28,11 @@ pub(crate) struct Invocation {
     screen: Arc<Screen>,
 }
 
-/// Says where models come from beside their sources, and what they must be.
+/// Says what else may send models, by which means, and what they must be.
 struct Origin<'a> {
     lock: Option<LockFile>,
     mirrors: &'a [Mirror],
+    via: Via,
 }
 
 impl Invocation {
@@ -69,7 +70,7 @@ impl Invocation {
         let stall = hub.timeout.unwrap_or(defaults.stall);
         let settings = TransferSettings { stall, bytes_per_second: hub.limit_rate, ..defaults };
         let adoption = Adoption { mode: hub.adopt.into(), ..Adoption::default() };
-        let origin = Origin { lock, mirrors: &[] };
+        let origin = Origin { lock, mirrors: &[], via: hub.via.into() };
         build(self.with_default_policy(self.builder()?), adoption, settings, origin)
     }
 
@@ -83,7 +84,7 @@ impl Invocation {
         lock: Option<LockFile>,
     ) -> Result<ModelProvisioner, Failure> {
         let builder = self.builder()?.policy(config.placed_policy());
-        let origin = Origin { lock, mirrors: &config.mirrors };
+        let origin = Origin { lock, mirrors: &config.mirrors, via: config.via };
         build(builder, config.adoption(), self.transfer_settings(), origin)
     }
 
@@ -168,7 +169,7 @@ fn build(
     origin: Origin<'_>,
 ) -> Result<ModelProvisioner, Failure> {
     let builder = builder.adopt(environment::with_local_caches(adoption));
-    let builder = environment::with_hub(builder, settings.stall)?;
+    let builder = environment::with_hub(builder, settings.stall, origin.via)?;
     let builder = environment::with_mirrors(builder, origin.mirrors, settings.stall)?;
     let builder = match origin.lock {
         Some(lock) => builder.locked(lock),

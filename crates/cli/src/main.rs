@@ -28,7 +28,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-#[cfg(feature = "hf")]
+#[cfg(any(feature = "hf", feature = "hf-cli"))]
 use crate::output::redact;
 use crate::{
     args::{Args, GlobalOptions},
@@ -159,7 +159,7 @@ fn start_log(options: &GlobalOptions, screen: &Arc<Screen>) {
     let is_coloured = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     let screen = Arc::clone(screen);
     let above_bars = move || AboveBars(Arc::clone(&screen));
-    #[cfg(feature = "hf")]
+    #[cfg(any(feature = "hf", feature = "hf-cli"))]
     let above_bars = move || redact::Log(above_bars());
     let log = tracing_subscriber::fmt().with_max_level(level).with_target(false).with_writer(above_bars);
     let foreign = filter_fn(|line| !line.target().starts_with("xet"));

@@ -6,6 +6,6 @@ pub(crate) mod failure;
 pub(crate) mod hint;
 pub(crate) mod printer;
 pub(crate) mod progress;
-#[cfg(feature = "hf")]
+#[cfg(any(feature = "hf", feature = "hf-cli"))]
 pub(crate) mod redact;
 pub(crate) mod text;

@@ -16,6 +16,7 @@ mod lock;
 mod open;
 mod process;
 mod read;
+mod usage;
 mod write;
 
 pub use copy_on_write::share_blocks;
@@ -25,6 +26,7 @@ pub use lock::{Lock, LockTrust, lock, lock_found, lock_shared, lock_shared_found
 pub use open::{is_trusted, open_append, open_found, open_own};
 pub use process::{ProcessIdentity, boot_id};
 pub use read::{read, read_foreign, read_regular};
+pub use usage::{Usage, usage_below};
 pub use write::{check_appendable, is_temporary, replace, sweep, touch};
 
 #[cfg(test)]

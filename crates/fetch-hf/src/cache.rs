@@ -24,18 +24,20 @@ use std::{
 use provisioner_core::{
     Digest, DigestAlgorithm, FetchError, FetchErrorKind, Hint, RelativePath,
     reference::{RepoRef, RepoTarget, ShardName, is_commit},
-    shell_word,
+    server_text, shell_word,
 };
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
 };
-use source_http::{MAX_BODY_BYTES, server_text};
 
 use crate::tree::{Entry, Lfs, Names, Tree, TreeFile};
 
 /// The only version of `trees/<commit>.json` that this module reads.
 const FORMAT: u64 = 1;
+
+/// How many bytes a listing has at the most, as it has where the Hub itself sends it.
+const MAX_TREE_BYTES: u64 = 64 << 20;
 
 /// How many bytes the name of a commit has at the most, with white space around it.
 const MAX_REF_BYTES: u64 = 256;
@@ -68,6 +70,21 @@ pub(crate) fn downloaded(
             durable_fs::read_foreign(&path, file.size).ok().flatten()
         })
     })
+}
+
+/// Returns the commit that a revision of a repository named when a tool last asked for it with this cache.
+///
+/// # Errors
+/// Where the cache has something else in that place.
+#[cfg(feature = "cli")]
+pub(crate) fn commit(
+    cache: &Path,
+    hub: &RepoRef,
+    revision: Option<&str>,
+) -> Result<Option<String>, FetchError> {
+    let Some(folder) = local_caches::hub_folder(hub) else { return Ok(None) };
+    let repository = Repository { cache, folder: cache.join(folder), hub };
+    repository.commit_of(revision.or(hub.revision()).unwrap_or("main"))
 }
 
 /// Returns the listing of a reference in the first of some caches that has one.
@@ -104,7 +121,7 @@ impl Repository<'_> {
         let revision = revision.or(self.hub.revision()).unwrap_or("main");
         let Some(commit) = self.commit_of(revision)? else { return Ok(None) };
         let path = self.folder.join("trees").join(format!("{commit}.json"));
-        match self.read(&path, MAX_BODY_BYTES as u64)? {
+        match self.read(&path, MAX_TREE_BYTES)? {
             Some(text) => Ok(Some(Listing { tree: tree(&text, &path)?, commit, path })),
             None => self.of_snapshot(commit),
         }

@@ -5,7 +5,6 @@ use std::{path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use model_selection::check;
 use provisioner_core::{
     ByteRange, Entry, FetchError, FetchErrorKind, HostPolicy, Locator, Manifest, ManifestFile, ModelFetcher,
     ModelRef, Opened, RelativePath, RemoteFile, ResolveRequest, reference::RepoRef,
@@ -20,12 +19,10 @@ use crate::{
     cache,
     error::{HubDialect, naming},
     repository::Repository,
+    request::{SCHEME, blocking, hub_of},
     settings::HubSettings,
     tree::TreeFile,
 };
-
-/// The scheme of the Hub.
-const SCHEME: &str = "hf";
 
 /// How many manifests the fetcher reads at once.
 const READ_AT_ONCE: usize = 8;
@@ -267,26 +264,5 @@ impl ModelFetcher for HubFetcher {
         let validator = opened.validator.filter(|validator| !token.is_in(validator));
         let stream = Box::pin(opened.stream.map_err(move |error| token.redact_error(error)));
         Ok(Opened { validator, stream, ..opened })
-    }
-}
-
-/// Runs work on files on a thread that may block.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, FetchError> + Send + 'static,
-) -> Result<T, FetchError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        FetchError::new(FetchErrorKind::Storage, "the process stopped before it had read the Hub's cache")
-            .because(error)
-    })?
-}
-
-/// Returns the reference of a request, once its patterns are known to be patterns.
-fn hub_of(request: &ResolveRequest) -> Result<&RepoRef, FetchError> {
-    match &request.reference {
-        ModelRef::Repo(hub) if hub.scheme() == SCHEME => check(hub).map(|()| hub),
-        other => {
-            let message = format!("`{other}` is not a reference to the hub");
-            Err(FetchError::new(FetchErrorKind::Unsupported, message))
-        }
     }
 }

@@ -1,11 +1,12 @@
 //! Holds the files of a commit, as the Hub or the cache of another tool lists them.
 
-use std::{collections::HashSet, mem};
+use std::collections::HashSet;
+#[cfg(feature = "native")]
+use std::mem;
 
-use provisioner_core::{Digest, DigestAlgorithm, RelativePath, ScanStatus};
+use provisioner_core::{Digest, DigestAlgorithm, RelativePath, ScanStatus, server_text};
 use serde::Deserialize;
 use serde_json::Value;
-use source_http::server_text;
 
 /// How many files and folders a listing has at the most.
 const MAX_ENTRIES: usize = 200_000;
@@ -55,12 +56,14 @@ impl Tree {
 }
 
 /// Collects the entries of a listing.
+#[cfg(feature = "native")]
 #[derive(Default)]
 pub(crate) struct Entries {
     pub(crate) tree: Tree,
     names: Names,
 }
 
+#[cfg(feature = "native")]
 impl Entries {
     /// Reads an entry of a page, which is a file or a folder, and adds it.
     pub(crate) fn read(&mut self, entry: &[u8]) -> Result<(), String> {
@@ -82,8 +85,10 @@ impl Entries {
 
 #[derive(Deserialize)]
 pub(crate) struct Entry {
+    #[cfg_attr(not(feature = "native"), expect(dead_code, reason = "a cache lists files alone"))]
     #[serde(rename = "type")]
     pub(crate) kind: String,
+    #[cfg_attr(not(feature = "native"), expect(dead_code, reason = "a cache lists files by their paths"))]
     pub(crate) path: String,
     #[serde(default)]
     pub(crate) size: u64,
@@ -149,11 +154,12 @@ fn listed(path: RelativePath, entry: Entry) -> Result<TreeFile, String> {
     Ok(TreeFile { path, size, digest, xet_hash: entry.xet_hash.filter(is_hash), scan })
 }
 
+#[cfg(feature = "native")]
 fn no_entry(error: &serde_json::Error) -> String {
     format!("no document came: {}", server_text(&error.to_string()))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "native"))]
 mod tests {
     use source_http::JsonElements;
 

@@ -96,6 +96,7 @@ codes! {
     InvalidKey "invalid-key" Usage false "a key is not of a form that is read" None;
     UnsupportedScheme "unsupported-scheme" Usage false "this build has no source for the reference's scheme" None;
     InvalidLock "invalid-lock" Usage false "the lock file cannot be understood" Some(Hint::LockAgain);
+    ToolMissing "tool-missing" Usage false "the program that fetches for a source is not on this machine, or does not work here" None;
     InvalidConfig "invalid-config" Usage false "the config cannot be understood" Some(say("`docs/config.md` shows every field, and `schemas/config.schema.json` their types"));
     HandoffInTheWay "handoff-in-the-way" Usage false "the handoff would overwrite the config or be one of the model's files" Some(say("write the handoff elsewhere"));
     ExportInTheWay "export-in-the-way" Usage false "there is something where a model is to be exported to" Some(say("name a folder that does not exist, or is empty"));

@@ -65,6 +65,8 @@ pub enum FetchErrorKind {
     Permission,
     /// The disk refuses a read or a write.
     Storage,
+    /// The program with which the fetcher downloads is not on this machine, or does not work here.
+    ToolMissing,
 }
 
 impl FetchError {
@@ -113,10 +115,14 @@ impl FetchError {
             FetchErrorKind::Disabled => ErrorCode::Disabled,
             FetchErrorKind::Denied => ErrorCode::PolicyDenied,
             FetchErrorKind::Permission => ErrorCode::PermissionDenied,
-            FetchErrorKind::Storage => match self.source.as_ref().and_then(|cause| cause.downcast_ref()) {
-                Some(cause) if ErrorCode::of_io(cause) == ErrorCode::TooManyFiles => ErrorCode::TooManyFiles,
-                _ => ErrorCode::StorageFailed,
-            },
+            FetchErrorKind::Storage => {
+                let cause = self.source.as_ref().and_then(|cause| cause.downcast_ref());
+                match cause.map(ErrorCode::of_io) {
+                    Some(code @ (ErrorCode::TooManyFiles | ErrorCode::NoSpace)) => code,
+                    _ => ErrorCode::StorageFailed,
+                }
+            }
+            FetchErrorKind::ToolMissing => ErrorCode::ToolMissing,
         }
     }
 }

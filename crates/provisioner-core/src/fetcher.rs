@@ -17,6 +17,7 @@ use crate::{
     path::RelativePath,
     record::CatalogRecord,
     reference::ModelRef,
+    scratch_folder::ScratchFolder,
 };
 
 /// Answers for one or more schemes: pins a reference, lists its files, and opens ranges of their bytes.
@@ -36,6 +37,8 @@ use crate::{
 ///   behind.
 /// - **Retries**: a fetcher retries no request of its own. The caller retries, by the error's kind and `retry_after`.
 /// - Neither call blocks the runtime.
+/// - A fetcher that runs a [program](ModelFetcher::program) ends it when the caller drops the call, and sees to it that the program
+///   ends when this process dies, however it dies.
 #[async_trait]
 pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
     /// Returns the schemes that the fetcher answers for, in lower case and without a colon.
@@ -110,6 +113,51 @@ pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
     /// A [`FetchError`]; [`FetchErrorKind::Invalid`] for a range that starts behind the file; [`FetchErrorKind::Changed`] where the
     /// file is not the listed one any more.
     async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError>;
+
+    /// Returns the name of the program that downloads for this fetcher, such as a source's own command. The caller then asks the
+    /// policy whether that program may run, before it calls [`resolve`](Self::resolve), and fetches whole files by
+    /// [`download`](Self::download). `None`, as by default, for a fetcher that runs no program.
+    fn program(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Downloads files of a manifest by the fetcher's [program](Self::program), each to its path below the [files](ScratchFolder::files)
+    /// of a scratch folder.
+    ///
+    /// The caller takes the listed files out of the folder, hashes them, and ignores all else there. What a download left there that
+    /// was cut off stays, so that the program resumes it.
+    ///
+    /// # Errors
+    /// A [`FetchError`]; [`FetchErrorKind::ToolMissing`] where the program is not on this machine;
+    /// [`FetchErrorKind::Unsupported`] from a fetcher that runs no program.
+    async fn download(&self, request: &DownloadRequest<'_>) -> Result<(), FetchError> {
+        let message = format!("no program downloads `{}`", request.manifest.reference());
+        Err(FetchError::new(FetchErrorKind::Unsupported, message))
+    }
+}
+
+/// Asks a fetcher to download files by its program.
+#[derive(Clone, Copy)]
+pub struct DownloadRequest<'a> {
+    /// The manifest that lists the files.
+    pub manifest: &'a Manifest,
+    /// The files to download.
+    pub files: &'a [ManifestFile],
+    /// The folder that receives the files, and whatever else the program writes. It may hold what an earlier download left.
+    pub scratch: &'a ScratchFolder,
+    /// Receives how many bytes the folder holds on the disk, from time to time.
+    pub progress: &'a (dyn Fn(u64) + Send + Sync),
+}
+
+impl fmt::Debug for DownloadRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { manifest, files, scratch, .. } = self;
+        f.debug_struct("DownloadRequest")
+            .field("manifest", manifest)
+            .field("files", files)
+            .field("scratch", scratch)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Asks a fetcher to resolve a reference.
@@ -123,6 +171,9 @@ pub struct ResolveRequest {
     /// The files that an earlier call chose at that revision. A fetcher that chooses files lists these again, and chooses anew
     /// only where the source does not list all of them. `None` lets the fetcher choose.
     pub chosen: Option<ChosenFiles>,
+    /// The folder in which a fetcher's [program](ModelFetcher::program) may make files, where nothing but a download lists the
+    /// model. A later [`DownloadRequest`] names the same folder. `None` lets `resolve` move no byte of the model.
+    pub scratch: Option<ScratchFolder>,
     /// Says whether the caller needs what the source's scanners say of each file. Otherwise a fetcher need not ask for it.
     pub with_scans: bool,
 }
@@ -139,7 +190,7 @@ pub struct ChosenFiles {
 impl ResolveRequest {
     /// Makes a request for a reference, at whichever revision the source has now.
     pub fn new(reference: ModelRef) -> Self {
-        Self { reference, revision: None, chosen: None, with_scans: false }
+        Self { reference, revision: None, chosen: None, scratch: None, with_scans: false }
     }
 
     /// Makes a request for the files of a record again: at its revision, and chosen as they were.
@@ -151,6 +202,13 @@ impl ResolveRequest {
             chosen: Some(chosen).filter(|_| is_pinned),
             ..Self::new(reference).at_revision(record.revision.clone())
         }
+    }
+
+    /// Sets the folder in which a fetcher's program may make files.
+    #[must_use]
+    pub fn in_scratch(mut self, folder: Option<ScratchFolder>) -> Self {
+        self.scratch = folder;
+        self
     }
 
     /// Sets whether the caller needs what the source's scanners say of each file.

@@ -93,8 +93,10 @@ mod policy;
 mod policy_engine;
 mod progress;
 mod rule_verdict;
+mod scratch_folder;
 mod signature;
 mod size;
+mod token;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -112,14 +114,16 @@ pub use digest::{Digest, DigestAlgorithm, key_of, sha256_tree};
 pub use error::{Error, Result};
 pub use facts::{MemoryFacts, ModelFacts};
 pub use fetch_error::{FetchError, FetchErrorKind};
-pub use fetcher::{ByteRange, ByteStream, ChosenFiles, ModelFetcher, Opened, ResolveRequest};
+pub use fetcher::{
+    ByteRange, ByteStream, ChosenFiles, DownloadRequest, ModelFetcher, Opened, ResolveRequest,
+};
 pub use format::Format;
 pub use hint::{EnsureEffect, Hint, Repair};
 pub use host_policy::HostPolicy;
 pub use judge::{DigestVerifier, Finding, Verdict, Verifier};
 pub use locked::{LockFile, LockedFile, LockedModel};
 pub use manifest::{Entry, Locator, Manifest, ManifestFile};
-pub use message::{MOST_TOLD, excerpt, shell_word, told};
+pub use message::{MOST_TOLD, excerpt, server_text, shell_word, told};
 pub use mirror::Mirror;
 pub use operator_policy::OperatorPolicy;
 pub use pace::{MIN_BYTES_PER_S, Pace};
@@ -134,6 +138,7 @@ pub use rejection::Rejection;
 pub use remote_file::RemoteFile;
 pub use resolved::{Hold, ResolvedModel};
 pub use rule_verdict::{RuleVerdict, verdicts};
+pub use scratch_folder::ScratchFolder;
 pub use signature::{
     RecordedSignature, SignatureDemand, SignatureFile, SignatureMode, Signer, TrustedSigner,
 };
@@ -141,6 +146,7 @@ pub use size::{parse_memory, parse_size, readable_size};
 pub use source_facts::{ScanStatus, SourceFacts};
 pub use staged::{StagedFile, StagedModel};
 pub use stamp::Stamp;
+pub use token::{Token, TokenOrigin};
 pub use training::is_training_state;
 pub use verification::{Basis, Expectation, Outcome, Verification};
 pub use verified::VerifiedModel;

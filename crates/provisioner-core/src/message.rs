@@ -15,6 +15,19 @@ pub fn told<T: Display>(entries: impl ExactSizeIterator<Item = T>) -> String {
     }
 }
 
+/// The largest number of characters of a stranger's text that a message repeats.
+const MAX_TEXT_CHARS: usize = 200;
+
+/// Returns the text of a server, or of another program, as a message may repeat it: its beginning, without control characters.
+///
+/// ```
+/// assert_eq!(provisioner_core::server_text("no\u{1b}[31m access"), "no[31m access");
+/// ```
+pub fn server_text(text: &str) -> String {
+    let printable: String = text.chars().filter(|c| !c.is_control()).collect();
+    excerpt(&printable, MAX_TEXT_CHARS)
+}
+
 /// Returns the beginning of a text, at most `most_chars` characters, for a message. A stranger may have made the text long.
 pub fn excerpt(text: &str, most_chars: usize) -> String {
     if text.chars().nth(most_chars).is_none() {

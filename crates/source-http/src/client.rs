@@ -11,7 +11,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use provisioner_core::{ByteRange, FetchError, FetchErrorKind, HostPolicy};
+use provisioner_core::{ByteRange, FetchError, FetchErrorKind, HostPolicy, Token};
 use reqwest::{
     Url,
     header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, RANGE},
@@ -28,7 +28,6 @@ use crate::{
     redirect,
     refusal::{Identity, Refusal},
     settings::HttpSettings,
-    token::Token,
 };
 
 const MAX_REDIRECTS: usize = 10;

@@ -2,10 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use provisioner_core::{FetchError, FetchErrorKind, Hint};
+use provisioner_core::{FetchError, FetchErrorKind, Hint, TokenOrigin};
 use reqwest::Url;
 
-use crate::{address::redacted, refusal::Refusal, settings::HttpSettings, token::TokenOrigin};
+use crate::{address::redacted, refusal::Refusal, settings::HttpSettings};
 
 /// Knows what one source says beyond the rules of HTTP.
 ///

@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, TryStreamExt};
-use provisioner_core::{ByteRange, FetchError, FetchErrorKind, Opened, Pace};
+use provisioner_core::{ByteRange, FetchError, FetchErrorKind, Opened, Pace, server_text};
 use reqwest::{Url, header::LINK};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
@@ -14,7 +14,7 @@ use crate::{
     answer::Answer,
     client::HttpClient,
     connections::Pool,
-    error::{broken, invalid, server_text},
+    error::{broken, invalid},
     json_elements::JsonElements,
     link::next_page,
 };

@@ -2,27 +2,14 @@
 
 use std::error::Error as StdError;
 
-use provisioner_core::{FetchError, FetchErrorKind, excerpt};
+use provisioner_core::{FetchError, FetchErrorKind};
 use reqwest::Url;
 
 use crate::address::redacted;
 
-/// Limits how many characters of a server's text a message repeats.
-const MAX_TEXT_CHARS: usize = 200;
-
 /// Returns the error of an answer that makes no sense: asking again does not help.
 pub fn invalid(url: &Url, what: &str) -> FetchError {
     FetchError::new(FetchErrorKind::Invalid, format!("`{}`: {what}", redacted(url)))
-}
-
-/// Returns a server's text as a message may repeat it: its beginning, without control characters.
-///
-/// ```
-/// assert_eq!(source_http::server_text("no\u{1b}[31m access"), "no[31m access");
-/// ```
-pub fn server_text(text: &str) -> String {
-    let printable: String = text.chars().filter(|c| !c.is_control()).collect();
-    excerpt(&printable, MAX_TEXT_CHARS)
 }
 
 /// Returns the error of a connection that ended before its answer did.

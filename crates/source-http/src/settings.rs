@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use provisioner_core::{Error, Result};
+use provisioner_core::{Error, Result, Token, TokenOrigin};
 use reqwest::{Certificate, Url};
-
-use crate::token::{Token, TokenOrigin};
 
 /// How long a connection may be silent, unless the caller says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);

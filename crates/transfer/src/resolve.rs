@@ -39,6 +39,10 @@ pub(crate) async fn resolve(
             Err(error) => error,
         };
         if error.kind == FetchErrorKind::Unreachable {
+            // A program has tried several times by itself.
+            if fetcher.program().is_some() {
+                return Err(Error::Source(error));
+            }
             unreached += 1;
             if unreached > UNREACHED_RETRIES || begin.elapsed() > UNREACHED_FOR {
                 return Err(Error::Source(error));

@@ -59,7 +59,7 @@ pub struct AdoptedFile {
 }
 
 impl AdoptionTarget {
-    fn needs_git_id(&self) -> bool {
+    pub(crate) fn needs_git_id(&self) -> bool {
         self.digest.as_ref().is_some_and(|digest| digest.algorithm() == DigestAlgorithm::GitSha1)
     }
 

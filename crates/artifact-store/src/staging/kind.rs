@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     files::{is_folder, is_own_file},
-    layout::{DATA, JOURNAL, META, SEAL, VIEW},
+    layout::{DATA, JOURNAL, META, SCRATCH, SEAL, VIEW},
     staging::partial_file::has_small,
 };
 
@@ -15,6 +15,8 @@ pub(crate) enum Kind {
     File,
     /// The partial holds the small files of a model.
     Small,
+    /// The partial holds what a program of a source downloads.
+    Scratch,
     /// The partial holds a view.
     View,
 }
@@ -28,6 +30,7 @@ impl Kind {
             && match self {
                 Self::File => has(DATA) && has(JOURNAL),
                 Self::Small => has_small(folder),
+                Self::Scratch => is_folder(SCRATCH),
                 Self::View => is_folder(VIEW) && has(&format!("{VIEW}/{SEAL}")),
             }
     }
@@ -35,5 +38,5 @@ impl Kind {
 
 /// Returns whether a transfer, or a commit, of any kind can resume a partial.
 pub(crate) fn can_go_on(folder: &Path) -> bool {
-    [Kind::File, Kind::Small, Kind::View].into_iter().any(|kind| kind.is_at(folder))
+    [Kind::File, Kind::Small, Kind::Scratch, Kind::View].into_iter().any(|kind| kind.is_at(folder))
 }

@@ -14,6 +14,11 @@
 //! Many small files of a model share one partial, each in `small`: a folder, a lock and an open descriptor for each would
 //! cost more than its bytes. Only a transfer of the same model resumes it.
 //!
+//! # Scratch folders
+//! A program that downloads for a source writes into `scratch`, whatever it likes. The store looks at what is there by name alone,
+//! follows no symlink, and takes a file out by renaming it (`take.rs`). What the program left when it was cut off stays for the
+//! next download of the same model.
+//!
 //! # Views
 //! A folder in which a view is built is a partial too, of that view. The unfinished view holds a draft of its seal, which
 //! names the blobs that it was to have. The next commit of the view takes the folder over.
@@ -27,18 +32,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use durable_fs::entries;
+use durable_fs::{entries, usage_below};
 use provisioner_core::RelativePath;
 
 use crate::{
     error::Result,
     files::{discard, is_named, remove},
-    layout::{DATA, JOURNAL, LOCK, NEW, SEAL, SMALL, Store, view_of},
+    layout::{DATA, JOURNAL, LOCK, NEW, SCRATCH, SEAL, SMALL, Store, view_of},
     staging::{
         kind::Kind,
         partial_file::{PartialFile, key_of_partial},
         partial_meta::PartialMeta,
-        resumable::{ResumableTransfers, identity_of_small},
+        resumable::{ResumableTransfers, identity_of_scratch, identity_of_small},
     },
 };
 
@@ -104,6 +109,16 @@ impl Store {
         self.partial_for(Kind::Small, &identity_of_small(model), 0, model, resumable)
     }
 
+    /// Returns the partial in which a program of a source downloads for a model, with what an earlier program left there.
+    ///
+    /// # Errors
+    /// As [`partial`](Self::partial).
+    pub fn partial_of_scratch(&self, model: &str, resumable: &ResumableTransfers) -> Result<Partial> {
+        let partial = self.partial_for(Kind::Scratch, &identity_of_scratch(model), 0, model, resumable)?;
+        fs_err::create_dir_all(partial.scratch())?;
+        Ok(partial)
+    }
+
     /// Returns a partial in which a view is built: a new one, or one that a dead process left, with nothing in it but the
     /// draft of a seal.
     pub(crate) fn begin_view(&self, root: &Path) -> Result<Partial> {
@@ -163,7 +178,9 @@ impl Store {
         let clock = self.locks().join("clock");
         let Some(now) = durable_fs::touch(&clock).ok().and_then(|()| modified(&clock)) else { return false };
         let written = [folder.to_owned(), folder.join(DATA), folder.join(JOURNAL), folder.join(SMALL)];
-        let last = written.iter().filter_map(|path| modified(path)).max().unwrap_or(SystemTime::UNIX_EPOCH);
+        let below = usage_below(&folder.join(SCRATCH)).last_write;
+        let times = written.iter().filter_map(|path| modified(path)).chain(below);
+        let last = times.max().unwrap_or(SystemTime::UNIX_EPOCH);
         now.duration_since(last).is_ok_and(|quiet| quiet >= QUIET)
     }
 
@@ -213,6 +230,11 @@ impl Partial {
         let file = PartialFile::small(&self.folder, identity, path);
         file.clear_foreign()?;
         Ok(file)
+    }
+
+    /// Returns the folder in which a program of a source downloads.
+    pub fn scratch(&self) -> PathBuf {
+        self.folder.join(SCRATCH)
     }
 
     /// Returns the folder in which a view is built.

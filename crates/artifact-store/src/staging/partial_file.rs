@@ -8,13 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use durable_fs::entries;
+use durable_fs::{entries, usage_below};
 use provisioner_core::{RelativePath, key_of};
 
 use crate::{
     error::Result,
     files::{allocated, allocated_bytes, is_folder, is_own_file, remove, unlink},
-    layout::{DATA, JOURNAL, LINKED, SMALL},
+    layout::{DATA, JOURNAL, LINKED, SCRATCH, SMALL},
 };
 
 /// Holds the paths of one file in a partial.
@@ -87,7 +87,7 @@ fn small_files(folder: &Path) -> Vec<(PathBuf, Metadata)> {
 
 /// Returns how many bytes of a partial's files are on the disk. The blocks of a small file are more than its bytes.
 pub(crate) fn arrived_bytes(folder: &Path) -> u64 {
-    let own = allocated_bytes(&folder.join(DATA));
+    let own = allocated_bytes(&folder.join(DATA)).saturating_add(usage_below(&folder.join(SCRATCH)).bytes);
     let small = small_files(folder);
     small.iter().fold(own, |sum, (_, file)| sum.saturating_add(allocated(file).min(file.len())))
 }

@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, path::PathBuf};
 
-use durable_fs::entries;
+use durable_fs::{entries, usage_below};
 use provisioner_core::RelativePath;
 
 use crate::{
     error::Result,
     files::{allocated_bytes, is_named},
-    layout::Store,
+    layout::{SCRATCH, Store},
     staging::partial_file::{PartialFile, key_of_partial},
 };
 
@@ -55,6 +55,13 @@ impl ResumableTransfers {
         self.folders.get(&key_of_partial(identity)).map_or(&[], Vec::as_slice)
     }
 
+    /// Returns the folders in which a program of a source downloaded for a model, with how many bytes of the disk they take.
+    pub fn scratch_of(&self, model: &str) -> (&[PathBuf], u64) {
+        let folders = self.folders_of(&identity_of_scratch(model));
+        let bytes = folders.iter().map(|folder| usage_below(&folder.join(SCRATCH)).bytes);
+        (folders, bytes.max().unwrap_or(0))
+    }
+
     /// Returns how many bytes of a file are on the disk already, for the next transfer to resume. Returns `None` where no
     /// transfer of the file left anything.
     pub fn bytes_of(&self, model: &str, identity: &str, path: &RelativePath) -> Option<u64> {
@@ -64,6 +71,11 @@ impl ResumableTransfers {
             of(&identity_of_small(model)).map(|folder| PartialFile::small(folder, identity, path).data);
         own.chain(small.filter(|data| data.exists())).map(|data| allocated_bytes(&data)).max()
     }
+}
+
+/// Returns what identifies the content of the scratch folder of a model.
+pub(crate) fn identity_of_scratch(model: &str) -> String {
+    format!("scratch of {model}")
 }
 
 /// Returns what identifies the content of the small files of a model.

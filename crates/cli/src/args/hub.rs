@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use model_provisioner::AdoptMode;
+use model_provisioner::{AdoptMode, Via};
 
 use super::units::{duration, size};
 
@@ -25,6 +25,9 @@ pub(crate) struct HubOptions {
     /// What to do with the same bytes in the cache of Hugging Face or in Ollama's, instead of fetching them
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     pub(crate) adopt: AdoptOption,
+    /// The means of fetching from the Hugging Face Hub
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub(crate) via: ViaOption,
     /// The most bytes in a second, such as 50M
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) limit_rate: Option<u64>,
@@ -47,6 +50,28 @@ pub(crate) enum AdoptOption {
     Copy,
     /// Fetch them all the same
     Off,
+}
+
+/// Names the means of fetching from the Hugging Face Hub.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ViaOption {
+    /// The client of this build, and the `hf` command where it has none
+    #[default]
+    Auto,
+    /// The client of this build
+    Native,
+    /// The `hf` command of this machine, or `huggingface-cli`; what it brings is verified all the same
+    HfCli,
+}
+
+impl From<ViaOption> for Via {
+    fn from(option: ViaOption) -> Self {
+        match option {
+            ViaOption::Auto => Self::Auto,
+            ViaOption::Native => Self::Native,
+            ViaOption::HfCli => Self::HfCli,
+        }
+    }
 }
 
 impl From<AdoptOption> for AdoptMode {

@@ -23,7 +23,10 @@ pub(super) async fn run(invocation: &Invocation, args: &DoctorArgs) -> Result<Ex
     let mut findings: Vec<_> = provisioner.doctor(args.fix).await?.into_iter().map(Into::into).collect();
     findings.extend(invocation.policy_files().iter().filter_map(Problem::of_policy));
     let overview = provisioner.overview().await?;
-    let health = Health::new(provisioner.cache_dir(), &overview, invocation.environment(), findings);
+    let may_run_hf = provisioner.may_run("hf").is_ok();
+    let environment = invocation.environment();
+    let environment = if may_run_hf { environment.with_hf_version().await } else { environment };
+    let health = Health::new(provisioner.cache_dir(), &overview, environment, findings, may_run_hf);
     let health = health.with_policies(&invocation.policies());
     invocation.output.result(&health, health.text())?;
     let status = exit::status(ErrorCode::DamagedRecord);

@@ -8,7 +8,7 @@ use super::{
     local_caches::{expanded, hugging_face_home},
     variable::Variable,
 };
-use crate::output::failure::Failure;
+use crate::output::{failure::Failure, redact};
 
 /// The largest file of a token that the command reads.
 const MAX_TOKEN_BYTES: u64 = 64 << 10;
@@ -27,6 +27,15 @@ pub(super) fn token() -> Option<(Token, TokenOrigin)> {
     }
     let path = expanded(Variable::TokenPath).or_else(|| Some(hugging_face_home()?.join("token")))?;
     Some((Token::new(&saved_token(&path)?)?, TokenOrigin::File(path)))
+}
+
+/// Returns the token that the command sends to the hub. From now on it stays out of the log.
+pub(super) fn kept_out() -> Option<(Token, TokenOrigin)> {
+    let found = token();
+    if let Some((token, _)) = &found {
+        redact::keep_out(token);
+    }
+    found
 }
 
 /// Returns the text of a token's file; `None` where there is no such file. A file that cannot be read earns a warning: without

@@ -63,7 +63,7 @@ variables! {
     RamalamaStore "RAMALAMA_STORE" "names the folder of RamaLama, otherwise `ramalama` in `XDG_DATA_HOME` and `/var/lib/ramalama`";
     ModelScopeCache "MODELSCOPE_CACHE" "names the folder of ModelScope, otherwise `~/.cache/modelscope`";
     CacheHome "XDG_CACHE_HOME" "names the folder of the user's caches, otherwise `~/.cache`; the command's own cache is `models` in it";
-    SearchPath "PATH" "tells where `run` looks for a program, and `doctor` for `hf`";
+    SearchPath "PATH" "tells where `run` looks for a program, and `--via hf-cli` and `doctor` for `hf` or `huggingface-cli`";
 }
 
 impl Variable {
@@ -94,6 +94,12 @@ impl Variable {
 /// Returns whether the Hub's own tools read a text as yes; they read everything else as no.
 pub(super) fn is_yes(text: &str) -> bool {
     ["1", "ON", "YES", "TRUE"].iter().any(|yes| text.eq_ignore_ascii_case(yes))
+}
+
+/// Returns the whole environment, of which the `hf` command receives a part.
+#[cfg(feature = "hf-cli")]
+pub(super) fn all() -> impl Iterator<Item = (OsString, OsString)> {
+    env::vars_os()
 }
 
 /// Returns the value of a variable that stands in a path of the operator, such as `$DISK/models`.

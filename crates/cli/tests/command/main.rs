@@ -42,3 +42,5 @@ mod signatures;
 mod storm;
 mod unfinished;
 mod unread;
+mod via_hf;
+mod via_hf_real;

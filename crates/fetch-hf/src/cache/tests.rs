@@ -97,7 +97,7 @@ fn only_regular_files_of_a_size_are_read() {
     refused("it is a symlink");
     fs_err::remove_file(&tree).unwrap();
     let sparse = fs_err::File::create(&tree).unwrap();
-    sparse.set_len(MAX_BODY_BYTES as u64 + 1).unwrap();
+    sparse.set_len(MAX_TREE_BYTES + 1).unwrap();
     refused("it is too large");
     let main = dir.path().join("models--org--repo/refs/main");
     for (bytes, says) in [

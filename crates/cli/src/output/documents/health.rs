@@ -119,8 +119,13 @@ pub(crate) struct Locks {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Tools {
-    /// Where the `hf` program is.
+    /// Where the `hf` program is, or `huggingface-cli`.
     hf: Option<PathBuf>,
+    /// The release of that program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hf_version: Option<String>,
+    /// Whether the policy lets the command run it.
+    hf_allowed: bool,
 }
 
 /// Says how the command would ask the hub.
@@ -134,6 +139,16 @@ pub(crate) struct HubSetting {
     token: Option<String>,
     /// Whether the operator keeps the command from the network.
     offline: bool,
+}
+
+impl Tools {
+    fn text(&self) -> String {
+        let Self { hf, hf_version, hf_allowed } = self;
+        let Some(hf) = hf else { return "hf: not found".to_owned() };
+        let version = hf_version.as_ref().map(|version| format!(" ({version})")).unwrap_or_default();
+        let denied = if *hf_allowed { "" } else { "; the policy does not let it run" };
+        format!("hf: {}{version}{denied}", hf.display())
+    }
 }
 
 impl From<HealthFinding> for Problem {
@@ -169,8 +184,9 @@ impl Health {
         overview: &Overview,
         environment: Environment,
         findings: Vec<Problem>,
+        hf_allowed: bool,
     ) -> Self {
-        let Environment { hf, endpoint, token, offline } = environment;
+        let Environment { hf, hf_version, endpoint, token, offline } = environment;
         let Overview { active, retired, in_place, damaged, .. } = *overview;
         Self {
             cache_dir: cache_dir.display().to_string(),
@@ -185,7 +201,7 @@ impl Health {
             left: leftover::summary(&overview.leftovers),
             locks: Locks { trusted: overview.lock_doubt.is_none(), reason: overview.lock_doubt.clone() },
             provenance: overview.provenance.map(Head::from),
-            tools: Tools { hf },
+            tools: Tools { hf, hf_version, hf_allowed },
             hub: HubSetting { endpoint, token, offline },
             policy: Vec::new(),
         }
@@ -252,7 +268,6 @@ impl Health {
         };
         let offline = if self.hub.offline { " (offline)" } else { "" };
         let token = self.hub.token.as_deref().unwrap_or("no token");
-        let hf = self.tools.hf.as_ref().map_or_else(|| "not found".to_owned(), |hf| hf.display().to_string());
         let mut rows = vec![
             ("cache", cache),
             ("space", format!("{} in the store{free}", readable_size(self.used_bytes))),
@@ -264,7 +279,7 @@ impl Health {
             ("locks", locks),
             ("log", format!("{log}; `provenance verify` checks it")),
             ("hub", format!("{}{offline}, with {token}", self.hub.endpoint)),
-            ("tools", format!("hf: {hf}")),
+            ("tools", self.tools.text()),
         ]);
         rows.extend(self.policy.iter().map(|rule| ("policy", rule.text())));
         if self.policy.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, ops::Range, path::PathBuf};
 
-use provisioner_core::FetchError;
+use crate::fetch_error::FetchError;
 
 /// The client does not look for a shorter token in a text: the text may have it by chance.
 const SHORTEST: usize = 8;
@@ -18,8 +18,8 @@ impl Token {
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 
-    /// Returns the secret, for the header that carries it.
-    pub(crate) fn reveal(&self) -> &str {
+    /// Returns the secret, for the header or the child process that receives it.
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 
@@ -105,7 +105,7 @@ pub enum TokenOrigin {
 
 impl TokenOrigin {
     /// Returns whether the token comes along unasked. The client then asks a source that refuses it once more, without it.
-    pub(crate) fn is_ambient(&self) -> bool {
+    pub fn is_ambient(&self) -> bool {
         matches!(self, Self::File(_))
     }
 }
