@@ -1,11 +1,15 @@
 //! Names every error of the facade, with a stable code and a next step.
 
-use std::{any::Any, io, path::PathBuf, sync::Arc};
+mod interruption;
+
+use std::{io, path::PathBuf, sync::Arc};
 
 use provisioner_core::{
     CatalogError, CatalogErrorKind, Denial, EnsureEffect, ErrorCode, FetchError, FetchErrorKind, Hint,
     RelativePath, reference::did_you_mean, shell_word,
 };
+
+pub use self::interruption::Interruption;
 
 /// What helps where it is not known what a model needs. Less memory helps only where that is known.
 const NAME_IT: &str = "if you know that it fits, name the model itself, without a choice by memory";
@@ -201,45 +205,9 @@ pub enum Error {
     CutOff(Interruption),
 }
 
-/// Names what ended a piece of work before it had a result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Interruption {
-    /// The work panicked, which is a bug of this library.
-    #[error("it panicked: {message}")]
-    Panicked {
-        /// The text of the panic.
-        message: String,
-    },
-    /// The runtime shut down before the work began or ended.
-    #[error("the runtime is shutting down")]
-    RuntimeShutDown,
-    /// The caller dropped the call.
-    #[error("the caller no longer waits for it")]
-    Abandoned,
-    /// A thread that hashed files of the model ended early.
-    #[error("a thread that hashed its files ended early")]
-    HashingEnded,
-    /// A manifest that lies on this machine lists a file that is missing here.
-    #[error("`{path}` is not on this machine, and the rest of its model is")]
-    NotInPlace {
-        /// The path of the file in its model.
-        path: RelativePath,
-    },
-}
-
 /// Returns the path of a lock file as a message names it.
 fn told(path: Option<&PathBuf>) -> String {
     path.map(|path| format!(" `{}`", path.display())).unwrap_or_default()
-}
-
-impl Interruption {
-    /// Returns what a panic says, from the error of the thread or task that panicked.
-    pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        Self::Panicked { message: text.unwrap_or("it says no more").to_owned() }
-    }
 }
 
 impl Error {

@@ -5,8 +5,10 @@ use std::{
     sync::Arc,
 };
 
+use attestation::{PolicyInForce, resource_uri};
 use provisioner_core::{
-    Decision, Denial, Hint, OperatorPolicy, PlacedPolicy, Policy, PolicyEngine, PolicyPlace, Question,
+    ContentHasher, Decision, Denial, Hint, Mirror, ModelRef, OperatorPolicy, PlacedPolicy, Policy,
+    PolicyEngine, PolicyPlace, Question,
 };
 
 use crate::{
@@ -32,6 +34,8 @@ use crate::{
 pub struct PolicyFile {
     path: PathBuf,
     engine: Arc<dyn PolicyEngine>,
+    mirrors: Vec<Mirror>,
+    in_force: Option<PolicyInForce>,
     fault: Option<Error>,
 }
 
@@ -40,13 +44,15 @@ impl PolicyFile {
     pub fn read(path: impl AsRef<Path>) -> Self {
         let path = std::path::absolute(path.as_ref()).unwrap_or_else(|_| path.as_ref().to_owned());
         match read(&path) {
-            Ok(policy) => {
+            Ok((policy, text)) => {
+                let mirrors = policy.mirrors.clone();
+                let in_force = in_force(&path, &text);
                 let engine = Arc::new(placed(policy, &path));
-                Self { path, engine, fault: None }
+                Self { path, engine, mirrors, in_force, fault: None }
             }
             Err(fault) => {
                 let engine = Arc::new(BrokenPolicy { path: path.clone(), fault: fault.clone() });
-                Self { path, engine, fault: Some(fault) }
+                Self { path, engine, mirrors: Vec::new(), in_force: None, fault: Some(fault) }
             }
         }
     }
@@ -54,6 +60,17 @@ impl PolicyFile {
     /// Returns the absolute path of the file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns the mirrors that the file names, in their order.
+    pub fn mirrors(&self) -> &[Mirror] {
+        &self.mirrors
+    }
+
+    /// Returns the address and the digest of the file, as a statement names the policy. `None` for a file that cannot be used, and
+    /// for one whose path is not UTF-8.
+    pub fn in_force(&self) -> Option<&PolicyInForce> {
+        self.in_force.as_ref()
     }
 
     /// Returns why the file denies everything. `None` where it is sound.
@@ -91,8 +108,8 @@ impl PolicyEngine for PolicyFile {
     }
 }
 
-/// Reads the policy of a file.
-fn read(path: &Path) -> Result<OperatorPolicy> {
+/// Reads the policy of a file, and returns it with its text.
+fn read(path: &Path) -> Result<(OperatorPolicy, String)> {
     let invalid = |Mistake { reason, hint }| Error::Policy { path: path.to_owned(), reason, hint };
     let text = yaml::read_text(path).map_err(|error| match error {
         Unreadable::Disk(error) => {
@@ -100,7 +117,17 @@ fn read(path: &Path) -> Result<OperatorPolicy> {
         }
         Unreadable::Mistake(mistake) => invalid(mistake),
     })?;
-    yaml::parse(&text).map_err(invalid)
+    let policy = yaml::parse(&text).map_err(invalid)?;
+    Ok((policy, text))
+}
+
+/// Returns how a statement names a policy file.
+fn in_force(path: &Path, text: &str) -> Option<PolicyInForce> {
+    let file = ModelRef::parse(path.to_str()?, None).ok().filter(ModelRef::is_local)?;
+    let mut hasher = ContentHasher::new();
+    hasher.update(text.as_bytes());
+    let sha256 = hasher.finish().sha256.hex().to_owned();
+    Some(PolicyInForce { uri: resource_uri(&file, None), digest: [("sha256".to_owned(), sha256)].into() })
 }
 
 /// Returns the rules of a policy file, with their places.

@@ -29,9 +29,9 @@ pub(crate) struct Invocation {
 }
 
 /// Says what else may send models, by which means, and what they must be.
-struct Origin<'a> {
+struct Origin {
     lock: Option<LockFile>,
-    mirrors: &'a [Mirror],
+    mirrors: Vec<Mirror>,
     via: Via,
 }
 
@@ -70,7 +70,7 @@ impl Invocation {
         let stall = hub.timeout.unwrap_or(defaults.stall);
         let settings = TransferSettings { stall, bytes_per_second: hub.limit_rate, ..defaults };
         let adoption = Adoption { mode: hub.adopt.into(), ..Adoption::default() };
-        let origin = Origin { lock, mirrors: &[], via: hub.via.into() };
+        let origin = Origin { lock, mirrors: self.mirrors(&[]), via: hub.via.into() };
         build(self.with_default_policy(self.builder()?), adoption, settings, origin)
     }
 
@@ -84,7 +84,7 @@ impl Invocation {
         lock: Option<LockFile>,
     ) -> Result<ModelProvisioner, Failure> {
         let builder = self.builder()?.policy(config.placed_policy());
-        let origin = Origin { lock, mirrors: &config.mirrors, via: config.via };
+        let origin = Origin { lock, mirrors: self.mirrors(&config.mirrors), via: config.via };
         build(builder, config.adoption(), self.transfer_settings(), origin)
     }
 
@@ -102,6 +102,12 @@ impl Invocation {
     /// Returns the policy files of the operator: that of the environment, and those of the options. Neither replaces another.
     pub(crate) fn policy_files(&self) -> Vec<PolicyFile> {
         environment::policy_file().iter().chain(&self.options.policy).map(PolicyFile::read).collect()
+    }
+
+    /// Returns the mirrors of a config, and after them those of the operator's files.
+    fn mirrors(&self, of_config: &[Mirror]) -> Vec<Mirror> {
+        let files = self.policy_files();
+        of_config.iter().chain(files.iter().flat_map(PolicyFile::mirrors)).cloned().collect()
     }
 
     /// Reads the environment of this process.
@@ -166,11 +172,11 @@ fn build(
     builder: ProvisionerBuilder,
     adoption: Adoption,
     settings: TransferSettings,
-    origin: Origin<'_>,
+    origin: Origin,
 ) -> Result<ModelProvisioner, Failure> {
     let builder = builder.adopt(environment::with_local_caches(adoption));
     let builder = environment::with_hub(builder, settings.stall, origin.via)?;
-    let builder = environment::with_mirrors(builder, origin.mirrors, settings.stall)?;
+    let builder = environment::with_mirrors(builder, &origin.mirrors, settings.stall)?;
     let builder = match origin.lock {
         Some(lock) => builder.locked(lock),
         None => builder,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::{
     format::Format,
+    mirror::Mirror,
     policy::{Network, Permission, Policy, ScanRule, SignatureRule, limits},
 };
 
@@ -73,6 +74,9 @@ pub struct OperatorPolicy {
     #[serde(default, deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(with = "Permission"))]
     pub shell_out: Option<Permission>,
+    /// Other addresses that may have what the sources have. They are no rule: a mirror needs no trust.
+    #[serde(default)]
+    pub mirrors: Vec<Mirror>,
 }
 
 impl From<OperatorPolicy> for Policy {

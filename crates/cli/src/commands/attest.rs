@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::ExitCode};
 
-use model_provisioner::{AttestOptions, StatementDest};
+use model_provisioner::{AttestOptions, PolicyFile, StatementDest};
 
 use crate::{
     args::AttestArgs,
@@ -21,7 +21,7 @@ pub(super) async fn run(invocation: &Invocation, args: AttestArgs) -> Result<Exi
         format: format.into(),
         dest: output.map(StatementDest::File),
         verifier_id: verifier(signer.verifier)?,
-        ..signing_with(signer.key.as_deref())?
+        ..options_with(invocation, signer.key.as_deref())?
     };
     let stated = provisioner.attest(&parse(&provisioner, &id).await?, &options).await?;
     match &stated.path {
@@ -52,13 +52,15 @@ fn verifier(named: Option<String>) -> Result<Option<String>, Failure> {
     }
 }
 
-/// Returns the options of a statement that a key signs, where the caller gives one.
+/// Returns the options of a statement that names the operator's policy, and that a key signs, where the caller gives one. Of several
+/// policies it names the first.
 ///
 /// # Errors
 /// Where the key cannot be read, or this build does not sign.
-pub(super) fn signing_with(key: Option<&Path>) -> Result<AttestOptions, Failure> {
-    let Some(path) = key else { return Ok(AttestOptions::default()) };
-    signing(path)
+pub(super) fn options_with(invocation: &Invocation, key: Option<&Path>) -> Result<AttestOptions, Failure> {
+    let policy = invocation.policy_files().first().and_then(PolicyFile::in_force).cloned();
+    let options = key.map_or_else(|| Ok(AttestOptions::default()), signing)?;
+    Ok(AttestOptions { policy, ..options })
 }
 
 #[cfg(feature = "signing")]

@@ -120,7 +120,7 @@ fn doctor_fits_on_a_screen_and_verify_says_what_helps() {
     let screen = finish(doctor.env("HF_ENDPOINT", "http://user:secret@127.0.0.1:1").env("PATH", "/nowhere"));
     assert_eq!(screen.status, 0, "{}", screen.stderr);
     let names: Vec<_> = screen.stdout.lines().filter_map(|line| line.split(' ').next()).collect();
-    assert_eq!(names, ["cache", "space", "models", "locks", "hub", "tools", "policy", "nothing"]);
+    assert_eq!(names, ["cache", "space", "models", "locks", "log", "hub", "tools", "policy", "nothing"]);
     assert!(screen.stdout.contains("http://127.0.0.1:1") && screen.stdout.contains("hf: not found"));
     let health = bench.json(&["doctor"]);
     assert_eq!((&health["models"]["active"], &health["locks"]["trusted"]), (&2.into(), &true.into()));
