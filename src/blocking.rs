@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use artifact_store::{EvictionLimits, EvictionPlan, Lease, LeaseHolder};
 use model_inspect::{Inspection, MemoryRequest};
 use provenance_log::Position as LinePosition;
-use provisioner_core::{CatalogRecord, Digest, Expectation, LockedModel, ModelRef, ResolvedModel};
+use provisioner_core::{Account, CatalogRecord, Digest, Expectation, LockedModel, ModelRef, ResolvedModel};
 
 use crate::{
     attest::{AttestOptions, Attestation},
@@ -399,6 +399,14 @@ impl ModelProvisioner {
     /// As the mirrored call.
     pub fn provenance_head(&self) -> Result<Option<LinePosition>> {
         run(self.inner.provenance_head())?
+    }
+
+    /// Calls [`crate::ModelProvisioner::account`], and blocks until it returns.
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn account(&self, scheme: &str) -> Result<Option<Account>> {
+        run(self.inner.account(scheme))?
     }
 
     /// Calls [`crate::ModelProvisioner::doctor`], and blocks until it returns.

@@ -6,3 +6,4 @@ pub(crate) mod provenance;
 pub(crate) mod put;
 pub(crate) mod records;
 pub(crate) mod relocated;
+mod source_entry;

@@ -190,8 +190,8 @@ pub use lock_file::{locked_references, write_lock_file};
 pub use model_inspect::StructureVerifier;
 pub use policy_file::PolicyFile;
 pub use provisioner_core::{
-    AllOf, Decision, MIN_BYTES_PER_S, Mirror, Network, NetworkPolicy, NoProgress, OperatorPolicy, Pace,
-    Permission, PlacedPolicy, Policy, PolicyEngine, PolicyPlace, ProgressEvent, Question, RuleVerdict,
+    Account, AllOf, Decision, MIN_BYTES_PER_S, Mirror, Network, NetworkPolicy, NoProgress, OperatorPolicy,
+    Pace, Permission, PlacedPolicy, Policy, PolicyEngine, PolicyPlace, ProgressEvent, Question, RuleVerdict,
     ScanRule, ScanStatus, SignatureMode, SignatureRule, SourceFacts, Token, TokenOrigin,
 };
 pub use system_clock::SystemClock;
@@ -205,8 +205,8 @@ pub use bytes::Bytes;
 pub use provisioner_core::conformance;
 pub use provisioner_core::{
     ByteRange, ByteStream, CatalogError, CatalogErrorKind, CatalogStore, ChosenFiles, Clock, ContentDigests,
-    ContentHasher, DigestVerifier, DownloadRequest, Entry, FetchError, FetchErrorKind, Finding, HostPolicy,
-    Listing, Locator, MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Opened, Placement, Precondition,
-    ProgressSink, Rejection, RemoteFile, ResolveRequest, ScratchFolder, SignatureFile, StagedFile,
-    StagedModel, Verdict, VerifiedModel, Verifier, Version, Versioned, ask, told, verdicts,
+    ContentHasher, DigestVerifier, DownloadRequest, Entry, FactNeeds, FetchError, FetchErrorKind, Finding,
+    HostPolicy, Listing, Locator, MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Need, Opened, Placement,
+    Precondition, ProgressSink, Rejection, RemoteFile, ResolveRequest, ScratchFolder, SignatureFile,
+    StagedFile, StagedModel, Verdict, VerifiedModel, Verifier, Version, Versioned, ask, told, verdicts,
 };

@@ -289,7 +289,7 @@ impl ModelProvisioner {
         lock::check(&self.context, locked).await
     }
 
-    /// Returns what a model's headers say of it, and what memory it needs. It reads the headers of a model of this
+    /// Returns what a model's headers say of it, what memory it needs, and what its source tells of it. It reads the headers of a model of this
     /// machine in place, recorded or not. Of another model it fetches the headers alone, and keeps nothing.
     ///
     /// It compares no digest and records nothing; [`ensure`](Self::ensure) does both.

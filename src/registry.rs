@@ -53,7 +53,11 @@ impl Registry {
 
     /// Returns the fetcher of a reference.
     pub(crate) fn find(&self, reference: &ModelRef) -> Result<&dyn ModelFetcher> {
-        let scheme = reference.scheme();
+        self.of_scheme(reference.scheme())
+    }
+
+    /// Returns the fetcher of a scheme.
+    pub(crate) fn of_scheme(&self, scheme: &str) -> Result<&dyn ModelFetcher> {
         let found = self.fetchers.iter().find(|fetcher| fetcher.schemes().contains(&scheme));
         found.map(AsRef::as_ref).ok_or_else(|| Error::UnsupportedScheme {
             scheme: scheme.to_owned(),

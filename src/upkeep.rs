@@ -1,5 +1,6 @@
 //! Works with recorded models: lists, verifies, retires and removes them, and repairs the cache.
 
+pub(crate) mod account;
 pub(crate) mod doctor;
 pub(crate) mod list;
 pub(crate) mod overview;

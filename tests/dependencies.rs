@@ -9,7 +9,7 @@ fn tree(package: &str) -> BTreeSet<String> {
     tree_with(package, "")
 }
 
-/// The same for a build with features.
+/// The names of all packages that a build of a package with some features beside its default ones needs, for this machine.
 fn tree_with(package: &str, features: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args([
@@ -18,6 +18,8 @@ fn tree_with(package: &str, features: &str) -> BTreeSet<String> {
             "--locked",
             "-p",
             package,
+            "--features",
+            features,
             "-e",
             "normal,build",
             "--prefix",
@@ -66,6 +68,16 @@ fn assert_no_network_and_no_c(tree: &BTreeSet<String>) {
     let found: Vec<_> =
         tree.iter().filter(|name| NETWORK_OR_C.contains(&name.as_str()) || is_c_library(name)).collect();
     assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn the_hubs_own_client_comes_with_its_feature_alone() {
+    for (features, has_it) in [("", false), ("hf", false), ("xet", false), ("hf-info", true)] {
+        let tree = tree_with("model-provisioner", features);
+        assert_eq!(tree.contains("hf-hub"), has_it, "{features}");
+        // TLS comes from rustls, whatever it asks for.
+        assert!(!tree.contains("openssl-sys") && !tree.contains("native-tls"), "{features}");
+    }
 }
 
 /// Bindings to C libraries are named so; those to system calls are not libraries.
@@ -135,7 +147,7 @@ fn no_crate_knows_what_it_must_not() {
         ),
         ("lockfile", &["artifact-store", "durable-fs", "fs-err", "tokio", "transfer"]),
         ("file-hashing", &["artifact-store", "bundle", "durable-fs", "transfer", "tokio"]),
-        ("fetch-hf", &["artifact-store", "transfer", "catalog-adapter", "handoff", "hf-xet"]),
+        ("fetch-hf", &["artifact-store", "transfer", "catalog-adapter", "handoff", "hf-hub", "hf-xet"]),
         (
             "source-http",
             &[

@@ -2,7 +2,8 @@
 //!
 //! The crate `provenance-log` has the format, and chains each line to the one before it. A line of this library also has `at`
 //! (RFC 3339), `action` and `id`; and, where the process knows them, `local_path`, `digest`, `outcome`, `basis`, `reason`,
-//! `cached`, `adopted` (an array of `{path, from, way}`), `mirror` and `path`, `config`, `handoff` and `statement`.
+//! `cached`, `adopted` (an array of `{path, from, way}`), `mirror` and `path`, `config`, `handoff`, `statement` and `source`
+//! (`{license, gated, scan_issues}`).
 
 mod line;
 mod log;

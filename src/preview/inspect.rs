@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model_inspect::Inspection;
-use provisioner_core::{Manifest, ModelRef, Outcome, Question, RecordedFile, ResolveRequest};
+use provisioner_core::{FactNeeds, Manifest, ModelRef, Outcome, Question, RecordedFile, ResolveRequest};
 
 use super::headers::read_headers;
 use crate::{
@@ -16,15 +16,16 @@ use crate::{
     },
 };
 
-/// Returns what a model's headers say of it, and what memory it needs.
+/// Returns what a model's headers say of it, what memory it needs, and what its source tells of it.
 pub(crate) async fn inspect(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Inspection> {
     let reference = canonical(ctx, reference).await?;
     ctx.ask(&Question::Reference(&reference))?;
     let manifest = match recorded(ctx, &reference).await? {
         Some(manifest) => manifest,
-        None => resolve(ctx, &ResolveRequest::new(reference)).await?,
+        None => resolve(ctx, &ResolveRequest::new(reference).needing(FactNeeds::shown())).await?,
     };
-    read_headers(ctx, manifest).await
+    let source = manifest.source().filter(|source| !source.is_empty()).cloned();
+    Ok(read_headers(ctx, manifest).await?.with_source(source))
 }
 
 /// Returns the files of a recorded fetched model that all have the recorded size; the call promises nothing more of them.

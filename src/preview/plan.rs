@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use local_caches::LocalFiles;
 use provisioner_core::{
-    Digest, Expectation, LeftOut, Lifecycle, Locator, Manifest, ModelRef, Notice, Question,
-    RecordedSignature, RelativePath, ResolveRequest, Role, RuleVerdict, Signer, Versioned,
+    Digest, Expectation, FactNeeds, LeftOut, Lifecycle, Locator, Manifest, ModelRef, Notice, Question,
+    RecordedSignature, RelativePath, ResolveRequest, Role, RuleVerdict, Signer, SourceFacts, Versioned,
 };
 
 use super::headers::read_pointers;
@@ -49,6 +49,8 @@ pub struct EnsurePlan {
     pub notices: Vec<Notice>,
     /// The signatures that lie beside the model, the usual name first.
     pub signatures: Vec<PlannedSignature>,
+    /// Says what the source tells of the model; `None` where it tells nothing.
+    pub source: Option<SourceFacts>,
     /// Says what each rule of the policy decides, also after the first denial.
     pub policy: Vec<RuleVerdict>,
     refusal: Option<Error>,
@@ -115,7 +117,17 @@ impl EnsurePlan {
     fn without_files(id: String, answers: PolicyAnswers<'_>) -> Self {
         let (policy, refusal) = answers.into_parts();
         let (files, left_out, notices) = (Vec::new(), Vec::new(), Vec::new());
-        Self { id, revision: None, files, left_out, notices, signatures: Vec::new(), policy, refusal }
+        Self {
+            id,
+            revision: None,
+            files,
+            left_out,
+            notices,
+            signatures: Vec::new(),
+            source: None,
+            policy,
+            refusal,
+        }
     }
 
     /// Returns how many bytes the source would send. The bytes of a partial that are here do not count, in blocks of the
@@ -183,6 +195,7 @@ pub(crate) async fn plan(
         left_out: planned.left_out().to_vec(),
         notices,
         signatures,
+        source: planned.source().filter(|source| !source.is_empty()).cloned(),
         ..EnsurePlan::without_files(planned.reference().id(), answers)
     })
 }
@@ -306,7 +319,10 @@ async fn resolution(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Resoluti
             let source = asked.map_or_else(SourceAccess::Barred, |()| SourceAccess::Open);
             Ok(Resolution { manifest: model.manifest()?, source })
         }
-        None => resolve_or_recall(ctx, &ResolveRequest::new(reference.clone())).await,
+        None => {
+            let request = ResolveRequest::new(reference.clone()).needing(FactNeeds::shown());
+            resolve_or_recall(ctx, &request).await
+        }
     }
 }
 
@@ -348,6 +364,7 @@ async fn plan_of_present(
         left_out: record.left_out,
         notices: record.notices,
         signatures: record.signatures.into_iter().map(planned_signature).collect(),
+        source: record.source.filter(|source| !source.is_empty()),
         ..EnsurePlan::without_files(id, answers.clone())
     }))
 }

@@ -2,13 +2,14 @@
 
 use artifact_store::{EvictionLimits, EvictionPlan};
 use provenance_log::Position as LinePosition;
-use provisioner_core::{CatalogRecord, ModelRef};
+use provisioner_core::{Account, CatalogRecord, ModelRef};
 
 use super::ModelProvisioner;
 use crate::{
     error::Result,
     space::evict,
     upkeep::{
+        account,
         doctor::{self, finding::HealthFinding},
         list::{self, ListedModel, ModelList},
         overview::{self, Overview},
@@ -122,6 +123,14 @@ impl ModelProvisioner {
     /// The catalog or the disk fails.
     pub async fn overview(&self) -> Result<Overview> {
         overview::overview(&self.context).await
+    }
+
+    /// Asks the source of a scheme as whom it knows the caller. `None` without credentials, and for a source without accounts.
+    ///
+    /// # Errors
+    /// The policy denies the source; the source fails, or refuses the credentials.
+    pub async fn account(&self, scheme: &str) -> Result<Option<Account>> {
+        account::account(&self.context, scheme).await
     }
 
     /// Checks the provenance log, in bounded memory, and compares it with what the caller kept of it and with the handoffs that

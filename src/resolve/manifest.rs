@@ -1,8 +1,8 @@
 //! Gets the files of a model: as its source lists them now, or as its record does.
 
 use provisioner_core::{
-    CatalogRecord, Locator, Manifest, ModelRef, ProgressEvent, Question, RecordedFile, ResolveRequest,
-    ScanStatus,
+    CatalogRecord, FactNeeds, Locator, Manifest, ModelRef, Need, ProgressEvent, Question, RecordedFile,
+    ResolveRequest, ScanStatus,
 };
 
 use super::local_folder::settle;
@@ -19,7 +19,7 @@ pub(crate) async fn resolve(ctx: &Context, request: &ResolveRequest) -> Result<M
         ctx.ask(&Question::ShellOut { program })?;
     }
     ctx.progress.on_event(&ProgressEvent::Resolving { id: reference.id() });
-    let request = &request.clone().scans(wants_scans(ctx));
+    let request = &request.clone().needing(request.needs.or(needs_of_rules(ctx, reference)));
     match ctx.transfer.resolve(fetcher, request, ctx.progress.as_ref()).await {
         // The source's own error: no byte was transferred.
         Err(transfer::Error::Source(error)) => Err(error.into()),
@@ -27,10 +27,14 @@ pub(crate) async fn resolve(ctx: &Context, request: &ResolveRequest) -> Result<M
     }
 }
 
-/// Returns whether the policy has a rule about what a source's scanners say.
-fn wants_scans(ctx: &Context) -> bool {
+/// Returns which facts the rules of the policy are about.
+fn needs_of_rules(ctx: &Context, reference: &ModelRef) -> FactNeeds {
     let denies = |status: &ScanStatus| ctx.ask(&Question::Scan { path: "", status: *status }).is_err();
-    ScanStatus::ALL.iter().any(denies)
+    let unknown = Question::License { id: &reference.id(), license: None };
+    let mut needs = FactNeeds::default();
+    needs.license = Need::of_rule(ctx.ask(&unknown).is_err());
+    needs.scans = Need::of_rule(ScanStatus::ALL.iter().any(denies));
+    needs
 }
 
 /// Returns a manifest with what the record keeps of the choice, where the source lists the files of the record again.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model_provisioner::{
-    ByteRange, Error, Expectation, FetchError, Manifest, ManifestFile, ModelFetcher, ModelProvisioner,
+    ByteRange, Error, Expectation, FetchError, Manifest, ManifestFile, ModelFetcher, ModelProvisioner, Need,
     Opened, PolicyFile, RelativePath, ResolveRequest, ScanStatus, SourceFacts, async_trait,
 };
 
@@ -29,7 +29,7 @@ impl ModelFetcher for Telling {
     async fn resolve(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
         let mut facts = SourceFacts::default();
         facts.license = Some("mit".to_owned());
-        if request.with_scans {
+        if request.needs.scans > Need::No {
             facts.scans.insert(RelativePath::new("tiny.gguf").unwrap(), ScanStatus::Unsafe);
         }
         Ok(self.0.resolve(request).await?.with_source(Some(facts)))

@@ -8,6 +8,7 @@ mod choice;
 mod command;
 mod content;
 mod eviction;
+mod facts;
 mod faults;
 mod fixture;
 mod formats;

@@ -1,6 +1,6 @@
 //! Gives a subcommand what it works with: provisioners, the output, and the environment.
 
-use std::{ffi::OsStr, path::PathBuf, sync::Arc};
+use std::{ffi::OsStr, path::PathBuf, sync::Arc, time::Duration};
 
 use etcetera::BaseStrategy;
 use model_provisioner::{
@@ -18,6 +18,9 @@ use crate::{
         progress::{ProgressView, Screen},
     },
 };
+
+/// How long a source may be silent that the command asks about the caller.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Holds what one run of the command works with.
 #[derive(Debug)]
@@ -72,6 +75,16 @@ impl Invocation {
         let adoption = Adoption { mode: hub.adopt.into(), ..Adoption::default() };
         let origin = Origin { lock, mirrors: self.mirrors(&[]), via: hub.via.into() };
         build(self.with_default_policy(self.builder()?), adoption, settings, origin)
+    }
+
+    /// Returns a provisioner that asks a source about the caller, and waits some seconds for the answer.
+    ///
+    /// # Errors
+    /// As [`fetching`](Self::fetching).
+    pub(crate) fn asking(&self) -> Result<ModelProvisioner, Failure> {
+        let settings = TransferSettings { stall: PATIENCE, ..self.transfer_settings() };
+        let origin = Origin { lock: None, mirrors: Vec::new(), via: Via::default() };
+        build(self.with_default_policy(self.builder()?), Adoption::default(), settings, origin)
     }
 
     /// Returns the provisioner that a config describes.

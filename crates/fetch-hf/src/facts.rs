@@ -21,15 +21,15 @@ const LICENSE_TAG: &str = "license:";
 pub(crate) struct Revision {
     pub(crate) sha: String,
     #[serde(rename = "cardData", default)]
-    card_data: Value,
+    pub(crate) card_data: Value,
     #[serde(default)]
-    tags: Value,
+    pub(crate) tags: Value,
     #[serde(default)]
-    gated: Value,
+    pub(crate) gated: Value,
     #[serde(default)]
-    private: Value,
+    pub(crate) private: Value,
     #[serde(default)]
-    disabled: Value,
+    pub(crate) disabled: Value,
 }
 
 impl Revision {
@@ -68,7 +68,7 @@ impl Revision {
 }
 
 /// Returns whether a text may be kept: it is short, and has no control characters.
-fn is_sound(text: &str) -> bool {
+pub(crate) fn is_sound(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_TEXT_BYTES && !text.chars().any(char::is_control)
 }
 

@@ -5,12 +5,16 @@ use std::{path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
+#[cfg(feature = "info")]
+use provisioner_core::Account;
 use provisioner_core::{
     ByteRange, Entry, FetchError, FetchErrorKind, HostPolicy, Locator, Manifest, ManifestFile, ModelFetcher,
-    ModelRef, Opened, RelativePath, RemoteFile, ResolveRequest, reference::RepoRef,
+    ModelRef, Need, Opened, RelativePath, RemoteFile, ResolveRequest, reference::RepoRef,
 };
 use source_http::{HttpClient, Location, bounds_of, invalid, no_bytes};
 
+#[cfg(feature = "info")]
+use crate::info;
 #[cfg(feature = "xet")]
 use crate::xet::{Xet, XetFile};
 use crate::{
@@ -73,10 +77,15 @@ impl HubFetcher {
     async fn list(&self, request: &ResolveRequest) -> Result<Manifest, FetchError> {
         let hub = hub_of(request)?;
         let (commit, facts) = self.api.commit_of(hub, request.revision.as_deref()).await?;
-        let tree = self.api.tree_of(hub, &commit, request.with_scans).await?;
+        // With the Hub's own client, the listing keeps its long pages.
+        let with_scans = !cfg!(feature = "info") && request.needs.scans == Need::Decisive;
+        let tree = self.api.tree_of(hub, &commit, with_scans).await?;
         let mut repository = Repository::new(hub.clone(), commit, tree);
+        repository.facts = facts;
+        #[cfg(feature = "info")]
+        info::complete(&self.api, &mut repository, request.needs).await?;
         let is_secret = |text: &str| self.api.client().token().is_some_and(|token| token.is_in(text));
-        repository.facts = facts.without(is_secret);
+        repository.facts = repository.facts.without(is_secret);
         if let Some(chosen) = request.chosen.as_ref().filter(|chosen| repository.has(&chosen.paths)) {
             return self.manifest(&mut repository, &chosen.paths, chosen.entry.clone());
         }
@@ -256,6 +265,12 @@ impl ModelFetcher for HubFetcher {
         let manifest = self.recall(request).await.map_err(|error| self.api.client().redacted(error))?;
         manifest.iter().try_for_each(|manifest| self.check_names(manifest))?;
         Ok(manifest)
+    }
+
+    #[cfg(feature = "info")]
+    async fn account(&self) -> Result<Option<Account>, FetchError> {
+        let account = info::account(self.api.client()).await;
+        account.map_err(|error| self.api.client().redacted(error))
     }
 
     async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError> {

@@ -14,6 +14,8 @@
 //!
 //! With the feature `xet`, the fetcher streams files that the Hub stores in Xet from there, and by plain HTTP where that
 //! fails.
+//!
+//! With the feature `info`, the fetcher asks the Hub with the Hub's own client what it says of a model and of the token.
 
 #[cfg(any(feature = "native", feature = "cli"))]
 mod cache;
@@ -34,6 +36,8 @@ mod error;
 mod facts;
 #[cfg(feature = "native")]
 mod fetcher;
+#[cfg(feature = "info")]
+mod info;
 #[cfg(feature = "native")]
 mod settings;
 #[cfg(feature = "xet")]

@@ -1,9 +1,13 @@
 //! Holds a repository at one commit: what a listing names, and the manifests that the fetcher read of it.
 
+#[cfg(feature = "info")]
+use std::mem;
 use std::{collections::HashMap, path::PathBuf};
 
 use bytes::Bytes;
 use model_selection::{Choice, Listing, Manifests, manifests_to_read, select};
+#[cfg(feature = "info")]
+use provisioner_core::ScanStatus;
 use provisioner_core::{
     ContentHasher, DigestAlgorithm, FetchError, RelativePath, SourceFacts, reference::RepoRef,
 };
@@ -122,6 +126,21 @@ impl Repository {
     /// Returns whether the listing has all of some files.
     pub(crate) fn has(&self, paths: &[RelativePath]) -> bool {
         !paths.is_empty() && paths.iter().all(|path| self.files.contains_key(path))
+    }
+
+    /// Adds what the hub says of the repository in another answer.
+    #[cfg(feature = "info")]
+    pub(crate) fn add_facts(&mut self, found: SourceFacts) {
+        self.facts = mem::take(&mut self.facts).or(found);
+    }
+
+    /// Notes what the hub's scanners say of a file. Two results for one file are an unknown one.
+    #[cfg(feature = "info")]
+    pub(crate) fn note_scan(&mut self, path: &str, status: ScanStatus) {
+        let listed = RelativePath::new(path).ok().and_then(|path| self.files.get_mut(&path));
+        let Some(file) = listed else { return };
+        let is_other = file.scan.is_some_and(|known| known != status);
+        file.scan = Some(if is_other { ScanStatus::Unknown } else { status });
     }
 
     /// Returns what the hub says of the repository and of some of its files.

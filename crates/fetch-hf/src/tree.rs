@@ -96,15 +96,16 @@ pub(crate) struct Entry {
     pub(crate) lfs: Option<Lfs>,
     #[serde(rename = "xetHash")]
     pub(crate) xet_hash: Option<String>,
-    /// What the scanners say. Its form is not stable, and an odd one says nothing.
+    /// What the scanners say. Its form is not stable.
     #[serde(rename = "securityFileStatus", default)]
     pub(crate) security: Option<Value>,
 }
 
 impl Entry {
-    /// Returns what the scanners say of the file.
+    /// Returns what the scanners say of the file. A result without a readable status is an unknown one.
     fn scan(&self) -> Option<ScanStatus> {
-        Some(ScanStatus::of(self.security.as_ref()?.get("status")?.as_str()?))
+        let status = self.security.as_ref()?.get("status").and_then(Value::as_str);
+        Some(status.map_or(ScanStatus::Unknown, ScanStatus::of))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an inspection of a model finds.
 
-use provisioner_core::{Format, RelativePath, Role};
+use provisioner_core::{Format, RelativePath, Role, SourceFacts};
 
 use crate::{details::DetailedFacts, memory::MemoryEstimate};
 
@@ -18,6 +18,8 @@ pub struct Inspection {
     pub(crate) companion: Option<(RelativePath, Role)>,
     /// Says what engines pass over and a person should know, as fragments of sentences.
     pub warnings: Vec<String>,
+    /// Says what the source of the model tells of it, which no header proves; `None` where the caller knows nothing of that.
+    pub source: Option<SourceFacts>,
 }
 
 impl Inspection {
@@ -30,6 +32,13 @@ impl Inspection {
             notes: Vec::new(),
             companion: None,
             warnings: Vec::new(),
+            source: None,
         }
+    }
+
+    /// Returns the same inspection with what the source of the model tells of it.
+    #[must_use]
+    pub fn with_source(self, source: Option<SourceFacts>) -> Self {
+        Self { source, ..self }
     }
 }

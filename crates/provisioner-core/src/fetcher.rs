@@ -11,6 +11,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::{
+    account::Account,
+    fact_needs::FactNeeds,
     fetch_error::{FetchError, FetchErrorKind},
     host_policy::HostPolicy,
     manifest::{Entry, Manifest, ManifestFile},
@@ -106,6 +108,15 @@ pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Returns as whom the source knows its caller. `None` where the caller has no credentials or the source has no accounts, which is
+    /// the default. A fetcher asks the source's own endpoint alone, and for some seconds at the most.
+    ///
+    /// # Errors
+    /// A [`FetchError`]; [`FetchErrorKind::Unauthorized`] where the source refuses the credentials.
+    async fn account(&self) -> Result<Option<Account>, FetchError> {
+        Ok(None)
+    }
+
     /// Opens one file of a manifest at a range of bytes. A range that starts at the file's size is empty. A range that ends
     /// behind the file ends with it.
     ///
@@ -174,8 +185,8 @@ pub struct ResolveRequest {
     /// The folder in which a fetcher's [program](ModelFetcher::program) may make files, where nothing but a download lists the
     /// model. A later [`DownloadRequest`] names the same folder. `None` lets `resolve` move no byte of the model.
     pub scratch: Option<ScratchFolder>,
-    /// Says whether the caller needs what the source's scanners say of each file. Otherwise a fetcher need not ask for it.
-    pub with_scans: bool,
+    /// Says which of the facts the caller needs that the source does not tell unasked.
+    pub needs: FactNeeds,
 }
 
 /// Holds which files an earlier call chose.
@@ -190,7 +201,7 @@ pub struct ChosenFiles {
 impl ResolveRequest {
     /// Makes a request for a reference, at whichever revision the source has now.
     pub fn new(reference: ModelRef) -> Self {
-        Self { reference, revision: None, chosen: None, scratch: None, with_scans: false }
+        Self { reference, revision: None, chosen: None, scratch: None, needs: FactNeeds::default() }
     }
 
     /// Makes a request for the files of a record again: at its revision, and chosen as they were.
@@ -211,10 +222,10 @@ impl ResolveRequest {
         self
     }
 
-    /// Sets whether the caller needs what the source's scanners say of each file.
+    /// Sets which of the facts the caller needs that the source does not tell unasked.
     #[must_use]
-    pub fn scans(mut self, with_scans: bool) -> Self {
-        self.with_scans = with_scans;
+    pub fn needing(mut self, needs: FactNeeds) -> Self {
+        self.needs = needs;
         self
     }
 

@@ -74,7 +74,9 @@ mod staged;
 mod verification;
 mod verified;
 
+mod account;
 mod catalog;
+mod fact_needs;
 mod fetch_error;
 mod fetcher;
 mod locked;
@@ -101,6 +103,7 @@ mod token;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
+pub use account::Account;
 pub use adopt::AdoptMode;
 pub use catalog::{
     CatalogError, CatalogErrorKind, CatalogStore, DamagedRecord, Listing, Precondition, Version, Versioned,
@@ -112,6 +115,7 @@ pub use content_hasher::{ContentDigests, ContentHasher};
 pub use denial::{Denial, DenialKind};
 pub use digest::{Digest, DigestAlgorithm, key_of, sha256_tree};
 pub use error::{Error, Result};
+pub use fact_needs::{FactNeeds, Need};
 pub use facts::{MemoryFacts, ModelFacts};
 pub use fetch_error::{FetchError, FetchErrorKind};
 pub use fetcher::{

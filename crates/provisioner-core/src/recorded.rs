@@ -31,11 +31,14 @@ impl Manifest {
         })
     }
 
-    /// Sets what a record keeps of the choice of the files, and what the source said of the model where this manifest has nothing.
+    /// Sets what a record keeps of the choice of the files, and what the source said of the model where this manifest lacks it.
     #[must_use]
     pub fn chosen_as(self, record: &CatalogRecord) -> Self {
         let roles = record.files.iter().filter_map(|file| Some((file.path.clone(), file.role?)));
-        let source = self.source().or(record.source.as_ref()).cloned();
+        let source = match (self.source().cloned(), record.source.clone()) {
+            (Some(told), Some(recorded)) => Some(told.or(recorded)),
+            (told, recorded) => told.or(recorded),
+        };
         self.with_source(source).with_projector(record.projector.clone()).with_choice(
             roles,
             record.left_out.clone(),

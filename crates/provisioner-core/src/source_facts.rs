@@ -87,6 +87,11 @@ impl ScanStatus {
         Self::Unknown,
     ];
 
+    /// Returns whether a person should look at the file. A status that this release has no name for is an issue.
+    pub const fn is_issue(self) -> bool {
+        !matches!(self, Self::Unscanned | Self::Queued | Self::Safe)
+    }
+
     /// Returns the status of a name that a source writes.
     pub fn of(name: &str) -> Self {
         let found = Self::ALL.into_iter().find(|status| status.as_str().eq_ignore_ascii_case(name));
@@ -113,6 +118,24 @@ impl SourceFacts {
         self.license = self.license.filter(|license| !is_secret(license));
         self.tags.retain(|tag| !is_secret(tag));
         self
+    }
+
+    /// Returns the facts, with those of another answer of the same source where these lack one.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            license: self.license.or(other.license),
+            gated: self.gated.or(other.gated),
+            private: self.private.or(other.private),
+            disabled: self.disabled.or(other.disabled),
+            tags: if self.tags.is_empty() { other.tags } else { self.tags },
+            scans: if self.scans.is_empty() { other.scans } else { self.scans },
+        }
+    }
+
+    /// Returns the files of which the scanners say something else than that they found no problem, or that they have not looked yet.
+    pub fn scan_issues(&self) -> impl Iterator<Item = (&RelativePath, ScanStatus)> {
+        self.scans.iter().map(|(path, status)| (path, *status)).filter(|(_, status)| status.is_issue())
     }
 
     /// Returns whether the source tells nothing.

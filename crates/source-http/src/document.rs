@@ -22,6 +22,8 @@ use crate::{
 /// How many bytes an answer of an API has at the most.
 pub const MAX_BODY_BYTES: usize = 64 << 20;
 
+const TOO_LARGE: &str = "its answer is too large";
+
 /// Says what an answer of a listing was.
 #[derive(Debug)]
 pub enum Page {
@@ -53,6 +55,18 @@ impl HttpClient {
         take: impl FnMut(&[u8]) -> Result<(), String>,
     ) -> Result<Page, FetchError> {
         self.in_time(&url, 1, self.page(url.clone(), take)).await
+    }
+
+    /// Returns an answer of the API as it came, of `most` bytes at the most, and the address of the page that follows it.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get), and [`FetchErrorKind::Invalid`] for an answer that is too large.
+    pub async fn answer(&self, url: Url, most: usize) -> Result<(Vec<u8>, Option<Url>), FetchError> {
+        let read = async {
+            let (answer, next) = self.linked(url.clone()).await?;
+            Ok((self.kept(answer, most).await?, next))
+        };
+        self.in_time(&url, 1, read).await
     }
 
     /// Waits for so many of the API's deadlines, and no longer.
@@ -95,13 +109,23 @@ impl HttpClient {
 
     async fn document<T: DeserializeOwned>(&self, url: Url) -> Result<T, FetchError> {
         let (answer, _) = self.linked(url).await?;
-        let (url, mut body) = (answer.url.clone(), Vec::new());
+        let url = answer.url.clone();
+        let body = self.kept(answer, MAX_BODY_BYTES).await?;
+        serde_json::from_slice(&body).map_err(|error| invalid(&url, &no_document(&error.to_string())))
+    }
+
+    /// Returns the bytes of an answer, of `most` bytes at the most.
+    async fn kept(&self, answer: Answer, most: usize) -> Result<Vec<u8>, FetchError> {
+        let mut body = Vec::new();
         let keep = |piece: &[u8]| {
+            if piece.len() > most - body.len() {
+                return Err(TOO_LARGE.to_owned());
+            }
             body.extend_from_slice(piece);
             Ok(())
         };
         self.body(answer, keep).await?;
-        serde_json::from_slice(&body).map_err(|error| invalid(&url, &no_document(&error.to_string())))
+        Ok(body)
     }
 
     /// Returns an answer of the API, and the address of the next page.
@@ -160,7 +184,7 @@ impl HttpClient {
         let take = |piece: &[u8]| {
             bytes += piece.len();
             if bytes > MAX_BODY_BYTES {
-                return Err(invalid(&url, "its answer is too large"));
+                return Err(invalid(&url, TOO_LARGE));
             }
             take(piece).map(ControlFlow::Continue).map_err(|what| invalid(&url, &what))
         };

@@ -5,6 +5,7 @@
 //! Hub and its CDN do; the same faults strike there, as far as that protocol can say them.
 
 // What it publishes.
+mod account;
 mod content;
 mod entry;
 mod publication;

@@ -8,7 +8,7 @@ use provisioner_core::{
 };
 use serde::Serialize;
 
-use crate::context::Context;
+use crate::{catalog::source_entry::SourceEntry, context::Context};
 
 /// Names what a process did.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -77,6 +77,8 @@ pub(crate) struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<SourceEntry<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) config: Option<&'a Path>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) handoff: Option<&'a Path>,
@@ -99,6 +101,7 @@ impl<'a> Line<'a> {
             adopted: None,
             mirror: None,
             path: None,
+            source: None,
             config: None,
             handoff: None,
             statement: None,
@@ -110,6 +113,7 @@ impl<'a> Line<'a> {
         Self {
             local_path: Some(&record.local_path),
             digest: record.digest.as_ref(),
+            source: record.source.as_ref().and_then(SourceEntry::of),
             ..Self::new(ctx.clock.now(), action, &record.id).with_verification(&record.verification)
         }
     }

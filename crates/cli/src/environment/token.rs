@@ -1,6 +1,6 @@
 //! Finds the token of the Hugging Face Hub where the Hub's own tools do.
 
-use std::{os::unix::fs::PermissionsExt, path::Path};
+use std::{os::unix::fs::PermissionsExt, path::Path, sync::OnceLock};
 
 use model_provisioner::{ErrorCode, Token, TokenOrigin, read_named_file};
 
@@ -14,8 +14,13 @@ use crate::output::{failure::Failure, redact};
 const MAX_TOKEN_BYTES: u64 = 64 << 10;
 
 /// Returns the token, and where it comes from: `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, the file of `HF_TOKEN_PATH`, or
-/// `HF_HOME/token`. `HF_HUB_DISABLE_IMPLICIT_TOKEN` leaves it out.
+/// `HF_HOME/token`. `HF_HUB_DISABLE_IMPLICIT_TOKEN` leaves it out. The command looks once, and so warns once.
 pub(super) fn token() -> Option<(Token, TokenOrigin)> {
+    static FOUND: OnceLock<Option<(Token, TokenOrigin)>> = OnceLock::new();
+    FOUND.get_or_init(find).clone()
+}
+
+fn find() -> Option<(Token, TokenOrigin)> {
     if Variable::NoImplicitToken.is_yes() {
         return None;
     }

@@ -13,5 +13,6 @@ pub(crate) mod model;
 pub(crate) mod notice;
 pub(crate) mod planned;
 pub(crate) mod provenance;
+mod source;
 pub(crate) mod variants;
 pub(crate) mod verified;

@@ -17,6 +17,7 @@ mod foresight;
 mod gc;
 mod hf_command;
 mod hub;
+mod hub_facts;
 mod hub_failures;
 mod hub_kills;
 mod hub_space;

@@ -143,7 +143,7 @@ impl GgufModel {
         let memory = MemoryEstimate::new(weights_bytes, layers, details.facts.ctx_max);
         let memory = memory.at_most(has_untold_windows).computed_by(Engine::LlamaCpp, widths);
         details.facts.memory = memory.summary();
-        Inspection { details, memory, notes, companion, warnings: Vec::new() }
+        Inspection { details, memory, notes, companion, warnings: Vec::new(), source: None }
     }
 }
 

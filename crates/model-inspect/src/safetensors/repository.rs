@@ -261,7 +261,7 @@ fn describe(
     let memory = MemoryEstimate::new(details.weights_bytes(), layers, details.facts.ctx_max);
     let memory = memory.at_most(has_untold_windows).computed_by(Engine::Vllm, told_widths);
     details.facts.memory = memory.summary();
-    Ok(Inspection { details, memory, notes, companion: None, warnings: Vec::new() })
+    Ok(Inspection { details, memory, notes, companion: None, warnings: Vec::new(), source: None })
 }
 
 /// Reads the config of the model: that of Transformers, or else that of Mistral's format.

@@ -15,6 +15,7 @@ pub(super) enum Found {
     },
     Info(Value),
     XetToken(Value),
+    Account(Value),
     Refusal(Refusal),
 }
 

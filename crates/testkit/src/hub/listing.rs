@@ -15,8 +15,18 @@ use super::{
 
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
-/// `GET /api/models/{id}` and `…/revision/{rev}`. With `?blobs=true` the siblings have sizes and digests.
+/// `GET /api/models/{id}` and `…/revision/{rev}`. With `?blobs=true` the siblings have sizes and digests. With `?expand=…` the answer has
+/// the fields that the request names, beside the ids.
 pub(super) fn info(repo: &Repo, snapshot: &Snapshot, request: &Request) -> Value {
+    let mut info = whole_info(repo, snapshot, request);
+    let named = request.queries("expand");
+    if let Some(fields) = info.as_object_mut().filter(|_| !named.is_empty()) {
+        fields.retain(|name, _| ["_id", "id"].contains(&name.as_str()) || named.contains(name));
+    }
+    info
+}
+
+fn whole_info(repo: &Repo, snapshot: &Snapshot, request: &Request) -> Value {
     let has_blobs = request.query("blobs").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let sibling = |(path, entry): (&String, &Entry)| {
         let mut sibling = json!({ "rfilename": path });

@@ -84,7 +84,7 @@ impl Reply {
 pub(super) fn reply(shared: &Shared, state: &mut State, request: &Request, found: Found) -> Reply {
     match found {
         Found::Refusal(refusal) => refuse(refusal),
-        Found::Info(value) | Found::XetToken(value) => json(&value),
+        Found::Info(value) | Found::XetToken(value) | Found::Account(value) => json(&value),
         Found::Tree { entries, next } => {
             let reply = json(&Value::Array(entries));
             match next {

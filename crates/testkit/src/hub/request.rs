@@ -99,6 +99,13 @@ impl Request {
         pairs.find(|(key, _)| *key == name).map(|(_, value)| decode(value))
     }
 
+    /// Returns every value that the query has for a parameter, decoded.
+    pub(super) fn queries(&self, name: &str) -> Vec<String> {
+        let (_, query) = self.target.split_once('?').unwrap_or_default();
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.filter(|(key, _)| *key == name).map(|(_, value)| decode(value)).collect()
+    }
+
     /// Returns the one range that the client asks for. Several ranges, and other units, count as none, as RFC 9110 allows.
     pub(super) fn range(&self) -> Option<Asked> {
         let spec = self.header("range")?.strip_prefix("bytes=")?;

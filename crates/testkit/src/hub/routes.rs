@@ -78,6 +78,11 @@ fn on_hub(shared: &Shared, state: &State, request: &Request) -> Result<Found, Re
                 _ => Err(Refusal::status(404)),
             }
         }
+        ["api", "whoami-v2"] => {
+            let message = "Invalid username or password.";
+            let account = state.accounts.of(request.token()).cloned();
+            account.map(Found::Account).ok_or_else(|| Refusal::status(401).header("X-Error-Message", message))
+        }
         ["api", "resolve-cache", "models", rest @ ..] => {
             let at = rest.len().min(2);
             let repo = seek(state, request, &rest[..at].join("/"))?;

@@ -123,6 +123,11 @@ impl Hub {
         self.shared.state().settings.granted.insert(token.to_owned());
     }
 
+    /// Says whose token this is. The hub does not know who any other token belongs to.
+    pub fn account(&self, token: &str, name: &str, organizations: &[&str]) {
+        self.shared.state().accounts.add(token, name, organizations);
+    }
+
     /// Makes a token expire: the hub refuses each request that carries it, for public repos too.
     pub fn expire(&self, token: &str) {
         self.shared.state().settings.expired.insert(token.to_owned());

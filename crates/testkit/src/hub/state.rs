@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use super::{fault::Fault, ledger::Ledger, repo::Repos, signature::Signatures, tls::Tls};
+use super::{account::Accounts, fault::Fault, ledger::Ledger, repo::Repos, signature::Signatures, tls::Tls};
 
 /// The state of a hub, and what does not change while it runs.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) repos: Repos,
+    pub(super) accounts: Accounts,
     pub(super) signatures: Signatures,
     pub(super) faults: Vec<Fault>,
     pub(super) ledger: Ledger,

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use model_provisioner::{HealthFinding, Overview, PolicyEngine, PolicyFile, readable_size};
+use model_provisioner::{Account, HealthFinding, Overview, PolicyEngine, PolicyFile, readable_size};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     environment::Environment,
-    output::{hint, text::counted},
+    output::{escape::line, failure::Failure, hint, text::counted},
 };
 
 /// Describes the state of the cache, and its problems.
@@ -137,6 +137,9 @@ pub(crate) struct HubSetting {
     /// Where the token comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+    /// Who the token belongs to, as the hub says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<TokenOwner>,
     /// Whether the operator keeps the command from the network.
     offline: bool,
 }
@@ -149,6 +152,17 @@ impl Tools {
         let denied = if *hf_allowed { "" } else { "; the policy does not let it run" };
         format!("hf: {}{version}{denied}", hf.display())
     }
+}
+
+/// Names who a token belongs to.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct TokenOwner {
+    /// The name of the account.
+    name: String,
+    /// The organizations of the account.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    organizations: Vec<String>,
 }
 
 impl From<HealthFinding> for Problem {
@@ -165,6 +179,14 @@ impl Problem {
         let fault = file.fault()?;
         let hint = fault.hint().map(|hint| hint::text_in_doctor(&hint));
         Some(Self { what: format!("{fault}: it denies everything"), mended: None, hint, harmless: false })
+    }
+}
+
+impl Problem {
+    /// Returns the problem of a hub that does not say who the token belongs to. It harms no present model.
+    pub(crate) fn of_token(failure: Failure) -> Self {
+        let what = format!("the hub does not say who the token belongs to: {}", failure.message);
+        Self { what, mended: None, hint: failure.hint, harmless: true }
     }
 }
 
@@ -202,7 +224,7 @@ impl Health {
             locks: Locks { trusted: overview.lock_doubt.is_none(), reason: overview.lock_doubt.clone() },
             provenance: overview.provenance.map(Head::from),
             tools: Tools { hf, hf_version, hf_allowed },
-            hub: HubSetting { endpoint, token, offline },
+            hub: HubSetting { endpoint, token, account: None, offline },
             policy: Vec::new(),
         }
     }
@@ -218,6 +240,15 @@ impl Health {
             policy.rules().into_iter().map(rule).collect::<Vec<_>>()
         };
         Self { policy: policies.iter().flat_map(rules).collect(), ..self }
+    }
+
+    /// Returns the same state, with who the token belongs to.
+    pub(crate) fn with_account(mut self, account: Option<Account>) -> Self {
+        self.hub.account = account.map(|account| {
+            let Account { name, organizations, .. } = account;
+            TokenOwner { name, organizations }
+        });
+        self
     }
 
     /// Returns whether no problem is left that matters.
@@ -241,6 +272,16 @@ impl Health {
             text.push_str("nothing is wrong");
         }
         text.trim_end().to_owned()
+    }
+
+    /// Returns who the token belongs to, behind the token.
+    fn owner_text(&self) -> String {
+        let Some(TokenOwner { name, organizations }) = &self.hub.account else { return String::new() };
+        let organizations: Vec<_> = organizations.iter().map(|organization| line(organization)).collect();
+        match organizations.as_slice() {
+            [] => format!(", as {}", line(name)),
+            _ => format!(", as {} (of {})", line(name), organizations.join(", ")),
+        }
     }
 
     fn rows(&self) -> Vec<(&'static str, String)> {
@@ -278,7 +319,7 @@ impl Health {
         rows.extend([
             ("locks", locks),
             ("log", format!("{log}; `provenance verify` checks it")),
-            ("hub", format!("{}{offline}, with {token}", self.hub.endpoint)),
+            ("hub", format!("{}{offline}, with {token}{}", self.hub.endpoint, self.owner_text())),
             ("tools", self.tools.text()),
         ]);
         rows.extend(self.policy.iter().map(|rule| ("policy", rule.text())));

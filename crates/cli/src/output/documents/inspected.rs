@@ -1,11 +1,14 @@
 //! Defines the document of what a model's headers say.
 
 use model_provisioner::{
-    DetailedFacts, Fit, Inspection, KvType, MemoryEstimate, MemoryRequest, readable_size,
+    DetailedFacts, Fit, Inspection, KvType, MemoryEstimate, MemoryRequest, SourceFacts, readable_size,
 };
 use serde::Serialize;
 
-use super::fit::{at_most, engine, of_card, of_context, up_to};
+use super::{
+    fit::{at_most, engine, of_card, of_context, up_to},
+    source,
+};
 use crate::output::{
     escape::line,
     text::{card, counted},
@@ -25,6 +28,9 @@ pub(crate) struct Inspected {
     /// Notes that the caller should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
+    /// What the source tells of the model, which no header proves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<SourceFacts>,
     /// Whether the model fits into the memory that the caller named.
     #[serde(skip_serializing_if = "Option::is_none")]
     fit: Option<Fit>,
@@ -33,10 +39,10 @@ pub(crate) struct Inspected {
 impl Inspected {
     /// Describes what an inspection found.
     pub(crate) fn new(id: String, inspection: Inspection, fit: Option<Fit>) -> Self {
-        let Inspection { details, memory, mut notes, warnings, .. } = inspection;
+        let Inspection { details, memory, mut notes, warnings, source, .. } = inspection;
         notes.extend(warnings);
         let kv_unknown = memory.kv_unknown().map(str::to_owned);
-        Self { id, details, kv_unknown, notes, fit }
+        Self { id, details, kv_unknown, notes, source, fit }
     }
 
     /// Returns a card for people.
@@ -67,6 +73,11 @@ impl Inspected {
         );
         add("chat template", facts.has_chat_template.map(|has| if has { "yes" } else { "no" }.to_owned()));
         add("licence", facts.license.as_deref().map(line));
+        for (name, value) in self.source.iter().flat_map(source::rows) {
+            // The model's own word stands above that of its source.
+            let is_told = name == "licence" && facts.license.as_deref().map(line).as_ref() == Some(&value);
+            add(name, (!is_told).then_some(value));
+        }
         let bases: Vec<_> = details.base_models.iter().map(|name| line(name)).collect();
         add("base model", (!bases.is_empty()).then(|| bases.join(", ")));
         let code: Vec<_> = details.remote_code.iter().map(|name| line(name)).collect();

@@ -3,11 +3,11 @@
 use std::{cmp::Reverse, fmt::Write as _, path::PathBuf};
 
 use model_provisioner::{
-    Digest, EnsurePlan, LeftOut, LeftOutReason, Role, RuleVerdict, Signer, readable_size,
+    Digest, EnsurePlan, LeftOut, LeftOutReason, Role, RuleVerdict, Signer, SourceFacts, readable_size,
 };
 use serde::Serialize;
 
-use super::notice::NoticeDocument;
+use super::{notice::NoticeDocument, source};
 use crate::output::{escape::line, failure::Failure};
 
 /// How many of the files that stay out the text names, the largest first.
@@ -32,6 +32,9 @@ pub(crate) struct Planned {
     /// The signatures beside the model.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     signatures: Vec<PlannedSignature>,
+    /// What the source tells of the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<SourceFacts>,
     /// What each rule of the policy decides.
     policy: Vec<PlannedVerdict>,
     /// The failure with which the policy would end an `ensure`.
@@ -113,6 +116,7 @@ impl From<EnsurePlan> for Planned {
             left_out: plan.left_out,
             notices: plan.notices.iter().map(NoticeDocument::from).collect(),
             error,
+            source: plan.source,
             policy: plan.policy.into_iter().map(PlannedVerdict::from).collect(),
             download_bytes,
             space_needed_bytes,
@@ -140,6 +144,9 @@ impl Planned {
             };
         }
         self.write_left_out(&mut text);
+        for (name, value) in self.source.iter().flat_map(source::rows) {
+            let _ = write!(text, "\n{name:8}  {value}");
+        }
         self.write_policy(&mut text);
         let _ = write!(text, "\n{} to fetch", readable_size(self.download_bytes));
         for NoticeDocument { message, hint, .. } in &self.notices {
