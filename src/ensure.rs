@@ -199,7 +199,7 @@ async fn verify(
             tracing::debug!("`{id}` is judged: {}", verified.verification().reason);
             for notice in verified.notices() {
                 let hint = notice.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-                tracing::warn!("`{id}`: {notice}{hint}");
+                tracing::debug!("`{id}`: {notice}{hint}");
             }
             Ok((verified, session))
         }

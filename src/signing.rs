@@ -21,7 +21,7 @@ const MAX_KEY_BYTES: u64 = 64 << 10;
 /// Reads the public key of a signer whom the caller trusts. It may block.
 ///
 /// # Errors
-/// The file cannot be read; [`Error::Key`](crate::Error::Key).
+/// The file cannot be read; [`Error::Key`].
 #[cfg(feature = "signing")]
 pub fn trusted_key(path: &Path) -> Result<TrustedSigner> {
     let text = crate::config::read_named_file(path, MAX_KEY_BYTES)?;

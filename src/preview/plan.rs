@@ -312,18 +312,14 @@ async fn files_of(
 
 /// Returns the files of a model: as the lock file names them, without a source; otherwise as the source lists them.
 async fn resolution(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Resolution> {
-    match locked(ctx, reference)?.filter(|_| !reference.is_local()) {
-        Some(model) => {
-            let network = ctx.registry.find(reference)?.uses_network();
-            let asked = if network { ctx.ask(&Question::Network(reference)) } else { Ok(()) };
-            let source = asked.map_or_else(SourceAccess::Barred, |()| SourceAccess::Open);
-            Ok(Resolution { manifest: model.manifest()?, source })
-        }
-        None => {
-            let request = ResolveRequest::new(reference.clone()).needing(FactNeeds::shown());
-            resolve_or_recall(ctx, &request).await
-        }
+    if let Some(model) = locked(ctx, reference)?.filter(|_| !reference.is_local()) {
+        let network = ctx.registry.find(reference)?.uses_network();
+        let asked = if network { ctx.ask(&Question::Network(reference)) } else { Ok(()) };
+        let source = asked.map_or_else(SourceAccess::Barred, |()| SourceAccess::Open);
+        return Ok(Resolution { manifest: model.manifest()?, source });
     }
+    let request = ResolveRequest::new(reference.clone()).needing(FactNeeds::shown());
+    resolve_or_recall(ctx, &request).await
 }
 
 /// Returns the empty plan of a present model. It refuses a retired model as `ensure` does.

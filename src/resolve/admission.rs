@@ -63,7 +63,7 @@ fn python(path: &str) -> Question<'_> {
     Question::Format { path, format: Format::Python }
 }
 
-/// Returns the format that a file must have by its name. Where pickles and TorchScript archives have that name, it is the one that
+/// Returns the format that a file must have by its name. Where pickles and `TorchScript` archives have that name, it is the one that
 /// the policy allows.
 fn stated_format(ctx: &Context, path: &RelativePath) -> Option<Format> {
     let format = Format::named(path.file_name())?;

@@ -4,11 +4,7 @@
 //! a single file, it is `<file>.sig` or `model.sig`. A repository's signature need not belong to the model that the reference
 //! names, so it is read from its source, and kept in the record.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io, path::Path, sync::Arc};
 
 use provisioner_core::{
     CatalogRecord, Entry, Expectation, Locator, Manifest, ManifestFile, ModelRef, RecordedSignature,
@@ -101,16 +97,14 @@ async fn beside(
 }
 
 fn beside_local(path: &Path, entry: &Entry) -> Result<Vec<SignatureFile>> {
-    let (folder, names): (PathBuf, Vec<String>) = match (entry, path.parent(), path.file_name()) {
-        (Entry::File(_), Some(folder), Some(name)) => {
+    let (folder, names) =
+        if let (Entry::File(_), Some(folder), Some(name)) = (entry, path.parent(), path.file_name()) {
             (folder.to_owned(), vec![format!("{}.sig", name.to_string_lossy()), USUAL_NAME.to_owned()])
-        }
-        _ => {
+        } else {
             let names = fetch_file::folder_names(path)?;
             let names = among(names.iter().map(|(path, _)| path.as_str()));
             (path.to_owned(), names.into_iter().map(str::to_owned).collect())
-        }
-    };
+        };
     let mut found = Vec::new();
     for name in names {
         let location = folder.join(&name);

@@ -17,7 +17,9 @@ use std::io;
 use model_signing::{Bundle, Comparison, FoundFile, ReadBytes, SignedModel};
 use provisioner_core::{
     Digest, DigestAlgorithm, Entry, ErrorCode, Expectation, Manifest, ModelRef, Notice, RecordedSignature,
-    Rejection, RelativePath, Role, SignatureDemand, SignatureFile, reference::RepoTarget, told,
+    Rejection, RelativePath, Role, SignatureDemand, SignatureFile,
+    reference::{RepoRef, RepoTarget},
+    told,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -151,7 +153,8 @@ fn held(
     }
     let mut reason = format!("signed by {}", signed.signer);
     if !left_out.is_empty() {
-        reason += &format!(", who signed files that the model does not need: {}", quoted(&left_out));
+        reason.push_str(", who signed files that the model does not need: ");
+        reason.push_str(&quoted(&left_out));
     }
     let bundle = Some(&file.bytes).filter(|bytes| bytes.len() <= MAX_KEPT_BYTES);
     let signature = RecordedSignature {
@@ -184,7 +187,7 @@ fn settle(manifest: &Manifest, comparison: &mut Comparison) -> Vec<String> {
         }
     }
     let is_local = manifest.reference().is_local();
-    comparison.unsigned.retain(|path| !is_signature(path) && !(is_local && is_hidden(path)));
+    comparison.unsigned.retain(|path| !(is_signature(path) || is_local && is_hidden(path)));
     comparison.unsigned.sort_unstable();
     code
 }
@@ -197,7 +200,7 @@ fn is_missing(manifest: &Manifest, name: &str) -> bool {
         _ if name == "." => true,
         ModelRef::Local(_) => *manifest.entry() == Entry::Folder,
         reference => {
-            let target = reference.repository().map(|repo| repo.target());
+            let target = reference.repository().map(RepoRef::target);
             let is_whole = matches!(target, Some(RepoTarget::Repository(selection)) if selection.is_empty());
             is_whole && !is_listed() && manifest.left_out().len() < MOST_RECORDED
         }

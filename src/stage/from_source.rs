@@ -41,13 +41,13 @@ pub(crate) async fn stage_from_source(
         Some(record) => ResolveRequest::of_record(reference.clone(), record),
         None => ResolveRequest::new(reference.clone()),
     };
-    let Supply { resolution: Resolution { manifest, source }, suppliers } = match listed {
-        Some(manifest) => Supply::of_source(manifest),
-        None => {
-            let request = request.in_scratch(scratch_of(ctx, reference, session).await?);
-            Box::pin(resolve_supply(ctx, &request, expectation)).await?
-        }
+    let supply = if let Some(manifest) = listed {
+        Supply::of_source(manifest)
+    } else {
+        let request = request.in_scratch(scratch_of(ctx, reference, session).await?);
+        Box::pin(resolve_supply(ctx, &request, expectation)).await?
     };
+    let Supply { resolution: Resolution { manifest, source }, suppliers } = supply;
     let manifest = match recorded {
         Some(record) => as_recorded(manifest, record),
         None => manifest,

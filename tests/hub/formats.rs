@@ -28,7 +28,7 @@ async fn a_pickle_under_another_name_is_not_committed() {
 async fn a_pickle_that_another_tool_has_is_not_committed() {
     let bench = Fixture::new();
     bench.hub.repo("org/repo").lfs("weights.dat", torch()).publish();
-    bench.foreign(&format!("hub/models--org--repo/blobs/{}", sha256(&torch())), torch());
+    bench.foreign(&format!("hub/models--org--repo/blobs/{}", sha256(torch())), torch());
     for mode in [AdoptMode::Link, AdoptMode::Copy] {
         let error =
             bench.adopter(mode).ensure_present_str("hf:org/repo/weights.dat", None).await.unwrap_err();

@@ -113,5 +113,6 @@ const BEGINNING_BYTES: usize = 16 * 1024;
 
 /// Returns whether a file begins with a little-endian header length and JSON (the format's README, "Format").
 fn is_safetensors(file_name: &str, beginning: &[u8]) -> bool {
-    has_ending(file_name, "safetensors") && beginning.get(8) == Some(&b'{')
+    let is_named = has_ending(file_name, "safetensors") || has_ending(file_name, "sft");
+    is_named && beginning.get(8) == Some(&b'{')
 }

@@ -71,7 +71,7 @@ impl Format {
     pub fn named(file_name: &str) -> Option<Self> {
         match ending(file_name).as_str() {
             "gguf" => Some(Self::Gguf),
-            "safetensors" => Some(Self::Safetensors),
+            "safetensors" | "sft" => Some(Self::Safetensors),
             "onnx" => Some(Self::Onnx),
             "keras" => Some(Self::Keras),
             "h5" | "hdf5" => Some(Self::Hdf5),

@@ -101,7 +101,7 @@ impl Bench {
 
 /// Returns whether a process lives. A zombie does not.
 fn is_alive(pid: &str) -> bool {
-    let stat = std::fs::File::open(format!("/proc/{pid}/stat")).and_then(std::io::read_to_string);
+    let stat = fs_err::File::open(format!("/proc/{pid}/stat")).and_then(std::io::read_to_string);
     stat.is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z')))
 }
 

@@ -14,6 +14,7 @@ fn weights_and_tokenizers_are_told() {
     check("m.gguf", &FakeModel::gguf().to_bytes(), Format::Gguf);
     check("m.bin", &FakeModel::gguf().to_bytes(), Format::Gguf);
     check("m.safetensors", &testkit::safetensors_of(64, 1), Format::Safetensors);
+    check("m.sft", &testkit::safetensors_of(64, 1), Format::Safetensors);
     check("m.safetensors", b"", Format::Text);
     // The first piece of a real vocabulary of SentencePiece.
     check(
