@@ -1,6 +1,11 @@
 //! Gives a subcommand what it works with: provisioners, the output, and the environment.
 
-use std::{ffi::OsStr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    ffi::OsStr,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use etcetera::BaseStrategy;
 use model_provisioner::{
@@ -29,6 +34,8 @@ pub(crate) struct Invocation {
     /// Where results, warnings and hints go.
     pub(crate) output: Printer,
     screen: Arc<Screen>,
+    /// The policy files, once the command has read them: each part of a run goes by the same rules.
+    policy_files: OnceLock<Vec<PolicyFile>>,
 }
 
 /// Says what else may send models, by which means, and what they must be.
@@ -41,7 +48,7 @@ struct Origin {
 impl Invocation {
     /// Makes the invocation of this process.
     pub(crate) fn new(options: GlobalOptions, output: Printer, screen: Arc<Screen>) -> Self {
-        Self { options, output, screen }
+        Self { options, output, screen, policy_files: OnceLock::new() }
     }
 
     /// Returns a provisioner for a subcommand that never needs the network.
@@ -108,19 +115,21 @@ impl Invocation {
             let place = PolicyPlace::Setting(setting.to_owned());
             policies.push(Arc::new(PlacedPolicy::new(NetworkPolicy(Network::Offline), place)));
         }
-        policies.extend(self.policy_files().into_iter().map(|file| Arc::new(file) as _));
+        policies.extend(self.policy_files().iter().map(|file| Arc::new(file.clone()) as _));
         policies
     }
 
     /// Returns the policy files of the operator: that of the environment, and those of the options. Neither replaces another.
-    pub(crate) fn policy_files(&self) -> Vec<PolicyFile> {
-        environment::policy_file().iter().chain(&self.options.policy).map(PolicyFile::read).collect()
+    pub(crate) fn policy_files(&self) -> &[PolicyFile] {
+        let read =
+            || environment::policy_file().iter().chain(&self.options.policy).map(PolicyFile::read).collect();
+        self.policy_files.get_or_init(read)
     }
 
     /// Returns the mirrors of a config, and after them those of the operator's files.
     fn mirrors(&self, of_config: &[Mirror]) -> Vec<Mirror> {
-        let files = self.policy_files();
-        of_config.iter().chain(files.iter().flat_map(PolicyFile::mirrors)).cloned().collect()
+        let of_files = self.policy_files().iter().flat_map(PolicyFile::mirrors);
+        of_config.iter().chain(of_files).cloned().collect()
     }
 
     /// Reads the environment of this process.

@@ -6,6 +6,7 @@ use model_provisioner::{Account, ErrorCode};
 
 use crate::{
     args::DoctorArgs,
+    environment::Environment,
     exit,
     invocation::Invocation,
     output::{
@@ -25,13 +26,13 @@ pub(super) async fn run(invocation: &Invocation, args: &DoctorArgs) -> Result<Ex
     let provisioner = invocation.local()?;
     let mut findings: Vec<_> = provisioner.doctor(args.fix).await?.into_iter().map(Into::into).collect();
     findings.extend(invocation.policy_files().iter().filter_map(Problem::of_policy));
-    let account = account(invocation).await.unwrap_or_else(|failure| {
+    let environment = invocation.environment();
+    let account = account(invocation, &environment).await.unwrap_or_else(|failure| {
         findings.push(Problem::of_token(failure));
         None
     });
     let overview = provisioner.overview().await?;
     let may_run_hf = provisioner.may_run("hf").is_ok();
-    let environment = invocation.environment();
     let environment = if may_run_hf { environment.with_hf_version().await } else { environment };
     let health = Health::new(provisioner.cache_dir(), &overview, environment, findings, may_run_hf);
     let health = health.with_policies(&invocation.policies()).with_account(account);
@@ -41,8 +42,8 @@ pub(super) async fn run(invocation: &Invocation, args: &DoctorArgs) -> Result<Ex
 }
 
 /// Asks the hub who the token belongs to, where there is one and the policy allows the question.
-async fn account(invocation: &Invocation) -> Result<Option<Account>, Failure> {
-    if invocation.environment().token.is_none() {
+async fn account(invocation: &Invocation, environment: &Environment) -> Result<Option<Account>, Failure> {
+    if environment.token.is_none() {
         return Ok(None);
     }
     match invocation.asking()?.account(HUB).await {
