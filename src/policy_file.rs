@@ -7,8 +7,8 @@ use std::{
 
 use attestation::{PolicyInForce, resource_uri};
 use provisioner_core::{
-    ContentHasher, Decision, Denial, Hint, Mirror, ModelRef, OperatorPolicy, PlacedPolicy, Policy,
-    PolicyEngine, PolicyPlace, Question,
+    Decision, Denial, Digest, Hint, Mirror, ModelRef, OperatorPolicy, PlacedPolicy, Policy, PolicyEngine,
+    PolicyPlace, Question,
 };
 
 use crate::{
@@ -124,9 +124,7 @@ fn read(path: &Path) -> Result<(OperatorPolicy, String)> {
 /// Returns how a statement names a policy file.
 fn in_force(path: &Path, text: &str) -> Option<PolicyInForce> {
     let file = ModelRef::parse(path.to_str()?, None).ok().filter(ModelRef::is_local)?;
-    let mut hasher = ContentHasher::new();
-    hasher.update(text.as_bytes());
-    let sha256 = hasher.finish().sha256.hex().to_owned();
+    let sha256 = Digest::sha256_of(text.as_bytes()).hex().to_owned();
     Some(PolicyInForce { uri: resource_uri(&file, None), digest: [("sha256".to_owned(), sha256)].into() })
 }
 

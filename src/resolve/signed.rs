@@ -21,7 +21,6 @@ use provisioner_core::{
     reference::{RepoRef, RepoTarget},
     told,
 };
-use sha2::{Digest as _, Sha256};
 
 use super::signature::is_signature;
 
@@ -160,7 +159,7 @@ fn held(
     let signature = RecordedSignature {
         signer: signed.signer.clone(),
         file: file.name.clone(),
-        sha256: Digest::sha256(Sha256::digest(&file.bytes).into()),
+        sha256: Digest::sha256_of(&file.bytes),
         bundle: bundle.and_then(|bytes| String::from_utf8(bytes.clone()).ok()),
     };
     let elsewhere = code_elsewhere(subject.manifest);

@@ -72,6 +72,20 @@ impl Digest {
         Self { algorithm: DigestAlgorithm::Sha256, hex: hex::encode(bytes) }
     }
 
+    /// Returns the SHA-256 of bytes that are in memory. For those of a file, a [`ContentHasher`](crate::ContentHasher) takes them piece
+    /// by piece.
+    ///
+    /// ```
+    /// use provisioner_core::Digest;
+    ///
+    /// // printf a | sha256sum
+    /// let hex = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb";
+    /// assert_eq!(Digest::sha256_of(b"a").hex(), hex);
+    /// ```
+    pub fn sha256_of(bytes: &[u8]) -> Self {
+        Self::sha256(Sha256::digest(bytes).into())
+    }
+
     /// Returns the digest of a git blob id that a hasher has computed.
     pub fn git_sha1(bytes: [u8; 20]) -> Self {
         Self { algorithm: DigestAlgorithm::GitSha1, hex: hex::encode(bytes) }
@@ -122,7 +136,7 @@ pub fn sha256_tree<'a>(files: impl IntoIterator<Item = (&'a RelativePath, &'a Di
 
 /// Returns the name under which the store keeps what belongs to an id: the id's SHA-256, in hex.
 pub fn key_of(id: &str) -> String {
-    hex::encode(Sha256::digest(id))
+    Digest::sha256_of(id.as_bytes()).hex
 }
 
 /// Holds a digest as it looks in files.

@@ -2,11 +2,9 @@
 
 use std::{future::poll_fn, task::Poll};
 
-use sha2::{Digest as _, Sha256};
-
 use crate::{
     FetchErrorKind,
-    digest::DigestAlgorithm,
+    digest::{Digest, DigestAlgorithm},
     fetcher::{ByteRange, ByteStream, ModelFetcher, ResolveRequest},
     manifest::{Manifest, ManifestFile},
     reference::ModelRef,
@@ -66,11 +64,7 @@ async fn opens_what_it_listed(fetcher: &dyn ModelFetcher, file: &ManifestFile) {
     let bytes = read(fetcher, file, ByteRange::ALL).await;
     assert_eq!(bytes.len() as u64, file.size, "a file has the size that was listed");
     if let Some(digest) = file.digest.as_ref().filter(|d| d.algorithm() == DigestAlgorithm::Sha256) {
-        assert_eq!(
-            digest.hex(),
-            hex::encode(Sha256::digest(&bytes)),
-            "a file has the digest that was listed"
-        );
+        assert_eq!(digest.hex(), Digest::sha256_of(&bytes).hex(), "a file has the digest that was listed");
     }
 }
 
