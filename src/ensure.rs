@@ -35,6 +35,7 @@ use crate::{
     context::Context,
     error::{Error, Result},
     resolve::{
+        admission::log_notices,
         lockfile::{demand, is_as_locked},
         manifest::resolve,
         moved::is_recorded,
@@ -197,10 +198,7 @@ async fn verify(
         }
         Ok(verified) => {
             tracing::debug!("`{id}` is judged: {}", verified.verification().reason);
-            for notice in verified.notices() {
-                let hint = notice.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-                tracing::debug!("`{id}`: {notice}{hint}");
-            }
+            log_notices(&id, verified.notices());
             Ok((verified, session))
         }
     }

@@ -73,6 +73,14 @@ fn stated_format(ctx: &Context, path: &RelativePath) -> Option<Format> {
     Some(if is_script { Format::TorchScript } else { format })
 }
 
+/// Logs what an engine or a person may miss of a model.
+pub(crate) fn log_notices(id: &str, notices: &[Notice]) {
+    for notice in notices {
+        let hint = notice.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+        tracing::debug!("`{id}`: {notice}{hint}");
+    }
+}
+
 /// Leaves out the program code that the policy denies.
 fn without_code(ctx: &Context, manifest: Manifest) -> Manifest {
     let goes = |path: &RelativePath, role| role == Some(Role::Code) && !allows_code(ctx, path.as_str());

@@ -12,7 +12,7 @@ use crate::{
     context::Context,
     error::Result,
     resolve::{
-        admission::admit,
+        admission::{admit, log_notices},
         local_code,
         lockfile::check_admitted,
         manifest::as_recorded,
@@ -54,10 +54,7 @@ pub(crate) async fn stage_from_source(
     };
     let manifest = admit(ctx, manifest)?;
     check_admitted(ctx, &manifest)?;
-    for notice in manifest.notices() {
-        let hint = notice.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-        tracing::debug!("`{id}`: {notice}{hint}");
-    }
+    log_notices(&id, manifest.notices());
     if let Err(error) = manifest.check(expectation) {
         let error = error.into();
         note_refusal(ctx, &id, &error).await?;
