@@ -21,7 +21,7 @@ use std::{
 };
 
 use durable_fs::entries;
-use provisioner_core::{CatalogRecord, Digest, RecordedFile, Stamp};
+use provisioner_core::{CatalogRecord, Digest, RECORD_SCHEMA, RecordedFile, Stamp};
 
 use crate::{
     blobs::stamp::is_ours_alone,
@@ -30,7 +30,7 @@ use crate::{
     gc::inventory::{Claim, StoreInventory},
     layout::{REMOVED, Store},
     locks::store_lock::StoreLock,
-    views::seal::read_seal,
+    views::seal::{newer_schema, read_seal},
 };
 
 /// The mode of a blob that no other tool has.
@@ -117,12 +117,18 @@ impl Store {
 
     /// Returns what is wrong with a view.
     fn problems_of_view(&self, root: &Path, record: Option<&CatalogRecord>) -> Result<Vec<Problem>> {
-        let sealed = match read_seal(root) {
-            Err(error) => {
-                let kind = ProblemKind::Unreadable(error.to_string());
-                return Ok(vec![Problem { kind, path: root.to_owned() }]);
+        let unreadable = |reason: String| {
+            let kind = ProblemKind::Unreadable(reason);
+            Ok(vec![Problem { kind, path: root.to_owned() }])
+        };
+        let sealed = match (read_seal(root), newer_schema(root)) {
+            (Err(error), _) | (_, Err(error)) => return unreadable(error.to_string()),
+            (_, Ok(Some(newer))) => {
+                return unreadable(format!(
+                    "it has schema {newer}, and this release knows schema {RECORD_SCHEMA}"
+                ));
             }
-            sealed => sealed?,
+            (Ok(sealed), Ok(None)) => sealed,
         };
         let kind = match (sealed, record) {
             (Some(_), Some(record)) => return self.problems_of_files(record),
@@ -304,6 +310,24 @@ mod tests {
             assert_eq!(fixture.store.repair(&store_lock, found).unwrap(), None);
             assert!(records[0].local_path.exists());
             fs_err::remove_file(stray).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_view_of_a_newer_release_is_told_and_left_alone() {
+        let fixture = Fixture::new();
+        let record = fixture.commit(&fixture.model("hf:org/repo", "abc", &[("a", "one")]));
+        let seal = record.local_path.join(".model.json");
+        let newer = fs_err::read_to_string(&seal).unwrap().replace("version\": 1", "version\": 999");
+        fs_err::write(&seal, newer).unwrap();
+        for records in [&[][..], std::slice::from_ref(&record)] {
+            let inventory = fixture.store.inventory(records, &[]).unwrap();
+            let [found] = &fixture.store.problems(records, &inventory).unwrap()[..] else { panic!("one") };
+            assert!(found.told().contains("schema 999, and this release knows schema 1"), "{found:?}");
+            let store_lock = fixture.store.lock_exclusive(Duration::ZERO).unwrap();
+            assert_eq!(fixture.store.repair(&store_lock, found).unwrap(), None);
+            let claim = records.is_empty().then_some(Claim::Unsealed);
+            assert_eq!(inventory.views[0].claim, claim, "its record says what it is");
         }
     }
 

@@ -11,10 +11,7 @@ pub const SUMS: &str = "SHA256SUMS";
 /// The name of the record file.
 pub(crate) const RECORD: &str = ".model.json";
 
-/// The newest schema of the record file that this release knows.
-pub(crate) const SCHEMA: u64 = 1;
-
-/// Holds the record file, as it is on disk.
+/// Holds the record file, as it is on disk. Its schema is that of the record.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct RecordFile {
     pub(crate) schema_version: u64,

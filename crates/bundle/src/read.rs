@@ -5,11 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use provisioner_core::{CatalogRecord, Digest, ModelRef, RelativePath, excerpt, readable_size};
+use provisioner_core::{
+    CatalogRecord, Digest, ModelRef, RECORD_SCHEMA, RelativePath, excerpt, readable_size,
+};
 
 use crate::{
     error::{Error, Result},
-    format::{RECORD, RecordFile, SCHEMA, SUMS, parse_sums},
+    format::{RECORD, RecordFile, SUMS, parse_sums},
 };
 
 /// The largest record file and the largest table that this process reads, in bytes.
@@ -48,8 +50,8 @@ impl Bundle {
         let version: serde_json::Value =
             serde_json::from_slice(&json).map_err(|error| invalid(malformed(&error)))?;
         match version["schema_version"].as_u64() {
-            Some(found) if found > SCHEMA => {
-                return Err(Error::Newer { path: dir.to_owned(), found, supported: SCHEMA });
+            Some(found) if found > RECORD_SCHEMA => {
+                return Err(Error::Newer { path: dir.to_owned(), found, supported: RECORD_SCHEMA });
             }
             Some(_) => {}
             None => return Err(invalid(format!("`{RECORD}` has no `schema_version`"))),

@@ -8,12 +8,12 @@ use std::{
 };
 
 use file_hashing::{Contents, Watch};
-use provisioner_core::{CatalogRecord, Stamp};
+use provisioner_core::{CatalogRecord, RECORD_SCHEMA, Stamp};
 
 use crate::{
     aside::Aside,
     error::{Error, Result},
-    format::{RECORD, RecordFile, SCHEMA, SUMS, sums_line},
+    format::{RECORD, RecordFile, SUMS, sums_line},
 };
 
 /// Copies a model's files into a folder, which must be absent or empty, with the record and the digests. Returns the record
@@ -46,7 +46,7 @@ pub fn write(record: &CatalogRecord, dir: &Path, watch: &mut Watch<'_>) -> Resul
         (file.stamp, file.sha256) = (of_size(found.after.size), Some(found.sha256));
     }
     durable_fs::replace(&aside.path().join(SUMS), sums.as_bytes())?;
-    let file = RecordFile { schema_version: SCHEMA, record };
+    let file = RecordFile { schema_version: RECORD_SCHEMA, record };
     let json = serde_json::to_vec_pretty(&file).map_err(io::Error::from)?;
     durable_fs::replace(&aside.path().join(RECORD), &json)?;
     folders.sort_unstable();

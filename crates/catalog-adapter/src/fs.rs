@@ -35,14 +35,11 @@ use std::{
 use async_trait::async_trait;
 use provisioner_core::{
     CatalogError, CatalogErrorKind, CatalogRecord, CatalogStore, Clock, DamagedRecord, ErrorCode, Listing,
-    ModelRef, Precondition, Version, Versioned, excerpt, key_of,
+    ModelRef, Precondition, RECORD_SCHEMA, Version, Versioned, excerpt, key_of,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{files, index};
-
-/// The schema of the files that this release writes, and the newest schema that it reads.
-pub const SCHEMA_VERSION: u64 = 1;
 
 /// Limits a record, in bytes. A folder of 20,000 files makes a record of about 6 MB.
 const MAX_RECORD_BYTES: u64 = 64 << 20;
@@ -108,7 +105,7 @@ impl FsCatalog {
         let now = u64::try_from(self.clock.now().as_microsecond()).unwrap_or_default();
         let next = found.map_or(Some(0), |version| version.0.checked_add(1));
         let version = Version(next.ok_or_else(|| damaged(&path, "its version is the last one"))?.max(now));
-        let file = RecordFile { schema_version: SCHEMA_VERSION, version: version.0, record: record.clone() };
+        let file = RecordFile { schema_version: RECORD_SCHEMA, version: version.0, record: record.clone() };
         let mut json = serde_json::to_vec_pretty(&file).map_err(std::io::Error::from)?;
         json.push(b'\n');
         if json.len() as u64 > MAX_RECORD_BYTES {
@@ -260,9 +257,9 @@ struct AnySchema {
 fn read(path: &Path) -> Result<Option<Versioned>, CatalogError> {
     let Some(bytes) = durable_fs::read(path, MAX_RECORD_BYTES).map_err(failed)? else { return Ok(None) };
     match serde_json::from_slice::<AnySchema>(&bytes) {
-        Ok(any) if any.schema_version > SCHEMA_VERSION => {
+        Ok(any) if any.schema_version > RECORD_SCHEMA => {
             let message = format!(
-                "the record `{}` has schema {}, and this release knows schema {SCHEMA_VERSION}",
+                "the record `{}` has schema {}, and this release knows schema {RECORD_SCHEMA}",
                 path.display(),
                 any.schema_version
             );

@@ -7,4 +7,4 @@ mod files;
 mod fs;
 mod index;
 
-pub use fs::{FsCatalog, SCHEMA_VERSION};
+pub use fs::FsCatalog;

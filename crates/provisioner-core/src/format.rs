@@ -41,6 +41,15 @@ const PICKLE_ENDINGS: [&str; 10] =
     ["pkl", "pickle", "pt", "pth", "ckpt", "joblib", "dill", "nemo", "jit", "pdparams"];
 
 impl Format {
+    /// Returns the format as which releases told such a file before they knew this one. Each release reads that one in a record.
+    pub(crate) const fn as_first_told(self) -> Self {
+        match self {
+            Self::TorchScript => Self::Pickle,
+            Self::Onnx | Self::Keras | Self::Hdf5 | Self::Archive | Self::Text => Self::Other,
+            Self::Gguf | Self::Safetensors | Self::Pickle | Self::Python | Self::Other => self,
+        }
+    }
+
     /// Returns the name that configs and the handoff use, such as `gguf`.
     pub const fn as_str(self) -> &'static str {
         match self {

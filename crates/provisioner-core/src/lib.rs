@@ -82,6 +82,7 @@ mod fetcher;
 mod locked;
 mod record;
 mod recorded;
+mod recorded_format;
 mod resolved;
 
 mod adopt;
@@ -136,7 +137,7 @@ pub use placed_policy::{PlacedPolicy, PolicyPlace};
 pub use policy::{Network, NetworkPolicy, Permission, Policy, ScanRule, SignatureRule};
 pub use policy_engine::{AllOf, Decision, PolicyEngine, Question, ask};
 pub use progress::{NoProgress, ProgressEvent, ProgressSink};
-pub use record::{CatalogRecord, Lifecycle, Placement, RecordedFile};
+pub use record::{CatalogRecord, Lifecycle, Placement, RECORD_SCHEMA, RecordedFile};
 pub use reference::ModelRef;
 pub use rejection::Rejection;
 pub use remote_file::RemoteFile;

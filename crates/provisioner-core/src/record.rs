@@ -14,6 +14,7 @@ use crate::{
     lenient,
     manifest::{Entry, Manifest},
     path::RelativePath,
+    recorded_format,
     reference::ModelRef,
     signature::RecordedSignature,
     source_facts::SourceFacts,
@@ -43,6 +44,9 @@ impl Lifecycle {
     }
 }
 
+/// The schema of the records that this release writes, and the newest one that it reads.
+pub const RECORD_SCHEMA: u64 = 1;
+
 /// How many of the files that stay out a record keeps at the most: the largest ones.
 const MAX_LEFT_OUT: usize = 256;
 
@@ -64,6 +68,7 @@ pub struct CatalogRecord {
     /// The size of all files, in bytes.
     pub size_bytes: u64,
     /// The format of the weights.
+    #[serde(flatten, with = "recorded_format")]
     pub format: Format,
     /// The path in the model of the file or the folder that `local_path` names. It is absent where `local_path` is the folder of
     /// all the files.
@@ -111,6 +116,7 @@ pub struct RecordedFile {
     /// Says whether every later write must show in the stamp. Where it is false, the digest does not count any more.
     pub settled: bool,
     /// The format of the file.
+    #[serde(flatten, with = "recorded_format")]
     pub format: Format,
     /// The SHA-256 of the bytes, where a process has read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -48,7 +48,7 @@ pub enum Claim {
     Leased(Vec<LeaseHolder>),
     /// A live process makes the model present.
     Staged(Option<ProcessIdentity>),
-    /// The view has neither a seal nor the mark of a removal.
+    /// The view has neither a seal that this release reads nor the mark of a removal.
     Unsealed,
 }
 
@@ -156,7 +156,7 @@ impl Claim {
                     process.as_ref().map_or_else(|| "another process".to_owned(), ProcessIdentity::to_string);
                 format!("being made present by {process}")
             }
-            Self::Unsealed => "it has no seal; `doctor` says more".to_owned(),
+            Self::Unsealed => "it has no seal that this release reads; `doctor` says more".to_owned(),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     layout::{DISCARDED, LOCK, NEW, REMOVED, SEAL, Store, view_of},
     locks::trust::is_held,
     staging::{kind::can_go_on, partial_meta::PartialMeta},
-    views::seal::{read_mark, read_seal, sealed_id},
+    views::seal::{newer_schema, read_mark, read_seal, sealed_id},
 };
 
 /// Names an inode by the device and the number.
@@ -234,7 +234,8 @@ impl<'a> Scan<'a> {
         view.is_going = is_going;
         view.used_at = view.ids.iter().filter_map(|id| self.store.last_used(id)).max();
         view.recorded_at = described.iter().map(|record| record.created_at).max();
-        view.claim = self.claim(root, &view.ids, is_sealed || is_going);
+        let is_known = is_sealed && (!described.is_empty() || newer_schema(root)?.is_none());
+        view.claim = self.claim(root, &view.ids, is_known || is_going);
         view.inodes = inodes.into_iter().collect();
         view.data = data.into_iter().collect();
         self.inventory.views.push(view);

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use provisioner_core::{CatalogRecord, ModelRef, RelativePath};
+use provisioner_core::{CatalogRecord, ModelRef, RECORD_SCHEMA, RelativePath};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -13,17 +13,20 @@ use crate::{
     layout::{REMOVED, SEAL, Store},
 };
 
-/// The newest schema of a seal that this release knows.
-const SEAL_SCHEMA: u64 = 1;
-
 /// The largest seal that this process reads, in bytes.
 const MAX_SEAL_BYTES: u64 = 64 << 20;
 
-/// Holds a seal, as it is on disk.
+/// Holds a seal, as it is on disk. Its schema is that of the record.
 #[derive(Serialize, Deserialize)]
 struct Seal {
     schema_version: u64,
     record: CatalogRecord,
+}
+
+/// Holds the field that every schema of a seal has.
+#[derive(Deserialize)]
+struct AnySchema {
+    schema_version: u64,
 }
 
 impl Store {
@@ -68,7 +71,7 @@ impl Store {
 
 /// Writes a seal, or the draft of one.
 pub(crate) fn write_seal(folder: &Path, record: &CatalogRecord) -> Result<()> {
-    let seal = Seal { schema_version: SEAL_SCHEMA, record: record.clone() };
+    let seal = Seal { schema_version: RECORD_SCHEMA, record: record.clone() };
     let json = serde_json::to_vec_pretty(&seal).map_err(io::Error::from)?;
     Ok(durable_fs::replace(&folder.join(SEAL), &json)?)
 }
@@ -80,6 +83,16 @@ pub(crate) fn write_seal(folder: &Path, record: &CatalogRecord) -> Result<()> {
 /// What the operating system says of the seal. A missing seal is not an error.
 pub(crate) fn read_seal(root: &Path) -> Result<Option<CatalogRecord>> {
     Ok(read(&root.join(SEAL))?.and_then(|record| relocated(record, root)))
+}
+
+/// Returns the schema of a seal that a newer release wrote. `None` for every other seal, and where there is none.
+///
+/// # Errors
+/// What the operating system says of the seal.
+pub(crate) fn newer_schema(root: &Path) -> Result<Option<u64>> {
+    let seal = read_bytes(&root.join(SEAL))?;
+    let any = seal.and_then(|bytes| serde_json::from_slice::<AnySchema>(&bytes).ok());
+    Ok(any.map(|any| any.schema_version).filter(|schema| *schema > RECORD_SCHEMA))
 }
 
 /// Returns the id that a seal names, wherever its folder lies now: in the quarantine, or in a partial.
@@ -124,11 +137,14 @@ pub(crate) fn read_draft(aside: &Path) -> Result<Option<CatalogRecord>> {
 }
 
 fn read(seal: &Path) -> Result<Option<CatalogRecord>> {
-    let bytes = match durable_fs::read(seal, MAX_SEAL_BYTES) {
-        // A file that this program did not write is not a seal.
-        Err(durable_fs::Error::NotOurs { .. }) => None,
-        read => read?,
-    };
-    let seal = bytes.and_then(|bytes| serde_json::from_slice::<Seal>(&bytes).ok());
-    Ok(seal.filter(|seal| seal.schema_version <= SEAL_SCHEMA).map(|seal| seal.record))
+    let seal = read_bytes(seal)?.and_then(|bytes| serde_json::from_slice::<Seal>(&bytes).ok());
+    Ok(seal.filter(|seal| seal.schema_version <= RECORD_SCHEMA).map(|seal| seal.record))
+}
+
+/// Returns the bytes of a seal. A file that this program did not write is not a seal.
+fn read_bytes(seal: &Path) -> Result<Option<Vec<u8>>> {
+    match durable_fs::read(seal, MAX_SEAL_BYTES) {
+        Err(durable_fs::Error::NotOurs { .. }) => Ok(None),
+        read => Ok(read?),
+    }
 }
