@@ -1,8 +1,11 @@
 //! Holds what every step works with, and runs work that may block.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use artifact_store::{EvictionLimits, LockWait, Store};
@@ -13,7 +16,12 @@ use provisioner_core::{
 };
 use transfer::Transfer;
 
-use crate::{cache_dir::CacheDir, error::Result, registry::Registry, single_flight::SingleFlight};
+use crate::{
+    cache_dir::CacheDir,
+    error::{Interruption, Result},
+    registry::Registry,
+    single_flight::SingleFlight,
+};
 
 /// Holds the parts of one provisioner, which all of its steps share.
 pub(crate) struct Context {
@@ -59,10 +67,14 @@ impl Context {
 }
 
 /// Runs file work that needs no context on a thread that may block.
+///
+/// The runtime sees one type of work, a box. It would compile its task once more for each type of closure.
 pub(crate) async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    tokio::task::spawn_blocking(work).await?
+    let work: Box<dyn FnOnce() -> Box<dyn Any + Send> + Send> = Box::new(move || Box::new(work()));
+    let done = tokio::task::spawn_blocking(work).await?;
+    *done.downcast().map_err(|_| Interruption::RuntimeShutDown)?
 }
 
 /// Tells blocking work that its caller dropped it and no longer waits for the outcome.

@@ -1,5 +1,8 @@
 //! The public calls. Each is one line: the folder of its step does the work, and [`ensure`](crate::ensure) has the order
 //! of the steps. `upkeep` has the calls about what is recorded.
+//!
+//! A call returns its future in a box. The compiler builds the body of an `async fn` in each program that calls it, and so it
+//! would build all steps again for each program and each test. It builds what is behind a box here, once.
 
 mod upkeep;
 
@@ -10,6 +13,7 @@ use std::{
 };
 
 use artifact_store::{Lease, LeaseHolder};
+use futures_util::future::BoxFuture;
 use model_inspect::{Inspection, MemoryRequest};
 use provisioner_core::{CatalogRecord, Digest, Expectation, LockedModel, ModelRef, Question, ResolvedModel};
 
@@ -66,36 +70,44 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// [`Error::Core`](crate::Error::Core), with the code of the mistake, as from [`ModelRef::parse`].
-    pub async fn parse(&self, text: &str) -> Result<ModelRef> {
-        reference::parse(text).await
+    pub fn parse<'a>(&'a self, text: &'a str) -> BoxFuture<'a, Result<ModelRef>> {
+        Box::pin(reference::parse(text))
     }
 
     /// Makes a model present, and returns where it is. See [`ensure`](Self::ensure).
     ///
     /// # Errors
     /// As [`ensure`](Self::ensure), and a reference that cannot be parsed.
-    pub async fn ensure_present_str(&self, reference: &str, digest: Option<Digest>) -> Result<ResolvedModel> {
-        self.ensure_str(reference, &expectation(digest)).await
+    pub fn ensure_present_str<'a>(
+        &'a self,
+        reference: &'a str,
+        digest: Option<Digest>,
+    ) -> BoxFuture<'a, Result<ResolvedModel>> {
+        Box::pin(async move { self.ensure_str(reference, &expectation(digest)).await })
     }
 
     /// Makes a model present, and returns where it is. See [`ensure`](Self::ensure).
     ///
     /// # Errors
     /// As [`ensure`](Self::ensure).
-    pub async fn ensure_present(
-        &self,
-        reference: &ModelRef,
+    pub fn ensure_present<'a>(
+        &'a self,
+        reference: &'a ModelRef,
         digest: Option<Digest>,
-    ) -> Result<ResolvedModel> {
-        self.ensure(reference, &expectation(digest)).await
+    ) -> BoxFuture<'a, Result<ResolvedModel>> {
+        Box::pin(async move { self.ensure(reference, &expectation(digest)).await })
     }
 
     /// Makes the model of a reference, as a person wrote it, present. See [`ensure`](Self::ensure).
     ///
     /// # Errors
     /// As [`ensure`](Self::ensure), and a reference that cannot be parsed.
-    pub async fn ensure_str(&self, reference: &str, expectation: &Expectation) -> Result<ResolvedModel> {
-        ensure::ensure_str(&self.context, reference, expectation).await
+    pub fn ensure_str<'a>(
+        &'a self,
+        reference: &'a str,
+        expectation: &'a Expectation,
+    ) -> BoxFuture<'a, Result<ResolvedModel>> {
+        Box::pin(ensure::ensure_str(&self.context, reference, expectation))
     }
 
     /// Makes a model present: verified as far as the expectation demands, recorded as Active, and at a path that an
@@ -108,8 +120,12 @@ impl ModelProvisioner {
     /// # Errors
     /// The policy denies the model; a verifier refuses the bytes; the source, the catalog or the disk fails. Where a
     /// verifier refuses the model, its record stays as it was.
-    pub async fn ensure(&self, reference: &ModelRef, expectation: &Expectation) -> Result<ResolvedModel> {
-        ensure::ensure(&self.context, reference, expectation).await
+    pub fn ensure<'a>(
+        &'a self,
+        reference: &'a ModelRef,
+        expectation: &'a Expectation,
+    ) -> BoxFuture<'a, Result<ResolvedModel>> {
+        Box::pin(ensure::ensure(&self.context, reference, expectation))
     }
 
     /// Makes a model present at the revision that its branch or tag names now. Where that is another revision than the
@@ -123,8 +139,12 @@ impl ModelProvisioner {
     /// # Errors
     /// As [`ensure`](Self::ensure); `in-use` where a live process has a lease on files whose place the new ones would take. Then the
     /// record stays as it was.
-    pub async fn refresh(&self, reference: &ModelRef, expectation: &Expectation) -> Result<ResolvedModel> {
-        ensure::refresh(&self.context, reference, expectation).await
+    pub fn refresh<'a>(
+        &'a self,
+        reference: &'a ModelRef,
+        expectation: &'a Expectation,
+    ) -> BoxFuture<'a, Result<ResolvedModel>> {
+        Box::pin(ensure::refresh(&self.context, reference, expectation))
     }
 
     /// Makes a model present and takes a lease on it, so that no process removes the model while the lease lives. See
@@ -132,12 +152,12 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As [`ensure`](Self::ensure) and [`lease`](Self::lease).
-    pub async fn ensure_leased(
-        &self,
-        reference: &ModelRef,
-        expectation: &Expectation,
-    ) -> Result<(ResolvedModel, Lease)> {
-        lease::ensure_leased(&self.context, reference, expectation).await
+    pub fn ensure_leased<'a>(
+        &'a self,
+        reference: &'a ModelRef,
+        expectation: &'a Expectation,
+    ) -> BoxFuture<'a, Result<(ResolvedModel, Lease)>> {
+        Box::pin(lease::ensure_leased(&self.context, reference, expectation))
     }
 
     /// Makes the model of a reference, as a person wrote it, present, and takes a lease on it. See
@@ -145,20 +165,20 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As [`ensure_leased`](Self::ensure_leased), and a reference that cannot be parsed.
-    pub async fn ensure_leased_str(
-        &self,
-        reference: &str,
-        expectation: &Expectation,
-    ) -> Result<(ResolvedModel, Lease)> {
-        lease::ensure_leased_str(&self.context, reference, expectation).await
+    pub fn ensure_leased_str<'a>(
+        &'a self,
+        reference: &'a str,
+        expectation: &'a Expectation,
+    ) -> BoxFuture<'a, Result<(ResolvedModel, Lease)>> {
+        Box::pin(lease::ensure_leased_str(&self.context, reference, expectation))
     }
 
     /// Returns whether a model is present. It writes nothing, and asks no source.
     ///
     /// # Errors
     /// As [`locate`](Self::locate).
-    pub async fn exists(&self, reference: &ModelRef) -> Result<bool> {
-        Ok(self.locate(reference).await?.is_some())
+    pub fn exists<'a>(&'a self, reference: &'a ModelRef) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move { Ok(self.locate(reference).await?.is_some()) })
     }
 
     /// Returns the model, if it is present: recorded as Active, judged by a verifier, and with files that have not
@@ -169,8 +189,8 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// The catalog or the disk fails.
-    pub async fn locate(&self, reference: &ModelRef) -> Result<Option<ResolvedModel>> {
-        presence::locate(&self.context, reference).await
+    pub fn locate<'a>(&'a self, reference: &'a ModelRef) -> BoxFuture<'a, Result<Option<ResolvedModel>>> {
+        Box::pin(presence::locate(&self.context, reference))
     }
 
     /// Takes a lease on a model. No process evicts or removes the model's files until the caller drops the lease, and
@@ -179,16 +199,16 @@ impl ModelProvisioner {
     /// # Errors
     /// [`Error::NotInCatalog`](crate::Error::NotInCatalog) when another process removed the model meanwhile; the code
     /// `busy` when another process is removing it and does not finish.
-    pub async fn lease(&self, model: &ResolvedModel) -> Result<Lease> {
-        lease::lease(&self.context, model).await
+    pub fn lease<'a>(&'a self, model: &'a ResolvedModel) -> BoxFuture<'a, Result<Lease>> {
+        Box::pin(lease::lease(&self.context, model))
     }
 
     /// Returns the processes that have a lease on a recorded model.
     ///
     /// # Errors
     /// [`Error::NotInCatalog`](crate::Error::NotInCatalog); the catalog or the disk fails.
-    pub async fn holders(&self, reference: &ModelRef) -> Result<Vec<LeaseHolder>> {
-        lease::holders(&self.context, reference).await
+    pub fn holders<'a>(&'a self, reference: &'a ModelRef) -> BoxFuture<'a, Result<Vec<LeaseHolder>>> {
+        Box::pin(lease::holders(&self.context, reference))
     }
 
     /// Makes the model of a config present and writes its handoff to `dest`. The policy is this provisioner's, not the
@@ -197,17 +217,19 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As [`ensure`](Self::ensure), [`choose`](Self::choose) and [`hand_off`](Self::hand_off).
-    pub async fn provision(
-        &self,
-        config: &ModelProvisionerConfig,
-        config_path: &Path,
-        dest: &Path,
-    ) -> Result<Provisioned> {
-        let mut reference = config.reference()?;
-        if let Some(fit) = &config.fit {
-            reference = self.choose(&reference, &fit.request()).await?.reference;
-        }
-        provision::provision(&self.context, config, &reference, config_path, dest).await
+    pub fn provision<'a>(
+        &'a self,
+        config: &'a ModelProvisionerConfig,
+        config_path: &'a Path,
+        dest: &'a Path,
+    ) -> BoxFuture<'a, Result<Provisioned>> {
+        Box::pin(async move {
+            let mut reference = config.reference()?;
+            if let Some(fit) = &config.fit {
+                reference = self.choose(&reference, &fit.request()).await?.reference;
+            }
+            provision::provision(&self.context, config, &reference, config_path, dest).await
+        })
     }
 
     /// Writes a model's handoff, and returns its absolute path. The handoff names the line that the call appends to the
@@ -216,8 +238,12 @@ impl ModelProvisioner {
     /// # Errors
     /// [`Error::HandoffInTheWay`](crate::Error::HandoffInTheWay) when `dest` is one of the model's files, or lies in its
     /// folder; [`Error::Handoff`](crate::Error::Handoff).
-    pub async fn hand_off(&self, model: &ResolvedModel, dest: &Path) -> Result<PathBuf> {
-        hand_off::hand_off(&self.context, model, dest, None).await
+    pub fn hand_off<'a>(
+        &'a self,
+        model: &'a ResolvedModel,
+        dest: &'a Path,
+    ) -> BoxFuture<'a, Result<PathBuf>> {
+        Box::pin(hand_off::hand_off(&self.context, model, dest, None))
     }
 
     /// States what is recorded of a model, and writes the statement whole or not at all. Before that, it appends a line to the
@@ -227,8 +253,12 @@ impl ModelProvisioner {
     /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), [`Error::Retired`](crate::Error::Retired);
     /// [`Error::NothingToState`](crate::Error::NothingToState) for a model that failed, that changed since, or whose digests are not
     /// known; [`Error::HandoffInTheWay`](crate::Error::HandoffInTheWay) for a path in the model; the disk fails.
-    pub async fn attest(&self, reference: &ModelRef, options: &AttestOptions) -> Result<Attestation> {
-        attest::attest(&self.context, reference, options).await
+    pub fn attest<'a>(
+        &'a self,
+        reference: &'a ModelRef,
+        options: &'a AttestOptions,
+    ) -> BoxFuture<'a, Result<Attestation>> {
+        Box::pin(attest::attest(&self.context, reference, options))
     }
 
     /// Copies or links a file or a folder into the store, verifies it, and makes it present under an id. The files at the
@@ -238,8 +268,8 @@ impl ModelProvisioner {
     /// [`Error::NeedsId`](crate::Error::NeedsId) for a path without an id; [`Error::Bundle`](crate::Error::Bundle) for a
     /// malformed exported folder; the folder lacks a file, or has other bytes; and as [`ensure`](Self::ensure). After an
     /// error nothing of the model is visible.
-    pub async fn import(&self, request: &ImportRequest) -> Result<ResolvedModel> {
-        import::import(&self.context, request).await
+    pub fn import<'a>(&'a self, request: &'a ImportRequest) -> BoxFuture<'a, Result<ResolvedModel>> {
+        Box::pin(import::import(&self.context, request))
     }
 
     /// Copies a recorded model's files into a folder, with a `SHA256SUMS` and the record, and returns the record as it
@@ -251,16 +281,20 @@ impl ModelProvisioner {
     /// [`Error::Bundle`](crate::Error::Bundle) where the bytes are not the recorded ones, or where a file has the
     /// folder's name. The folder is then empty or absent. After
     /// [`BundleError::NotDurable`](crate::BundleError::NotDurable) it is whole.
-    pub async fn export(&self, reference: &ModelRef, dir: &Path) -> Result<CatalogRecord> {
-        export::export(&self.context, reference, dir).await
+    pub fn export<'a>(
+        &'a self,
+        reference: &'a ModelRef,
+        dir: &'a Path,
+    ) -> BoxFuture<'a, Result<CatalogRecord>> {
+        Box::pin(export::export(&self.context, reference, dir))
     }
 
     /// Returns what [`ensure`](Self::ensure) would fetch. It asks the source, and transfers no file.
     ///
     /// # Errors
     /// As [`ensure`](Self::ensure), as far as an error comes before the first byte.
-    pub async fn plan(&self, reference: &ModelRef) -> Result<EnsurePlan> {
-        plan::plan(&self.context, reference, &Expectation::none()).await
+    pub fn plan<'a>(&'a self, reference: &'a ModelRef) -> BoxFuture<'a, Result<EnsurePlan>> {
+        Box::pin(async move { plan::plan(&self.context, reference, &Expectation::none()).await })
     }
 
     /// Returns what [`ensure`](Self::ensure) would fetch. Where the expectation demands a signature, the call reads it, and holds
@@ -268,8 +302,12 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As [`plan`](Self::plan); no signature meets the demand.
-    pub async fn plan_expecting(&self, reference: &ModelRef, expected: &Expectation) -> Result<EnsurePlan> {
-        plan::plan(&self.context, reference, expected).await
+    pub fn plan_expecting<'a>(
+        &'a self,
+        reference: &'a ModelRef,
+        expected: &'a Expectation,
+    ) -> BoxFuture<'a, Result<EnsurePlan>> {
+        Box::pin(plan::plan(&self.context, reference, expected))
     }
 
     /// Pins a reference to what its source has now: to the revision, and to the SHA-256 of every file. It fetches small files of
@@ -277,16 +315,16 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As [`plan`](Self::plan); [`Error::NoDigest`](crate::Error::NoDigest) for a large file without a SHA-256.
-    pub async fn lock(&self, reference: &ModelRef) -> Result<LockedModel> {
-        lock::lock(&self.context, reference).await
+    pub fn lock<'a>(&'a self, reference: &'a ModelRef) -> BoxFuture<'a, Result<LockedModel>> {
+        Box::pin(lock::lock(&self.context, reference))
     }
 
     /// Returns whether a locked reference still means what is locked. It asks the source.
     ///
     /// # Errors
     /// As [`lock`](Self::lock).
-    pub async fn check_lock(&self, locked: &LockedModel) -> Result<LockState> {
-        lock::check(&self.context, locked).await
+    pub fn check_lock<'a>(&'a self, locked: &'a LockedModel) -> BoxFuture<'a, Result<LockState>> {
+        Box::pin(lock::check(&self.context, locked))
     }
 
     /// Returns what a model's headers say of it, what memory it needs, and what its source tells of it. It reads the headers of a model of this
@@ -297,8 +335,8 @@ impl ModelProvisioner {
     /// # Errors
     /// The policy denies the model; the source fails; [`Error::Inspect`](crate::Error::Inspect) for a model whose
     /// structure is unsound.
-    pub async fn inspect(&self, reference: &ModelRef) -> Result<Inspection> {
-        inspect::inspect(&self.context, reference).await
+    pub fn inspect<'a>(&'a self, reference: &'a ModelRef) -> BoxFuture<'a, Result<Inspection>> {
+        Box::pin(inspect::inspect(&self.context, reference))
     }
 
     /// Returns the models that a reference may mean, and how each meets a demand of memory: one, or every GGUF model of a
@@ -307,8 +345,12 @@ impl ModelProvisioner {
     /// # Errors
     /// As [`inspect`](Self::inspect). Where the reference means several models, one whose structure is unsound is part of
     /// the answer.
-    pub async fn variants(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<Vec<Variant>> {
-        variants::variants(&self.context, reference, demand).await
+    pub fn variants<'a>(
+        &'a self,
+        reference: &'a ModelRef,
+        demand: &'a MemoryRequest,
+    ) -> BoxFuture<'a, Result<Vec<Variant>>> {
+        Box::pin(variants::variants(&self.context, reference, demand))
     }
 
     /// Chooses the best of the models that a reference may mean, with the most bits for each weight, that is certain to fit a
@@ -317,8 +359,12 @@ impl ModelProvisioner {
     ///
     /// # Errors
     /// As [`variants`](Self::variants); [`Error::NothingFits`](crate::Error::NothingFits) where none is certain to fit.
-    pub async fn choose(&self, reference: &ModelRef, demand: &MemoryRequest) -> Result<FittingModel> {
-        choose::choose(&self.context, reference, demand).await
+    pub fn choose<'a>(
+        &'a self,
+        reference: &'a ModelRef,
+        demand: &'a MemoryRequest,
+    ) -> BoxFuture<'a, Result<FittingModel>> {
+        Box::pin(choose::choose(&self.context, reference, demand))
     }
 }
 
