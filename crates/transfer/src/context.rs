@@ -1,6 +1,9 @@
 //! Holds what all transfers of one [`Transfer`](crate::Transfer) share.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use tokio::sync::Semaphore;
 
@@ -19,13 +22,22 @@ pub(crate) struct Context {
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) rate: Arc<Rate>,
     pub(crate) pauses: Arc<Pauses>,
+    /// How many threads hash.
+    pub(crate) hashing: Arc<AtomicUsize>,
 }
 
 impl Context {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         let connections = Arc::new(Semaphore::new(settings.connections.max(1)));
         let rate = Arc::new(Rate::new(settings.bytes_per_second));
-        Arc::new(Self { settings, is_one_of_several: false, connections, rate, pauses: Arc::default() })
+        Arc::new(Self {
+            settings,
+            is_one_of_several: false,
+            connections,
+            rate,
+            pauses: Arc::default(),
+            hashing: Arc::default(),
+        })
     }
 
     /// Returns the same context for a place that is one of several.
@@ -34,7 +46,7 @@ impl Context {
         let settings =
             Settings { retries: retries.min(1), max_wait: max_wait.min(SHORT_WAIT), ..self.settings.clone() };
         let (connections, rate) = (Arc::clone(&self.connections), Arc::clone(&self.rate));
-        let pauses = Arc::clone(&self.pauses);
-        Arc::new(Self { settings, is_one_of_several: true, connections, rate, pauses })
+        let (pauses, hashing) = (Arc::clone(&self.pauses), Arc::clone(&self.hashing));
+        Arc::new(Self { settings, is_one_of_several: true, connections, rate, pauses, hashing })
     }
 }

@@ -4,10 +4,20 @@
 //! arrive. It does not know which scheme it serves, nor where files finally lie.
 //!
 //! # Model
-//! Several connections fetch a file in chunks, in ascending order. A thread follows behind, and hashes the bytes that have
-//! arrived without a gap, out of the page cache. A connection begins a chunk only within a window past that frontier. So
-//! the thread knows the digest when the last byte is written, and reads no byte from the disk twice. It hashes a small
-//! file once the file is there.
+//! A file comes in chunks, in ascending order, over as many connections as its digest needs (`concurrency`). A thread follows
+//! behind, and hashes the bytes that have arrived without a gap. A connection begins a chunk only within a window past that
+//! frontier. So the thread knows the digest when the last byte is written, and reads no byte from the disk twice. A small file
+//! is hashed once it is there.
+//!
+//! Where an answer takes longer to come than the rest of a chunk, the request for the next chunk is sent meanwhile. The client
+//! keeps the connections, and the next request uses one that has become free.
+//!
+//! # Copies
+//! The kernel copies a byte from the socket into a buffer of the HTTP client; over TLS, decryption copies it once more. From
+//! there on the buffer itself is handed on, in pieces. A write copies the byte into the page cache. The thread hashes the bytes
+//! of the frontier out of the same buffer (`arrived`), and copies none. It copies only what arrived ahead of the frontier once
+//! more, out of the page cache into a buffer that it reuses. The connection at the frontier waits where the thread has 2 MiB to
+//! do, over all files.
 //!
 //! No connection writes a byte twice: the bytes that were hashed are the bytes in the file.
 //!
@@ -30,9 +40,14 @@
 //! The caller may drop a fetch at any await. A write that has begun goes to its end on a blocking thread, which keeps the
 //! folder's guard.
 
+mod arrived;
 mod blocking;
 mod body;
+mod chunk;
+mod concurrency;
+mod connections;
 mod context;
+mod epoch;
 mod error;
 mod fetch;
 mod hashing;
@@ -44,6 +59,7 @@ mod rate;
 mod read;
 mod resolve;
 mod retry_budget;
+mod schedule;
 mod settings;
 mod sink;
 mod transfer;

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Configures a [`Transfer`](crate::Transfer). The defaults suit a hub behind a CDN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How many ranges are open at once, over all files.
+    /// How many ranges are open at once at the most, over all files. One that ends soon does not count.
     pub connections: usize,
     /// The size of a chunk, in bytes. A smaller file is one chunk.
     pub chunk_bytes: u64,

@@ -8,13 +8,15 @@ use std::{
     path::Path,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use bytes::Bytes;
 
 use crate::{
+    arrived::{Arrived, Next},
+    epoch::Epoch,
     error::Result,
     journal::{Entries, Journal, JournalHeader},
     ranges::Ranges,
@@ -23,9 +25,6 @@ use crate::{
 
 /// How many bytes the sink writes between two syncs, so that another boot finds most of them.
 const SYNC_BYTES: u64 = 256 << 20;
-
-/// Numbers the attempts. A write or a reading of an earlier attempt comes too late, and does nothing.
-pub(crate) type Epoch = u64;
 
 /// Writes an open partial. The guard lives as long as any write does.
 #[derive(Debug)]
@@ -37,6 +36,8 @@ pub(crate) struct Sink {
     have: Mutex<Have>,
     changed: Condvar,
     since_sync: AtomicU64,
+    /// How many threads hash, over all files: their bytes share the memory.
+    hashing: Arc<AtomicUsize>,
     _guard: Arc<dyn Any + Send + Sync>,
 }
 
@@ -44,6 +45,8 @@ pub(crate) struct Sink {
 #[derive(Debug, Default)]
 struct Have {
     ranges: Ranges,
+    /// The bytes that the thread takes from memory.
+    arrived: Arrived,
     /// The last attempt that the transfer gave up.
     given_up: Epoch,
 }
@@ -55,6 +58,7 @@ impl Sink {
         journal: &Path,
         header: &JournalHeader,
         guard: Arc<dyn Any + Send + Sync>,
+        hashing: Arc<AtomicUsize>,
     ) -> Result<(Self, JournalHeader)> {
         let entries = Entries::read(journal);
         let boot = durable_fs::boot_id();
@@ -80,41 +84,62 @@ impl Sink {
             epoch: Mutex::new(1),
             data: file,
             journal: Mutex::new(journal),
-            have: Mutex::new(Have { ranges, given_up: 0 }),
+            have: Mutex::new(Have { ranges, ..Have::default() }),
             changed: Condvar::new(),
             since_sync: AtomicU64::new(0),
+            hashing,
             _guard: guard,
         };
         Ok((sink, header))
     }
 
-    /// Writes pieces that follow each other, and notes them in the journal.
-    pub(crate) fn write(&self, epoch: Epoch, start: u64, pieces: &[Bytes]) -> Result<()> {
+    /// Writes pieces that follow each other, notes them in the journal, and hands them to the thread that hashes. It waits where
+    /// the thread has enough to do.
+    pub(crate) fn write(&self, epoch: Epoch, start: u64, pieces: Vec<Bytes>) -> Result<()> {
         let current = lock(&self.epoch);
         if *current != epoch {
             return Ok(());
         }
-        let mut at = start;
-        for piece in pieces {
+        let (mut at, mut written) = (start, 0);
+        for piece in &pieces {
             let end = at + piece.len() as u64;
             // The sink never writes a byte that is here again: the thread may have hashed it.
             let missing = lock(&self.have).ranges.missing_in(&(at..end));
             for range in missing {
                 let within = |offset: u64| usize::try_from(offset - at).unwrap_or(usize::MAX);
                 self.data.write_all_at(&piece[within(range.start)..within(range.end)], range.start)?;
+                written += range.end - range.start;
             }
             at = end;
         }
         lock(&self.journal).done(&(start..at))?;
-        lock(&self.have).ranges.add(start..at);
-        drop(current);
+        let mut have = lock(&self.have);
+        have.ranges.add(start..at);
+        // Other bytes than these may be in the file where some were here before.
+        if written == at - start {
+            have.arrived.push(start, pieces, self.threads());
+        }
+        drop((have, current));
         self.changed.notify_all();
         let bytes = at - start;
         if self.since_sync.fetch_add(bytes, Ordering::Relaxed) + bytes >= SYNC_BYTES {
             self.since_sync.store(0, Ordering::Relaxed);
             self.sync(epoch)?;
         }
+        self.wait_for_thread(epoch);
         Ok(())
+    }
+
+    /// Blocks for as long as the thread has enough to do, unless the transfer gives the attempt up.
+    fn wait_for_thread(&self, epoch: Epoch) {
+        let mut have = lock(&self.have);
+        while have.given_up < epoch && have.arrived.is_full(epoch, self.threads()) {
+            have = self.changed.wait(have).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn threads(&self) -> usize {
+        self.hashing.load(Ordering::Relaxed)
     }
 
     /// Makes the written bytes durable, so that another boot counts them.
@@ -144,6 +169,8 @@ impl Sink {
         self.data.set_len(0)?;
         lock(&self.journal).reset(header)?;
         have.ranges = Ranges::default();
+        // The bytes of an earlier attempt are in no file.
+        have.arrived = Arrived::default();
         Ok(())
     }
 
@@ -157,18 +184,28 @@ impl Sink {
         lock(&self.have).ranges.len()
     }
 
-    /// Blocks until more than `past` bytes are here without a gap, and returns how many; `None` when the transfer gave the
-    /// attempt up.
-    pub(crate) fn wait_past(&self, epoch: Epoch, past: u64) -> Option<u64> {
+    /// Begins to keep bytes in memory for the thread that hashes an attempt, for as long as the answer lives.
+    pub(crate) fn open_queue(&self, epoch: Epoch) -> Queue<'_> {
+        lock(&self.have).arrived.open(epoch);
+        self.hashing.fetch_add(1, Ordering::Relaxed);
+        Queue { sink: self, epoch }
+    }
+
+    /// Returns where the bytes from `at` on are. It blocks until they are here, and calls `idle` before it does; `None` when
+    /// the transfer gave the attempt up.
+    pub(crate) fn next(&self, epoch: Epoch, at: u64, mut idle: impl FnMut()) -> Option<Next> {
         let mut have = lock(&self.have);
         loop {
             if have.given_up >= epoch {
                 return None;
             }
             let frontier = have.ranges.frontier();
-            if frontier > past {
-                return Some(frontier);
+            if let Some(next) = have.arrived.next(at, frontier) {
+                drop(have);
+                self.changed.notify_all();
+                return Some(next);
             }
+            idle();
             have = self.changed.wait(have).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -187,6 +224,23 @@ impl Sink {
     }
 }
 
+/// Keeps bytes in memory for a thread. When this is dropped, no connection waits for the thread.
+pub(crate) struct Queue<'a> {
+    sink: &'a Sink,
+    epoch: Epoch,
+}
+
+impl Drop for Queue<'_> {
+    fn drop(&mut self) {
+        lock(&self.sink.have).arrived.close(self.epoch);
+        self.sink.hashing.fetch_sub(1, Ordering::Relaxed);
+        self.sink.changed.notify_all();
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,13 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use crate::{
-    error::Result,
-    sink::{Epoch, Sink},
-};
+use crate::{epoch::Epoch, error::Result, sink::Sink};
 
 /// How many bytes the writer gathers for one write.
-pub(crate) const WRITE_BYTES: usize = 512 << 10;
+pub(crate) const WRITE_BYTES: usize = 256 << 10;
 
 /// Gathers pieces, and writes them on a blocking thread while the next ones arrive.
 pub(crate) struct Writer<'a> {
@@ -51,7 +48,7 @@ impl<'a> Writer<'a> {
             let (sink, epoch, at) = (Arc::clone(self.sink), self.epoch, self.at);
             let pieces = std::mem::take(&mut self.pieces);
             self.at += std::mem::take(&mut self.bytes) as u64;
-            self.running = Some(tokio::task::spawn_blocking(move || sink.write(epoch, at, &pieces)));
+            self.running = Some(tokio::task::spawn_blocking(move || sink.write(epoch, at, pieces)));
         }
         Ok(())
     }

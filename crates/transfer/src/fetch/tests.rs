@@ -1,13 +1,20 @@
 use std::{
+    collections::VecDeque,
     path::Path,
     sync::atomic::{AtomicU64, AtomicUsize},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use provisioner_core::{FetchError, FetchErrorKind, Hint, Locator, Manifest, NoProgress, ResolveRequest};
+use provisioner_core::{
+    ByteRange, ByteStream, FetchError, FetchErrorKind, Hint, Locator, Manifest, NoProgress, Opened,
+    ResolveRequest,
+};
+
 use sha2::{Digest as _, Sha256};
+use tokio::time::timeout;
 
 use super::*;
 use crate::{settings::Settings, transfer::Transfer};
@@ -17,11 +24,13 @@ use crate::{settings::Settings, transfer::Transfer};
 enum Fault {
     CutAt(u64),
     Stall,
+    Slow,
     Drip,
     DripWithoutRanges,
     Refuse(FetchErrorKind),
     Busy(Duration),
     NoRanges,
+    FlipByteWithoutRanges,
     WrongRange,
     TooLong,
     FlipByte,
@@ -37,8 +46,17 @@ struct Source {
     always: Option<Fault>,
     opened: Mutex<Vec<ByteRange>>,
     sent: AtomicU64,
-    open_now: AtomicUsize,
+    open_now: Arc<AtomicUsize>,
     open_at_most: AtomicUsize,
+}
+
+/// Counts an answer for as long as its stream lives.
+struct Open(Arc<AtomicUsize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Source {
@@ -49,7 +67,7 @@ impl Source {
             always: None,
             opened: Mutex::default(),
             sent: AtomicU64::new(0),
-            open_now: AtomicUsize::new(0),
+            open_now: Arc::default(),
             open_at_most: AtomicUsize::new(0),
         }
     }
@@ -90,8 +108,8 @@ impl ModelFetcher for Source {
         self.opened.lock().unwrap().push(range);
         let now = self.open_now.fetch_add(1, Ordering::SeqCst) + 1;
         self.open_at_most.fetch_max(now, Ordering::SeqCst);
+        let open = Open(Arc::clone(&self.open_now));
         tokio::time::sleep(Duration::from_millis(1)).await;
-        self.open_now.fetch_sub(1, Ordering::SeqCst);
         let fault = self.faults.lock().unwrap().pop_front().or(self.always);
         let mut range = range.start..range.end.unwrap_or(file.size);
         let mut total_size = Some(file.size);
@@ -102,7 +120,9 @@ impl ModelFetcher for Source {
                 let busy = FetchError::new(FetchErrorKind::Unavailable, "busy").with_hint("try later");
                 return Err(FetchError { retry_after: Some(asked), ..busy });
             }
-            Some(Fault::NoRanges | Fault::DripWithoutRanges) => range = 0..file.size,
+            Some(Fault::NoRanges | Fault::FlipByteWithoutRanges | Fault::DripWithoutRanges) => {
+                range = 0..file.size;
+            }
             Some(Fault::WrongRange) => range.start += 1,
             Some(Fault::OtherValidator) => validator = Some("two".to_owned()),
             Some(Fault::OtherSize) => total_size = Some(file.size + 1),
@@ -113,16 +133,18 @@ impl ModelFetcher for Source {
         match fault {
             Some(Fault::CutAt(at)) => bytes.truncate(usize::try_from(at).unwrap()),
             Some(Fault::TooLong) => bytes.push(0),
-            Some(Fault::FlipByte) => bytes[0] ^= 1,
+            Some(Fault::FlipByte | Fault::FlipByteWithoutRanges) => bytes[0] ^= 1,
             _ => {}
         }
         self.sent.fetch_add(bytes.len() as u64, Ordering::SeqCst);
         let pieces: Vec<_> = bytes.chunks(1000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
         let stream: ByteStream = match fault {
             Some(Fault::Stall) => Box::pin(stream::iter(pieces.into_iter().take(1)).chain(stream::pending())),
+            Some(Fault::Slow) => Box::pin(stream::iter(pieces).then(slowly)),
             Some(Fault::Drip | Fault::DripWithoutRanges) => Box::pin(stream::iter(bytes).then(drop_of)),
             _ => Box::pin(stream::iter(pieces)),
         };
+        let stream = Box::pin(stream.inspect(move |_| _ = &open));
         Ok(Opened {
             range: ByteRange { start: range.start, end: Some(range.end) },
             total_size,
@@ -130,6 +152,12 @@ impl ModelFetcher for Source {
             stream,
         })
     }
+}
+
+/// A piece every 4 ms: 250 kB/s.
+async fn slowly(piece: std::result::Result<Bytes, FetchError>) -> std::result::Result<Bytes, FetchError> {
+    tokio::time::sleep(Duration::from_millis(4)).await;
+    piece
 }
 
 /// A byte every 10 ms: never silent for long, and a tenth of the least pace.
@@ -179,8 +207,27 @@ async fn files_of_every_size_arrive() {
     }
     let source = arrives(Source::new(5_000, &[])).await;
     assert_eq!(*source.opened.lock().unwrap(), [ByteRange::ALL], "one request for a small file");
-    let source = arrives(Source::new(300_000, &[])).await;
-    assert!(source.open_at_most.load(Ordering::SeqCst) > 1, "a large one comes over several connections");
+}
+
+#[tokio::test]
+async fn a_slow_source_is_asked_over_several_connections() {
+    let source = arrives(Source::always(300_000, Fault::Slow)).await;
+    assert!((2..=8).contains(&source.open_at_most.load(Ordering::SeqCst)), "four, and those that end soon");
+    assert_eq!(source.sent(), 300_000, "nothing twice");
+}
+
+// The clock stands still while the bytes arrive, so there is no interval to learn from.
+#[tokio::test(start_paused = true)]
+async fn a_source_is_asked_over_one_connection_until_it_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = Source::new(200_000, &[]);
+    let settings = Settings { chunk_bytes: 10_000, ..Settings::default() };
+    let fetched = Transfer::new(settings)
+        .fetch(&source, "test:x", &source.file(), place(dir.path()), &NoProgress)
+        .await;
+    assert_eq!(fetched.unwrap().sha256, source.sha256());
+    assert_eq!(source.opened.lock().unwrap().len(), 20);
+    assert_eq!(source.open_at_most.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
@@ -254,6 +301,12 @@ async fn what_was_hashed_is_never_written_again() {
 async fn a_wrong_byte_is_fetched_once_more_and_no_more() {
     let source = arrives(Source::new(50_000, &[Fault::FlipByte])).await;
     assert_eq!(source.sent(), 100_000);
+    let faults = [Fault::FlipByteWithoutRanges, Fault::NoRanges];
+    assert_eq!(arrives(Source::new(50_000, &faults)).await.sent(), 100_000);
+    let learns = arrives(Source::new(50_000, &[Fault::FlipByteWithoutRanges])).await;
+    assert_eq!(learns.sent(), 100_000, "the server knows ranges after all");
+    let forgets = Source { always: Some(Fault::NoRanges), ..Source::new(50_000, &[Fault::FlipByte]) };
+    assert!(fails(forgets).await.to_string().contains("forgot"), "within one attempt");
     let dir = tempfile::tempdir().unwrap();
     let source = Source::always(50_000, Fault::FlipByte);
     let Err(Error::Mismatch { expected, actual, .. }) = fetch(&source, dir.path()).await else { panic!() };

@@ -1,0 +1,134 @@
+use super::*;
+
+const MB: u64 = 1_000_000;
+const STEP: Duration = Duration::from_millis(25);
+
+/// Describes a server, and the machine that fetches from it.
+#[derive(Clone, Copy)]
+struct Server {
+    /// The rate of one connection, and of all together, in MB/s.
+    each: u64,
+    all: u64,
+    /// The rate of the digest, in MB/s. The transfer takes no more.
+    digest: u64,
+    /// How long an answer takes to come.
+    answer: Duration,
+    /// How many files come at the same time.
+    files: usize,
+    /// Which connection brings nothing, and from when on.
+    stalls: Option<(usize, Duration)>,
+}
+
+const FAST: Server =
+    Server { each: 3000, all: 3000, digest: 1500, answer: Duration::ZERO, files: 1, stalls: None };
+
+/// Runs the rule against a server for so long, and returns the count of connections after each step.
+fn counts(server: Server, limit: Option<u64>, time: Duration) -> Vec<(Duration, usize)> {
+    let mut rule = Concurrency::new(limit);
+    rule.share(8, server.files);
+    let (mut now, mut counts) = (Observed::default(), Vec::new());
+    let mut opened = vec![Duration::ZERO];
+    let mut live = [false; 8];
+    while now.at < time {
+        now.at += STEP;
+        opened.resize(rule.count(), now.at);
+        let brings = |(n, since): (usize, &Duration)| {
+            let is_stalled = server.stalls.is_some_and(|(which, from)| n == which && now.at >= from);
+            *since + server.answer < now.at && !is_stalled
+        };
+        let working: Vec<_> = opened.iter().enumerate().map(brings).collect();
+        live.iter_mut().zip(&working).for_each(|(live, working)| *live |= working);
+        let working = working.iter().filter(|working| **working).count() as u64;
+        let rate =
+            (working * server.each).min(server.all).min(limit.unwrap_or(u64::MAX) / MB).min(server.digest);
+        let bytes = rate * MB / 1000 * 25;
+        now.arrived += bytes;
+        now.hashed.bytes += bytes;
+        now.hashed.busy += Duration::from_micros(bytes / server.digest);
+        now.live = live.iter().filter(|live| **live).count();
+        if rule.is_due(now.at) {
+            rule.observe(now);
+            live = [false; 8];
+        }
+        counts.push((now.at, rule.count()));
+    }
+    counts
+}
+
+/// Returns the part of the time, in percent, for which `is_good` holds.
+fn share(counts: &[(Duration, usize)], is_good: impl Fn(usize) -> bool) -> usize {
+    counts.iter().filter(|(_, count)| is_good(*count)).count() * 100 / counts.len()
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_server_that_outruns_the_digest_gets_one_or_two() {
+    let counts_of = counts(FAST, None, MINUTE);
+    assert!(
+        counts_of.iter().all(|(_, count)| *count == 1),
+        "it is as fast as the digest from the first moment"
+    );
+    let nearly = Server { each: 1000, all: 1100, ..FAST };
+    assert!(
+        share(&counts(nearly, None, MINUTE), |count| count == 1) > 85,
+        "a second one brings a tenth more"
+    );
+    let half = Server { each: 800, ..FAST };
+    assert!(share(&counts(half, None, MINUTE), |count| count == 2) > 95);
+}
+
+#[test]
+fn a_server_that_limits_each_connection_gives_all_within_a_second() {
+    for (each, answer) in [(50, 0), (50, 100), (1, 100), (100, 250)] {
+        let slow = Server { each, all: u64::MAX, answer: Duration::from_millis(answer), ..FAST };
+        let counts = counts(slow, None, MINUTE);
+        let all = counts.iter().find(|(_, count)| *count == 8).map(|(at, _)| *at);
+        assert!(all.is_some_and(|at| at < slow.answer + Duration::from_secs(1)), "{each} MB/s: {all:?}");
+        assert!(share(&counts, |count| count == 8) > 97, "{each} MB/s: and keeps them");
+    }
+}
+
+#[test]
+fn a_server_that_limits_all_together_gets_few() {
+    for all in [1, 50, 500] {
+        let shared = Server { each: all, all, ..FAST };
+        let share = share(&counts(shared, None, MINUTE), |count| count == 1);
+        assert!(share > 80, "{all} MB/s in all: one connection for {share} % of the time");
+    }
+    let of_four = Server { each: 50, all: 200, ..FAST };
+    let counts = counts(of_four, None, MINUTE);
+    let share = [2, 3, 4, 8].map(|wanted| share(&counts, |count| count == wanted));
+    assert!(share[2] > 80, "four connections bring all that there is: {share:?}");
+}
+
+#[test]
+fn a_connection_that_stalls_proves_nothing() {
+    let whole = Server { each: 50, all: u64::MAX, ..FAST };
+    for which in [3, 7] {
+        let stalls = Server { stalls: Some((which, Duration::from_millis(50))), ..whole };
+        assert!(share(&counts(stalls, None, MINUTE), |count| count == 8) > 95, "connection {which}");
+    }
+    let none_more = Server { stalls: Some((1, Duration::ZERO)), each: 1000, all: 1000, ..FAST };
+    let counts = counts(none_more, None, Duration::from_millis(900));
+    assert_eq!(counts.last().map(|(_, count)| *count), Some(2), "the second one has brought nothing yet");
+}
+
+#[test]
+fn a_limit_of_the_caller_needs_no_more_connections() {
+    let slow = Server { each: 50, all: u64::MAX, ..FAST };
+    assert!(counts(slow, Some(40 * MB), MINUTE).iter().all(|(_, count)| *count == 1));
+    assert!(share(&counts(slow, Some(100 * MB), MINUTE), |count| (2..=3).contains(&count)) > 90);
+}
+
+#[test]
+fn files_that_come_at_the_same_time_share_the_connections() {
+    let slow = Server { each: 50, all: u64::MAX, ..FAST };
+    for (files, most) in [(2, 4), (3, 3), (8, 1), (20, 1)] {
+        let counts = counts(Server { files, ..slow }, None, MINUTE);
+        assert_eq!(counts.iter().map(|(_, count)| *count).max(), Some(most), "{files} files");
+    }
+    let mut rule = Concurrency::new(None);
+    rule.share(usize::MAX, 0);
+    assert_eq!(rule.most, MOST);
+}
