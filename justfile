@@ -117,11 +117,12 @@ bench-whole:
     cargo build --profile dist -p testkit --example hub
     python3 benches/whole-process.py target/dist/model-provisioner --hub target/dist/examples/hub
 
-# Fetching beside other clients, from a hub on loopback; names the hf command where there is one
-bench-peers hf="":
+# Fetching beside the other clients that are installed, from servers on loopback; `docs/benchmarks.md` says how to install them.
+# `just bench-peers --only xet` runs one row
+bench-peers *args:
     cargo build --profile dist
     cargo build --profile dist -p testkit --example hub
-    python3 benches/peers.py target/dist {{ if hf != "" { "--hf " + hf } else { "" } }}
+    python3 benches/peers.py target/dist {{ args }}
 
 # All that must pass
 ci:

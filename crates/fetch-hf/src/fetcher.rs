@@ -16,7 +16,7 @@ use source_http::{HttpClient, Location, bounds_of, invalid, no_bytes};
 #[cfg(feature = "info")]
 use crate::info;
 #[cfg(feature = "xet")]
-use crate::xet::{Xet, XetFile};
+use crate::xet::{RANGE_BYTES, Xet, XetFile};
 use crate::{
     address::reference_at,
     api::{HubApi, LISTING_DEADLINES},
@@ -243,6 +243,13 @@ impl ModelFetcher for HubFetcher {
 
     fn has_repositories(&self) -> bool {
         true
+    }
+
+    #[cfg(feature = "xet")]
+    fn range_bytes(&self, file: &ManifestFile) -> Option<u64> {
+        let Locator::Streamed(remote) = &file.locator else { return None };
+        let is_in_xet = self.xet.is_some() && FileState::of(remote).xet.is_some();
+        is_in_xet.then_some(RANGE_BYTES)
     }
 
     fn confine(&mut self, hosts: &HostPolicy) -> Result<(), FetchError> {

@@ -13,10 +13,12 @@
 //! listing makes a new start.
 //!
 //! # What it costs
-//! Xet's client has threads of its own, one for each processor and 32 at most, whichever runtime calls it, and holds up
-//! to [`BUFFER_BYTES`]. It makes empty folders, below one of ours in the system's folder for temporary files, and neither
+//! Xet's client has threads of its own, one for each processor and 32 at most, whichever runtime calls it. What it holds of files
+//! that are on their way is bounded: `stretches` says how. It makes empty folders, below one of ours in the system's folder for temporary files, and neither
 //! reads nor writes in the user's home. By default it sends a summary of each transfer to the storage; the fetcher turns
 //! that off. The first file that the fetcher opens starts all of it, and it ends with the fetcher.
+
+mod stretches;
 
 use std::{
     collections::HashSet,
@@ -48,8 +50,14 @@ use xet::{
     },
 };
 
-/// How much Xet's client may hold of files that are on their way.
-const BUFFER_BYTES: u64 = 128 << 20;
+use self::stretches::{MEMORY, Share, Stretches};
+
+/// How long the ranges of a file are to be, in bytes: several stretches, of which the next ones arrive while the caller writes the
+/// first.
+pub(crate) const RANGE_BYTES: u64 = 96 << 20;
+
+/// How many connections Xet's client begins with. It adds more where that helps.
+const CONNECTIONS: usize = 12;
 
 /// How many seconds a token must be valid still to be used for another range.
 const TOKEN_MARGIN: u64 = 300;
@@ -67,6 +75,7 @@ pub(crate) struct Xet {
     /// How many ranges in a row brought no byte.
     empty_ranges: AtomicUsize,
     session: OnceCell<Session>,
+    stretches: Arc<Stretches>,
 }
 
 /// Describes a file in the storage. It lives for as long as the manifest that lists it.
@@ -121,7 +130,8 @@ struct StorageToken {
 
 impl Xet {
     pub(crate) fn new(timeout: Duration) -> Self {
-        Self { timeout, empty_ranges: AtomicUsize::new(0), session: OnceCell::new() }
+        let (empty_ranges, session) = (AtomicUsize::new(0), OnceCell::new());
+        Self { timeout, empty_ranges, session, stretches: Stretches::new() }
     }
 
     /// Begins the listing of a commit; the hub gives a token for it at an address.
@@ -145,8 +155,10 @@ impl Xet {
         if file.state.is_given_up.load(Ordering::Relaxed) {
             return None;
         }
-        // The other half of the time is for plain HTTP.
-        let stream = self.stream(http, file, size, &range);
+        let mut rest = range.clone();
+        // The other half of the time is for plain HTTP. Where other ranges hold the memory for as long, plain HTTP serves this one.
+        let first = tokio::time::timeout(self.timeout / 2, self.stretches.first(&mut rest)).await.ok()?;
+        let stream = self.stream(http, file, size, first, rest);
         let stream = tokio::time::timeout(self.timeout / 2, stream).await;
         match stream.unwrap_or_else(|_| Err(unavailable("no bytes come"))) {
             Ok(None) => None,
@@ -166,25 +178,21 @@ impl Xet {
         }
     }
 
-    /// Returns the bytes of a range, once the first have arrived: only they show that the storage has it. Returns `None` where
-    /// the file is given up.
+    /// Returns the bytes of a range, of which the first stretch has its share of the memory, once the first have arrived: only they
+    /// show that the storage has it. Returns `None` where the file is given up.
     async fn stream(
         &self,
         http: &HttpClient,
         file: &XetFile,
         size: u64,
-        range: &Range<u64>,
+        first: (Range<u64>, Share),
+        rest: Range<u64>,
     ) -> Result<Option<ByteStream>, FetchError> {
         let storage = self.storage(http, &file.commit).await?;
-        let Some(attempt) = XetFileState::attempt(&file.state, range.start) else { return Ok(None) };
-        let info = XetFileInfo::new(file.hash.clone(), size);
-        let opened =
-            storage.download_stream(info, Some(range.clone())).await.map_err(|error| failed(&error))?;
-        let pieces = stream::try_unfold(opened, |mut opened| async move {
-            let piece = opened.next().await.map_err(|error| failed(&error))?;
-            Ok(piece.map(|piece| (piece, opened)))
-        });
-        let mut pieces = watched(Box::pin(pieces), range.end - range.start, self.timeout, attempt);
+        let Some(attempt) = XetFileState::attempt(&file.state, first.0.start) else { return Ok(None) };
+        let (info, length) = (XetFileInfo::new(file.hash.clone(), size), rest.end - first.0.start);
+        let open = move |stretch| opened(storage.clone(), info.clone(), stretch);
+        let mut pieces = watched(stretches::fetch(first, rest, open), length, self.timeout, attempt);
         let first = pieces.try_next().await?;
         Ok(Some(Box::pin(stream::iter(first.map(Ok)).chain(pieces))))
     }
@@ -294,15 +302,30 @@ impl Session {
         config.client.retry_base_delay = PAUSE;
         config.client.connect_timeout = CONNECT_TIMEOUT.min(timeout);
         config.client.read_timeout = timeout;
-        config.reconstruction.download_buffer_size = BUFFER_BYTES.into();
+        config.client.ac_initial_download_concurrency = CONNECTIONS;
+        // The stretches keep to the same bound.
+        config.reconstruction.download_buffer_size = MEMORY.into();
         config.reconstruction.download_buffer_perfile_size = 0.into();
-        config.reconstruction.download_buffer_limit = BUFFER_BYTES.into();
+        config.reconstruction.download_buffer_limit = MEMORY.into();
         let folder = tempfile::Builder::new().prefix("model-provisioner-xet-").tempdir();
         let folder = folder.map_err(|error| error.to_string())?;
         let builder = XetSessionBuilder::new_with_config(config).with_cache_dir(folder.path());
         let xet = builder.build().map_err(|error| reason(&error).to_owned())?;
         Ok(Self { xet, _folder: folder })
     }
+}
+
+/// Opens a stretch of a file at the storage.
+async fn opened(
+    storage: XetDownloadStreamGroup,
+    info: XetFileInfo,
+    stretch: Range<u64>,
+) -> Result<ByteStream, FetchError> {
+    let opened = storage.download_stream(info, Some(stretch)).await.map_err(|error| failed(&error))?;
+    Ok(Box::pin(stream::try_unfold(opened, |mut opened| async move {
+        let piece = opened.next().await.map_err(|error| failed(&error))?;
+        Ok(piece.map(|piece| (piece, opened)))
+    })))
 }
 
 /// Passes pieces on for as long as they come fast enough. The stream fails unless they are as many bytes as they must be.

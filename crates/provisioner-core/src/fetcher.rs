@@ -125,6 +125,12 @@ pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
     /// file is not the listed one any more.
     async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError>;
 
+    /// Returns how long the ranges of a file are to be at least, in bytes, where each [`open`](Self::open) of a shorter one costs the
+    /// source as much. `None`, as by default, where the caller may choose.
+    fn range_bytes(&self, _file: &ManifestFile) -> Option<u64> {
+        None
+    }
+
     /// Returns the name of the program that downloads for this fetcher, such as a source's own command. The caller then asks the
     /// policy whether that program may run, before it calls [`resolve`](Self::resolve), and fetches whole files by
     /// [`download`](Self::download). `None`, as by default, for a fetcher that runs no program.

@@ -45,6 +45,25 @@ fn a_revision_is_resolved_to_its_commit() {
 }
 
 #[test]
+fn a_file_from_disk_lies_in_xet_too() {
+    let (hub, folder) = (Hub::start(), tempfile::tempdir().unwrap());
+    let (path, sha256) = (folder.path().join("w.gguf"), hex::encode(Sha256::digest(weights())));
+    std::fs::write(&path, weights()).unwrap();
+    let commit = hub.repo("Org/Name").xet_from_path("w.gguf", &path, &sha256, "abc").publish();
+    hub.xet_cas("http://127.0.0.1:1");
+    let api = format!("{}/api/models/Org/Name", hub.endpoint());
+    let tree = get(&format!("{api}/tree/{commit}"), NOBODY).json();
+    assert_eq!((&tree[0]["xetHash"], &tree[0]["lfs"]["oid"]), (&json!("abc"), &json!(sha256)));
+    let token = get(&format!("{api}/xet-read-token/{commit}"), NOBODY);
+    // The Hub's own tools read the headers.
+    assert_eq!(token.header("X-Xet-Cas-Url"), token.json()["casUrl"].as_str());
+    assert_eq!(token.header("X-Xet-Access-Token"), token.json()["accessToken"].as_str());
+    assert_eq!(token.header("X-Xet-Token-Expiration"), Some(&*token.json()["exp"].to_string()));
+    let plain = follow(&format!("{}/Org/Name/resolve/main/w.gguf", hub.endpoint()), NOBODY);
+    assert_eq!(plain.body, weights());
+}
+
+#[test]
 fn the_tree_has_sizes_and_digests() {
     let (hub, commit) = hub();
     let answer = get(&format!("{}/api/models/Org/Name/tree/{commit}?recursive=true", hub.endpoint()), NOBODY);

@@ -60,7 +60,8 @@ impl FileFetch<'_> {
     }
 
     fn chunks(&self) -> VecDeque<Chunk> {
-        let missing = self.sink.missing(self.file.size, self.context.settings.chunk_bytes.max(1));
+        let least = self.fetcher.range_bytes(self.file).unwrap_or(1).max(1);
+        let missing = self.sink.missing(self.file.size, self.context.settings.chunk_bytes.max(least));
         let is_only = missing.len() == 1;
         let chunk = |(n, range)| Chunk { range, is_first: n == 0, is_only };
         missing.into_iter().enumerate().map(chunk).collect()

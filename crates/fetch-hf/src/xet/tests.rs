@@ -60,7 +60,7 @@ async fn the_client_of_xet_is_told_what_to_hold_and_to_send_no_summary() {
     let session = Session::start(SHORT).await.unwrap();
     let config = session.xet.config();
     assert!(!config.telemetry.enabled);
-    assert_eq!(u64::from(config.reconstruction.download_buffer_limit), BUFFER_BYTES);
+    assert_eq!(u64::from(config.reconstruction.download_buffer_limit), MEMORY);
     assert_eq!(config.client.read_timeout, SHORT);
 }
 

@@ -78,6 +78,16 @@ impl Publication {
         self.entry(path, entry)
     }
 
+    /// Adds such a file from disk, with the SHA-256 that the caller names. The file must not change.
+    ///
+    /// # Panics
+    /// Where it cannot open the file.
+    pub fn xet_from_path(self, path: &str, on_disk: &Path, sha256: &str, xet_hash: &str) -> Self {
+        let content = Content::open(on_disk).expect("the file can be opened");
+        let entry = Entry { xet_hash: Some(xet_hash.to_owned()), ..Entry::lfs(content, sha256.to_owned()) };
+        self.entry(path, entry)
+    }
+
     /// Moves this branch instead of `main`. The name may hold slashes.
     pub fn branch(mut self, name: &str) -> Self {
         name.clone_into(&mut self.draft.branch);

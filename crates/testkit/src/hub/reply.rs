@@ -84,7 +84,8 @@ impl Reply {
 pub(super) fn reply(shared: &Shared, state: &mut State, request: &Request, found: Found) -> Reply {
     match found {
         Found::Refusal(refusal) => refuse(refusal),
-        Found::Info(value) | Found::XetToken(value) | Found::Account(value) => json(&value),
+        Found::Info(value) | Found::Account(value) => json(&value),
+        Found::XetToken(value) => xet_token(&value),
         Found::Tree { entries, next } => {
             let reply = json(&Value::Array(entries));
             match next {
@@ -135,6 +136,15 @@ fn hand_out(shared: &Shared, state: &mut State, request: &Request, file: File) -
         }
         Way::Cdn => ranged(request, &entry.content).header("ETag", etag),
     }
+}
+
+/// Makes the answer with a token for Xet, which says all of it in its headers too.
+fn xet_token(value: &Value) -> Reply {
+    let text = |name: &str| value[name].as_str().map_or_else(|| value[name].to_string(), str::to_owned);
+    json(value)
+        .header("X-Xet-Cas-Url", text("casUrl"))
+        .header("X-Xet-Access-Token", text("accessToken"))
+        .header("X-Xet-Token-Expiration", text("exp"))
 }
 
 /// Makes the headers by which the redirect to the CDN names a file in Xet. The CDN itself does not name it.

@@ -1,0 +1,62 @@
+"""Runs a process, and says what it took."""
+import ctypes
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+POLL_S = 0.002
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+class Run(NamedTuple):
+    """What one run of a client took; the counts are the hub's, and None where it has none."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+    requests: int | None = None
+    connections: int | None = None
+    mib_sent: float | None = None
+
+
+def dies_with_us():
+    """Lets the kernel end this child where the script ends, however it does."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def start(argv, **options):
+    """Starts a server or a client, which ends with the script."""
+    return subprocess.Popen([str(arg) for arg in argv], preexec_fn=dies_with_us, **options)
+
+
+def measured(client):
+    """Wall and CPU seconds of a client and its children, and the peak memory of the client itself in MiB."""
+    argv = ["sh", "-c", client.argv] if isinstance(client.argv, str) else client.argv
+    begin = time.monotonic()
+    child = start(argv, env=client.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=client.errors)
+    peak_kib = 0
+    while True:
+        peak_kib = max(peak_kib, high_water_kib(child.pid))
+        pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+        if pid:
+            break
+        time.sleep(POLL_S)
+    wall = time.monotonic() - begin
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        sys.exit(f"{client.name} failed with {child.returncode}: {argv}\n{client.said()}")
+    return Run(wall, usage.ru_utime + usage.ru_stime, peak_kib / 1024)
+
+
+def high_water_kib(pid):
+    """The peak of a process that runs; 0 where it is over."""
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
+    except OSError:
+        return 0
