@@ -456,6 +456,10 @@ def make_store(cache):
         place.write_text(json.dumps({"schema_version": 1, "version": 1, **record}))
 
 
+# A listing reads a record for its id, and again when it prints it, in the order of the ids.
+READS = {"`gc --dry-run --max-size 0`": 1, "`list`": 2}
+
+
 def many_models(report, binary, rounds, scratch):
     """What planning and listing cost with many models, and what they read."""
     cache = scratch / "many"
@@ -478,16 +482,17 @@ def many_models(report, binary, rounds, scratch):
             runs[name].append(run(command))
     counted = {}
     for name, command in commands.items():
-        records, others = counted[name] = files_read(command, cache, scratch)
+        records, others = counted[name] = files_read(command, cache, scratch, READS[name])
         walls, cpus = (f"{1000 * median(runs[name], of):.0f}" for of in (WALL, CPU))
         report.row(name, walls, cpus, *("not counted", "") if records is None else (records, len(others)))
     for name, (records, others) in counted.items():
         if records is not None:
-            report.limit(f"{name} reads each record once, and nothing else", records, (records, others) == (MANY, set()))
+            times = "twice" if READS[name] == 2 else "once"
+            report.limit(f"{name} reads each record {times}, and nothing else", records, (records, others) == (MANY, set()))
 
 
-def files_read(command, cache, scratch):
-    """How many records of a cache a process reads, each once, and what else of it."""
+def files_read(command, cache, scratch, times):
+    """How many records of a cache a process reads, each so many times, and what else of it."""
     strace = shutil.which("strace")
     if not strace:
         return None, None
@@ -504,8 +509,8 @@ def files_read(command, cache, scratch):
                 read.add(held[1])
     catalog = str(cache / "catalog-v1")
     records = {path for path in read if path.startswith(catalog)}
-    twice = {path for path in records if opened[path] != 1}
-    return len(records), {path for path in read if path.startswith(str(cache))} - records | twice
+    otherwise = {path for path in records if opened[path] != times}
+    return len(records), {path for path in read if path.startswith(str(cache))} - records | otherwise
 
 
 def main():

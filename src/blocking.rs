@@ -24,6 +24,7 @@ use crate::{
         doctor::finding::HealthFinding,
         list::{ListedModel, ModelList},
         overview::Overview,
+        pages,
         provenance::{ProvenanceCheck, ProvenanceLines, ProvenanceReport},
         remove::Removed,
         verify::VerifyReport,
@@ -207,6 +208,14 @@ impl ModelProvisioner {
     /// As the mirrored call.
     pub fn list(&self) -> Result<ModelList> {
         run(self.inner.list())?
+    }
+
+    /// Calls [`crate::ModelProvisioner::pages`], and blocks until it returns.
+    ///
+    /// # Errors
+    /// As the mirrored call.
+    pub fn pages(&self) -> Result<ModelPages> {
+        Ok(ModelPages { inner: run(self.inner.pages())?? })
     }
 
     /// Calls [`crate::ModelProvisioner::show`], and blocks until it returns.
@@ -415,5 +424,20 @@ impl ModelProvisioner {
     /// As the mirrored call.
     pub fn doctor(&self, fix: bool) -> Result<Vec<HealthFinding>> {
         run(self.inner.doctor(fix))?
+    }
+}
+
+/// Lists the models of the catalog a page at a time, as [`crate::ModelPages`] does.
+#[derive(Debug)]
+pub struct ModelPages {
+    inner: pages::ModelPages,
+}
+
+impl Iterator for ModelPages {
+    type Item = Result<Vec<ListedModel>>;
+
+    /// Calls [`crate::ModelPages::next_page`], and blocks until it returns.
+    fn next(&mut self) -> Option<Self::Item> {
+        run(self.inner.next_page()).and_then(|page| page).transpose()
     }
 }

@@ -88,10 +88,10 @@ async fn attempt(
         return Ok(present);
     }
     let previous = ctx.catalog.get(&id).await?;
-    let old = previous.as_ref().map(|found| found.record.clone());
+    let old = previous.as_ref().filter(|_| ctx.lock.is_some()).map(|found| found.record.clone());
     let (verified, session) = verify(ctx, reference, expectation, previous.as_ref(), None).await?;
     let model = commit(ctx, verified, previous, session, Action::Ensure).await?;
-    if let Some(old) = old.filter(|old| ctx.lock.is_some() && old.revision != model.revision) {
+    if let Some(old) = old.filter(|old| old.revision != model.revision) {
         // The lock file names another revision than the recorded one.
         keep_superseded(ctx, &old).await?;
     }

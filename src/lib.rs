@@ -165,6 +165,7 @@ pub use upkeep::{
     doctor::finding::HealthFinding,
     list::{ListedModel, ModelList},
     overview::Overview,
+    pages::ModelPages,
     provenance::{
         HandoffCounts, HandoffFault, PositionFault, ProvenanceCheck, ProvenanceLine, ProvenanceLines,
         ProvenanceReport,
@@ -206,7 +207,8 @@ pub use provisioner_core::conformance;
 pub use provisioner_core::{
     ByteRange, ByteStream, CatalogError, CatalogErrorKind, CatalogStore, ChosenFiles, Clock, ContentDigests,
     ContentHasher, DigestVerifier, DownloadRequest, Entry, FactNeeds, FetchError, FetchErrorKind, Finding,
-    HostPolicy, Listing, Locator, MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Need, Opened, Placement,
-    Precondition, ProgressSink, Rejection, RemoteFile, ResolveRequest, ScratchFolder, SignatureFile,
-    StagedFile, StagedModel, Verdict, VerifiedModel, Verifier, Version, Versioned, ask, told, verdicts,
+    HostPolicy, Listing, Locator, MOST_TOLD, Manifest, ManifestFile, ModelFetcher, Need, Opened, PageStart,
+    Placement, Precondition, ProgressSink, RecordPage, Rejection, RemoteFile, ResolveRequest, ScratchFolder,
+    SignatureFile, StagedFile, StagedModel, Verdict, VerifiedModel, Verifier, Version, Versioned, ask, told,
+    verdicts,
 };

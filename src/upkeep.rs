@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod doctor;
 pub(crate) mod list;
 pub(crate) mod overview;
+pub(crate) mod pages;
 pub(crate) mod provenance;
 pub(crate) mod remove;
 pub(crate) mod retire;

@@ -8,7 +8,8 @@ use std::{path::PathBuf, sync::Arc};
 use artifact_store::Store;
 use async_trait::async_trait;
 use provisioner_core::{
-    CatalogError, CatalogRecord, CatalogStore, DamagedRecord, Listing, Precondition, Version, Versioned,
+    CatalogError, CatalogRecord, CatalogStore, DamagedRecord, Listing, PageStart, Precondition, RecordPage,
+    Version, Versioned,
 };
 
 /// Wraps a catalog whose fetched models lie in one store.
@@ -44,6 +45,18 @@ impl CatalogStore for RelocatedCatalog {
 
     async fn list(&self) -> Result<Listing, CatalogError> {
         let mut listing = self.catalog.list().await?;
+        listing.records = listing.records.into_iter().map(|found| self.here(found)).collect();
+        Ok(listing)
+    }
+
+    async fn page(&self, start: Option<&PageStart>) -> Result<RecordPage, CatalogError> {
+        let mut page = self.catalog.page(start).await?;
+        page.records = page.records.into_iter().map(|found| self.here(found)).collect();
+        Ok(page)
+    }
+
+    async fn get_several(&self, ids: &[String]) -> Result<Listing, CatalogError> {
+        let mut listing = self.catalog.get_several(ids).await?;
         listing.records = listing.records.into_iter().map(|found| self.here(found)).collect();
         Ok(listing)
     }

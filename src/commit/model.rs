@@ -41,10 +41,10 @@ pub(crate) async fn commit(
         (Some(store_lock), fresh)
     } else if is_stored {
         let store_lock = store_lock::shared_if_writable(ctx).await?;
-        let fresh = record_of(ctx, &verified).await?;
+        let fresh = record_of(ctx, verified).await?;
         (store_lock.clone(), seal_again(ctx, store_lock, fresh).await?)
     } else {
-        (None, record_of(ctx, &verified).await?)
+        (None, record_of(ctx, verified).await?)
     };
     if let Some(Versioned { record, .. }) = &previous {
         fresh = fresh.succeeding(record);

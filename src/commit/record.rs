@@ -15,13 +15,12 @@ use crate::{
 /// # Errors
 /// [`Error::ChangedWhileRead`] where its files, or a folder's names, have changed since; a [conflict](Error::is_conflict) where
 /// another process did that in the store.
-pub(crate) async fn record_of(ctx: &Arc<Context>, verified: &VerifiedModel) -> Result<CatalogRecord> {
+pub(crate) async fn record_of(ctx: &Arc<Context>, verified: VerifiedModel) -> Result<CatalogRecord> {
     let id = || verified.staged().manifest().reference().id();
-    let placement = Placement::in_place(verified).ok_or_else(|| provisioner_core::Error::Inconsistent {
+    let placement = Placement::in_place(&verified).ok_or_else(|| provisioner_core::Error::Inconsistent {
         id: id(),
         reason: "its files have no folder in common".to_owned(),
     })?;
-    let verified = verified.clone();
     ctx.run_blocking(move |ctx| {
         let is_stored = ctx.store.holds(placement.root());
         let placement = if is_stored {

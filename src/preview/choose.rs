@@ -19,6 +19,7 @@ use super::{
     variants::{Variant, variants},
 };
 use crate::{
+    catalog::records,
     context::Context,
     error::{Error, Result},
     resolve::{manifest::resolve, reference::canonical},
@@ -103,10 +104,18 @@ async fn recorded(
 ) -> Result<Option<Vec<Variant>>> {
     // Several references may mean the same model.
     let mut found: BTreeMap<_, Variant> = BTreeMap::new();
-    for record in ctx.catalog.list().await?.records.into_iter().map(|versioned| versioned.record) {
+    let kept = (repo.clone().whole(), Vec::new());
+    let ((_, of_repo), _) = records::visit(ctx, kept, |_, (whole, of_repo), record| {
+        let reference = record.id.parse::<ModelRef>().ok();
+        let own = reference.as_ref().and_then(ModelRef::repository);
+        if own.is_some_and(|own| own.clone().whole() == *whole) {
+            of_repo.push(record);
+        }
+    })
+    .await?;
+    for record in of_repo {
         let Ok(reference) = record.id.parse::<ModelRef>() else { continue };
-        let is_of_it = reference.repository().is_some_and(|own| own.clone().whole() == repo.clone().whole());
-        if !is_of_it || record.lifecycle != Lifecycle::Active || is_companion_alone(&record) {
+        if record.lifecycle != Lifecycle::Active || is_companion_alone(&record) {
             continue;
         }
         let (model, is_shorter) = (model_of(&record), |known: &Variant| record.id.len() < known.id.len());

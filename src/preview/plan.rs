@@ -1,6 +1,6 @@
 //! Plans what ensuring a model would do.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, convert::Infallible, path::PathBuf, sync::Arc};
 
 use local_caches::LocalFiles;
 use provisioner_core::{
@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Result},
     preview::{headers::read_headers, policy_answers::PolicyAnswers},
     resolve::{
-        admission::{questions, questions_of_code, questions_of_record, without_denied},
+        admission::{ask_of_record, questions, questions_of_code, without_denied},
         local_code,
         lockfile::{is_as_locked, locked},
         presence::locate,
@@ -337,11 +337,11 @@ async fn plan_of_present(
         return Ok(None);
     }
     let Some(model) = locate(ctx, reference).await? else { return Ok(None) };
-    let paths: Vec<_> = record.files.iter().map(|file| record.location(&file.path)).collect();
-    let shown: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
-    for question in &questions_of_record(&record, &shown) {
+    let asked: std::result::Result<(), Infallible> = ask_of_record(&record, |question| {
         answers.ask(question);
-    }
+        Ok(())
+    });
+    let Ok(()) = asked;
     let recorded = record.clone();
     let checked = ctx.run_blocking(move |ctx| local_code::check_recorded(ctx, &recorded)).await;
     answers.unless_denied(checked)?;

@@ -14,6 +14,7 @@ use crate::{
         doctor::{self, finding::HealthFinding},
         list::{self, ListedModel, ModelList},
         overview::{self, Overview},
+        pages::{self, ModelPages},
         provenance::{self, ProvenanceCheck, ProvenanceLines, ProvenanceReport},
         remove::{self, Removed},
         retire,
@@ -28,6 +29,14 @@ impl ModelProvisioner {
     /// The catalog fails as a whole. A record that the catalog cannot read is part of the answer.
     pub fn list(&self) -> BoxFuture<'_, Result<ModelList>> {
         Box::pin(list::list(&self.context))
+    }
+
+    /// Lists what [`list`](Self::list) does, a page of models at a time: memory does not grow with what is recorded of them.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn pages(&self) -> BoxFuture<'_, Result<ModelPages>> {
+        Box::pin(pages::pages(&self.context))
     }
 
     /// Returns what the catalog keeps of a model. [`change`](Self::change) says whether the files still agree with that.

@@ -1,7 +1,5 @@
 //! Asks the policy about a model before the first byte of it is transferred.
 
-use std::borrow::Cow;
-
 use provisioner_core::{
     CatalogRecord, Format, LeftOut, LeftOutReason, Manifest, ManifestFile, Notice, Question, RelativePath,
     Role,
@@ -124,35 +122,34 @@ pub(crate) fn warn_of_code(ctx: &Context, record: &CatalogRecord) {
 
 /// Fails where the policy denies a recorded model.
 pub(crate) fn check_record(ctx: &Context, record: &CatalogRecord) -> Result<()> {
-    let paths: Vec<_> = record.files.iter().map(|file| record.location(&file.path)).collect();
-    let shown: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
-    questions_of_record(record, &shown).iter().try_for_each(|question| ctx.ask(question))
+    ask_of_record(record, |question| ctx.ask(question))
 }
 
-/// Returns what to ask the policy about a recorded model. `shown` are the paths of its files, as a message shows them.
-pub(crate) fn questions_of_record<'a>(
-    record: &'a CatalogRecord,
-    shown: &'a [Cow<'a, str>],
-) -> Vec<Question<'a>> {
+/// Asks what the policy says of a recorded model, one question after the other, until `ask` fails.
+pub(crate) fn ask_of_record<E>(
+    record: &CatalogRecord,
+    mut ask: impl FnMut(&Question<'_>) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
     let id = record.id.as_str();
-    let mut questions = vec![
-        Question::Size { id, size_bytes: record.size_bytes },
-        Question::MaxFiles { id, files: record.files.len() as u64 },
-    ];
+    ask(&Question::Size { id, size_bytes: record.size_bytes })?;
+    ask(&Question::MaxFiles { id, files: record.files.len() as u64 })?;
     // A record of a model that no verifier has looked at does not know its licence yet.
     if !record.files.is_empty() {
-        questions.push(Question::License { id, license: record.license() });
+        ask(&Question::License { id, license: record.license() })?;
     }
-    for (file, path) in record.files.iter().zip(shown) {
-        let path = path.as_ref();
+    for file in &record.files {
+        // As a message shows the path.
+        let location = record.location(&file.path);
+        let path = &location.to_string_lossy();
         if file.role == Some(Role::Code) {
-            questions.extend([Question::RemoteCode { path }, python(path)]);
+            ask(&Question::RemoteCode { path })?;
+            ask(&python(path))?;
         } else {
-            questions.push(Question::Format { path, format: file.format });
+            ask(&Question::Format { path, format: file.format })?;
         }
         if let Some(status) = record.source.as_ref().and_then(|source| source.scans.get(&file.path)) {
-            questions.push(Question::Scan { path, status: *status });
+            ask(&Question::Scan { path, status: *status })?;
         }
     }
-    questions
+    Ok(())
 }

@@ -23,8 +23,8 @@ pub(crate) async fn plan_eviction(ctx: &Arc<Context>, limits: &EvictionLimits) -
     })
     .await?;
     let request = request(ctx, limits, 0);
-    let records = records::all(ctx).await?;
-    ctx.run_blocking(move |ctx| Ok(ctx.store.inventory(&records, &[])?.plan_eviction(&request))).await
+    let recorded = records::recorded(ctx).await?;
+    ctx.run_blocking(move |ctx| Ok(ctx.store.inventory_beside(recorded, &[])?.plan_eviction(&request))).await
 }
 
 /// Removes the models of a plan that no caller has used since, and returns what it removed.

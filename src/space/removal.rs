@@ -26,9 +26,9 @@ impl ExclusiveStore {
     pub(crate) async fn lock(ctx: &Arc<Context>, pinned: Vec<Digest>) -> Result<Self> {
         check_log(ctx).await?;
         let store_lock = store_lock::exclusive(ctx).await?;
-        let records = records::all(ctx).await?;
+        let recorded = records::recorded(ctx).await?;
         ctx.run_blocking(move |ctx| {
-            let inventory = ctx.store.inventory(&records, &pinned)?;
+            let inventory = ctx.store.inventory_beside(recorded, &pinned)?;
             Ok(Self(Arc::new(Mutex::new(ctx.store.removals(store_lock, inventory)))))
         })
         .await

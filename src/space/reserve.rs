@@ -42,11 +42,11 @@ async fn make_room(
             Err(artifact_store::Error::NoRoom { path, limit_bytes, needed_bytes, over_bytes })
         }
     };
-    let (records, pinned) = (records::all(ctx).await?, found.clone());
+    let (recorded, pinned) = (records::recorded(ctx).await?, found.clone());
     let resumed = Arc::clone(&transfers);
     let plan = ctx
         .run_blocking(move |ctx| {
-            Ok(ctx.store.inventory(&records, &pinned)?.keeping(&resumed).plan_eviction(&request))
+            Ok(ctx.store.inventory_beside(recorded, &pinned)?.keeping(&resumed).plan_eviction(&request))
         })
         .await?;
     check(&plan)?;

@@ -68,7 +68,7 @@ pub(crate) async fn stage_from_source(
     let (files, bytes) = (manifest.files().len(), manifest.size_bytes());
     tracing::debug!("`{id}`: files {files}, bytes {bytes}");
     if manifest.is_in_place() {
-        check_local_code(ctx, reference, &manifest).await?;
+        let manifest = check_local_code(ctx, reference, manifest).await?;
         let hashes = expectation.needs_hashes();
         stage_in_place(ctx, manifest, expectation, hashes, recorded.cloned()).await
     } else {
@@ -90,8 +90,8 @@ async fn scratch_of(
     ctx.run_blocking(move |ctx| session.scratch(&ctx.store, &id).map(Some)).await
 }
 
-/// Fails where the policy denies program code of a local folder.
-async fn check_local_code(ctx: &Arc<Context>, reference: &ModelRef, manifest: &Manifest) -> Result<()> {
-    let (reference, manifest) = (reference.clone(), manifest.clone());
-    ctx.run_blocking(move |ctx| local_code::check_listed(ctx, &reference, &manifest)).await
+/// Returns the manifest. Fails where the policy denies program code of a local folder.
+async fn check_local_code(ctx: &Arc<Context>, reference: &ModelRef, manifest: Manifest) -> Result<Manifest> {
+    let reference = reference.clone();
+    ctx.run_blocking(move |ctx| local_code::check_listed(ctx, &reference, &manifest).map(|()| manifest)).await
 }

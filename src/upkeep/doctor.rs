@@ -8,7 +8,8 @@
 
 use std::sync::Arc;
 
-use artifact_store::StoreLock;
+use artifact_store::{RecordedModels, StoreInventory, StoreLock};
+use provisioner_core::DamagedRecord;
 
 use crate::{catalog::records, context::Context, error::Result, store_lock};
 
@@ -21,6 +22,7 @@ mod restore;
 mod store;
 
 use finding::HealthFinding;
+use restore::Broken;
 
 /// Returns the problems of the cache, and repairs them where `fix` says so.
 pub(crate) async fn doctor(ctx: &Arc<Context>, fix: bool) -> Result<Vec<HealthFinding>> {
@@ -32,22 +34,48 @@ pub(crate) async fn doctor(ctx: &Arc<Context>, fix: bool) -> Result<Vec<HealthFi
             Ok(findings)
         })
         .await?;
-    for damaged in ctx.catalog.list().await?.damaged {
+    let (store_lock, doubt) = lock_exclusive(ctx).await?;
+    let (mut look, damaged) = Look::take(ctx).await?;
+    for damaged in damaged {
         findings.push(store::set_aside(ctx, damaged, fix).await);
     }
-    let (store_lock, doubt) = lock_exclusive(ctx).await?;
-    let (mut found, unsealed) = store::problems(ctx, store_lock.as_ref(), doubt, fix).await?;
+    let (mut found, unsealed) =
+        store::problems(ctx, &look.inventory, store_lock.as_ref(), doubt, fix).await?;
+    if fix && !found.is_empty() {
+        (look, _) = Look::take(ctx).await?;
+    }
     findings.append(&mut found);
-    let records = records::all(ctx).await?;
-    let broken = restore::broken(ctx, records.clone()).await?;
-    let plan = leftovers::plan(ctx, records).await?;
+    let plan = leftovers::plan(ctx, look.inventory).await?;
     // Each of the following steps looks a second time, under its own locks.
     drop(store_lock);
     findings.extend(leftovers::remove(ctx, plan, fix).await);
-    for (record, finding) in unsealed.into_iter().chain(broken) {
-        findings.extend(restore::bring_back(ctx, &record, finding, fix).await);
+    for broken in unsealed.into_iter().chain(look.broken) {
+        findings.extend(restore::bring_back(ctx, broken, fix).await);
     }
     Ok(findings)
+}
+
+/// Holds what `doctor` sees of the catalog and of the store under the store's lock.
+struct Look {
+    inventory: Arc<StoreInventory>,
+    /// The models that are not what their records say, in the order of their ids.
+    broken: Vec<Broken>,
+}
+
+impl Look {
+    /// Looks at every record and at the store. Returns also the records that the catalog cannot read.
+    async fn take(ctx: &Arc<Context>) -> Result<(Self, Vec<DamagedRecord>)> {
+        let kept = (RecordedModels::default(), Vec::new());
+        let ((recorded, mut broken), damaged) =
+            records::visit(ctx, kept, |ctx, (recorded, broken), record| {
+                broken.extend(restore::broken(ctx, &record));
+                recorded.add(&ctx.store, record);
+            })
+            .await?;
+        broken.sort_unstable_by(|a: &Broken, b| a.id.cmp(&b.id));
+        let inventory = ctx.run_blocking(move |ctx| Ok(ctx.store.inventory_beside(recorded, &[])?)).await?;
+        Ok((Self { inventory: Arc::new(inventory), broken }, damaged))
+    }
 }
 
 /// Keeps other processes from putting files into the store and from removing any, or says why it cannot. Where this

@@ -41,24 +41,30 @@ pub struct ListedModel {
 pub(crate) async fn list(ctx: &Arc<Context>) -> Result<ModelList> {
     let listing = ctx.catalog.list().await?;
     ctx.run_blocking(move |ctx| {
-        let models = listing.records.into_iter().map(|Versioned { record, .. }| {
-            let last_used_at = ctx.store.last_used(&record.id);
-            ListedModel { record, last_used_at }
-        });
-        let leftovers = ctx.store.leftovers().unwrap_or_else(|error| {
-            tracing::debug!("unfinished transfers cannot be listed: {error}");
-            Vec::new()
-        });
-        Ok(ModelList { models: models.collect(), damaged: listing.damaged, leftovers })
+        let models = listing.records.into_iter().map(|Versioned { record, .. }| listed(ctx, record));
+        Ok(ModelList { models: models.collect(), damaged: listing.damaged, leftovers: leftovers(ctx) })
     })
     .await
+}
+
+/// Returns a record with the time of its last use. It may block.
+pub(super) fn listed(ctx: &Context, record: CatalogRecord) -> ListedModel {
+    ListedModel { last_used_at: ctx.store.last_used(&record.id), record }
+}
+
+/// Returns the unfinished transfers and the quarantined files; none where the store cannot be read. It may block.
+pub(super) fn leftovers(ctx: &Context) -> Vec<LeftoverEntry> {
+    ctx.store.leftovers().unwrap_or_else(|error| {
+        tracing::debug!("unfinished transfers cannot be listed: {error}");
+        Vec::new()
+    })
 }
 
 /// Returns the record of a model, and the time of its last use.
 pub(crate) async fn show(ctx: &Arc<Context>, reference: &ModelRef) -> Result<ListedModel> {
     let id = canonical(ctx, reference).await?.id();
     let record = records::find(ctx, &id).await?.record;
-    ctx.run_blocking(move |ctx| Ok(ListedModel { last_used_at: ctx.store.last_used(&id), record })).await
+    ctx.run_blocking(move |ctx| Ok(listed(ctx, record))).await
 }
 
 /// Returns how the files of a record differ from it, for a person; `None` where they do not differ.

@@ -2,12 +2,16 @@
 
 use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
-use artifact_store::{LeftoverEntry, Store};
+use artifact_store::{LeftoverEntry, RecordedModels, Store};
 use provenance_log::Position;
-use provisioner_core::Lifecycle;
+use provisioner_core::{CatalogRecord, Lifecycle};
 use rustix::fs::{Access, access};
 
-use crate::{catalog::provenance::WAIT, context::Context, error::Result};
+use crate::{
+    catalog::{provenance::WAIT, records},
+    context::Context,
+    error::Result,
+};
 
 /// Sums up the state of a cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,22 +44,21 @@ pub struct Overview {
 
 /// Returns the state of the cache. It reads no model, and opens no socket.
 pub(crate) async fn overview(ctx: &Arc<Context>) -> Result<Overview> {
-    let listing = ctx.catalog.list().await?;
-    let damaged = listing.damaged.len();
-    let records: Vec<_> = listing.records.into_iter().map(|found| found.record).collect();
+    let (Counted { active, retired, recorded }, damaged) =
+        records::visit(ctx, Counted::default(), Counted::add).await?;
+    let (damaged, in_place) = (damaged.len(), recorded.count_local());
     ctx.run_blocking(move |ctx| {
         let root = ctx.cache.root();
         let metadata = fs_err::metadata(root).ok();
         let existing = root.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
-        let retired = records.iter().filter(|record| record.lifecycle == Lifecycle::Retired).count();
         Ok(Overview {
             is_writable: access(existing, Access::WRITE_OK).is_ok(),
             owner_and_mode: metadata.map(|metadata| (metadata.uid(), metadata.mode() & 0o7777)),
-            used_bytes: ctx.store.inventory(&records, &[])?.size_bytes(),
+            used_bytes: ctx.store.inventory_beside(recorded, &[])?.size_bytes(),
             free_bytes: artifact_store::free_bytes(existing).ok(),
-            active: records.len() - retired,
+            active,
             retired,
-            in_place: records.iter().filter(|record| !ctx.store.holds(record.root())).count(),
+            in_place,
             damaged,
             lock_doubt: lock_doubt(&ctx.store),
             leftovers: ctx.store.leftovers()?,
@@ -63,6 +66,24 @@ pub(crate) async fn overview(ctx: &Arc<Context>) -> Result<Overview> {
         })
     })
     .await
+}
+
+/// Counts records, and keeps what an inventory needs of them.
+#[derive(Default)]
+struct Counted {
+    active: usize,
+    retired: usize,
+    recorded: RecordedModels,
+}
+
+impl Counted {
+    fn add(ctx: &Context, counted: &mut Self, record: CatalogRecord) {
+        match record.lifecycle {
+            Lifecycle::Active => counted.active += 1,
+            Lifecycle::Retired => counted.retired += 1,
+        }
+        counted.recorded.add(&ctx.store, record);
+    }
 }
 
 fn lock_doubt(store: &Store) -> Option<String> {

@@ -108,7 +108,7 @@ async fn read(
     match judge(ctx, staged, expectation).await {
         Ok(verified) => {
             let now = verified.verification().verified_at;
-            let mut record = record_of(ctx, &verified).await?.succeeding(previous);
+            let mut record = record_of(ctx, verified).await?.succeeding(previous);
             record.verification.verified_at = now;
             record.lifecycle = previous.lifecycle;
             Ok((record, None))

@@ -7,5 +7,6 @@ pub(crate) mod inventory;
 pub(crate) mod last_use;
 pub(crate) mod leftover;
 pub(crate) mod limits;
+pub(crate) mod recorded;
 pub(crate) mod removal;
 pub(crate) mod scan;

@@ -67,6 +67,7 @@ pub use gc::{
     inventory::{Claim, EvictionUnit, Inode, StoreInventory},
     leftover::{Leftover, LeftoverEntry, LeftoverKind, PARTIAL_LIMIT, QUARANTINE_LIMIT, UNFINISHED_LIMIT},
     limits::{DEFAULT_GRACE, EvictionLimits, EvictionRequest},
+    recorded::RecordedModels,
     removal::{Removal, Removals},
 };
 pub use layout::Store;

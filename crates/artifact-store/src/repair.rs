@@ -20,14 +20,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use durable_fs::entries;
+use durable_fs::{entries, paths_in};
 use provisioner_core::{CatalogRecord, Digest, RECORD_SCHEMA, RecordedFile, Stamp};
 
 use crate::{
     blobs::stamp::is_ours_alone,
     error::{Error, Result},
     files::look,
-    gc::inventory::{Claim, StoreInventory},
+    gc::inventory::{Claim, EvictionUnit, StoreInventory},
     layout::{REMOVED, Store},
     locks::store_lock::StoreLock,
     views::seal::{newer_schema, read_seal},
@@ -70,24 +70,36 @@ pub enum ProblemKind {
 }
 
 impl Store {
-    /// Returns what is wrong with the store, by these records and this inventory.
+    /// Returns the paths with the name of a file of the store that no process can use. They come before the other problems: a
+    /// path with the name of a blob keeps the store from linking the blob again.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
-    pub fn problems(&self, records: &[CatalogRecord], inventory: &StoreInventory) -> Result<Vec<Problem>> {
-        // First: a path with the name of a blob keeps the store from linking the blob again.
-        let mut found: Vec<_> = self
-            .not_regular()?
-            .into_iter()
-            .map(|path| Problem { kind: ProblemKind::NotRegular, path })
-            .collect();
-        for view in &inventory.views {
-            let is_busy = matches!(view.claim, Some(Claim::Staged(_)));
-            if !view.is_going && !is_busy {
-                let record = records.iter().find(|record| record.root() == view.root);
-                found.extend(self.problems_of_view(&view.root, record)?);
-            }
-        }
+    pub fn problems_of_names(&self) -> Result<Vec<Problem>> {
+        let problem = |path| Problem { kind: ProblemKind::NotRegular, path };
+        Ok(self.not_regular()?.into_iter().map(problem).collect())
+    }
+
+    /// Returns what is wrong with a view, by the record that names it. A view that a process removes or makes present has no
+    /// problem.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn problems_of_view(
+        &self,
+        view: &EvictionUnit,
+        record: Option<&CatalogRecord>,
+    ) -> Result<Vec<Problem>> {
+        let is_busy = matches!(view.claim, Some(Claim::Staged(_)));
+        if view.is_going || is_busy { Ok(Vec::new()) } else { self.problems_below(&view.root, record) }
+    }
+
+    /// Returns what is wrong with the blobs of an inventory.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn problems_of_blobs(&self, inventory: &StoreInventory) -> Result<Vec<Problem>> {
+        let mut found = Vec::new();
         for inode in inventory.inodes.iter().filter(|inode| inode.is_ours) {
             let Some(blob) = &inode.blob else { continue };
             let Some(metadata) = look(blob)? else { continue };
@@ -105,18 +117,21 @@ impl Store {
         let mut folders = entries(&self.blobs())?;
         folders.extend([self.locks(), self.leases(), self.last_uses()]);
         let mut found = Vec::new();
-        for path in
-            folders.iter().map(|folder| entries(folder)).collect::<durable_fs::Result<Vec<_>>>()?.concat()
-        {
-            if look(&path)?.is_some_and(|metadata| !metadata.is_file()) {
-                found.push(path);
+        for folder in folders {
+            let first = found.len();
+            for path in paths_in(&folder)? {
+                let path = path?;
+                if look(&path)?.is_some_and(|metadata| !metadata.is_file()) {
+                    found.push(path);
+                }
             }
+            found[first..].sort_unstable();
         }
         Ok(found)
     }
 
-    /// Returns what is wrong with a view.
-    fn problems_of_view(&self, root: &Path, record: Option<&CatalogRecord>) -> Result<Vec<Problem>> {
+    /// Returns what is wrong in the folder of a view.
+    fn problems_below(&self, root: &Path, record: Option<&CatalogRecord>) -> Result<Vec<Problem>> {
         let unreadable = |reason: String| {
             let kind = ProblemKind::Unreadable(reason);
             Ok(vec![Problem { kind, path: root.to_owned() }])
@@ -245,15 +260,23 @@ mod tests {
     use super::*;
     use crate::fixture::{Fixture, sha256};
 
+    /// Returns everything that is wrong with a store.
+    fn problems(store: &Store, records: &[CatalogRecord]) -> Vec<Problem> {
+        let inventory = store.inventory(records, &[]).unwrap();
+        let mut found = store.problems_of_names().unwrap();
+        for view in &inventory.views {
+            let record = records.iter().find(|record| record.root() == view.root);
+            found.extend(store.problems_of_view(view, record).unwrap());
+        }
+        found.extend(store.problems_of_blobs(&inventory).unwrap());
+        found
+    }
+
     /// Harms a store, and compares what is found before and after the repair.
     fn check(harm: impl FnOnce(&Fixture, &Path), told: &str) {
         let fixture = Fixture::new();
         let record = fixture.commit(&fixture.model("hf:org/repo", "abc", &[("a", "one"), ("b", "two")]));
-        let find = || {
-            let records = [record.clone()];
-            let inventory = fixture.store.inventory(&records, &[]).unwrap();
-            fixture.store.problems(&records, &inventory).unwrap()
-        };
+        let find = || problems(&fixture.store, std::slice::from_ref(&record));
         assert_eq!(find(), []);
         harm(&fixture, &record.local_path);
         let found = find();
@@ -303,8 +326,7 @@ mod tests {
         for name in ["README", "hf/notes.txt", "hf/org/repo/x"] {
             let stray = fixture.store.models().join(name);
             fs_err::write(&stray, "hello").unwrap();
-            let inventory = fixture.store.inventory(&records, &[]).unwrap();
-            let [found] = &fixture.store.problems(&records, &inventory).unwrap()[..] else { panic!("one") };
+            let [found] = &problems(&fixture.store, &records)[..] else { panic!("one") };
             assert_eq!((&found.kind, &found.path), (&ProblemKind::Stray, &stray));
             let store_lock = fixture.store.lock_exclusive(Duration::ZERO).unwrap();
             assert_eq!(fixture.store.repair(&store_lock, found).unwrap(), None);
@@ -322,7 +344,7 @@ mod tests {
         fs_err::write(&seal, newer).unwrap();
         for records in [&[][..], std::slice::from_ref(&record)] {
             let inventory = fixture.store.inventory(records, &[]).unwrap();
-            let [found] = &fixture.store.problems(records, &inventory).unwrap()[..] else { panic!("one") };
+            let [found] = &problems(&fixture.store, records)[..] else { panic!("one") };
             assert!(found.told().contains("schema 999, and this release knows schema 1"), "{found:?}");
             let store_lock = fixture.store.lock_exclusive(Duration::ZERO).unwrap();
             assert_eq!(fixture.store.repair(&store_lock, found).unwrap(), None);
@@ -338,8 +360,7 @@ mod tests {
         fs_err::create_dir_all(&root).unwrap();
         fs_err::write(root.join("file"), "x").unwrap();
         let lease = fixture.store.lease(&root, "hf:org/other", Duration::ZERO).unwrap();
-        let inventory = fixture.store.inventory(&[], &[]).unwrap();
-        let [found] = &fixture.store.problems(&[], &inventory).unwrap()[..] else { panic!("one") };
+        let [found] = &problems(&fixture.store, &[])[..] else { panic!("one") };
         let store_lock = fixture.store.lock_exclusive(Duration::ZERO).unwrap();
         assert_eq!(
             (&found.kind, fixture.store.repair(&store_lock, found).unwrap()),
@@ -353,10 +374,7 @@ mod tests {
     fn what_is_not_ours_alone_is_left_alone() {
         let fixture = Fixture::new();
         let records = [fixture.commit(&fixture.model("hf:org/repo", "abc", &[("a", "one")]))];
-        let find = |records: &[CatalogRecord]| {
-            let inventory = fixture.store.inventory(records, &[]).unwrap();
-            fixture.store.problems(records, &inventory).unwrap()
-        };
+        let find = |records: &[CatalogRecord]| problems(&fixture.store, records);
         let blob = fixture.store.blob_path(&sha256(b"one"));
         fs_err::hard_link(&blob, fixture.dir.path().join("foreign")).unwrap();
         fs_err::set_permissions(&blob, PermissionsExt::from_mode(0o644)).unwrap();
@@ -380,10 +398,7 @@ mod tests {
         let records = [fixture.commit(&fixture.model("hf:org/repo", "abc", &[("a", "one")]))];
         let blob = fixture.store.blob_path(&sha256(b"one"));
         fs_err::set_permissions(&blob, PermissionsExt::from_mode(0o664)).unwrap();
-        let find = || {
-            let inventory = fixture.store.inventory(&records, &[]).unwrap();
-            fixture.store.problems(&records, &inventory).unwrap()
-        };
+        let find = || problems(&fixture.store, &records);
         let [ours] = &find()[..] else { panic!("one: {:?}", find()) };
         // The stamp of a link to another tool's file is recorded like this, from the moment that it has a blob's name.
         fixture.store.record_stamp(&blob, Stamp::of(&fs_err::metadata(&blob).unwrap())).unwrap();

@@ -35,14 +35,14 @@ use std::{
 use async_trait::async_trait;
 use provisioner_core::{
     CatalogError, CatalogErrorKind, CatalogRecord, CatalogStore, Clock, DamagedRecord, ErrorCode, Listing,
-    ModelRef, Precondition, RECORD_SCHEMA, Version, Versioned, excerpt, key_of,
+    PageStart, Precondition, RecordPage, Version, Versioned, key_of,
 };
-use serde::{Deserialize, Serialize};
 
-use crate::{files, index};
-
-/// Limits a record, in bytes. A folder of 20,000 files makes a record of about 6 MB.
-const MAX_RECORD_BYTES: u64 = 64 << 20;
+use crate::{
+    files, index,
+    page::{Page, unreadable},
+    record_file::{self, damaged, failed},
+};
 
 /// Keeps each record in a file of its own.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ impl FsCatalog {
 
     fn get_blocking(&self, id: &str) -> Result<Option<Versioned>, CatalogError> {
         let path = self.path_of(id);
-        let Some(found) = read(&path)? else { return Ok(None) };
+        let Some(found) = record_file::read(&path)? else { return Ok(None) };
         if found.record.id == id {
             return Ok(Some(found));
         }
@@ -105,15 +105,7 @@ impl FsCatalog {
         let now = u64::try_from(self.clock.now().as_microsecond()).unwrap_or_default();
         let next = found.map_or(Some(0), |version| version.0.checked_add(1));
         let version = Version(next.ok_or_else(|| damaged(&path, "its version is the last one"))?.max(now));
-        let file = RecordFile { schema_version: RECORD_SCHEMA, version: version.0, record: record.clone() };
-        let mut json = serde_json::to_vec_pretty(&file).map_err(std::io::Error::from)?;
-        json.push(b'\n');
-        if json.len() as u64 > MAX_RECORD_BYTES {
-            let message =
-                format!("the record of `{}` would be larger than {MAX_RECORD_BYTES} bytes", record.id);
-            return Err(CatalogError::new(CatalogErrorKind::Storage, message));
-        }
-        durable_fs::replace(&path, &json).map_err(failed)?;
+        record_file::write(&path, record, version)?;
         Ok(version)
     }
 
@@ -125,43 +117,49 @@ impl FsCatalog {
         durable_fs::remove(&path).map_err(failed)
     }
 
-    fn list_blocking(&self) -> Result<Listing, CatalogError> {
-        let mut listing = Listing::default();
-        let unreadable = |location: &Path, error: CatalogError| DamagedRecord {
-            location: location.to_owned(),
-            is_newer: error.kind == CatalogErrorKind::Newer,
-            reason: match &error.source {
-                Some(source) => format!("{error}: {source}"),
-                None => error.message,
-            },
-        };
+    fn page_blocking(&self, start: Option<&PageStart>) -> Result<RecordPage, CatalogError> {
+        let mut page = Page::new(start);
         for folder in entries(&self.root)? {
-            let paths = match entries(&folder) {
-                Ok(paths) => paths,
-                Err(error) => {
-                    listing.damaged.push(unreadable(&folder, error));
-                    continue;
-                }
-            };
-            for path in paths {
-                if path.extension().is_none_or(|ending| ending != "json") {
-                    continue;
-                }
-                match read(&path) {
-                    Ok(Some(found)) if self.path_of(&found.record.id) == path => listing.records.push(found),
-                    // Another process removed it since this one read the folder.
-                    Ok(None) => {}
-                    Ok(Some(found)) => {
-                        let reason = format!("it is the record of `{}`", found.record.id);
-                        listing.damaged.push(DamagedRecord { location: path, reason, is_newer: false });
+            if !page.reaches(&folder) {
+                continue;
+            }
+            match entries(&folder) {
+                Ok(paths) => {
+                    if !paths.iter().all(|path| page.add(path, |id| self.path_of(id))) {
+                        break;
                     }
-                    Err(error) => listing.damaged.push(unreadable(&path, error)),
                 }
+                Err(error) => page.add_unreadable(&folder, error),
+            }
+        }
+        Ok(page.finish())
+    }
+
+    fn list_blocking(&self) -> Result<Listing, CatalogError> {
+        let (mut listing, mut start) = (Listing::default(), None);
+        loop {
+            let page = self.page_blocking(start.as_ref())?;
+            listing.records.extend(page.records);
+            listing.damaged.extend(page.damaged);
+            start = page.next;
+            if start.is_none() {
+                break;
             }
         }
         listing.records.sort_unstable_by(|a, b| a.record.id.cmp(&b.record.id));
         listing.damaged.sort_unstable_by(|a, b| a.location.cmp(&b.location));
         Ok(listing)
+    }
+
+    fn several_blocking(&self, ids: &[String]) -> Listing {
+        let mut found = Listing::default();
+        for id in ids {
+            match self.get_blocking(id) {
+                Ok(record) => found.records.extend(record),
+                Err(error) => found.damaged.push(unreadable(&self.path_of(id), error)),
+            }
+        }
+        found
     }
 
     fn set_aside_blocking(&self, damaged: &DamagedRecord) -> Result<PathBuf, CatalogError> {
@@ -172,7 +170,7 @@ impl FsCatalog {
             return Err(CatalogError::new(CatalogErrorKind::Unsafe, message));
         }
         let _lock = self.lock(path)?;
-        if let Ok(Some(found)) = read(path)
+        if let Ok(Some(found)) = record_file::read(path)
             && self.path_of(&found.record.id) == *path
         {
             let message = format!("`{}` is whole by now", path.display());
@@ -221,6 +219,16 @@ impl CatalogStore for FsCatalog {
         self.blocking(Self::list_blocking).await
     }
 
+    async fn page(&self, start: Option<&PageStart>) -> Result<RecordPage, CatalogError> {
+        let start = start.cloned();
+        self.blocking(move |catalog| catalog.page_blocking(start.as_ref())).await
+    }
+
+    async fn get_several(&self, ids: &[String]) -> Result<Listing, CatalogError> {
+        let ids = ids.to_vec();
+        self.blocking(move |catalog| Ok(catalog.several_blocking(&ids))).await
+    }
+
     async fn set_aside(&self, damaged: &DamagedRecord) -> Result<PathBuf, CatalogError> {
         let damaged = damaged.clone();
         self.blocking(move |catalog| catalog.set_aside_blocking(&damaged)).await
@@ -237,46 +245,6 @@ impl CatalogStore for FsCatalog {
     async fn leftovers(&self) -> Result<Vec<PathBuf>, CatalogError> {
         self.blocking(|catalog| Ok(files::temporary(&catalog.root))).await
     }
-}
-
-/// A record as it is on disk.
-#[derive(Serialize, Deserialize)]
-struct RecordFile {
-    schema_version: u64,
-    version: u64,
-    #[serde(flatten)]
-    record: CatalogRecord,
-}
-
-/// The fields that every schema has.
-#[derive(Deserialize)]
-struct AnySchema {
-    schema_version: u64,
-}
-
-fn read(path: &Path) -> Result<Option<Versioned>, CatalogError> {
-    let Some(bytes) = durable_fs::read(path, MAX_RECORD_BYTES).map_err(failed)? else { return Ok(None) };
-    match serde_json::from_slice::<AnySchema>(&bytes) {
-        Ok(any) if any.schema_version > RECORD_SCHEMA => {
-            let message = format!(
-                "the record `{}` has schema {}, and this release knows schema {RECORD_SCHEMA}",
-                path.display(),
-                any.schema_version
-            );
-            return Err(CatalogError::new(CatalogErrorKind::Newer, message));
-        }
-        Ok(_) => {}
-        Err(error) => return Err(damaged(path, &excerpt(&error.to_string(), 200))),
-    }
-    match serde_json::from_slice::<RecordFile>(&bytes) {
-        Ok(file) if !is_canonical(&file.record.id) => Err(damaged(path, "its id is none")),
-        Ok(file) => Ok(Some(Versioned { record: file.record, version: Version(file.version) })),
-        Err(error) => Err(damaged(path, &excerpt(&error.to_string(), 200))),
-    }
-}
-
-fn is_canonical(id: &str) -> bool {
-    id.parse::<ModelRef>().is_ok_and(|reference| reference.id() == id)
 }
 
 /// Lists the paths in a folder, without hidden ones. The list is empty where the folder does not exist.
@@ -298,17 +266,4 @@ fn check(id: &str, found: Option<Version>, expected: Precondition) -> Result<(),
     }
     let message = format!("another process changed the record of `{id}`");
     Err(CatalogError::new(CatalogErrorKind::Conflict, message))
-}
-
-fn damaged(path: &Path, reason: &str) -> CatalogError {
-    let message = format!("the record `{}` is damaged: {reason}", path.display());
-    CatalogError::new(CatalogErrorKind::Damaged, message)
-}
-
-fn failed(error: durable_fs::Error) -> CatalogError {
-    match error {
-        durable_fs::Error::Io(error) => error.into(),
-        durable_fs::Error::Busy { .. } => CatalogError::new(CatalogErrorKind::Busy, error.to_string()),
-        other => CatalogError::new(CatalogErrorKind::Unsafe, other.to_string()),
-    }
 }

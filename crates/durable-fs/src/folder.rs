@@ -20,6 +20,19 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
+/// Returns the paths in a folder one at a time, in no order: a folder may have more than fit into memory with ease. A path that
+/// is not a folder, or that is gone, has none.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io), for the folder and for each path.
+pub fn paths_in(folder: &Path) -> Result<impl Iterator<Item = Result<PathBuf>>> {
+    let read = match fs_err::read_dir(folder) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
+        read => Some(read?),
+    };
+    Ok(read.into_iter().flatten().map(|entry| Ok(entry?.path())))
+}
+
 /// Returns the paths in a folder that must be there, sorted.
 ///
 /// # Errors

@@ -21,13 +21,13 @@ mod write;
 
 pub use copy_on_write::share_blocks;
 pub use error::{Error, Result};
-pub use folder::{create_folders, entries, list, remove, rename, sync_folder};
+pub use folder::{create_folders, entries, list, paths_in, remove, rename, sync_folder};
 pub use lock::{Lock, LockTrust, lock, lock_found, lock_shared, lock_shared_found, lock_trust};
 pub use open::{is_trusted, open_append, open_found, open_own};
 pub use process::{ProcessIdentity, boot_id};
 pub use read::{read, read_foreign, read_regular};
 pub use usage::{Usage, usage_below};
-pub use write::{check_appendable, is_temporary, replace, sweep, touch};
+pub use write::{check_appendable, is_temporary, replace, replace_with, sweep, touch};
 
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,9 @@ pub fn read_foreign(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
 }
 
 fn read_to_limit(file: File, path: &Path, limit: u64, reason: &'static str) -> Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
+    let size = file.metadata().map_or(0, |metadata| metadata.len()).min(limit);
+    // With room for one byte more, the end shows without another allocation.
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default().saturating_add(1));
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| at(path, "read", &error))?;
     if bytes.len() as u64 > limit {
         return Err(Error::NotOurs { path: path.to_owned(), reason });

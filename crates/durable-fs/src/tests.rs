@@ -28,6 +28,39 @@ fn replaces_whole_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_writer_that_fails_leaves_the_old_file_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file.json");
+    replace(&path, b"old").unwrap();
+    let failed = replace_with(&path, |to| {
+        to.write_all(b"ne")?;
+        Err(std::io::ErrorKind::FileTooLarge.into())
+    });
+    assert!(failed.is_err());
+    assert_eq!(
+        (read(&path, 3).unwrap().unwrap(), names(dir.path())),
+        (b"old".to_vec(), vec!["file.json".into()])
+    );
+    let pieces = |to: &mut dyn Write| (0..1000).try_for_each(|_| to.write_all(&[b'x'; 100]));
+    replace_with(&path, pieces).unwrap();
+    assert_eq!(read(&path, 1 << 20).unwrap().unwrap(), vec![b'x'; 100_000]);
+}
+
+#[test]
+fn the_paths_in_a_folder_come_one_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["b", "a"] {
+        fs_err::write(dir.path().join(name), "").unwrap();
+    }
+    let mut paths: Vec<_> = paths_in(dir.path()).unwrap().map(|path| path.unwrap()).collect();
+    paths.sort_unstable();
+    assert_eq!(paths, entries(dir.path()).unwrap());
+    for nothing in ["gone", "a"] {
+        assert_eq!(paths_in(&dir.path().join(nothing)).unwrap().count(), 0);
+    }
+}
+
+#[test]
 fn what_dead_writers_left_is_swept() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.json");

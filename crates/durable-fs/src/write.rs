@@ -1,7 +1,7 @@
 //! Writes files: replaces them whole, and sets their times.
 
 use std::{
-    io::{self, Write},
+    io::{self, BufWriter, Write},
     os::unix::fs::PermissionsExt,
     path::Path,
     time::Duration,
@@ -18,6 +18,9 @@ use crate::{
 /// The end of a temporary file's name.
 const TEMPORARY: &str = ".tmp";
 
+/// How many bytes of a file are in memory before they go out.
+const BUFFER_BYTES: usize = 64 << 10;
+
 /// The age at which a temporary file belongs to a dead writer. A live writer needs moments.
 const ABANDONED: Duration = Duration::from_secs(600);
 
@@ -27,6 +30,14 @@ const ABANDONED: Duration = Duration::from_secs(600);
 /// [`Error::NotOurs`] for a symlink, a device, or anything else at `path` but a regular file; [`Error::Io`]. Then the old
 /// file is still there, and no temporary file is left.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_with(path, |file| file.write_all(bytes))
+}
+
+/// Does what [`replace`] does with the bytes that `write` writes, which need not be in memory at once.
+///
+/// # Errors
+/// As [`replace`]; what `write` returns.
+pub fn replace_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let folder = folder_of(path);
     match fs_err::symlink_metadata(path) {
         Ok(metadata) if !metadata.is_file() => {
@@ -44,7 +55,9 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
         .tempfile_in(folder)
         .map_err(|error| at(path, "write", &root_cause(&error)))?;
     let failed = |error: io::Error| at(path, "write", &error);
-    temporary.as_file_mut().write_all(bytes).map_err(failed)?;
+    let mut buffered = BufWriter::with_capacity(BUFFER_BYTES, temporary.as_file_mut());
+    write(&mut buffered).and_then(|()| buffered.flush()).map_err(failed)?;
+    drop(buffered);
     temporary.as_file().sync_all().map_err(failed)?;
     temporary.persist(path).map_err(|error| failed(error.error))?;
     sync_folder(folder)

@@ -37,6 +37,21 @@ pub struct Listing {
     pub damaged: Vec<DamagedRecord>,
 }
 
+/// Holds some of the records of a catalog: see [`CatalogStore::page`].
+#[derive(Clone, Debug, Default)]
+pub struct RecordPage {
+    /// The records of this page that can be read, in the catalog's own order.
+    pub records: Vec<Versioned>,
+    /// The records of this page that cannot be read.
+    pub damaged: Vec<DamagedRecord>,
+    /// Where the next page begins. `None` on the last page.
+    pub next: Option<PageStart>,
+}
+
+/// Names where a page of a catalog begins, in words of that catalog alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PageStart(pub String);
+
 /// Describes a record that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DamagedRecord {
@@ -56,8 +71,9 @@ pub struct DamagedRecord {
 /// - **Conflict**: `put` and `remove` change a record only in the state that the caller expects. Otherwise they fail with
 ///   [`CatalogErrorKind::Conflict`] and change nothing.
 /// - **Damage**: a record that cannot be read fails for its own id only, with [`CatalogErrorKind::Damaged`] or
-///   [`CatalogErrorKind::Newer`]. `list` names it and goes on.
-/// - **Reading**: `get` and `list` write nothing.
+///   [`CatalogErrorKind::Newer`]. `list` and `page` name it and go on.
+/// - **Reading**: `get`, `get_several`, `list` and `page` write nothing.
+/// - **Pages**: a record that no process removes between the first page and the last one is on one page, and on one alone.
 /// - **Cancellation**: the caller may drop a call at any await. The change then happens whole or not at all.
 /// - **Retries**: a catalog retries nothing. The caller retries.
 #[async_trait]
@@ -87,6 +103,36 @@ pub trait CatalogStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The failures of the storage. A damaged record is not a failure.
     async fn list(&self) -> Result<Listing, CatalogError>;
+
+    /// Returns the records from `start` on, as many as the catalog holds in memory with ease; the first page without a start.
+    /// A caller that needs little of each record goes from page to page, and holds no more than one.
+    ///
+    /// The default returns all of [`list`](Self::list) as one page.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    async fn page(&self, _start: Option<&PageStart>) -> Result<RecordPage, CatalogError> {
+        let Listing { records, damaged } = self.list().await?;
+        Ok(RecordPage { records, damaged, next: None })
+    }
+
+    /// Returns the records of some ids, in the order of `ids`, and the damaged ones beside them. An id without a record is
+    /// left out.
+    ///
+    /// The default calls [`get`](Self::get) for each id.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    async fn get_several(&self, ids: &[String]) -> Result<Listing, CatalogError> {
+        let mut found = Listing::default();
+        for id in ids {
+            match self.get(id).await {
+                Ok(record) => found.records.extend(record),
+                Err(error) => found.damaged.push(DamagedRecord::of(id.into(), error)?),
+            }
+        }
+        Ok(found)
+    }
 
     /// Moves a damaged record out of the way, and returns its new path. A record that turns out to be readable stays where
     /// it is.
@@ -152,6 +198,22 @@ pub enum CatalogErrorKind {
     Unsafe,
     /// The disk or the database failed. The `source` says how.
     Storage,
+}
+
+impl DamagedRecord {
+    /// Describes the record at a place, of which a catalog says that it is damaged or newer.
+    ///
+    /// # Errors
+    /// Any other error, as it came.
+    pub fn of(location: PathBuf, error: CatalogError) -> Result<Self, CatalogError> {
+        match error.kind {
+            CatalogErrorKind::Damaged | CatalogErrorKind::Newer => {
+                let is_newer = error.kind == CatalogErrorKind::Newer;
+                Ok(Self { location, reason: error.message, is_newer })
+            }
+            _ => Err(error),
+        }
+    }
 }
 
 impl CatalogError {

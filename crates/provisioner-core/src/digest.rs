@@ -1,6 +1,6 @@
 //! Holds digests: an algorithm and lowercase hex.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -49,7 +49,8 @@ impl fmt::Display for DigestAlgorithm {
 
 /// Holds an algorithm and a value in lowercase hex, which always has the length of the algorithm.
 ///
-/// As text it is `algorithm:hex`; in files it is `{"algo": …, "value": …}`.
+/// As text it is `algorithm:hex`; in files it is `{"algo": …, "value": …}`. Clones share the text: the digest of each file is in a
+/// listing, in what is staged and in the record.
 ///
 /// ```
 /// use provisioner_core::{Digest, DigestAlgorithm};
@@ -63,13 +64,13 @@ impl fmt::Display for DigestAlgorithm {
 #[serde(try_from = "RawDigest", into = "RawDigest")]
 pub struct Digest {
     algorithm: DigestAlgorithm,
-    hex: String,
+    hex: Arc<str>,
 }
 
 impl Digest {
     /// Returns the digest of a SHA-256 that a hasher has computed.
     pub fn sha256(bytes: [u8; 32]) -> Self {
-        Self { algorithm: DigestAlgorithm::Sha256, hex: hex::encode(bytes) }
+        Self { algorithm: DigestAlgorithm::Sha256, hex: hex::encode(bytes).into() }
     }
 
     /// Returns the SHA-256 of bytes that are in memory. For those of a file, a [`ContentHasher`](crate::ContentHasher) takes them piece
@@ -88,7 +89,7 @@ impl Digest {
 
     /// Returns the digest of a git blob id that a hasher has computed.
     pub fn git_sha1(bytes: [u8; 20]) -> Self {
-        Self { algorithm: DigestAlgorithm::GitSha1, hex: hex::encode(bytes) }
+        Self { algorithm: DigestAlgorithm::GitSha1, hex: hex::encode(bytes).into() }
     }
 
     /// Returns the algorithm that computed the value.
@@ -131,12 +132,12 @@ pub fn sha256_tree<'a>(files: impl IntoIterator<Item = (&'a RelativePath, &'a Di
     for (path, digest) in files {
         hasher.update(format!("{}  {path}\n", digest.hex()));
     }
-    Digest { algorithm: DigestAlgorithm::Sha256Tree, hex: hex::encode(hasher.finalize()) }
+    Digest { algorithm: DigestAlgorithm::Sha256Tree, hex: hex::encode(hasher.finalize()).into() }
 }
 
 /// Returns the name under which the store keeps what belongs to an id: the id's SHA-256, in hex.
 pub fn key_of(id: &str) -> String {
-    Digest::sha256_of(id.as_bytes()).hex
+    hex::encode(Sha256::digest(id.as_bytes()))
 }
 
 /// Holds a digest as it looks in files.
@@ -149,7 +150,7 @@ struct RawDigest {
 
 impl From<Digest> for RawDigest {
     fn from(digest: Digest) -> Self {
-        Self { algo: digest.algorithm.as_str().to_owned(), value: digest.hex }
+        Self { algo: digest.algorithm.as_str().to_owned(), value: digest.hex.as_ref().to_owned() }
     }
 }
 

@@ -107,7 +107,8 @@ pub mod conformance;
 pub use account::Account;
 pub use adopt::AdoptMode;
 pub use catalog::{
-    CatalogError, CatalogErrorKind, CatalogStore, DamagedRecord, Listing, Precondition, Version, Versioned,
+    CatalogError, CatalogErrorKind, CatalogStore, DamagedRecord, Listing, PageStart, Precondition,
+    RecordPage, Version, Versioned,
 };
 pub use choice::{LeftOut, LeftOutReason, Notice, Role};
 pub use clock::{Clock, Timestamp};

@@ -111,7 +111,8 @@ impl HashInPlace {
             return None;
         }
         let record = self.known.as_ref()?;
-        let file = record.files.iter().find(|file| file.path == listed.path)?;
+        let at = record.files.binary_search_by(|file| file.path.cmp(&listed.path)).ok()?;
+        let file = &record.files[at];
         let Locator::InPlace(location) = &listed.locator else { return None };
         let same = file.settled
             && file.stamp.difference(&stamp).is_none()

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use artifact_store::{EvictionLimits, EvictionPlan};
-use provisioner_core::{CatalogRecord, Hint, Repair};
+use artifact_store::{EvictionLimits, EvictionPlan, StoreInventory};
+use provisioner_core::{Hint, Repair};
 
 use super::{finding::HealthFinding, folder::is_old};
 use crate::{
@@ -14,10 +14,10 @@ use crate::{
 
 /// Plans the removal of files that no record needs, and of models whose removal a process began. Partials come and go
 /// without the store lock: a young one may be of a live process, which removes it.
-pub(super) async fn plan(ctx: &Arc<Context>, records: Vec<CatalogRecord>) -> Result<EvictionPlan> {
+pub(super) async fn plan(ctx: &Arc<Context>, inventory: Arc<StoreInventory>) -> Result<EvictionPlan> {
     let request = request(ctx, &EvictionLimits::default(), 0);
     ctx.run_blocking(move |ctx| {
-        let mut plan = ctx.store.inventory(&records, &[])?.plan_eviction(&request);
+        let mut plan = inventory.plan_eviction(&request);
         let partials = ctx.store.root().join("partial");
         plan.leftovers.retain(|swept| !swept.path.starts_with(&partials) || is_old(&swept.path, request.now));
         Ok(plan)

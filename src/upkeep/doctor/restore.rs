@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use provisioner_core::{CatalogRecord, Expectation, Lifecycle, ModelRef, ResolvedModel};
+use provisioner_core::{CatalogRecord, Expectation, Hint, Lifecycle, ModelRef, ResolvedModel};
 
 use super::{finding::HealthFinding, record};
 use crate::{
@@ -15,44 +15,45 @@ use crate::{
     verify::judge::judge,
 };
 
-/// Returns the models that are not what their records say, without those that a live process is making present.
-pub(super) async fn broken(
-    ctx: &Arc<Context>,
-    records: Vec<CatalogRecord>,
-) -> Result<Vec<(CatalogRecord, HealthFinding)>> {
-    ctx.run_blocking(move |ctx| {
-        let found = records.into_iter().filter_map(|record| {
-            let finding = record::finding(ctx, &record)?;
-            (!ctx.store.is_being_staged(&record.id)).then_some((record, finding))
-        });
-        Ok(found.collect())
-    })
-    .await
+/// Describes a model that is not what its record says.
+pub(super) struct Broken {
+    pub(super) id: String,
+    finding: HealthFinding,
+    /// The next step where the store cannot restore the model.
+    hint: Hint,
+}
+
+impl Broken {
+    pub(super) fn new(ctx: &Context, record: &CatalogRecord, finding: HealthFinding) -> Self {
+        Self { id: record.id.clone(), finding, hint: record::hint(ctx, record) }
+    }
+}
+
+/// Returns how a model is not what its record says. `None` for a whole model, and for one that a live process is making present.
+/// It may block.
+pub(super) fn broken(ctx: &Context, record: &CatalogRecord) -> Option<Broken> {
+    let finding = record::finding(ctx, record)?;
+    (!ctx.store.is_being_staged(&record.id)).then(|| Broken::new(ctx, record, finding))
 }
 
 /// Makes a model what its record says, without its source. Returns `None` where another process has done so meanwhile, or
 /// has removed the model.
-pub(super) async fn bring_back(
-    ctx: &Arc<Context>,
-    record: &CatalogRecord,
-    finding: HealthFinding,
-    fix: bool,
-) -> Option<HealthFinding> {
+pub(super) async fn bring_back(ctx: &Arc<Context>, broken: Broken, fix: bool) -> Option<HealthFinding> {
+    let Broken { id, finding, hint } = broken;
     if !fix {
         return Some(finding);
     }
-    let restored =
-        match ModelRef::parse(&record.id, None).map_err(Error::from).and_then(|id| ctx.registry.read(&id)) {
-            Ok(local) if local.is_local() => Ok(None),
-            Ok(fetched) => restore(ctx, &fetched).await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-    if matches!(restored, Ok(None)) && !is_still_broken(ctx, &record.id).await {
+    let restored = match ModelRef::parse(&id, None).map_err(Error::from).and_then(|id| ctx.registry.read(&id))
+    {
+        Ok(local) if local.is_local() => Ok(None),
+        Ok(fetched) => restore(ctx, &fetched).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    if matches!(restored, Ok(None)) && !is_still_broken(ctx, &id).await {
         return None;
     }
     let how = || "its bytes are those of its record, and it is present again".to_owned();
     let mended = restored.map(|restored| restored.map(|_| how()));
-    let hint = record::hint(ctx, record);
     Some(HealthFinding { hint: Some(hint), ..finding }.after(mended))
 }
 

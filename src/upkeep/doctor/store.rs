@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
-use artifact_store::{Problem, ProblemKind, StoreLock};
+use artifact_store::{Problem, ProblemKind, StoreInventory, StoreLock};
 use provisioner_core::{
     CatalogErrorKind, CatalogRecord, DamagedRecord, ErrorCode, Hint, Precondition, Repair,
 };
 
-use super::finding::{FIX, HealthFinding};
-use crate::{catalog::records, context::Context, error::Result};
+use super::{
+    finding::{FIX, HealthFinding},
+    restore::Broken,
+};
+use crate::{context::Context, error::Result};
+
+/// How many views `doctor` reads the records of at once. A record of many files has megabytes.
+const VIEWS_AT_ONCE: usize = 64;
 
 /// Sets a damaged record aside, where `fix` says so and no newer release wrote it.
 pub(super) async fn set_aside(ctx: &Context, damaged: DamagedRecord, fix: bool) -> HealthFinding {
@@ -28,17 +34,13 @@ pub(super) async fn set_aside(ctx: &Context, damaged: DamagedRecord, fix: bool) 
 /// that have lost their seal: a call must read them before they get a seal again.
 pub(super) async fn problems(
     ctx: &Arc<Context>,
+    inventory: &Arc<StoreInventory>,
     store_lock: Option<&Arc<StoreLock>>,
     doubt: Option<String>,
     fix: bool,
-) -> Result<(Vec<HealthFinding>, Vec<(CatalogRecord, HealthFinding)>)> {
-    let records = records::all(ctx).await?;
-    let found = ctx.run_blocking(move |ctx| {
-        let inventory = ctx.store.inventory(&records, &[])?;
-        Ok(ctx.store.problems(&records, &inventory)?)
-    });
+) -> Result<(Vec<HealthFinding>, Vec<Broken>)> {
     let (mut findings, mut unsealed) = (Vec::new(), Vec::new());
-    for problem in found.await? {
+    for problem in find(ctx, inventory).await? {
         let finding = HealthFinding::new(problem.told(), hint_of(&problem.kind, fix));
         let mended = match store_lock {
             _ if !fix => Ok(None),
@@ -46,11 +48,37 @@ pub(super) async fn problems(
             None => Err(doubt.clone().unwrap_or_default()),
         };
         match (problem.kind, &mended) {
-            (ProblemKind::SealLost(record), Ok(None)) if fix => unsealed.push((*record, finding)),
+            (ProblemKind::SealLost(record), Ok(None)) if fix => {
+                unsealed.push(Broken::new(ctx, &record, finding));
+            }
             _ => findings.push(finding.after(mended)),
         }
     }
     Ok((findings, unsealed))
+}
+
+/// Finds the problems of the store. It reads the records of a few views at a time.
+async fn find(ctx: &Arc<Context>, inventory: &Arc<StoreInventory>) -> Result<Vec<Problem>> {
+    let mut found = ctx.run_blocking(|ctx| Ok(ctx.store.problems_of_names()?)).await?;
+    let count = inventory.views.len();
+    for views in (0..count).step_by(VIEWS_AT_ONCE).map(|at| at..count.min(at + VIEWS_AT_ONCE)) {
+        let ids: Vec<_> =
+            inventory.views[views.clone()].iter().filter_map(|view| view.ids.first().cloned()).collect();
+        let records = ctx.catalog.get_several(&ids).await?.records;
+        let inventory = Arc::clone(inventory);
+        let of_views = ctx.run_blocking(move |ctx| {
+            let mut found = Vec::new();
+            for view in &inventory.views[views] {
+                let of_view = records.iter().find(|found| found.record.root() == view.root);
+                found.extend(ctx.store.problems_of_view(view, of_view.map(|found| &found.record))?);
+            }
+            Ok(found)
+        });
+        found.extend(of_views.await?);
+    }
+    let inventory = Arc::clone(inventory);
+    found.extend(ctx.run_blocking(move |ctx| Ok(ctx.store.problems_of_blobs(&inventory)?)).await?);
+    Ok(found)
 }
 
 async fn repair(

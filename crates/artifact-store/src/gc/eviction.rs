@@ -160,17 +160,16 @@ impl EvictionPlan {
     }
 
     fn keep(&mut self, inventory: &StoreInventory, kept: Vec<(&EvictionUnit, String)>) {
-        let because = |ids: &[String], reason: &str| {
-            ids.iter().map(|id| (id.clone(), reason.to_owned())).collect::<Vec<_>>()
+        let mut because = |ids: &[String], reason: &str| {
+            self.kept.reserve(ids.len());
+            self.kept.extend(ids.iter().map(|id| Kept { id: id.clone(), reason: reason.to_owned() }));
         };
-        let local = because(&inventory.local, "yours: not in the store");
-        let missing = because(
-            &inventory.missing,
-            "its files are gone: `ensure` brings them back, and `remove` gives them up",
-        );
-        let stored = kept.into_iter().flat_map(|(view, reason)| because(&view.ids, &reason));
-        self.kept =
-            local.into_iter().chain(missing).chain(stored).map(|(id, reason)| Kept { id, reason }).collect();
+        because(&inventory.local, "yours: not in the store");
+        let gone = "its files are gone: `ensure` brings them back, and `remove` gives them up";
+        because(&inventory.missing, gone);
+        for (view, reason) in kept {
+            because(&view.ids, &reason);
+        }
         self.kept.sort_by(|a, b| a.id.cmp(&b.id));
     }
 

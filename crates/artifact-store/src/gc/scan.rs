@@ -3,14 +3,14 @@
 //! The scan reads no byte of a model, and of the seals only those of views that the catalog does not have.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     fs::Metadata,
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use durable_fs::entries;
-use provisioner_core::{CatalogRecord, Digest, Lifecycle};
+use provisioner_core::{CatalogRecord, Digest};
 
 use crate::{
     error::Result,
@@ -18,6 +18,7 @@ use crate::{
     gc::{
         inventory::{Claim, EvictionUnit, Inode, StoreInventory, freed},
         leftover::{Leftover, LeftoverEntry, LeftoverKind},
+        recorded::{RecordedModel, RecordedModels},
     },
     layout::{DISCARDED, LOCK, NEW, REMOVED, SEAL, Store, view_of},
     locks::trust::is_held,
@@ -36,11 +37,11 @@ struct Scan<'a> {
     indices: HashMap<InodeKey, usize>,
     /// How many links of each inode the scan has seen, and how many the inode has.
     links: Vec<(u64, u64)>,
-    /// The index of each blob's inode.
-    blobs: BTreeMap<PathBuf, usize>,
+    /// The index of each blob's inode, in the order of the blobs' paths.
+    blobs: Vec<usize>,
     /// The index of the stamp of each blob, by the index of the blob.
     stamps: HashMap<usize, usize>,
-    recorded: BTreeMap<PathBuf, Vec<&'a CatalogRecord>>,
+    recorded: RecordedModels,
 }
 
 impl Store {
@@ -49,7 +50,19 @@ impl Store {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn inventory(&self, records: &[CatalogRecord], pinned: &[Digest]) -> Result<StoreInventory> {
-        let mut scan = Scan::new(self, records);
+        let mut recorded = RecordedModels::default();
+        for record in records {
+            recorded.add(self, record.clone());
+        }
+        self.inventory_beside(recorded, pinned)
+    }
+
+    /// Returns what the store holds, beside these models. `pinned` are digests of blobs that stay.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn inventory_beside(&self, recorded: RecordedModels, pinned: &[Digest]) -> Result<StoreInventory> {
+        let mut scan = Scan::new(self, recorded);
         scan.count_blobs()?;
         scan.visit(&self.models(), &mut Vec::new())?;
         scan.count_quarantine()?;
@@ -63,7 +76,7 @@ impl Store {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     pub fn leftovers(&self) -> Result<Vec<LeftoverEntry>> {
-        let mut scan = Scan::new(self, &[]);
+        let mut scan = Scan::new(self, RecordedModels::default());
         scan.count_quarantine()?;
         scan.count_partials(true)?;
         scan.mark_ours();
@@ -81,25 +94,23 @@ impl Store {
 }
 
 impl<'a> Scan<'a> {
-    fn new(store: &'a Store, records: &'a [CatalogRecord]) -> Self {
-        let mut recorded: BTreeMap<PathBuf, Vec<_>> = BTreeMap::new();
-        let mut inventory = StoreInventory::default();
-        for record in records {
-            if store.holds(record.root()) {
-                recorded.entry(record.root().to_owned()).or_default().push(record);
-            } else {
-                inventory.local.push(record.id.clone());
-            }
-        }
+    fn new(store: &'a Store, recorded: RecordedModels) -> Self {
         Self {
             store,
-            inventory,
+            inventory: StoreInventory::default(),
             indices: HashMap::new(),
             links: Vec::new(),
-            blobs: BTreeMap::new(),
+            blobs: Vec::new(),
             stamps: HashMap::new(),
             recorded,
         }
+    }
+
+    /// Returns the index of the inode of a blob, which the scan has counted.
+    fn blob(&self, path: &Path) -> Option<usize> {
+        let blob_of = |&index: &usize| self.inventory.inodes[index].blob.as_deref();
+        let at = self.blobs.binary_search_by(|index| blob_of(index).cmp(&Some(path))).ok()?;
+        Some(self.blobs[at])
     }
 
     /// Returns the index of an inode, and counts one more of its links.
@@ -135,11 +146,14 @@ impl<'a> Scan<'a> {
                 let is_hidden = is_named(&path, ".");
                 if !is_hidden && path.extension().is_none() {
                     let index = self.inode(&metadata);
-                    self.inventory.inodes[index].blob = Some(path.clone());
-                    self.blobs.insert(path, index);
+                    // Two names of one inode are not blobs of this store: the scan takes the first one.
+                    if self.inventory.inodes[index].blob.is_none() {
+                        self.inventory.inodes[index].blob = Some(path);
+                        self.blobs.push(index);
+                    }
                 } else if is_hidden {
                     self.leave(&path, LeftoverKind::Unfinished, false)?;
-                } else if let Some(&blob) = self.blobs.get(&path.with_extension("")) {
+                } else if let Some(blob) = self.blob(&path.with_extension("")) {
                     let stamp = self.inode(&metadata);
                     self.stamps.insert(blob, stamp);
                 } else {
@@ -195,45 +209,45 @@ impl<'a> Scan<'a> {
     }
 
     fn is_view(&self, path: &Path) -> bool {
-        self.recorded.contains_key(path) || path.join(SEAL).exists() || path.join(REMOVED).exists()
+        self.recorded.has_view(path) || path.join(SEAL).exists() || path.join(REMOVED).exists()
     }
 
     fn add_view(&mut self, root: &Path, above: &[usize]) -> Result<()> {
         let mut inodes = BTreeSet::new();
         self.tree(root, &mut inodes)?;
-        let records = self.recorded.get(root).cloned().unwrap_or_default();
+        let recorded = self.recorded.in_view(root);
         let is_sealed = root.join(SEAL).exists();
         let is_going = !is_sealed && root.join(REMOVED).exists();
-        let lone = if !records.is_empty() {
+        let lone = if !recorded.is_empty() {
             None
         } else if is_going {
             read_mark(root)?
         } else {
             read_seal(root)?
         };
-        let described: Vec<&CatalogRecord> = records.iter().copied().chain(&lone).collect();
+        let lone = lone.map(RecordedModel::of);
+        let described: Vec<&RecordedModel> = recorded.iter().chain(&lone).collect();
         let mut view = EvictionUnit::of(root, self.store.name_of_view(root));
         if !described.is_empty() {
-            view.ids = described.iter().map(|record| record.id.clone()).collect();
+            view.ids = described.iter().map(|model| model.id.to_string()).collect();
             view.ids.sort_unstable();
-            view.is_retired = described.iter().all(|record| record.lifecycle == Lifecycle::Retired);
+            view.is_retired = described.iter().all(|model| model.is_retired);
         }
         let data: BTreeSet<_> = described
             .iter()
-            .flat_map(|record| &record.files)
-            .flat_map(|file| {
-                let sha256 = file.sha256.as_ref();
-                let blob = sha256.and_then(|sha256| self.blobs.get(&self.store.blob_path(sha256)));
-                let file = fs_err::symlink_metadata(root.join(&file.path)).ok();
+            .flat_map(|model| &model.files)
+            .flat_map(|(path, sha256)| {
+                let blob = sha256.as_ref().and_then(|sha256| self.blob(&self.store.blob_path(sha256)));
+                let file = fs_err::symlink_metadata(root.join(path)).ok();
                 let file = file.and_then(|metadata| self.indices.get(&(metadata.dev(), metadata.ino())));
-                blob.into_iter().chain(file).copied()
+                blob.into_iter().chain(file.copied())
             })
             .collect();
         inodes.extend(&data);
         inodes.extend(above);
         view.is_going = is_going;
         view.used_at = view.ids.iter().filter_map(|id| self.store.last_used(id)).max();
-        view.recorded_at = described.iter().map(|record| record.created_at).max();
+        view.recorded_at = described.iter().map(|model| model.created_at).max();
         let is_known = is_sealed && (!described.is_empty() || newer_schema(root)?.is_none());
         view.claim = self.claim(root, &view.ids, is_known || is_going);
         view.inodes = inodes.into_iter().collect();
@@ -291,24 +305,27 @@ impl<'a> Scan<'a> {
 
     /// Adds what follows from the whole: orphans, stamps, and which inodes no other tool has.
     fn finish(mut self, pinned: &[Digest]) -> Result<StoreInventory> {
-        let roots: HashSet<_> = self.inventory.views.iter().map(|view| &view.root).collect();
-        let missing = self.recorded.iter().filter(|(root, _)| !roots.contains(root));
-        let missing: Vec<&CatalogRecord> = missing.flat_map(|(_, records)| records.iter().copied()).collect();
-        self.inventory.missing = missing.iter().map(|record| record.id.clone()).collect();
-        let blob_of = |sha256| self.blobs.get(&self.store.blob_path(sha256)).copied();
+        let recorded = std::mem::take(&mut self.recorded);
+        let roots: HashSet<_> = self.inventory.views.iter().map(|view| view.root.as_path()).collect();
+        let missing = recorded.views().filter(|(root, _)| !roots.contains(root));
+        let missing: Vec<&RecordedModel> = missing.flat_map(|(_, models)| models).collect();
+        let blob_of = |sha256| self.blob(&self.store.blob_path(sha256));
         let mut used: HashSet<usize> =
             self.inventory.views.iter().flat_map(|view| view.inodes.iter().copied()).collect();
         // The next `ensure` links a model whose view is gone again, from its blobs.
-        let files = missing.iter().flat_map(|record| &record.files);
-        used.extend(files.filter_map(|file| blob_of(file.sha256.as_ref()?)));
+        let files = missing.iter().flat_map(|model| &model.files);
+        used.extend(files.filter_map(|(_, sha256)| blob_of(sha256.as_ref()?)));
         self.inventory.pinned = pinned.iter().filter_map(blob_of).collect();
+        self.inventory.missing = missing.iter().map(|model| model.id.to_string()).collect();
+        self.inventory.local = recorded.into_local();
         let is_needed = self.store.has_model_lock()?;
-        for (path, &index) in self.blobs.iter().filter(|(_, index)| !used.contains(index)) {
+        for &index in self.blobs.iter().filter(|index| !used.contains(index)) {
+            let Some(path) = self.inventory.inodes[index].blob.clone() else { continue };
             self.inventory.leftovers.push(Leftover {
-                path: path.clone(),
                 id: None,
                 kind: LeftoverKind::Blob,
-                changed_at: last_change(path),
+                changed_at: last_change(&path),
+                path,
                 is_held: is_needed,
                 inodes: vec![index],
             });

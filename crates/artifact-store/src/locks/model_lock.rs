@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use durable_fs::{ProcessIdentity, entries};
+use durable_fs::{ProcessIdentity, paths_in};
 use provisioner_core::Timestamp;
 
 use crate::{
@@ -126,7 +126,13 @@ impl Store {
     /// Returns whether a live process makes any model present.
     pub(crate) fn has_model_lock(&self) -> Result<bool> {
         let is_model_lock = |path: &Path| path.file_name().is_some_and(|name| name.len() == KEY_LEN);
-        Ok(entries(&self.locks())?.iter().any(|path| is_model_lock(path) && is_held(path)))
+        for path in paths_in(&self.locks())? {
+            let path = path?;
+            if is_model_lock(&path) && is_held(&path) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn waiting(&self, lock: &Path) -> Waiting {

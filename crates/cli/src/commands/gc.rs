@@ -22,7 +22,7 @@ pub(super) async fn run(invocation: &Invocation, args: &GcArgs) -> Result<ExitCo
     let limits = EvictionLimits { max_size_bytes: max_size, grace };
     let (provisioner, output) = (invocation.local()?, invocation.output);
     let plan = provisioner.plan_eviction(&limits).await?;
-    output.say_result(Collected::new(&plan, true).text())?;
+    output.say_lines(Collected::new(&plan, true).lines())?;
     let done = if dry_run || plan.is_empty() { plan } else { provisioner.evict(&plan).await? };
     let collected = Collected::new(&done, dry_run);
     output.result(&collected, collected.summary())?;

@@ -7,7 +7,7 @@ use crate::{
     output::{
         documents::{
             leftover,
-            listed::{Listed, table},
+            listed::{HEAD, Listed},
         },
         failure::Failure,
     },
@@ -19,21 +19,31 @@ use crate::{
 /// Where the catalog cannot be read.
 pub(super) async fn run(invocation: &Invocation) -> Result<ExitCode, Failure> {
     let output = invocation.output;
-    let listed = invocation.local()?.list().await?;
-    for damaged in &listed.damaged {
+    let mut pages = invocation.local()?.pages().await?;
+    for damaged in pages.damaged() {
         output.warning(&damaged.reason);
     }
-    if listed.damaged.iter().any(|damaged| !damaged.is_newer) {
+    if pages.damaged().iter().any(|damaged| !damaged.is_newer) {
         output.hint("`model-provisioner doctor --fix` sets damaged records aside");
     }
-    let models: Vec<_> = listed.models.into_iter().map(Listed::from).collect();
-    if models.is_empty() {
+    if pages.count() == 0 {
         output.say("the catalog is empty");
     }
-    let rows = Some(table(&models)).filter(|table| !table.is_empty());
-    let lines: Vec<_> = rows.into_iter().chain(leftover::summary(&listed.leftovers)).collect();
-    output.result(&models, lines.join("\n"))?;
-    if listed.leftovers.iter().any(|left| !left.is_held) {
+    let (mut elements, told) = (output.elements(), pages.damaged().len());
+    let mut head = Some(HEAD);
+    while let Some(models) = pages.next_page().await? {
+        let models: Vec<_> = models.into_iter().map(Listed::from).collect();
+        let lines: Vec<_> =
+            head.take().map(str::to_owned).into_iter().chain(models.iter().map(Listed::row)).collect();
+        elements.add(&models, lines.join("\n"))?;
+    }
+    elements.end()?;
+    output.say_lines(leftover::summary(pages.leftovers()).into_iter())?;
+    // Another process harmed these after the listing had begun.
+    for damaged in &pages.damaged()[told..] {
+        output.warning(&damaged.reason);
+    }
+    if pages.leftovers().iter().any(|left| !left.is_held) {
         output.hint(leftover::HOW_TO_FREE);
     }
     Ok(ExitCode::SUCCESS)

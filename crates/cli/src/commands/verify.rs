@@ -21,9 +21,12 @@ pub(super) async fn run(invocation: &Invocation, args: VerifyArgs) -> Result<Exi
     let faults = handoffs(invocation, &provisioner).await;
     let mut reports = Vec::new();
     let ids = if args.all {
-        let listed = provisioner.list().await?;
-        reports.extend(listed.damaged.into_iter().map(Verified::damaged));
-        listed.models.into_iter().map(|model| model.record.id.into()).collect()
+        let (mut pages, mut ids) = (provisioner.pages().await?, Vec::new());
+        while let Some(models) = pages.next_page().await? {
+            ids.extend(models.into_iter().map(|model| model.record.id.into()));
+        }
+        reports.extend(pages.damaged().iter().cloned().map(Verified::damaged));
+        ids
     } else {
         args.ids
     };

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Display,
-    io::{self, Write},
+    io::{self, BufWriter, Write},
 };
 
 use anstyle::{AnsiColor, Style};
@@ -16,6 +16,9 @@ use super::{
 const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default().bold();
+
+/// How many bytes of a result are in memory at the most before they go out.
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// Prints as the global options say.
 #[derive(Clone, Copy, Debug)]
@@ -35,12 +38,12 @@ impl Printer {
     /// # Errors
     /// Where standard output cannot be written, as in the other functions.
     pub(crate) fn result(self, document: &impl Serialize, text: impl Display) -> Result<(), Failure> {
-        if self.json { print(&json(document)?) } else { print(&escaped(&text.to_string())) }
+        if self.json { print_document(document) } else { print(&escaped(&text.to_string())) }
     }
 
     /// Prints a result whose text is a path, or one on each line: exactly, for a shell gives it to a program.
     pub(crate) fn paths(self, document: &impl Serialize, paths: impl Display) -> Result<(), Failure> {
-        if self.json { print(&json(document)?) } else { print(&paths.to_string()) }
+        if self.json { print_document(document) } else { print(&paths.to_string()) }
     }
 
     /// Prints the results of several references; of a single one, the document is not a list.
@@ -58,6 +61,23 @@ impl Printer {
     /// Prints a part of the result for people, before the command knows the rest.
     pub(crate) fn say_result(self, text: impl Display) -> Result<(), Failure> {
         if self.json { Ok(()) } else { print(&escaped(&text.to_string())) }
+    }
+
+    /// Prints lines for people as they come, before the command knows the rest.
+    pub(crate) fn say_lines(self, lines: impl Iterator<Item = String>) -> Result<(), Failure> {
+        if self.json {
+            return Ok(());
+        }
+        let mut out = BufWriter::with_capacity(BUFFER_BYTES, anstream::stdout());
+        let mut write = |line: String| writeln!(out, "{}", escaped(&line));
+        let mut lines = lines;
+        let written = lines.try_for_each(&mut write).and_then(|()| out.flush());
+        ignore_closed(written)
+    }
+
+    /// Begins a list whose elements the command prints as it comes to know them.
+    pub(crate) fn elements(self) -> Elements {
+        Elements { printer: self, count: 0 }
     }
 
     /// Prints text that is the same in either mode, such as completions.
@@ -115,6 +135,48 @@ impl Printer {
             let _ = print(&text);
         }
     }
+}
+
+/// Prints the elements of a list a few at a time, so that memory does not grow with the list.
+#[derive(Debug)]
+pub(crate) struct Elements {
+    printer: Printer,
+    count: usize,
+}
+
+impl Elements {
+    /// Prints the next elements: their documents, or their text for people.
+    pub(crate) fn add(&mut self, documents: &[impl Serialize], text: impl Display) -> Result<(), Failure> {
+        if !self.printer.json {
+            return self.printer.say_result(text);
+        }
+        let mut next = String::new();
+        for document in documents {
+            next.push_str(if self.count == 0 { "[\n  " } else { ",\n  " });
+            // No string of a document has a newline of its own.
+            next.push_str(&json(document)?.replace('\n', "\n  "));
+            self.count += 1;
+        }
+        ignore_closed(anstream::stdout().write_all(next.as_bytes()))
+    }
+
+    /// Ends the list.
+    pub(crate) fn end(self) -> Result<(), Failure> {
+        match self.count {
+            _ if !self.printer.json => Ok(()),
+            0 => print("[]"),
+            _ => print("\n]"),
+        }
+    }
+}
+
+/// Prints a document as its text comes into being: a list of many models would be in memory twice.
+fn print_document(document: &impl Serialize) -> Result<(), Failure> {
+    let write = |to: &mut dyn Write| serde_json::to_writer_pretty(to, document).map_err(io::Error::from);
+    // A document that has no text, for a path in it that is not UTF-8, fails before its first byte is out.
+    write(&mut io::sink())?;
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, anstream::stdout());
+    ignore_closed(write(&mut out).and_then(|()| writeln!(out)).and_then(|()| out.flush()))
 }
 
 fn json(document: &impl Serialize) -> Result<String, Failure> {

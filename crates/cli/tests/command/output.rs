@@ -105,6 +105,34 @@ fn a_program_sees_documents() {
 }
 
 #[test]
+fn a_list_of_several_pages_is_one_document_and_one_table() {
+    let bench = Fixture::new();
+    let model = bench.file("m-0000.gguf", TINY_GGUF);
+    bench.run(&["ensure", "m-0000.gguf", "-q"]);
+    let key = |id: &str| model_provisioner::key_of(id);
+    let place =
+        |key: &str| bench.cache().join("catalog-v1").join(&key[..2]).join(format!("{}.json", &key[2..]));
+    let first = format!("local:{}", model.display());
+    let text = fs_err::read_to_string(place(&key(&first))).unwrap();
+    for number in 1..1100 {
+        let name = format!("m-{number:04}");
+        let path = place(&key(&first.replace("m-0000", &name)));
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text.replace("m-0000", &name)).unwrap();
+    }
+    let list = bench.run(&["list", "--json"]).stdout;
+    let document: serde_json::Value = serde_json::from_str(&list).unwrap();
+    let ids: Vec<_> =
+        document.as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
+    assert!(ids.len() == 1100 && ids.is_sorted());
+    assert!(list.starts_with("[\n  {\n    \"id\": ") && list.ends_with("    }\n  }\n]\n"), "as any document");
+    assert_eq!(list.matches("\n  },\n  {\n    \"id\"").count(), 1099);
+    let table = bench.run(&["list"]).stdout;
+    assert_eq!((table.lines().count(), table.matches("STATE").count()), (1101, 1));
+    assert!(table.lines().skip(1).zip(ids).all(|(line, id)| line.ends_with(id)));
+}
+
+#[test]
 fn what_changed_since_it_was_judged_is_shown() {
     let bench = Fixture::new();
     let file = bench.file("a.gguf", TINY_GGUF);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    catalog::{CatalogError, CatalogErrorKind, CatalogStore, Precondition, Version},
+    catalog::{CatalogError, CatalogErrorKind, CatalogStore, Precondition, RecordPage, Version},
     clock::Timestamp,
     digest::Digest,
     format::Format,
@@ -37,6 +37,8 @@ pub async fn catalog<S: CatalogStore>(make: impl Fn() -> S) {
     refuses_what_was_not_expected(&make()).await;
     never_repeats_a_version(&make()).await;
     takes_any_id(&make()).await;
+    has_each_record_on_one_page(&make()).await;
+    gets_several_in_the_order_asked(&make()).await;
     keeps_what_it_does_not_know(&make()).await;
     loses_no_update(Arc::new(make())).await;
     is_whole_when_dropped(Arc::new(make())).await;
@@ -112,6 +114,54 @@ async fn takes_any_id(store: &dyn CatalogStore) {
     }
     assert!(store.get("LOCAL:/ü\u{1F600}").await.unwrap().is_none(), "ids differ in letter case");
     assert_eq!(store.list().await.unwrap().records.len(), 5);
+}
+
+/// How many records lie in a store of several pages.
+const ON_PAGES: usize = 24;
+
+async fn has_each_record_on_one_page(store: &dyn CatalogStore) {
+    assert!(ids_by_page(store, async |_| {}).await.is_empty());
+    let ids: Vec<_> = (0..ON_PAGES).map(|number| format!("local:/{number:02}")).collect();
+    for id in &ids {
+        store.put(&record(id), Precondition::Absent).await.unwrap();
+    }
+    assert_eq!(ids_by_page(store, async |_| {}).await, ids, "the pages have what a listing has");
+    // A process removes what another one has just read: the other records still come.
+    let remove_one = async |page: &RecordPage| {
+        if let Some(found) = page.records.last() {
+            store.remove(&found.record.id, found.version).await.unwrap();
+        }
+    };
+    assert_eq!(ids_by_page(store, remove_one).await, ids, "a removal hides no other record");
+}
+
+/// Returns the ids on all pages, sorted. It calls `between` after each page.
+async fn ids_by_page(store: &dyn CatalogStore, between: impl AsyncFn(&RecordPage)) -> Vec<String> {
+    let (mut ids, mut start) = (Vec::new(), None);
+    loop {
+        let page = store.page(start.as_ref()).await.unwrap();
+        assert!(page.damaged.is_empty());
+        ids.extend(page.records.iter().map(|found| found.record.id.clone()));
+        between(&page).await;
+        assert!(page.next.is_none() || page.next != start, "a page goes on");
+        start = page.next;
+        if start.is_none() {
+            ids.sort_unstable();
+            return ids;
+        }
+    }
+}
+
+async fn gets_several_in_the_order_asked(store: &dyn CatalogStore) {
+    for id in ["local:/a", "local:/b", "local:/c"] {
+        store.put(&record(id), Precondition::Absent).await.unwrap();
+    }
+    let asked = ["local:/c", "local:/none", "local:/a"].map(str::to_owned);
+    let found = store.get_several(&asked).await.unwrap();
+    let ids: Vec<_> = found.records.iter().map(|found| found.record.id.as_str()).collect();
+    assert_eq!(ids, ["local:/c", "local:/a"], "an id without a record is left out");
+    assert_eq!(found.records[1], store.get("local:/a").await.unwrap().unwrap());
+    assert!(found.damaged.is_empty());
 }
 
 async fn keeps_what_it_does_not_know(store: &dyn CatalogStore) {

@@ -33,7 +33,7 @@ impl Digest {
             let (expected, actual) = (algorithm.hex_len(), hex.len());
             return Err(invalid(format!("{algorithm} has {expected} hex digits, not {actual}")));
         }
-        Ok(Self { algorithm, hex: hex.to_ascii_lowercase() })
+        Ok(Self { algorithm, hex: hex.to_ascii_lowercase().into() })
     }
 }
 

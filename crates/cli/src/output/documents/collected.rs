@@ -1,6 +1,6 @@
 //! Defines the document of `gc`.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 
 use model_provisioner::{Evicted, EvictionPlan, Kept, readable_size};
 use serde::Serialize;
@@ -10,13 +10,13 @@ use super::leftover::Leftover;
 /// Says what `gc` removed, or would remove.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Collected {
+pub(crate) struct Collected<'a> {
     /// How many bytes `gc` freed, in blocks of the disk.
     freed_bytes: u64,
     /// The models that `gc` evicted.
-    evicted: Vec<Gone>,
+    evicted: Vec<Gone<'a>>,
     /// The models that stay.
-    kept: Vec<Stays>,
+    kept: Vec<Stays<'a>>,
     /// The leftovers that `gc` removed.
     leftovers: Vec<Leftover>,
     /// The leftovers that stay.
@@ -35,44 +35,44 @@ pub(crate) struct Collected {
 /// Names a model that `gc` evicted, or would evict.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Gone {
+pub(crate) struct Gone<'a> {
     /// The id.
-    id: String,
+    id: &'a str,
     /// How many bytes that freed; of several ids with the same files, the first one counts them.
     bytes: u64,
     /// Why `gc` evicts it.
-    reason: String,
+    reason: Cow<'a, str>,
 }
 
 /// Names a model that stays.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Stays {
+pub(crate) struct Stays<'a> {
     /// The id.
-    id: String,
+    id: &'a str,
     /// Why it stays.
-    reason: String,
+    reason: &'a str,
 }
 
-impl Gone {
+impl<'a> Gone<'a> {
     /// Returns one for each id. Only the first one counts the bytes.
-    fn each(evicted: &Evicted) -> impl Iterator<Item = Self> {
+    fn each(evicted: &'a Evicted) -> impl Iterator<Item = Self> {
         let first = evicted.ids.first();
         evicted.ids.iter().map(move |id| {
             let is_first = Some(id) == first;
             let reason = match first {
-                Some(first) if !is_first => format!("it has the files of `{first}`"),
-                _ => evicted.reason.clone(),
+                Some(first) if !is_first => format!("it has the files of `{first}`").into(),
+                _ => evicted.reason.as_str().into(),
             };
-            Self { id: id.clone(), bytes: if is_first { evicted.bytes } else { 0 }, reason }
+            Self { id, bytes: if is_first { evicted.bytes } else { 0 }, reason }
         })
     }
 }
 
-impl Collected {
+impl<'a> Collected<'a> {
     /// Describes a plan, or what `gc` did of it.
-    pub(crate) fn new(plan: &EvictionPlan, dry_run: bool) -> Self {
-        let stays = |Kept { id, reason, .. }: &Kept| Stays { id: id.clone(), reason: reason.clone() };
+    pub(crate) fn new(plan: &'a EvictionPlan, dry_run: bool) -> Self {
+        let stays = |kept: &'a Kept| Stays { id: &kept.id, reason: &kept.reason };
         Self {
             freed_bytes: plan.freed_bytes,
             evicted: plan.evicted.iter().flat_map(Gone::each).collect(),
@@ -86,26 +86,22 @@ impl Collected {
         }
     }
 
-    /// Returns each choice with its reason, for people.
-    pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
-        let mut line = |what: &str, bytes: Option<u64>, name: &str, reason: &str| {
+    /// Returns each choice with its reason, a line each, for people.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
+        let line = |what: &str, bytes: Option<u64>, name: &str, reason: &str| {
             let bytes = bytes.map(readable_size).unwrap_or_default();
-            let _ = writeln!(text, "{what:8}  {bytes:>11}  {name}: {reason}");
+            format!("{what:8}  {bytes:>11}  {name}: {reason}")
         };
-        for rest in &self.leftovers {
-            line("leftover", Some(rest.bytes), &rest.name(), rest.reason.as_deref().unwrap_or_default());
-        }
-        for gone in &self.evicted {
-            line("evict", Some(gone.bytes), &gone.id, &gone.reason);
-        }
-        for stays in &self.kept {
-            line("keep", None, &stays.id, &stays.reason);
-        }
-        for rest in &self.kept_leftovers {
-            line("keep", Some(rest.bytes), &rest.name(), rest.reason.as_deref().unwrap_or_default());
-        }
-        text.trim_end().to_owned()
+        let of_rest = move |what: &'static str| {
+            move |rest: &Leftover| {
+                line(what, Some(rest.bytes), &rest.name(), rest.reason.as_deref().unwrap_or_default())
+            }
+        };
+        let leftovers = self.leftovers.iter().map(of_rest("leftover"));
+        let evicted =
+            self.evicted.iter().map(move |gone| line("evict", Some(gone.bytes), gone.id, &gone.reason));
+        let kept = self.kept.iter().map(move |stays| line("keep", None, stays.id, stays.reason));
+        leftovers.chain(evicted).chain(kept).chain(self.kept_leftovers.iter().map(of_rest("keep")))
     }
 
     /// Returns what `gc` freed in a line, for people.

@@ -1,6 +1,6 @@
 //! Defines the document of the catalog.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::path::PathBuf;
 
 use model_provisioner::{
     CatalogRecord, Digest, Lifecycle, ListedModel, Timestamp, Verification, readable_size,
@@ -52,18 +52,16 @@ impl From<ListedModel> for Listed {
     }
 }
 
-/// Returns the catalog as a table, for people.
-pub(crate) fn table(models: &[Listed]) -> String {
-    if models.is_empty() {
-        return String::new();
-    }
-    let mut text = format!("{:8}  {:>11}  {:16}  {:11}  ID", "STATE", "SIZE", "LAST USED", "VERIFIED");
-    for model in models {
+/// The first line of the table for people.
+pub(crate) const HEAD: &str = "STATE            SIZE  LAST USED         VERIFIED     ID";
+
+impl Listed {
+    /// Returns a line of the table, for people.
+    pub(crate) fn row(&self) -> String {
         let used =
-            model.last_used_at.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M").to_string());
-        let (state, size) = (model.lifecycle.as_str(), readable_size(model.size_bytes));
-        let verified = verification_word(&model.verification);
-        let _ = write!(text, "\n{state:8}  {size:>11}  {used:16}  {verified:11}  {}", model.id);
+            self.last_used_at.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M").to_string());
+        let (state, size) = (self.lifecycle.as_str(), readable_size(self.size_bytes));
+        let verified = verification_word(&self.verification);
+        format!("{state:8}  {size:>11}  {used:16}  {verified:11}  {}", self.id)
     }
-    text
 }

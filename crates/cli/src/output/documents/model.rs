@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use model_provisioner::{
-    Digest, LeaseHolder, Lifecycle, RecordedSignature, ResolvedModel, Signer, Timestamp, Verification,
-    readable_size,
+    Digest, LeaseHolder, Lifecycle, RecordedSignature, RelativePath, ResolvedModel, Signer, Timestamp,
+    Verification, readable_size,
 };
 use serde::Serialize;
 
@@ -94,7 +94,8 @@ pub(crate) struct Lease {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct File {
     /// The place in the model.
-    path: String,
+    #[cfg_attr(test, schemars(with = "String"))]
+    path: RelativePath,
     /// The size, in bytes.
     size: u64,
     /// The SHA-256, where the command knows it.
@@ -111,7 +112,7 @@ impl From<&RecordedSignature> for ModelSignature {
 impl Model {
     pub(crate) fn new(model: &ResolvedModel, handoff: Option<PathBuf>) -> Self {
         let files = model.files.iter().map(|file| File {
-            path: file.path.to_string(),
+            path: file.path.clone(),
             size: file.stamp.size,
             digest: file.sha256.clone(),
         });

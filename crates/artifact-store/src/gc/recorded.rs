@@ -1,0 +1,109 @@
+//! Keeps what an inventory needs of the recorded models.
+//!
+//! A record has all that is known of a model. An inventory needs the id of a model of this machine, and of a fetched one its
+//! view and the names of its files. So a caller reads records a page at a time, and holds no more of them than this.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use provisioner_core::{CatalogRecord, Digest, Lifecycle, RelativePath, Timestamp};
+
+use crate::layout::Store;
+
+/// Holds what an inventory needs of the recorded models.
+#[derive(Clone, Debug, Default)]
+pub struct RecordedModels {
+    local: Vec<Box<str>>,
+    stored: BTreeMap<PathBuf, Vec<RecordedModel>>,
+}
+
+/// Holds what an inventory needs of one model in the store.
+#[derive(Clone, Debug)]
+pub(crate) struct RecordedModel {
+    pub(crate) id: Box<str>,
+    pub(crate) is_retired: bool,
+    pub(crate) created_at: Timestamp,
+    /// The files, with the SHA-256 of those that a process has read.
+    pub(crate) files: Box<[(RelativePath, Option<Digest>)]>,
+}
+
+impl RecordedModel {
+    pub(crate) fn of(record: CatalogRecord) -> Self {
+        Self {
+            id: record.id.into(),
+            is_retired: record.lifecycle == Lifecycle::Retired,
+            created_at: record.created_at,
+            files: record.files.into_iter().map(|file| (file.path, file.sha256)).collect(),
+        }
+    }
+}
+
+impl RecordedModels {
+    /// Adds a record, in any order.
+    pub fn add(&mut self, store: &Store, record: CatalogRecord) {
+        if store.holds(record.root()) {
+            let root = record.root().to_owned();
+            self.stored.entry(root).or_default().push(RecordedModel::of(record));
+        } else {
+            self.local.push(record.id.into());
+        }
+    }
+
+    /// Returns the ids of the models that are not in the store, sorted.
+    pub(crate) fn into_local(self) -> Vec<String> {
+        let mut ids: Vec<_> = self.local.into_iter().map(String::from).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Returns how many models are not in the store.
+    pub fn count_local(&self) -> usize {
+        self.local.len()
+    }
+
+    /// Returns the models whose files lie in a view.
+    pub(crate) fn in_view(&self, root: &Path) -> &[RecordedModel] {
+        self.stored.get(root).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Returns whether a record names a view.
+    pub(crate) fn has_view(&self, root: &Path) -> bool {
+        self.stored.contains_key(root)
+    }
+
+    /// Returns the views that records name, in order, with their models.
+    pub(crate) fn views(&self) -> impl Iterator<Item = (&Path, &[RecordedModel])> {
+        self.stored.iter().map(|(root, models)| (root.as_path(), models.as_slice()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+
+    #[test]
+    fn an_inventory_is_the_same_in_whatever_order_the_records_come() {
+        let fixture = Fixture::new();
+        let mut records: Vec<_> = ["hf:org/b", "hf:org/a"]
+            .map(|id| fixture.commit(&fixture.model(id, "abc", &[("a", "one"), ("b", id)])))
+            .into();
+        let gone = fixture.commit(&fixture.model("hf:org/gone", "abc", &[("a", "two")]));
+        fs_err::remove_dir_all(gone.root()).unwrap();
+        // Another id of the same view, and two models of this machine.
+        records.push(CatalogRecord { id: "hf:org/0".to_owned(), ..records[0].clone() });
+        let local = |id: &str| CatalogRecord { id: id.to_owned(), local_path: "/a".into(), ..gone.clone() };
+        records.extend([local("local:/b"), gone.clone(), local("local:/a")]);
+        let inventory = |records: &[CatalogRecord]| fixture.store.inventory(records, &[]).unwrap();
+        let found = inventory(&records);
+        assert_eq!(
+            (&found.local[..], &found.missing[..]),
+            (&["local:/a".into(), "local:/b".into()][..], &["hf:org/gone".into()][..])
+        );
+        assert_eq!(found.views[1].ids, ["hf:org/0", "hf:org/b"]);
+        records.reverse();
+        assert_eq!(inventory(&records), found);
+    }
+}
