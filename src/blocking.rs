@@ -16,9 +16,9 @@ use crate::{
     config::ModelProvisionerConfig,
     error::Result,
     exchange::import::ImportRequest,
-    handoff::provision::Provisioned,
     own_runtime::run,
     preview::{choose::FittingModel, lock::LockState, plan::EnsurePlan, variants::Variant},
+    provision::Provisioned,
     provisioner,
     upkeep::{
         doctor::finding::HealthFinding,

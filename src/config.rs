@@ -1,15 +1,18 @@
 //! Reads the config of the `provision` flow: YAML, and so JSON.
 
+mod statement;
+
 use std::path::{Path, PathBuf};
 
 use local_caches::Adoption;
 use model_inspect::{Engine, FlashAttention, KvType, MemoryRequest};
 use provisioner_core::{
-    AdoptMode, Digest, Expectation, LockFile, Mirror, ModelRef, PlacedPolicy, Policy, PolicyPlace,
-    parse_memory,
+    AdoptMode, Digest, Expectation, LockFile, Mirror, ModelRef, PlacedPolicy, Policy, PolicyDocument,
+    PolicyPlace, parse_memory,
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::statement::AttestConfig;
 use crate::{
     error::{Error, Result},
     lock_file::read_lock_file,
@@ -56,6 +59,9 @@ pub struct ModelProvisionerConfig {
     /// Says who must have signed the model.
     #[serde(default)]
     pub signature: Option<SignatureConfig>,
+    /// Says which statement about the model is written beside the handoff.
+    #[serde(default)]
+    pub attest: Option<AttestConfig>,
     /// Names the lock file that has the model. A relative path begins at the config's folder.
     #[serde(default)]
     pub lock: Option<PathBuf>,
@@ -75,6 +81,9 @@ pub struct ModelProvisionerConfig {
     /// The path of the config.
     #[serde(skip)]
     path: PathBuf,
+    /// Names the config as the file of a policy.
+    #[serde(skip)]
+    document: Option<PolicyDocument>,
 }
 
 /// Says which files of other tools on this machine the provisioner takes instead of fetching them.
@@ -176,7 +185,8 @@ impl ModelProvisionerConfig {
             return Err(Error::Config { path: path.to_owned(), reason, hint });
         }
         let folder = path.parent().unwrap_or(path).to_owned();
-        Ok(Self { folder, path: path.to_owned(), ..config })
+        let document = Some(PolicyDocument::new(path, text));
+        Ok(Self { folder, path: path.to_owned(), document, ..config })
     }
 
     /// Returns the reference. A relative path in it begins at the config's folder. A text such as `hf.co/org/repo` is a path where
@@ -197,7 +207,11 @@ impl ModelProvisionerConfig {
     /// Returns the policy, which says in each denial where its rule stands. A relative path of a key begins at the config's folder.
     pub fn placed_policy(&self) -> PlacedPolicy<Policy> {
         let place = PolicyPlace::below(&self.path, "policy");
-        PlacedPolicy::new(with_key_paths(self.policy.clone(), &self.folder), place)
+        let placed = PlacedPolicy::new(with_key_paths(self.policy.clone(), &self.folder), place);
+        match &self.document {
+            Some(document) => placed.in_document(document.clone()),
+            None => placed,
+        }
     }
 
     /// Returns which files of other tools on this machine the provisioner takes.
@@ -216,6 +230,11 @@ impl ModelProvisionerConfig {
             identity_issuer,
             file: joined(file),
         })
+    }
+
+    /// Returns which statement the config wants. Its relative paths begin at the config's folder.
+    pub fn attest(&self) -> Option<AttestConfig> {
+        Some(self.attest.as_ref()?.below(&self.folder))
     }
 
     /// Reads the lock file, if the config names one. It may block.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    config::ModelProvisionerConfig, error::Result, handoff::provision::ModelMetadata, own_runtime::run,
+    config::ModelProvisionerConfig, error::Result, own_runtime::run, provision::ModelMetadata,
     provisioner::ModelProvisioner,
 };
 

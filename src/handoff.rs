@@ -2,7 +2,6 @@
 
 pub(crate) mod hand_off;
 pub(crate) mod lease;
-pub(crate) mod provision;
 
 pub use ::handoff::{
     Handoff, HandoffFile, HandoffMetadata, HandoffModel, HandoffProvenance, HandoffVerification,

@@ -98,6 +98,9 @@ pub mod handoff;
 // Record → statement.
 mod attest;
 
+// Config → model, statement and handoff.
+mod provision;
+
 // Works with recorded models, with models of other machines, and with models that the source still has.
 
 mod upkeep;
@@ -122,8 +125,8 @@ pub use artifact_store::{
     Error as StoreError, Evicted, EvictionPlan, EvictionRequest, Kept, Lease, LeaseHolder, LeftoverEntry,
     LeftoverKind, Swept,
 };
-pub use attest::{AttestOptions, Attestation, StatementDest, StatementFormat};
-pub use attestation::PolicyInForce;
+pub use attest::{AttestOptions, Attestation, StatementDest};
+pub use attestation::{StatementFormat, is_uri};
 pub use bundle::Error as BundleError;
 pub use durable_fs::ProcessIdentity;
 pub use error::{Error, Interruption, Result};
@@ -131,10 +134,7 @@ pub use exchange::import::ImportRequest;
 pub use from_config::{
     DEFAULT_LLAMACPP_HANDOFF_PATH, provision_from_config_to_default_handoff, provision_from_config_to_handoff,
 };
-pub use handoff::{
-    Handoff,
-    provision::{ModelMetadata, Provisioned},
-};
+pub use handoff::Handoff;
 pub use model_inspect::{
     DetailedFacts, Engine, EngineShare, Error as InspectError, Fit, FlashAttention, Inspection, KvLayer,
     KvType, MemoryEstimate, MemoryRequest, Quantizer, RopeScaling, TypeShare,
@@ -151,6 +151,7 @@ pub use provenance_log::{
     Error as ProvenanceError, Fault as ProvenanceFault, FaultKind as ProvenanceFaultKind, NoPosition,
     Position as LinePosition, Report as ChainReport,
 };
+pub use provision::{ModelMetadata, Provisioned};
 pub use provisioner::ModelProvisioner;
 pub use provisioner_core::{
     AdoptMode, Basis, CatalogRecord, Category, DamagedRecord, Denial, DenialKind, Digest, DigestAlgorithm,
@@ -178,7 +179,9 @@ pub use upkeep::{
 pub use artifact_store::{DEFAULT_GRACE, EvictionLimits};
 pub use builder::ProvisionerBuilder;
 pub use catalog_adapter::FsCatalog;
-pub use config::{AdoptionConfig, FitConfig, ModelProvisionerConfig, SignatureConfig, read_named_file};
+pub use config::{
+    AdoptionConfig, AttestConfig, FitConfig, ModelProvisionerConfig, SignatureConfig, read_named_file,
+};
 pub use fetch_file::FileFetcher;
 #[cfg(feature = "hf-cli")]
 pub use fetch_hf::{HubCommandFetcher, HubCommandSettings};
@@ -192,8 +195,9 @@ pub use model_inspect::StructureVerifier;
 pub use policy_file::PolicyFile;
 pub use provisioner_core::{
     Account, AllOf, Decision, MIN_BYTES_PER_S, Mirror, Network, NetworkPolicy, NoProgress, OperatorPolicy,
-    Pace, Permission, PlacedPolicy, Policy, PolicyEngine, PolicyPlace, ProgressEvent, Question, RuleVerdict,
-    ScanRule, ScanStatus, SignatureMode, SignatureRule, SourceFacts, Token, TokenOrigin,
+    Pace, Permission, PlacedPolicy, Policy, PolicyDocument, PolicyEngine, PolicyPlace, ProgressEvent,
+    Question, RuleVerdict, ScanRule, ScanStatus, SignatureMode, SignatureRule, SourceFacts, Token,
+    TokenOrigin,
 };
 pub use system_clock::SystemClock;
 pub use transfer::Settings as TransferSettings;

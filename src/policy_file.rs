@@ -5,9 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use attestation::{PolicyInForce, resource_uri};
 use provisioner_core::{
-    Decision, Denial, Digest, Hint, Mirror, ModelRef, OperatorPolicy, PlacedPolicy, Policy, PolicyEngine,
+    Decision, Denial, Hint, Mirror, OperatorPolicy, PlacedPolicy, Policy, PolicyDocument, PolicyEngine,
     PolicyPlace, Question,
 };
 
@@ -35,7 +34,6 @@ pub struct PolicyFile {
     path: PathBuf,
     engine: Arc<dyn PolicyEngine>,
     mirrors: Vec<Mirror>,
-    in_force: Option<PolicyInForce>,
     fault: Option<Error>,
 }
 
@@ -46,13 +44,13 @@ impl PolicyFile {
         match read(&path) {
             Ok((policy, text)) => {
                 let mirrors = policy.mirrors.clone();
-                let in_force = in_force(&path, &text);
-                let engine = Arc::new(placed(policy, &path));
-                Self { path, engine, mirrors, in_force, fault: None }
+                let document = PolicyDocument::new(&path, &text);
+                let engine = Arc::new(placed(policy, &path).in_document(document));
+                Self { path, engine, mirrors, fault: None }
             }
             Err(fault) => {
                 let engine = Arc::new(BrokenPolicy { path: path.clone(), fault: fault.clone() });
-                Self { path, engine, mirrors: Vec::new(), in_force: None, fault: Some(fault) }
+                Self { path, engine, mirrors: Vec::new(), fault: Some(fault) }
             }
         }
     }
@@ -65,12 +63,6 @@ impl PolicyFile {
     /// Returns the mirrors that the file names, in their order.
     pub fn mirrors(&self) -> &[Mirror] {
         &self.mirrors
-    }
-
-    /// Returns the address and the digest of the file, as a statement names the policy. `None` for a file that cannot be used, and
-    /// for one whose path is not UTF-8.
-    pub fn in_force(&self) -> Option<&PolicyInForce> {
-        self.in_force.as_ref()
     }
 
     /// Returns why the file denies everything. `None` where it is sound.
@@ -106,6 +98,10 @@ impl PolicyEngine for PolicyFile {
     ) -> Vec<provisioner_core::SignatureRule> {
         self.engine.signature_rules(reference)
     }
+
+    fn documents(&self) -> Vec<PolicyDocument> {
+        self.engine.documents()
+    }
 }
 
 /// Reads the policy of a file, and returns it with its text.
@@ -119,13 +115,6 @@ fn read(path: &Path) -> Result<(OperatorPolicy, String)> {
     })?;
     let policy = yaml::parse(&text).map_err(invalid)?;
     Ok((policy, text))
-}
-
-/// Returns how a statement names a policy file.
-fn in_force(path: &Path, text: &str) -> Option<PolicyInForce> {
-    let file = ModelRef::parse(path.to_str()?, None).ok().filter(ModelRef::is_local)?;
-    let sha256 = Digest::sha256_of(text.as_bytes()).hex().to_owned();
-    Some(PolicyInForce { uri: resource_uri(&file, None), digest: [("sha256".to_owned(), sha256)].into() })
 }
 
 /// Returns the rules of a policy file, with their places.

@@ -27,10 +27,7 @@ use crate::{
         export,
         import::{self, ImportRequest},
     },
-    handoff::{
-        hand_off, lease,
-        provision::{self, Provisioned},
-    },
+    handoff::{hand_off, lease},
     preview::{
         choose::{self, FittingModel},
         inspect,
@@ -38,6 +35,7 @@ use crate::{
         plan::{self, EnsurePlan},
         variants::{self, Variant},
     },
+    provision::{self, Provisioned},
     resolve::{presence, reference},
 };
 
@@ -212,11 +210,12 @@ impl ModelProvisioner {
     }
 
     /// Makes the model of a config present and writes its handoff to `dest`. The policy is this provisioner's, not the
-    /// config's, and the path of the handoff is `dest`, not the config's. `config_path` goes into the provenance log. Where the
+    /// config's, and the path of the handoff is `dest`, not the config's. The statement that the config wants is there before the
+    /// handoff. `config_path` goes into the provenance log. Where the
     /// config says what the model must fit into, it is the one that [`choose`](Self::choose) returns.
     ///
     /// # Errors
-    /// As [`ensure`](Self::ensure), [`choose`](Self::choose) and [`hand_off`](Self::hand_off).
+    /// As [`ensure`](Self::ensure), [`choose`](Self::choose), [`attest`](Self::attest) and [`hand_off`](Self::hand_off).
     pub fn provision<'a>(
         &'a self,
         config: &'a ModelProvisionerConfig,
@@ -247,12 +246,14 @@ impl ModelProvisioner {
     }
 
     /// States what is recorded of a model, and writes the statement whole or not at all. Before that, it appends a line to the
-    /// provenance log, which a verification summary names. It reads no byte of the model.
+    /// provenance log, which a verification summary names. The summary names the files of this provisioner's policies too. The call
+    /// reads no byte of the model.
     ///
     /// # Errors
     /// [`Error::NotInCatalog`](crate::Error::NotInCatalog), [`Error::Retired`](crate::Error::Retired);
     /// [`Error::NothingToState`](crate::Error::NothingToState) for a model that failed, that changed since, or whose digests are not
-    /// known; [`Error::HandoffInTheWay`](crate::Error::HandoffInTheWay) for a path in the model; the disk fails.
+    /// known; the policy denies the model, for a verification summary; [`Error::HandoffInTheWay`](crate::Error::HandoffInTheWay) for a
+    /// path in the model; the disk fails.
     pub fn attest<'a>(
         &'a self,
         reference: &'a ModelRef,

@@ -24,10 +24,27 @@ const MAX_KEY_BYTES: u64 = 64 << 10;
 /// The file cannot be read; [`Error::Key`].
 #[cfg(feature = "signing")]
 pub fn trusted_key(path: &Path) -> Result<TrustedSigner> {
+    Ok(TrustedSigner::from(&public_key(path)?))
+}
+
+/// Reads a public key. It may block.
+///
+/// # Errors
+/// The file cannot be read; [`Error::Key`].
+#[cfg(feature = "signing")]
+pub fn public_key(path: &Path) -> Result<PublicKey> {
     let text = crate::config::read_named_file(path, MAX_KEY_BYTES)?;
-    let key = PublicKey::from_pem(&text)
-        .map_err(|error| Error::Key { path: path.to_owned(), reason: error.to_string() })?;
-    Ok(TrustedSigner::from(&key))
+    PublicKey::from_pem(&text)
+        .map_err(|error| Error::Key { path: path.to_owned(), reason: error.to_string() })
+}
+
+/// Reads the private key that signs a statement: PEM without a passphrase, PKCS#8 or SEC 1. It may block.
+///
+/// # Errors
+/// The file cannot be read; [`Error::Signing`] for a file that has no such key.
+#[cfg(feature = "signing")]
+pub fn private_key(path: &Path) -> Result<PrivateKey> {
+    Ok(PrivateKey::from_pem(&crate::config::read_named_file(path, MAX_KEY_BYTES)?)?)
 }
 
 /// Fails, for this build verifies no signatures.

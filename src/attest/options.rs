@@ -2,38 +2,8 @@
 
 use std::path::PathBuf;
 
-use attestation::PolicyInForce;
+use attestation::StatementFormat;
 use provenance_log::Position;
-
-/// Names a kind of statement.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StatementFormat {
-    /// An in-toto Statement v1 with a SLSA Verification Summary v1.
-    #[default]
-    Vsa,
-    /// A bill of materials in CycloneDX 1.6. Of one record it is always the same.
-    CycloneDx,
-}
-
-impl StatementFormat {
-    /// Returns the end of the name of a file with such a statement.
-    pub(crate) const fn ending(self) -> &'static str {
-        match self {
-            Self::Vsa => "vsa.json",
-            Self::CycloneDx => "cdx.json",
-        }
-    }
-
-    /// Returns the type of the statement where an envelope has it.
-    #[cfg_attr(not(feature = "signing"), expect(dead_code, reason = "only a signature names the type"))]
-    pub(crate) const fn payload_type(self) -> &'static str {
-        match self {
-            Self::Vsa => attestation::PAYLOAD_TYPE,
-            Self::CycloneDx => "application/vnd.cyclonedx+json",
-        }
-    }
-}
 
 /// Says where a statement goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +14,7 @@ pub enum StatementDest {
     Folder(PathBuf),
 }
 
-/// Says which statement a caller wants.
+/// Says which statement a caller wants. A verification summary names the files of the provisioner's policies by itself.
 #[derive(Clone, Debug, Default)]
 pub struct AttestOptions {
     /// The kind of the statement.
@@ -53,8 +23,6 @@ pub struct AttestOptions {
     pub dest: Option<StatementDest>,
     /// The URI of who verified the model, such as the operator's organisation; this program where it is absent.
     pub verifier_id: Option<String>,
-    /// The policy of the operator that was in force; the rules that this program has by itself where it is absent.
-    pub policy: Option<PolicyInForce>,
     /// The key that signs the statement. Unsigned, a statement proves nothing.
     #[cfg(feature = "signing")]
     pub key: Option<model_signing::PrivateKey>,

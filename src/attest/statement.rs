@@ -5,11 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use attestation::{Bom, Circumstances, LogLine, StatedModel, Statement};
+use attestation::{Bom, Circumstances, LogLine, StatedModel, Statement, StatementFormat};
 use provenance_log::Position;
-use provisioner_core::{CatalogRecord, EnsureEffect, Hint, Lifecycle, ModelRef, ResolvedModel, key_of};
+use provisioner_core::{
+    CatalogRecord, EnsureEffect, Expectation, Hint, Lifecycle, ModelRef, PolicyDocument, Question,
+    ResolvedModel, key_of,
+};
 
-use super::options::{AttestOptions, Attestation, StatementDest, StatementFormat};
+use super::options::{AttestOptions, Attestation, StatementDest};
 use crate::{
     catalog::{
         provenance::{self, Action, Line},
@@ -19,8 +22,11 @@ use crate::{
     error::{Error, Result},
     handoff::hand_off::is_in_the_way,
     resolve::{
+        admission::check_record,
+        local_code,
         presence::{Freshness, freshness},
         reference::canonical,
+        signature_rules::demanded,
     },
 };
 
@@ -41,6 +47,9 @@ pub(crate) async fn attest(
     if record.lifecycle == Lifecycle::Retired {
         return Err(Error::Retired { id: record.id });
     }
+    if options.format == StatementFormat::Vsa {
+        check_policy(ctx, &reference, &record).await?;
+    }
     let options = options.clone();
     ctx.run_blocking(move |ctx| {
         let model = StatedModel::new(&reference, &record).map_err(|error| cannot(&record, &error))?;
@@ -51,7 +60,7 @@ pub(crate) async fn attest(
         let path = options.dest.as_ref().map(|dest| path_of(dest, &record, options.format)).transpose()?;
         let line = Line { statement: path.as_deref(), ..Line::of_record(ctx, Action::Attest, &record) };
         let position = provenance::log(ctx).rest(&line);
-        let json = signed(stated(&model, &options, position)?, &options)?;
+        let json = signed(stated(&model, &options, ctx.policy.documents(), position)?, &options)?;
         if let Some(path) = &path {
             write(path, &json)?;
         }
@@ -61,23 +70,38 @@ pub(crate) async fn attest(
     .await
 }
 
+/// Fails where the policy denies a model now: a summary says that the model passed the policy that it names.
+async fn check_policy(ctx: &Arc<Context>, reference: &ModelRef, record: &CatalogRecord) -> Result<()> {
+    ctx.ask(&Question::Reference(reference))?;
+    check_record(ctx, record)?;
+    let demanded = demanded(ctx, reference, &Expectation::none()).await?;
+    let mut enforced = demanded.signatures().iter().filter(|demand| demand.is_enforced());
+    if !enforced.all(|demand| demand.is_met_by(&record.signatures)) {
+        ctx.ask(&Question::Signature { reference, signers: &[] })?;
+    }
+    let record = record.clone();
+    ctx.run_blocking(move |ctx| local_code::check_recorded(ctx, &record)).await
+}
+
 /// Returns the JSON of the statement.
-fn stated(model: &StatedModel<'_>, options: &AttestOptions, position: Option<Position>) -> Result<String> {
-    let json = match options.format {
-        StatementFormat::CycloneDx => serde_json::to_string_pretty(&Bom::of(model, VERSION)),
-        StatementFormat::Vsa => {
-            let line = |position: Position| LogLine {
-                seq: position.seq,
-                line: format!("sha256:{}", position.hex()),
-            };
-            let circumstances = Circumstances {
-                verifier_id: options.verifier_id.clone().unwrap_or_default(),
-                version: VERSION.to_owned(),
-                policy: options.policy.clone(),
-                line: position.map(line),
-            };
-            serde_json::to_string_pretty(&Statement::of(model, circumstances))
-        }
+fn stated(
+    model: &StatedModel<'_>,
+    options: &AttestOptions,
+    policies: Vec<PolicyDocument>,
+    position: Option<Position>,
+) -> Result<String> {
+    let json = if options.format == StatementFormat::CycloneDx {
+        serde_json::to_string_pretty(&Bom::of(model, VERSION))
+    } else {
+        let line =
+            |position: Position| LogLine { seq: position.seq, line: format!("sha256:{}", position.hex()) };
+        let circumstances = Circumstances {
+            verifier_id: options.verifier_id.clone().unwrap_or_default(),
+            version: VERSION.to_owned(),
+            policies,
+            line: position.map(line),
+        };
+        serde_json::to_string_pretty(&Statement::of(model, circumstances))
     };
     json.map_err(|error| Error::storage("the statement cannot be written", error.into()))
 }

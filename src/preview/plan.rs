@@ -1,6 +1,6 @@
 //! Plans what ensuring a model would do.
 
-use std::{collections::BTreeSet, convert::Infallible, path::PathBuf, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, convert::Infallible, path::PathBuf, sync::Arc};
 
 use local_caches::LocalFiles;
 use provisioner_core::{
@@ -257,22 +257,11 @@ async fn own_license(ctx: &Arc<Context>, manifest: &Manifest) -> Option<String> 
 
 /// Returns the hosts that the addresses of a manifest's files name.
 fn hosts(manifest: &Manifest) -> BTreeSet<String> {
-    let addresses = manifest.files().iter().filter_map(|file| match &file.locator {
-        Locator::Streamed(remote) => Some(remote.address()),
+    let hosts = manifest.files().iter().filter_map(|file| match &file.locator {
+        Locator::Streamed(remote) => remote.host(),
         _ => None,
     });
-    addresses.filter_map(host_of).map(str::to_owned).collect()
-}
-
-/// Returns the host of an address over HTTP.
-fn host_of(address: &str) -> Option<&str> {
-    let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"))?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit('@').next()?;
-    match host.split_once(']') {
-        Some((inner, _)) => inner.strip_prefix('['),
-        None => host.split(':').next(),
-    }
+    hosts.map(Cow::into_owned).collect()
 }
 
 /// Returns a manifest, what `ensure` would do about each of its files, and why it could not fetch one of them.

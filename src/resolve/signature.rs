@@ -58,7 +58,7 @@ pub(crate) async fn find(
     }
     let mut found = Vec::new();
     for file in demands.iter().filter_map(|demand| demand.file.clone()) {
-        found.push(run_blocking(move || read(file.display().to_string(), &file)).await?);
+        found.push(run_blocking(move || read_named(&file)).await?);
     }
     if demands.iter().any(|demand| demand.file.is_none()) {
         match beside(ctx, &manifest, recorded).await {
@@ -122,6 +122,12 @@ pub(crate) fn read_among(files: &[(&RelativePath, &Path)]) -> Result<Vec<Signatu
     let names = among(files.iter().map(|(path, _)| path.as_str()));
     let located = names.iter().filter_map(|name| Some((*name, locate(name)?)));
     located.map(|(name, location)| read(name.to_owned(), location)).collect()
+}
+
+/// Reads a signature that the caller names. A record and a statement name it by its absolute path. It may block.
+fn read_named(file: &Path) -> Result<SignatureFile> {
+    let name = std::path::absolute(file).unwrap_or_else(|_| file.to_owned()).display().to_string();
+    read(name, file)
 }
 
 /// Reads a signature on this machine. It may block.

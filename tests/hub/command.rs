@@ -115,7 +115,10 @@ async fn without_a_listing_the_first_use_counts() {
     let provisioner = provisioner(&bench, &stand_in(&bench, false));
     let reference = "hf:org/st".parse().unwrap();
     let error = provisioner.plan(&reference).await.unwrap_err();
-    assert_eq!(error.code(), ErrorCode::UnsupportedScheme, "a plan moves nothing: {error}");
+    assert_eq!(error.code(), ErrorCode::ToolMissing, "a plan moves nothing: {error}");
+    let told = "`hf` keeps no listing, so nothing but a download lists `org/st`";
+    assert!(error.to_string().contains(told), "{error}");
+    assert!(error.hint().unwrap().to_string().contains("huggingface_hub 1.0 or newer"), "{:?}", error.hint());
     let error = provisioner.ensure(&reference, &Expectation::none().strict(true)).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Unproven, "{error}");
     let model = provisioner.ensure(&reference, &Expectation::none()).await.unwrap();

@@ -1,11 +1,14 @@
 //! A statement says what is recorded of a model, and is refused where that says too little.
 
+use std::sync::Arc;
+
 use model_provisioner::{
-    AttestOptions, Digest, ErrorCode, PolicyInForce, PrivateKey, StatementDest, StatementFormat,
+    AttestOptions, Digest, ErrorCode, ModelProvisioner, ModelProvisionerConfig, PolicyFile, PrivateKey,
+    StatementDest, StatementFormat,
 };
 use model_signing::{Envelope, PublicKey};
 use serde_json::{Value, json};
-use testkit::TINY_GGUF;
+use testkit::{PUBLIC_KEY, TINY_GGUF};
 
 use crate::fixture::{Fixture, reference, rewrite_in_place, sha256};
 
@@ -23,19 +26,135 @@ async fn pinned(bench: &Fixture) -> model_provisioner::ModelRef {
 async fn a_summary_names_the_line_that_tells_of_it() {
     let bench = Fixture::new();
     let reference = pinned(&bench).await;
-    let policy =
-        PolicyInForce { uri: "file:///etc/p.yaml".into(), digest: [("sha256".into(), "00".into())].into() };
-    let options = AttestOptions { policy: Some(policy), ..AttestOptions::default() };
-    let stated = bench.provisioner().attest(&reference, &options).await.unwrap();
+    let stated = bench.provisioner().attest(&reference, &AttestOptions::default()).await.unwrap();
     let statement: Value = serde_json::from_str(&stated.json).unwrap();
     assert_eq!(statement["subject"][0]["digest"]["sha256"], sha256(TINY_GGUF).hex());
     let predicate = &statement["predicate"];
     assert_eq!(predicate["verifiedLevels"], json!(["MODEL_DIGEST_PINNED"]));
-    assert_eq!(predicate["policy"]["uri"], "file:///etc/p.yaml");
+    assert_eq!(predicate["policy"]["uri"], "https://model-provisioner.invalid/policy/built-in/v1");
     let line = stated.provenance.unwrap();
     assert_eq!(predicate[RECORD], json!({ "seq": line.seq, "line": format!("sha256:{}", line.hex()) }));
     let last = bench.provenance().pop().unwrap();
     assert_eq!((&last["action"], &last["seq"]), (&json!("attest"), &json!(line.seq)));
+}
+
+/// Returns a provisioner under some files of an operator.
+fn under(bench: &Fixture, files: &[&str]) -> ModelProvisioner {
+    let builder = ModelProvisioner::builder(bench.cache());
+    let under = |builder: model_provisioner::ProvisionerBuilder, file: &&str| {
+        builder.policy_engine(Arc::new(PolicyFile::read(bench.path(file))))
+    };
+    files.iter().fold(builder, under).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_summary_names_every_policy_of_its_provisioner() {
+    let bench = Fixture::new();
+    let reference = pinned(&bench).await;
+    let texts = ["version: 1\nschemes: [local]\n", "version: 1\nmax_bytes: 1G\n"];
+    for (name, text) in ["one.yaml", "two.yaml"].iter().zip(texts) {
+        bench.old_file(name, text.as_bytes());
+    }
+    let named = |name: &str, text: &str| {
+        let uri = format!("file://{}", bench.path(name).display());
+        json!({ "uri": uri, "digest": { "sha256": sha256(text.as_bytes()).hex() } })
+    };
+    let (one, two) = (named("one.yaml", texts[0]), named("two.yaml", texts[1]));
+    for (files, policy, all) in [
+        (&["one.yaml"][..], &one, Value::Null),
+        (&["one.yaml", "two.yaml"], &one, json!([one, two])),
+        (&["two.yaml", "one.yaml"], &two, json!([two, one])),
+    ] {
+        let stated = under(&bench, files).attest(&reference, &AttestOptions::default()).await.unwrap();
+        let predicate = serde_json::from_str::<Value>(&stated.json).unwrap()["predicate"].take();
+        assert_eq!(&predicate["policy"], policy, "{files:?}");
+        assert_eq!(predicate["https://model-provisioner.invalid/policies/v1"], all, "{files:?}");
+    }
+}
+
+/// A summary says `PASSED` under a policy, so the policy has to allow the model.
+#[tokio::test]
+async fn no_summary_says_that_a_denied_model_passed() {
+    let bench = Fixture::new();
+    let reference = pinned(&bench).await;
+    bench.old_file("key.pem", PUBLIC_KEY.as_bytes());
+    let here = bench.path("");
+    let signed = |mode: &str| {
+        let repos = format!("\"local:{}*\"", here.display());
+        format!("signatures: [{{ repos: [{repos}], keys: [key.pem], mode: {mode} }}]")
+    };
+    for rules in
+        ["max_bytes: 3", "formats: [safetensors]", "schemes: [hf]", &signed("enforce"), "netwrok: deny"]
+    {
+        bench.old_file("policy.yaml", format!("version: 1\n{rules}\n").as_bytes());
+        let provisioner = under(&bench, &["policy.yaml"]);
+        let lines = bench.provenance().len();
+        let refused = provisioner.attest(&reference, &AttestOptions::default()).await.unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::PolicyDenied, "{rules}: {refused}");
+        assert_eq!(bench.provenance().len(), lines, "no line tells of a statement");
+        let bom = AttestOptions { format: StatementFormat::CycloneDx, ..AttestOptions::default() };
+        provisioner.attest(&reference, &bom).await.unwrap();
+    }
+    for rules in ["max_bytes: 1G", &signed("warn"), &signed("off")] {
+        bench.old_file("policy.yaml", format!("version: 1\n{rules}\n").as_bytes());
+        under(&bench, &["policy.yaml"]).attest(&reference, &AttestOptions::default()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_config_wants_a_statement_beside_its_handoff() {
+    let bench = Fixture::new();
+    bench.old_file("a.gguf", TINY_GGUF);
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/model-signing/tests/keys/p256");
+    let digest = format!("expected_digest: {{ algo: sha256, value: \"{}\" }}\n", sha256(TINY_GGUF).hex());
+    let attest = format!(
+        "attest: {{ dir: out, key: \"{key}.pkcs8.pem\", verifier: \"https://example.org/models\" }}\n"
+    );
+    let path = bench.old_file("model.yaml", format!("model_ref: a.gguf\n{digest}{attest}").as_bytes());
+    let config = ModelProvisionerConfig::from_path(&path).unwrap();
+    let handoff = bench.path("out/engine.json");
+    let provisioner =
+        ModelProvisioner::builder(bench.cache()).policy(config.placed_policy()).build().unwrap();
+    let done = provisioner.provision(&config, &path, &handoff).await.unwrap();
+    let statement = done.statement.unwrap();
+    assert_eq!(statement.parent(), handoff.parent());
+    let envelope = Envelope::from_json(&fs_err::read(&statement).unwrap()).unwrap();
+    let public = PublicKey::from_pem(&fs_err::read(format!("{key}.pub.pem")).unwrap()).unwrap();
+    let stated: Value = serde_json::from_slice(envelope.verify(&public).unwrap()).unwrap();
+    let predicate = &stated["predicate"];
+    assert_eq!(predicate["verifier"]["id"], "https://example.org/models");
+    assert_eq!(predicate["policy"]["uri"], format!("file://{}", path.display()), "its rules were in force");
+    let actions: Vec<_> = bench.provenance().iter().map(|line| line["action"].clone()).collect();
+    assert_eq!(actions[actions.len() - 2..], ["attest", "provision"], "the statement is there first");
+}
+
+#[tokio::test]
+async fn no_handoff_is_written_where_the_wanted_statement_cannot_be_made() {
+    let bench = Fixture::new();
+    bench.old_file("a.gguf", TINY_GGUF);
+    for (attest, code) in [
+        ("{ dir: out }", ErrorCode::Unproven),
+        ("{ dir: out, key: absent.pem }", ErrorCode::NotFound),
+        ("{ dir: out, key: a.gguf }", ErrorCode::InvalidKey),
+    ] {
+        let text = format!("model_ref: a.gguf\nattest: {attest}\n");
+        let path = bench.old_file("model.yaml", text.as_bytes());
+        let config = ModelProvisionerConfig::from_path(&path).unwrap();
+        let handoff = bench.path("engine.json");
+        let refused = bench.provisioner().provision(&config, &path, &handoff).await.unwrap_err();
+        assert_eq!(refused.code(), code, "{attest}: {refused}");
+        assert!(!handoff.exists() && !bench.path("out").exists(), "{attest}");
+    }
+    for (attest, expected) in [
+        ("{ format: vsa }", "the field `dir` is missing"),
+        ("{ dir: out, fromat: vsa }", "unknown field `fromat`"),
+        ("{ dir: out, format: spdx }", "spdx"),
+        ("{ dir: out, verifier: me }", "it must be a URI"),
+    ] {
+        let text = format!("model_ref: a.gguf\nattest: {attest}\n");
+        let refused = ModelProvisionerConfig::from_yaml(&text, "/c.yaml".as_ref()).unwrap_err();
+        assert!(refused.to_string().contains(expected), "{attest}: {refused}");
+    }
 }
 
 #[tokio::test]

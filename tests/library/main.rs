@@ -12,6 +12,7 @@ mod facts;
 mod fixture;
 mod formats;
 mod lifecycle;
+mod local_code;
 mod pages;
 mod policy;
 mod policy_rules;

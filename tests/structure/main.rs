@@ -15,7 +15,7 @@ use modules::Tree;
 
 /// The files and folders of `src/` in the order in which a model goes through them: an earlier one imports no later one. The catalog
 /// comes first, because the first step reads it and the last one writes it.
-const STEPS: [&str; 24] = [
+const STEPS: [&str; 25] = [
     "error",
     "config",
     "signing",
@@ -35,6 +35,7 @@ const STEPS: [&str; 24] = [
     "ensure",
     "handoff",
     "attest",
+    "provision",
     "upkeep",
     "exchange",
     "preview",

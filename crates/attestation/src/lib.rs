@@ -12,6 +12,7 @@
 
 mod bom;
 mod error;
+mod format;
 mod licence;
 mod model;
 mod statement;
@@ -19,8 +20,9 @@ mod uri;
 
 pub use bom::Bom;
 pub use error::{Error, Result};
+pub use format::StatementFormat;
 pub use model::{DigestedFile, StatedModel};
 pub use statement::{
-    Circumstances, LogLine, PAYLOAD_TYPE, PREDICATE_TYPE, PolicyInForce, RECORD_KEY, Statement, VERIFIER_ID,
+    Circumstances, LogLine, PAYLOAD_TYPE, POLICIES_KEY, PREDICATE_TYPE, RECORD_KEY, Statement, VERIFIER_ID,
 };
-pub use uri::resource_uri;
+pub use uri::{is_uri, resource_uri};

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use provisioner_core::{Basis, Timestamp};
+use provisioner_core::{Basis, PolicyDocument, Timestamp};
 use serde::Serialize;
 
 use crate::{
     model::{DigestedFile, StatedModel},
-    uri::resource_uri,
+    uri::{file_uri, resource_uri, signature_uri},
 };
 
 /// The type of the payload where a statement is signed in an envelope.
@@ -22,6 +22,9 @@ pub const VERIFIER_ID: &str = "https://model-provisioner.invalid/verifier/v1";
 
 /// The policy where the operator has no file of one.
 const NO_POLICY: &str = "https://model-provisioner.invalid/policy/built-in/v1";
+
+/// The field of the predicate that names all policies, where the operator has several: the specification has a place for one.
+pub const POLICIES_KEY: &str = "https://model-provisioner.invalid/policies/v1";
 
 /// The field of the predicate that names a line of the provenance log.
 pub const RECORD_KEY: &str = "https://model-provisioner.invalid/record/v1";
@@ -44,19 +47,10 @@ pub struct Circumstances {
     pub verifier_id: String,
     /// The version of the program.
     pub version: String,
-    /// The policy in force.
-    pub policy: Option<PolicyInForce>,
+    /// The files of the policies in force, in their order.
+    pub policies: Vec<PolicyDocument>,
     /// The line of the provenance log that tells of this statement.
     pub line: Option<LogLine>,
-}
-
-/// Names the policy of an operator.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PolicyInForce {
-    /// The URI of the policy, such as the `file:` address of its file.
-    pub uri: String,
-    /// The digests of the file, by the names of their algorithms.
-    pub digest: BTreeMap<String, String>,
 }
 
 /// Names a line of the provenance log.
@@ -81,10 +75,14 @@ struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     time_verified: Option<Timestamp>,
     resource_uri: String,
-    policy: Policy,
+    policy: Resource,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    input_attestations: Vec<Resource>,
     verification_result: &'static str,
     verified_levels: Vec<&'static str>,
     // A field beside those of the specification must have a URI as its name.
+    #[serde(rename = "https://model-provisioner.invalid/policies/v1", skip_serializing_if = "Vec::is_empty")]
+    policies: Vec<Resource>,
     #[serde(rename = "https://model-provisioner.invalid/record/v1", skip_serializing_if = "Option::is_none")]
     record: Option<LogLine>,
 }
@@ -95,17 +93,19 @@ struct Verifier {
     version: BTreeMap<&'static str, String>,
 }
 
+/// Names what a verifier went by, as the `ResourceDescriptor` of in-toto.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-enum Policy {
-    Named(PolicyInForce),
-    BuiltIn { uri: &'static str },
+struct Resource {
+    uri: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    digest: BTreeMap<&'static str, String>,
 }
 
 impl Statement {
     /// Makes the statement of a model. Its subjects are the files with their SHA-256, and the set of them with its `dirHash`.
     pub fn of(model: &StatedModel<'_>, circumstances: Circumstances) -> Self {
-        let Circumstances { verifier_id, version, policy, line } = circumstances;
+        let Circumstances { verifier_id, version, policies, line } = circumstances;
+        let policies: Vec<_> = policies.iter().map(Resource::of_policy).collect();
         let record = model.record;
         let whole =
             Subject { name: record.id.clone(), digest: [("dirHash", model.tree().hex().to_owned())].into() };
@@ -118,12 +118,37 @@ impl Statement {
                 verifier: Verifier { id, version: [("model-provisioner", version)].into() },
                 time_verified: record.verification.verified_at,
                 resource_uri: resource_uri(model.reference, record.revision.as_deref()),
-                policy: policy.map_or(Policy::BuiltIn { uri: NO_POLICY }, Policy::Named),
+                policy: policies.first().cloned().unwrap_or_else(Resource::built_in),
+                input_attestations: Resource::of_signatures(model),
                 verification_result: "PASSED",
                 verified_levels: vec![level(record.verification.basis)],
+                policies: if policies.len() > 1 { policies } else { Vec::new() },
                 record: line,
             },
         }
+    }
+}
+
+impl Resource {
+    /// Names the rules that this program has by itself.
+    fn built_in() -> Self {
+        Self { uri: NO_POLICY.to_owned(), digest: BTreeMap::new() }
+    }
+
+    fn of_policy(document: &PolicyDocument) -> Self {
+        Self::with_sha256(file_uri(&document.path), document.sha256.hex())
+    }
+
+    /// Names the signatures that hold for a model: the verdict rests on them.
+    fn of_signatures(model: &StatedModel<'_>) -> Vec<Self> {
+        let signatures = model.record.signatures.iter();
+        signatures
+            .map(|held| Self::with_sha256(signature_uri(model, &held.file), held.sha256.hex()))
+            .collect()
+    }
+
+    fn with_sha256(uri: String, sha256: &str) -> Self {
+        Self { uri, digest: [("sha256", sha256.to_owned())].into() }
     }
 }
 
@@ -149,17 +174,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_field_of_the_log_has_the_name_that_is_told() {
+    fn each_field_of_our_own_has_the_name_that_is_told() {
         let line = LogLine { seq: 1, line: "sha256:00".to_owned() };
         let summary = Summary {
             verifier: Verifier { id: String::new(), version: BTreeMap::new() },
             time_verified: None,
             resource_uri: String::new(),
-            policy: Policy::BuiltIn { uri: NO_POLICY },
+            policy: Resource::built_in(),
+            input_attestations: Vec::new(),
             verification_result: "PASSED",
             verified_levels: Vec::new(),
+            policies: vec![Resource::built_in()],
             record: Some(line),
         };
-        assert_eq!(serde_json::to_value(summary).unwrap()[RECORD_KEY]["seq"], 1);
+        let summary = serde_json::to_value(summary).unwrap();
+        assert_eq!(summary[RECORD_KEY]["seq"], 1);
+        assert_eq!(summary[POLICIES_KEY][0], serde_json::json!({ "uri": NO_POLICY }));
     }
 }

@@ -1,10 +1,14 @@
 //! Names a model by a URI.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::{os::unix::ffi::OsStrExt, path::Path};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 use provisioner_core::{
     ModelRef, RelativePath,
     reference::{RepoTarget, is_commit},
 };
+
+use crate::model::StatedModel;
 
 /// What a segment of a package URL keeps as it is (ECMA-427, section 5.4).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
@@ -32,6 +36,20 @@ const URI: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b';')
     .remove(b'=')
     .remove(b'%');
+
+/// Returns whether a text has the form of a URI: a scheme, a colon, and no space behind it (RFC 3986, section 3).
+///
+/// ```
+/// assert!(attestation::is_uri("https://example.org/models") && attestation::is_uri("urn:example:models"));
+/// assert!(!attestation::is_uri("example.org/models") && !attestation::is_uri("https://a b"));
+/// ```
+pub fn is_uri(text: &str) -> bool {
+    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+    let is_part = |next: char| next.is_ascii_alphanumeric() || "+-.".contains(next);
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.chars().all(is_part)
+        && !text.contains(|next: char| next.is_whitespace() || next.is_control())
+}
 
 /// Returns the URI of a model at a revision: a package URL (`pkg:huggingface/org/repo@commit#path`) for a model of the Hugging
 /// Face Hub, a `file:` address for a local one, and the id for any other.
@@ -71,6 +89,45 @@ pub(crate) fn package_url(reference: &ModelRef, revision: Option<&str>) -> Optio
         Some(path) => format!("{url}#{}", encoded_path(path)),
         None => url,
     })
+}
+
+/// Returns the `file:` address of an absolute path, whatever its bytes are.
+pub(crate) fn file_uri(path: &Path) -> String {
+    let segments = path.as_os_str().as_bytes().split(|byte| *byte == b'/');
+    let segments: Vec<_> = segments.map(|segment| percent_encode(segment, SEGMENT).to_string()).collect();
+    format!("file://{}", segments.join("/"))
+}
+
+/// Returns the URI of a signature of a model, whose path is absolute or begins at the model.
+pub(crate) fn signature_uri(model: &StatedModel<'_>, file: &str) -> String {
+    let path = Path::new(file);
+    if path.is_absolute() {
+        return file_uri(path);
+    }
+    let revision = model.record.revision.as_deref();
+    match model.reference {
+        ModelRef::Local(local) => {
+            let local = local.path();
+            // The signature of a folder lies in it, and that of a file beside it.
+            let is_file = model.record.entry.is_some();
+            let folder = local.parent().filter(|_| is_file).unwrap_or(local);
+            file_uri(&folder.join(file))
+        }
+        other => match in_repository(other, revision, file) {
+            Some(named) => resource_uri(&named, revision),
+            None => format!("{}#{}", resource_uri(other, revision), encoded_path(file)),
+        },
+    }
+}
+
+/// Returns the reference to a file of a model's repository, at a revision. `None` for a source without repositories.
+fn in_repository(reference: &ModelRef, revision: Option<&str>, file: &str) -> Option<ModelRef> {
+    let repository = reference.repository()?.clone();
+    let repository = match revision {
+        Some(revision) => repository.at(revision),
+        None => repository,
+    };
+    Some(ModelRef::Repo(repository.file(&RelativePath::new(file).ok()?).ok()?))
 }
 
 fn encoded_path(path: &str) -> String {

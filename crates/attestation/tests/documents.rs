@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use attestation::{
-    Bom, Circumstances, Error, LogLine, PolicyInForce, RECORD_KEY, StatedModel, Statement, VERIFIER_ID,
+    Bom, Circumstances, Error, LogLine, POLICIES_KEY, RECORD_KEY, StatedModel, Statement, VERIFIER_ID,
 };
-use provisioner_core::{CatalogRecord, ModelRef};
+use provisioner_core::{CatalogRecord, Digest, ModelRef, PolicyDocument};
 use serde_json::{Value, json};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -46,13 +46,12 @@ fn bom(record: &CatalogRecord) -> Value {
 
 #[test]
 fn a_summary_names_files_policy_basis_and_line() {
-    let policy = PolicyInForce {
-        uri: "file:///etc/policy.yaml".into(),
-        digest: [("sha256".into(), "ef".into())].into(),
-    };
+    let policy = PolicyDocument::new("/etc/policy.yaml", "version: 1\n");
+    // printf 'version: 1\n' | sha256sum
+    let sha256 = "09bfcc6a14b83e2192b8673677725c84883ee9cd0c70e45c9ec09daa8f2b2847";
     let circumstances = Circumstances {
         version: "0.1.0".into(),
-        policy: Some(policy),
+        policies: vec![policy],
         line: Some(LogLine { seq: 17, line: "sha256:00".into() }),
         ..Circumstances::default()
     };
@@ -75,11 +74,50 @@ fn a_summary_names_files_policy_basis_and_line() {
     assert_eq!(predicate["resourceUri"], format!("pkg:huggingface/org/repo@{COMMIT}"));
     assert_eq!(
         predicate["policy"],
-        json!({ "uri": "file:///etc/policy.yaml", "digest": { "sha256": "ef" } })
+        json!({ "uri": "file:///etc/policy.yaml", "digest": { "sha256": sha256 } })
     );
+    assert!(predicate.get(POLICIES_KEY).is_none(), "the one policy stands in the place of the specification");
+    assert!(predicate.get("inputAttestations").is_none(), "no signature was verified");
     assert_eq!(predicate["verificationResult"], "PASSED");
     assert_eq!(predicate["verifiedLevels"], json!(["MODEL_DIGEST_FROM_SOURCE"]));
     assert_eq!(predicate[RECORD_KEY], json!({ "seq": 17, "line": "sha256:00" }));
+}
+
+#[test]
+fn several_policies_are_all_named() {
+    let policies = ["/etc/one policy.yaml", "/etc/two.yaml"].map(|path| PolicyDocument::new(path, path));
+    let circumstances = Circumstances { policies: policies.to_vec(), ..Circumstances::default() };
+    let predicate = &statement(&record(|_| ()), circumstances)["predicate"];
+    let sha256 = |text: &str| Digest::sha256_of(text.as_bytes()).hex().to_owned();
+    let one = json!({ "uri": "file:///etc/one%20policy.yaml", "digest": { "sha256": sha256("/etc/one policy.yaml") } });
+    let two = json!({ "uri": "file:///etc/two.yaml", "digest": { "sha256": sha256("/etc/two.yaml") } });
+    assert_eq!(predicate["policy"], one);
+    assert_eq!(predicate[POLICIES_KEY], json!([one, two]));
+}
+
+/// The URI of a signature leads to where it is: in a repository, in a folder, beside a file, or where the caller says.
+#[test]
+fn the_signatures_that_hold_are_inputs_of_the_verdict() {
+    #[track_caller]
+    fn check(id: &str, entry: Option<&str>, file: &str, expected: &str) {
+        let signature = json!({ "signer": { "kind": "key", "fingerprint": "00" }, "file": file,
+            "sha256": { "algo": "sha256", "value": "ef".repeat(32) } });
+        let record = record(|record| {
+            record["id"] = id.into();
+            record["entry"] = entry.map_or(Value::Null, Value::from);
+            record["signatures"] = json!([signature]);
+        });
+        let stated = statement(&record, Circumstances::default());
+        let inputs = json!([{ "uri": expected, "digest": { "sha256": "ef".repeat(32) } }]);
+        assert_eq!(stated["predicate"]["inputAttestations"], inputs, "{id} {file}");
+    }
+    let in_repository = format!("pkg:huggingface/org/repo@{COMMIT}#model.sig");
+    check("hf:org/repo", None, "model.sig", &in_repository);
+    check("hf:org/repo/sub/model.safetensors", Some("sub/model.safetensors"), "model.sig", &in_repository);
+    check("local:/models/a b", None, "model.sig", "file:///models/a%20b/model.sig");
+    check("local:/models/a.gguf", Some("a.gguf"), "a.gguf.sig", "file:///models/a.gguf.sig");
+    check("hf:org/repo", None, "/keys/lab.bundle", "file:///keys/lab.bundle");
+    check("mem:shelf", None, "model.sig", &format!("mem:shelf@{COMMIT}/model.sig"));
 }
 
 #[test]

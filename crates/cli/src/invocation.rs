@@ -51,12 +51,15 @@ impl Invocation {
         Self { options, output, screen, policy_files: OnceLock::new() }
     }
 
-    /// Returns a provisioner for a subcommand that never needs the network.
+    /// Returns a provisioner for a subcommand that never needs the network. Where the operator has a policy, that one decides in the place
+    /// of the default one, as it does for an ensure.
     ///
     /// # Errors
     /// Where there is no cache folder, or the cache is not safe to use.
     pub(crate) fn local(&self) -> Result<ModelProvisioner, Failure> {
-        Ok(self.builder()?.build()?)
+        let builder = self.builder()?;
+        let is_default = self.policy_files().is_empty();
+        Ok(if is_default { builder.build()? } else { builder.unsafe_skip_default_policy().build()? })
     }
 
     /// Returns a provisioner that may fetch: the caller names a source, and so asks for it, unless the operator's policy forbids it.

@@ -10,6 +10,7 @@
 //!
 //! This crate is synchronous, and knows no network, no store and no catalog.
 
+mod buffer;
 mod error;
 mod files;
 mod named_files;

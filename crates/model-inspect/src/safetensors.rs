@@ -6,7 +6,6 @@ mod config;
 mod fields;
 mod header;
 mod index;
-mod json;
 mod params;
 mod repository;
 mod widths;

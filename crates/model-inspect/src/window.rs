@@ -11,7 +11,7 @@
 
 use std::io;
 
-use crate::{ByteSource, Error, Result};
+use crate::{ByteSource, Error, Result, buffer::Buffer};
 
 /// Limits the header, in bytes. The longest headers known, with a vocabulary of 262,144 tokens and as many merges,
 /// have about 16 MiB.
@@ -22,23 +22,19 @@ const LARGEST_PIECE: u64 = 1 << 20;
 pub(crate) struct Window<'a> {
     source: &'a mut dyn ByteSource,
     size: u64,
-    /// The offset in the file at which the buffer begins.
-    start: u64,
-    buffer: Vec<u8>,
-    /// The offset in the buffer of the next byte.
-    at: usize,
+    buffer: Buffer,
     read: u64,
 }
 
 impl<'a> Window<'a> {
     pub(crate) fn new(source: &'a mut dyn ByteSource) -> Self {
         let size = source.size_bytes();
-        Self { source, size, start: 0, buffer: Vec::new(), at: 0, read: 0 }
+        Self { source, size, buffer: Buffer::default(), read: 0 }
     }
 
     /// Returns the offset in the file of the next byte.
     pub(crate) fn offset(&self) -> u64 {
-        self.start + self.at as u64
+        self.buffer.offset()
     }
 
     /// Returns how many bytes the file has.
@@ -69,14 +65,12 @@ impl<'a> Window<'a> {
     /// Takes the next bytes. They must be few, for they must lie in the buffer.
     #[inline]
     pub(crate) fn take(&mut self, bytes: usize, what: &str) -> Result<&[u8]> {
-        if self.buffer.len() - self.at < bytes {
+        if self.buffer.rest().len() < bytes {
             self.expect(bytes as u64, what)?;
             self.fill(bytes, what)?;
         }
-        let from = self.at;
-        self.at += bytes;
         // `fill` has made sure that they are there.
-        Ok(self.buffer.get(from..self.at).unwrap_or_default())
+        Ok(self.buffer.take(bytes).unwrap_or_default())
     }
 
     #[inline]
@@ -99,14 +93,7 @@ impl<'a> Window<'a> {
     #[inline]
     pub(crate) fn skip(&mut self, bytes: u64, what: &str) -> Result<()> {
         self.expect(bytes, what)?;
-        match usize::try_from(bytes) {
-            Ok(inside) if inside <= self.buffer.len() - self.at => self.at += inside,
-            _ => {
-                self.start = self.offset() + bytes;
-                self.buffer.clear();
-                self.at = 0;
-            }
-        }
+        self.buffer.skip(bytes);
         Ok(())
     }
 
@@ -115,13 +102,12 @@ impl<'a> Window<'a> {
     pub(crate) fn skip_strings(&mut self, count: u64) -> Result<()> {
         let mut left = count;
         while left > 0 {
-            while let Some((length, after)) = self.buffer.get(self.at..).and_then(<[u8]>::split_first_chunk) {
+            while let Some((length, after)) = self.buffer.rest().split_first_chunk() {
                 let length = u64::from_le_bytes(*length);
-                let Some(inside) = usize::try_from(length).ok().filter(|length| *length <= after.len())
-                else {
+                if length > after.len() as u64 {
                     break;
-                };
-                self.at += size_of::<u64>() + inside;
+                }
+                self.buffer.skip(size_of::<u64>() as u64 + length);
                 left -= 1;
                 if left == 0 {
                     return Ok(());
@@ -136,16 +122,14 @@ impl<'a> Window<'a> {
 
     /// Reads so many bytes into the buffer, and more, as the window grows.
     fn fill(&mut self, bytes: usize, what: &str) -> Result<()> {
-        self.buffer.drain(..self.at);
-        self.start += self.at as u64;
-        self.at = 0;
-        let mut filled = self.buffer.len();
+        let start = self.buffer.offset();
+        let mut filled = self.buffer.unread().len();
         while filled < bytes {
-            if filled == self.buffer.len() {
+            if self.buffer.end() == start + filled as u64 {
                 self.grow();
             }
-            let Some(rest) = self.buffer.get_mut(filled..) else { break };
-            match self.source.read_at(self.start + filled as u64, rest) {
+            let Some(rest) = self.buffer.unread().get_mut(filled..) else { break };
+            match self.source.read_at(start + filled as u64, rest) {
                 Ok(0) => break,
                 Ok(read) => {
                     filled += read.min(rest.len());
@@ -155,22 +139,22 @@ impl<'a> Window<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.buffer.truncate(filled);
+        self.buffer.unread().truncate(filled);
         if filled < bytes { Err(self.ended(what)) } else { Ok(()) }
     }
 
     /// Makes room for the next piece: as long as all pieces so far, and not past the end of the file.
     fn grow(&mut self) {
         let first = (self.source.first_read_bytes() as u64).clamp(1, LARGEST_PIECE);
-        let left = self.size.saturating_sub(self.start + self.buffer.len() as u64);
+        let left = self.size.saturating_sub(self.buffer.end());
         let piece = self.read.clamp(first, LARGEST_PIECE).min(left);
-        let len = self.buffer.len() + usize::try_from(piece).unwrap_or(0);
-        self.buffer.resize(len, 0);
+        let bytes = self.buffer.unread();
+        bytes.resize(bytes.len() + usize::try_from(piece).unwrap_or(0), 0);
     }
 
     #[cold]
     fn ended(&self, what: &str) -> Error {
-        let end = self.start + self.buffer.len() as u64;
+        let end = self.buffer.end();
         let reason =
             format!("its source ended at byte {end}, in {what}, and had promised {} bytes", self.size);
         Error::unsound_at(end, reason)

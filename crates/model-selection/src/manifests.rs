@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use provisioner_core::RelativePath;
 use serde::{
-    Deserialize, Deserializer, Serialize,
+    Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::Value;
@@ -30,18 +30,6 @@ pub(crate) const MAX_CONFIG_BYTES: u64 = 256 << 10;
 
 /// The largest number of bytes of a tokenizer's configuration that is read before the choice: it may list each token.
 pub(crate) const MAX_TOKENIZER_BYTES: u64 = 2 << 20;
-
-/// The names of the configurations that say what a model is, and may name classes of the repository's own, the most telling
-/// first.
-pub(crate) const NAMING_CODE: [&str; 7] = [
-    "adapter_config.json",
-    "config.json",
-    "tokenizer_config.json",
-    "processor_config.json",
-    "preprocessor_config.json",
-    "video_preprocessor_config.json",
-    "image_processor_config.json",
-];
 
 /// Holds the bytes of the manifests that a fetcher read. One that is missing is allowed: then names decide.
 #[derive(Clone, Debug, Default)]
@@ -85,30 +73,11 @@ impl Manifests {
         Some(index.weight_map.0)
     }
 
-    /// Returns a file as JSON; of one that is larger than a configuration may be, its `auto_map` alone. `None` also where it is
-    /// malformed.
+    /// Returns a file as JSON. `None` also where it is malformed, and where it is larger than a configuration may be.
     pub(crate) fn json(&self, path: &str) -> Option<Value> {
-        let text = self.text(path)?;
-        if text.len() as u64 <= MAX_CONFIG_BYTES {
-            return serde_json::from_str(text).ok();
-        }
-        let large: Large = serde_json::from_str(text).ok()?;
-        serde_json::to_value(large).ok()
+        let text = self.text(path).filter(|text| text.len() as u64 <= MAX_CONFIG_BYTES)?;
+        serde_json::from_str(text).ok()
     }
-}
-
-/// The part of a large configuration that names programs. A tree of all its values would take too much memory.
-#[derive(Deserialize, Serialize)]
-struct Large {
-    auto_map: BTreeMap<String, Classes>,
-}
-
-/// The classes that a configuration names for one purpose.
-#[derive(Deserialize, Serialize)]
-#[serde(untagged)]
-enum Classes {
-    One(String),
-    Several(Vec<Option<String>>),
 }
 
 /// The part of an index that says which file has which tensor.
@@ -144,24 +113,5 @@ impl<'de> Deserialize<'de> for FileNames {
         }
 
         deserializer.deserialize_map(Values)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_large_configuration_of_a_tokenizer_tells_its_code_alone() {
-        let read = |map: &str| {
-            let tokens = "{},".repeat(100_000);
-            let text = format!(r#"{{ "tokens": [{tokens}{{}}], "auto_map": {map} }}"#);
-            let mut manifests = Manifests::default();
-            manifests.insert("tokenizer_config.json".parse().unwrap(), text.into_bytes());
-            manifests.json("tokenizer_config.json")
-        };
-        let map = r#"{"AutoProcessor":"c.D","AutoTokenizer":["a.B",null]}"#;
-        assert_eq!(read(map).unwrap().to_string(), format!(r#"{{"auto_map":{map}}}"#));
-        assert_eq!(read("[1]"), None);
     }
 }

@@ -4,7 +4,7 @@
 //! names, and what they import; and then those in other folders. What a manifest names is known once it is read, so the fetcher
 //! asks again until there is nothing more to read.
 
-use provisioner_core::{RelativePath, reference::RepoTarget};
+use provisioner_core::{NAMING_CODE, RelativePath, reference::RepoTarget};
 
 use crate::{
     code,
@@ -12,7 +12,7 @@ use crate::{
     listing::{Listed, Listing},
     manifests::{
         MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, MAX_MANIFESTS, MAX_MANIFESTS_BYTES, MAX_TOKENIZER_BYTES,
-        Manifests, NAMING_CODE,
+        Manifests,
     },
     names::{ending, split},
     scope::Scope,

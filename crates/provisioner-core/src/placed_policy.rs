@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     denial::Denial,
     policy::{Policy, SignatureRule},
+    policy_document::PolicyDocument,
     policy_engine::{Decision, PolicyEngine, Question},
     reference::ModelRef,
 };
@@ -55,18 +56,19 @@ pub struct PlacedPolicy<P> {
     place: Option<PolicyPlace>,
     /// The rules that stand nowhere: the policy has a value for them without having been told.
     untold: Vec<&'static str>,
+    document: Option<PolicyDocument>,
 }
 
 impl From<Policy> for PlacedPolicy<Policy> {
     fn from(policy: Policy) -> Self {
-        Self { policy, place: None, untold: Vec::new() }
+        Self { policy, place: None, untold: Vec::new(), document: None }
     }
 }
 
 impl<P: PolicyEngine> PlacedPolicy<P> {
     /// Places the rules of a policy.
     pub fn new(policy: P, place: PolicyPlace) -> Self {
-        Self { policy, place: Some(place), untold: Vec::new() }
+        Self { policy, place: Some(place), untold: Vec::new(), document: None }
     }
 
     /// Returns the same policy, which shows no rule of this name: its file does not have the rule.
@@ -74,6 +76,12 @@ impl<P: PolicyEngine> PlacedPolicy<P> {
     pub fn untold(mut self, rule: &'static str) -> Self {
         self.untold.push(rule);
         self
+    }
+
+    /// Returns the same policy, which names the file that it stands in.
+    #[must_use]
+    pub fn in_document(self, document: PolicyDocument) -> Self {
+        Self { document: Some(document), ..self }
     }
 
     fn place(&self, denial: Denial) -> Denial {
@@ -117,5 +125,9 @@ impl<P: PolicyEngine> PolicyEngine for PlacedPolicy<P> {
 
     fn signature_rules(&self, reference: &ModelRef) -> Vec<SignatureRule> {
         self.policy.signature_rules(reference)
+    }
+
+    fn documents(&self) -> Vec<PolicyDocument> {
+        self.document.iter().cloned().chain(self.policy.documents()).collect()
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     format::Format,
     policy::{SignatureRule, repos::pattern_of},
+    policy_document::PolicyDocument,
     reference::ModelRef,
     source_facts::ScanStatus,
 };
@@ -79,6 +80,11 @@ pub trait PolicyEngine: fmt::Debug + Send + Sync {
     /// Returns the rules of signatures that count for a reference, at most one of each policy. By default none.
     fn signature_rules(&self, reference: &ModelRef) -> Vec<SignatureRule> {
         let _ = reference;
+        Vec::new()
+    }
+
+    /// Returns the files in which the rules stand, as a statement names them. By default none.
+    fn documents(&self) -> Vec<PolicyDocument> {
         Vec::new()
     }
 }
@@ -230,5 +236,9 @@ impl PolicyEngine for AllOf {
 
     fn signature_rules(&self, reference: &ModelRef) -> Vec<SignatureRule> {
         self.0.iter().flat_map(|policy| policy.signature_rules(reference)).collect()
+    }
+
+    fn documents(&self) -> Vec<PolicyDocument> {
+        self.0.iter().flat_map(|policy| policy.documents()).collect()
     }
 }

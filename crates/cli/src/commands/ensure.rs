@@ -30,7 +30,7 @@ pub(super) async fn run(invocation: &Invocation, args: &EnsureArgs) -> Result<Ex
     let EnsureArgs { references: named, options, attest, attest_key } = args;
     let lock = lock_file(options.locked.as_deref())?;
     let references = &references(named, lock.as_ref())?;
-    let statement = statement(invocation, attest.as_deref(), attest_key.as_deref())?;
+    let statement = statement(attest.as_deref(), attest_key.as_deref())?;
     let wanted = Wanted { options, expectation: expectation(options)?, statement };
     fit::check(options)?;
     let is_one = references.len() == 1;
@@ -69,13 +69,9 @@ struct Wanted<'a> {
 }
 
 /// Returns the options of the statements that the caller wants.
-fn statement(
-    invocation: &Invocation,
-    folder: Option<&Path>,
-    key: Option<&Path>,
-) -> Result<Option<AttestOptions>, Failure> {
+fn statement(folder: Option<&Path>, key: Option<&Path>) -> Result<Option<AttestOptions>, Failure> {
     let Some(folder) = folder else { return Ok(None) };
-    let options = attest::options_with(invocation, key)?;
+    let options = attest::options_with(key)?;
     Ok(Some(AttestOptions { dest: Some(StatementDest::Folder(folder.to_owned())), ..options }))
 }
 

@@ -38,6 +38,7 @@ pub(super) async fn run(invocation: &Invocation, args: ProvisionArgs) -> Result<
         readable_size(done.model.size_bytes),
         verification_word(&done.model.verification)
     ));
-    invocation.output.paths(&Model::new(&done.model, Some(done.handoff.clone())), done.handoff.display())?;
+    let document = Model::new(&done.model, Some(done.handoff.clone())).attested(done.statement);
+    invocation.output.paths(&document, done.handoff.display())?;
     Ok(ExitCode::SUCCESS)
 }

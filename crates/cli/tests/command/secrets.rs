@@ -40,14 +40,14 @@ fn run(bench: &Fixture, hub: &Hub, place: &str, args: &[&str]) -> Finished {
 
 /// Fails where a text has the token, in any letter case and in any encoding that a log may have used.
 #[track_caller]
-fn has_no_token(text: &str, what: &str) {
+pub(crate) fn has_no_token(text: &str, what: &str) {
     let plain = text.to_lowercase().replace("%5f", "_");
     assert!(!plain.contains("canary0123456789"), "{what}: {text}");
 }
 
 /// Fails where the token went anywhere but to the hub.
 #[track_caller]
-fn is_kept(bench: &Fixture, hub: &Hub, done: &Finished, what: &str) {
+pub(crate) fn is_kept(bench: &Fixture, hub: &Hub, done: &Finished, what: &str) {
     has_no_token(&done.stdout, what);
     has_no_token(&done.stderr, what);
     for path in bench.cache_files() {

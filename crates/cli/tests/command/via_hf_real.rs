@@ -27,7 +27,7 @@ const RELEASES: [(&str, &str); 5] = [
 
 /// Returns the path of a program on the search path.
 #[expect(clippy::disallowed_methods, reason = "the tools of the test are on the search path")]
-fn on_path(name: &str) -> PathBuf {
+pub(crate) fn on_path(name: &str) -> PathBuf {
     let path = std::env::var("PATH").unwrap();
     let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|at| at.exists());
     found.unwrap_or_else(|| panic!("{name} is not on the path"))

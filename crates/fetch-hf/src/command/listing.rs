@@ -37,7 +37,7 @@ const MAX_FILES: usize = 200_000;
 /// Lists a model by what the command learns of the hub.
 ///
 /// # Errors
-/// Why the command cannot ask the hub; [`FetchErrorKind::Unsupported`] where only a download would list the model, and the request
+/// Why the command cannot ask the hub; [`FetchErrorKind::ToolMissing`] where only a download would list the model, and the request
 /// names no scratch folder.
 pub(super) async fn list(runner: &Runner, request: &ResolveRequest) -> Result<Manifest, FetchError> {
     let hub = hub_of(request)?.clone();
@@ -64,8 +64,8 @@ pub(super) async fn list(runner: &Runner, request: &ResolveRequest) -> Result<Ma
         (None, None) => {
             let message =
                 format!("`{}` keeps no listing, so nothing but a download lists `{repo}`", runner.name());
-            let hint = "releases of huggingface_hub from 1.0 on keep one";
-            Err(FetchError::new(FetchErrorKind::Unsupported, message).with_hint(hint))
+            let hint = "ensure the model, which downloads it, or install huggingface_hub 1.0 or newer, which keeps a listing";
+            Err(FetchError::new(FetchErrorKind::ToolMissing, message).with_hint(hint))
         }
     }
 }

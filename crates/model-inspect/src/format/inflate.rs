@@ -197,29 +197,4 @@ impl Codes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Compressed by Python's `zlib.compressobj(9, zlib.DEFLATED, -15)`: a fixed block, and one with tables of its own.
-    const FIXED: &str = "4b4c4a4e494bcfc82c2a2e292d2baf480400";
-    const OF_ITS_OWN: &str = "158ec101c0300802576104516b74ffc50a2f1205bc00d13870901f6ad087692cc10830a5dddaca71b2c8939f740f952dbfd2f2754bb7f1\
-        e5e17b83916fa44fffa7f96a7ff2ddb85741861a4855d19d4c95b37ca57deef3dd31c098e48988db661061862968e28c435634b2832253\
-        22c7afe7d97a7bf29513a57e438bbcd457bdfc01";
-
-    #[test]
-    fn what_another_program_deflated_is_inflated() {
-        let stream = hex(FIXED);
-        let whole = beginning(&stream, 100);
-        assert_eq!(whole.as_deref().map(String::from_utf8_lossy).as_deref(), Some("abcdfghirstuvwxa"));
-        assert_eq!(beginning(&stream, 5).as_deref(), Some(b"abcdf".as_slice()));
-        assert_eq!(beginning(&stream[..4], 100).as_deref(), Some(b"abc".as_slice()));
-        assert_eq!(beginning(&[7, 0], 100), None);
-        let squares: Vec<_> = (0..60).map(|number: u32| (number * number).to_string()).collect();
-        assert_eq!(beginning(&hex(OF_ITS_OWN), 1000), Some(squares.join(" ").into_bytes()));
-    }
-
-    fn hex(text: &str) -> Vec<u8> {
-        let digits: Vec<_> = text.bytes().map(|digit| char::from(digit).to_digit(16).unwrap()).collect();
-        digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap()).collect()
-    }
-}
+mod tests;

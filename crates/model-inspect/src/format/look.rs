@@ -4,7 +4,7 @@ use std::io;
 
 use provisioner_core::Format;
 
-use crate::source::ByteSource;
+use crate::{buffer::Buffer, source::ByteSource};
 
 /// Limits what one look reads of a file, in bytes.
 pub const MAX_BYTES: u64 = 32 << 20;
@@ -119,11 +119,8 @@ impl<'a> Look<'a> {
 pub(super) struct Cursor<'l, 'a> {
     look: &'l mut Look<'a>,
     span: Span,
-    /// The offset in the part at which the buffer begins.
-    start: u64,
-    buffer: Vec<u8>,
-    /// The offset in the buffer of the next byte.
-    at: usize,
+    /// What was read of the part.
+    buffer: Buffer,
     piece: usize,
 }
 
@@ -132,7 +129,7 @@ const PIECES: (usize, usize) = (512, 64 * 1024);
 
 impl<'l, 'a> Cursor<'l, 'a> {
     pub(super) fn new(look: &'l mut Look<'a>, span: Span) -> Self {
-        Self { look, span, start: 0, buffer: Vec::new(), at: 0, piece: PIECES.0 }
+        Self { look, span, buffer: Buffer::default(), piece: PIECES.0 }
     }
 
     /// Returns how many bytes are left to the end of the part.
@@ -141,17 +138,15 @@ impl<'l, 'a> Cursor<'l, 'a> {
     }
 
     pub(super) fn offset(&self) -> u64 {
-        self.start + self.at as u64
+        self.buffer.offset()
     }
 
     /// Takes the next bytes, which must be few. `None` where the part ends before.
     pub(super) fn take(&mut self, bytes: usize) -> Told<Option<&[u8]>> {
-        if self.buffer.len() - self.at < bytes && !self.fill(bytes)? {
+        if self.buffer.rest().len() < bytes && !self.fill(bytes)? {
             return Ok(None);
         }
-        let from = self.at;
-        self.at += bytes;
-        Ok(self.buffer.get(from..self.at))
+        Ok(self.buffer.take(bytes))
     }
 
     pub(super) fn array<const N: usize>(&mut self) -> Told<Option<[u8; N]>> {
@@ -163,14 +158,7 @@ impl<'l, 'a> Cursor<'l, 'a> {
         if bytes > self.left() {
             return false;
         }
-        match usize::try_from(bytes) {
-            Ok(inside) if inside <= self.buffer.len() - self.at => self.at += inside,
-            _ => {
-                self.start = self.offset() + bytes;
-                self.buffer.clear();
-                self.at = 0;
-            }
-        }
+        self.buffer.skip(bytes);
         true
     }
 
@@ -178,15 +166,16 @@ impl<'l, 'a> Cursor<'l, 'a> {
     pub(super) fn line(&mut self, most: usize) -> Told<Option<Vec<u8>>> {
         let mut line = Vec::new();
         loop {
-            let rest = self.buffer.get(self.at..).unwrap_or_default();
+            let rest = self.buffer.rest();
             let end = rest.iter().position(|byte| *byte == b'\n');
             let part = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
             line.extend_from_slice(
                 part.get(..part.len().min(most.saturating_sub(line.len()))).unwrap_or_default(),
             );
-            self.at += part.len();
+            // The line feed too.
+            let taken = part.len() as u64 + u64::from(end.is_some());
+            self.buffer.skip(taken);
             if end.is_some() {
-                self.at += 1;
                 return Ok(Some(line));
             }
             if !self.fill(1)? {
@@ -197,18 +186,15 @@ impl<'l, 'a> Cursor<'l, 'a> {
 
     /// Reads so many bytes into the buffer, or more. Returns whether the part has them.
     fn fill(&mut self, bytes: usize) -> Told<bool> {
-        self.buffer.drain(..self.at);
-        self.start += self.at as u64;
-        self.at = 0;
-        while self.buffer.len() < bytes {
-            let offset = self.start + self.buffer.len() as u64;
-            let wanted = (bytes - self.buffer.len()).max(self.piece).min(PIECES.1);
-            let more = self.look.read(self.span, offset, wanted)?;
+        self.buffer.unread();
+        while let Some(missing) = bytes.checked_sub(self.buffer.rest().len()).filter(|missing| *missing > 0) {
+            let wanted = missing.max(self.piece).min(PIECES.1);
+            let more = self.look.read(self.span, self.buffer.end(), wanted)?;
             if more.is_empty() {
                 return Ok(false);
             }
             self.piece = (self.piece * 2).min(PIECES.1);
-            self.buffer.extend_from_slice(&more);
+            self.buffer.unread().extend_from_slice(&more);
         }
         Ok(true)
     }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use provisioner_core::without_python_numbers;
 use serde_json::Value;
 
-use super::{fields, json::without_python_numbers};
+use super::fields;
 use crate::{DetailedFacts, Error, KvLayer, Quantizer, Result, RopeScaling, error::quoted};
 
 /// Limits the layers. No model has more, and more are not counted one by one.

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use provisioner_core::RelativePath;
+use provisioner_core::{RelativePath, without_python_numbers};
 use serde::Deserialize;
 
-use super::{Header, json::without_python_numbers};
+use super::Header;
 use crate::{Error, Result, error::quoted};
 
 /// Holds the index of weights in several files.

@@ -1,5 +1,7 @@
 //! Defines the document of `doctor`, which is one screen for people.
 
+mod keys;
+
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
@@ -10,6 +12,7 @@ use model_provisioner::{Account, HealthFinding, Overview, PolicyEngine, PolicyFi
 use serde::Serialize;
 use serde_json::Value;
 
+use self::keys::KeyInForce;
 use super::{
     leftover::{self, Leftover},
     provenance::head::Head,
@@ -58,6 +61,9 @@ pub(crate) struct Health {
     hub: HubSetting,
     /// The rules of the operator's policies, all of which hold.
     policy: Vec<RuleInForce>,
+    /// The keys that those rules name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<KeyInForce>,
 }
 
 /// Describes one rule of a policy.
@@ -180,9 +186,17 @@ impl Problem {
         let hint = fault.hint().map(|hint| hint::text_in_doctor(&hint));
         Some(Self { what: format!("{fault}: it denies everything"), mended: None, hint, harmless: false })
     }
-}
 
-impl Problem {
+    /// Returns the problem of a key that the policy names and the command cannot use. `None` for a sound one.
+    fn of_key(key: &KeyInForce) -> Option<Self> {
+        let (fault, file) = (key.fault.as_ref()?, key.file.display());
+        let place = key.location.as_ref().map(|place| format!(" of `{place}`")).unwrap_or_default();
+        let what =
+            format!("the key `{file}`{place} cannot be used, and no model for which it counts: {fault}");
+        let hint = Some("name the file of a public key in PEM, as its owner gave it to you".to_owned());
+        Some(Self { what, mended: None, hint, harmless: !key.counts() })
+    }
+
     /// Returns the problem of a hub that does not say who the token belongs to. It harms no present model.
     pub(crate) fn of_token(failure: Failure) -> Self {
         let what = format!("the hub does not say who the token belongs to: {}", failure.message);
@@ -226,10 +240,11 @@ impl Health {
             tools: Tools { hf, hf_version, hf_allowed },
             hub: HubSetting { endpoint, token, account: None, offline },
             policy: Vec::new(),
+            keys: Vec::new(),
         }
     }
 
-    /// Returns the same state, with the rules of some policies.
+    /// Returns the same state, with the rules of some policies, and their keys.
     pub(crate) fn with_policies(self, policies: &[Arc<dyn PolicyEngine>]) -> Self {
         let rules = |policy: &Arc<dyn PolicyEngine>| {
             let rule = |(rule, value): (String, Value)| RuleInForce {
@@ -239,7 +254,10 @@ impl Health {
             };
             policy.rules().into_iter().map(rule).collect::<Vec<_>>()
         };
-        Self { policy: policies.iter().flat_map(rules).collect(), ..self }
+        let keys: Vec<_> = policies.iter().flat_map(|policy| KeyInForce::of(policy.as_ref())).collect();
+        let mut findings = self.findings;
+        findings.extend(keys.iter().filter_map(Problem::of_key));
+        Self { policy: policies.iter().flat_map(rules).collect(), keys, findings, ..self }
     }
 
     /// Returns the same state, with who the token belongs to.
@@ -323,6 +341,7 @@ impl Health {
             ("tools", self.tools.text()),
         ]);
         rows.extend(self.policy.iter().map(|rule| ("policy", rule.text())));
+        rows.extend(self.keys.iter().map(|key| ("key", key.text())));
         if self.policy.is_empty() {
             let none = "none of the operator's: what a person names may be fetched, and a config says what `provision` may do";
             rows.push(("policy", none.to_owned()));

@@ -1,4 +1,4 @@
-//! Goes from a config to a handoff.
+//! Goes from a config to a handoff, with the statement that the config wants.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,12 +7,13 @@ use std::{
 
 use provisioner_core::{Expectation, Format, ModelFacts, ModelRef, ResolvedModel};
 
-use super::hand_off::{check_config_stays, hand_off};
 use crate::{
+    attest::{self, configured},
     config::ModelProvisionerConfig,
     context::{Context, run_blocking},
     ensure::ensure,
     error::Result,
+    handoff::hand_off::{check_config_stays, hand_off},
     signing::signature_demand,
 };
 
@@ -55,9 +56,12 @@ pub struct Provisioned {
     pub model: ResolvedModel,
     /// The absolute path of the handoff.
     pub handoff: PathBuf,
+    /// The absolute path of the statement, where the config wants one.
+    pub statement: Option<PathBuf>,
 }
 
-/// Makes the model of a config, by the reference that is meant, present and writes its handoff to `dest`.
+/// Makes the model of a config, by the reference that is meant, present and writes its handoff to `dest`. The statement that the
+/// config wants comes first: an engine may start as soon as the handoff is there.
 pub(crate) async fn provision(
     ctx: &Arc<Context>,
     config: &ModelProvisionerConfig,
@@ -67,10 +71,19 @@ pub(crate) async fn provision(
 ) -> Result<Provisioned> {
     check_config_stays(config_path, dest).await?;
     let expectation = expected(config).await?;
+    let attest = config.attest();
+    let options = match attest {
+        Some(attest) => Some(run_blocking(move || configured::options(&attest)).await?),
+        None => None,
+    };
     let model = ensure(ctx, reference, &expectation).await?;
+    let statement = match options {
+        Some(options) => attest::attest(ctx, reference, &options).await?.path,
+        None => None,
+    };
     let config_path = std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_owned());
     let handoff = hand_off(ctx, &model, dest, Some(config_path)).await?;
-    Ok(Provisioned { model, handoff })
+    Ok(Provisioned { model, handoff, statement })
 }
 
 /// Returns what a config demands of its model, with the signature that it names.

@@ -2,8 +2,15 @@
 
 use std::borrow::Cow;
 
-/// Puts `null` in the place of `NaN` and `Infinity`, which Python writes and JSON does not have.
-pub(super) fn without_python_numbers(text: &[u8]) -> Cow<'_, [u8]> {
+/// Returns a text with `null` in the place of `NaN` and `Infinity`, which Python writes and JSON does not have.
+///
+/// ```
+/// use provisioner_core::without_python_numbers;
+///
+/// let text = without_python_numbers(br#"{ "scale": NaN, "name": "NaN" }"#);
+/// assert_eq!(&*text, br#"{ "scale": null, "name": "NaN" }"#);
+/// ```
+pub fn without_python_numbers(text: &[u8]) -> Cow<'_, [u8]> {
     const WORDS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
     if !text.windows(3).any(|window| window == b"NaN" || window == b"Inf") {
         return Cow::Borrowed(text);

@@ -1,0 +1,33 @@
+//! Turns what a config says of a statement into the options of one.
+
+use super::options::{AttestOptions, StatementDest};
+use crate::{config::AttestConfig, error::Result};
+
+/// Returns the options of the statement that a config wants. It reads the key, and may block.
+///
+/// # Errors
+/// The key cannot be read; this build signs nothing, and the config names a key.
+pub(crate) fn options(config: &AttestConfig) -> Result<AttestOptions> {
+    let options = match &config.key {
+        Some(key) => signing(key)?,
+        None => AttestOptions::default(),
+    };
+    Ok(AttestOptions {
+        format: config.format,
+        dest: Some(StatementDest::Folder(config.dir.clone())),
+        verifier_id: config.verifier.clone(),
+        ..options
+    })
+}
+
+#[cfg(feature = "signing")]
+fn signing(key: &std::path::Path) -> Result<AttestOptions> {
+    Ok(AttestOptions { key: Some(crate::signing::private_key(key)?), ..AttestOptions::default() })
+}
+
+#[cfg(not(feature = "signing"))]
+fn signing(_: &std::path::Path) -> Result<AttestOptions> {
+    Err(crate::Error::SignatureDemand {
+        reason: "this build signs nothing: it was made without the feature `signing`",
+    })
+}
