@@ -1,8 +1,8 @@
 //! Asks the policy about a model before the first byte of it is transferred.
 
 use provisioner_core::{
-    CatalogRecord, Format, LeftOut, LeftOutReason, Manifest, ManifestFile, Notice, Question, RelativePath,
-    Role,
+    CatalogRecord, Format, LeftOut, LeftOutReason, Manifest, ManifestFile, ModelRef, Notice, Question,
+    RelativePath, Role, ScanStatus, SourceFacts,
 };
 
 use crate::{context::Context, error::Result};
@@ -43,11 +43,16 @@ pub(crate) fn questions<'a>(ctx: &Context, id: &'a str, manifest: &'a Manifest) 
         if let Some(format) = stated_format(ctx, &file.path) {
             questions.push(Question::Format { path, format });
         }
-        if let Some(status) = source.and_then(|source| source.scans.get(&file.path)) {
-            questions.push(Question::Scan { path, status: *status });
+        if !manifest.reference().is_local() {
+            questions.push(Question::Scan { path, status: scan_status(source, &file.path) });
         }
     }
     questions
+}
+
+/// Returns what the scanners of a source say of a file. Of a file that the source says nothing about, no scanner has looked at it.
+fn scan_status(source: Option<&SourceFacts>, path: &RelativePath) -> ScanStatus {
+    source.and_then(|source| source.scans.get(path)).copied().unwrap_or(ScanStatus::Unscanned)
 }
 
 /// Returns what to ask the policy about the program code of a listed model: each file by both rules.
@@ -131,6 +136,7 @@ pub(crate) fn ask_of_record<E>(
     mut ask: impl FnMut(&Question<'_>) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
     let id = record.id.as_str();
+    let is_local = ModelRef::parse(id, None).is_ok_and(|reference| reference.is_local());
     ask(&Question::Size { id, size_bytes: record.size_bytes })?;
     ask(&Question::MaxFiles { id, files: record.files.len() as u64 })?;
     // A record of a model that no verifier has looked at does not know its licence yet.
@@ -147,8 +153,8 @@ pub(crate) fn ask_of_record<E>(
         } else {
             ask(&Question::Format { path, format: file.format })?;
         }
-        if let Some(status) = record.source.as_ref().and_then(|source| source.scans.get(&file.path)) {
-            ask(&Question::Scan { path, status: *status })?;
+        if !is_local {
+            ask(&Question::Scan { path, status: scan_status(record.source.as_ref(), &file.path) })?;
         }
     }
     Ok(())

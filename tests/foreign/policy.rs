@@ -97,3 +97,16 @@ async fn a_source_that_tells_no_licence_is_denied_by_the_rule() {
     assert!(error.to_string().contains(FILE), "{error}");
     assert!(ensure(&foreign, foreign.source.clone(), "schemes: [mem]").await.is_none());
 }
+
+#[tokio::test]
+async fn a_file_without_a_result_is_unscanned_to_the_rule() {
+    let foreign = Foreign::new();
+    foreign.publish(1);
+    let deny = "scan: { deny: [unscanned] }";
+    for is_present in [false, true] {
+        let error = ensure(&foreign, foreign.source.clone(), deny).await.unwrap();
+        assert_eq!(error.denial().unwrap().value, "unscanned", "present: {is_present}");
+        let allowed = "scan: { deny: [unsafe] }";
+        assert!(ensure(&foreign, foreign.source.clone(), allowed).await.is_none());
+    }
+}

@@ -37,7 +37,7 @@ impl Revision {
     pub(crate) fn facts(&self) -> SourceFacts {
         let mut facts = SourceFacts::default();
         facts.tags = self.tags();
-        facts.license = self.license(&facts.tags);
+        facts.license = self.license();
         facts.gated = match &self.gated {
             Value::Bool(is_gated) => Some(*is_gated),
             // It says how access is granted.
@@ -49,21 +49,25 @@ impl Revision {
         facts
     }
 
-    /// Returns the licence of the card, and otherwise that of the tags. A card with several names none.
-    fn license(&self, tags: &[String]) -> Option<String> {
+    /// Returns the licence of the card, and otherwise that of the tags. A card with several names none, and neither do several tags.
+    fn license(&self) -> Option<String> {
         let of_card = match self.card_data.get("license") {
             Some(Value::String(license)) => Some(license.as_str()),
             Some(Value::Array(several)) if several.len() == 1 => several[0].as_str(),
             Some(Value::Array(_)) => return None,
             _ => None,
         };
-        let of_tags = || tags.iter().find_map(|tag| tag.strip_prefix(LICENSE_TAG));
+        let mut tagged = self.all_tags().filter_map(|tag| tag.strip_prefix(LICENSE_TAG));
+        let of_tags = || tagged.next().filter(|first| tagged.all(|other| other == *first));
         of_card.or_else(of_tags).filter(|text| is_sound(text)).map(str::to_lowercase)
     }
 
+    fn all_tags(&self) -> impl Iterator<Item = &str> {
+        self.tags.as_array().into_iter().flatten().filter_map(Value::as_str)
+    }
+
     fn tags(&self) -> Vec<String> {
-        let tags = self.tags.as_array().into_iter().flatten().filter_map(Value::as_str);
-        tags.filter(|tag| is_sound(tag)).take(MAX_TAGS).map(str::to_owned).collect()
+        self.all_tags().filter(|tag| is_sound(tag)).take(MAX_TAGS).map(str::to_owned).collect()
     }
 }
 
@@ -95,6 +99,11 @@ mod tests {
         assert_eq!(license(json!({ "tags": ["gguf", "license:mit"] })).as_deref(), Some("mit"));
         let two = json!({ "cardData": { "license": ["mit", "gpl-3.0"] }, "tags": ["license:mit"] });
         assert_eq!(license(two), None, "the stricter of two is not known");
+        let tags = |tags: &[&str]| license(json!({ "tags": tags }));
+        assert_eq!(tags(&["license:mit", "license:gpl-3.0"]), None);
+        assert_eq!(tags(&["license:mit", "license:mit"]).as_deref(), Some("mit"));
+        let far = [vec!["t"; MAX_TAGS], vec!["license:mit", "license:gpl-3.0"]].concat();
+        assert_eq!(tags(&far), None);
         for odd in [json!({}), json!({ "cardData": null }), json!({ "cardData": [1] }), json!({ "tags": {} })]
         {
             assert_eq!(license(odd), None);

@@ -60,6 +60,8 @@ struct RawBundle {
     media_type: String,
     verification_material: RawMaterial,
     dsse_envelope: Envelope,
+    #[serde(default)]
+    message_signature: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -96,6 +98,10 @@ impl Bundle {
         let raw: RawBundle = serde_json::from_slice(json).map_err(|error| malformed(error.to_string()))?;
         if !MEDIA_TYPES.iter().any(|known| raw.media_type.starts_with(known)) {
             return Err(malformed(format!("`{}` is not the type of a bundle", raw.media_type)));
+        }
+        // Another reader may verify that one, and the files are those of the envelope.
+        if raw.message_signature.is_some() {
+            return Err(malformed("it has a message's signature beside the envelope".to_owned()));
         }
         let (form, claimed) =
             form_of(raw.verification_material).map_err(|reason| malformed(reason.to_owned()))?;

@@ -7,7 +7,7 @@ use provisioner_core::Format;
 
 use super::{
     danger::dangerous,
-    inflate,
+    inflate::{self, Inflated},
     look::{Look, MAX_DEPTH, Told},
 };
 
@@ -22,6 +22,10 @@ const MAGICS: [&[u8]; 7] = [
     // joblib's own, of before it used those of other programs.
     b"ZF0x",
 ];
+/// What a gzip file of deflated bytes begins with.
+const GZIP: &[u8] = b"\x1f\x8b\x08";
+/// How many bytes, at the most, a file that is not zlib's inflates to by chance.
+const MOST_BY_CHANCE: usize = 4096;
 /// What a bzip2 file has behind its magic number and its level.
 const BZIP2_BLOCK: &[u8] = b"1AY&SY";
 /// How much of a stream is inflated, in bytes.
@@ -29,22 +33,19 @@ const INFLATED: usize = 64 * 1024;
 
 /// Returns the format of a compressed file; `None` for any other, and for compressed text.
 pub(super) fn tell(look: &Look<'_>, beginning: &[u8], file_name: &str, depth: usize) -> Told<Option<Format>> {
-    if let Some(stream) = gzip_stream(beginning) {
-        // A file may inflate to itself.
-        let inside = inflate::beginning(stream, INFLATED).filter(|_| depth < MAX_DEPTH);
+    if beginning.starts_with(GZIP) {
+        // The header may be longer than the bytes that are looked at.
+        let inside = gzip_stream(beginning).and_then(|stream| inflate::beginning(stream, INFLATED));
         let Some(inside) = inside else { return Ok(Some(Format::Archive)) };
         let stem = file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem);
-        return Ok(match look.member_beginning(&inside, stem, depth)? {
-            Format::Text => None,
-            inside => dangerous(inside).or(Some(Format::Archive)),
-        });
+        return within(look, &inside, stem, depth);
     }
     if let Some(stream) = zlib_stream(beginning) {
-        // Two bytes are no proof, so what is inside must tell.
-        let inside =
-            inflate::beginning(stream, INFLATED).filter(|inside| !inside.is_empty() && depth < MAX_DEPTH);
-        let inside = inside.map(|inside| look.member_beginning(&inside, "", depth)).transpose()?;
-        return Ok(inside.and_then(dangerous));
+        // Two bytes are no proof, so there must be much inside, or what is inside must tell.
+        let Some(inside) = inflate::beginning(stream, INFLATED) else { return Ok(None) };
+        let found = within(look, &inside, "", depth)?;
+        let is_proven = inside.hides || inside.bytes.len() >= MOST_BY_CHANCE;
+        return Ok(found.filter(|found| is_proven || *found != Format::Archive));
     }
     let is_bzip2 = beginning.starts_with(b"BZh") && beginning.get(4..10) == Some(BZIP2_BLOCK);
     let is_skipped = matches!(beginning, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]);
@@ -55,9 +56,21 @@ pub(super) fn tell(look: &Look<'_>, beginning: &[u8], file_name: &str, depth: us
     Ok(is_archive.then_some(Format::Archive))
 }
 
+/// Returns the format of what a stream begins with: `None` for text.
+fn within(look: &Look<'_>, inside: &Inflated, file_name: &str, depth: usize) -> Told<Option<Format>> {
+    // A file may inflate to itself.
+    if depth >= MAX_DEPTH {
+        return Ok(Some(Format::Archive));
+    }
+    Ok(match look.member_beginning(&inside.bytes, file_name, depth)? {
+        Format::Text if !inside.hides => None,
+        found => dangerous(found).or(Some(Format::Archive)),
+    })
+}
+
 /// Returns the deflated stream of a gzip file, behind the header.
 fn gzip_stream(beginning: &[u8]) -> Option<&[u8]> {
-    let [0x1f, 0x8b, 8, flags, _, _, _, _, _, _, rest @ ..] = beginning else { return None };
+    let [flags, _, _, _, _, _, _, rest @ ..] = beginning.strip_prefix(GZIP)? else { return None };
     let mut rest = rest;
     if flags & 4 != 0 {
         let length = rest.get(..2).and_then(|length| length.try_into().ok()).map(u16::from_le_bytes)?;
@@ -83,13 +96,17 @@ fn zlib_stream(beginning: &[u8]) -> Option<&[u8]> {
     is_zlib.then_some(stream)
 }
 
-/// Returns whether a file is LZMA without a container: the usual properties, a dictionary of a size that encoders choose, and a size
-/// that is not known or plausible.
+/// Returns whether a file is LZMA without a container: the usual properties, and the zero byte with which the stream begins. The
+/// dictionary has a size that encoders choose, or its first byte is zero, which is enough for joblib; the size is not known or plausible.
 fn is_lzma(beginning: &[u8]) -> bool {
     let [0x5d, a, b, c, d, size @ ..] = beginning else { return false };
+    let begins = size.get(8) == Some(&0);
+    if begins && *a == 0 {
+        return true;
+    }
     let dictionary = u32::from_le_bytes([*a, *b, *c, *d]);
     let is_usual = dictionary >= 4096
         && (dictionary.is_power_of_two() || (dictionary % 3 == 0 && (dictionary / 3).is_power_of_two()));
     let size = size.get(..8).and_then(|size| size.try_into().ok()).map(u64::from_le_bytes);
-    is_usual && size.is_some_and(|size| size == u64::MAX || size < 1 << 40) && beginning.get(13) == Some(&0)
+    is_usual && size.is_some_and(|size| size == u64::MAX || size < 1 << 40) && begins
 }

@@ -19,13 +19,30 @@ const DISTANCE_BITS: [u8; 30] =
 /// The order in which a block lists the lengths of the codes for lengths of codes.
 const CODE_ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
+/// How many bytes of a stream, at the most, an encoder needs before the first bytes that it tells: tables of codes.
+const MOST_TABLES: usize = 512;
+/// How many bytes stand behind the only stream of a file, at the most: a checksum and a length.
+const MOST_TRAILER: usize = 8;
+
+/// Holds what a stream begins with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Inflated {
+    pub(super) bytes: Vec<u8>,
+    /// Whether a program that reads on finds more than these bytes let expect: the stream spends its bytes on telling next to nothing,
+    /// or another one follows its end.
+    pub(super) hides: bool,
+}
+
 /// Returns what a stream begins with, up to `most` bytes, or less where the given bytes end. `None` where it is not a stream.
-pub(super) fn beginning(stream: &[u8], most: usize) -> Option<Vec<u8>> {
+pub(super) fn beginning(stream: &[u8], most: usize) -> Option<Inflated> {
     let mut inflater = Inflater { stream, at: 0, bits: 0, count: 0, out: Vec::new(), most };
-    match inflater.run() {
-        Ok(()) | Err(End::Enough | End::Input) => Some(inflater.out),
-        Err(End::Wrong) => None,
-    }
+    let hides = match inflater.run() {
+        Ok(()) => stream.len() - inflater.at > MOST_TRAILER,
+        Err(End::Enough) => false,
+        Err(End::Input) => inflater.out.len() + MOST_TABLES < stream.len(),
+        Err(End::Wrong) => return None,
+    };
+    Some(Inflated { bytes: inflater.out, hides })
 }
 
 /// Says why inflating ended before the stream did.

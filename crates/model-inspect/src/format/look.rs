@@ -162,8 +162,8 @@ impl<'l, 'a> Cursor<'l, 'a> {
         true
     }
 
-    /// Takes the bytes up to the next line feed, and that one. Returns up to `most` of them. `None` where no line feed follows.
-    pub(super) fn line(&mut self, most: usize) -> Told<Option<Vec<u8>>> {
+    /// Takes the bytes up to the next line feed, and that one. Returns up to `most` of them, and whether a line feed follows.
+    pub(super) fn line(&mut self, most: usize) -> Told<(Vec<u8>, bool)> {
         let mut line = Vec::new();
         loop {
             let rest = self.buffer.rest();
@@ -176,10 +176,10 @@ impl<'l, 'a> Cursor<'l, 'a> {
             let taken = part.len() as u64 + u64::from(end.is_some());
             self.buffer.skip(taken);
             if end.is_some() {
-                return Ok(Some(line));
+                return Ok((line, true));
             }
             if !self.fill(1)? {
-                return Ok(None);
+                return Ok((line, false));
             }
         }
     }

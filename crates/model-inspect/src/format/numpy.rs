@@ -25,13 +25,13 @@ pub(super) fn tell(look: &mut Look<'_>, span: Span, beginning: &[u8]) -> Told<Op
         return Ok(Some(Format::Pickle));
     }
     let header = look.read(span, at as u64, length)?;
-    Ok(has_objects(&header).then_some(Format::Pickle))
+    Ok((header.len() < length || has_objects(&header)).then_some(Format::Pickle))
 }
 
 /// Returns whether a header may name a type that holds objects. It reads the texts of the dictionary. What no `NumPy` writes counts as
-/// such a type: an escape in a text, and two texts in a row, which Python joins.
+/// such a type: an escape in a text, a comment, and two texts in a row, which Python joins.
 fn has_objects(header: &[u8]) -> bool {
-    if header.contains(&b'\\') {
+    if header.contains(&b'\\') || header.contains(&b'#') {
         return true;
     }
     let (mut rest, mut before) = (header, b'{');

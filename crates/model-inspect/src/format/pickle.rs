@@ -20,6 +20,8 @@ const ENOUGH_AFTER_PROTO: u32 = 4;
 const ENOUGH: u32 = 64;
 /// Limits the depth of the stack. No pickle of weights comes near.
 const MAX_STACK: usize = 1 << 16;
+/// What four letters of a text are at the least, as a length in bytes.
+const LEAST_OF_TEXT: u64 = 0x0909_0909;
 /// Modules that every Python has, in which pickles of its own objects and hostile ones name functions.
 const KNOWN_MODULES: [&[u8]; 9] =
     [b"os", b"nt", b"posix", b"sys", b"subprocess", b"builtins", b"__builtin__", b"copyreg", b"copy_reg"];
@@ -31,6 +33,7 @@ pub(super) fn is_pickle(look: &mut Look<'_>, span: Span) -> Told<bool> {
         cursor: Cursor::new(look, span),
         goes_on,
         stack: Vec::new(),
+        frame_end: None,
         opcodes: 0,
         has_proto: false,
         has_global: false,
@@ -59,6 +62,8 @@ enum Reading {
     Wrong,
     /// The file ends in the argument.
     Ended,
+    /// The bytes end in the argument, and the rest of the file may well be the rest of it.
+    Cut,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a thing that was seen")]
@@ -67,6 +72,8 @@ struct Machine<'l, 'a> {
     /// Whether the file goes on where the cursor ends.
     goes_on: bool,
     stack: Vec<Item>,
+    /// Where the frame ends in which the next opcode lies.
+    frame_end: Option<u64>,
     opcodes: u32,
     /// Whether the file begins with `PROTO`.
     has_proto: bool,
@@ -83,10 +90,16 @@ impl Machine<'_, '_> {
     fn step(&mut self) -> Told<Option<bool>> {
         let Some(&[code]) = self.cursor.take(1)? else { return Ok(Some(self.ended())) };
         let Some(opcode) = opcode::of(code) else { return Ok(Some(self.broken())) };
-        match self.read(opcode.argument)? {
+        let frame_end = self.frame_end;
+        let reading = self.read(opcode.argument)?;
+        if self.leaves(frame_end) {
+            return Ok(Some(true));
+        }
+        match reading {
             Reading::Done => {}
             Reading::Wrong => return Ok(Some(self.broken())),
             Reading::Ended => return Ok(Some(self.ended())),
+            Reading::Cut => return Ok(Some(self.goes_on || self.ended())),
         }
         if !self.apply(opcode) {
             return Ok(Some(self.broken()));
@@ -103,6 +116,14 @@ impl Machine<'_, '_> {
         }
         let runs = self.has_global && (opcode.calls || self.has_proto);
         Ok((runs || self.is_enough()).then_some(true))
+    }
+
+    /// Returns whether the last opcode began within a frame and goes on behind its end. Python's loader in C then skips what is left of
+    /// the frame, so it runs another program than this one.
+    fn leaves(&mut self, frame_end: Option<u64>) -> bool {
+        let at = self.cursor.offset();
+        self.frame_end = self.frame_end.filter(|end| *end != at);
+        frame_end.is_some_and(|end| at > end || self.frame_end.is_some_and(|inner| inner > end))
     }
 
     fn is_enough(&self) -> bool {
@@ -140,14 +161,21 @@ impl Machine<'_, '_> {
                 _ => return Ok(Reading::Ended),
             },
             Argument::Bytes(bytes) => return Ok(self.skip(bytes)),
+            Argument::Frame => {
+                let Some(length) = self.cursor.array()? else { return Ok(Reading::Ended) };
+                let end = self.cursor.offset().saturating_add(u64::from_le_bytes(length));
+                self.frame_end = self.frame_end.max(Some(end));
+                true
+            }
             Argument::Counted(width) => {
                 let Some(length) = self.cursor.take(width)? else { return Ok(Reading::Ended) };
                 let length = length.iter().rev().fold(0, |sum: u64, byte| (sum << 8) | u64::from(*byte));
                 return Ok(self.skip(length));
             }
             Argument::Line(is_right) => match self.cursor.line(MAX_LINE)? {
-                Some(line) => is_right(&line),
-                None => return Ok(Reading::Ended),
+                (line, true) => line.len() >= MAX_LINE || is_right(&line),
+                (line, false) if line.len() >= MAX_LINE && is_right(&line) => return Ok(Reading::Cut),
+                _ => return Ok(Reading::Ended),
             },
             Argument::Name => return self.read_name(),
         };
@@ -155,7 +183,7 @@ impl Machine<'_, '_> {
     }
 
     fn read_name(&mut self) -> Told<Reading> {
-        let (Some(module), Some(name)) = (self.cursor.line(MAX_LINE)?, self.cursor.line(MAX_LINE)?) else {
+        let ((module, _), (name, true)) = (self.cursor.line(MAX_LINE)?, self.cursor.line(MAX_LINE)?) else {
             return Ok(Reading::Ended);
         };
         self.has_known_module |= KNOWN_MODULES.contains(&module.as_slice());
@@ -164,7 +192,11 @@ impl Machine<'_, '_> {
     }
 
     fn skip(&mut self, bytes: u64) -> Reading {
-        if self.cursor.skip(bytes) { Reading::Done } else { Reading::Ended }
+        match self.cursor.skip(bytes) {
+            true => Reading::Done,
+            false if (MAX_LINE as u64..LEAST_OF_TEXT).contains(&bytes) => Reading::Cut,
+            false => Reading::Ended,
+        }
     }
 
     /// Does to the stack what an opcode does. Returns whether the stack has what the opcode takes.
@@ -187,9 +219,12 @@ impl Machine<'_, '_> {
                 self.pop_to_mark().is_some_and(|items| items >= least) && self.push(Item::Any)
             }
             Effect::Into { takes } => self.pop(takes) && self.pop_container() && self.push(Item::Any),
-            Effect::IntoFromMark => {
-                self.pop_to_mark().is_some() && self.pop_container() && self.push(Item::Any)
-            }
+            // Where nothing lies above the mark, a loader does nothing to what lies below, whatever that is.
+            Effect::IntoFromMark => match self.pop_to_mark() {
+                Some(0) => self.has(1),
+                Some(_) => self.pop_container() && self.push(Item::Any),
+                None => false,
+            },
         }
     }
 

@@ -56,7 +56,7 @@ impl Walk {
         }
         let Some(header) = Header::read(&block) else { return Ok(self.contradicts()) };
         let named = if header.is_about_next() { Named::default() } else { std::mem::take(&mut self.named) };
-        let size = named.size.unwrap_or(header.size);
+        let Some(size) = named.size.or(header.size) else { return Ok(self.contradicts()) };
         let name = named.name.unwrap_or_else(|| header.name.clone());
         let data = span.part(self.at + BLOCK as u64, size);
         // What is no file has no bytes, and readers differ in whether they skip those that its header promises.
@@ -133,22 +133,23 @@ impl Walk {
 /// The header of one member.
 struct Header {
     name: String,
-    size: u64,
+    /// `None` where it is not a size.
+    size: Option<u64>,
     kind: u8,
 }
 
 impl Header {
     /// Reads a header; `None` where its checksum is not that of the block.
     fn read(block: &[u8]) -> Option<Self> {
-        let checksum = octal(block.get(148..156)?)?;
+        let checksum = number(block.get(148..156)?)?;
         let blank = |(at, byte): (usize, &u8)| if (148..156).contains(&at) { b' ' } else { *byte };
         let bytes = || block.iter().take(BLOCK).enumerate().map(blank);
-        let unsigned: u64 = bytes().map(u64::from).sum();
+        let unsigned: i64 = bytes().map(i64::from).sum();
         let signed: i64 = bytes().map(|byte| i64::from(byte.cast_signed())).sum();
-        if block.len() < BLOCK || (checksum != unsigned && i64::try_from(checksum) != Ok(signed)) {
+        if block.len() < BLOCK || (checksum != unsigned && checksum != signed) {
             return None;
         }
-        let size = number(block.get(124..136)?)?;
+        let size = number(block.get(124..136)?).and_then(|size| u64::try_from(size).ok());
         Some(Self { name: text(block.get(..100)?), size, kind: *block.get(156)? })
     }
 
@@ -168,18 +169,27 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
 }
 
-/// Reads a number: octal digits, or GNU's bytes behind a first one with its highest bit set.
-fn number(field: &[u8]) -> Option<u64> {
+/// Reads a number: octal digits, or GNU's bytes behind a first one that says their sign.
+fn number(field: &[u8]) -> Option<i64> {
     match field {
-        [0x80, rest @ ..] => {
-            rest.iter().try_fold(0_u64, |sum, byte| sum.checked_mul(256).map(|sum| sum + u64::from(*byte)))
+        [sign @ (0x80 | 0xff), rest @ ..] => {
+            let sum = rest.iter().fold(0_i128, |sum, byte| (sum << 8) | i128::from(*byte));
+            let below = if *sign == 0xff { 1_i128 << (8 * rest.len()) } else { 0 };
+            i64::try_from(sum - below).ok()
         }
         field => octal(field),
     }
 }
 
-fn octal(field: &[u8]) -> Option<u64> {
-    let digits = text(field);
-    let digits = digits.trim();
-    if digits.is_empty() { Some(0) } else { u64::from_str_radix(digits, 8).ok() }
+/// Reads octal digits as Python's `int` does: with a sign, a prefix, and lines between the digits.
+fn octal(field: &[u8]) -> Option<i64> {
+    let written = text(field);
+    let is_white = |c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c);
+    let digits = written.trim_matches(is_white).to_ascii_lowercase().replace('_', "");
+    let (sign, digits) = match digits.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, digits.strip_prefix('+').unwrap_or(&digits)),
+    };
+    let digits = digits.strip_prefix("0o").unwrap_or(digits);
+    if digits.is_empty() { Some(0) } else { i64::from_str_radix(digits, 8).ok().map(|value| sign * value) }
 }

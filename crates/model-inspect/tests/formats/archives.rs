@@ -82,6 +82,7 @@ fn files_of_numpy_with_objects_are_told() {
         "{'descr': 'ob' 'ject'}",
         "{'descr': '''O'''}",
         "{'descr': u'O'}",
+        "{'descr': # ,'\n'O,' ,# ' ,\n'fortran_order': False}",
         "{'descr': 'f4",
     ] {
         check(objects, &header(objects), Format::Pickle);
@@ -118,6 +119,10 @@ fn what_cannot_be_looked_into_is_an_archive() {
         b"\x04\x22\x4d\x18\x64",
         b"Rar!\x1a\x07\x01\0",
         b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0\x01",
+        b"\x5d\0\x34\x12\0\xff\xff\xff\xff\xff\xff\xff\xff\0\x01",
+        // A gzip file that ends in its header.
+        b"\x1f\x8b\x08\x04\0\0\0\0\0\x03\x60\xea",
+        b"\x1f\x8b\x08\x08\0\0\0\0\0\x03name",
         // A gzip file of a few zeros, stored.
         b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x01\x04\0\xfb\xff\0\0\0\0",
         b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x07",

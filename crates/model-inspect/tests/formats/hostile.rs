@@ -110,6 +110,59 @@ fn what_is_compressed_again_and_again_ends() {
     }
 }
 
+/// Returns a gzip file and a zlib file of these stored blocks, without their checksums.
+fn deflated(blocks: &[&[u8]]) -> [Vec<u8>; 2] {
+    let mut stream = Vec::new();
+    for (index, block) in blocks.iter().enumerate() {
+        let length = u16::try_from(block.len()).unwrap();
+        stream.push(u8::from(index + 1 == blocks.len()));
+        stream.extend([length.to_le_bytes(), (!length).to_le_bytes()].concat());
+        stream.extend_from_slice(block);
+    }
+    [b"\x1f\x8b\x08\0\0\0\0\0\0\x03".as_slice(), b"\x78\x9c"].map(|magic| [magic, &stream].concat())
+}
+
+#[test]
+fn what_is_compressed_hides_no_pickle_behind_a_long_beginning() {
+    let call = b"0cos\nsystem\n)R.";
+    let text = vec![b'a'; 60_000];
+    for file in deflated(&[b"V", &text, &text, b"\n", call]) {
+        check("behind a long line", &file, Format::Pickle);
+    }
+    for file in deflated(&[b"T\0\0\x02\0", &text, &text, call]) {
+        check("behind a long text", &file, Format::Pickle);
+    }
+    let empty = vec![b"".as_slice(); 4000];
+    for file in deflated(&[empty, vec![b"I1\n", call]].concat()) {
+        check("behind nothing", &file, Format::Archive);
+    }
+    let [first, _] = deflated(&[b"I1\n"]);
+    let [second, _] = deflated(&[call]);
+    check("in a second part", &[first, vec![0; 8], second].concat(), Format::Archive);
+    let objects = format!("{{{}'descr': '|O'}}", " ".repeat(5000));
+    let length = u16::try_from(objects.len()).unwrap().to_le_bytes();
+    let array = [b"\x93NUMPY\x01\0".as_slice(), &length, objects.as_bytes()].concat();
+    check("an array of NumPy with a long header", &array[..4096], Format::Pickle);
+}
+
+#[test]
+fn a_tar_is_one_however_its_checksum_is_written() {
+    let sound = tar(&[("x", b"cos\nsystem\n)R.")]);
+    let sum: u32 = sound[..512]
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| u32::from(if (148..156).contains(&at) { b' ' } else { *byte }))
+        .sum();
+    let long = [&[0x80, 0, 0, 0], sum.to_be_bytes().as_slice()].concat();
+    let texts = [format!("0o{sum:o}"), format!("0_{sum:o}"), format!("\x1c{sum:o}"), format!("+{sum:o}")];
+    for written in texts.map(String::into_bytes).into_iter().chain([long]) {
+        let mut file = sound.clone();
+        file[148..156].fill(0);
+        file[148..148 + written.len()].copy_from_slice(&written);
+        check(&format!("{written:?}"), &file, Format::Pickle);
+    }
+}
+
 #[test]
 fn a_tar_whose_readers_differ_is_an_archive() {
     let pax = |record: &str| {

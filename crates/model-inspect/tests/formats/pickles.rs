@@ -31,6 +31,16 @@ fn what_calls_a_function_is_a_pickle_however_it_begins() {
         b"cshelf\nopened\n)R.",
         // What a loader skips before the call.
         b"I1\n0I01\n0F1.5\n0L2L\n0Vtext\n0S'x'\n0cos\nsystem\n(S'id'\ntR.",
+        // Numbers as only Python's loader in C reads them, and nothing that goes into what takes nothing.
+        b"I\0x\n0I5\0 !\n0I\x0b1\n0L5\0 !\n0L1\x0bL\n0cos\nsystem\n)R.",
+        // What the loader in C skips at the end of a frame.
+        b"\x95\x05\0\0\0\0\0\0\0G\0\0\0\0\0\0\0\0s\x8c\x01acos\nsystem\n)R.",
+        b"\x95\x02\0\0\0\0\0\0\0VaVa\n0cos\nsystem\n)R.",
+        b"\x95\x03\0\0\0\0\0\0\0I??1\n0cos\nsystem\n)R.",
+        b"\x95\x0a\0\0\0\0\0\0\0\x95\x02\0\0\0\0\0\0\0?N0cos\nsystem\n)R.",
+        b"F\x0b1\n0cos\nsystem\n)R.",
+        b"I1\np\x0b0\n0g0\0 !\n0cos\nsystem\n)R.",
+        b"I1\n(e(uN(\x90cos\nsystem\n)R.",
         b"N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0cos\nsystem\n)R.",
         b"(1N200cos\nsystem\n)R.",
         b"P1\n0cos\nsystem\n)R.",
@@ -56,6 +66,15 @@ fn a_call_behind_a_long_text_is_found() {
     let counted =
         [b"B".as_slice(), &3_000_000_u32.to_le_bytes(), &vec![0; 3_000_000], b"0cos\nsystem\n)R."].concat();
     check("long bytes", &counted, Format::Pickle);
+}
+
+#[test]
+fn a_call_behind_a_long_line_is_found() {
+    let spaces = " ".repeat(3000);
+    for line in [format!("I{spaces}1"), format!("S'{spaces}'"), format!("F{spaces}1")] {
+        let name = line[..2].to_owned();
+        check(&name, format!("{line}\n0cos\nsystem\n)R.").as_bytes(), Format::Pickle);
+    }
 }
 
 #[test]

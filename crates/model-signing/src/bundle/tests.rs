@@ -158,3 +158,11 @@ fn other_files_with_that_ending_are_told_apart() {
         assert!(!Bundle::is_likely(other.as_bytes()), "{other}");
     }
 }
+
+#[test]
+fn a_second_signature_in_another_form_is_refused() {
+    let mut signed = bundle("p256");
+    signed["messageSignature"] = json!({ "messageDigest": {}, "signature": "" });
+    let error = read(&signed).unwrap_err();
+    assert!(error.to_string().contains("beside the envelope"), "{error}");
+}

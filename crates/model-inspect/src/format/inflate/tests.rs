@@ -17,13 +17,30 @@ const OF_ITS_OWN: &str = "158ec101c0300802576104516b74ffc50a2f1205bc00d13870901f
 #[test]
 fn what_another_program_deflated_is_inflated() {
     let stream = hex(FIXED);
-    let whole = beginning(&stream, 100);
-    assert_eq!(whole.as_deref().map(String::from_utf8_lossy).as_deref(), Some("abcdfghirstuvwxa"));
-    assert_eq!(beginning(&stream, 5).as_deref(), Some(b"abcdf".as_slice()));
-    assert_eq!(beginning(&stream[..4], 100).as_deref(), Some(b"abc".as_slice()));
+    let check = |stream: &[u8], most, expected: &str| {
+        let found = beginning(stream, most).unwrap();
+        assert_eq!((String::from_utf8(found.bytes).unwrap().as_str(), found.hides), (expected, false));
+    };
+    check(&stream, 100, "abcdfghirstuvwxa");
+    check(&stream, 5, "abcdf");
+    check(&stream[..4], 100, "abc");
     assert_eq!(beginning(&[7, 0], 100), None);
     let squares: Vec<_> = (0..60).map(|number: u32| (number * number).to_string()).collect();
-    assert_eq!(beginning(&hex(OF_ITS_OWN), 1000), Some(squares.join(" ").into_bytes()));
+    check(&hex(OF_ITS_OWN), 1000, &squares.join(" "));
+}
+
+#[test]
+fn a_stream_that_hides_what_follows_is_told() {
+    let hides = |stream: &[u8]| beginning(stream, 100).unwrap().hides;
+    let empty_block = [0, 0, 0, 0xff, 0xff];
+    assert!(hides(&empty_block.repeat(200)) && !hides(&empty_block.repeat(20)));
+    let checked = |behind: usize| [hex(FIXED), vec![0; behind]].concat();
+    assert!(hides(&checked(9)) && !hides(&checked(8)));
+}
+
+/// Returns the bytes alone that a stream begins with.
+fn inflated(stream: &[u8], most: usize) -> Option<Vec<u8>> {
+    beginning(stream, most).map(|found| found.bytes)
 }
 
 fn hex(text: &str) -> Vec<u8> {
@@ -52,11 +69,11 @@ proptest! {
     #[test]
     fn what_any_level_deflates_is_inflated(bytes in contents(), level in 0..=10_u8, most in 0..MOST, cut in 0..=100_usize) {
         let stream = compress_to_vec(&bytes, level);
-        let whole = beginning(&stream, MOST);
+        let whole = inflated(&stream, MOST);
         prop_assert_eq!(whole.as_deref(), Some(&bytes[..bytes.len().min(MOST)]));
-        let some = beginning(&stream, most);
+        let some = inflated(&stream, most);
         prop_assert_eq!(some.as_deref(), Some(&bytes[..bytes.len().min(most)]));
-        let begun = beginning(&stream[..stream.len() * cut / 100], MOST).unwrap();
+        let begun = inflated(&stream[..stream.len() * cut / 100], MOST).unwrap();
         prop_assert!(bytes.starts_with(&begun), "a stream that is cut off begins alike");
     }
 
@@ -84,7 +101,7 @@ proptest! {
 
 /// Fails where the other program takes a stream and this one reads it otherwise. Of a stream that it refuses, that program tells nothing.
 fn agree(stream: &[u8]) -> Result<(), TestCaseError> {
-    let ours = beginning(stream, MOST);
+    let ours = inflated(stream, MOST);
     match decompress_to_vec_with_limit(stream, MOST) {
         Ok(whole) => prop_assert_eq!(ours.as_deref(), Some(whole.as_slice())),
         Err(_) => prop_assert!(ours.is_none_or(|begun| begun.len() <= MOST)),

@@ -16,6 +16,8 @@ pub(super) enum Argument {
     Version,
     /// So many bytes.
     Bytes(u64),
+    /// The length of a frame, in eight bytes.
+    Frame,
     /// A little-endian length of so many bytes, and as many bytes as it says.
     Counted(usize),
     /// A line, of which the function says whether a loader takes it.
@@ -88,7 +90,7 @@ pub(super) fn of(code: u8) -> Option<Opcode> {
 }
 
 fn argument_and_effect(code: u8) -> Option<(Argument, Effect)> {
-    use Argument::{Bytes, Counted, Line, Name, None as Nothing, Version};
+    use Argument::{Bytes, Counted, Frame, Line, Name, None as Nothing, Version};
     use Effect::{
         Any, AnyFromMark, Call, Duplicate, Into, IntoFromMark, Keep, Mark, Plain, PlainFromMark, Pop,
         PopMark, Stop,
@@ -140,15 +142,18 @@ fn argument_and_effect(code: u8) -> Option<(Argument, Effect)> {
         b's' => (Nothing, Into { takes: 2 }),
         b'e' | b'u' | 0x90 => (Nothing, IntoFromMark),
         PROTO => (Version, Keep { needs: 0 }),
-        0x95 => (Bytes(8), Keep { needs: 0 }),
+        0x95 => (Frame, Keep { needs: 0 }),
         _ => return None,
     })
 }
 
 fn is_number(line: &[u8]) -> bool {
-    let line = unsigned(line);
-    line.first().is_some_and(u8::is_ascii_digit)
-        && line.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+    let number = unsigned(line);
+    // A long number may have a letter behind it.
+    let number = number.strip_suffix(b"L").map_or(number, |number| white_off(number));
+    // Python's loader in C reads no digits before a zero byte as zero.
+    let begins = number.first().map_or(line.contains(&0), u8::is_ascii_digit);
+    begins && number.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
 }
 
 fn is_float(line: &[u8]) -> bool {
@@ -158,9 +163,19 @@ fn is_float(line: &[u8]) -> bool {
         || line.starts_with(b"nan")
 }
 
+/// Returns a number without its sign, and without what a loader skips: white space, and what stands behind a zero byte.
 fn unsigned(line: &[u8]) -> &[u8] {
-    let line = line.trim_ascii();
+    let line = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    let line = white_off(line);
     line.strip_prefix(b"-").or_else(|| line.strip_prefix(b"+")).unwrap_or(line)
+}
+
+/// Returns a text without the white space around it, as C and Python know it.
+fn white_off(line: &[u8]) -> &[u8] {
+    let is_white = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
+    let from = line.iter().position(|byte| !is_white(byte)).unwrap_or(line.len());
+    let to = line.iter().rposition(|byte| !is_white(byte)).map_or(from, |last| last + 1);
+    line.get(from..to).unwrap_or_default()
 }
 
 /// Returns whether a line is a text in quotes. A long line is cut off before its last quote.

@@ -135,8 +135,8 @@ fn member(look: &mut Look<'_>, span: Span, entry: &Entry, shift: u64, depth: usi
         DEFLATE if !entry.is_encrypted => {
             let stream = look.read(data, 0, DEFLATED)?;
             match inflate::beginning(&stream, DEFLATED) {
-                Some(inside) => look.member_beginning(&inside, name, depth)?,
-                None => Format::Archive,
+                Some(inside) if !inside.hides => look.member_beginning(&inside.bytes, name, depth)?,
+                _ => Format::Archive,
             }
         }
         // NumPy's own archives hold arrays alone, and any of them may hold objects.
