@@ -35,7 +35,7 @@ use crate::{
     context::Context,
     error::{Error, Result},
     resolve::{
-        admission::log_notices,
+        admission::{log_notices, without_denied},
         lockfile::{demand, is_as_locked},
         manifest::resolve,
         moved::is_recorded,
@@ -99,7 +99,7 @@ async fn attempt(
 }
 
 /// Makes a model present at the revision that its source names now, and keeps the recorded revision, as Retired. Where
-/// the source names none, the files that it lists now replace those that were recorded.
+/// the source names none, or still the recorded one, the files that are chosen now replace those that were recorded.
 pub(crate) async fn refresh(
     ctx: &Arc<Context>,
     reference: &ModelRef,
@@ -117,7 +117,7 @@ pub(crate) async fn refresh(
     keep_superseded(ctx, &old).await?;
     let was_pinned = old.verification.basis == Some(Basis::Pinned);
     if was_pinned && expectation.digest().is_none() && moved.digest != old.digest {
-        tracing::warn!("the caller pinned `{id}` by a digest, and its new revision has another one");
+        tracing::warn!("the caller pinned `{id}` by a digest, and the refreshed model has another one");
     }
     Ok(moved)
 }
@@ -140,7 +140,7 @@ async fn move_on(
         Err(Error::Core(provisioner_core::Error::Offline { id, .. })) => {
             return Err(provisioner_core::Error::OfflineRefresh { id }.into());
         }
-        manifest => manifest?,
+        manifest => without_denied(ctx, manifest?),
     };
     if is_recorded(ctx, &manifest, &old).await? {
         return Ok(None);

@@ -91,6 +91,11 @@ impl Registry {
         self.find(reference).is_ok_and(ModelFetcher::has_repositories)
     }
 
+    /// Returns whether the fetcher of a reference says what each file is to an engine.
+    pub(crate) fn states_roles(&self, reference: &ModelRef) -> bool {
+        self.find(reference).is_ok_and(ModelFetcher::states_roles)
+    }
+
     /// Returns whether a revision is one that the source of a reference pins: by its fetcher, or where there is none, by the scheme.
     pub(crate) fn pins(&self, reference: &ModelRef, revision: &str) -> bool {
         let by_scheme = |_| reference.may_be_at(revision);

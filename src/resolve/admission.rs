@@ -1,7 +1,7 @@
 //! Asks the policy about a model before the first byte of it is transferred.
 
 use provisioner_core::{
-    CatalogRecord, Format, LeftOut, LeftOutReason, Manifest, ManifestFile, ModelRef, Notice, Question,
+    CatalogRecord, Entry, Format, LeftOut, LeftOutReason, Manifest, ManifestFile, ModelRef, Notice, Question,
     RelativePath, Role, ScanStatus, SourceFacts,
 };
 
@@ -99,9 +99,9 @@ fn without_pickles(ctx: &Context, manifest: Manifest) -> Manifest {
     let goes = |path: &RelativePath, role| {
         let format = Format::named(path.file_name());
         let is_beside = role == Some(Role::Other) && format == Some(Format::Pickle);
-        is_beside && ctx.ask(&Question::Format { path: path.as_str(), format: Format::Pickle }).is_err()
+        is_beside && !allows_pickle(ctx, path.as_str())
     };
-    manifest.leave_out(goes, LeftOutReason::Pickle, |notices, files| {
+    manifest.leave_out(goes, LeftOutReason::Policy, |notices, files| {
         notices.push(Notice::PicklesDenied { files });
     })
 }
@@ -111,18 +111,43 @@ fn allows_code(ctx: &Context, path: &str) -> bool {
     ctx.ask(&Question::RemoteCode { path }).is_ok() && ctx.ask(&python(path)).is_ok()
 }
 
-/// Warns where a recorded model lacks program code that the policy left out, and allows now. A present model is never changed
-/// under its user.
-pub(crate) fn warn_of_code(ctx: &Context, record: &CatalogRecord) {
-    let is_allowed_now =
-        |file: &LeftOut| file.reason == LeftOutReason::Policy && allows_code(ctx, &file.path);
-    if record.left_out.iter().any(is_allowed_now) {
-        tracing::warn!(
-            "`{}` was fetched without its program code, which the policy allows now: remove it and ensure it again, and the \
-             code comes along",
-            record.id
-        );
+/// Returns whether the policy allows a pickle beside the weights.
+fn allows_pickle(ctx: &Context, path: &str) -> bool {
+    ctx.ask(&Question::Format { path, format: Format::Pickle }).is_ok()
+}
+
+/// Returns what a refresh would change in a recorded model, where its record tells: the policy allows files now that it left out, or
+/// an earlier release chose the files. `None` where no refresh would. A present model is never changed under its user.
+pub(crate) fn left_to_refresh(ctx: &Context, reference: &ModelRef, record: &CatalogRecord) -> Option<Notice> {
+    // A lock file says which files belong to the model, and what lies in place is not chosen.
+    if reference.is_local() || ctx.lock.is_some() {
+        return None;
     }
+    let (id, files) = (record.id.clone(), allowed_now(ctx, record));
+    if !files.is_empty() {
+        return Some(Notice::AllowedNow { id, files });
+    }
+    let has_roles = record.files.iter().any(|file| file.role.is_some());
+    // An import of plain files has no revision, and no rule chose them.
+    let is_chosen_earlier = !has_roles && record.revision.is_some() && record.loaded() == Entry::Folder;
+    (is_chosen_earlier && ctx.registry.states_roles(reference)).then_some(Notice::ChosenEarlier { id })
+}
+
+/// Returns the files that the policy left out of a recorded model, and allows now.
+fn allowed_now(ctx: &Context, record: &CatalogRecord) -> Vec<String> {
+    let mut allowed = Vec::new();
+    for notice in &record.notices {
+        match notice {
+            Notice::CodeLeftOut { files } => {
+                allowed.extend(files.iter().filter(|file| allows_code(ctx, file)).cloned());
+            }
+            Notice::PicklesDenied { files } => {
+                allowed.extend(files.iter().filter(|file| allows_pickle(ctx, file)).cloned());
+            }
+            _ => {}
+        }
+    }
+    allowed
 }
 
 /// Fails where the policy denies a recorded model.

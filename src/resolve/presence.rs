@@ -8,7 +8,7 @@ use provisioner_core::{
 };
 
 use super::{
-    admission::{check_record, warn_of_code},
+    admission::{check_record, left_to_refresh},
     local_code,
     local_folder::has_recorded_names,
     lockfile::is_as_locked,
@@ -40,6 +40,7 @@ pub(crate) async fn present(
         return Ok(None);
     }
     warn_of_lack(&record, expectation);
+    let left = left_to_refresh(ctx, reference, &record);
     ctx.run_blocking(move |ctx| {
         local_code::check_recorded(ctx, &record)?;
         if let Freshness::Changed(reason) = freshness(&record, &ctx.store) {
@@ -51,9 +52,9 @@ pub(crate) async fn present(
             return Ok(None);
         }
         tracing::debug!("`{}` is present, and unchanged", record.id);
-        warn_of_code(ctx, &record);
         ctx.store.touch_used(&record.id);
-        let model = ResolvedModel::new(record, true);
+        let mut model = ResolvedModel::new(record, true);
+        model.notices.extend(left);
         let line = Line { cached: Some(true), ..Line::of_model(ctx, Action::Ensure, &model) };
         provenance::log(ctx).note(&line);
         ctx.announce(&model);

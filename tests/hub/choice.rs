@@ -1,8 +1,8 @@
 //! The library chooses the files of a repository by its manifests, says what stays out, and keeps the choice in the record.
 
 use model_provisioner::{
-    EnsurePlan, Format, HubFetcher, HubSettings, LeftOutReason, ModelProvisioner, Network, Notice, Policy,
-    Role,
+    EnsurePlan, Expectation, Format, HubFetcher, HubSettings, LeftOutReason, ModelProvisioner, Network,
+    Notice, Policy, ResolvedModel, Role,
 };
 use testkit::{
     hub::{Fault, FaultKind},
@@ -130,6 +130,93 @@ async fn pickles_beside_the_weights_come_where_the_policy_allows_them() {
     let allowed = provisioner.ensure_present_str("hf:org/omni", None).await.unwrap();
     let voices = allowed.files.iter().find(|file| file.path.as_str() == "spk_dict.pt").unwrap();
     assert_eq!((voices.role, allowed.notices.len()), (Some(Role::Other), 0), "{:?}", allowed.notices);
+}
+
+fn names(model: &ResolvedModel) -> Vec<&str> {
+    model.files.iter().map(|file| file.path.as_str()).collect()
+}
+
+/// Returns a provisioner of the same cache that allows program code and pickles.
+fn lenient(bench: &Fixture) -> ModelProvisioner {
+    let formats = Some(vec![Format::Python, Format::Pickle, Format::Safetensors, Format::Other]);
+    let policy = Policy { network: Network::Allow, formats, ..Policy::default() };
+    let hub = HubFetcher::new(HubSettings::new(Some(&bench.hub.endpoint())).unwrap());
+    ModelProvisioner::builder(bench.cache()).fetcher(hub).policy(policy).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_refresh_brings_what_the_policy_allows_since_the_model_was_fetched() {
+    let bench = Fixture::new();
+    with_code(&bench);
+    let (strict, lenient) = (bench.provisioner(), lenient(&bench));
+    let (reference, none) = ("hf:org/repo".parse().unwrap(), Expectation::none());
+    let first = strict.ensure_present(&reference, None).await.unwrap();
+    let requests = bench.hub.requests().len();
+    let present = lenient.ensure_present(&reference, None).await.unwrap();
+    assert_eq!(names(&present), names(&first), "a present model is never changed under its user");
+    assert_eq!(bench.hub.requests().len(), requests, "no source is asked");
+    let allowed = Notice::AllowedNow { id: "hf:org/repo".into(), files: vec!["modeling_x.py".into()] };
+    assert_eq!(present.notices.last(), Some(&allowed));
+    assert_eq!(
+        strict.refresh(&reference, &none).await.unwrap().notices,
+        first.notices,
+        "nothing new is allowed"
+    );
+    let lease = lenient.lease(&present).await.unwrap();
+    assert_eq!(code_of(lenient.refresh(&reference, &none).await), "in-use");
+    assert_eq!(names(&strict.ensure_present(&reference, None).await.unwrap()), names(&first));
+    drop(lease);
+    let refreshed = lenient.refresh(&reference, &none).await.unwrap();
+    assert!(names(&refreshed).contains(&"modeling_x.py") && refreshed.local_path == first.local_path);
+    assert_eq!(fs_err::read(refreshed.local_path.join("modeling_x.py")).unwrap(), CODE.as_bytes());
+    let again = lenient.ensure_present(&reference, None).await.unwrap();
+    assert!(again.cached && !again.notices.contains(&allowed) && names(&again) == names(&refreshed));
+    // What the policy denies now goes with the next refresh, and nothing else does.
+    assert_eq!(names(&strict.refresh(&reference, &none).await.unwrap()), names(&first));
+    assert!(!first.local_path.join("modeling_x.py").exists());
+}
+
+/// Leaves a file out of a record and its seal, as a release would that took files by a list of names: without roles, and without what
+/// stays out.
+fn as_of_earlier_release(bench: &Fixture, model: &ResolvedModel, absent: &str) {
+    let folders = fs_err::read_dir(bench.cache().join("catalog-v1")).unwrap();
+    let records = folders.flat_map(|folder| fs_err::read_dir(folder.unwrap().path()).unwrap());
+    let seal = model.local_path.join(".model.json");
+    let records = records.map(|entry| entry.unwrap().path());
+    for path in records.filter(|path| path.extension().is_some()).chain([seal]) {
+        let mut document: serde_json::Value = serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
+        let is_nested = document.get("record").is_some();
+        let record = if is_nested { &mut document["record"] } else { &mut document };
+        record.as_object_mut().unwrap().remove("left_out");
+        let files = record["files"].as_array_mut().unwrap();
+        files.retain(|file| file["path"] != absent);
+        files.iter_mut().for_each(|file| drop(file.as_object_mut().unwrap().remove("role")));
+        fs_err::remove_file(&path).unwrap();
+        fs_err::write(&path, serde_json::to_vec(&document).unwrap()).unwrap();
+    }
+    fs_err::remove_file(model.local_path.join(absent)).unwrap();
+}
+
+#[tokio::test]
+async fn a_refresh_brings_what_an_earlier_release_left_out() {
+    let bench = Fixture::new();
+    let repo = bench.hub.repo("org/st").lfs("model.safetensors", safetensors("weights"));
+    let modules = r#"[{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]"#;
+    repo.file("config.json", "{}")
+        .file("modules.json", modules)
+        .file("1_Pooling/config.json", "{}")
+        .publish();
+    let (provisioner, reference) = (bench.provisioner(), "hf:org/st".parse().unwrap());
+    let whole = provisioner.ensure_present(&reference, None).await.unwrap();
+    as_of_earlier_release(&bench, &whole, "modules.json");
+    let present = provisioner.ensure_present(&reference, None).await.unwrap();
+    assert!(present.cached && !names(&present).contains(&"modules.json"));
+    assert_eq!(present.notices, [Notice::ChosenEarlier { id: "hf:org/st".into() }]);
+    let refreshed = provisioner.refresh(&reference, &Expectation::none()).await.unwrap();
+    assert_eq!((names(&refreshed), refreshed.notices.as_slice()), (names(&whole), [].as_slice()));
+    assert!(refreshed.local_path.join("modules.json").exists());
+    let again = provisioner.ensure_present(&reference, None).await.unwrap();
+    assert!(again.cached && again.notices.is_empty(), "{:?}", again.notices);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use provisioner_core::{Format, RelativePath, is_training_state, reference::ShardName};
+use provisioner_core::{Format, RelativePath, is_training_folder, is_training_state, reference::ShardName};
 
 /// Returns the pickles in a folder that no engine loads, for other files of the folder are the whole model. `names` are the paths of
 /// all its files.
@@ -57,7 +57,7 @@ impl Others {
         let folder = pickle.folder().to_ascii_lowercase();
         let stem = stem_of(pickle.file_name());
         // Beside whole weights, what a process of a training wrote is its state. By itself it may be the weights.
-        if is_training_state(pickle.file_name()) || stem.starts_with("mp_rank") {
+        if is_training_state(pickle.file_name()) {
             return self.has_gguf || !self.weights.is_empty();
         }
         // `model.fp16` and `consolidated.00` are forms of `model` and `consolidated`.
@@ -94,13 +94,7 @@ fn stem_of(file_name: &str) -> String {
 
 /// Returns whether a folder keeps the model's weights once more: as they first came, or as they were in the midst of a training.
 fn is_kept_copy(folder: &str) -> bool {
-    let mut parts = folder.split('/');
-    let first = parts.next().unwrap_or_default();
-    let is_step = |prefix: &str| {
-        let rest = first.strip_prefix(prefix);
-        rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    first == "original" || is_step("checkpoint-") || is_step("global_step")
+    folder.split('/').next() == Some("original") || folder.split('/').any(is_training_folder)
 }
 
 /// Returns whether a file may hold a whole pipeline, as its authors trained it.
@@ -133,6 +127,19 @@ mod tests {
             &["global_step5/mp_rank_00_model_states.pt"],
         );
         check(&["config.json", "optimizer.pt"], &[]);
+        check(&["config.json", "mp_rank_00_model_states.pt"], &[]);
+    }
+
+    #[test]
+    fn the_folders_of_a_training_are_those_that_a_choice_knows() {
+        for kept in
+            ["step_500/x.pt", "epoch-3/x.pt", "runs/1/x.pt", "a/checkpoint-7/x.pt", "GLOBAL_STEP9/x.pt"]
+        {
+            check(&[kept, "model.safetensors"], &[kept]);
+        }
+        for part in ["checkpoint-best/x.pt", "step/x.pt", "a/original/x.pt", "running/x.pt"] {
+            check(&[part, "model.safetensors"], &[]);
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use source_http::{HttpClient, Page, Url, invalid, redacted};
 
 use crate::{
     address::address,
-    error::naming,
+    error::naming_repository,
     facts::Revision,
     tree::{Entries, Entry, Lfs, Tree},
 };
@@ -122,7 +122,8 @@ impl HubApi {
         let found = self.client.json(url.clone()).await;
         let whole = hub.clone().whole();
         let asked = if revision == "main" { whole } else { whole.at(revision) };
-        let found: Revision = found.map_err(|error| with_slash(hub, naming(error, &asked.to_string())))?;
+        let named = |error| naming_repository(error, &asked.to_string(), self.client.endpoint());
+        let found: Revision = found.map_err(|error| with_slash(hub, named(error)))?;
         if !is_commit(&found.sha) {
             return Err(invalid(&url, "it names no commit"));
         }

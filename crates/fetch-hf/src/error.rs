@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use provisioner_core::{FetchError, FetchErrorKind, Hint};
-use source_http::{Dialect, Identity, Refusal, StatusCode, TokenOrigin, Trouble, redacted, server_text};
+use source_http::{Dialect, Identity, Refusal, StatusCode, TokenOrigin, Trouble, Url, redacted, server_text};
 
 use crate::address::page_of;
 
@@ -95,10 +95,33 @@ impl HubDialect {
 
 /// Returns the error of what the hub does not have, with its reference in the place of the address of the hub's API. Any other error
 /// stays as it is.
-pub(crate) fn naming(mut error: FetchError, reference: &str) -> FetchError {
-    let said = error.message.split_once("` answered ").filter(|_| error.kind == FetchErrorKind::NotFound);
-    if let Some((_, said)) = said {
-        error.message = format!("the hub does not have `{reference}`: it answered {said}");
+pub(crate) fn naming(error: FetchError, reference: &str) -> FetchError {
+    if error.kind != FetchErrorKind::NotFound {
+        return error;
+    }
+    saying(error, &format!("the hub does not have `{reference}`"))
+}
+
+/// Returns the error of a repository that the hub does not have or does not show, with its reference in the place of the address of
+/// the hub's API. To a caller whom it does not know, the hub does not tell a missing repository from a private one. An error of
+/// another host stays as it is.
+pub(crate) fn naming_repository(error: FetchError, reference: &str, endpoint: &Url) -> FetchError {
+    let is_own = error.message.starts_with(&format!("`{}", redacted(endpoint)));
+    match error.kind {
+        FetchErrorKind::Unauthorized if is_own => {
+            saying(error, &format!("the hub does not have `{reference}`, or does not show it to this caller"))
+        }
+        FetchErrorKind::Gated if is_own => {
+            saying(error, &format!("the hub does not let this account read `{reference}`"))
+        }
+        _ => naming(error, reference),
+    }
+}
+
+/// Returns an error with a text in the place of the address that answered.
+fn saying(mut error: FetchError, what: &str) -> FetchError {
+    if let Some((_, said)) = error.message.split_once("` answered ") {
+        error.message = format!("{what}: it answered {said}");
     }
     error
 }

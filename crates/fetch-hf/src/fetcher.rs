@@ -252,6 +252,10 @@ impl ModelFetcher for HubFetcher {
         is_in_xet.then_some(RANGE_BYTES)
     }
 
+    fn states_roles(&self) -> bool {
+        true
+    }
+
     fn confine(&mut self, hosts: &HostPolicy) -> Result<(), FetchError> {
         self.api.client_mut().confine(hosts);
         // Only the hub and its storage know which hosts a file in Xet needs.

@@ -225,6 +225,18 @@ async fn what_the_hub_does_not_have_is_named_by_its_reference() {
         let expected = format!("the hub does not have {named}: it answered 404");
         assert!(error.message.starts_with(&expected) && error.kind == FetchErrorKind::NotFound, "{error}");
     }
+    // To a stranger the hub tells a missing repository from a private one as little as this error does.
+    for reference in ["hf:org/absent", "hf:org/private"] {
+        let error = resolve(&fetcher, reference).await.unwrap_err();
+        let expected = format!(
+            "the hub does not have `{reference}`, or does not show it to this caller: it answered 401"
+        );
+        assert!(
+            error.message.starts_with(&expected) && error.kind == FetchErrorKind::Unauthorized,
+            "{error}"
+        );
+        assert!(!error.message.contains("/api/"), "{error}");
+    }
     let manifest = resolve(&fetcher, "hf:org/repo/a.gguf").await.unwrap();
     hub.fault(Fault::on("a.gguf").kind(refuse(404, "EntryNotFound", "Entry not found")));
     let error = fetcher.open(&manifest.files()[0], ByteRange::ALL).await.unwrap_err();

@@ -1,6 +1,6 @@
 //! Reads what a name says of a file. Names decide only where no manifest does.
 
-use provisioner_core::is_training_state;
+use provisioner_core::{is_training_folder, is_training_state};
 
 /// Says what a file is, as far as its name and those beside it tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,38 +251,16 @@ pub(crate) enum FolderKind {
 
 /// Returns what a folder is by the names of its components, in lower case. `None` for a folder that no rule knows.
 pub(crate) fn folder_kind(folder: &str) -> Option<FolderKind> {
-    folder.split('/').find_map(|name| {
-        let is_numbered = |start: &str| {
-            name.strip_prefix(start)
-                .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit() || b == b'-'))
-        };
-        match name {
-            "runs" | "wandb" | "tensorboard" | "tb_logs" | "logs" | "mlruns" | "checkpoints"
-            | "global_step" => Some(FolderKind::Training),
-            _ if [
-                "checkpoint-",
-                "checkpoint_",
-                "global_step",
-                "step-",
-                "step_",
-                "epoch-",
-                "epoch_",
-                "iter_",
-            ]
-            .iter()
-            .any(|start| is_numbered(start)) =>
-            {
-                Some(FolderKind::Training)
-            }
-            "original" | "metal" | "flax" | "jax" | "tf" | "tensorflow" | "saved_model" | "pytorch"
-            | "consolidated" => Some(FolderKind::OtherFormat),
-            "onnx" | "openvino" | "coreml" | "tflite" | "litert" | "tensorrt" | "trt" | "trtllm" | "gguf"
-            | "ggml" | "mlx" | "ncnn" | "executorch" | "qnn" | "rknn" | "ctranslate2" | "ct2"
-            | "openvino_model" | "onnx_model" | "mnn" => Some(FolderKind::OtherRuntime),
-            _ if ml_package(&format!("{name}/")).is_some() => Some(FolderKind::OtherRuntime),
-            _ if is_precision(name) => Some(FolderKind::OtherPrecision),
-            _ => None,
-        }
+    folder.split('/').find_map(|name| match name {
+        _ if is_training_folder(name) => Some(FolderKind::Training),
+        "original" | "metal" | "flax" | "jax" | "tf" | "tensorflow" | "saved_model" | "pytorch"
+        | "consolidated" => Some(FolderKind::OtherFormat),
+        "onnx" | "openvino" | "coreml" | "tflite" | "litert" | "tensorrt" | "trt" | "trtllm" | "gguf"
+        | "ggml" | "mlx" | "ncnn" | "executorch" | "qnn" | "rknn" | "ctranslate2" | "ct2"
+        | "openvino_model" | "onnx_model" | "mnn" => Some(FolderKind::OtherRuntime),
+        _ if ml_package(&format!("{name}/")).is_some() => Some(FolderKind::OtherRuntime),
+        _ if is_precision(name) => Some(FolderKind::OtherPrecision),
+        _ => None,
     })
 }
 

@@ -229,6 +229,18 @@ pub enum Notice {
         /// How many of them are not read.
         count: usize,
     },
+    /// The policy allows files that it left out when the model was fetched. No record has this notice.
+    AllowedNow {
+        /// The id of the model: the canonical text of its reference.
+        id: String,
+        /// Names the files that the policy allows now.
+        files: Vec<String>,
+    },
+    /// An earlier release chose the files, by rules that knew fewer layouts. No record has this notice.
+    ChosenEarlier {
+        /// The id of the model: the canonical text of its reference.
+        id: String,
+    },
 }
 
 impl Notice {
@@ -246,7 +258,14 @@ impl Notice {
             Self::Variant { .. } => "variant",
             Self::LfsPointers { .. } => "lfs-pointers",
             Self::ManifestsLeftUnread { .. } => "manifests-left-unread",
+            Self::AllowedNow { .. } => "allowed-now",
+            Self::ChosenEarlier { .. } => "chosen-earlier",
         }
+    }
+
+    /// Returns whether the notice is about a model that was present before: it says what a refresh would change.
+    pub const fn is_of_present(&self) -> bool {
+        matches!(self, Self::AllowedNow { .. } | Self::ChosenEarlier { .. })
     }
 
     /// Returns what a person can do about it.
@@ -281,6 +300,7 @@ impl Notice {
             Self::ManifestsLeftUnread { .. } => Hint::text(
                 "if the engine misses a file, name a folder of the repository, or files with patterns",
             ),
+            Self::AllowedNow { id, .. } | Self::ChosenEarlier { id } => Hint::Refresh { id: id.clone() },
         })
     }
 }
@@ -336,6 +356,12 @@ impl fmt::Display for Notice {
                     f,
                     "the repository has too many manifests: {count} more were not read before the choice"
                 )
+            }
+            Self::AllowedNow { files, .. } => {
+                write!(f, "the policy left out what it allows now: {}", quoted(files))
+            }
+            Self::ChosenEarlier { .. } => {
+                f.write_str("an earlier release chose its files, and the engine may miss some")
             }
         }
     }

@@ -68,6 +68,12 @@ pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Returns whether the fetcher's manifests say what each file is to an [engine](crate::Role). Then a caller takes a record without
+    /// that for one of an earlier release. The default is `false`.
+    fn states_roles(&self) -> bool {
+        false
+    }
+
     /// Returns whether a revision is one that its source pins a reference to. An import asks this of the revision that an exported
     /// folder states. The default is what the [scheme tells](ModelRef::may_be_at).
     fn pins(&self, reference: &ModelRef, revision: &str) -> bool {

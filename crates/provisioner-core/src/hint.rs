@@ -51,6 +51,11 @@ pub enum Hint {
     },
     /// Ensure the model instead of refreshing it.
     DoNotRefresh,
+    /// Refresh the model, which chooses its files anew.
+    Refresh {
+        /// The id of the model: the canonical text of its reference.
+        id: String,
+    },
     /// Ensure the model again.
     Ensure {
         /// The id of the model: the canonical text of its reference.
@@ -231,6 +236,7 @@ impl Hint {
             Self::Both(first, second) => first.map_text(replace).and(second.map_text(replace)),
             Self::EnsureOnline { id } => Self::EnsureOnline { id: replace(id) },
             Self::Ensure { id, effect } => Self::Ensure { id: replace(id), effect },
+            Self::Refresh { id } => Self::Refresh { id: replace(id) },
             Self::Activate { id } => Self::Activate { id: replace(id) },
             Self::ActivateAndEnsure { id } => Self::ActivateAndEnsure { id: replace(id) },
             Self::ReplaceFiles { id } => Self::ReplaceFiles { id: replace(id) },
@@ -291,6 +297,7 @@ mod tests {
             Hint::EndUsers,
             Hint::EnsureOnline { id: id() },
             Hint::DoNotRefresh,
+            Hint::Refresh { id: id() },
             Hint::Ensure { id: id(), effect: EnsureEffect::BringsBack },
             Hint::Activate { id: id() },
             Hint::ActivateAndEnsure { id: id() },

@@ -159,6 +159,6 @@ pub use source_facts::{ScanStatus, SourceFacts};
 pub use staged::{StagedFile, StagedModel};
 pub use stamp::Stamp;
 pub use token::{Token, TokenOrigin};
-pub use training::is_training_state;
+pub use training::{is_training_folder, is_training_state};
 pub use verification::{Basis, Expectation, Outcome, Verification};
 pub use verified::VerifiedModel;

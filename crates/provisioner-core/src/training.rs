@@ -25,7 +25,7 @@ const PICKLES: [&str; 8] = [
 ];
 
 /// The beginnings of the names of files that continue a training, where a number of a process or of a part follows.
-const BEGINNINGS: [&str; 8] = [
+const BEGINNINGS: [&str; 9] = [
     "optimizer.",
     "optimizer_",
     "optimizer-",
@@ -33,6 +33,7 @@ const BEGINNINGS: [&str; 8] = [
     "random_states",
     "events.out.tfevents",
     "zero_pp_rank",
+    "mp_rank",
     "bf16_zero_pp_rank",
 ];
 
@@ -54,4 +55,28 @@ pub fn is_training_state(file_name: &str) -> bool {
         || (is_of_torch && (PICKLES.contains(&stem) || stem.starts_with("scheduler_")))
         || stem.ends_with("_optim_states")
         || ending == "distcp"
+}
+
+/// The names of folders that a training writes.
+const FOLDERS: [&str; 8] =
+    ["runs", "wandb", "tensorboard", "tb_logs", "logs", "mlruns", "checkpoints", "global_step"];
+
+/// The beginnings of the names of folders that a training writes, where a number follows.
+const STEPS: [&str; 8] =
+    ["checkpoint-", "checkpoint_", "global_step", "step-", "step_", "epoch-", "epoch_", "iter_"];
+
+/// Returns whether a folder holds what a training wrote on its way: its logs, or the model as it was after a number of steps. It looks
+/// at the name of the folder, in any letter case, and at none above it.
+///
+/// ```
+/// use provisioner_core::is_training_folder;
+///
+/// assert!(is_training_folder("checkpoint-500") && is_training_folder("global_step1000"));
+/// assert!(!is_training_folder("checkpoint-best") && !is_training_folder("step"));
+/// ```
+pub fn is_training_folder(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    FOLDERS.contains(&name.as_str())
+        || STEPS.iter().any(|start| name.strip_prefix(start).is_some_and(is_number))
 }

@@ -1,7 +1,8 @@
 //! Repairs a view where it lies.
 //!
 //! A live process may use the view, and may just have received its path. So its folder never moves. The store replaces a
-//! wrong file in one step. A file with the right bytes stays, whatever its times say.
+//! wrong file in one step. A file with the right bytes stays, whatever its times say. A view that lacks files of a commit gets them
+//! where it lies, unless a live process uses it: that process would find what it was not given.
 
 use std::{collections::BTreeSet, io, path::Path};
 
@@ -12,6 +13,7 @@ use crate::{
     blobs::blob::Blob,
     error::{Error, Result},
     layout::Store,
+    locks::lease::LeaseBlock,
     views::{
         build::{build, open_to_readers},
         pending::PendingView,
@@ -25,11 +27,15 @@ impl Store {
     pub(crate) fn repair_view(&self, view: PendingView<'_>) -> Result<Option<CatalogRecord>> {
         let PendingView { root, aside, blobs, record_of, watch } = view;
         let sealed = read_seal(root)?;
+        let mut grows = None;
         if let Some(sealed) = &sealed {
-            let theirs = sealed.files.iter().map(|file| (&file.path, file.sha256.as_ref()));
-            if !theirs.eq(blobs.iter().map(|(path, blob)| (*path, Some(&blob.sha256)))) {
-                self.displace(root, &sealed.id)?;
-                return Ok(None);
+            match Comparison::of(sealed, blobs) {
+                Comparison::Same => {}
+                Comparison::Part => grows = Some(self.block_if_locks_hold(root, &sealed.id)?),
+                Comparison::Other => {
+                    self.displace(root, &sealed.id)?;
+                    return Ok(None);
+                }
             }
         } else if fs_err::symlink_metadata(root).is_ok_and(|metadata| !metadata.is_dir()) {
             self.quarantine(root)?;
@@ -41,6 +47,9 @@ impl Store {
         for (path, blob) in blobs {
             let recorded = sealed.iter().flat_map(|sealed| &sealed.files).find(|file| file.path == **path);
             if !has_bytes(&root.join(path), blob, recorded)? {
+                if recorded.is_some() || grows.is_none() {
+                    tracing::warn!("`{}` is linked again", root.join(path).display());
+                }
                 wrong.push((*path, blob.clone()));
             }
         }
@@ -48,7 +57,7 @@ impl Store {
             self.replace_files(root, aside, &wrong)?;
         }
         let record = record_of(self.stamps(root, blobs, watch)?);
-        if sealed.is_none() {
+        if sealed.is_none() || grows.is_some() {
             self.reseal(&record)?;
             open_to_readers(root)?;
             self.prepare_lease(root);
@@ -67,7 +76,6 @@ impl Store {
             if file.is_dir() {
                 self.quarantine(&file)?;
             }
-            tracing::warn!("`{}` is linked again", file.display());
             fs_err::rename(aside.join(path), &file)?;
             folders.insert(folder.to_owned());
         }
@@ -77,15 +85,43 @@ impl Store {
 
     /// Moves a view of other files out of the way, unless a live process uses it.
     fn displace(&self, root: &Path, id: &str) -> Result<()> {
-        match self.block_leases(root, id) {
-            // Where locks lie, a lease means nothing.
-            Err(Error::UntrustedLocks { .. }) => drop(self.quarantine(root)?),
-            blocked => {
-                let _blocked = blocked?;
-                self.quarantine(root)?;
-            }
-        }
+        let _blocked = self.block_if_locks_hold(root, id)?;
+        self.quarantine(root)?;
         Ok(())
+    }
+
+    /// Checks that no live process uses a view, and blocks new leases until the result is dropped. Where locks lie, a lease means
+    /// nothing, and the result blocks none.
+    fn block_if_locks_hold(&self, root: &Path, id: &str) -> Result<Option<LeaseBlock>> {
+        match self.block_leases(root, id) {
+            Err(Error::UntrustedLocks { .. }) => Ok(None),
+            blocked => blocked.map(Some),
+        }
+    }
+}
+
+/// Says how a sealed view compares with the files of a commit.
+enum Comparison {
+    /// The view has those files.
+    Same,
+    /// The view has some of those files, and no other.
+    Part,
+    /// The view has other files.
+    Other,
+}
+
+impl Comparison {
+    /// Compares a sealed view with the files of a commit, both in the order of their paths.
+    fn of(sealed: &CatalogRecord, blobs: &[(&RelativePath, Blob)]) -> Self {
+        let mut rest = blobs.iter().map(|(path, blob)| (*path, Some(&blob.sha256)));
+        let mut theirs = sealed.files.iter().map(|file| (&file.path, file.sha256.as_ref()));
+        if !theirs.all(|file| rest.any(|own| own == file)) {
+            Self::Other
+        } else if sealed.files.len() < blobs.len() {
+            Self::Part
+        } else {
+            Self::Same
+        }
     }
 }
 

@@ -4,14 +4,14 @@ use model_provisioner::{Outcome, ResolvedModel, shell_word};
 
 use crate::output::{documents::notice::NoticeDocument, printer::Printer};
 
-/// Warns of what an engine may miss in a model that this call fetched, and of what the verdict on it lacks.
+/// Warns of what an engine may miss in a model that this call fetched, of what a refresh would bring to one that was present, and of
+/// what the verdict on it lacks.
 pub(super) fn warn(model: &ResolvedModel, output: Printer) {
-    if !model.cached {
-        for NoticeDocument { message, hint, .. } in model.notices.iter().map(NoticeDocument::from) {
-            output.warning(format_args!("`{}`: {message}", model.id));
-            if let Some(hint) = hint {
-                output.hint(hint);
-            }
+    let told = model.notices.iter().filter(|notice| !model.cached || notice.is_of_present());
+    for NoticeDocument { message, hint, .. } in told.map(NoticeDocument::from) {
+        output.warning(format_args!("`{}`: {message}", model.id));
+        if let Some(hint) = hint {
+            output.hint(hint);
         }
     }
     if model.verification.outcome != Outcome::Warn {

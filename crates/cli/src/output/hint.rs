@@ -63,6 +63,12 @@ fn of_model(hint: &Hint) -> String {
         Hint::Ensure { id, effect } => {
             format!("`model-provisioner ensure {}` {}", shell_word(id), effect.as_str())
         }
+        Hint::Refresh { id } => {
+            format!(
+                "`model-provisioner ensure {} --refresh`, under the same policy, chooses its files anew",
+                shell_word(id)
+            )
+        }
         Hint::Activate { id } => {
             format!("`model-provisioner activate {}` makes it usable again", shell_word(id))
         }
@@ -102,11 +108,13 @@ fn of_settings(hint: &Hint) -> String {
             );
         }
         Hint::AllowCode => {
-            "an engine that needs the code cannot start without it; where you trust it, allow it in a config for `provision`: \
-             `policy: { network: allow, formats: [python, safetensors, gguf, other] }`"
+            "an engine that needs the code cannot start without it; where you trust it, allow it with \
+             `formats: [python, safetensors, gguf, other]` in a policy (`--policy FILE`, which begins with `version: 1`), or in a config for \
+             `provision`: `policy: { network: allow, formats: [python, safetensors, gguf, other] }`"
         }
         Hint::AllowPickles => {
-            "where you trust them and the engine needs them, allow them in a config for `provision`: \
+            "where you trust them and the engine needs them, allow them with `formats: [pickle, safetensors, gguf, other]` in a policy \
+             (`--policy FILE`, which begins with `version: 1`), or in a config for `provision`: \
              `policy: { network: allow, formats: [pickle, safetensors, gguf, other] }`"
         }
         Hint::UseListingEndpoint => {
@@ -236,6 +244,10 @@ mod tests {
         check(
             &Hint::Activate { id: id() },
             "`model-provisioner activate 'hf:o/r?include=*'` makes it usable again",
+        );
+        check(
+            &Hint::Refresh { id: id() },
+            "`model-provisioner ensure 'hf:o/r?include=*' --refresh`, under the same policy, chooses its files anew",
         );
         let back = Hint::Ensure { id: id(), effect: EnsureEffect::BringsBack };
         check(&back, "`model-provisioner ensure 'hf:o/r?include=*'` brings it back");

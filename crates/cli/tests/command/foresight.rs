@@ -130,6 +130,30 @@ fn what_an_engine_may_miss_is_a_warning_and_in_the_document() {
 }
 
 #[test]
+fn what_a_policy_allows_since_comes_with_the_refresh_that_a_warning_names() {
+    let (bench, hub) = (Fixture::new(), Hub::start());
+    let repo = hub.repo("org/omni").lfs("model.safetensors", safetensors("a"));
+    repo.file("config.json", "{}").file("spk_dict.pt", "voices").publish();
+    let policy = bench.file("policy.yaml", "version: 1\nformats: [pickle, safetensors, other]\n");
+    let allowed =
+        |args: &[&str]| run(&bench, &hub, &[args, &["--policy", policy.to_str().unwrap()]].concat());
+    assert_eq!(run(&bench, &hub, &["ensure", "hf:org/omni"]).status, 0);
+    let present = allowed(&["ensure", "hf:org/omni"]);
+    let told = "hint: `model-provisioner ensure hf:org/omni --refresh`, under the same policy, chooses its files anew";
+    assert!(present.stderr.contains("`spk_dict.pt`") && present.stderr.contains(told), "{}", present.stderr);
+    let folder = std::path::Path::new(present.stdout.trim());
+    assert!(!folder.join("spk_dict.pt").exists(), "a present model is not changed");
+    let refreshed = allowed(&["ensure", "hf:org/omni", "--refresh"]);
+    assert_eq!((refreshed.status, refreshed.stdout), (0, present.stdout.clone()), "{}", refreshed.stderr);
+    assert!(
+        folder.join("spk_dict.pt").exists() && !refreshed.stderr.contains("warning"),
+        "{}",
+        refreshed.stderr
+    );
+    assert_eq!(allowed(&["ensure", "hf:org/omni"]).stderr.matches("hint").count(), 0);
+}
+
+#[test]
 fn an_adapter_is_inspected_with_its_base_model() {
     let (bench, hub) = (Fixture::new(), Hub::start());
     let repo = hub.repo("org/adapter").lfs("adapter_model.safetensors", safetensors("a"));

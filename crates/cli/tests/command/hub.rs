@@ -276,7 +276,7 @@ fn a_refresh_that_leaves_a_pin_behind_says_so() {
     assert_eq!(run(&bench, &hub, &["ensure", id, "--refresh", "--sha256", pin]).status, 4);
     let moved = run(&bench, &hub, &["ensure", id, "--refresh"]);
     assert!(
-        moved.status == 0 && moved.stderr.contains("by a digest, and its new revision has another one"),
+        moved.status == 0 && moved.stderr.contains("by a digest, and the refreshed model has another one"),
         "{}",
         moved.stderr
     );

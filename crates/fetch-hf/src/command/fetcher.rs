@@ -112,6 +112,10 @@ impl ModelFetcher for HubCommandFetcher {
         true
     }
 
+    fn states_roles(&self) -> bool {
+        true
+    }
+
     fn program(&self) -> Option<&'static str> {
         Some(PROGRAM)
     }

@@ -205,7 +205,7 @@ pub(crate) fn memory(header: &Header) -> Result<Vec<KvLayer>, String> {
     }
     let reads = ENCODERS.contains(&architecture);
     if reads || hyper.value("attention.causal").and_then(Value::as_bool) == Some(false) {
-        return Err("it is no model that writes on from a text".to_owned());
+        return Err("it is not a model that writes on from a text".to_owned());
     }
     let missing =
         |key: &str| format!("its header has no usable {}", quoted(&format!("{architecture}.{key}")));

@@ -296,7 +296,7 @@ impl Config {
         };
         let has_encoder = self.get("is_encoder_decoder").and_then(Value::as_bool) == Some(true);
         if has_encoder || !self.architectures().any(writes_on) {
-            return Err("it is no model that is known to write on from a text".to_owned());
+            return Err("it is not a model that is known to write on from a text".to_owned());
         }
         let missing = |what: &str| format!("its config does not tell {what}");
         let layers =

@@ -121,8 +121,8 @@ fn what_is_not_counted() {
     unknown(&llama().u32("a.attention.kv_lora_rank", 512), "MLA");
     unknown(&llama().u32("a.attention.indexer.head_count", 1), "index");
     unknown(&llama().u32("a.decoder_block_count", 4), "encoder");
-    unknown(&llama().key("a.attention.causal", 7, &[0]), "no model that writes on");
-    unknown(&Raw::new().string("general.architecture", "gemma-embedding"), "no model that writes on");
+    unknown(&llama().key("a.attention.causal", 7, &[0]), "not a model that writes on");
+    unknown(&Raw::new().string("general.architecture", "gemma-embedding"), "not a model that writes on");
     unknown(&Raw::new().string("general.architecture", "a"), "`a.block_count`");
     unknown(
         &Raw::new().string("general.architecture", "a").u32("a.block_count", u32::MAX),

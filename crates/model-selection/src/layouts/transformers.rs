@@ -182,11 +182,11 @@ fn decide_folder(
             }
             Kind::Weights(Format::Onnx) if is_part(file, &stems, largest) => Verdict::Take(Role::Other),
             Kind::Weights(Format::Bin) if file.size <= SMALL_BYTES => Verdict::Take(Role::Other),
-            Kind::Weights(Format::Pickle) if may_be_needed(file, &stems, weighed) => {
+            Kind::Weights(Format::Pickle) if may_be_needed(question, file, &stems, weighed) => {
                 Verdict::Take(Role::Other)
             }
             Kind::Weights(Format::Safetensors)
-                if format == Some(Format::Pickle) && may_be_needed(file, &stems, weighed) =>
+                if format == Some(Format::Pickle) && may_be_needed(question, file, &stems, weighed) =>
             {
                 Verdict::Take(if is_adapter(file) { Role::Adapter } else { Role::Other })
             }
@@ -220,16 +220,33 @@ fn is_part(file: &File<'_>, stems: &BTreeSet<&str>, largest: u64) -> bool {
         && file.size < largest / 5
 }
 
-/// Returns whether a file of another format may be a part that an engine needs beside the weights, such as a table of speakers: its
-/// name is not one of a main set or of one that is taken, and it is not so large that it has the weights again.
-fn may_be_needed(file: &File<'_>, stems: &BTreeSet<&str>, weighed: u64) -> bool {
+/// Returns whether a file of another format may be a part that an engine needs beside the weights, such as a table of speakers or a text
+/// encoder: its name is not one of a main set or of one that is taken, and it does not have the weights again.
+fn may_be_needed(question: &Question<'_>, file: &File<'_>, stems: &BTreeSet<&str>, weighed: u64) -> bool {
     const USUAL: [&str; 5] =
         ["pytorch_model", "adapter_model", "consolidated", "lora_weights", "diffusion_pytorch_model"];
     let own = stem(file.name());
     let is_usual = USUAL.iter().any(|usual| file.name().contains(usual));
     let is_main = own == "model" && file.folder().is_empty();
-    let is_again = file.size > SMALL_BYTES && file.size > weighed / 2;
+    let is_large = file.size > SMALL_BYTES && file.size > weighed / 2;
+    let is_again = is_large && (!file.is_weights(Format::Pickle) || is_copy(question, file, weighed));
     !(is_usual || is_main || is_again || stems.contains(own))
+}
+
+/// Returns whether a large pickle has the weights again: it has about their size, or a name that says no more than that it is a model,
+/// or the name of the repository. A large pickle of any other name may be a part, such as the text encoder of a small model.
+fn is_copy(question: &Question<'_>, file: &File<'_>, weighed: u64) -> bool {
+    const PLAIN: [&str; 9] =
+        ["model", "ckpt", "checkpoint", "weights", "pytorch", "best", "final", "last", "ema"];
+    let letters = |text: &str| -> String {
+        text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+    };
+    let repo = letters(question.repo.repo().rsplit('/').next().unwrap_or_default());
+    let own = letters(stem(file.name()));
+    file.size.abs_diff(weighed) <= weighed / 8
+        || PLAIN.iter().any(|word| has_token(file.name(), word))
+        || own.contains(&repo)
+        || repo.contains(&own)
 }
 
 fn is_adapter(file: &File<'_>) -> bool {

@@ -22,7 +22,7 @@ use block::check;
 
 #[test]
 fn transformers() {
-    check(include_str!("transformers.txt"), 44);
+    check(include_str!("transformers.txt"), 46);
 }
 
 #[test]

@@ -21,6 +21,7 @@ impl fmt::Display for Hint {
             Self::Repair(repair) => repair.fmt(f),
             Self::EnsureOnline { id } => write!(f, "with a network, ensuring `{id}` fetches it"),
             Self::DoNotRefresh => f.write_str("without a refresh, the model that is here is used"),
+            Self::Refresh { id } => write!(f, "refreshing `{id}` chooses its files anew"),
             Self::Ensure { id, effect } => write!(f, "ensuring `{id}` {effect}"),
             Self::Activate { id } => write!(f, "activating `{id}` makes it usable again"),
             Self::ActivateAndEnsure { id } => {

@@ -113,6 +113,24 @@ fn a_view_of_other_files_in_use_is_not_replaced() {
 }
 
 #[test]
+fn a_view_that_lacks_files_gets_them_where_it_lies() {
+    let fixture = Fixture::new();
+    let few = fixture.commit(&fixture.model("hf:org/repo", "abc", &[("b", "two")]));
+    let root = &few.local_path;
+    let before = [root.clone(), root.join("b")].map(|path| inode(&path));
+    let more = || fixture.model("hf:org/repo", "abc", &[("a", "one"), ("b", "two"), ("sub/c", "three")]);
+    let lease = fixture.store.lease(root, "hf:org/repo", std::time::Duration::ZERO).unwrap();
+    let error = fixture.try_commit(&more()).unwrap_err();
+    assert!(matches!(error, Error::Leased { .. }) && !root.join("a").exists(), "{error}");
+    drop(lease);
+    let grown = fixture.commit(&more());
+    assert_eq!([root.clone(), root.join("b")].map(|path| inode(&path)), before);
+    assert_eq!(fs_err::read(root.join("sub/c")).unwrap(), b"three");
+    assert_eq!(fixture.store.views().unwrap()[0].record, grown, "the seal names all files");
+    assert!(!fixture.store.quarantined().exists());
+}
+
+#[test]
 fn a_view_with_other_bytes_is_replaced() {
     let fixture = Fixture::new();
     let files = [("a", "one")];
