@@ -223,6 +223,8 @@ async fn a_refresh_brings_what_an_earlier_release_left_out() {
 async fn pickles_that_are_the_weights_are_refused_whatever_lies_beside_them() {
     let bench = Fixture::new();
     let repo = bench.hub.repo("org/old").lfs("pytorch_model.bin", "weights").file("voices.pt", "voices");
+    // The policy denies this one too, and a person asked for the weights.
+    let repo = repo.file("normalizer.hdf5", "numbers");
     repo.file("config.json", "{}").publish();
     let error = bench.provisioner().ensure_present_str("hf:org/old", None).await.unwrap_err();
     assert!(error.to_string().contains("`pytorch_model.bin`"), "{error}");

@@ -1,12 +1,14 @@
 //! The library finds the signature of a repository, and holds what it fetches against it.
 
+use std::path::Path;
+
 use model_provisioner::{
     Basis, Expectation, ImportRequest, ModelProvisioner, Network, Policy, SignatureDemand, SignatureMode,
     SignatureRule, signing::PublicKey,
 };
 use testkit::{OTHER_PUBLIC_KEY, PUBLIC_KEY, Signature, safetensors};
 
-use crate::fixture::{Fixture, builder_at, bytes, code, content_sent};
+use crate::fixture::{Fixture, builder_at, bytes, code, content_sent, sha256};
 
 const REPO: &str = "hf:org/repo";
 
@@ -176,6 +178,24 @@ async fn a_policy_wants_the_signature_of_a_repository() {
     assert_eq!(signed.verification.basis, Some(Basis::Signed));
 }
 
+/// Puts other weights into an exported folder, and lets all that the folder says fit them.
+fn forge(folder: &Path, signed: &[u8], other: &[u8]) {
+    let put = |name: &str, bytes: &[u8]| {
+        fs_err::remove_file(folder.join(name)).unwrap();
+        fs_err::write(folder.join(name), bytes).unwrap();
+    };
+    put("model.safetensors", other);
+    for name in [".model.json", "SHA256SUMS"] {
+        let text = fs_err::read_to_string(folder.join(name)).unwrap();
+        let text = text.replace(&sha256(signed), &sha256(other));
+        put(name, text.as_bytes());
+    }
+    let record = fs_err::read_to_string(folder.join(".model.json")).unwrap();
+    let mut record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    record["record"].as_object_mut().unwrap().remove("digest");
+    put(".model.json", record.to_string().as_bytes());
+}
+
 #[tokio::test]
 async fn an_export_carries_the_signature_to_a_machine_that_demands_one() {
     for id in [REPO, "hf:org/repo/model.safetensors"] {
@@ -192,10 +212,15 @@ async fn an_export_carries_the_signature_to_a_machine_that_demands_one() {
         assert_eq!(code(import("other", OTHER_PUBLIC_KEY).await), "denied", "{id}");
         let model = import("other", PUBLIC_KEY).await.unwrap();
         assert_eq!(model.verification.basis, Some(Basis::Signed), "{id}");
-        // The word of the folder is worth nothing: its bytes decide.
-        let weights = folder.join("model.safetensors");
-        fs_err::remove_file(&weights).unwrap();
-        fs_err::write(&weights, safetensors("others!")).unwrap();
-        assert!(import("third", PUBLIC_KEY).await.is_err(), "{id}");
+        // The word of the folder is worth nothing, also where it fits its bytes: the signature decides.
+        forge(&folder, &safetensors("weights"), &safetensors("others!"));
+        let plain = builder_at(&bench.path("fourth"), &bench.hub.endpoint())
+            .build()
+            .unwrap()
+            .import(&ImportRequest::new(&folder))
+            .await
+            .unwrap();
+        assert_ne!(plain.verification.basis, Some(Basis::Signed), "{id}");
+        assert_eq!(code(import("third", PUBLIC_KEY).await), "denied", "{id}");
     }
 }

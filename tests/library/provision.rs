@@ -3,7 +3,10 @@
 use std::path::Path;
 use testkit::TINY_GGUF;
 
-use model_provisioner::{ModelProvisionerConfig, handoff, provision_from_config_to_handoff};
+use model_provisioner::{
+    Engine, FlashAttention, KvType, MemoryRequest, ModelProvisionerConfig, handoff,
+    provision_from_config_to_handoff,
+};
 
 use crate::fixture::{Fixture, code, sha256};
 
@@ -144,4 +147,27 @@ fn a_handoff_never_overwrites_what_it_is_about() {
     let dangling = bench.path("dangling.json");
     assert_eq!(code(provision_from_config_to_handoff(&path, &dangling, bench.cache())), "storage-failed");
     assert_eq!(fs_err::read(model).unwrap(), TINY_GGUF);
+}
+
+#[test]
+fn what_must_fit_is_asked_for_as_the_config_says() {
+    let request = |fit: &str| {
+        let yaml = format!("model_ref: hf:org/repo\nfit: {fit}\n");
+        let config = ModelProvisionerConfig::from_yaml(&yaml, Path::new("/conf/model.yaml")).unwrap();
+        format!("{:?}", config.fit.unwrap().request())
+    };
+    let all =
+        "{ vram: 24GiB, ctx: 8192, parallel: 2, kv_type: q8_0, engine: vllm, ubatch: 64, flash_attn: on }";
+    let expected = MemoryRequest {
+        ctx: Some(8192),
+        parallel: 2,
+        kv_type: KvType::Q8_0,
+        vram_bytes: Some(24 << 30),
+        engine: Some(Engine::Vllm),
+        tokens_at_once: Some(64),
+        flash_attn: FlashAttention::On,
+    };
+    assert_eq!(request(all), format!("{expected:?}"));
+    let least = MemoryRequest { vram_bytes: Some(1 << 30), parallel: 1, ..MemoryRequest::default() };
+    assert_eq!(request("{ vram: 1GiB }"), format!("{least:?}"));
 }

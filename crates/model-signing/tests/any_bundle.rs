@@ -40,15 +40,16 @@ fn trusted() -> TrustedSigner {
     (&key().public_key()).into()
 }
 
+/// Makes a resource that is sound more often than not, but for its name: else no statement of several would be read.
 fn resource() -> impl Strategy<Value = Value> {
-    let name = prop_oneof!["[a-c./]{0,5}", "[ab](:[0-9]{1,2}){2}", any::<String>()];
+    let name = prop_oneof![8 => "[a-c./]{0,5}", 1 => "[ab](:[0-9]{1,2}){2}", 1 => any::<String>()];
     let algorithm = prop_oneof![
-        Just("sha256".to_owned()),
-        Just("sha256-sharded-3".to_owned()),
-        Just("blake2b".to_owned()),
-        any::<String>()
+        16 => Just("sha256".to_owned()),
+        1 => Just("sha256-sharded-3".to_owned()),
+        1 => Just("blake2b".to_owned()),
+        1 => any::<String>()
     ];
-    let digest = prop_oneof!["[0-9a-f]{64}", "[0-9a-f]{0,128}", any::<String>()];
+    let digest = prop_oneof![16 => "[0-9a-f]{64}", 1 => "[0-9a-f]{0,128}", 1 => any::<String>()];
     (name, algorithm, digest).prop_map(
         |(name, algorithm, digest)| json!({ "name": name, "algorithm": algorithm, "digest": digest }),
     )
@@ -60,14 +61,14 @@ fn serialization() -> impl Strategy<Value = Value> {
         any::<f64>().prop_map(|size| json!(size)),
         any::<u64>().prop_map(|size| json!(size))
     ];
-    let ignored = proptest::collection::vec("[a./]{0,4}", 0..3);
-    (prop_oneof!["files", "shards", "[a-z]{0,4}"], size, ignored).prop_map(
+    let ignored = prop_oneof![3 => Just(Vec::new()), 1 => proptest::collection::vec("[a./]{0,4}", 0..3)];
+    (prop_oneof![4 => "files", 1 => "shards", 1 => "[a-z]{0,4}"], size, ignored).prop_map(
         |(method, size, ignored)| json!({ "method": method, "shard_size": size, "ignore_paths": ignored }),
     )
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn any_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
@@ -100,15 +101,18 @@ proptest! {
     #[test]
     fn no_changed_byte_of_a_signature_passes(at in 0usize..10_000, bit in 0u8..8) {
         let digest = hex::encode(Sha256::digest(b"abc"));
-        let resources = json!([{ "name": "a", "algorithm": "sha256", "digest": digest }]);
+        // No digest covers the name of a file, so the signature alone tells of a change there.
+        let resources = json!([{ "name": "a".repeat(300), "algorithm": "sha256", "digest": digest }]);
         let good = signed(&resources, &json!({ "method": "files" }));
         let mut changed = good.clone().into_bytes();
         let at = at % changed.len();
         changed[at] ^= 1 << bit;
-        // What is not signed may change: then the signed files are the same.
-        if let Ok(signed) = Bundle::from_json(&changed).and_then(|bundle| bundle.verify(&[trusted()])) {
-            let same = Bundle::from_json(good.as_bytes()).unwrap().verify(&[trusted()]).unwrap();
-            prop_assert_eq!(signed.files.root_digest(), same.files.root_digest());
+        // What is not signed may change: then the signed text is the same.
+        if Bundle::from_json(&changed).and_then(|bundle| bundle.verify(&[trusted()])).is_ok() {
+            let envelope = |json: &[u8]| serde_json::from_slice::<Value>(json).unwrap()["dsseEnvelope"].clone();
+            let (changed, good) = (envelope(&changed), envelope(good.as_bytes()));
+            prop_assert_eq!(&changed["payload"], &good["payload"]);
+            prop_assert_eq!(&changed["payloadType"], &good["payloadType"]);
         }
     }
 }

@@ -80,3 +80,52 @@ pub fn is_training_folder(name: &str) -> bool {
     FOLDERS.contains(&name.as_str())
         || STEPS.iter().any(|start| name.strip_prefix(start).is_some_and(is_number))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_training_leaves_behind_is_told_by_its_name() {
+        for name in [
+            "trainer_state.json",
+            "All_Results.json",
+            "latest",
+            "training_args.bin",
+            "optimizer.pt",
+            "lr_scheduler.pth",
+            "scheduler_1.bin",
+            "optimizer.safetensors",
+            "optimizer_0.distcp",
+            "optimizer-00001-of-00002.bin",
+            "RNG_state_3.pth",
+            "random_states_0.pkl",
+            "events.out.tfevents.1700000000.host",
+            "zero_pp_rank_0_mp_rank_00_model_states.pt",
+            "bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt",
+            "mp_rank_00_optim_states.pt",
+            "__0_0.distcp",
+        ] {
+            assert!(is_training_state(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_an_engine_may_load_is_not_the_state_of_a_training() {
+        for name in [
+            "scheduler_config.json",
+            "scheduler_1.json",
+            "scheduler.json",
+            "scaler.joblib",
+            "sampler.py",
+            "latest.safetensors",
+            "my_optimizer.pt",
+            "training_args",
+            "distcp",
+            "model.safetensors",
+            "",
+        ] {
+            assert!(!is_training_state(name), "{name}");
+        }
+    }
+}

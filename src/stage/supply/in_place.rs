@@ -284,7 +284,7 @@ fn settled(file: &File, clock: &dyn Clock) -> io::Result<Option<Stamp>> {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use provisioner_core::Timestamp;
+    use provisioner_core::{NoProgress, RelativePath, Timestamp};
 
     use super::*;
 
@@ -309,5 +309,21 @@ mod tests {
             assert_eq!(settled(&file, &Still(now)).unwrap(), Some(stamp));
             assert!(!waits || began.elapsed() >= ticks, "{now}: {:?}", began.elapsed());
         }
+    }
+
+    #[test]
+    fn the_format_is_that_of_the_bytes_that_are_hashed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = RelativePath::new("weights.dat").unwrap();
+        let locator = Locator::InPlace(file.path().to_owned());
+        let listed = ManifestFile { path, size: 0, digest: None, locator };
+        let (clock, progress) = (Arc::new(Still(Timestamp::now())), Arc::new(NoProgress));
+        let staged = Opened::new(&listed).unwrap().staged(&listed, clock.as_ref(), None);
+        assert_eq!(staged.format, Format::Text);
+        // Another process writes a pickle after the file was listed.
+        fs_err::write(file.path(), b"\x80\x02}q\0.").unwrap();
+        let hash = HashInPlace { hashes: true, git_ids: false, known: None, clock, progress };
+        let reading = ReadProgress::start(&hash.progress, "local:/m", &[0]);
+        assert_eq!(hash.hash(&staged, &reading, &|| false).unwrap().format, Format::Pickle);
     }
 }

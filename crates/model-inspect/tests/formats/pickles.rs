@@ -29,6 +29,9 @@ fn what_calls_a_function_is_a_pickle_however_it_begins() {
         b"(S'id'\nios\nsystem\n.",
         b"(cos\nsystem\nS'id'\no.",
         b"cshelf\nopened\n)R.",
+        // A loader has called by then, whatever follows.
+        b"cshelf\nopened\n)R",
+        b"cshelf\nopened\n)R not an opcode",
         // What a loader skips before the call.
         b"I1\n0I01\n0F1.5\n0L2L\n0Vtext\n0S'x'\n0cos\nsystem\n(S'id'\ntR.",
         // Numbers as only Python's loader in C reads them, and nothing that goes into what takes nothing.

@@ -52,7 +52,7 @@ fn gguf() {
 
 #[test]
 fn exports() {
-    check(include_str!("exports.txt"), 27);
+    check(include_str!("exports.txt"), 31);
 }
 
 #[test]
