@@ -119,7 +119,8 @@ impl Plain {
     }
 
     fn provisioner(&self, token: Option<&str>) -> ModelProvisioner {
-        let settings = HubSettings::new(Some(&self.hub.uri())).unwrap().token(token.and_then(Token::new));
+        let settings = HubSettings::new(Some(&self.hub.uri())).unwrap().xet(false);
+        let settings = settings.token(token.and_then(Token::new));
         ModelProvisioner::builder(self.dir.path().join("cache"))
             .fetcher(HubFetcher::new(settings))
             .policy(Policy { network: Network::Allow, ..Policy::default() })

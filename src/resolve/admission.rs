@@ -1,7 +1,7 @@
 //! Asks the policy about a model before the first byte of it is transferred.
 
 use provisioner_core::{
-    CatalogRecord, Entry, Format, LeftOut, LeftOutReason, Manifest, ManifestFile, ModelRef, Notice, Question,
+    CatalogRecord, Entry, Format, LeftOutReason, Manifest, ManifestFile, ModelRef, Notice, Question,
     RelativePath, Role, ScanStatus, SourceFacts,
 };
 

@@ -190,7 +190,9 @@ fn as_of_earlier_release(bench: &Fixture, model: &ResolvedModel, absent: &str) {
         record.as_object_mut().unwrap().remove("left_out");
         let files = record["files"].as_array_mut().unwrap();
         files.retain(|file| file["path"] != absent);
-        files.iter_mut().for_each(|file| drop(file.as_object_mut().unwrap().remove("role")));
+        for file in files {
+            file.as_object_mut().unwrap().remove("role");
+        }
         fs_err::remove_file(&path).unwrap();
         fs_err::write(&path, serde_json::to_vec(&document).unwrap()).unwrap();
     }

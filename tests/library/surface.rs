@@ -16,7 +16,7 @@ fn calls(file: &str) -> BTreeSet<String> {
         let line = line.strip_prefix("    pub ")?;
         line.strip_prefix("async fn ").or_else(|| line.strip_prefix("fn "))
     });
-    signatures.map(|signature| signature.split('(').next().unwrap().to_owned()).collect()
+    signatures.map(|signature| signature.split(['<', '(']).next().unwrap().to_owned()).collect()
 }
 
 #[test]

@@ -248,7 +248,8 @@ impl ModelFetcher for HubFetcher {
     #[cfg(feature = "xet")]
     fn range_bytes(&self, file: &ManifestFile) -> Option<u64> {
         let Locator::Streamed(remote) = &file.locator else { return None };
-        let is_in_xet = self.xet.is_some() && FileState::of(remote).xet.is_some();
+        let state = FileState::of(remote);
+        let is_in_xet = self.xet.is_some() && state.xet.as_ref().is_some_and(|file| !file.is_given_up());
         is_in_xet.then_some(RANGE_BYTES)
     }
 

@@ -18,6 +18,7 @@
 //! reads nor writes in the user's home. By default it sends a summary of each transfer to the storage; the fetcher turns
 //! that off. The first file that the fetcher opens starts all of it, and it ends with the fetcher.
 
+mod failure;
 mod stretches;
 
 use std::{
@@ -50,11 +51,14 @@ use xet::{
     },
 };
 
-use self::stretches::{MEMORY, Share, Stretches};
+use self::{
+    failure::{reason, unavailable},
+    stretches::{MEMORY, Share, Stretches},
+};
 
 /// How long the ranges of a file are to be, in bytes: several stretches, of which the next ones arrive while the caller writes the
 /// first.
-pub(crate) const RANGE_BYTES: u64 = 96 << 20;
+pub(crate) const RANGE_BYTES: u64 = 64 << 20;
 
 /// How many connections Xet's client begins with. It adds more where that helps.
 const CONNECTIONS: usize = 12;
@@ -152,7 +156,7 @@ impl Xet {
         if self.empty_ranges.load(Ordering::Relaxed) >= MAX_EMPTY_RANGES {
             return None;
         }
-        if file.state.is_given_up.load(Ordering::Relaxed) {
+        if file.is_given_up() {
             return None;
         }
         let mut rest = range.clone();
@@ -231,6 +235,11 @@ impl XetFile {
     /// Notes that a listed file is in Xet, by its hash there.
     pub(crate) fn new(hash: String, commit: &Arc<XetCommit>) -> Self {
         Self { hash, commit: Arc::clone(commit), state: Arc::default() }
+    }
+
+    /// Returns whether plain HTTP serves the rest of the file.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.state.is_given_up.load(Ordering::Relaxed)
     }
 }
 
@@ -373,29 +382,6 @@ fn storage_address(hub: &Url, text: &str) -> Result<Url, &'static str> {
 /// Returns the error of a failure of Xet's client.
 fn failed(error: &XetError) -> FetchError {
     unavailable(reason(error))
-}
-
-/// Returns the error of a range that Xet does not serve. Plain HTTP may serve it.
-fn unavailable(what: &str) -> FetchError {
-    FetchError::new(FetchErrorKind::Unavailable, format!("Xet: {what}"))
-}
-
-/// Returns the kind of a failure in words of ours: the client's own text may have an address with a signature.
-fn reason(error: &XetError) -> &'static str {
-    match error {
-        XetError::Authentication(_) => "the token is refused",
-        XetError::Network(_) => "the storage cannot be reached",
-        XetError::RateLimited(_) => "the storage asks to be left alone",
-        XetError::ServerError(_) => "the storage fails",
-        XetError::Timeout(_) => "the storage is silent",
-        XetError::NotFound(_) => "the storage does not have it",
-        XetError::DataIntegrity(_) => "what came is damaged",
-        XetError::Io(_) => "a file on this machine could not be used",
-        XetError::Cancelled(_) | XetError::UserCancelled(_) | XetError::KeyboardInterrupt => {
-            "it was cancelled"
-        }
-        _ => "its client failed",
-    }
 }
 
 /// Returns the time, in seconds since 1970.

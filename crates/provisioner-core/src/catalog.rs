@@ -44,7 +44,7 @@ pub struct RecordPage {
     pub records: Vec<Versioned>,
     /// The records of this page that cannot be read.
     pub damaged: Vec<DamagedRecord>,
-    /// Where the next page begins. `None` on the last page.
+    /// Says where the next page begins. `None` on the last page.
     pub next: Option<PageStart>,
 }
 

@@ -14,6 +14,7 @@ struct RecordedFormat {
 }
 
 /// Writes a format as the two fields.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 pub(crate) fn serialize<S: Serializer>(format: &Format, serializer: S) -> Result<S::Ok, S::Error> {
     let first = format.as_first_told();
     RecordedFormat { format: first, contents: (first != *format).then_some(*format) }.serialize(serializer)

@@ -67,8 +67,10 @@ fn main() {
         println!("{id} {commit}");
     }
     say(hub.endpoint());
-    while !options.is_steered {
-        std::thread::park();
+    if !options.is_steered {
+        loop {
+            std::thread::park();
+        }
     }
     for command in io::stdin().lines() {
         match command.expect("standard input can be read").as_str() {

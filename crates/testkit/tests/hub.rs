@@ -48,7 +48,7 @@ fn a_revision_is_resolved_to_its_commit() {
 fn a_file_from_disk_lies_in_xet_too() {
     let (hub, folder) = (Hub::start(), tempfile::tempdir().unwrap());
     let (path, sha256) = (folder.path().join("w.gguf"), hex::encode(Sha256::digest(weights())));
-    std::fs::write(&path, weights()).unwrap();
+    fs_err::write(&path, weights()).unwrap();
     let commit = hub.repo("Org/Name").xet_from_path("w.gguf", &path, &sha256, "abc").publish();
     hub.xet_cas("http://127.0.0.1:1");
     let api = format!("{}/api/models/Org/Name", hub.endpoint());

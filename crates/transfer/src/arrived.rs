@@ -110,8 +110,14 @@ mod tests {
         assert_eq!(arrived.next(20, 30), Some(Next::InFile(30)), "it arrived ahead of the frontier");
         assert_eq!(arrived.next(30, 30), None);
         arrived.push(30, bytes(5), 1);
+        assert_eq!(
+            arrived.next(30, 35),
+            Some(Next::Arrived(bytes(5))),
+            "the queue begins behind the stretch"
+        );
+        arrived.push(35, bytes(5), 1);
         arrived.close(1);
-        assert_eq!((arrived.bytes, arrived.next(30, 30)), (0, None));
+        assert_eq!((arrived.bytes, arrived.next(35, 35)), (0, None));
     }
 
     #[test]
@@ -126,11 +132,13 @@ mod tests {
         arrived.open(2);
         let far = LONG_STRETCH + 1;
         assert_eq!(arrived.next(0, far), Some(Next::InFile(far)));
+        let write = QUEUE_BYTES / 4 * 3;
         for n in 0..4 {
-            arrived.push(far + n * QUEUE_BYTES as u64, bytes(QUEUE_BYTES), 1);
+            arrived.push(far + n * write as u64, bytes(write), 1);
         }
         assert!(!arrived.is_full(2, 1), "the thread comes late");
-        assert_eq!(arrived.bytes, QUEUE_BYTES, "the others stay in the file");
+        assert_eq!(arrived.bytes, 2 * write, "the others stay in the file");
+        arrived.next(far, far);
         arrived.next(far, far);
         assert_eq!((arrived.bytes, arrived.next(far, far + 9)), (0, Some(Next::InFile(far + 9))));
     }

@@ -189,13 +189,15 @@ mod tests {
             assert_eq!(connections.under_way(), usize::from(!leaves), "{left} MiB take {left} times 10 ms");
             assert_eq!(permits.available_permits(), usize::from(leaves));
         }
-        // The next one is as fast from its first byte on, and has to wait until the first one has ended.
+        // The next one has to wait until the first one has ended.
         let mut next = connections.begin();
         next.ask(permits.acquire().await.ok());
         next.arrived(1, MIB);
+        advance(SLOW).await;
+        next.arrived(MIB, 1);
         assert_eq!((connections.under_way(), permits.available_permits()), (1, 0));
         drop(connection);
-        next.arrived(1, MIB);
+        next.arrived(1, 0);
         assert_eq!((connections.under_way(), permits.available_permits()), (0, 1));
     }
 

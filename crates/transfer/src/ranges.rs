@@ -61,22 +61,6 @@ impl Ranges {
         }
         missing
     }
-
-    /// Returns the chunks that a file of some size still lacks, none longer than `chunk`, in ascending order.
-    pub(crate) fn missing(&self, size: u64, chunk: u64) -> Vec<Range<u64>> {
-        let mut missing = Vec::new();
-        let mut at = 0;
-        let known = self.ends.iter().map(|(&start, &end)| (start, end));
-        for (start, end) in known.chain([(size, size)]) {
-            while at < start.min(size) {
-                let stop = at.saturating_add(chunk).min(start).min(size);
-                missing.push(at..stop);
-                at = stop;
-            }
-            at = at.max(end);
-        }
-        missing
-    }
 }
 
 #[cfg(test)]
@@ -86,7 +70,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_a_set_of_bytes(adds in prop::collection::vec((0..60u64, 0..20u64), 0..12), chunk in 1..9u64) {
+        fn is_a_set_of_bytes(adds in prop::collection::vec((0..60u64, 0..20u64), 0..12)) {
             let (mut ranges, mut bytes) = (Ranges::default(), [false; 80]);
             for (start, len) in adds {
                 ranges.add(start..start + len);
@@ -97,11 +81,6 @@ mod tests {
             let within: Vec<_> = ranges.missing_in(&(10..50)).into_iter().flatten().collect();
             let lacking: Vec<_> = (10..50u64).filter(|&n| !bytes[usize::try_from(n).unwrap()]).collect();
             prop_assert_eq!(within, lacking);
-            let missing = ranges.missing(80, chunk);
-            prop_assert!(missing.iter().all(|r| r.start < r.end && r.end - r.start <= chunk));
-            let listed: Vec<_> = missing.into_iter().flatten().collect();
-            let expected: Vec<_> = (0..80u64).filter(|&n| !bytes[usize::try_from(n).unwrap()]).collect();
-            prop_assert_eq!(listed, expected);
         }
     }
 }

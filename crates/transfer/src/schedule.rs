@@ -3,7 +3,7 @@
 //! The first chunk begins alone, until its answer says whether the server knows ranges. A chunk that ends sooner than the next
 //! answer comes does not count, so the connection does not stand idle for the time that an answer takes.
 
-use std::{collections::VecDeque, pin::pin, sync::atomic::Ordering, time::Duration};
+use std::{collections::VecDeque, ops::Range, pin::pin, sync::atomic::Ordering, time::Duration};
 
 use futures_util::{
     FutureExt, StreamExt, TryStreamExt,
@@ -30,20 +30,42 @@ const RENEWING_PART: u64 = 256;
 /// How long the schedule sleeps between two looks at the connections.
 const LOOK: Duration = Duration::from_millis(25);
 
+/// Holds what no chunk has been cut off yet.
+struct Missing {
+    /// In ascending order.
+    ranges: VecDeque<Range<u64>>,
+    /// Whether the first chunk was cut off.
+    is_begun: bool,
+}
+
+impl Missing {
+    /// Cuts a chunk off the front, of so many bytes at the most.
+    fn cut(&mut self, bytes: u64) -> Option<Chunk> {
+        let rest = self.ranges.front_mut()?;
+        let range = rest.start..rest.start.saturating_add(bytes).min(rest.end);
+        rest.start = range.end;
+        if rest.is_empty() {
+            self.ranges.pop_front();
+        }
+        let is_first = !std::mem::replace(&mut self.is_begun, true);
+        Some(Chunk { range, is_first, is_only: is_first && self.ranges.is_empty() })
+    }
+}
+
 impl FileFetch<'_> {
     /// Fetches the missing chunks.
     pub(crate) async fn fetch_missing(&self, mut hashed: watch::Receiver<Hashed>) -> Result<()> {
-        let mut chunks = self.chunks();
+        let mut missing = Missing { ranges: self.sink.missing(self.file.size).into(), is_begun: false };
         let mut concurrency = Concurrency::new(self.context.settings.bytes_per_second);
         let (began, mut under_way) = (Instant::now(), FuturesUnordered::new());
         loop {
             if self.no_ranges.load(Ordering::Relaxed) {
-                chunks.clear();
+                missing.ranges.clear();
             }
-            while let Some(chunk) = self.next_chunk(&mut chunks, &concurrency, &hashed) {
+            while let Some(chunk) = self.next_chunk(&mut missing, &concurrency, &hashed) {
                 under_way.push(self.fetch_chunk(chunk, self.connections.begin()).boxed());
             }
-            if chunks.is_empty() {
+            if missing.ranges.is_empty() {
                 return under_way.try_collect().await;
             }
             let fetched = {
@@ -59,28 +81,26 @@ impl FileFetch<'_> {
         }
     }
 
-    fn chunks(&self) -> VecDeque<Chunk> {
-        let least = self.fetcher.range_bytes(self.file).unwrap_or(1).max(1);
-        let missing = self.sink.missing(self.file.size, self.context.settings.chunk_bytes.max(least));
-        let is_only = missing.len() == 1;
-        let chunk = |(n, range)| Chunk { range, is_first: n == 0, is_only };
-        missing.into_iter().enumerate().map(chunk).collect()
-    }
-
-    /// Takes the next chunk, where it may begin. A thread that has ended lets all chunks begin: its own error is the one that
-    /// the caller gets.
+    /// Cuts the next chunk off what is missing, where it may begin. A thread that has ended lets all chunks begin: its own error is
+    /// the one that the caller gets.
     fn next_chunk(
         &self,
-        chunks: &mut VecDeque<Chunk>,
+        missing: &mut Missing,
         concurrency: &Concurrency,
         hashed: &watch::Receiver<Hashed>,
     ) -> Option<Chunk> {
-        let next = chunks.front()?;
+        let start = missing.ranges.front()?.start;
         let frontier = if hashed.has_changed().is_ok() { hashed.borrow().bytes } else { u64::MAX };
-        let is_within_window = next.range.start < frontier.saturating_add(self.context.settings.window_bytes);
+        let is_within_window = start < frontier.saturating_add(self.context.settings.window_bytes);
         let is_free = self.connections.under_way() < concurrency.count();
-        let is_known = next.is_first || self.has_ranges.load(Ordering::Relaxed);
-        if is_within_window && is_free && is_known { chunks.pop_front() } else { None }
+        let is_known = !missing.is_begun || self.has_ranges.load(Ordering::Relaxed);
+        if is_within_window && is_free && is_known { missing.cut(self.chunk_bytes()) } else { None }
+    }
+
+    /// Returns how long a chunk is, in bytes, that begins now.
+    fn chunk_bytes(&self) -> u64 {
+        let wanted = self.fetcher.range_bytes(self.file).unwrap_or_default();
+        self.context.settings.chunk_bytes.max(wanted).max(1)
     }
 
     /// Waits until another chunk may begin, and for no longer than a look takes to be due.
@@ -118,5 +138,22 @@ impl FileFetch<'_> {
             connection.rest();
             budget.wait_out(error).await?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_is_cut_off_when_it_begins() {
+        let mut missing = Missing { ranges: [0..25, 40..50].into(), is_begun: false };
+        let mut cut = |bytes| missing.cut(bytes).map(|chunk| (chunk.range, chunk.is_first, chunk.is_only));
+        assert_eq!(cut(20), Some((0..20, true, false)));
+        assert_eq!(cut(10), Some((20..25, false, false)), "no chunk goes over what is here");
+        assert_eq!(cut(100), Some((40..50, false, false)), "the last of several is not the only one");
+        assert_eq!(cut(100), None);
+        let mut whole = Missing { ranges: std::iter::once(0..50).collect(), is_begun: false };
+        assert!(whole.cut(50).is_some_and(|chunk| chunk.is_first && chunk.is_only));
     }
 }

@@ -169,14 +169,12 @@ impl Sink {
         self.data.set_len(0)?;
         lock(&self.journal).reset(header)?;
         have.ranges = Ranges::default();
-        // The bytes of an earlier attempt are in no file.
-        have.arrived = Arrived::default();
         Ok(())
     }
 
-    /// Returns the chunks that the file still lacks.
-    pub(crate) fn missing(&self, size: u64, chunk: u64) -> Vec<Range<u64>> {
-        lock(&self.have).ranges.missing(size, chunk)
+    /// Returns what the file still lacks, in ascending order.
+    pub(crate) fn missing(&self, size: u64) -> Vec<Range<u64>> {
+        lock(&self.have).ranges.missing_in(&(0..size))
     }
 
     /// Returns how many bytes are here.

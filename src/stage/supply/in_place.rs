@@ -317,7 +317,7 @@ mod tests {
         let path = RelativePath::new("weights.dat").unwrap();
         let locator = Locator::InPlace(file.path().to_owned());
         let listed = ManifestFile { path, size: 0, digest: None, locator };
-        let (clock, progress) = (Arc::new(Still(Timestamp::now())), Arc::new(NoProgress));
+        let (clock, progress) = (Arc::new(Still(Timestamp::UNIX_EPOCH)), Arc::new(NoProgress));
         let staged = Opened::new(&listed).unwrap().staged(&listed, clock.as_ref(), None);
         assert_eq!(staged.format, Format::Text);
         // Another process writes a pickle after the file was listed.

@@ -167,7 +167,7 @@ fn a_failing_hf_that_repeats_its_token_is_not_repeated() {
     for (number, (place, is_variable)) in PLACES.into_iter().enumerate() {
         for (script, status) in [
             (r#"echo "Error: Access denied. Model $HF_TOKEN requires approval." >&2; exit 1"#, 7),
-            (r#"echo "401 Client Error: $HF_TOKEN"; echo "$HF_TOKEN" >&2; exit 1"#, 7),
+            (r#"echo "$HF_TOKEN"; echo "401 Client Error: $HF_TOKEN" >&2; exit 1"#, 7),
             (r#"printf '%s' "$HF_TOKEN" >"$HOME/x" 2>/dev/null; echo "$HF_TOKEN"; kill -SEGV $$"#, 6),
             (r#"echo "no such option: --token=$HF_TOKEN" >&2; exit 2"#, 2),
         ] {

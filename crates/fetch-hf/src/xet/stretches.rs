@@ -4,8 +4,9 @@
 //! Xet's client gives bytes only once it has all of a stretch: it fetches the compressed pieces of up to 64 MiB, in which the storage
 //! keeps files, and unpacks each in memory. So the length of a stretch is what one request brings, what must arrive before the
 //! first byte does, and what is in memory at once. Where the storage is fast, few long stretches cost least; where each connection is
-//! slow, many short ones bring most; and where the line is slow, a long one keeps the caller waiting. The first ones have [`FIRST`] bytes. Each one that is over soon lets the next ones be twice
-//! as long, up to [`LONGEST`]; each one that is late halves them, down to [`SHORTEST`].
+//! slow, many short ones bring most; and where the line is slow, a long one keeps the caller waiting. The first ones have [`FIRST`]
+//! bytes. Each one that is over soon lets the next ones be twice as long, up to [`LONGEST`]; each one that is late halves them, down
+//! to [`SHORTEST`].
 //!
 //! # Memory
 //! All stretches of a fetcher share [`MEMORY`]. A stretch takes its share before its request, and gives it back when the caller has
@@ -33,12 +34,12 @@ use tokio::{
     time::Instant,
 };
 
-use super::unavailable;
+use super::failure::unavailable;
 
 const MIB: u64 = 1 << 20;
 
 /// How many bytes of all stretches may be in memory.
-pub(super) const MEMORY: u64 = 96 * MIB;
+pub(super) const MEMORY: u64 = 64 * MIB;
 
 /// The length of the first stretches, in bytes.
 const FIRST: u64 = 16 * MIB;
@@ -47,7 +48,7 @@ const FIRST: u64 = 16 * MIB;
 const SHORTEST: u64 = 2 * MIB;
 
 /// The length of the longest stretch, in bytes: while the caller writes one, the next one arrives.
-const LONGEST: u64 = 48 * MIB;
+const LONGEST: u64 = 32 * MIB;
 
 /// How many stretches of a range are on their way at once.
 const AT_ONCE: usize = 2;
@@ -79,7 +80,7 @@ pub(super) struct Share {
     stretches: Arc<Stretches>,
     begin: Instant,
     is_whole: bool,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Holds bytes of a stretch, with its share.
@@ -113,8 +114,8 @@ impl Stretches {
     async fn share(self: &Arc<Self>, stretch: &Range<u64>) -> Share {
         let permits = kib(stretch.end - stretch.start);
         let permit = Arc::clone(&self.memory).acquire_many_owned(permits).await;
-        let permit = permit.expect("the semaphore is never closed");
-        Share { stretches: Arc::clone(self), begin: Instant::now(), is_whole: false, _permit: permit }
+        // The semaphore is never closed.
+        Share { stretches: Arc::clone(self), begin: Instant::now(), is_whole: false, _permit: permit.ok() }
     }
 
     /// Learns from a stretch how long the next ones are to be.

@@ -192,10 +192,12 @@ impl Machine<'_, '_> {
     }
 
     fn skip(&mut self, bytes: u64) -> Reading {
-        match self.cursor.skip(bytes) {
-            true => Reading::Done,
-            false if (MAX_LINE as u64..LEAST_OF_TEXT).contains(&bytes) => Reading::Cut,
-            false => Reading::Ended,
+        if self.cursor.skip(bytes) {
+            Reading::Done
+        } else if (MAX_LINE as u64..LEAST_OF_TEXT).contains(&bytes) {
+            Reading::Cut
+        } else {
+            Reading::Ended
         }
     }
 

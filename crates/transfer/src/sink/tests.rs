@@ -40,16 +40,21 @@ fn hash(sink: &Arc<Sink>, size: usize) -> thread::JoinHandle<Option<ContentDiges
 
 #[test]
 fn the_thread_gets_the_very_bytes_that_arrived() {
-    let (_dir, sink) = open(2 * WRITE);
+    let (dir, sink) = open(2 * WRITE);
     let all = bytes(2 * WRITE);
     let _queue = sink.open_queue(1);
     sink.write(1, 0, vec![all.slice(..WRITE)]).unwrap();
     let Some(Next::Arrived(pieces)) = sink.next(1, 0, || {}) else { panic!("it lies in memory") };
     assert_eq!(pieces.iter().map(|piece| piece.as_ptr()).collect::<Vec<_>>(), [all.as_ptr()], "no copy");
-    // A server that knows no ranges sends the bytes again, and may send others.
-    sink.write(1, WRITE as u64 - 1, vec![all.slice(WRITE - 1..)]).unwrap();
+    // A server that knows no ranges sends bytes again that came ahead, and may send others.
+    let ahead = Bytes::from_static(b"ahead");
+    sink.write(1, WRITE as u64 + 10, vec![ahead.clone()]).unwrap();
+    sink.write(1, WRITE as u64, vec![all.slice(WRITE..)]).unwrap();
     let next = sink.next(1, WRITE as u64, || {});
     assert_eq!(next, Some(Next::InFile(2 * WRITE as u64)), "the file says which bytes are here");
+    let file = fs_err::read(dir.path().join("data")).unwrap();
+    assert_eq!(file[WRITE + 10..WRITE + 15], ahead);
+    assert_eq!((&file[..WRITE + 10], &file[WRITE + 15..]), (&all[..WRITE + 10], &all[WRITE + 15..]));
 }
 
 #[test]
@@ -81,15 +86,20 @@ fn a_new_attempt_hashes_none_of_the_bytes_of_the_last_one() {
     sink.write(1, 0, vec![wrong.slice(..2 * WRITE)]).unwrap();
     sink.give_up(1);
     assert_eq!(last.join().unwrap(), None);
-    // The queue of an attempt that is over may still be open.
+    // A write that has begun may still bring bytes for the attempt that is over.
     let _queue = sink.open_queue(1);
     sink.write(1, 2 * WRITE as u64, vec![wrong.slice(2 * WRITE..)]).unwrap();
     sink.restart(&header(size)).unwrap();
+    // The bytes of this attempt wait for a thread that never takes them.
+    let queue = sink.open_queue(2);
+    sink.write(2, 0, vec![wrong.clone()]).unwrap();
+    sink.restart(&header(size)).unwrap();
     let digest = hash(&sink, size);
-    sink.write(1, 0, vec![wrong]).unwrap();
-    sink.write(2, 0, vec![right.slice(..WRITE)]).unwrap();
-    sink.write(2, WRITE as u64, vec![right.slice(WRITE..)]).unwrap();
+    sink.write(2, 0, vec![wrong]).unwrap();
+    sink.write(3, 0, vec![right.slice(..WRITE)]).unwrap();
+    sink.write(3, WRITE as u64, vec![right.slice(WRITE..)]).unwrap();
     assert_eq!(digest.join().unwrap(), Some(digests(&right)));
+    drop(queue);
 }
 
 /// Begins to write more than the queue takes, in a thread of its own, and returns once the queue is full.

@@ -150,7 +150,7 @@ fn argument_and_effect(code: u8) -> Option<(Argument, Effect)> {
 fn is_number(line: &[u8]) -> bool {
     let number = unsigned(line);
     // A long number may have a letter behind it.
-    let number = number.strip_suffix(b"L").map_or(number, |number| white_off(number));
+    let number = number.strip_suffix(b"L").map_or(number, white_off);
     // Python's loader in C reads no digits before a zero byte as zero.
     let begins = number.first().map_or(line.contains(&0), u8::is_ascii_digit);
     begins && number.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
