@@ -8,16 +8,14 @@ use crate::{config::AttestConfig, error::Result};
 /// # Errors
 /// The key cannot be read; this build signs nothing, and the config names a key.
 pub(crate) fn options(config: &AttestConfig) -> Result<AttestOptions> {
-    let options = match &config.key {
+    let mut options = match &config.key {
         Some(key) => signing(key)?,
         None => AttestOptions::default(),
     };
-    Ok(AttestOptions {
-        format: config.format,
-        dest: Some(StatementDest::Folder(config.dir.clone())),
-        verifier_id: config.verifier.clone(),
-        ..options
-    })
+    options.format = config.format;
+    options.dest = Some(StatementDest::Folder(config.dir.clone()));
+    options.verifier_id.clone_from(&config.verifier);
+    Ok(options)
 }
 
 #[cfg(feature = "signing")]

@@ -158,7 +158,7 @@ pub(crate) async fn plan(
     let reference = canonical(ctx, reference).await?;
     let mut answers = PolicyAnswers::of(ctx);
     answers.ask(&Question::Reference(&reference));
-    if let Some(present) = plan_of_present(ctx, &reference, &mut answers).await? {
+    if let Some(present) = plan_of_present(ctx, &reference, expectation, &mut answers).await? {
         return Ok(present);
     }
     let fetcher = ctx.registry.find(&reference)?;
@@ -315,6 +315,7 @@ async fn resolution(ctx: &Arc<Context>, reference: &ModelRef) -> Result<Resoluti
 async fn plan_of_present(
     ctx: &Arc<Context>,
     reference: &ModelRef,
+    expectation: &Expectation,
     answers: &mut PolicyAnswers<'_>,
 ) -> Result<Option<EnsurePlan>> {
     let id = reference.id();
@@ -326,6 +327,11 @@ async fn plan_of_present(
         return Ok(None);
     }
     let Some(model) = locate(ctx, reference).await? else { return Ok(None) };
+    let demands = demanded(ctx, reference, expectation).await?;
+    // An ensure looks for the signature that is demanded, and is not recorded.
+    if !record.is_signed_as(&demands) {
+        return Ok(None);
+    }
     let asked: std::result::Result<(), Infallible> = ask_of_record(&record, |question| {
         answers.ask(question);
         Ok(())

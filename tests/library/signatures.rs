@@ -278,6 +278,11 @@ async fn a_policy_demands_signatures() {
     assert_eq!(signed.verification.basis, Some(Basis::Signed));
     assert!(ensure("keys/own.pem", SignatureMode::Enforce).await.unwrap().cached);
     check_refusal(ensure("keys/other.pem", SignatureMode::Enforce).await, "denied", "signatures");
+    let planned = async |key| provisioner(key, SignatureMode::Enforce).plan(&id).await.unwrap();
+    assert!(planned("keys/own.pem").await.refusal().is_none());
+    let refusal = planned("keys/other.pem").await;
+    assert_eq!(refusal.refusal().unwrap().code().as_str(), "denied");
+    assert!(refusal.policy.iter().any(|verdict| verdict.rule == "signatures" && !verdict.is_allowed()));
     assert!(ensure("keys/other.pem", SignatureMode::Off).await.unwrap().cached);
     // A key that cannot be read allows nothing.
     assert_eq!(code(ensure("keys/gone.pem", SignatureMode::Enforce).await), "not-found");

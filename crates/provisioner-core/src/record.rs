@@ -295,6 +295,12 @@ impl CatalogRecord {
         self.digest.as_ref() == Some(digest) || is_tree()
     }
 
+    /// Returns whether the recorded signatures meet what an expectation demands of signatures.
+    pub fn is_signed_as(&self, expectation: &Expectation) -> bool {
+        let mut demands = expectation.signatures().iter();
+        demands.all(|demand| !demand.is_enforced() || demand.is_met_by(&self.signatures))
+    }
+
     /// Returns whether the recorded evidence satisfies an expectation, for bytes that have not changed.
     pub fn satisfies(&self, expectation: &Expectation) -> bool {
         let digest = match expectation.digest() {
@@ -304,9 +310,8 @@ impl CatalogRecord {
             }
         };
         let trusted = self.digest.is_none() || self.files.iter().all(|file| file.settled);
-        let mut demands = expectation.signatures().iter();
         digest
-            && demands.all(|demand| !demand.is_enforced() || demand.is_met_by(&self.signatures))
+            && self.is_signed_as(expectation)
             && trusted
             && self.verification.outcome != Outcome::Fail
             && (!expectation.is_strict() || self.verification.is_strict_pass())

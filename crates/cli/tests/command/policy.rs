@@ -111,6 +111,10 @@ fn a_policy_that_cannot_be_used_denies_everything_and_doctor_says_so() {
     let done = bench.run(&["ensure", &model, "--policy", &broken]);
     assert!(done.stderr.contains("broken.yaml") && done.stderr.contains("line 2"), "{}", done.stderr);
     assert!(done.stderr.contains("did you mean `network`?"), "{}", done.stderr);
+    let plan = bench.run(&["plan", &model, "--policy", &broken]);
+    assert!(plan.status == 5 && plan.stdout.contains("denied    policy"), "{}", plan.stdout);
+    let allowed: Vec<_> = plan.stdout.lines().filter(|line| line.starts_with("allowed")).collect();
+    assert!(allowed.iter().all(|line| !line.contains("broken.yaml")), "{allowed:?}");
     let doctor = bench.run(&["doctor", "--policy", &broken]);
     assert!(
         doctor.status != 0 && doctor.stdout.contains("line 2: unknown field `netwrok`"),

@@ -225,6 +225,11 @@ fn a_policy_file_names_mirrors_for_what_is_locked() {
     assert_eq!(run(&bench, &hub, &["remove", UNSIGNED]).status, 0);
     let asked = mirror.requests().len();
     assert_eq!(gone(&["ensure", UNSIGNED, "--policy", &path]).status, 6);
+    let doctor = gone(&["doctor", "--policy", &path]).stdout;
+    assert!(
+        doctor.contains("mirrors.yaml` has no rule") && !doctor.contains("none of the operator's"),
+        "{doctor}"
+    );
     let closed = bench.file("etc/closed.yaml", "version: 1\nnetwork: deny\n").display().to_string();
     assert_eq!(gone(&[&locked[..], &["--policy", &closed]].concat()).status, 5);
     assert_eq!(mirror.requests().len(), asked);

@@ -5,11 +5,15 @@
 use std::{cell::RefCell, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::python_json::without_python_numbers;
 
 /// How many names one configuration has at the most. A model has some dozens of classes.
 const MAX_NAMES: usize = 1 << 12;
+
+/// How deep in a configuration the configurations of its parts lie, at the most.
+const MAX_PARTS: u8 = 8;
 
 /// Holds what a configuration names.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub(super) fn read(text: &str, document: Document) -> Option<Named> {
 enum At<'a> {
     /// The document itself.
     Top(Document),
+    /// The configuration of a part, such as `text_config`, and how deep it lies.
+    Inner(u8),
     /// A module of a list of modules.
     Module,
     /// `auto_map`.
@@ -73,8 +79,10 @@ impl Part<'_> {
     /// Returns where the value of a key is. `None` where it names nothing.
     fn below(self, key: &str) -> Option<At<'_>> {
         match (self.at, key) {
-            (At::Top(Document::Configuration), "auto_map") => Some(At::Map),
+            (At::Top(Document::Configuration) | At::Inner(_), "auto_map") => Some(At::Map),
             (At::Top(Document::Configuration), "custom_pipelines") => Some(At::Pipelines),
+            (At::Top(Document::Configuration), _) => Some(At::Inner(1)),
+            (At::Inner(depth), _) if depth < MAX_PARTS => Some(At::Inner(depth + 1)),
             (At::Top(Document::PipelineIndex), name) => Some(At::Component(name)),
             (At::Map, _) | (At::Module, "type") | (At::Pipeline, "impl") => Some(At::Class),
             (At::Pipelines, _) => Some(At::Pipeline),
@@ -84,6 +92,9 @@ impl Part<'_> {
 
     /// Adds a name, of which there must not be too many.
     fn add<E: Error>(self, text: &str) -> Result<(), E> {
+        if !matches!(self.at, At::Class | At::ModuleOf(_)) {
+            return Ok(());
+        }
         let mut found = self.found.borrow_mut();
         if found.classes.len() + found.components.len() == MAX_NAMES {
             return Err(E::custom("it names too much"));
@@ -142,6 +153,8 @@ impl<'de> Visitor<'de> for Part<'_> {
                 while elements.next_element_seed(Part { at: At::Module, ..self })?.is_some() {}
             }
             At::Class => while elements.next_element_seed(self)?.is_some() {},
+            // As older configurations of tokenizers list them.
+            At::Map => while elements.next_element_seed(Part { at: At::Class, ..self })?.is_some() {},
             At::Component(name) => {
                 elements.next_element_seed(Part { at: At::ModuleOf(name), ..self })?;
             }
@@ -154,6 +167,14 @@ impl<'de> Visitor<'de> for Part<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         while let Some(key) = entries.next_key::<String>()? {
             match self.below(&key) {
+                Some(at @ At::Inner(_)) => {
+                    let value: &RawValue = entries.next_value()?;
+                    // Other values are passed over, whatever they are.
+                    if value.get().starts_with('{') {
+                        let mut part = serde_json::Deserializer::from_str(value.get());
+                        Part { found: self.found, at }.deserialize(&mut part).map_err(A::Error::custom)?;
+                    }
+                }
                 Some(at) => entries.next_value_seed(Part { found: self.found, at })?,
                 None => {
                     entries.next_value::<IgnoredAny>()?;
@@ -177,7 +198,11 @@ mod tests {
         let check = |text: &str, expected: &[&str]| assert_eq!(classes(text).unwrap(), expected, "{text}");
         check(r#"{"auto_map": {"AutoModel": "a.B", "AutoTokenizer": ["c.D", null, 5]}}"#, &["a.B", "c.D"]);
         check(r#"{"custom_pipelines": {"x": {"impl": "p.X", "type": "t.T"}}}"#, &["p.X"]);
-        check(r#"{"type": "a.B", "x": {"auto_map": {"AutoModel": "a.B"}}}"#, &[]);
+        check(
+            r#"{"type": "a.B", "x": {"auto_map": {"AutoModel": "a.C"}, "y": [{"auto_map": 1}]}}"#,
+            &["a.C"],
+        );
+        check(r#"{"auto_map": ["a.B", null]}"#, &["a.B"]);
         check(r#"{"auto_map": "a.B"}"#, &[]);
         check("[1]", &[]);
         let modules = read(r#"[{"type": "m.M", "path": "x"}, 5, {"type": 7}]"#, Document::Modules).unwrap();
@@ -194,7 +219,8 @@ mod tests {
     fn other_values_are_passed_over_whatever_they_are() {
         let with = |more: &str| classes(&format!(r#"{{"more": {more}, "auto_map": {{"A": "b.C"}}}}"#));
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        for more in ["NaN", "-Infinity", "1e999", r#""\ud800""#, &deep, &"9".repeat(500)] {
+        let deep_parts = format!("{}{}", "{\"x\":".repeat(100_000) + "1", "}".repeat(100_000));
+        for more in [&deep_parts, "NaN", "-Infinity", "1e999", r#""\ud800""#, &deep, &"9".repeat(500)] {
             assert_eq!(with(more).unwrap(), ["b.C"], "{}", &more[..more.len().min(20)]);
         }
         assert_eq!(classes(r#"{"auto_map": {"A": "a.B"}, "auto_map": {}}"#).unwrap(), ["a.B"]);

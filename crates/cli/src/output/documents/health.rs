@@ -61,6 +61,9 @@ pub(crate) struct Health {
     hub: HubSetting,
     /// The rules of the operator's policies, all of which hold.
     policy: Vec<RuleInForce>,
+    /// The operator's policies that have no rule, such as one that names mirrors alone.
+    #[serde(skip)]
+    without_rules: Vec<PathBuf>,
     /// The keys that those rules name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     keys: Vec<KeyInForce>,
@@ -240,6 +243,7 @@ impl Health {
             tools: Tools { hf, hf_version, hf_allowed },
             hub: HubSetting { endpoint, token, account: None, offline },
             policy: Vec::new(),
+            without_rules: Vec::new(),
             keys: Vec::new(),
         }
     }
@@ -257,7 +261,10 @@ impl Health {
         let keys: Vec<_> = policies.iter().flat_map(|policy| KeyInForce::of(policy.as_ref())).collect();
         let mut findings = self.findings;
         findings.extend(keys.iter().filter_map(Problem::of_key));
-        Self { policy: policies.iter().flat_map(rules).collect(), keys, findings, ..self }
+        let without_rules = policies.iter().filter(|policy| policy.rules().is_empty());
+        let without_rules =
+            without_rules.flat_map(|policy| policy.documents()).map(|file| file.path).collect();
+        Self { policy: policies.iter().flat_map(rules).collect(), without_rules, keys, findings, ..self }
     }
 
     /// Returns the same state, with who the token belongs to.
@@ -342,7 +349,9 @@ impl Health {
         ]);
         rows.extend(self.policy.iter().map(|rule| ("policy", rule.text())));
         rows.extend(self.keys.iter().map(|key| ("key", key.text())));
-        if self.policy.is_empty() {
+        let without_rules = self.without_rules.iter();
+        rows.extend(without_rules.map(|file| ("policy", format!("`{}` has no rule", file.display()))));
+        if self.policy.is_empty() && self.without_rules.is_empty() {
             let none = "none of the operator's: what a person names may be fetched, and a config says what `provision` may do";
             rows.push(("policy", none.to_owned()));
         }
