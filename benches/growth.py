@@ -5,7 +5,6 @@ Each command is a process of its own, under GNU time. Prints Markdown.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import re
@@ -17,8 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-# A time long ago: a file that was written just now is not trusted by its stamp.
-WRITTEN_AT = 1_700_000_000
+from caches import WRITTEN_AT, described, key, stored
+
 CONTENT = b"GGUF" + bytes(68)
 
 
@@ -35,10 +34,6 @@ def run(time_binary, command):
     return wall, float(user) + float(system), int(peak) / 1024
 
 
-def key(text):
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def put(cache, name, record):
     """Writes a record and the note of its last use, as the command leaves them."""
     place = cache / "catalog-v1" / key(name)[:2] / f"{key(name)[2:]}.json"
@@ -47,23 +42,6 @@ def put(cache, name, record):
         path.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps({"schema_version": 1, "version": 1, **record}, indent=2) + "\n")
     used.touch()
-
-
-def described(name, root, file, seen, **more):
-    stamp = {"size": seen.st_size, "mtime_ns": seen.st_mtime_ns, "dev": seen.st_dev, "inode": seen.st_ino}
-    if not more:
-        stamp["ctime_ns"] = seen.st_ctime_ns
-    sha256 = {"sha256": more["digest"]} if more else {}
-    verification = {"outcome": "warn", "reason": "no digest was given, and none was computed"}
-    if more:
-        verification = {"outcome": "pass", "basis": "source", "reason": "matches what the source says"}
-    return {
-        "id": name, "local_path": str(root / file), "lifecycle": "Active", **more, "size_bytes": seen.st_size,
-        "format": "gguf", "entry": file,
-        "files": [{"path": file, "stamp": stamp, "settled": True, "format": "gguf", **sha256}],
-        "verification": verification,
-        "created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z",
-    }
 
 
 def local_models(cache, models, count):
@@ -82,21 +60,11 @@ def fetched_models(cache, count):
     for number in range(count):
         name = f"hf:org/m{number:06}"
         content = CONTENT + number.to_bytes(8, "little")
-        digest = hashlib.sha256(content).hexdigest()
-        blob = cache / "store-v1/blobs/sha256" / digest[:2] / digest[2:]
-        root = cache / "store-v1/models/hf/org" / f"m{number:06}" / ("0" * 40) / "all"
-        blob.parent.mkdir(parents=True, exist_ok=True)
-        root.mkdir(parents=True)
-        blob.write_bytes(content)
-        blob.chmod(0o444)
-        os.utime(blob, (WRITTEN_AT, WRITTEN_AT))
-        os.link(blob, root / "a.gguf")
-        sha256 = {"algo": "sha256", "value": digest}
-        record = described(name, root, "a.gguf", blob.stat(), revision="0" * 40, digest=sha256)
+        root, seen, sha256 = stored(cache, f"m{number:06}", content)
+        record = described(name, root, "a.gguf", seen, revision="0" * 40, digest=sha256)
         # An engine loads the folder of a whole repository.
         record["local_path"] = str(root)
         del record["entry"]
-        blob.with_suffix(".stamp").write_text(json.dumps(record["files"][0]["stamp"]))
         (root / ".model.json").write_text(json.dumps({"schema_version": 1, "record": record}))
         put(cache, name, record)
 

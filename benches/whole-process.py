@@ -7,7 +7,6 @@ limit is missed, unless `--report` is given.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import re
@@ -23,6 +22,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
+from caches import WRITTEN_AT, described, key, stored
+
 MIB = 1 << 20
 RECORDS = 1000
 
@@ -33,9 +34,6 @@ WARM_LIMIT_MS = 5
 WRITTEN_LIMIT_MIB = 1
 ALL_LIMIT = 1.8
 MANY = 10_000
-
-# A time long ago: a file that was written just now is not trusted by its stamp.
-WRITTEN_AT = 1_700_000_000
 
 READERS = {"read", "pread64", "readv", "preadv", "preadv2"}
 OPENERS = {"open", "openat", "openat2", "creat"}
@@ -422,30 +420,10 @@ def verify_all(report, binary, folder, rounds, scratch):
 
 def make_store(cache):
     """A cache of many fetched models, each with a blob of its own, as the command leaves it."""
-    key = lambda text: hashlib.sha256(text.encode()).hexdigest()
     for number in range(MANY):
         name = f"hf:org/m{number}/a.gguf"
-        content = gguf_header(72) + number.to_bytes(8, "little")
-        digest = hashlib.sha256(content).hexdigest()
-        blob = cache / "store-v1/blobs/sha256" / digest[:2] / digest[2:]
-        root = cache / "store-v1/models/hf/org" / f"m{number}" / ("0" * 40) / "all"
-        blob.parent.mkdir(parents=True, exist_ok=True)
-        root.mkdir(parents=True)
-        blob.write_bytes(content)
-        blob.chmod(0o444)
-        os.utime(blob, (WRITTEN_AT, WRITTEN_AT))
-        os.link(blob, root / "a.gguf")
-        seen = blob.stat()
-        stamp = {"size": len(content), "mtime_ns": seen.st_mtime_ns, "dev": seen.st_dev, "inode": seen.st_ino}
-        blob.with_suffix(".stamp").write_text(json.dumps(stamp))
-        sha256 = {"algo": "sha256", "value": digest}
-        record = {
-            "id": name, "local_path": str(root / "a.gguf"), "lifecycle": "Active", "revision": "0" * 40,
-            "digest": sha256, "size_bytes": len(content), "format": "gguf", "entry": "a.gguf",
-            "files": [{"path": "a.gguf", "stamp": stamp, "settled": True, "format": "gguf", "sha256": sha256}],
-            "verification": {"outcome": "pass", "basis": "source", "reason": "matches what the source says"},
-            "created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z",
-        }
+        root, seen, sha256 = stored(cache, f"m{number}", gguf_header(72) + number.to_bytes(8, "little"))
+        record = described(name, root, "a.gguf", seen, revision="0" * 40, digest=sha256)
         (root / ".model.json").write_text(json.dumps({"schema_version": 1, "record": record}))
         place = cache / "catalog-v1" / key(name)[:2] / f"{key(name)[2:]}.json"
         used, lock = (cache / "store-v1" / folder / key(name) for folder in ("used", "locks"))
