@@ -74,9 +74,7 @@ pub(crate) async fn attest(
 async fn check_policy(ctx: &Arc<Context>, reference: &ModelRef, record: &CatalogRecord) -> Result<()> {
     ctx.ask(&Question::Reference(reference))?;
     check_record(ctx, record)?;
-    let demanded = demanded(ctx, reference, &Expectation::none()).await?;
-    let mut enforced = demanded.signatures().iter().filter(|demand| demand.is_enforced());
-    if !enforced.all(|demand| demand.is_met_by(&record.signatures)) {
+    if !record.is_signed_as(&demanded(ctx, reference, &Expectation::none()).await?) {
         ctx.ask(&Question::Signature { reference, signers: &[] })?;
     }
     let record = record.clone();

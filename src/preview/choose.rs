@@ -106,18 +106,14 @@ async fn recorded(
     let mut found: BTreeMap<_, Variant> = BTreeMap::new();
     let kept = (repo.clone().whole(), Vec::new());
     let ((_, of_repo), _) = records::visit(ctx, kept, |_, (whole, of_repo), record| {
-        let reference = record.id.parse::<ModelRef>().ok();
-        let own = reference.as_ref().and_then(ModelRef::repository);
-        if own.is_some_and(|own| own.clone().whole() == *whole) {
-            of_repo.push(record);
+        let Ok(reference) = record.id.parse::<ModelRef>() else { return };
+        let is_of_it = reference.repository().is_some_and(|own| own.clone().whole() == *whole);
+        if is_of_it && record.lifecycle == Lifecycle::Active && !is_companion_alone(&record) {
+            of_repo.push((reference, record));
         }
     })
     .await?;
-    for record in of_repo {
-        let Ok(reference) = record.id.parse::<ModelRef>() else { continue };
-        if record.lifecycle != Lifecycle::Active || is_companion_alone(&record) {
-            continue;
-        }
+    for (reference, record) in of_repo {
         let (model, is_shorter) = (model_of(&record), |known: &Variant| record.id.len() < known.id.len());
         if !found.get(&model).is_none_or(is_shorter) {
             continue;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod now;
+
 use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -9,20 +11,10 @@ use std::{
 };
 
 use catalog_adapter::FsCatalog;
-use provisioner_core::{
-    Basis, CatalogErrorKind, CatalogRecord, CatalogStore, Clock, Lifecycle, Precondition, Timestamp,
-};
+use provisioner_core::{Basis, CatalogErrorKind, CatalogRecord, CatalogStore, Lifecycle, Precondition};
 use testkit::conformance;
 
-#[derive(Debug)]
-struct Now;
-
-impl Clock for Now {
-    #[expect(clippy::disallowed_methods, reason = "a clock")]
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-}
+use now::Now;
 
 fn open(cache: &Path) -> FsCatalog {
     FsCatalog::open(cache, Arc::new(Now), FsCatalog::DEFAULT_WAIT).unwrap()

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod now;
+
 use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -18,6 +20,8 @@ use provisioner_core::{
     RecordPage, Timestamp, Version, Versioned, key_of,
 };
 use testkit::conformance;
+
+use now::Now;
 
 #[derive(Debug)]
 struct Epoch;
@@ -161,14 +165,4 @@ async fn the_defaults_keep_the_contract() {
     let next = || dir.path().join(count.fetch_add(1, Ordering::Relaxed).to_string());
     conformance::catalog(|| Plain(FsCatalog::open(&next(), Arc::new(Now), FsCatalog::DEFAULT_WAIT).unwrap()))
         .await;
-}
-
-#[derive(Debug)]
-struct Now;
-
-impl Clock for Now {
-    #[expect(clippy::disallowed_methods, reason = "a clock")]
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
 }

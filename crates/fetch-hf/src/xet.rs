@@ -14,8 +14,8 @@
 //!
 //! # What it costs
 //! Xet's client has threads of its own, one for each processor and 32 at most, whichever runtime calls it. What it holds of files
-//! that are on their way is bounded: `stretches` says how. It makes empty folders, below one of ours in the system's folder for temporary files, and neither
-//! reads nor writes in the user's home. By default it sends a summary of each transfer to the storage; the fetcher turns
+//! that are on their way is bounded: `stretches` says how. It makes empty folders, below one of ours in the system's folder for
+//! temporary files, and neither reads nor writes in the user's home. By default it sends a summary of each transfer to the storage; the fetcher turns
 //! that off. The first file that the fetcher opens starts all of it, and it ends with the fetcher.
 
 mod failure;
