@@ -51,11 +51,12 @@ impl ProvenanceLog {
         match self.log.append(line, Durability::Synced, WAIT) {
             Ok(position) => Some(position),
             Err(error) => {
-                let error = Error::from(error);
-                if error.is_unwritable() {
-                    tracing::debug!("no line of provenance: {error}");
+                // The error of this crate leaves the reason to its source.
+                let reason = error.to_string();
+                if Error::from(error).is_unwritable() {
+                    tracing::debug!("no line of provenance: {reason}");
                 } else {
-                    tracing::warn!("the provenance log lacks a line of `{}`: {error}", line.id);
+                    tracing::warn!("the provenance log lacks a line of `{}`: {reason}", line.id);
                 }
                 None
             }

@@ -53,6 +53,18 @@ fn a_whole_log_is_ok_and_its_head_can_be_kept() {
 }
 
 #[test]
+fn a_statement_without_a_line_says_why_the_log_has_none() {
+    let bench = bench();
+    let pinned = ["--sha256", "a4e5e156ddec27e286f75328784d7106b60a4eb1d246e950a001a3f944fbda99", "-q"];
+    assert_eq!(bench.run(&[&["ensure", "a.gguf"], &pinned[..]].concat()).status, 0);
+    fs_err::rename(log(&bench), bench.path("elsewhere.jsonl")).unwrap();
+    std::os::unix::fs::symlink(bench.path("elsewhere.jsonl"), log(&bench)).unwrap();
+    let done = bench.run(&["attest", "a.gguf"]);
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    assert!(done.stderr.contains("it is a symlink"), "{}", done.stderr);
+}
+
+#[test]
 fn the_first_wrong_line_is_named_with_its_file() {
     let bench = bench();
     let (path, whole) = (log(&bench), lines(&bench));
