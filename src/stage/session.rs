@@ -202,6 +202,11 @@ impl StagingSession {
         Ok(locked(&self.scratch).as_ref().map_or(Ok(()), promise)?)
     }
 
+    /// Discards the scratch folder, and all that is in it.
+    pub(crate) fn discard_scratch(&self) -> artifact_store::Result<()> {
+        locked(&self.scratch).take().map_or(Ok(()), Partial::discard)
+    }
+
     /// Discards a partial, and the bytes in it.
     pub(crate) fn discard(&self, slot: &PartialFile) -> artifact_store::Result<()> {
         if self.keeps_nothing() {

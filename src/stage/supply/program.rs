@@ -8,7 +8,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -69,8 +69,15 @@ pub(crate) async fn download(
         session: Arc::clone(session),
         left: Arc::clone(left),
         reading: ReadProgress::start(&ctx.progress, &id, &sizes),
+        has_refused: Arc::default(),
     };
-    taking.take_all(ctx).await
+    let (holder, has_refused) = (Arc::clone(session), Arc::clone(&taking.has_refused));
+    let taken = taking.take_all(ctx).await;
+    if has_refused.load(Ordering::Relaxed) {
+        // What stands in the way of a file would stand in the way of the next run too.
+        ctx.run_blocking(move |_| Ok(holder.discard_scratch()?)).await?;
+    }
+    taken
 }
 
 /// Takes files out of a scratch folder.
@@ -82,6 +89,8 @@ struct Taking {
     session: Arc<StagingSession>,
     left: Arc<ResumableTransfers>,
     reading: ReadProgress,
+    /// Whether something else than a plain file lay in the place of one.
+    has_refused: Arc<AtomicBool>,
 }
 
 impl Taking {
@@ -122,7 +131,10 @@ impl Taking {
         let taken = match ctx.store.take(&slot, &target, &self.folder, &file.path, watch)? {
             TakenFile::File(taken) => taken,
             TakenFile::Missing => return Err(wrong(file, "it is not there").into()),
-            TakenFile::Refused(reason) => return Err(wrong(file, &reason).into()),
+            TakenFile::Refused(reason) => {
+                self.has_refused.store(true, Ordering::Relaxed);
+                return Err(wrong(file, &reason).into());
+            }
         };
         if let Some((expected, actual)) = mismatch(file, &taken) {
             self.session.discard(&slot)?;

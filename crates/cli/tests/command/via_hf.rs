@@ -166,10 +166,26 @@ fn what_is_not_a_plain_file_is_refused_and_left_alone() {
 }
 
 #[test]
+fn what_is_refused_is_not_in_the_way_of_the_next_run() {
+    for junk in [
+        r#"mkdir "$dir/x-Q4_K_M.gguf""#,
+        r#"ln -s /nowhere/at/all "$dir/x-Q4_K_M.gguf""#,
+        r#"rmdir "$dir"; mkdir "$here/elsewhere"; ln -s "$here/elsewhere" "$dir""#,
+    ] {
+        let bench = Bench::new(junk);
+        assert_eq!(bench.error(&[]).1["code"], "source-invalid", "{junk}");
+        bench.script("hf", r#"cp "$here/right" "$dir/x-Q4_K_M.gguf""#);
+        let done = bench.ensure(&["--strict"]);
+        assert_eq!((done.status, bench.partials()), (0, 0), "{junk}: {}", done.stderr);
+    }
+}
+
+#[test]
 fn a_failure_of_hf_has_the_code_of_its_cause() {
     for (script, status, code) in [
         ("echo 'Error: Access denied. Model x requires approval.' >&2; exit 1", 7, "gated"),
         ("echo 'requests.HTTPError: 401 Client Error' >&2; exit 1", 7, "unauthorized"),
+        ("echo '401 Client Error: Unauthorized'; echo 'a warning' >&2; exit 1", 7, "unauthorized"),
         ("echo \"Error: Revision not found in model 'org/gguf'.\" >&2; exit 1", 3, "not-found"),
         ("echo 'OSError: [Errno 28] No space left on device' >&2; exit 1", 8, "no-space"),
         ("echo 'Error: Local entry not found. Connection refused' >&2; exit 1", 6, "source-unavailable"),

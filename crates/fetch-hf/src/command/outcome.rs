@@ -91,28 +91,36 @@ pub(super) fn check(name: &str, silence: Duration, finished: Finished) -> Result
 
 /// Returns the error of a status.
 fn explained(name: &str, status: i32, finished: &Finished) -> FetchError {
-    let told = last_words(&finished.said);
+    let text = telling(finished);
+    let told = last_words(text);
     let kind = match status {
         _ if NOT_STARTED.contains(&status) => FetchErrorKind::ToolMissing,
         USAGE => FetchErrorKind::ToolMissing,
-        _ => kind_of(&finished.said),
+        // A failure that no row knows may pass.
+        _ => kind_of(text).unwrap_or(FetchErrorKind::Unavailable),
     };
     let what = if told.is_empty() { String::new() } else { format!(": {told}") };
     let message = format!("`{name}` failed with status {status}{what}");
     let error = FetchError::new(kind, message);
-    match (kind, hint_of(kind, &finished.said)) {
+    match (kind, hint_of(kind, text)) {
         (FetchErrorKind::Storage, _) => error.because(io::Error::from_raw_os_error(ENOSPC)),
         (_, Some(hint)) => error.with_hint(hint),
         _ => error,
     }
 }
 
-/// Returns the kind of a failure, by what the command said. A failure that no row knows may pass.
-fn kind_of(said: &str) -> FetchErrorKind {
+/// Returns the output that tells of a failure. Some releases before 1.0 print it to their standard output.
+fn telling(finished: &Finished) -> &str {
+    let Finished { said, printed, .. } = finished;
+    let is_there = said.trim().is_empty() || kind_of(said).is_none() && kind_of(printed).is_some();
+    if is_there { printed } else { said }
+}
+
+/// Returns the kind of a failure, by what the command said; `None` where no row knows it.
+fn kind_of(said: &str) -> Option<FetchErrorKind> {
     let said = said.to_lowercase();
     let fits = |texts: &&[&str]| texts.iter().any(|text| said.contains(text));
-    let found = TEXTS.iter().find(|(_, texts)| fits(texts));
-    found.map_or(FetchErrorKind::Unavailable, |(kind, _)| *kind)
+    TEXTS.iter().find(|(_, texts)| fits(texts)).map(|(kind, _)| *kind)
 }
 
 /// Returns the next step after a failure.
