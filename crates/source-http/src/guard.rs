@@ -13,7 +13,6 @@
 //! - The proxy that the machine's environment names. What the proxy connects to, the proxy decides: it resolves the names.
 
 use std::{
-    collections::HashSet,
     fmt, io,
     net::{IpAddr, SocketAddr},
     sync::{Arc, OnceLock},
@@ -26,7 +25,10 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
 };
 
-use crate::address::{Zone, bare_host, zone_of_host, zone_of_ip};
+use crate::{
+    address::{Zone, bare_host, zone_of_host, zone_of_ip},
+    proxies::Proxies,
+};
 
 /// Finds the addresses of a name.
 type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
@@ -38,7 +40,7 @@ pub(crate) struct NetworkGuard {
     /// The zone of the endpoint, once its name is resolved.
     zone: Arc<OnceLock<Zone>>,
     hosts: Option<HostPolicy>,
-    proxies: Arc<HashSet<String>>,
+    proxies: Arc<Proxies>,
     lookup: Lookup,
 }
 
@@ -59,7 +61,7 @@ impl NetworkGuard {
             endpoint: host,
             zone: Arc::new(zone),
             hosts: None,
-            proxies: Arc::new(proxies()),
+            proxies: Arc::new(Proxies::of_environment()),
             lookup: Arc::new(|name| Box::pin(system_lookup(name))),
         }
     }
@@ -78,7 +80,7 @@ impl NetworkGuard {
         let is_inner = match zone_of_host(&host) {
             Some(zone) => !self.allows(zone),
             // The resolver lets the name of the proxy pass, and so this may not be a name of anything else.
-            None => self.proxies.contains(&host),
+            None => self.proxies.has(&host),
         };
         if is_inner && !self.is_named(&host) {
             return Err(self.refusal(&host, None));
@@ -93,7 +95,7 @@ impl NetworkGuard {
     pub(crate) async fn check_resolved(&self, url: &Url) -> Result<(), FetchError> {
         self.check(url)?;
         let host = bare_host(url.host_str().unwrap_or_default());
-        if zone_of_host(&host).is_some() || !self.proxies.is_empty() {
+        if zone_of_host(&host).is_some() || self.proxies.serve(url) {
             return Ok(());
         }
         let found = (self.lookup)(host.clone())
@@ -124,7 +126,7 @@ impl NetworkGuard {
             }
             return Ok(());
         }
-        if self.is_named(&host) || self.proxies.contains(&host) {
+        if self.is_named(&host) || self.proxies.has(&host) {
             return Ok(());
         }
         match found.iter().map(SocketAddr::ip).find(|ip| !self.allows(zone_of_ip(*ip))) {
@@ -180,24 +182,6 @@ impl Resolve for NetworkGuard {
 /// Asks the system for the addresses of a name.
 async fn system_lookup(name: String) -> io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((name, 0)).await?.collect())
-}
-
-/// Returns the hosts of the proxies that the machine's environment names, as reqwest reads it.
-fn proxies() -> HashSet<String> {
-    let names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
-    let names = names.into_iter().flat_map(|name| [name.to_owned(), name.to_ascii_lowercase()]);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the HTTP client reads these variables, and the guard must know what it reads"
-    )]
-    let values = names.filter_map(|name| std::env::var(name).ok());
-    values.filter_map(|value| proxy_host(&value)).collect()
-}
-
-fn proxy_host(value: &str) -> Option<String> {
-    let with_scheme = |value: &str| Url::parse(&format!("http://{value}"));
-    let url = if value.contains("://") { Url::parse(value) } else { with_scheme(value) };
-    Some(bare_host(url.ok()?.host_str()?)).filter(|host| !host.is_empty())
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod guard;
 mod json_elements;
 mod link;
 mod location;
+mod proxies;
 mod range;
 mod rate_limit;
 mod redirect;

@@ -81,12 +81,33 @@ fn the_policy_names_a_host_itself() {
 #[test]
 fn the_proxy_is_the_operators_and_no_source_leads_to_it() {
     let mut guard = guard("https://hub.example");
-    guard.proxies = Arc::new(HashSet::from(["proxy.corp".to_owned()]));
+    guard.proxies = proxy();
     assert!(guard.judge("proxy.corp", &at(&["10.0.0.1"])).is_ok());
     assert!(guard.check(&Url::parse("https://proxy.corp/x").unwrap()).is_err());
-    assert_eq!(proxy_host("http://user:pass@Proxy.corp:3128"), Some("proxy.corp".to_owned()));
-    assert_eq!(proxy_host("proxy.corp:3128"), Some("proxy.corp".to_owned()));
-    assert_eq!(proxy_host(""), None);
+}
+
+/// Returns the proxy of a machine that connects to the hosts of `direct.example` without it.
+fn proxy() -> Arc<Proxies> {
+    let named = |name: &str| match name {
+        "HTTPS_PROXY" => Some("http://proxy.corp:3128".to_owned()),
+        "NO_PROXY" => Some("direct.example".to_owned()),
+        _ => None,
+    };
+    Arc::new(Proxies::of(named))
+}
+
+/// The client of Xet resolves the names of the hosts to which it connects without the proxy.
+#[test]
+fn only_the_names_that_the_proxy_resolves_are_left_to_it() {
+    let mut guard = guard("https://hub.example");
+    guard.proxies = proxy();
+    guard.lookup = Arc::new(|_| Box::pin(async { Ok(at(&["10.0.0.1"])) }));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let check = |url: &str| runtime.block_on(guard.check_resolved(&Url::parse(url).unwrap()));
+    assert!(check("https://cas.example/x").is_ok());
+    for direct in ["https://cas.direct.example/x", "https://direct.example/x", "http://cas.example/x"] {
+        assert_eq!(check(direct).unwrap_err().kind, FetchErrorKind::Denied, "{direct}");
+    }
 }
 
 #[test]
