@@ -81,6 +81,21 @@ fn a_contradiction_hides_no_pickle() {
 }
 
 #[test]
+fn a_member_that_cannot_be_looked_into_makes_an_archive() {
+    let entry_of = |at: usize, value: u8| {
+        let mut zip = harmless().to_bytes();
+        let entry = zip.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        zip[entry + at] = value;
+        zip
+    };
+    assert_ne!(entry_of(10, 0), entry_of(10, 12));
+    for (method, name) in [(9, "Deflate64"), (12, "bzip2"), (14, "LZMA"), (93, "Zstandard"), (95, "xz")] {
+        check(name, &entry_of(10, method), Format::Archive);
+    }
+    check("encrypted", &entry_of(8, 1), Format::Archive);
+}
+
+#[test]
 fn archives_in_archives_end() {
     let mut nested = torch();
     for _ in 0..2 {

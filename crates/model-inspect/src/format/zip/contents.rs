@@ -139,9 +139,8 @@ fn member(look: &mut Look<'_>, span: Span, entry: &Entry, shift: u64, depth: usi
                 _ => Format::Archive,
             }
         }
-        // NumPy's own archives hold arrays alone, and any of them may hold objects.
-        _ if name.rsplit_once('.').is_some_and(|(_, ending)| ending == "npy") => Format::Archive,
-        _ => Format::Other,
+        // What cannot be looked into may hold anything.
+        _ => Format::Archive,
     };
     Ok(dangerous(format))
 }
