@@ -77,7 +77,7 @@ impl Printer {
 
     /// Begins a list whose elements the command prints as it comes to know them.
     pub(crate) fn elements(self) -> Elements {
-        Elements { printer: self, count: 0 }
+        Elements { printer: self, count: 0, is_open: false }
     }
 
     /// Prints text that is the same in either mode, such as completions.
@@ -142,6 +142,8 @@ impl Printer {
 pub(crate) struct Elements {
     printer: Printer,
     count: usize,
+    /// Whether the list has begun, and has no end yet.
+    is_open: bool,
 }
 
 impl Elements {
@@ -156,16 +158,31 @@ impl Elements {
             // No string of a document has a newline of its own.
             next.push_str(&json(document)?.replace('\n', "\n  "));
             self.count += 1;
+            self.is_open = true;
         }
         ignore_closed(anstream::stdout().write_all(next.as_bytes()))
     }
 
     /// Ends the list.
-    pub(crate) fn end(self) -> Result<(), Failure> {
+    pub(crate) fn end(mut self) -> Result<(), Failure> {
         match self.count {
             _ if !self.printer.json => Ok(()),
             0 => print("[]"),
-            _ => print("\n]"),
+            _ => self.close(),
+        }
+    }
+
+    fn close(&mut self) -> Result<(), Failure> {
+        self.is_open = false;
+        print("\n]")
+    }
+}
+
+/// Ends a list that the command cannot finish: the document of the failure follows it.
+impl Drop for Elements {
+    fn drop(&mut self) {
+        if self.is_open {
+            let _ = self.close();
         }
     }
 }

@@ -1,6 +1,11 @@
 //! The command prints text for people and documents for programs.
 
-use std::process::{Command, Stdio};
+use model_provisioner::Digest;
+use serde_json::Value;
+use std::{
+    io::Read,
+    process::{Command, Stdio},
+};
 use testkit::TINY_GGUF;
 
 use crate::fixture::{Finished, Fixture, finish};
@@ -305,4 +310,41 @@ fn the_interrupt_key_ends_with_130() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     bench.has_no_temporary_files();
+}
+
+#[test]
+fn a_list_that_is_cut_off_is_closed_before_the_error() {
+    let bench = Fixture::new();
+    bench.file("a.gguf", TINY_GGUF);
+    assert_eq!(bench.run(&["ensure", "a.gguf", "-q"]).status, 0);
+    let id = format!("local:{}", bench.path("a.gguf").display());
+    let record = |id: &str| {
+        let digest = Digest::sha256_of(id.as_bytes());
+        let (folder, name) = digest.hex().split_at(2);
+        format!("cache/catalog-v1/{folder}/{name}.json")
+    };
+    let text = fs_err::read_to_string(bench.path(&record(&id))).unwrap();
+    // More than a page, which is more than a pipe takes.
+    for number in 0..600 {
+        let other = format!("{id}-{number}.gguf");
+        bench.file(&record(&other), text.replace(&format!("\"{id}\""), &format!("\"{other}\"")));
+    }
+    let mut list = bench
+        .command()
+        .args(["list", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (mut stdout, mut read) = (list.stdout.take().unwrap(), vec![0; 1]);
+    stdout.read_exact(&mut read).unwrap();
+    let pid = list.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    stdout.read_to_end(&mut read).unwrap();
+    assert_eq!(list.wait().unwrap().code(), Some(130));
+    let documents: Vec<Value> =
+        serde_json::Deserializer::from_slice(&read).into_iter().collect::<Result<_, _>>().unwrap();
+    assert_eq!(documents.len(), 2, "the list, and the error");
+    assert!(documents[0].as_array().is_some_and(|models| (1..601).contains(&models.len())));
+    assert_eq!(documents[1]["error"]["code"], "interrupted");
 }
