@@ -5,7 +5,7 @@
 use base64ct::{Base64, Encoding};
 use model_signing::{Bundle, BundleForm, Comparison, Error, FoundFile};
 use provisioner_core::{Digest, TrustedSigner};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const SIGNATURE: &str = include_str!("vectors/keyless-1.1.0.sig");
 const IDENTITY: &str = "stefanb@us.ibm.com";
@@ -58,4 +58,76 @@ fn a_changed_statement_is_refused() {
     assert!(renamed("v1.1.0-sigstore").is_ok());
     let changed = renamed("v1.1.1-sigstore");
     assert!(matches!(changed, Err(Error::NotTrusted { .. })), "{changed:?}");
+}
+
+/// Returns the answer to the signature with a change in it.
+fn changed(change: impl Fn(&mut Value)) -> Result<(), Error> {
+    let mut bundle: Value = serde_json::from_str(SIGNATURE).unwrap();
+    change(&mut bundle);
+    let bundle = Bundle::from_json(bundle.to_string().as_bytes())?;
+    bundle.verify(&[TrustedSigner::identity(IDENTITY, ISSUER)]).map(drop)
+}
+
+/// Changes one bit in the middle of some Base64.
+fn flip(text: &mut Value) {
+    let mut bytes = Base64::decode_vec(text.as_str().unwrap()).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    *text = Base64::encode_string(&bytes).into();
+}
+
+fn one_more(number: &mut Value) {
+    *number = (number.as_str().unwrap().parse::<u64>().unwrap() + 1).to_string().into();
+}
+
+#[test]
+fn what_the_log_did_not_take_in_is_refused() {
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change, &str); 11] = [
+        ("another time", |entry| one_more(&mut entry["integratedTime"]), "inclusion promise"),
+        ("no time", |entry| entry["integratedTime"] = Value::Null, "JSON error"),
+        ("another place in the log", |entry| one_more(&mut entry["logIndex"]), "inclusion promise"),
+        ("another log", |entry| flip(&mut entry["logId"]["keyId"]), "inclusion promise"),
+        ("another entry", |entry| flip(&mut entry["canonicalizedBody"]), "inclusion promise"),
+        ("another promise", |entry| flip(&mut entry["inclusionPromise"]["signedEntryTimestamp"]), "promise"),
+        ("another tree", |entry| flip(&mut entry["inclusionProof"]["rootHash"]), "root hash"),
+        ("another path to the root", |entry| flip(&mut entry["inclusionProof"]["hashes"][0]), "proof"),
+        ("no path", |entry| entry["inclusionProof"]["hashes"] = json!([]), "proof"),
+        ("no proof", |entry| entry["inclusionProof"] = Value::Null, "must have an inclusion proof"),
+        (
+            "another checkpoint",
+            |entry| {
+                let checkpoint = &mut entry["inclusionProof"]["checkpoint"]["envelope"];
+                let (head, signature) = checkpoint.as_str().unwrap().rsplit_once(' ').unwrap();
+                let signature: String = signature.trim().chars().rev().collect();
+                *checkpoint = format!("{head} {signature}\n").into();
+            },
+            "checkpoint",
+        ),
+    ];
+    for (what, change, expected) in changes {
+        let error =
+            changed(|bundle| change(&mut bundle["verificationMaterial"]["tlogEntries"][0])).unwrap_err();
+        let told = error.to_string();
+        assert!(matches!(error, Error::NotTrusted { .. }) && told.contains(expected), "{what}: {told}");
+    }
+    let entries = |bundle: &mut Value| bundle["verificationMaterial"]["tlogEntries"] = json!([]);
+    assert!(matches!(changed(entries), Err(Error::Bundle(_))));
+}
+
+#[test]
+fn a_certificate_of_another_authority_is_refused() {
+    let certificate = |der: String| {
+        changed(|bundle| bundle["verificationMaterial"]["certificate"]["rawBytes"] = der.clone().into())
+            .unwrap_err()
+            .to_string()
+    };
+    let pem = include_str!("vectors/other-authority.pem");
+    let told = certificate(pem.lines().filter(|line| !line.starts_with('-')).collect());
+    assert!(told.contains("certificate chain is invalid"), "{told}");
+    let told = certificate(String::new());
+    assert!(told.contains("malformed certificate"), "{told}");
+    let told =
+        changed(|bundle| flip(&mut bundle["verificationMaterial"]["certificate"]["rawBytes"])).unwrap_err();
+    assert!(told.to_string().contains("certificate chain is invalid"), "{told}");
 }
