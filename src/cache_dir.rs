@@ -71,6 +71,18 @@ impl CacheDir {
         &self.root
     }
 
+    /// Returns whether a path is that of the catalog, the store or the log, or lies in one of them. It has no symlink in it.
+    pub(crate) fn owns(&self, path: &Path) -> bool {
+        let Ok(root) = fs_err::canonicalize(&self.root) else { return false };
+        let Ok(below) = path.strip_prefix(&root) else { return false };
+        let Some(first) = below.components().next() else { return false };
+        let first = first.as_os_str();
+        let is_folder = |folder: &Path| folder.file_name() == Some(first);
+        is_folder(&FsCatalog::folder_in(&root))
+            || first == STORE
+            || first.to_str().is_some_and(provenance_log::is_file_name)
+    }
+
     /// Returns the log of what each process did.
     pub(crate) fn provenance(&self) -> Log {
         Log::new(&self.root)

@@ -178,10 +178,12 @@ pub enum Error {
         /// The reason for the distrust, for a person.
         reason: String,
     },
-    /// The caller's path for the handoff is that of the config or lies in the model.
-    #[error("the handoff `{path}` would overwrite the config or be one of the model's files")]
+    /// The caller's path for the handoff or the statement is that of the config or the key, or lies in the model or the cache.
+    #[error(
+        "a document at `{path}` would overwrite the config or the key, or be a file of the model or of the cache"
+    )]
     HandoffInTheWay {
-        /// The path of the handoff.
+        /// The path of the document.
         path: PathBuf,
     },
     /// The caller gave no id, and the files at the path have none of their own.

@@ -20,7 +20,8 @@ pub(crate) fn options(config: &AttestConfig) -> Result<AttestOptions> {
 
 #[cfg(feature = "signing")]
 fn signing(key: &std::path::Path) -> Result<AttestOptions> {
-    Ok(AttestOptions { key: Some(crate::signing::private_key(key)?), ..AttestOptions::default() })
+    let (key, key_file) = (Some(crate::signing::private_key(key)?), Some(key.to_owned()));
+    Ok(AttestOptions { key, key_file, ..AttestOptions::default() })
 }
 
 #[cfg(not(feature = "signing"))]

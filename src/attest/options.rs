@@ -26,6 +26,8 @@ pub struct AttestOptions {
     /// The key that signs the statement. Unsigned, a statement proves nothing.
     #[cfg(feature = "signing")]
     pub key: Option<model_signing::PrivateKey>,
+    /// The path of the key's file, which no statement overwrites.
+    pub key_file: Option<PathBuf>,
 }
 
 /// Holds a statement about a model.

@@ -20,7 +20,7 @@ use crate::{
     },
     context::Context,
     error::{Error, Result},
-    handoff::hand_off::is_in_the_way,
+    handoff::hand_off::{is_in_the_way, is_same},
     resolve::{
         admission::check_record,
         local_code,
@@ -57,7 +57,7 @@ pub(crate) async fn attest(
             let hint = Hint::text("verify the model first, which reads its bytes");
             return Err(Error::NothingToState { id: record.id, reason, hint });
         }
-        let path = options.dest.as_ref().map(|dest| path_of(dest, &record, options.format)).transpose()?;
+        let path = options.dest.as_ref().map(|dest| path_of(ctx, dest, &record, &options)).transpose()?;
         let line = Line { statement: path.as_deref(), ..Line::of_record(ctx, Action::Attest, &record) };
         let position = provenance::log(ctx).rest(&line);
         let json = signed(stated(&model, &options, ctx.policy.documents(), position)?, &options)?;
@@ -122,15 +122,21 @@ fn signed(json: String, _: &AttestOptions) -> Result<String> {
 /// Returns the path of the file with the statement.
 ///
 /// # Errors
-/// [`Error::HandoffInTheWay`] for a path in the model.
-fn path_of(dest: &StatementDest, record: &CatalogRecord, format: StatementFormat) -> Result<PathBuf> {
+/// [`Error::HandoffInTheWay`] for a path in the model or in the cache, and for that of the key.
+fn path_of(
+    ctx: &Context,
+    dest: &StatementDest,
+    record: &CatalogRecord,
+    options: &AttestOptions,
+) -> Result<PathBuf> {
     let path = match dest {
         StatementDest::File(path) => path.clone(),
-        StatementDest::Folder(folder) => folder.join(file_name(&record.id, format)),
+        StatementDest::Folder(folder) => folder.join(file_name(&record.id, options.format)),
     };
     let path = std::path::absolute(path)
         .map_err(|error| Error::storage("the working directory cannot be found", error))?;
-    if is_in_the_way(&ResolvedModel::new(record.clone(), true), &path) {
+    let is_key = options.key_file.as_deref().is_some_and(|key| is_same(&path, key));
+    if is_key || is_in_the_way(ctx, &ResolvedModel::new(record.clone(), true), &path) {
         return Err(Error::HandoffInTheWay { path });
     }
     Ok(path)

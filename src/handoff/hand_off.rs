@@ -1,7 +1,7 @@
 //! Writes a model's handoff.
 
 use std::{
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 
@@ -29,7 +29,7 @@ pub(crate) async fn hand_off(
         if path.to_str().is_none() {
             return Err(provisioner_core::Error::PathNotUtf8 { path: path.display().to_string() }.into());
         }
-        if is_in_the_way(&model, &path) {
+        if is_in_the_way(ctx, &model, &path) {
             return Err(Error::HandoffInTheWay { path });
         }
         let action = if config.is_some() { Action::Provision } else { Action::Handoff };
@@ -50,8 +50,7 @@ pub(crate) async fn hand_off(
 pub(crate) async fn check_config_stays(config: &Path, dest: &Path) -> Result<()> {
     let (config, dest) = (config.to_owned(), dest.to_owned());
     run_blocking(move || {
-        let target = real(&dest);
-        if target.is_some() && target == real(&config) {
+        if is_same(&dest, &config) {
             return Err(Error::HandoffInTheWay { path: dest });
         }
         Ok(())
@@ -59,19 +58,31 @@ pub(crate) async fn check_config_stays(config: &Path, dest: &Path) -> Result<()>
     .await
 }
 
+/// Returns whether two paths lead to the same place.
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
+    real(one).is_some_and(|one| real(other) == Some(one))
+}
+
 /// Returns the path behind the symlinks of a path, as far as it exists.
 fn real(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
-    let found = |path: &Path| fs_err::canonicalize(path).ok();
-    found(&path).or_else(|| Some(found(path.parent()?)?.join(path.file_name()?)))
+    let (mut found, known) =
+        path.ancestors().find_map(|known| Some((fs_err::canonicalize(known).ok()?, known)))?;
+    for next in path.strip_prefix(known).ok()?.components() {
+        if next == Component::ParentDir {
+            found.pop();
+        } else {
+            found.push(next);
+        }
+    }
+    Some(fs_err::canonicalize(&found).unwrap_or(found))
 }
 
-/// Returns whether a document at this path would overwrite a file of the model, or become one.
-pub(crate) fn is_in_the_way(model: &ResolvedModel, path: &Path) -> bool {
-    let target = real(path);
-    let is_file =
-        model.files.iter().any(|file| target.is_some() && real(&model.location(&file.path)) == target);
-    let is_inside = model.local_path.is_dir()
-        && target.zip(real(&model.local_path)).is_some_and(|(target, folder)| target.starts_with(folder));
-    is_file || is_inside
+/// Returns whether a document at this path would overwrite a file of the model or of the cache, or become one.
+pub(crate) fn is_in_the_way(ctx: &Context, model: &ResolvedModel, path: &Path) -> bool {
+    let Some(target) = real(path) else { return false };
+    let is_file = model.files.iter().any(|file| real(&model.location(&file.path)).as_ref() == Some(&target));
+    let is_inside =
+        model.local_path.is_dir() && real(&model.local_path).is_some_and(|folder| target.starts_with(folder));
+    is_file || is_inside || ctx.cache.owns(&target)
 }

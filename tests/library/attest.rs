@@ -188,6 +188,55 @@ async fn a_statement_is_written_into_a_folder_whole() {
 }
 
 #[tokio::test]
+async fn no_statement_overwrites_its_key_or_a_file_of_the_cache() {
+    let bench = Fixture::new();
+    let reference = pinned(&bench).await;
+    let provisioner = bench.provisioner();
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/model-signing/tests/keys/p256.pkcs8.pem");
+    let key_file = bench.old_file("key.pem", &fs_err::read(key).unwrap());
+    std::os::unix::fs::symlink(bench.path(""), bench.path("link")).unwrap();
+    let cache = bench.cache();
+    let record = records_below(&cache.join("catalog-v1")).pop().unwrap();
+    let dests = [
+        key_file.clone(),
+        bench.path("link/key.pem"),
+        cache.join("provenance.jsonl"),
+        cache.join("provenance.lock"),
+        cache.join("provenance-1-9.jsonl"),
+        cache.join("store-v1/of/none/x.json"),
+        cache.join("new/../catalog-v1/x.json"),
+        record,
+    ];
+    for dest in dests {
+        let before = fs_err::read(&dest).ok();
+        let options = AttestOptions {
+            key: Some(model_provisioner::signing::private_key(&key_file).unwrap()),
+            key_file: Some(key_file.clone()),
+            dest: Some(StatementDest::File(dest.clone())),
+            ..AttestOptions::default()
+        };
+        let refused = provisioner.attest(&reference, &options).await.unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::HandoffInTheWay, "{}: {refused}", dest.display());
+        assert_eq!(fs_err::read(&dest).ok(), before, "{}", dest.display());
+    }
+    let beside = StatementDest::File(cache.join("a.vsa.json"));
+    provisioner
+        .attest(&reference, &AttestOptions { dest: Some(beside), ..AttestOptions::default() })
+        .await
+        .unwrap();
+}
+
+/// Returns the records below a folder.
+fn records_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let paths = |folder: &std::path::Path| -> Vec<_> {
+        fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    let (folders, files): (Vec<_>, Vec<_>) = paths(folder).into_iter().partition(|path| path.is_dir());
+    let deeper = folders.iter().flat_map(|folder| records_below(folder));
+    deeper.chain(files).filter(|path| path.extension().is_some_and(|ending| ending == "json")).collect()
+}
+
+#[tokio::test]
 async fn a_bill_of_materials_is_the_same_byte_for_byte() {
     let bench = Fixture::new();
     let reference = pinned(&bench).await;

@@ -134,7 +134,9 @@ fn a_handoff_never_overwrites_what_it_is_about() {
     let model = bench.old_file("conf/tiny.gguf", TINY_GGUF);
     let path = config(&bench, "model_ref: tiny.gguf\n");
     std::os::unix::fs::symlink(&model, bench.path("link.json")).unwrap();
-    for dest in [&model, &path, &bench.path("link.json"), &bench.path("conf/../conf/tiny.gguf")] {
+    let cached = [bench.cache().join("provenance.jsonl"), bench.cache().join("store-v1/new/h.json")];
+    let named = [&model, &path, &bench.path("link.json"), &bench.path("conf/../conf/tiny.gguf")];
+    for dest in named.into_iter().chain(&cached) {
         let refused = code(provision_from_config_to_handoff(&path, dest, bench.cache()));
         assert_eq!(refused, "handoff-in-the-way", "{}", dest.display());
     }

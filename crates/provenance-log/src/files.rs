@@ -26,6 +26,11 @@ pub(crate) fn segment_name(first: u64, last: u64) -> String {
     format!("provenance-{first}-{last}.jsonl")
 }
 
+/// Returns whether a file of this name in the folder of a log is a part of the log.
+pub fn is_file_name(name: &str) -> bool {
+    name == CURRENT || name == LOCK || segment(Path::new(name)).is_some()
+}
+
 /// Returns the files of earlier lines in a folder, in the order of their lines.
 pub(crate) fn segments(folder: &Path) -> Result<Vec<Segment>> {
     let paths = durable_fs::entries(folder)?;

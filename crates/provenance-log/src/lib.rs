@@ -54,6 +54,7 @@ mod tail;
 
 pub use error::{Error, Result};
 pub use fault::{Fault, FaultKind};
+pub use files::is_file_name;
 pub use line::{After, Span, VERSION};
 pub use log::{Durability, Log, ROTATE_BYTES};
 pub use position::{NoPosition, Position};
