@@ -34,17 +34,22 @@ pub fn trusted_key(path: &Path) -> Result<TrustedSigner> {
 #[cfg(feature = "signing")]
 pub fn public_key(path: &Path) -> Result<PublicKey> {
     let text = crate::config::read_named_file(path, MAX_KEY_BYTES)?;
-    PublicKey::from_pem(&text)
-        .map_err(|error| Error::Key { path: path.to_owned(), reason: error.to_string() })
+    PublicKey::from_pem(&text).map_err(|error| not_a_key(path, &error))
 }
 
 /// Reads the private key that signs a statement: PEM without a passphrase, PKCS#8 or SEC 1. It may block.
 ///
 /// # Errors
-/// The file cannot be read; [`Error::Signing`] for a file that has no such key.
+/// The file cannot be read; [`Error::Key`].
 #[cfg(feature = "signing")]
 pub fn private_key(path: &Path) -> Result<PrivateKey> {
-    Ok(PrivateKey::from_pem(&crate::config::read_named_file(path, MAX_KEY_BYTES)?)?)
+    let text = crate::config::read_named_file(path, MAX_KEY_BYTES)?;
+    PrivateKey::from_pem(&text).map_err(|error| not_a_key(path, &error))
+}
+
+#[cfg(feature = "signing")]
+fn not_a_key(path: &Path, error: &SigningError) -> Error {
+    Error::Key { path: path.to_owned(), reason: error.to_string() }
 }
 
 /// Fails, for this build verifies no signatures.

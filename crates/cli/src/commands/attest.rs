@@ -4,6 +4,8 @@ use std::{path::Path, process::ExitCode};
 
 use model_provisioner::{AttestOptions, StatementDest};
 
+#[cfg(feature = "signing")]
+use crate::environment::is_open_to_others;
 use crate::{
     args::AttestArgs,
     invocation::{Invocation, parse},
@@ -51,8 +53,15 @@ fn verifier(named: Option<String>) -> Result<Option<String>, Failure> {
 /// Where the key cannot be read, or this build does not sign.
 #[cfg(feature = "signing")]
 pub(super) fn options_with(key: Option<&Path>) -> Result<AttestOptions, Failure> {
+    let key_file = key.map(Path::to_owned);
     let key = key.map(model_provisioner::signing::private_key).transpose()?;
-    Ok(AttestOptions { key, ..AttestOptions::default() })
+    if let Some(path) = key_file.as_deref().filter(|path| is_open_to_others(path)) {
+        tracing::warn!(
+            "every user of this machine can read the key in `{0}`; `chmod 600 {0}` keeps it from them",
+            path.display()
+        );
+    }
+    Ok(AttestOptions { key, key_file, ..AttestOptions::default() })
 }
 
 #[cfg(not(feature = "signing"))]

@@ -1,10 +1,11 @@
 //! Finds the token of the Hugging Face Hub where the Hub's own tools do.
 
-use std::{os::unix::fs::PermissionsExt, path::Path, sync::OnceLock};
+use std::{path::Path, sync::OnceLock};
 
 use model_provisioner::{ErrorCode, Token, TokenOrigin, read_named_file};
 
 use super::{
+    file_mode::is_open_to_others,
     local_caches::{expanded, hugging_face_home},
     variable::Variable,
 };
@@ -62,11 +63,4 @@ fn saved_token(path: &Path) -> Option<String> {
             String::from_utf8(bytes).ok()
         }
     }
-}
-
-/// Returns whether any user of this machine can read a file: its mode lets them, and so does every folder above it.
-fn is_open_to_others(path: &Path) -> bool {
-    let Ok(path) = path.canonicalize() else { return false };
-    let allows = |path: &Path, bit| path.metadata().is_ok_and(|found| found.permissions().mode() & bit != 0);
-    allows(&path, 0o004) && path.ancestors().skip(1).all(|folder| allows(folder, 0o001))
 }

@@ -1,6 +1,7 @@
 //! Statements about a model, which independent programs read.
 
 use std::{
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -153,4 +154,26 @@ fn statement_readers_take_a_bill_of_materials() {
         assert_eq!(seen["type"], "machine-learning-model");
         assert_eq!(seen["files"], files);
     }
+}
+
+#[test]
+fn a_key_that_is_none_is_named_and_an_open_one_earns_a_warning() {
+    let (bench, _hub) = bench();
+    let attest = |key: &str| bench.run(&["attest", "tiny.gguf", "--key", key]);
+    bench.file("public.pem", fs_err::read(format!("{KEYS}/p256.pub.pem")).unwrap());
+    let done = attest("public.pem");
+    assert_eq!(done.status, 2, "{}", done.stderr);
+    assert!(
+        done.stderr.contains("the key `public.pem` cannot be read: it holds `PUBLIC KEY`"),
+        "{}",
+        done.stderr
+    );
+    let path = bench.file("key.pem", fs_err::read(format!("{KEYS}/p256.pkcs8.pem")).unwrap());
+    let warns = |mode| {
+        fs_err::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let done = attest("key.pem");
+        assert_eq!(done.status, 0, "{}", done.stderr);
+        done.stderr.contains("every user of this machine can read the key in `key.pem`")
+    };
+    assert!(warns(0o644) && !warns(0o600));
 }
