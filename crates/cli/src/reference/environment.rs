@@ -11,13 +11,14 @@ use super::at_root;
 use crate::{args::Args, environment::Variable};
 
 /// What the libraries below the command read by themselves.
-const OF_LIBRARIES: [(&str, &str); 10] = [
+const OF_LIBRARIES: [(&str, &str); 11] = [
     ("HOME", "names the user's home folder"),
     ("XDG_DATA_HOME", "names the folder of the user's data, otherwise `~/.local/share`"),
     ("HTTPS_PROXY", "names the proxy for `https:` addresses"),
     ("HTTP_PROXY", "names the proxy for `http:` addresses"),
     ("ALL_PROXY", "names the proxy for both"),
     ("NO_PROXY", "lists the hosts that need no proxy"),
+    ("REQUEST_METHOD", "keeps the command from every proxy: a web server sets it for its scripts"),
     ("SSL_CERT_FILE", "names the file of the certificates that the command trusts"),
     ("NO_COLOR", "keeps colours out of messages"),
     ("CLICOLOR", "`0` keeps colours out of messages"),
@@ -72,11 +73,11 @@ fn every_variable_that_the_product_reads_is_on_the_page() {
         })
         .collect();
     let table = at_root("crates/cli/src/environment/variable.rs").canonicalize().unwrap();
-    // The guard reads the proxies that the HTTP client reads, which `OF_LIBRARIES` has.
-    let guard = at_root("crates/source-http/src/guard.rs").canonicalize().unwrap();
+    // The guard has the proxies that the HTTP client reads, which `OF_LIBRARIES` has.
+    let proxies = at_root("crates/source-http/src/proxies.rs").canonicalize().unwrap();
     let mut readers: Vec<_> = readers.iter().map(|path| path.canonicalize().unwrap()).collect();
     readers.sort();
-    assert_eq!(readers, [table, guard], "a variable that is read elsewhere is not on the page");
+    assert_eq!(readers, [table, proxies], "a variable that is read elsewhere is not on the page");
     let command = Args::command();
     let all = command.get_subcommands().chain([&command]).flat_map(clap::Command::get_arguments);
     for name in all.filter_map(clap::Arg::get_env) {
