@@ -106,7 +106,7 @@ impl FileFetch<'_> {
             }
             self.context.rate.pay(bytes).await;
             connection.arrived(bytes, end - at - bytes);
-            if writer.push(piece).await? {
+            if writer.push(piece, self.context.open_ranges()).await? {
                 self.progress.show(self.sink.len());
             }
         }

@@ -40,6 +40,11 @@ impl Context {
         })
     }
 
+    /// Returns how many ranges are open, over all files.
+    pub(crate) fn open_ranges(&self) -> usize {
+        self.settings.connections.saturating_sub(self.connections.available_permits())
+    }
+
     /// Returns the same context for a place that is one of several.
     pub(crate) fn for_one_of_several(&self) -> Arc<Self> {
         let Settings { retries, max_wait, .. } = self.settings;

@@ -1,14 +1,21 @@
 //! Writes a stream into a sink, in writes of a good size.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 
 use crate::{epoch::Epoch, error::Result, sink::Sink};
 
-/// How many bytes the writer gathers for one write.
-pub(crate) const WRITE_BYTES: usize = 256 << 10;
+/// How many bytes a writer gathers for one write at the least, and at the most.
+const LEAST_BYTES: usize = 256 << 10;
+const MOST_BYTES: usize = 1 << 20;
+
+/// How many bytes all writers gather together, where that is more than the least for each.
+const GATHERED_BYTES: usize = 2 << 20;
+
+/// Where the bytes of a write arrive in less time, the next write is longer: each one wakes three threads.
+const QUICK: Duration = Duration::from_millis(2);
 
 /// Gathers pieces, and writes them on a blocking thread while the next ones arrive.
 pub(crate) struct Writer<'a> {
@@ -18,12 +25,26 @@ pub(crate) struct Writer<'a> {
     at: u64,
     pieces: Vec<Bytes>,
     bytes: usize,
+    /// How many bytes are enough for a write.
+    enough: usize,
+    /// When the gathering began.
+    began: Instant,
     running: Option<JoinHandle<Result<()>>>,
 }
 
 impl<'a> Writer<'a> {
+    /// Begins to write at an offset. Nothing is gathered yet.
     pub(crate) fn new(sink: &'a Arc<Sink>, at: u64) -> Self {
-        Self { sink, epoch: sink.epoch(), at, pieces: Vec::new(), bytes: 0, running: None }
+        Self {
+            sink,
+            epoch: sink.epoch(),
+            at,
+            pieces: Vec::new(),
+            bytes: 0,
+            enough: LEAST_BYTES,
+            began: Instant::now(),
+            running: None,
+        }
     }
 
     /// Returns where the next piece begins.
@@ -31,13 +52,15 @@ impl<'a> Writer<'a> {
         self.at + self.bytes as u64
     }
 
-    /// Gathers a piece, and returns whether a write began.
-    pub(crate) async fn push(&mut self, piece: Bytes) -> Result<bool> {
+    /// Gathers a piece, and returns whether a write began. So many writers share the memory.
+    pub(crate) async fn push(&mut self, piece: Bytes, writers: usize) -> Result<bool> {
         self.bytes += piece.len();
         self.pieces.push(piece);
-        let is_enough = self.bytes >= WRITE_BYTES;
+        let is_enough = self.bytes >= self.enough;
         if is_enough {
+            self.enough = enough(self.enough, self.began.elapsed(), writers);
             self.start().await?;
+            self.began = Instant::now();
         }
         Ok(is_enough)
     }
@@ -64,5 +87,30 @@ impl<'a> Writer<'a> {
             Some(running) => running.await.map_err(std::io::Error::from)?,
             None => Ok(()),
         }
+    }
+}
+
+/// Returns how many bytes are enough for the next write, where those of the last one arrived in that time, and so many writers
+/// share the memory.
+fn enough(last: usize, took: Duration, writers: usize) -> usize {
+    let next = if took < QUICK { last * 2 } else { last / 2 };
+    next.min(GATHERED_BYTES / writers.max(1)).clamp(LEAST_BYTES, MOST_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_are_long_where_bytes_come_fast_and_writers_are_few() {
+        let quick = |last, writers| enough(last, QUICK / 2, writers);
+        assert_eq!([1, 2, 3].map(|times| quick(LEAST_BYTES * times, 1)), [2, 4, 4].map(|n| n * LEAST_BYTES));
+        assert_eq!([4, 8, 100].map(|writers| quick(MOST_BYTES, writers)), [2, 1, 1].map(|n| n * LEAST_BYTES));
+        assert_eq!(
+            enough(MOST_BYTES, QUICK, 1),
+            MOST_BYTES / 2,
+            "what a kill takes away is soon there again"
+        );
+        assert_eq!(enough(LEAST_BYTES, QUICK, 1), LEAST_BYTES);
     }
 }
