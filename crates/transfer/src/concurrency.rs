@@ -13,7 +13,9 @@
 //! Files that come at the same time share the connections, and each has its part of them at the most.
 //!
 //! Where the bytes come nearly as fast as the thread hashes them, or as the caller's limit allows, the transfer opens no more.
-//! One slow interval proves nothing either, unless it is the first.
+//! On a machine of few processors, receiving and writing leave the thread less than a processor: there the bytes are fast enough
+//! where the machine could not do with more, and a second connection would only bring bytes out of order. One slow interval
+//! proves nothing either, unless it is the first and a very slow one.
 
 use std::time::Duration;
 
@@ -38,6 +40,13 @@ const GROWTH: usize = 4;
 
 /// The digest's rate in bytes per second, until it is known.
 const LIKELY_DIGEST_RATE: u64 = 1 << 30;
+
+/// How many times as much processor time a byte takes as its hashing: the kernel copies it out of the socket and into the page
+/// cache too, and its sender may be on this machine. In halves.
+const HALVES_OF_COST: u64 = 5;
+
+/// Which part of the rate that is wanted the first connection must bring at once, or it is a slow one.
+const SLOW_PART: u64 = 4;
 
 /// How many bytes must be hashed in an interval to tell the digest's rate.
 const TELLING_BYTES: u64 = 1 << 20;
@@ -68,6 +77,9 @@ pub(crate) struct Hashed {
 pub(crate) struct Concurrency {
     count: usize,
     most: usize,
+    processors: usize,
+    /// How many files come at the same time.
+    files: usize,
     /// The caller's limit, in bytes per second.
     limit: u64,
     /// The digest's rate, in bytes per second.
@@ -96,11 +108,13 @@ struct Trial {
 }
 
 impl Concurrency {
-    /// Begins with one connection, where the caller allows so many bytes per second.
-    pub(crate) fn new(limit: Option<u64>) -> Self {
+    /// Begins with one connection, on a machine of so many processors, where the caller allows so many bytes per second.
+    pub(crate) fn new(limit: Option<u64>, processors: usize) -> Self {
         Self {
             count: 1,
             most: 1,
+            processors,
+            files: 1,
             limit: limit.unwrap_or(u64::MAX),
             digest_rate: LIKELY_DIGEST_RATE,
             last: None,
@@ -120,7 +134,8 @@ impl Concurrency {
 
     /// Shares `connections` with the other files: the file has its part of them at the most.
     pub(crate) fn share(&mut self, connections: usize, files: usize) {
-        self.most = connections.div_ceil(files.max(1)).clamp(1, MOST);
+        self.files = files.max(1);
+        self.most = connections.div_ceil(self.files).clamp(1, MOST);
     }
 
     /// Returns whether an interval is over.
@@ -136,7 +151,8 @@ impl Concurrency {
             self.last = Some(now).filter(|now| now.arrived > 0);
             return;
         };
-        (self.last, self.is_first) = (Some(now), false);
+        let is_first = std::mem::replace(&mut self.is_first, false);
+        self.last = Some(now);
         let rate = per_second(now.arrived - last.arrived, now.at.saturating_sub(last.at));
         let hashed = now.hashed.bytes.saturating_sub(last.hashed.bytes);
         if hashed >= TELLING_BYTES {
@@ -144,6 +160,10 @@ impl Concurrency {
         }
         if now.live == 0 {
             return;
+        }
+        if is_first {
+            // A connection begins slowly, so a fast one is looked at once more.
+            self.is_short = rate < self.bound() / SLOW_PART;
         }
         match self.trial.take() {
             Some(trial) => self.judge(trial, now, rate),
@@ -153,7 +173,7 @@ impl Concurrency {
 
     /// Begins a trial where another count may be better.
     fn consider(&mut self, now: Observed, rate: u64) {
-        let bound = self.digest_rate.min(self.limit);
+        let bound = self.bound();
         // The second connection may cost as much processor time as it brings; the others cost little beside it.
         let enough = if self.count == 1 { bound / 3 * 2 } else { bound / 10 * 9 };
         let was_short = std::mem::replace(&mut self.is_short, rate < enough);
@@ -165,6 +185,13 @@ impl Concurrency {
             let most = self.most.min(self.count * GROWTH);
             self.attempt(needed.clamp(self.count + 1, most), now, rate);
         }
+    }
+
+    /// Returns the rate, in bytes per second, beyond which more connections bring nothing: that of the digest, of the caller's
+    /// limit, or of what the machine can do for each of the files.
+    fn bound(&self) -> u64 {
+        let machine = self.digest_rate.saturating_mul(2 * self.processors as u64) / HALVES_OF_COST;
+        self.digest_rate.min(machine / self.files as u64).min(self.limit)
     }
 
     /// Begins a trial with so many connections.

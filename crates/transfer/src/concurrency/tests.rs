@@ -15,16 +15,25 @@ struct Server {
     answer: Duration,
     /// How many files come at the same time.
     files: usize,
+    /// How many processors the machine has.
+    processors: usize,
     /// Which connection brings nothing, and from when on.
     stalls: Option<(usize, Duration)>,
 }
 
-const FAST: Server =
-    Server { each: 3000, all: 3000, digest: 1500, answer: Duration::ZERO, files: 1, stalls: None };
+const FAST: Server = Server {
+    each: 3000,
+    all: 3000,
+    digest: 1500,
+    answer: Duration::ZERO,
+    files: 1,
+    processors: 16,
+    stalls: None,
+};
 
 /// Runs the rule against a server for so long, and returns the count of connections after each step.
 fn counts(server: Server, limit: Option<u64>, time: Duration) -> Vec<(Duration, usize)> {
-    let mut rule = Concurrency::new(limit);
+    let mut rule = Concurrency::new(limit, server.processors);
     rule.share(8, server.files);
     let (mut now, mut counts) = (Observed::default(), Vec::new());
     let mut opened = vec![Duration::ZERO];
@@ -79,6 +88,42 @@ fn a_server_that_outruns_the_digest_gets_one_or_two() {
 }
 
 #[test]
+fn a_machine_of_few_processors_does_not_try_for_more_than_it_can_do() {
+    let half = Server { each: 900, ..FAST };
+    let two = |processors| share(&counts(Server { processors, ..half }, None, MINUTE), |count| count > 1);
+    assert_eq!([1, 2, 3, 16].map(two), [0, 0, 99, 99], "it brings two thirds of what two processors can do");
+    let with_four = |processors| {
+        let shared = Server { files: 4, processors, each: 250, ..FAST };
+        share(&counts(shared, None, MINUTE), |count| count > 1)
+    };
+    assert_eq!([2, 16].map(with_four), [0, 99], "four files share the processors");
+    let slow = Server { each: 50, all: u64::MAX, processors: 2, ..FAST };
+    assert!(share(&counts(slow, None, MINUTE), |count| count == 8) > 97, "a slow server needs none of that");
+}
+
+#[test]
+fn a_fast_connection_that_begins_slowly_is_looked_at_once_more() {
+    let counts_after = |first: u64| {
+        let mut rule = Concurrency::new(None, 16);
+        rule.share(8, 1);
+        let rates = [first, 1400, 1400, 1400].map(|rate| rate * MB / 10);
+        let (mut now, mut counts) = (Observed { arrived: 1, live: 1, ..Observed::default() }, Vec::new());
+        rule.observe(now);
+        for bytes in rates {
+            now.at += INTERVAL;
+            now.arrived += bytes;
+            now.hashed.bytes += bytes;
+            now.hashed.busy += Duration::from_micros(bytes / 1500);
+            rule.observe(now);
+            counts.push(rule.count());
+        }
+        counts
+    };
+    assert_eq!(counts_after(500), [1; 4]);
+    assert_eq!(counts_after(100)[0], 4, "a slow one is known at once");
+}
+
+#[test]
 fn a_server_that_limits_each_connection_gives_all_within_a_second() {
     for (each, answer) in [(50, 0), (50, 100), (1, 100), (100, 250)] {
         let slow = Server { each, all: u64::MAX, answer: Duration::from_millis(answer), ..FAST };
@@ -128,7 +173,7 @@ fn files_that_come_at_the_same_time_share_the_connections() {
         let counts = counts(Server { files, ..slow }, None, MINUTE);
         assert_eq!(counts.iter().map(|(_, count)| *count).max(), Some(most), "{files} files");
     }
-    let mut rule = Concurrency::new(None);
+    let mut rule = Concurrency::new(None, 16);
     rule.share(usize::MAX, 0);
     assert_eq!(rule.most, MOST);
 }
