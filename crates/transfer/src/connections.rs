@@ -79,6 +79,15 @@ impl Connections {
         (self.arrived.load(Relaxed), self.live.swap(0, Relaxed).count_ones() as usize)
     }
 
+    /// Returns how many bytes a connection brings in the time that an answer takes to come; 0 until that is known.
+    pub(crate) fn bytes_of_answer(&self) -> u64 {
+        let (answer_ns, mib_ns) = (self.answer_ns.load(Relaxed), self.mib_ns.load(Relaxed));
+        if mib_ns == 0 {
+            return 0;
+        }
+        u64::try_from((u128::from(answer_ns) << 20) / u128::from(mib_ns)).unwrap_or(u64::MAX)
+    }
+
     /// Waits until another chunk may begin.
     pub(crate) async fn news(&self) {
         self.news.notified().await;
@@ -199,6 +208,19 @@ mod tests {
         drop(connection);
         next.arrived(1, 0);
         assert_eq!((connections.under_way(), permits.available_permits()), (0, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_in_the_time_of_an_answer_is_known_after_a_chunk() {
+        let connections = Connections::default();
+        let mut connection = connections.begin();
+        connection.answered(SLOW);
+        connection.arrived(0, 4 * MIB);
+        advance(2 * SLOW).await;
+        connection.arrived(4 * MIB, 0);
+        assert_eq!(connections.bytes_of_answer(), 0);
+        drop(connection);
+        assert_eq!(connections.bytes_of_answer(), 2 * MIB);
     }
 
     #[tokio::test(start_paused = true)]

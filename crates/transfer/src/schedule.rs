@@ -1,7 +1,8 @@
 //! Begins the chunks of a file, in ascending order: over as many connections as the file has, and within the window.
 //!
 //! The first chunk begins alone, until its answer says whether the server knows ranges. A chunk that ends sooner than the next
-//! answer comes does not count, so the connection does not stand idle for the time that an answer takes.
+//! answer comes does not count, so the connection does not stand idle for the time that an answer takes. The last chunks are
+//! shorter, so that no connection brings the last one alone.
 
 use std::{
     collections::VecDeque, ops::Range, pin::pin, sync::atomic::Ordering, thread::available_parallelism,
@@ -30,6 +31,9 @@ use crate::{
 /// would ask a source that gives a byte at a time for ever.
 const RENEWING_PART: u64 = 256;
 
+/// Which part of a chunk the last ones have at the least: 2 MiB of 16 MiB.
+const SHORTEST_PART: u64 = 8;
+
 /// How long the schedule sleeps between two looks at the connections.
 const LOOK: Duration = Duration::from_millis(25);
 
@@ -42,6 +46,11 @@ struct Missing {
 }
 
 impl Missing {
+    /// Returns how many bytes no chunk has yet.
+    fn bytes(&self) -> u64 {
+        self.ranges.iter().map(|range| range.end - range.start).sum()
+    }
+
     /// Cuts a chunk off the front, of so many bytes at the most.
     fn cut(&mut self, bytes: u64) -> Option<Chunk> {
         let rest = self.ranges.front_mut()?;
@@ -98,13 +107,18 @@ impl FileFetch<'_> {
         let is_within_window = start < frontier.saturating_add(self.context.settings.window_bytes);
         let is_free = self.connections.under_way() < concurrency.count();
         let is_known = !missing.is_begun || self.has_ranges.load(Ordering::Relaxed);
-        if is_within_window && is_free && is_known { missing.cut(self.chunk_bytes()) } else { None }
+        let is_next = is_within_window && is_free && is_known;
+        if is_next { missing.cut(self.chunk_bytes(missing.bytes(), concurrency.count())) } else { None }
     }
 
-    /// Returns how long a chunk is, in bytes, that begins now.
-    fn chunk_bytes(&self) -> u64 {
-        let wanted = self.fetcher.range_bytes(self.file).unwrap_or_default();
-        self.context.settings.chunk_bytes.max(wanted).max(1)
+    /// Returns how long a chunk is, in bytes, that begins now, where so many bytes are left for so many connections.
+    fn chunk_bytes(&self, left: u64, connections: usize) -> u64 {
+        let usual = self.context.settings.chunk_bytes.max(1);
+        if let Some(wanted) = self.fetcher.range_bytes(self.file) {
+            return usual.max(wanted);
+        }
+        let shortest = self.connections.bytes_of_answer().max(usual / SHORTEST_PART);
+        evened(shortest.min(usual)..usual, left, connections)
     }
 
     /// Waits until another chunk may begin, and for no longer than a look takes to be due.
@@ -145,9 +159,29 @@ impl FileFetch<'_> {
     }
 }
 
+/// Returns how long a chunk is, within these lengths in bytes: shorter than usual where so few bytes are left that some
+/// connections would wait for the last one, and not so short that they would wait for an answer.
+fn evened(lengths: Range<u64>, left: u64, connections: usize) -> u64 {
+    (left / connections.max(1) as u64).min(lengths.end).max(lengths.start).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_chunks_are_short_so_that_all_connections_end_together() {
+        let mut missing = Missing { ranges: std::iter::once(0..400).collect(), is_begun: false };
+        let mut lengths = Vec::new();
+        while let Some(chunk) = missing.cut(evened(10..80, missing.bytes(), 4)) {
+            lengths.push(chunk.range.end - chunk.range.start);
+        }
+        assert_eq!(lengths, [80, 80, 60, 45, 33, 25, 19, 14, 11, 10, 10, 10, 3]);
+        let of = |(left, connections)| evened(10..80, left, connections);
+        assert_eq!([(80, 1), (79, 1), (5, 9), (0, 0)].map(of), [80, 79, 10, 10]);
+        assert_eq!(evened(80..80, 100, 4), 80, "an answer takes as long as a chunk");
+        assert_eq!(evened(0..1, 1, 8), 1, "a chunk has a byte at the least");
+    }
 
     #[test]
     fn a_chunk_is_cut_off_when_it_begins() {
