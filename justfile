@@ -93,10 +93,11 @@ fuzz target="gguf" runs="10000000":
     cargo run -p model-inspect --example seeds fuzz/corpus
     cargo +nightly fuzz run -s none {{ target }} -- -runs={{ runs }} -max_len=4096
 
-# What grows with the count: listings, collections and checks of many models, and folders of many files
+# What grows with the count: listings, collections and checks of many models, folders of many files, and what a hub lists
 bench-growth:
     cargo build --profile dist -p model-provisioner-cli
-    python3 benches/growth.py target/dist/model-provisioner
+    cargo build --profile dist -p testkit --example hub
+    python3 benches/growth.py target/dist/model-provisioner --hub target/dist/examples/hub
 
 # What the tests and benchmarks beside the Python reader need, into `target/oracle`
 oracle:

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Measures what grows with the count: `list`, `gc`, `doctor` and `ensure` beside many records, and a folder of many files.
+"""Measures what grows with the count: `list`, `gc`, `doctor` and `ensure` beside many records, a folder of many files, and
+the listing of a hub.
 
 Each command is a process of its own, under GNU time. Prints Markdown.
 """
@@ -17,16 +18,17 @@ import time
 from pathlib import Path
 
 from caches import WRITTEN_AT, described, key, stored
+from peers.servers import Hub
 
 CONTENT = b"GGUF" + bytes(68)
 
 
-def run(time_binary, command):
+def run(time_binary, command, environment):
     """Runs a process to its end, and returns its wall time (s), its CPU time (s) and its peak memory (MiB)."""
     with tempfile.NamedTemporaryFile() as told, tempfile.TemporaryFile() as output:
         began = time.perf_counter()
         timed = [time_binary, "-q", "-f", "%U %S %M", "-o", told.name, *command]
-        done = subprocess.run(timed, stdout=output, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
+        done = subprocess.run(timed, stdout=output, stderr=subprocess.PIPE, env=environment, check=False)
         wall = time.perf_counter() - began
         user, system, peak = told.read().decode().split()[-3:]
     if done.returncode != 0:
@@ -88,8 +90,9 @@ class Table:
         print(f"\n### {title}\n\n| count | command | wall (s) | CPU (s) | peak memory (MiB) |", flush=True)
         print("| --- | --- | --- | --- | --- |", flush=True)
 
-    def row(self, count, name, *arguments, rounds=None):
-        runs = [run(self.time_binary, [self.binary, *arguments]) for _ in range(rounds or self.rounds)]
+    def row(self, count, name, *arguments, rounds=None, environment=None):
+        command = [self.binary, *arguments]
+        runs = [run(self.time_binary, command, environment or ENVIRONMENT) for _ in range(rounds or self.rounds)]
         wall, cpu, peak = (statistics.median(values) for values in zip(*runs))
         print(f"| {count:,} | {name} | {wall:.3f} | {cpu:.3f} | {peak:.1f} |", flush=True)
 
@@ -102,11 +105,22 @@ def commands(table, count, cache):
     table.row(count, "`doctor --json`", "doctor", "--json", *store)
 
 
+def listing(table, count, scratch, hub):
+    """Measures what a hub lists of a repository of many files; no byte of them is fetched."""
+    repo = scratch / "repo"
+    folder_of(repo, count - 1)
+    store = ["--cache-dir", str(scratch / "cache")]
+    with Hub(hub, {"org/many": repo}) as server:
+        environment = {**ENVIRONMENT, "HF_ENDPOINT": server.endpoint, "HF_HOME": str(scratch / "home")}
+        table.row(count, "`plan --json`", "plan", "--json", "hf:org/many?include=*", *store, environment=environment)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", type=Path, help="the command, built for release")
     parser.add_argument("--counts", default="1000,10000,100000", help="how many [default: 1000,10000,100000]")
-    parser.add_argument("--parts", default="local,fetched,folder", help="[default: local,fetched,folder]")
+    parser.add_argument("--parts", default="local,fetched,folder,listing", help="[default: local,fetched,folder,listing]")
+    parser.add_argument("--hub", type=Path, help="the hub of `testkit`, for the listing; left out without")
     parser.add_argument("--rounds", type=int, default=3, help="how often each command runs [default: 3]")
     parser.add_argument("--dir", type=Path, help="where the files go [default: the temp folder]")
     arguments = parser.parse_args()
@@ -142,6 +156,11 @@ def main():
                 table.row(count, "`ensure`, recorded", "ensure", str(root), *store)
                 table.row(count, "`verify`", "verify", str(root), *store, rounds=1)
                 table.row(count, "`show --json`", "show", "--json", str(root), *store)
+    if "listing" in parts and arguments.hub:
+        table = Table("The listing of a hub", *measured)
+        for count in counts:
+            with tempfile.TemporaryDirectory(prefix="growth-", dir=arguments.dir) as scratch:
+                listing(table, count, Path(scratch).resolve(), str(arguments.hub.resolve(strict=True)))
 
 
 # Neither the caller's settings nor a terminal's take part.
