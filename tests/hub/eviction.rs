@@ -63,7 +63,18 @@ async fn several(bench: &Fixture, names: &[impl AsRef<str>]) -> ModelProvisioner
         repo.lfs("own.gguf", bytes(100_000, n)).publish();
         provisioner.ensure_present_str(&id(name), None).await.unwrap();
     }
+    let store = Store::new(bench.cache().join("store-v1"));
+    wait_until(|| names.iter().all(|name| store.check_idle(&id(name.as_ref())).is_ok())).await;
     provisioner
+}
+
+/// Waits for a lock to come free: another test that is starting a program just now has a copy of every descriptor for a moment.
+async fn wait_until(is_free: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_free() {
+        assert!(began.elapsed() < Duration::from_secs(20), "a lock stays taken");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 fn id(name: &str) -> String {
@@ -149,11 +160,13 @@ async fn what_was_used_since_the_plan_stays() {
     let ahead = bench.builder().clock(Ahead(Duration::from_secs(7200))).build().unwrap();
     let limits = EvictionLimits { grace: Duration::from_secs(7500), ..to(0) };
     let patient = EvictionLimits { grace: Duration::from_secs(3600), ..to(0) };
-    assert!(ahead.plan_eviction(&limits).await.unwrap().evicted.is_empty(), "recorded too lately");
-    let plan = ahead.plan_eviction(&patient).await.unwrap();
-    assert_eq!(plan.evicted.len(), 3);
-    // One process takes a lease on the one model, and the other model gets a second id.
     let store = Store::new(bench.cache().join("store-v1"));
+    assert!(ahead.plan_eviction(&limits).await.unwrap().evicted.is_empty(), "recorded too lately");
+    // The first plan tried the locks.
+    wait_until(|| ["a", "b", "c"].iter().all(|name| store.check_idle(&id(name)).is_ok())).await;
+    let plan = ahead.plan_eviction(&patient).await.unwrap();
+    assert_eq!(plan.evicted.len(), 3, "{:?}", plan.kept);
+    // One process takes a lease on the one model, and the other model gets a second id.
     let leased = plan.evicted[0].clone();
     let lease = store.lease(&leased.root, &leased.ids[0], Duration::ZERO).unwrap();
     let other = plan.evicted[1].ids[0].replace('?', "@main?");

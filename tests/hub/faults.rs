@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use model_provisioner::TransferSettings;
 use testkit::gguf;
 use testkit::hub::{At, Fault, FaultKind, Origin, Refusal};
 
-use crate::fixture::{Fixture, bytes, code};
+use crate::fixture::{Fixture, bytes, code, hasty, one_by_one, settings};
 
 const ID: &str = "hf:org/repo/a.gguf";
 
@@ -16,10 +17,15 @@ fn bench() -> (Fixture, Vec<u8>) {
 }
 
 async fn arrives_despite(fault: Fault) {
+    arrives_with(settings(), fault).await;
+}
+
+async fn arrives_with(settings: TransferSettings, fault: Fault) {
     let (bench, weights) = bench();
     let told = format!("{fault:?}");
     bench.hub.fault(fault);
-    let model = bench.provisioner().ensure_present_str(ID, None).await;
+    let provisioner = bench.builder().transfer(settings).build().unwrap();
+    let model = provisioner.ensure_present_str(ID, None).await;
     let model = model.unwrap_or_else(|error| panic!("{told}: {error}"));
     assert_eq!(fs_err::read(model.local_path).unwrap(), weights, "{told}");
     assert!(bench.partials().is_empty(), "{told}");
@@ -29,7 +35,7 @@ async fn arrives_despite(fault: Fault) {
 async fn cut_off(bench: &Fixture) {
     let refused = FaultKind::Refuse(Refusal::status(404));
     bench.hub.fault(Fault::on("a.gguf").at(Origin::Cdn).after(2).kind(refused));
-    assert!(bench.provisioner().ensure_present_str(ID, None).await.is_err());
+    assert!(one_by_one(bench).ensure_present_str(ID, None).await.is_err());
     assert_eq!(bench.partials().len(), 1);
     bench.hub.clear_faults();
 }
@@ -51,7 +57,7 @@ async fn what_passes_is_survived() {
         arrives_despite(on().times(2).kind(FaultKind::Cut(at))).await;
     }
     arrives_despite(on().once().kind(FaultKind::Reset(At::Half))).await;
-    arrives_despite(on().times(2).kind(FaultKind::Stall(At::Half, None))).await;
+    arrives_with(hasty(), on().times(2).kind(FaultKind::Stall(At::Half, None))).await;
     arrives_despite(on().kind(FaultKind::IgnoreRange)).await;
     arrives_despite(on().once().kind(FaultKind::Flip(1000))).await;
     arrives_despite(on().after(1).times(1).kind(FaultKind::Etag("\"other\"".into()))).await;
@@ -92,7 +98,8 @@ async fn a_file_that_drips_is_given_up_and_what_came_is_kept() {
         bench.hub.repo("org/repo").lfs(name, bytes(size, 9)).publish();
         // Never silent, and slower than the least pace.
         bench.hub.limit_rate(Some(800));
-        let (provisioner, id) = (bench.provisioner(), format!("hf:org/repo/{name}"));
+        let provisioner = bench.builder().transfer(hasty()).build().unwrap();
+        let id = format!("hf:org/repo/{name}");
         let ensure = provisioner.ensure_present_str(&id, None);
         let ended = tokio::time::timeout(Duration::from_secs(30), ensure).await;
         let error = ended.unwrap_or_else(|_| panic!("{name} goes on")).unwrap_err();

@@ -106,16 +106,16 @@ impl Fixture {
     }
 }
 
-/// Returns settings with small chunks, and with the time that a loaded machine needs where a transfer must not give up.
-pub(crate) fn patient() -> TransferSettings {
-    TransferSettings { stall: Duration::from_secs(60), ..settings() }
+/// Returns settings that soon give up a hub which is silent. On a loaded machine an honest hub is silent for as long.
+pub(crate) fn hasty() -> TransferSettings {
+    TransferSettings { stall: Duration::from_millis(300), ..settings() }
 }
 
-/// Returns settings with small chunks and few retries.
+/// Returns settings with small chunks and few retries, and with the time that a loaded machine needs.
 pub(crate) fn settings() -> TransferSettings {
     TransferSettings {
         chunk_bytes: 1 << 20,
-        stall: Duration::from_millis(300),
+        stall: Duration::from_secs(60),
         retries: 3,
         pause: Duration::from_millis(5),
         ..TransferSettings::default()
@@ -162,6 +162,12 @@ fn builder_of(cache: &Path, hub: HubSettings) -> ProvisionerBuilder {
         .fetcher(HubFetcher::new(hub))
         .policy(Policy { network: Network::Allow, ..Policy::default() })
         .transfer(settings())
+}
+
+/// Returns a provisioner whose chunks come one behind the other, so that those before a refusal are whole.
+pub(crate) fn one_by_one(bench: &Fixture) -> ModelProvisioner {
+    let settings = TransferSettings { connections: 1, ..settings() };
+    bench.builder().transfer(settings).build().unwrap()
 }
 
 pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {

@@ -13,7 +13,7 @@ use testkit::{
 };
 
 use crate::{
-    fixture::{Fixture, builder_at, bytes, code, git_sha1, patient, sha256},
+    fixture::{Fixture, builder_at, bytes, code, git_sha1, settings, sha256},
     locked::{ID, lock, publish, reference},
 };
 
@@ -34,7 +34,7 @@ fn fetcher_at(endpoint: &str) -> HubFetcher {
 
 /// Begins a provisioner whose hub is gone, and that is held to a lock file.
 fn without_hub(bench: &Fixture, lock: &LockFile) -> ProvisionerBuilder {
-    builder_at(&bench.cache(), "http://127.0.0.1:1").transfer(patient()).locked(lock.clone())
+    builder_at(&bench.cache(), "http://127.0.0.1:1").locked(lock.clone())
 }
 
 async fn is_as_locked(provisioner: &ModelProvisioner) {
@@ -75,7 +75,7 @@ async fn a_mirror_comes_before_the_hub() {
     publish(&bench.hub, 1);
     let lock = lock(&bench).await;
     bench.hub.reset_counts();
-    let builder = bench.builder().transfer(patient()).locked(lock).mirror("near", fetcher(&mirror));
+    let builder = bench.builder().locked(lock).mirror("near", fetcher(&mirror));
     is_as_locked(&builder.build().unwrap()).await;
     assert!(bench.hub.requests().is_empty());
 }
@@ -118,7 +118,7 @@ async fn a_lying_mirror_is_skipped_and_named_whatever_it_lies_about() {
         liar.fault(fault);
         // A loaded machine needs time; a silent mirror takes all that it is given.
         let stall = Duration::from_secs(if is_silent { 2 } else { 60 });
-        let builder = without_hub(&bench, &lock).transfer(TransferSettings { stall, ..patient() });
+        let builder = without_hub(&bench, &lock).transfer(TransferSettings { stall, ..settings() });
         let silent = HubSettings::mirror(&liar.endpoint()).unwrap().timeout(stall).deadline(stall);
         let builder = builder.mirror("liar", HubFetcher::new(silent));
         is_as_locked(&builder.mirror("honest", fetcher(&honest)).build().unwrap()).await;
@@ -172,7 +172,7 @@ async fn good_bytes_that_are_here_stay_although_a_mirror_lies() {
     bench.provisioner().ensure_present_str("hf:org/repo/a.gguf", None).await.unwrap();
     liar.fault(Fault::on("a.gguf").may_miss().kind(FaultKind::Flip(100)));
     liar.fault(Fault::on("config.json").kind(FaultKind::Replace("{}".into())));
-    let builder = bench.builder().transfer(patient()).locked(lock).mirror("liar", fetcher(&liar));
+    let builder = bench.builder().locked(lock).mirror("liar", fetcher(&liar));
     is_as_locked(&builder.build().unwrap()).await;
     assert_eq!(liar.bytes_sent("a.gguf"), 0);
     assert!(!bench.cache().join("store-v1/quarantine").exists());
@@ -217,8 +217,7 @@ async fn a_mirror_gets_no_token_and_keeps_to_the_hosts_of_the_policy() {
     let lock = lock(&bench).await;
     bench.hub.grant("hf_secret");
     let hub = HubSettings::new(Some(&bench.hub.endpoint())).unwrap().token(Token::new("hf_secret"));
-    let builder =
-        || bench.builder().transfer(patient()).fetcher(HubFetcher::new(hub.clone())).locked(lock.clone());
+    let builder = || bench.builder().fetcher(HubFetcher::new(hub.clone())).locked(lock.clone());
     let elsewhere = mirror.endpoint().replace("127.0.0.1", "localhost");
     let policy =
         Policy { network: Network::Allow, hosts: Some(vec!["127.0.0.1".to_owned()]), ..Policy::default() };
@@ -237,7 +236,7 @@ async fn no_mirror_is_asked_for_what_no_digest_tells() {
     let (bench, mirror) = (Fixture::new(), mirror());
     let commit = publish(&bench.hub, 1);
     let with_mirror = |cache: &str, endpoint: &str| {
-        let builder = builder_at(&bench.path(cache), endpoint).transfer(patient());
+        let builder = builder_at(&bench.path(cache), endpoint);
         builder.mirror("near", fetcher(&mirror)).build().unwrap()
     };
     let hub = bench.hub.endpoint();

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use model_provisioner::{Error, ResolvedModel};
+use model_provisioner::TransferSettings;
 use testkit::hub::{At, Fault, FaultKind, Origin, Protocol, Refusal, Seen};
 
-use crate::fixture::{Fixture, bytes, code};
+use crate::fixture::{Fixture, bytes, code, hasty, one_by_one, settings};
 
 const ID: &str = "hf:org/repo/a.gguf";
 
@@ -16,12 +16,14 @@ fn bench(chunks: usize) -> (Fixture, Vec<u8>) {
     (bench, weights)
 }
 
-async fn ensure(bench: &Fixture) -> Result<ResolvedModel, Error> {
-    bench.provisioner().ensure_present_str(ID, None).await
+async fn arrives(bench: &Fixture, weights: &[u8], told: &str) {
+    arrives_with(settings(), bench, weights, told).await;
 }
 
-async fn arrives(bench: &Fixture, weights: &[u8], told: &str) {
-    let model = ensure(bench).await.unwrap_or_else(|error| panic!("{told}: {error}"));
+async fn arrives_with(settings: TransferSettings, bench: &Fixture, weights: &[u8], told: &str) {
+    let provisioner = bench.builder().transfer(settings).build().unwrap();
+    let model = provisioner.ensure_present_str(ID, None).await;
+    let model = model.unwrap_or_else(|error| panic!("{told}: {error}"));
     assert!(fs_err::read(model.local_path).unwrap() == weights, "{told}");
     assert!(bench.partials().is_empty(), "{told}");
 }
@@ -60,18 +62,18 @@ async fn many_small_files_share_few_connections() {
 #[tokio::test]
 async fn what_passes_is_survived() {
     let on = || Fault::on("a.gguf").at(Origin::Cdn);
-    for fault in [
-        on().times(2).kind(FaultKind::Cut(At::BeforeHead)),
-        on().after(1).times(2).kind(FaultKind::Cut(At::Half)),
-        on().after(1).once().kind(FaultKind::Reset(At::Half)),
-        on().after(1).times(2).kind(FaultKind::Stall(At::Half, None)),
-        on().after(1).once().kind(FaultKind::ExpireSignatures),
-        on().once().kind(FaultKind::Flip(1000)),
+    for (settings, fault) in [
+        (settings(), on().times(2).kind(FaultKind::Cut(At::BeforeHead))),
+        (settings(), on().after(1).times(2).kind(FaultKind::Cut(At::Half))),
+        (settings(), on().after(1).once().kind(FaultKind::Reset(At::Half))),
+        (hasty(), on().after(1).times(2).kind(FaultKind::Stall(At::Half, None))),
+        (settings(), on().after(1).once().kind(FaultKind::ExpireSignatures)),
+        (settings(), on().once().kind(FaultKind::Flip(1000))),
     ] {
         let (bench, weights) = bench(4);
         let told = format!("{fault:?}");
         bench.hub.fault(fault);
-        arrives(&bench, &weights, &told).await;
+        arrives_with(settings, &bench, &weights, &told).await;
     }
 }
 
@@ -80,10 +82,10 @@ async fn what_was_cut_off_is_resumed() {
     let (bench, weights) = bench(4);
     let gone = FaultKind::Refuse(Refusal::status(404));
     bench.hub.fault(Fault::on("a.gguf").at(Origin::Cdn).after(2).kind(gone));
-    assert_eq!(code(ensure(&bench).await), "not-found");
+    assert_eq!(code(one_by_one(&bench).ensure_present_str(ID, None).await), "not-found");
     bench.hub.clear_faults();
     bench.hub.reset_counts();
     arrives(&bench, &weights, "resumed").await;
     let sent = bench.hub.bytes_sent("a.gguf");
-    assert!(sent <= 3 << 20, "only what was missing: {sent}");
+    assert!(sent <= 2 << 20, "only what was missing: {sent}");
 }

@@ -11,7 +11,7 @@ use testkit::gguf;
 use model_provisioner::{HubFetcher, HubSettings, Network, Policy, Token, TransferSettings};
 use testkit::{Hub, hub::Origin};
 
-use crate::fixture::{Fixture, bytes, patient};
+use crate::fixture::{Fixture, bytes, settings};
 
 const ID: &str = "hf:org/repo/a.gguf";
 const HASH: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
@@ -50,8 +50,7 @@ fn empty_storage() -> (String, Arc<Mutex<Vec<String>>>) {
 #[tokio::test]
 async fn a_storage_that_is_down_is_asked_once_and_plain_http_takes_over() {
     let (bench, weights) = bench("http://127.0.0.1:1");
-    let model =
-        bench.builder().transfer(patient()).build().unwrap().ensure_present_str(ID, None).await.unwrap();
+    let model = bench.provisioner().ensure_present_str(ID, None).await.unwrap();
     assert_eq!(fs_err::read(model.local_path).unwrap(), weights);
     assert_eq!(tokens(&bench.hub), 1, "for the first of three ranges");
     assert_eq!(bench.hub.bytes_sent("a.gguf"), weights.len() as u64);
@@ -66,7 +65,7 @@ async fn a_storage_that_gives_nothing_is_left_alone() {
         repo.xet(&format!("{n}.gguf"), gguf(format!("{n}")), HASH)
     });
     repo.publish();
-    let one_by_one = TransferSettings { connections: 1, ..patient() };
+    let one_by_one = TransferSettings { connections: 1, ..settings() };
     let provisioner = bench.builder().transfer(one_by_one).build().unwrap();
     let model = provisioner.ensure_present_str("hf:org/repo?include=*", None).await.unwrap();
     assert_eq!(model.files.len(), 20);
@@ -78,7 +77,7 @@ async fn a_storage_that_gives_nothing_is_left_alone() {
 async fn without_xet_the_storage_is_not_asked() {
     let (bench, weights) = bench("http://127.0.0.1:1");
     let settings = HubSettings::new(Some(&bench.hub.endpoint())).unwrap().xet(false);
-    let provisioner = bench.builder().fetcher(HubFetcher::new(settings)).transfer(patient()).build().unwrap();
+    let provisioner = bench.builder().fetcher(HubFetcher::new(settings)).build().unwrap();
     let model = provisioner.ensure_present_str(ID, None).await.unwrap();
     assert_eq!(fs_err::read(model.local_path).unwrap(), weights);
     assert_eq!(tokens(&bench.hub), 0);
@@ -97,8 +96,7 @@ async fn a_list_of_hosts_leaves_the_storage_out() {
 async fn a_storage_on_this_machine_or_without_an_address_is_not_one() {
     for cas in ["local:///etc", "memory://", "file:///etc", "http://user:word@127.0.0.1:1", ""] {
         let (bench, weights) = bench(cas);
-        let model =
-            bench.builder().transfer(patient()).build().unwrap().ensure_present_str(ID, None).await.unwrap();
+        let model = bench.provisioner().ensure_present_str(ID, None).await.unwrap();
         assert_eq!(fs_err::read(model.local_path).unwrap(), weights, "{cas}");
         assert_eq!(tokens(&bench.hub), 1, "{cas}");
     }
@@ -109,7 +107,7 @@ async fn each_token_goes_where_it_belongs() {
     let (cas, asked) = empty_storage();
     let (bench, weights) = bench(&cas);
     let settings = HubSettings::new(Some(&bench.hub.endpoint())).unwrap().token(Token::new("secret"));
-    let provisioner = bench.builder().fetcher(HubFetcher::new(settings)).transfer(patient()).build().unwrap();
+    let provisioner = bench.builder().fetcher(HubFetcher::new(settings)).build().unwrap();
     let model = provisioner.ensure_present_str(ID, None).await.unwrap();
     assert_eq!(fs_err::read(model.local_path).unwrap(), weights);
     let of_hub = bench.hub.requests();
@@ -134,14 +132,7 @@ async fn a_hub_that_gives_no_token_gives_the_file_all_the_same() {
         .xet("a.gguf", gguf("one"), HASH)
         .xet("b.gguf", gguf("two"), "no hash")
         .publish();
-    let model = bench
-        .builder()
-        .transfer(patient())
-        .build()
-        .unwrap()
-        .ensure_present_str("hf:org/repo?include=*", None)
-        .await
-        .unwrap();
+    let model = bench.provisioner().ensure_present_str("hf:org/repo?include=*", None).await.unwrap();
     assert_eq!(fs_err::read(model.local_path.join("a.gguf")).unwrap(), gguf("one"));
     assert_eq!(fs_err::read(model.local_path.join("b.gguf")).unwrap(), gguf("two"));
     assert_eq!(tokens(&bench.hub), 1, "what is no hash is none");

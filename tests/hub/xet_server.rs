@@ -19,7 +19,7 @@ use testkit::{
 use xet::xet_session::{Sha256Policy, XetSessionBuilder};
 
 use crate::{
-    fixture::{Fixture, code, patient},
+    fixture::{Fixture, code, settings},
     xet::tokens,
 };
 
@@ -128,23 +128,12 @@ fn by_plain_http(bench: &Fixture) -> (u64, usize) {
 #[ignore = "needs local_cas_server; see just xet-server"]
 async fn a_file_comes_from_the_storage_alone() {
     let (_storage, bench, weights) = bench().await;
-    let model =
-        bench.builder().transfer(patient()).build().unwrap().ensure_present_str(ID, None).await.unwrap();
+    let model = bench.provisioner().ensure_present_str(ID, None).await.unwrap();
     assert_eq!(fs_err::read(&model.local_path).unwrap(), weights);
     assert_eq!(by_plain_http(&bench), (0, 0));
     assert_eq!(tokens(&bench.hub), 1, "for twelve ranges");
     bench.hub.reset_counts();
-    assert!(
-        bench
-            .builder()
-            .transfer(patient())
-            .build()
-            .unwrap()
-            .ensure_present_str(ID, None)
-            .await
-            .unwrap()
-            .cached
-    );
+    assert!(bench.provisioner().ensure_present_str(ID, None).await.unwrap().cached);
     assert_eq!(bench.hub.requests().len(), 0);
 }
 
@@ -153,7 +142,7 @@ async fn a_file_comes_from_the_storage_alone() {
 fn one_client_serves_many_runtimes() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let (_storage, bench, weights) = runtime.block_on(bench());
-    let provisioner = bench.builder().transfer(patient()).build().unwrap();
+    let provisioner = bench.provisioner();
     // The first call's runtime is gone when the second one comes.
     let first = runtime.block_on(provisioner.ensure_present_str(ID, None)).unwrap();
     drop(runtime);
@@ -170,8 +159,7 @@ fn one_client_serves_many_runtimes() {
 async fn a_flipped_byte_in_the_storage_is_never_seen() {
     let (storage, bench, weights) = bench().await;
     storage.damage();
-    let model =
-        bench.builder().transfer(patient()).build().unwrap().ensure_present_str(ID, None).await.unwrap();
+    let model = bench.provisioner().ensure_present_str(ID, None).await.unwrap();
     assert_eq!(fs_err::read(model.local_path).unwrap(), weights);
     assert!(by_plain_http(&bench).0 > 0, "plain HTTP took over");
     assert!(bench.partials().is_empty());
@@ -183,8 +171,7 @@ async fn the_wrong_file_in_the_storage_is_never_seen() {
     let (storage, bench, weights) = bench().await;
     let other = storage.put(&gguf(Synthetic { size_bytes: 12 << 20, seed: 6 }.bytes(0..12 << 20))).await;
     bench.hub.repo("org/repo").xet("a.gguf", weights.clone(), &other).publish();
-    let model =
-        bench.builder().transfer(patient()).build().unwrap().ensure_present_str(ID, None).await.unwrap();
+    let model = bench.provisioner().ensure_present_str(ID, None).await.unwrap();
     assert_eq!(fs_err::read(model.local_path).unwrap(), weights);
     assert_eq!(by_plain_http(&bench).0, weights.len() as u64, "all of it again");
 }
@@ -195,10 +182,7 @@ async fn a_wrong_digest_in_the_listing_fails() {
     let (_storage, bench, weights) = bench().await;
     let lfs = json!({ "lfs": { "oid": "0".repeat(64), "size": weights.len(), "pointerSize": 1 } });
     bench.hub.fault(Fault::on("*").at(Origin::Hub).kind(FaultKind::Listed("a.gguf".into(), lfs)));
-    assert_eq!(
-        code(bench.builder().transfer(patient()).build().unwrap().ensure_present_str(ID, None).await),
-        "digest-mismatch"
-    );
+    assert_eq!(code(bench.provisioner().ensure_present_str(ID, None).await), "digest-mismatch");
     assert!(!bench.cache().join("store-v1/blobs").exists(), "nothing is visible");
 }
 
@@ -206,7 +190,7 @@ async fn a_wrong_digest_in_the_listing_fails() {
 #[ignore = "needs local_cas_server; see just xet-server"]
 async fn a_storage_that_goes_away_on_the_way_is_made_up_for() {
     let (mut storage, bench, weights) = bench().await;
-    let settings = TransferSettings { bytes_per_second: Some(8 << 20), ..patient() };
+    let settings = TransferSettings { bytes_per_second: Some(8 << 20), ..settings() };
     let slow = bench.builder().transfer(settings).build().unwrap();
     let gone = async {
         while arrived(&bench) < 2 << 20 {
