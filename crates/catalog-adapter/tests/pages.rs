@@ -92,6 +92,39 @@ async fn a_large_catalog_comes_in_bounded_pages_and_names_each_damage_once() {
 }
 
 #[tokio::test]
+async fn a_change_between_pages_moves_no_other_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let id = |number: usize| format!("local:/{number:04}");
+    for number in 0..1100 {
+        write(dir.path(), &id(number), "unverified");
+    }
+    let catalog = open(dir.path());
+    let (mut ids, mut start, mut made) = (Vec::new(), None, 0);
+    loop {
+        let page = catalog.page(start.as_ref()).await.unwrap();
+        assert!(page.damaged.is_empty());
+        for found in [page.records.first(), page.records.last()].into_iter().flatten() {
+            catalog.remove(&found.record.id, found.version).await.unwrap();
+        }
+        // Another process records some models: each may come on a later page, or on none.
+        for _ in 0..50 {
+            write(dir.path(), &format!("local:/new-{made}"), "unverified");
+            made += 1;
+        }
+        ids.extend(page.records.into_iter().map(|found| found.record.id));
+        start = page.next;
+        if start.is_none() {
+            break;
+        }
+    }
+    assert!(made > 100, "there are several pages");
+    ids.retain(|id| !id.starts_with("local:/new-"));
+    ids.sort_unstable();
+    let expected: Vec<_> = (0..1100).map(id).collect();
+    assert!(ids == expected, "{} of {}", ids.len(), expected.len());
+}
+
+#[tokio::test]
 async fn a_page_ends_behind_a_large_record() {
     let dir = tempfile::tempdir().unwrap();
     let long = "x".repeat(5 << 20);
