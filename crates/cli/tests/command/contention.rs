@@ -6,7 +6,7 @@
 use std::{
     path::Path,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use testkit::gguf_of;
 
@@ -111,13 +111,11 @@ fn a_waiter_takes_over_from_an_owner_that_dies() {
         assert!(hub.wait_until(Duration::from_secs(20), |hub| hub.bytes_sent("a.gguf") >= enough));
         owner.kill().unwrap();
         owner.wait().unwrap();
-        let (died, before) = (Instant::now(), hub.requests().len());
+        let before = hub.requests().len();
         // One of the waiting processes asks the hub again, unless nothing was left to ask for.
         let is_taken_over = |hub: &Hub| hub.requests().len() > before || bench.run(&["show", ID]).status == 0;
-        assert!(hub.wait_until(Duration::from_secs(20), is_taken_over), "round {round}");
-        // On a machine that does other work too, a second is nothing.
-        let at_once = Duration::from_secs(if is_full() { 2 } else { 10 });
-        assert!(died.elapsed() < at_once, "round {round}: {:?}", died.elapsed());
+        // A waiter looks four times a second; on a machine that does other work too, a second is nothing.
+        assert!(hub.wait_until(Duration::from_secs(10), is_taken_over), "round {round}");
         hub.limit_rate(None);
         all_end_verified(&bench, waiters);
         let partials = fs_err::read_dir(bench.cache().join("store-v1/partial")).map_or(0, Iterator::count);
