@@ -83,6 +83,25 @@ pub fn create_folders(folder: &Path) -> Result<()> {
     }
 }
 
+/// Creates folders in one folder, where they are missing, durably. One sync makes all of their names durable.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io).
+pub fn create_folders_in<'a>(above: &Path, folders: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    create_folders(above)?;
+    let mut is_new = false;
+    for folder in folders {
+        match fs_err::create_dir(above.join(folder)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && above.join(folder).is_dir() => {}
+            created => {
+                created?;
+                is_new = true;
+            }
+        }
+    }
+    if is_new { sync_folder(above) } else { Ok(()) }
+}
+
 /// Makes the names in a folder durable.
 ///
 /// # Errors

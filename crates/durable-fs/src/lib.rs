@@ -21,7 +21,7 @@ mod write;
 
 pub use copy_on_write::share_blocks;
 pub use error::{Error, Result};
-pub use folder::{create_folders, entries, list, paths_in, remove, rename, sync_folder};
+pub use folder::{create_folders, create_folders_in, entries, list, paths_in, remove, rename, sync_folder};
 pub use lock::{Lock, LockTrust, lock, lock_found, lock_shared, lock_shared_found, lock_trust};
 pub use open::{is_trusted, open_append, open_found, open_own};
 pub use process::{ProcessIdentity, boot_id};

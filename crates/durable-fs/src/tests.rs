@@ -47,6 +47,18 @@ fn a_writer_that_fails_leaves_the_old_file_and_nothing_else() {
 }
 
 #[test]
+fn the_folders_in_a_folder_are_created_where_they_are_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let above = dir.path().join("a/b");
+    for more in ["one", "two"] {
+        create_folders_in(&above, ["zero", more].map(Path::new)).unwrap();
+    }
+    assert_eq!(names(&above), ["one", "two", "zero"]);
+    fs_err::write(above.join("file"), "").unwrap();
+    assert!(create_folders_in(&above, [Path::new("file")]).is_err());
+}
+
+#[test]
 fn the_paths_in_a_folder_come_one_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["b", "a"] {

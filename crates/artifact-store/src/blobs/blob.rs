@@ -1,6 +1,7 @@
 //! Puts verified bytes into the store, and checks them later.
 
 use std::{
+    collections::BTreeSet,
     fs::{File, Metadata},
     io,
     os::unix::fs::{MetadataExt, PermissionsExt},
@@ -70,6 +71,12 @@ impl Store {
             self.record_stamp(&path, stamp)?;
         }
         Ok(Some(Blob { path, sha256: sha256.clone(), stamp }))
+    }
+
+    /// Creates the folders of the blobs of these SHA-256. One sync makes the names of all of them durable.
+    pub(crate) fn create_blob_folders<'a>(&self, digests: impl Iterator<Item = &'a Digest>) -> Result<()> {
+        let folders: BTreeSet<_> = digests.filter_map(|sha256| sha256.hex().get(..2)).collect();
+        Ok(durable_fs::create_folders_in(&self.blobs(), folders.into_iter().map(Path::new))?)
     }
 
     /// Makes a file whose bytes were verified the blob of its SHA-256, and returns the blob. The store moves the file, or

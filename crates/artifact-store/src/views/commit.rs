@@ -49,8 +49,7 @@ impl Store {
         let stamps = staged.files().iter().map(|file| file.stamp).collect();
         write_seal(&partial.view(), &of_this_id(stamps))?;
         let blobs = self.insert_all(staged.files())?;
-        let folders: BTreeSet<_> = blobs.iter().filter_map(|(_, blob)| blob.path.parent()).collect();
-        folders.into_iter().try_for_each(durable_fs::sync_folder)?;
+        sync_folders_of(&blobs)?;
         let aside = partial.view();
         let view = PendingView { root: &root, aside: &aside, blobs: &blobs, record_of: &of_this_id, watch };
         let record = match self.repair_view(view)? {
@@ -81,6 +80,7 @@ impl Store {
                 .push(file);
         }
         let by_digest: Vec<_> = by_digest.into_iter().collect();
+        self.create_blob_folders(by_digest.iter().map(|(sha256, _)| *sha256))?;
         let done = each(&by_digest, BLOBS_AT_ONCE, |(sha256, files)| {
             let Some((first, others)) = files.split_first() else { return Ok(Vec::new()) };
             let blob = if is_linked(&first.location) {
@@ -123,6 +123,13 @@ impl Store {
         self.prepare_lease(root);
         Ok(record)
     }
+}
+
+/// Makes the names of blobs durable, several folders at once.
+fn sync_folders_of(blobs: &[(&RelativePath, Blob)]) -> Result<()> {
+    let folders: BTreeSet<_> = blobs.iter().filter_map(|(_, blob)| blob.path.parent()).collect();
+    let folders: Vec<_> = folders.into_iter().collect();
+    each(&folders, BLOBS_AT_ONCE, |folder| Ok(durable_fs::sync_folder(folder)?)).map(drop)
 }
 
 /// Makes the error of a staged file without a digest.

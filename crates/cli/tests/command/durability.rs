@@ -313,3 +313,18 @@ fn the_bytes_of_a_transfer_are_on_the_disk_before_its_journal_says_so() {
     assert!(said > 0, "a transfer of {size} bytes is never synced");
     assert_eq!(said_durably, said, "what the journal says is not on the disk");
 }
+
+#[test]
+#[ignore = "needs strace; .ci/run installs it"]
+fn one_sync_serves_the_folders_of_many_blobs() {
+    let (bench, hub) = (Fixture::new(), Hub::start());
+    let repo = hub.repo("org/repo").lfs("a.gguf", gguf("weights"));
+    (0..64).fold(repo, |repo, n| repo.file(&format!("{n}.json"), n.to_string())).publish();
+    let trace = traced(&bench, &command(&bench, &hub.endpoint(), &["ensure", "hf:org/repo?include=*"]));
+    let blobs = bench.path("cache/store-v1/blobs/sha256");
+    let calls = calls(&trace, &bench.path(""));
+    let is_made = |call: &&Call| call.name.starts_with("mkdir") && call.paths[0].parent() == Some(&blobs);
+    let is_synced = |call: &&Call| call.name == "fsync" && call.paths.first() == Some(&blobs);
+    assert!(calls.iter().filter(is_made).count() > 8, "their SHA-256 begin in many ways");
+    assert_eq!(calls.iter().filter(is_synced).count(), 1);
+}
