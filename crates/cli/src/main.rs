@@ -1,6 +1,7 @@
 //! The `model-provisioner` command: arguments and environment in, text, JSON, progress and exit status out. The library does all
 //! the rest.
 
+mod allocator;
 mod args;
 mod commands;
 mod engine;
@@ -52,6 +53,7 @@ const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    allocator::bound_free_memory();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return refuse(&error),
