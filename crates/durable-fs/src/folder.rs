@@ -76,11 +76,7 @@ pub fn create_folders(folder: &Path) -> Result<()> {
     }
     let above = folder_of(folder);
     create_folders(above)?;
-    match fs_err::create_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        Err(error) => Err(error.into()),
-        Ok(()) => sync_folder(above),
-    }
+    if create_missing(folder)? { sync_folder(above) } else { Ok(()) }
 }
 
 /// Creates folders in one folder, where they are missing, durably. One sync makes all of their names durable.
@@ -91,15 +87,17 @@ pub fn create_folders_in<'a>(above: &Path, folders: impl IntoIterator<Item = &'a
     create_folders(above)?;
     let mut is_new = false;
     for folder in folders {
-        match fs_err::create_dir(above.join(folder)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && above.join(folder).is_dir() => {}
-            created => {
-                created?;
-                is_new = true;
-            }
-        }
+        is_new |= create_missing(&above.join(folder))?;
     }
     if is_new { sync_folder(above) } else { Ok(()) }
+}
+
+/// Creates a folder where it is missing, and returns whether it was. Its name is not durable yet.
+fn create_missing(folder: &Path) -> Result<bool> {
+    match fs_err::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(false),
+        created => Ok(created.map(|()| true)?),
+    }
 }
 
 /// Makes the names in a folder durable.
