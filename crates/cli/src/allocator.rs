@@ -5,24 +5,21 @@
 //! some, and would hold on to blocks of tens of MiB. Both cost more than the bytes that are on their way. With a fixed bound, a large
 //! block goes back to the system once it is free.
 //!
+//! Another allocator than that of the GNU C library stays as it is: builds without it leave this module out.
+//!
 //! A program that the command becomes begins with an allocator of its own, and a caller of the library chooses one itself.
 
 /// How many pools all threads share.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
 const POOLS: i32 = 2;
 
 /// From how many bytes on a block is the system's own, and goes back at once.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LARGE_BYTES: i32 = 1 << 20;
 
 /// How many free bytes a pool keeps at its end.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
 const KEPT_BYTES: i32 = 4 << 20;
 
-/// Bounds the pools of free memory. The command calls it before it starts a thread. Another allocator than that of the GNU C library
-/// stays as it is.
+/// Bounds the pools of free memory. The command calls it before it starts a thread.
 pub(crate) fn bound_free_memory() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
     for (option, value) in [
         (libc::M_ARENA_MAX, POOLS),
         (libc::M_MMAP_THRESHOLD, LARGE_BYTES),
@@ -33,7 +30,6 @@ pub(crate) fn bound_free_memory() {
 }
 
 /// Sets an option of the allocator. Where that is refused, the old value stands.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "this call has no safe name")]
 fn set(option: i32, value: i32) {
     // SAFETY: it takes two numbers, and locks what it changes.

@@ -1,6 +1,7 @@
 //! The `model-provisioner` command: arguments and environment in, text, JSON, progress and exit status out. The library does all
 //! the rest.
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod allocator;
 mod args;
 mod commands;
@@ -53,6 +54,7 @@ const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
     allocator::bound_free_memory();
     let args = match Args::try_parse() {
         Ok(args) => args,

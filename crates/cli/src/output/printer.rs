@@ -77,7 +77,7 @@ impl Printer {
 
     /// Begins a list whose elements the command prints as it comes to know them.
     pub(crate) fn elements(self) -> Elements {
-        Elements { printer: self, count: 0, is_open: false }
+        Elements { printer: self, count: 0 }
     }
 
     /// Prints text that is the same in either mode, such as completions.
@@ -141,9 +141,8 @@ impl Printer {
 #[derive(Debug)]
 pub(crate) struct Elements {
     printer: Printer,
+    /// How many elements of a document were printed; 0 before the list begins, and behind its end.
     count: usize,
-    /// Whether the list has begun, and has no end yet.
-    is_open: bool,
 }
 
 impl Elements {
@@ -153,13 +152,13 @@ impl Elements {
             return self.printer.say_result(text);
         }
         let mut next = String::new();
-        for document in documents {
-            next.push_str(if self.count == 0 { "[\n  " } else { ",\n  " });
+        for (number, document) in documents.iter().enumerate() {
+            next.push_str(if self.count + number == 0 { "[\n  " } else { ",\n  " });
             // No string of a document has a newline of its own.
             next.push_str(&json(document)?.replace('\n', "\n  "));
-            self.count += 1;
-            self.is_open = true;
         }
+        // A document that has no text ends the call before one of these is out.
+        self.count += documents.len();
         ignore_closed(anstream::stdout().write_all(next.as_bytes()))
     }
 
@@ -173,7 +172,7 @@ impl Elements {
     }
 
     fn close(&mut self) -> Result<(), Failure> {
-        self.is_open = false;
+        self.count = 0;
         print("\n]")
     }
 }
@@ -181,7 +180,7 @@ impl Elements {
 /// Ends a list that the command cannot finish: the document of the failure follows it.
 impl Drop for Elements {
     fn drop(&mut self) {
-        if self.is_open {
+        if self.count > 0 {
             let _ = self.close();
         }
     }
