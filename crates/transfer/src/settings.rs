@@ -27,7 +27,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            connections: 8,
+            connections: 16,
             chunk_bytes: 16 << 20,
             window_bytes: 256 << 20,
             stall: Duration::from_secs(30),

@@ -7,8 +7,9 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use crate::{epoch::Epoch, error::Result, sink::Sink};
 
-/// How many bytes a writer gathers for one write at the least, and at the most.
-const LEAST_BYTES: usize = 256 << 10;
+/// How many bytes a writer gathers for one write at the least, usually at the least, and at the most.
+const LEAST_BYTES: usize = 128 << 10;
+const USUAL_BYTES: usize = 256 << 10;
 const MOST_BYTES: usize = 1 << 20;
 
 /// How many bytes all writers gather together, where that is more than the least for each.
@@ -41,7 +42,7 @@ impl<'a> Writer<'a> {
             at,
             pieces: Vec::new(),
             bytes: 0,
-            enough: LEAST_BYTES,
+            enough: USUAL_BYTES,
             began: Instant::now(),
             running: None,
         }
@@ -93,8 +94,9 @@ impl<'a> Writer<'a> {
 /// Returns how many bytes are enough for the next write, where those of the last one arrived in that time, and so many writers
 /// share the memory.
 fn enough(last: usize, took: Duration, writers: usize) -> usize {
+    let most = (GATHERED_BYTES / writers.max(1)).clamp(LEAST_BYTES, MOST_BYTES);
     let next = if took < QUICK { last * 2 } else { last / 2 };
-    next.min(GATHERED_BYTES / writers.max(1)).clamp(LEAST_BYTES, MOST_BYTES)
+    next.clamp(most.min(USUAL_BYTES), most)
 }
 
 #[cfg(test)]
@@ -104,13 +106,14 @@ mod tests {
     #[test]
     fn writes_are_long_where_bytes_come_fast_and_writers_are_few() {
         let quick = |last, writers| enough(last, QUICK / 2, writers);
-        assert_eq!([1, 2, 3].map(|times| quick(LEAST_BYTES * times, 1)), [2, 4, 4].map(|n| n * LEAST_BYTES));
-        assert_eq!([4, 8, 100].map(|writers| quick(MOST_BYTES, writers)), [2, 1, 1].map(|n| n * LEAST_BYTES));
+        assert_eq!([1, 2, 3].map(|times| quick(USUAL_BYTES * times, 1)), [2, 4, 4].map(|n| n * USUAL_BYTES));
+        let shared = [4, 8, 16, 100].map(|writers| quick(MOST_BYTES, writers));
+        assert_eq!(shared, [4, 2, 1, 1].map(|n| n * LEAST_BYTES));
         assert_eq!(
             enough(MOST_BYTES, QUICK, 1),
             MOST_BYTES / 2,
             "what a kill takes away is soon there again"
         );
-        assert_eq!(enough(LEAST_BYTES, QUICK, 1), LEAST_BYTES);
+        assert_eq!([1, 16].map(|writers| enough(USUAL_BYTES, QUICK, writers)), [USUAL_BYTES, LEAST_BYTES]);
     }
 }
