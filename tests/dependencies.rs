@@ -88,7 +88,7 @@ fn is_c_library(name: &str) -> bool {
 #[test]
 fn no_crate_knows_what_it_must_not() {
     let rules: [(&str, &[&str]); 17] = [
-        ("transfer", &["fetch-file", "fetch-hf", "artifact-store", "catalog-adapter", "handoff", "reqwest"]),
+        ("transfer", &["fetch-file", "fetch-hf", "artifact-store", "catalog-adapter", "handoff", "hyper"]),
         (
             "artifact-store",
             &[
@@ -100,7 +100,7 @@ fn no_crate_knows_what_it_must_not() {
                 "local-caches",
                 "bundle",
                 "tokio",
-                "reqwest",
+                "hyper",
             ],
         ),
         (
@@ -129,7 +129,7 @@ fn no_crate_knows_what_it_must_not() {
                 "fs-err",
                 "source-http",
                 "tokio",
-                "reqwest",
+                "hyper",
             ],
         ),
         (
@@ -142,7 +142,7 @@ fn no_crate_knows_what_it_must_not() {
                 "rustix",
                 "getrandom",
                 "tokio",
-                "reqwest",
+                "hyper",
             ],
         ),
         ("lockfile", &["artifact-store", "durable-fs", "fs-err", "tokio", "transfer"]),
@@ -167,7 +167,7 @@ fn no_crate_knows_what_it_must_not() {
             "model-inspect",
             &[
                 "tokio",
-                "reqwest",
+                "hyper",
                 "transfer",
                 "artifact-store",
                 "fetch-file",

@@ -11,17 +11,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, RANGE};
 use provisioner_core::{ByteRange, FetchError, FetchErrorKind, HostPolicy, Token};
-use reqwest::{
-    Url,
-    header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, RANGE},
-};
+use url::Url;
 
 use crate::{
     answer::Answer,
     connections::{Connections, Pool},
     dialect::{Dialect, Trouble, error_of, not_asked, with_remedy},
-    error::{invalid, unreachable},
+    error::{SendError, invalid, unreachable},
     guard::NetworkGuard,
     range::header_of,
     rate_limit::RateLimits,
@@ -147,7 +145,7 @@ impl HttpClient {
             let response = sent.map_err(|error| self.unreachable(&url, &error))?;
             let status = response.status();
             if status.is_success() {
-                return Ok(Answer { response, url });
+                return Ok(Answer { response, url, patience: self.settings.timeout });
             }
             if status.is_redirection() {
                 url = redirect::target(&url, response.headers())?;
@@ -214,7 +212,7 @@ impl HttpClient {
         self.guard.check(url)
     }
 
-    fn unreachable(&self, url: &Url, error: &reqwest::Error) -> FetchError {
+    fn unreachable(&self, url: &Url, error: &SendError) -> FetchError {
         if let Some(refused) = self.guard.refused(error) {
             return refused;
         }

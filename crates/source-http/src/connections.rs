@@ -8,9 +8,6 @@
 //!
 //! A server that speaks HTTP/2 alone refuses the handshake of the pool for ranges. From then on it serves ranges from the
 //! shared pool, and the client does not try HTTP/1.1 again.
-//!
-//! # Proxies
-//! Both pools use the proxies of the machine's environment, as reqwest reads it.
 
 use std::{
     collections::HashSet,
@@ -20,10 +17,28 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Certificate, Client, Response, Url, header::HeaderMap, redirect};
+use bytes::Bytes;
+use http::{
+    Request, Response, Uri,
+    header::{ACCEPT, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT as AGENT},
+};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
 use rustls::AlertDescription;
+use tokio::time::timeout;
+use url::Url;
 
-use crate::{guard::NetworkGuard, settings::HttpSettings};
+use crate::{
+    connector::Connector,
+    error::SendError,
+    guard::NetworkGuard,
+    settings::HttpSettings,
+    tls::{HTTP1, HTTP2, Tls},
+};
 
 /// How long the client waits until a server accepts its connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -32,6 +47,13 @@ pub const USER_AGENT: &str = concat!("model-provisioner/", env!("CARGO_PKG_VERSI
 
 /// A file of at most this many bytes is a small one.
 const SMALL_BYTES: u64 = 1 << 20;
+
+/// How much of an answer a connection reads at once, in bytes: about as much as a caller writes at once. All that a connection has
+/// read and no caller has written yet is in memory, a few times as much.
+const READ_BYTES: usize = 128 << 10;
+
+/// How long a connection is kept without a request.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Says which connections a request may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,16 +71,16 @@ impl Pool {
     }
 }
 
-/// Holds the pools of one client. The first request makes a pool: reading the certificates takes longer than finding a present
-/// model.
+type HttpPool = Client<Connector, Empty<Bytes>>;
+
+/// Holds the pools of one client. The first request makes a pool.
 #[derive(Debug)]
 pub(crate) struct Connections {
     timeout: Duration,
-    authorities: Vec<Certificate>,
-    /// Resolves the names.
     guard: Arc<NetworkGuard>,
-    shared: OnceLock<Client>,
-    ranges: OnceLock<Client>,
+    tls: Arc<Tls>,
+    shared: OnceLock<HttpPool>,
+    ranges: OnceLock<HttpPool>,
     /// The origins that speak HTTP/2 alone.
     without_http1: Mutex<HashSet<String>>,
 }
@@ -66,9 +88,9 @@ pub(crate) struct Connections {
 impl Connections {
     pub(crate) fn new(settings: &HttpSettings, guard: &NetworkGuard) -> Self {
         Self {
-            guard: Arc::new(guard.clone()),
             timeout: settings.timeout,
-            authorities: settings.authorities.clone(),
+            guard: Arc::new(guard.clone()),
+            tls: Arc::new(Tls::trusting(settings.authorities.clone())),
             shared: OnceLock::new(),
             ranges: OnceLock::new(),
             without_http1: Mutex::default(),
@@ -76,36 +98,70 @@ impl Connections {
     }
 
     /// Sends a GET, and follows no redirect.
-    pub(crate) async fn get(&self, pool: Pool, url: &Url, headers: HeaderMap) -> reqwest::Result<Response> {
+    ///
+    /// # Errors
+    /// No answer comes.
+    pub(crate) async fn get(
+        &self,
+        pool: Pool,
+        url: &Url,
+        headers: HeaderMap,
+    ) -> Result<Response<Incoming>, SendError> {
         let origin = url.origin().ascii_serialization();
+        let request = self.request(url, headers)?;
         if pool == Pool::Ranges && !self.without_http1().contains(&origin) {
-            let request = self.client(pool)?.get(url.clone()).headers(headers.clone());
-            match request.send().await {
+            match self.send(pool, request.clone()).await {
                 Err(error) if refuses_http1(&error) => self.without_http1().insert(origin),
                 sent => return sent,
             };
         }
-        self.client(Pool::Shared)?.get(url.clone()).headers(headers).send().await
+        self.send(Pool::Shared, request).await
     }
 
-    fn client(&self, pool: Pool) -> reqwest::Result<&Client> {
-        let place = match pool {
-            Pool::Shared => &self.shared,
-            Pool::Ranges => &self.ranges,
-        };
-        if let Some(client) = place.get() {
-            return Ok(client);
+    fn request(&self, url: &Url, headers: HeaderMap) -> Result<Request<Empty<Bytes>>, SendError> {
+        let server: Uri = url.as_str().parse()?;
+        let mut request = Request::new(Empty::new());
+        let all = request.headers_mut();
+        *all = headers;
+        all.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        all.insert(AGENT, HeaderValue::from_static(USER_AGENT));
+        // A proxy reads the requests of plain HTTP. Through a tunnel it gets its login when it opens that.
+        if server.scheme_str() == Some("http") {
+            let proxy = self.guard.proxies().of(&server);
+            let login = proxy.and_then(|proxy| proxy.basic_auth().cloned());
+            all.extend(login.map(|login| (PROXY_AUTHORIZATION, login)));
         }
-        let builder = Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT.min(self.timeout))
-            .read_timeout(self.timeout)
-            .dns_resolver(Arc::clone(&self.guard))
-            .tls_certs_merge(self.authorities.iter().cloned());
-        let builder = if pool == Pool::Ranges { builder.http1_only() } else { builder };
-        let client = builder.build()?;
-        Ok(place.get_or_init(|| client))
+        *request.uri_mut() = server;
+        Ok(request)
+    }
+
+    async fn send(
+        &self,
+        pool: Pool,
+        request: Request<Empty<Bytes>>,
+    ) -> Result<Response<Incoming>, SendError> {
+        let answer = timeout(self.timeout, self.pool(pool).request(request)).await;
+        Ok(answer.map_err(|_| SendError::Silent(self.timeout))??)
+    }
+
+    fn pool(&self, pool: Pool) -> &HttpPool {
+        match pool {
+            Pool::Shared => self.shared.get_or_init(|| self.make(&[HTTP2, HTTP1])),
+            Pool::Ranges => self.ranges.get_or_init(|| self.make(&[HTTP1])),
+        }
+    }
+
+    /// Makes a pool of connections that offer these protocols.
+    fn make(&self, protocols: &'static [&'static [u8]]) -> HttpPool {
+        let connect_timeout = CONNECT_TIMEOUT.min(self.timeout);
+        let connector = Connector::new(&self.guard, &self.tls, protocols, connect_timeout);
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .http1_max_buf_size(READ_BYTES);
+        builder.build(connector)
     }
 
     fn without_http1(&self) -> MutexGuard<'_, HashSet<String>> {
@@ -114,7 +170,7 @@ impl Connections {
 }
 
 /// Whether a server refused the handshake because it does not speak HTTP/1.1 (RFC 7301, section 3.2).
-fn refuses_http1(error: &reqwest::Error) -> bool {
+fn refuses_http1(error: &SendError) -> bool {
     let refusal = rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol);
     let mut next: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(cause) = next {

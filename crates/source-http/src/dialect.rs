@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use provisioner_core::{FetchError, FetchErrorKind, Hint, TokenOrigin};
-use reqwest::Url;
+use url::Url;
 
 use crate::{address::redacted, refusal::Refusal, settings::HttpSettings};
 
@@ -101,7 +101,7 @@ pub(crate) fn with_remedy(dialect: &dyn Dialect, error: FetchError, trouble: &Tr
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use reqwest::{StatusCode, header::HeaderMap};
+    use http::{StatusCode, header::HeaderMap};
 
     use super::*;
     use crate::refusal::Identity;

@@ -4,19 +4,15 @@ use std::{ops::ControlFlow, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, TryStreamExt};
+use http::header::LINK;
 use provisioner_core::{ByteRange, FetchError, FetchErrorKind, Opened, Pace, server_text};
-use reqwest::{Url, header::LINK};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
+use url::Url;
 
 use crate::{
-    address::redacted,
-    answer::Answer,
-    client::HttpClient,
-    connections::Pool,
-    error::{broken, invalid},
-    json_elements::JsonElements,
-    link::next_page,
+    address::redacted, answer::Answer, client::HttpClient, connections::Pool, error::invalid,
+    json_elements::JsonElements, link::next_page,
 };
 
 /// How many bytes an answer of an API has at the most.
@@ -179,8 +175,7 @@ impl HttpClient {
         answer: Answer,
         mut take: impl FnMut(&[u8]) -> Result<(), String>,
     ) -> Result<(), FetchError> {
-        let (Answer { response, url }, mut bytes) = (answer, 0);
-        let stream = response.bytes_stream().map_err(|error| broken(&url, &error));
+        let (url, mut bytes) = (answer.url.clone(), 0);
         let take = |piece: &[u8]| {
             bytes += piece.len();
             if bytes > MAX_BODY_BYTES {
@@ -188,7 +183,7 @@ impl HttpClient {
             }
             take(piece).map(ControlFlow::Continue).map_err(|what| invalid(&url, &what))
         };
-        self.at_pace(&redacted(&url), stream, take).await
+        self.at_pace(&redacted(&url), answer.bytes(), take).await
     }
 
     /// Gives the bytes of a stream to `take`, piece by piece, for as long as they come fast enough and `take` wants more.

@@ -1,11 +1,32 @@
 //! Makes the errors that any source over HTTP may have.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, time::Duration};
 
+use hyper_util::client::legacy;
 use provisioner_core::{FetchError, FetchErrorKind};
-use reqwest::Url;
+use url::Url;
 
 use crate::address::redacted;
+
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Says why a request got no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    /// The client could not connect, or the connection broke.
+    #[error(transparent)]
+    Client(#[from] legacy::Error),
+    #[error("no answer came within {0:?}")]
+    Silent(Duration),
+    #[error("no request can name the address")]
+    Address(#[from] http::uri::InvalidUri),
+}
+
+impl SendError {
+    fn is_connect(&self) -> bool {
+        matches!(self, Self::Client(error) if error.is_connect())
+    }
+}
 
 /// Returns the error of an answer that makes no sense: asking again does not help.
 pub fn invalid(url: &Url, what: &str) -> FetchError {
@@ -13,20 +34,26 @@ pub fn invalid(url: &Url, what: &str) -> FetchError {
 }
 
 /// Returns the error of a connection that ended before its answer did.
-pub(crate) fn broken(url: &Url, error: &reqwest::Error) -> FetchError {
-    // Not the error's own text: it has the whole address, whose query may be secret.
-    let cause = error.source().map_or_else(|| "it ended early".to_owned(), ToString::to_string);
+pub(crate) fn broken(url: &Url, error: &hyper::Error) -> FetchError {
     FetchError::new(
         FetchErrorKind::Unavailable,
-        format!("the connection to `{}` broke: {cause}", redacted(url)),
+        format!("the connection to `{}` broke: {error}", redacted(url)),
     )
 }
 
-/// Returns the error of a connection that could not be made, and whether TLS is the reason. Asking again may help, but not
-/// where a certificate is wrong.
-pub(crate) fn unreachable(url: &Url, error: &reqwest::Error) -> (FetchError, bool) {
+/// Returns the error of an answer of which no byte came for so long.
+pub(crate) fn silent(url: &Url, time: Duration) -> FetchError {
+    FetchError::new(
+        FetchErrorKind::Unavailable,
+        format!("the connection to `{}` broke: no byte came within {time:?}", redacted(url)),
+    )
+}
+
+/// Returns the error of a request without an answer, and whether TLS is the reason. Asking again may help, but not where a
+/// certificate is wrong.
+pub(crate) fn unreachable(url: &Url, error: &SendError) -> (FetchError, bool) {
     let mut causes = String::new();
-    let mut next: Option<&(dyn StdError + 'static)> = error.source();
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(cause) = next {
         causes = format!("{causes}: {cause}");
         next = cause.source();

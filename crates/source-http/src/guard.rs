@@ -20,13 +20,11 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use provisioner_core::{Denial, FetchError, HostPolicy};
-use reqwest::{
-    Url,
-    dns::{Addrs, Name, Resolve, Resolving},
-};
+use url::Url;
 
 use crate::{
     address::{Zone, bare_host, zone_of_host, zone_of_ip},
+    error::{BoxError, SendError},
     proxies::Proxies,
 };
 
@@ -77,11 +75,7 @@ impl NetworkGuard {
     /// [`Denied`](provisioner_core::FetchErrorKind::Denied) for a host inside of a network.
     pub(crate) fn check(&self, url: &Url) -> Result<(), FetchError> {
         let host = bare_host(url.host_str().unwrap_or_default());
-        let is_inner = match zone_of_host(&host) {
-            Some(zone) => !self.allows(zone),
-            // The resolver lets the name of the proxy pass, and so this may not be a name of anything else.
-            None => self.proxies.has(&host),
-        };
+        let is_inner = zone_of_host(&host).is_some_and(|zone| !self.allows(zone));
         if is_inner && !self.is_named(&host) {
             return Err(self.refusal(&host, None));
         }
@@ -95,17 +89,36 @@ impl NetworkGuard {
     pub(crate) async fn check_resolved(&self, url: &Url) -> Result<(), FetchError> {
         self.check(url)?;
         let host = bare_host(url.host_str().unwrap_or_default());
-        if zone_of_host(&host).is_some() || self.proxies.serve(url) {
+        if zone_of_host(&host).is_some() || self.is_proxied(url) {
             return Ok(());
         }
-        let found = (self.lookup)(host.clone())
-            .await
-            .map_err(|error| crate::error::invalid(url, &error.to_string()))?;
+        let found = self.look_up(&host).await;
+        let found = found.map_err(|error| crate::error::invalid(url, &error.to_string()))?;
         self.judge(&host, &found).map_err(|inner| self.refusal(&host, Some(inner.address)))
     }
 
+    /// Returns the addresses of a server.
+    ///
+    /// # Errors
+    /// The name has none, or leads inside of a network.
+    pub(crate) async fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, BoxError> {
+        let found = self.look_up(name).await?;
+        self.judge(name, &found)?;
+        Ok(found)
+    }
+
+    /// Returns the addresses of a name that the operator chose.
+    pub(crate) async fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+        (self.lookup)(name.to_owned()).await
+    }
+
+    /// Returns the proxies of the machine's environment.
+    pub(crate) fn proxies(&self) -> Arc<Proxies> {
+        Arc::clone(&self.proxies)
+    }
+
     /// Returns the error of a name that led inside of a network, where that is why a connection failed.
-    pub(crate) fn refused(&self, error: &reqwest::Error) -> Option<FetchError> {
+    pub(crate) fn refused(&self, error: &SendError) -> Option<FetchError> {
         let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
         while let Some(cause) = next {
             if let Some(InnerHost { host, address }) = cause.downcast_ref() {
@@ -126,13 +139,18 @@ impl NetworkGuard {
             }
             return Ok(());
         }
-        if self.is_named(&host) || self.proxies.has(&host) {
+        if self.is_named(&host) {
             return Ok(());
         }
         match found.iter().map(SocketAddr::ip).find(|ip| !self.allows(zone_of_ip(*ip))) {
             Some(address) => Err(InnerHost { host, address }),
             None => Ok(()),
         }
+    }
+
+    /// Returns whether a client asks a proxy for an address, so that the proxy resolves the name.
+    fn is_proxied(&self, url: &Url) -> bool {
+        url.as_str().parse().is_ok_and(|server| self.proxies.of(&server).is_some())
     }
 
     /// Returns whether any host of a zone is allowed.
@@ -165,17 +183,6 @@ impl NetworkGuard {
 impl fmt::Debug for NetworkGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NetworkGuard").field("endpoint", &self.endpoint).finish_non_exhaustive()
-    }
-}
-
-impl Resolve for NetworkGuard {
-    fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.clone();
-        Box::pin(async move {
-            let found = (guard.lookup)(name.as_str().to_owned()).await?;
-            guard.judge(name.as_str(), &found)?;
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::TryStreamExt;
 use provisioner_core::{ByteRange, FetchError, FetchErrorKind, ManifestFile, Opened};
-use reqwest::Url;
+use url::Url;
 
 use crate::{answer::Answer, client::HttpClient, connections::Pool};
 

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use http::header::HeaderValue;
 use provisioner_core::{ByteRange, FetchError, FetchErrorKind, ManifestFile, Opened};
-use reqwest::header::HeaderValue;
 
 /// Returns a range with the end that it has in a file.
 ///

@@ -13,11 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::header::{HeaderMap, RETRY_AFTER};
 use jiff::fmt::rfc2822::DateTimeParser;
-use reqwest::{
-    Url,
-    header::{HeaderMap, RETRY_AFTER},
-};
+use url::Url;
 
 /// The longest pause: a server that asks for a longer one may do so by mistake.
 const LONGEST: Duration = Duration::from_secs(60 * 60);

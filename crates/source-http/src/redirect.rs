@@ -1,10 +1,8 @@
 //! Decides where a redirect may lead: never from `https:` to `http:`. The policy and the guard decide about its host.
 
+use http::header::{HeaderMap, LOCATION};
 use provisioner_core::FetchError;
-use reqwest::{
-    Url,
-    header::{HeaderMap, LOCATION},
-};
+use url::Url;
 
 use crate::error::invalid;
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use http::{StatusCode, header::HeaderMap};
 use provisioner_core::FetchErrorKind;
-use reqwest::{StatusCode, Url, header::HeaderMap};
+use url::Url;
 
 use crate::{rate_limit, settings::HttpSettings};
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use provisioner_core::{Error, Result, Token, TokenOrigin};
-use reqwest::{Certificate, Url};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use url::Url;
 
 /// How long a connection may be silent, unless the caller says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,7 +28,7 @@ pub struct HttpSettings {
     /// How long an answer of the API may take in all; `None` for [`api_deadline`](Self::api_deadline)'s own choice.
     pub deadline: Option<Duration>,
     /// The authorities that the client trusts beside those of the machine.
-    pub authorities: Vec<Certificate>,
+    pub authorities: Vec<CertificateDer<'static>>,
 }
 
 impl HttpSettings {
@@ -60,7 +61,7 @@ impl HttpSettings {
     /// # Errors
     /// [`Error::InvalidEndpoint`] where the text has no certificate.
     pub fn trust(&mut self, pem: &[u8]) -> Result<()> {
-        let found = Certificate::from_pem_bundle(pem).unwrap_or_default();
+        let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().unwrap_or_default();
         if found.is_empty() {
             let reason = "its authority has no certificate in PEM".to_owned();
             return Err(Error::InvalidEndpoint { reason });

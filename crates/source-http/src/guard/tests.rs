@@ -9,7 +9,7 @@ use crate::{HttpSettings, Pool, client::HttpClient, dialect::tests::Plain};
 
 fn guard(endpoint: &str) -> NetworkGuard {
     let mut guard = NetworkGuard::new(&Url::parse(endpoint).unwrap());
-    guard.proxies = Arc::default();
+    guard.proxies = Arc::new(Proxies::named("", ""));
     guard
 }
 
@@ -82,18 +82,15 @@ fn the_policy_names_a_host_itself() {
 fn the_proxy_is_the_operators_and_no_source_leads_to_it() {
     let mut guard = guard("https://hub.example");
     guard.proxies = proxy();
-    assert!(guard.judge("proxy.corp", &at(&["10.0.0.1"])).is_ok());
-    assert!(guard.check(&Url::parse("https://proxy.corp/x").unwrap()).is_err());
+    guard.lookup = Arc::new(|_| Box::pin(async { Ok(at(&["10.0.0.1"])) }));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    assert!(runtime.block_on(guard.look_up("proxy.corp")).is_ok());
+    assert!(runtime.block_on(guard.resolve("proxy.corp")).is_err());
 }
 
 /// Returns the proxy of a machine that connects to the hosts of `direct.example` without it.
 fn proxy() -> Arc<Proxies> {
-    let named = |name: &str| match name {
-        "HTTPS_PROXY" => Some("http://proxy.corp:3128".to_owned()),
-        "NO_PROXY" => Some("direct.example".to_owned()),
-        _ => None,
-    };
-    Arc::new(Proxies::of(named))
+    Arc::new(Proxies::named("http://proxy.corp:3128", "direct.example"))
 }
 
 /// The client of Xet resolves the names of the hosts to which it connects without the proxy.

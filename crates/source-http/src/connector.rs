@@ -1,0 +1,195 @@
+//! Connects to servers: over TCP, through the proxy that the machine's environment names, and through TLS.
+//!
+//! # Names
+//! The guard looks at the addresses of every server. Behind a proxy, the proxy resolves the server's name, and so only the proxy's
+//! own name is resolved here: the operator chose it.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+    vec,
+};
+
+use futures_util::future::BoxFuture;
+use hyper::{
+    Uri,
+    header::{HeaderMap, HeaderValue, USER_AGENT as AGENT},
+};
+use hyper_util::{
+    client::{
+        legacy::connect::{HttpConnector, dns::Name, proxy::Tunnel},
+        proxy::matcher::Intercept,
+    },
+    rt::TokioIo,
+};
+use tokio::{net::TcpStream, time::timeout};
+use tower_service::Service;
+
+use crate::{
+    connections::USER_AGENT,
+    error::BoxError,
+    guard::NetworkGuard,
+    proxies::Proxies,
+    tls::{HTTP1, Tls},
+    transport::Transport,
+};
+
+/// How long a connection may be silent before the kernel asks whether the other side is there, and how often it asks.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVES: u32 = 3;
+
+/// Connects to the server of an address.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    servers: Direct,
+    proxies: Direct,
+    environment: Arc<Proxies>,
+    timeout: Duration,
+}
+
+/// Connects to an address without a proxy, through TLS where the address says so.
+#[derive(Clone)]
+struct Direct {
+    tcp: HttpConnector<Resolver>,
+    tls: Arc<Tls>,
+    /// The protocols that it offers.
+    protocols: &'static [&'static [u8]],
+}
+
+/// Resolves names.
+#[derive(Clone)]
+enum Resolver {
+    Guarded(Arc<NetworkGuard>),
+    /// The operator chose the name.
+    Trusting(Arc<NetworkGuard>),
+}
+
+impl Connector {
+    /// Returns a connector that offers these protocols to servers, and waits so long.
+    pub(crate) fn new(
+        guard: &Arc<NetworkGuard>,
+        tls: &Arc<Tls>,
+        protocols: &'static [&'static [u8]],
+        timeout: Duration,
+    ) -> Self {
+        let direct =
+            |resolver, protocols| Direct { tcp: tcp(resolver, timeout), tls: Arc::clone(tls), protocols };
+        Self {
+            servers: direct(Resolver::Guarded(Arc::clone(guard)), protocols),
+            proxies: direct(Resolver::Trusting(Arc::clone(guard)), &[HTTP1]),
+            environment: guard.proxies(),
+            timeout,
+        }
+    }
+
+    async fn connect(mut self, server: Uri) -> Result<Transport, BoxError> {
+        let Some(proxy) = self.environment.of(&server) else { return self.servers.call(server).await };
+        if proxy.uri().scheme_str().is_none_or(|scheme| !scheme.starts_with("http")) {
+            return Err("the proxy that the environment names does not speak HTTP".into());
+        }
+        if server.scheme_str() != Some("https") {
+            return Ok(self.proxies.call(proxy.uri().clone()).await?.proxied());
+        }
+        let tls = self.servers.tls.offering(self.servers.protocols).await?;
+        let tunnelled = tunnel(&proxy, self.proxies).call(server.clone()).await?;
+        Ok(tunnelled.secured(&server, tls).await?)
+    }
+}
+
+/// Asks a proxy to pass bytes on to a server as they are.
+fn tunnel(proxy: &Intercept, to_proxy: Direct) -> Tunnel<Direct> {
+    let agent = HeaderMap::from_iter([(AGENT, HeaderValue::from_static(USER_AGENT))]);
+    let tunnel = Tunnel::new(proxy.uri().clone(), to_proxy).with_headers(agent);
+    match proxy.basic_auth() {
+        Some(login) => tunnel.with_auth(login.clone()),
+        None => tunnel,
+    }
+}
+
+fn tcp(resolver: Resolver, timeout: Duration) -> HttpConnector<Resolver> {
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
+    tcp.enforce_http(false);
+    // The addresses of a name share the time.
+    tcp.set_connect_timeout(Some(timeout));
+    tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE));
+    tcp.set_keepalive_retries(Some(KEEPALIVES));
+    tcp
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").finish_non_exhaustive()
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = Transport;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Transport, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, server: Uri) -> Self::Future {
+        let (connector, limit) = (self.clone(), self.timeout);
+        Box::pin(async move {
+            match timeout(limit, connector.connect(server)).await {
+                Ok(connected) => connected,
+                Err(_) => Err(format!("no connection came about within {limit:?}").into()),
+            }
+        })
+    }
+}
+
+impl Service<Uri> for Direct {
+    type Response = Transport;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Transport, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, server: Uri) -> Self::Future {
+        let Self { mut tcp, tls, protocols } = self.clone();
+        Box::pin(async move {
+            let tls = match server.scheme_str() {
+                Some("https") => Some(tls.offering(protocols).await?),
+                _ => None,
+            };
+            let stream: TokioIo<TcpStream> = tcp.call(server.clone()).await?;
+            let transport = Transport::plain(stream.into_inner());
+            match tls {
+                Some(tls) => Ok(transport.secured(&server, tls).await?),
+                None => Ok(transport),
+            }
+        })
+    }
+}
+
+impl Service<Name> for Resolver {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<vec::IntoIter<SocketAddr>, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let resolver = self.clone();
+        Box::pin(async move {
+            let found = match resolver {
+                Self::Guarded(guard) => guard.resolve(name.as_str()).await?,
+                Self::Trusting(guard) => guard.look_up(name.as_str()).await?,
+            };
+            Ok(found.into_iter())
+        })
+    }
+}

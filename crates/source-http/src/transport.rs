@@ -1,0 +1,158 @@
+//! Carries the bytes of a connection: as they are, or through TLS.
+//!
+//! # Reads through TLS
+//! TLS sends records of 16 KiB, and the TLS library asks for 4 KiB of a record at a time, and hands out one record at a time. So a
+//! buffer below it takes what the kernel has in few system calls, and a read above it takes all records that are here. A caller
+//! then gets few pieces of a good size, as it does without TLS.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use hyper::{
+    Uri,
+    rt::{Read, ReadBufCursor, Write},
+};
+use hyper_util::{
+    client::legacy::connect::{Connected, Connection},
+    rt::TokioIo,
+};
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, BufReader, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
+
+use crate::{address::bare_host, tls::HTTP2};
+
+/// How much the buffer below TLS takes of the kernel at once, in bytes.
+const READ_BYTES: usize = 64 << 10;
+
+/// Carries bytes both ways.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Holds a connection to a server, perhaps through TLS or a proxy.
+pub(crate) struct Transport {
+    stream: TokioIo<Box<dyn Stream>>,
+    speaks_http2: bool,
+    /// Whether a proxy reads the requests.
+    is_proxied: bool,
+}
+
+impl Transport {
+    /// Returns a connection without TLS.
+    pub(crate) fn plain(stream: TcpStream) -> Self {
+        Self::of(stream)
+    }
+
+    fn of(stream: impl Stream + 'static) -> Self {
+        Self { stream: TokioIo::new(Box::new(stream)), speaks_http2: false, is_proxied: false }
+    }
+
+    /// Says that a proxy reads the requests: they name the server in full.
+    pub(crate) fn proxied(self) -> Self {
+        Self { is_proxied: true, ..self }
+    }
+
+    /// Speaks TLS over this connection with a server.
+    ///
+    /// # Errors
+    /// The name is none that a certificate may have; the handshake fails.
+    pub(crate) async fn secured(self, server: &Uri, tls: Arc<ClientConfig>) -> io::Result<Self> {
+        let name = ServerName::try_from(bare_host(server.host().unwrap_or_default()));
+        let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let buffered = BufReader::with_capacity(READ_BYTES, self.stream.into_inner());
+        let stream = TlsConnector::from(tls).connect(name, buffered).await?;
+        let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+        Ok(Self { speaks_http2, ..Self::of(FullReads { stream, error: None }) })
+    }
+
+    fn pinned(self: Pin<&mut Self>) -> Pin<&mut TokioIo<Box<dyn Stream>>> {
+        Pin::new(&mut self.get_mut().stream)
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { speaks_http2, is_proxied, .. } = self;
+        let mut shown = f.debug_struct("Transport");
+        shown.field("speaks_http2", speaks_http2).field("is_proxied", is_proxied).finish_non_exhaustive()
+    }
+}
+
+impl Connection for Transport {
+    fn connected(&self) -> Connected {
+        let connected = Connected::new().proxy(self.is_proxied);
+        if self.speaks_http2 { connected.negotiated_h2() } else { connected }
+    }
+}
+
+impl Read for Transport {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        self.pinned().poll_read(cx, buf)
+    }
+}
+
+impl Write for Transport {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.pinned().poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pinned().poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pinned().poll_shutdown(cx)
+    }
+}
+
+/// Reads as much as is here, until the caller's buffer is full.
+struct FullReads<S> {
+    stream: S,
+    /// An error that came behind bytes. The next read returns it.
+    error: Option<io::Error>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for FullReads<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, error } = self.get_mut();
+        if let Some(error) = error.take() {
+            return Poll::Ready(Err(error));
+        }
+        let mut before = buf.filled().len();
+        ready!(Pin::new(&mut *stream).poll_read(cx, buf))?;
+        while buf.filled().len() > before && buf.remaining() > 0 {
+            before = buf.filled().len();
+            match Pin::new(&mut *stream).poll_read(cx, buf) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(behind)) => *error = Some(behind),
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for FullReads<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;
