@@ -1,8 +1,8 @@
 //! Connects to servers: over TCP, through the proxy that the machine's environment names, and through TLS.
 //!
 //! # Names
-//! The guard looks at the addresses of every server. Behind a proxy, the proxy resolves the server's name, and so only the proxy's
-//! own name is resolved here: the operator chose it.
+//! The guard looks at the addresses of every server. Behind an HTTP proxy and behind `socks5h:`, the proxy resolves the server's name,
+//! and so only the proxy's own name is resolved here: the operator chose it.
 
 use std::{
     fmt,
@@ -20,7 +20,11 @@ use hyper::{
 };
 use hyper_util::{
     client::{
-        legacy::connect::{HttpConnector, dns::Name, proxy::Tunnel},
+        legacy::connect::{
+            HttpConnector,
+            dns::Name,
+            proxy::{SocksV5, Tunnel},
+        },
         proxy::matcher::Intercept,
     },
     rt::TokioIo,
@@ -32,7 +36,6 @@ use crate::{
     connections::USER_AGENT,
     error::BoxError,
     guard::NetworkGuard,
-    proxies::Proxies,
     tls::{HTTP1, Tls},
     transport::Transport,
 };
@@ -44,9 +47,9 @@ const KEEPALIVES: u32 = 3;
 /// Connects to the server of an address.
 #[derive(Clone)]
 pub(crate) struct Connector {
+    guard: Arc<NetworkGuard>,
     servers: Direct,
     proxies: Direct,
-    environment: Arc<Proxies>,
     timeout: Duration,
 }
 
@@ -78,28 +81,47 @@ impl Connector {
         let direct =
             |resolver, protocols| Direct { tcp: tcp(resolver, timeout), tls: Arc::clone(tls), protocols };
         Self {
+            guard: Arc::clone(guard),
             servers: direct(Resolver::Guarded(Arc::clone(guard)), protocols),
             proxies: direct(Resolver::Trusting(Arc::clone(guard)), &[HTTP1]),
-            environment: guard.proxies(),
             timeout,
         }
     }
 
     async fn connect(mut self, server: Uri) -> Result<Transport, BoxError> {
-        let Some(proxy) = self.environment.of(&server) else { return self.servers.call(server).await };
-        if proxy.uri().scheme_str().is_none_or(|scheme| !scheme.starts_with("http")) {
-            return Err("the proxy that the environment names does not speak HTTP".into());
-        }
-        if server.scheme_str() != Some("https") {
-            return Ok(self.proxies.call(proxy.uri().clone()).await?.proxied());
-        }
-        let tls = self.servers.tls.offering(self.servers.protocols).await?;
-        let tunnelled = tunnel(&proxy, self.proxies).call(server.clone()).await?;
-        Ok(tunnelled.secured(&server, tls).await?)
+        let Some(proxy) = self.guard.proxies().of(&server) else { return self.servers.call(server).await };
+        let transport = match proxy.uri().scheme_str() {
+            Some("http" | "https") if is_secure(&server) => {
+                tunnel(&proxy, self.proxies).call(server.clone()).await?
+            }
+            Some("http" | "https") => self.proxies.call(proxy.uri().clone()).await?.proxied(),
+            Some("socks5") => {
+                let found = self.guard.resolve(host_of(&server)).await?;
+                let found = found.first().ok_or("the name has no address")?;
+                let target = target(&SocketAddr::new(found.ip(), port_of(&server)).to_string())?;
+                socks(&proxy, self.proxies).call(target).await?
+            }
+            Some("socks5h") => {
+                let target = target(&format!("{}:{}", host_of(&server), port_of(&server)))?;
+                socks(&proxy, self.proxies).call(target).await?
+            }
+            _ => return Err("the proxy of the environment speaks neither HTTP nor SOCKS 5".into()),
+        };
+        self.servers.secured(transport, &server).await
     }
 }
 
-/// Asks a proxy to pass bytes on to a server as they are.
+impl Direct {
+    /// Speaks TLS with a server whose address says so.
+    async fn secured(&self, transport: Transport, server: &Uri) -> Result<Transport, BoxError> {
+        if is_secure(server) {
+            return Ok(transport.secured(server, self.tls.offering(self.protocols).await?).await?);
+        }
+        Ok(transport)
+    }
+}
+
+/// Asks an HTTP proxy to pass bytes on to a server as they are.
 fn tunnel(proxy: &Intercept, to_proxy: Direct) -> Tunnel<Direct> {
     let agent = HeaderMap::from_iter([(AGENT, HeaderValue::from_static(USER_AGENT))]);
     let tunnel = Tunnel::new(proxy.uri().clone(), to_proxy).with_headers(agent);
@@ -107,6 +129,32 @@ fn tunnel(proxy: &Intercept, to_proxy: Direct) -> Tunnel<Direct> {
         Some(login) => tunnel.with_auth(login.clone()),
         None => tunnel,
     }
+}
+
+/// Asks a SOCKS proxy for the same (RFC 1928).
+fn socks(proxy: &Intercept, to_proxy: Direct) -> SocksV5<Direct> {
+    let socks = SocksV5::new(proxy.uri().clone(), to_proxy);
+    match proxy.raw_auth() {
+        Some((user, password)) => socks.with_auth(user.to_owned(), password.to_owned()),
+        None => socks,
+    }
+}
+
+/// Returns the address that a SOCKS proxy connects to.
+fn target(authority: &str) -> Result<Uri, http::Error> {
+    Uri::builder().scheme("https").authority(authority).path_and_query("/").build()
+}
+
+fn is_secure(server: &Uri) -> bool {
+    server.scheme_str() == Some("https")
+}
+
+fn host_of(server: &Uri) -> &str {
+    server.host().unwrap_or_default()
+}
+
+fn port_of(server: &Uri) -> u16 {
+    server.port_u16().unwrap_or(if is_secure(server) { 443 } else { 80 })
 }
 
 fn tcp(resolver: Resolver, timeout: Duration) -> HttpConnector<Resolver> {
@@ -157,18 +205,10 @@ impl Service<Uri> for Direct {
     }
 
     fn call(&mut self, server: Uri) -> Self::Future {
-        let Self { mut tcp, tls, protocols } = self.clone();
+        let mut direct = self.clone();
         Box::pin(async move {
-            let tls = match server.scheme_str() {
-                Some("https") => Some(tls.offering(protocols).await?),
-                _ => None,
-            };
-            let stream: TokioIo<TcpStream> = tcp.call(server.clone()).await?;
-            let transport = Transport::plain(stream.into_inner());
-            match tls {
-                Some(tls) => Ok(transport.secured(&server, tls).await?),
-                None => Ok(transport),
-            }
+            let stream: TokioIo<TcpStream> = direct.tcp.call(server.clone()).await?;
+            direct.secured(Transport::plain(stream.into_inner()), &server).await
         })
     }
 }

@@ -89,7 +89,7 @@ impl NetworkGuard {
     pub(crate) async fn check_resolved(&self, url: &Url) -> Result<(), FetchError> {
         self.check(url)?;
         let host = bare_host(url.host_str().unwrap_or_default());
-        if zone_of_host(&host).is_some() || self.is_proxied(url) {
+        if zone_of_host(&host).is_some() || self.is_resolved_by_proxy(url) {
             return Ok(());
         }
         let found = self.look_up(&host).await;
@@ -148,9 +148,9 @@ impl NetworkGuard {
         }
     }
 
-    /// Returns whether a client asks a proxy for an address, so that the proxy resolves the name.
-    fn is_proxied(&self, url: &Url) -> bool {
-        url.as_str().parse().is_ok_and(|server| self.proxies.of(&server).is_some())
+    /// Returns whether a proxy resolves the name of an address.
+    fn is_resolved_by_proxy(&self, url: &Url) -> bool {
+        url.as_str().parse().is_ok_and(|server| self.proxies.resolve(&server))
     }
 
     /// Returns whether any host of a zone is allowed.

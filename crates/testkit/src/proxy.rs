@@ -1,4 +1,4 @@
-//! An HTTP proxy on loopback.
+//! A proxy on loopback, for HTTP and for SOCKS 5.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -28,9 +28,9 @@ pub struct Proxy {
 /// Describes a request that a proxy got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxied {
-    /// The first line.
+    /// The first line; `SOCKS5 HOST:PORT` of a request by SOCKS.
     pub line: String,
-    /// The header `Proxy-Authorization`.
+    /// The header `Proxy-Authorization`; `USER:PASSWORD` by SOCKS.
     pub login: Option<String>,
 }
 
@@ -68,6 +68,12 @@ impl Proxy {
 /// Serves the first request of a connection, and passes on what follows it.
 fn serve(client: TcpStream, seen: &Mutex<Vec<Proxied>>) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
+    if reader.fill_buf()?.first() == Some(&5) {
+        let proxied = greet_by_socks(&client, &mut reader)?;
+        let port = port_of(&proxied.line);
+        seen.lock().unwrap_or_else(PoisonError::into_inner).push(proxied);
+        return pass_on(client, reader, TcpStream::connect(("127.0.0.1", port))?);
+    }
     let mut head = Vec::new();
     loop {
         let mut line = String::new();
@@ -88,8 +94,7 @@ fn serve(client: TcpStream, seen: &Mutex<Vec<Proxied>>) -> io::Result<()> {
     let target = line.split(' ').nth(1).unwrap_or_default();
     let is_tunnel = line.starts_with("CONNECT ");
     let authority = target.strip_prefix("http://").unwrap_or(target).split('/').next().unwrap_or_default();
-    let port = authority.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(80);
-    let mut server = TcpStream::connect(("127.0.0.1", port))?;
+    let mut server = TcpStream::connect(("127.0.0.1", port_of(authority)))?;
     if is_tunnel {
         (&client).write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
     } else {
@@ -100,15 +105,56 @@ fn serve(client: TcpStream, seen: &Mutex<Vec<Proxied>>) -> io::Result<()> {
         let lines = std::iter::once(&first).chain(kept).map(|line| format!("{line}\r\n"));
         server.write_all(format!("{}Connection: close\r\n\r\n", lines.collect::<String>()).as_bytes())?;
     }
+    pass_on(client, reader, server)
+}
+
+/// Passes bytes on both ways, until either side ends.
+fn pass_on(client: TcpStream, mut reader: BufReader<TcpStream>, mut server: TcpStream) -> io::Result<()> {
     let (mut back, mut to_client) = (server.try_clone()?, client);
     let answers = thread::spawn(move || {
         let copied = io::copy(&mut back, &mut to_client);
         to_client.shutdown(Shutdown::Both).ok();
         copied
     });
-    io::copy(&mut reader.by_ref(), &mut server)?;
+    io::copy(&mut reader, &mut server)?;
     server.shutdown(Shutdown::Write)?;
     answers.join().map_or(Ok(()), |copied| copied.map(drop))
+}
+
+/// Answers the greeting of a client (RFC 1928), takes its login (RFC 1929), and returns what it asks for.
+fn greet_by_socks(mut client: &TcpStream, reader: &mut impl Read) -> io::Result<Proxied> {
+    let mut read = |length: usize| {
+        let mut bytes = vec![0; length];
+        reader.read_exact(&mut bytes).map(|()| bytes)
+    };
+    let methods = read(2)?[1];
+    let has_login = read(methods.into())?.contains(&2);
+    client.write_all(&[5, if has_login { 2 } else { 0 }])?;
+    let mut login = None;
+    if has_login {
+        let user = read(2)?[1];
+        let user = read(user.into())?;
+        let password = read(1)?[0];
+        let password = read(password.into())?;
+        login = Some(format!("{}:{}", String::from_utf8_lossy(&user), String::from_utf8_lossy(&password)));
+        client.write_all(&[1, 0])?;
+    }
+    let host = match read(4)?[3] {
+        1 => read(4)?.iter().map(u8::to_string).collect::<Vec<_>>().join("."),
+        3 => {
+            let length = read(1)?[0];
+            String::from_utf8_lossy(&read(length.into())?).into_owned()
+        }
+        other => return Err(io::Error::other(format!("an address of kind {other}"))),
+    };
+    let port = read(2)?;
+    client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
+    let port = u16::from_be_bytes([port[0], port[1]]);
+    Ok(Proxied { line: format!("SOCKS5 {host}:{port}"), login })
+}
+
+fn port_of(authority: &str) -> u16 {
+    authority.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(80)
 }
 
 fn is_for_the_proxy(header: &str) -> bool {

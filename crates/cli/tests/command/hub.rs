@@ -115,6 +115,29 @@ fn a_proxy_reads_the_requests_of_plain_http() {
     );
 }
 
+/// `localhost` tells whether the name was resolved here or is left to the proxy.
+#[test]
+fn a_proxy_that_speaks_socks_connects_to_servers_with_and_without_tls() {
+    for (hub, scheme, host) in
+        [(Hub::start(), "socks5", "127.0.0.1"), (Hub::start_tls(&[Protocol::Http1]), "socks5h", "localhost")]
+    {
+        let (bench, proxy) = (Fixture::new(), Proxy::start());
+        hub.repo("org/repo").file("config.json", "{}").publish();
+        let endpoint = hub.endpoint().replace("127.0.0.1", "localhost");
+        let mut command = command(&bench, &endpoint, &["ensure", "hf:org/repo/config.json"]);
+        if let Some(certificate) = hub.certificate() {
+            command.env("SSL_CERT_FILE", bench.file("certificate.pem", certificate));
+        }
+        command.env("ALL_PROXY", format!("{scheme}://user:pass@{}", proxy.address())).env_remove("NO_PROXY");
+        let done = finish(&mut command);
+        assert_eq!(done.status, 0, "{scheme}: {}", done.stderr);
+        let port = endpoint.rsplit(':').next().unwrap();
+        let (line, login) = (format!("SOCKS5 {host}:{port}"), Some("user:pass".to_owned()));
+        let requests = proxy.requests();
+        assert!(requests.contains(&Proxied { line, login }), "{requests:?}");
+    }
+}
+
 #[test]
 fn a_model_may_have_more_files_than_may_be_open() {
     let (bench, hub) = (Fixture::new(), Hub::start());

@@ -100,11 +100,17 @@ fn only_the_names_that_the_proxy_resolves_are_left_to_it() {
     guard.proxies = proxy();
     guard.lookup = Arc::new(|_| Box::pin(async { Ok(at(&["10.0.0.1"])) }));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let check = |url: &str| runtime.block_on(guard.check_resolved(&Url::parse(url).unwrap()));
-    assert!(check("https://cas.example/x").is_ok());
+    let check = |guard: &NetworkGuard, url: &str| {
+        runtime.block_on(guard.check_resolved(&Url::parse(url).unwrap())).map_err(|error| error.kind)
+    };
+    assert_eq!(check(&guard, "https://cas.example/x"), Ok(()));
     for direct in ["https://cas.direct.example/x", "https://direct.example/x", "http://cas.example/x"] {
-        assert_eq!(check(direct).unwrap_err().kind, FetchErrorKind::Denied, "{direct}");
+        assert_eq!(check(&guard, direct), Err(FetchErrorKind::Denied), "{direct}");
     }
+    guard.proxies = Arc::new(Proxies::named("socks5://proxy.corp:1080", ""));
+    assert_eq!(check(&guard, "https://cas.example/x"), Err(FetchErrorKind::Denied), "resolved here");
+    guard.proxies = Arc::new(Proxies::named("socks5h://proxy.corp:1080", ""));
+    assert_eq!(check(&guard, "https://cas.example/x"), Ok(()));
 }
 
 #[test]
