@@ -127,7 +127,7 @@ bench-whole:
 # `just bench-peers --only xet` runs one row
 bench-peers *args:
     cargo build --profile dist
-    cargo build --profile dist -p testkit --example hub
+    cargo build --profile dist -p testkit --examples
     python3 benches/peers.py target/dist {{ args }}
 
 # All that must pass

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Fetching models beside other clients, in one run, from servers on loopback.
 
-    cargo build --profile dist && cargo build --profile dist -p testkit --example hub
+    cargo build --profile dist && cargo build --profile dist -p testkit --examples
     python3 benches/peers.py target/dist [--hf PATH] [--hfrs PATH] [--xet-server PATH] [--only NAME …] [--list]
 
 Rows: plain HTTP, TLS with HTTP/2, limits, latency, small files, and Xet. Each row runs the product beside the clients that
-are installed (curl, openssl, aria2c, hf, hf with hf_xet, hfrs) by turns; it leaves out what is not installed, and says so.
+are installed (curl, openssl, aria2c, hf, hf with hf_xet, hfrs) by turns, and `plain`, an example of the testkit that fetches and
+hashes as simply as can be. It leaves out what is not installed, and says so.
 The last table has a line for each limit: measured, wanted, held or missed.
 
 Files and caches go below --dir, a tmpfs by preference, into a folder that goes with the script; each client's cache is

@@ -11,6 +11,7 @@ CURL = "curl"
 THEN = "curl, then openssl"
 PIPE = "curl | openssl"
 OPENSSL = "openssl dgst"
+PLAIN = "plain"
 ARIA = "aria2c -x8"
 HF = "hf"
 HF_XET = "hf with hf_xet"
@@ -41,8 +42,9 @@ class Tools:
         self.ours = args.target / "model-provisioner"
         self.hub = args.target / "examples/hub"
         self.storage = args.xet_server
+        plain = args.target / "examples/plain"
         self.paths = {OURS: self.ours, CURL: on_path("curl"), OPENSSL: on_path("openssl"), ARIA: on_path("aria2c"), HF: hf,
-                      HFRS: args.hfrs or on_path("hfrs")}
+                      HFRS: args.hfrs or on_path("hfrs"), PLAIN: plain if plain.exists() else None}
         self.paths[THEN] = self.paths[PIPE] = self.paths[CURL] and self.paths[OPENSSL]
         self.python = hf and pathlib.Path(hf).with_name("python")
         self.paths[HF_XET] = self.storage and hf if self.python and self.python.exists() else None
@@ -79,6 +81,8 @@ class Workplace:
             argv = shlex.join([*curl, "-o", str(target)]) + f" && openssl dgst -sha256 {shlex.quote(str(target))}"
         elif name == PIPE:
             argv = shlex.join(curl) + " | openssl dgst -sha256"
+        elif name == PLAIN:
+            argv = [paths[PLAIN], url, target]
         elif name == OPENSSL:
             argv = [paths[OPENSSL], "dgst", "-sha256", self.folder / repo / file]
         elif name == ARIA:

@@ -3,7 +3,7 @@ import dataclasses
 import os
 from collections.abc import Callable
 
-from .clients import ARIA, CURL, HF, HF_XET, HFRS, OPENSSL, OURS, PIPE, THEN
+from .clients import ARIA, CURL, HF, HF_XET, HFRS, OPENSSL, OURS, PIPE, PLAIN, THEN
 from .models import write_large, write_shards, write_small
 
 GIB = 1024
@@ -81,7 +81,7 @@ def many(folder):
 
 def rows(args):
     """All comparisons, in the order in which they run."""
-    every = [OURS, CURL, THEN, PIPE, ARIA, HF, HFRS]
+    every = [OURS, CURL, THEN, PIPE, PLAIN, ARIA, HF, HFRS]
     cpu = [Limit("CPU", THEN, at_most=0.9), Limit("CPU", PIPE, at_most=0.9)]
     peak = Limit("peak", None, at_most=32)
     limited = ["--limit-rate", "50000000"]
