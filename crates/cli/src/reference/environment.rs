@@ -16,7 +16,10 @@ const OF_LIBRARIES: [(&str, &str); 11] = [
     ("XDG_DATA_HOME", "names the folder of the user's data, otherwise `~/.local/share`"),
     ("HTTPS_PROXY", "names the proxy for `https:` addresses"),
     ("HTTP_PROXY", "names the proxy for `http:` addresses"),
-    ("ALL_PROXY", "names the proxy for both"),
+    (
+        "ALL_PROXY",
+        "names the proxy for both. Any of the three may be at `http:`, `https:`, `socks5:` or `socks5h:`, where the proxy resolves names",
+    ),
     ("NO_PROXY", "lists the hosts that need no proxy"),
     ("REQUEST_METHOD", "keeps the command from every proxy: a web server sets it for its scripts"),
     ("SSL_CERT_FILE", "names the file of the certificates that the command trusts"),
