@@ -255,4 +255,15 @@ mod tests {
         client.confine(&only(&["*.0.0.1"]));
         assert_eq!(kind(&client), Some(FetchErrorKind::Denied), "a pattern does not name it");
     }
+
+    /// A source may redirect to any of them.
+    #[tokio::test]
+    async fn an_address_that_no_request_can_name_is_told_at_once() {
+        let client = HttpClient::new(HttpSettings::new("https://hub").unwrap(), Plain);
+        for address in ["https://h{x/".to_owned(), format!("https://h/{}", "a".repeat(1 << 16))] {
+            let url = Url::parse(&address).unwrap();
+            let error = client.get(url, ByteRange::ALL, Pool::Shared).await.unwrap_err();
+            assert_eq!(error.kind, FetchErrorKind::Invalid, "{error}");
+        }
+    }
 }

@@ -22,12 +22,6 @@ pub(crate) enum SendError {
     Address(#[from] http::uri::InvalidUri),
 }
 
-impl SendError {
-    fn is_connect(&self) -> bool {
-        matches!(self, Self::Client(error) if error.is_connect())
-    }
-}
-
 /// Returns the error of an answer that makes no sense: asking again does not help.
 pub fn invalid(url: &Url, what: &str) -> FetchError {
     FetchError::new(FetchErrorKind::Invalid, format!("`{}`: {what}", redacted(url)))
@@ -60,10 +54,11 @@ pub(crate) fn unreachable(url: &Url, error: &SendError) -> (FetchError, bool) {
     }
     let is_tls =
         ["certificate", "handshake", "InvalidContentType", "tls"].iter().any(|word| causes.contains(word));
-    let kind = match is_tls {
-        true => FetchErrorKind::Invalid,
-        false if error.is_connect() => FetchErrorKind::Unreachable,
-        false => FetchErrorKind::Unavailable,
+    let kind = match error {
+        _ if is_tls => FetchErrorKind::Invalid,
+        SendError::Address(_) => FetchErrorKind::Invalid,
+        SendError::Client(error) if error.is_connect() => FetchErrorKind::Unreachable,
+        _ => FetchErrorKind::Unavailable,
     };
     let what = if is_tls { "TLS with" } else { "connecting to" };
     (FetchError::new(kind, format!("{what} `{}` failed{causes}", redacted(url))), is_tls)
