@@ -33,7 +33,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::{
-    connector::Connector,
+    connector::{Connector, USER_AGENT},
     error::SendError,
     guard::NetworkGuard,
     settings::HttpSettings,
@@ -42,8 +42,6 @@ use crate::{
 
 /// How long the client waits until a server accepts its connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// How the client names itself.
-pub const USER_AGENT: &str = concat!("model-provisioner/", env!("CARGO_PKG_VERSION"));
 
 /// A file of at most this many bytes is a small one.
 const SMALL_BYTES: u64 = 1 << 20;

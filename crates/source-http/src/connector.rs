@@ -33,12 +33,14 @@ use tokio::{net::TcpStream, time::timeout};
 use tower_service::Service;
 
 use crate::{
-    connections::USER_AGENT,
     error::BoxError,
     guard::NetworkGuard,
     tls::{HTTP1, Tls},
     transport::Transport,
 };
+
+/// How the client names itself.
+pub const USER_AGENT: &str = concat!("model-provisioner/", env!("CARGO_PKG_VERSION"));
 
 /// How long a connection may be silent before the kernel asks whether the other side is there, and how often it asks.
 const KEEPALIVE: Duration = Duration::from_secs(15);
