@@ -1,6 +1,9 @@
 //! Says why a bundle cannot be written or read.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use provisioner_core::{Digest, ErrorCode, RelativePath};
 
@@ -55,6 +58,16 @@ pub enum Error {
         /// Holds what the operating system said of the file.
         source: io::Error,
     },
+    /// The disk refuses a file of the bundle: to read it in the model, or to write it into the folder.
+    #[error("cannot put `{name}` into `{dir}`")]
+    NotPut {
+        /// The name of the file in the bundle.
+        name: String,
+        /// The folder of the bundle.
+        dir: PathBuf,
+        /// Holds what the operating system said of the file.
+        source: io::Error,
+    },
     /// Something else lies at the path of the bundle.
     #[error("`{path}` is no empty folder, or the model has a file that its own table needs")]
     InTheWay {
@@ -97,13 +110,23 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the same error. Where the operating system refused, it names the file, and the folder of the bundle.
+    pub(crate) fn of_file(self, name: &(impl ToString + ?Sized), dir: &Path) -> Self {
+        match self {
+            Self::Io(source) => Self::NotPut { name: name.to_string(), dir: dir.to_owned(), source },
+            other => other,
+        }
+    }
+
     /// Returns the stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Io(source) | Self::NotDurable { source, .. } => match ErrorCode::of_io(source) {
-                ErrorCode::NotFound => ErrorCode::StorageFailed,
-                code => code,
-            },
+            Self::Io(source) | Self::NotPut { source, .. } | Self::NotDurable { source, .. } => {
+                match ErrorCode::of_io(source) {
+                    ErrorCode::NotFound => ErrorCode::StorageFailed,
+                    code => code,
+                }
+            }
             Self::Unreadable { source, .. } => ErrorCode::of_io(source),
             Self::NotOurs(_) => ErrorCode::UnsafeCache,
             Self::Changed { .. } => ErrorCode::ChangedWhileRead,

@@ -37,18 +37,21 @@ pub fn write(record: &CatalogRecord, dir: &Path, watch: &mut Watch<'_>) -> Resul
         for above in copy.ancestors().skip(1).take_while(|above| above.starts_with(aside.path())) {
             folders.push(above.to_owned());
         }
-        fs_err::create_dir_all(copy.parent().unwrap_or(&copy))?;
-        let found = copy_out(&root.join(&file.path), &copy, watch)?;
+        let found = copy_out(&root.join(&file.path), &copy, watch);
+        let found = found.map_err(|error| error.of_file(&file.path, dir))?;
         if let Some(expected) = file.sha256.clone().filter(|expected| *expected != found.sha256) {
             return Err(Error::Differs { path: file.path.clone(), expected, actual: found.sha256 });
         }
         sums.push_str(&sums_line(&found.sha256, &file.path));
         (file.stamp, file.sha256) = (of_size(found.after.size), Some(found.sha256));
     }
-    durable_fs::replace(&aside.path().join(SUMS), sums.as_bytes())?;
+    let put = |name, bytes: &[u8]| {
+        let put = durable_fs::replace(&aside.path().join(name), bytes);
+        put.map_err(|error| Error::from(error).of_file(name, dir))
+    };
+    put(SUMS, sums.as_bytes())?;
     let file = RecordFile { schema_version: RECORD_SCHEMA, record };
-    let json = serde_json::to_vec_pretty(&file).map_err(io::Error::from)?;
-    durable_fs::replace(&aside.path().join(RECORD), &json)?;
+    put(RECORD, &serde_json::to_vec_pretty(&file).map_err(io::Error::from)?)?;
     folders.sort_unstable();
     folders.dedup();
     folders.iter().try_for_each(|folder| durable_fs::sync_folder(folder))?;
@@ -82,8 +85,9 @@ fn of_size(size: u64) -> Stamp {
     Stamp { size, mtime_ns: 0, ctime_ns: None, dev: 0, inode: 0 }
 }
 
-/// Copies a file, and hashes the copy.
+/// Copies a file, and hashes the copy. It creates the folders of the copy.
 fn copy_out(from: &Path, to: &Path, watch: &mut Watch<'_>) -> Result<Contents> {
+    fs_err::create_dir_all(to.parent().unwrap_or(to))?;
     // A person named a local model, and the name may be a symlink.
     let from = fs_err::canonicalize(from)?;
     let changed = || Error::Changed { path: from.clone() };
@@ -139,5 +143,15 @@ mod tests {
         fs_err::write(out.join(SUMS), sums_line(&Digest::sha256([7; 32]), &files[0].path)).unwrap();
         assert!(matches!(Bundle::open(&out), Err(Error::Differs { .. })));
         assert!(Bundle::open(dir.path()).unwrap().is_none(), "a folder without a record is no bundle");
+    }
+
+    #[test]
+    fn a_file_that_the_disk_refuses_is_named_with_the_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let (record, out) = (record(dir.path()), dir.path().join("out"));
+        fs_err::remove_file(dir.path().join("a.gguf")).unwrap();
+        let refused = write(&record, &out, &mut |_| true).unwrap_err();
+        assert_eq!(refused.to_string(), format!("cannot put `a.gguf` into `{}`", out.display()));
+        assert!(!out.exists());
     }
 }

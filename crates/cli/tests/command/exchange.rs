@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use testkit::{FakeModel, Hub, TINY_GGUF, gguf};
+use testkit::{FakeModel, Hub, TINY_GGUF, gguf, gguf_of};
 
 use crate::fixture::{Finished, Fixture, finish};
 
@@ -252,6 +252,42 @@ fn an_export_is_whole_or_nothing() {
         .unwrap()
         .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".exporting"));
     assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn an_export_that_the_disk_refuses_names_the_file_and_the_folder() {
+    let bench = Fixture::new();
+    bench.file("a.gguf", gguf_of(1 << 20, 1));
+    assert_eq!(bench.run(&["ensure", "a.gguf", "-q"]).status, 0);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", r#"ulimit -f 512; exec "$0" export a.gguf out"#]);
+    let done = finish(&mut as_this(limited, &bench.command()));
+    let told = format!("cannot put `a.gguf` into `{}`", bench.path("out").display());
+    fails(&done, 8, &[&told]);
+    assert!(!bench.path("out").exists(), "an export is whole or nothing");
+}
+
+#[test]
+#[ignore = "needs unshare, and the right to use it"]
+fn an_export_to_a_full_disk_names_it() {
+    let bench = Fixture::new();
+    bench.file("a.gguf", gguf_of(2 << 20, 1));
+    assert_eq!(bench.run(&["ensure", "a.gguf", "-q"]).status, 0);
+    fs_err::create_dir(bench.path("disk")).unwrap();
+    let script = r#"mount -t tmpfs -o size=1m none disk && exec "$0" export a.gguf disk/out"#;
+    let mut full = Command::new("unshare");
+    full.args(["-rm", "sh", "-c", script]);
+    let done = finish(&mut as_this(full, &bench.command()));
+    let told = format!("cannot put `a.gguf` into `{}`", bench.path("disk/out").display());
+    fails(&done, 8, &[&told, "No space left", "hint: free some space"]);
+}
+
+/// Returns a command that runs a program in another one's place: with its path as the last argument, in its folder and with its
+/// environment.
+fn as_this(mut outer: Command, inner: &Command) -> Command {
+    outer.arg(inner.get_program()).current_dir(inner.get_current_dir().unwrap());
+    outer.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    outer
 }
 
 #[test]
