@@ -10,7 +10,7 @@ mod programs;
 pub(crate) mod repos;
 mod scan;
 mod schemes;
-mod signatures;
+pub(crate) mod signatures;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

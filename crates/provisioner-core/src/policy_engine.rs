@@ -8,7 +8,7 @@ use crate::{
     denial::{Denial, DenialKind},
     error::{Error, Result},
     format::Format,
-    policy::{SignatureRule, repos::pattern_of},
+    policy::{repos::pattern_of, signatures::SignatureRule},
     policy_document::PolicyDocument,
     reference::ModelRef,
     source_facts::ScanStatus,
