@@ -10,6 +10,7 @@ use std::{
 use artifact_store::Store;
 use model_provisioner::{Clock, EvictionLimits, EvictionPlan, ModelProvisioner, ModelRef, Timestamp, key_of};
 use sha2::{Digest as _, Sha256};
+use testkit::tier;
 
 use crate::fixture::{Fixture, bytes, code};
 
@@ -275,12 +276,6 @@ async fn a_commit_whose_blob_was_taken_away_begins_anew() {
     assert_eq!(bench.hub.bytes_sent("d.gguf"), 900_000, "what had arrived was not fetched again");
 }
 
-/// Returns whether the person who runs the test wants the long tier.
-#[expect(clippy::disallowed_methods, reason = "the person who runs the test says so")]
-fn is_full() -> bool {
-    std::env::var("MODEL_PROVISIONER_PROVE").is_ok_and(|tier| tier == "full")
-}
-
 /// Plays the part of a reader, in a process of its own, for a process holds a lease.
 #[test]
 #[ignore = "a part of `readers_never_miss_a_file`, which runs it as a process"]
@@ -336,7 +331,7 @@ fn start_reader(bench: &Fixture, models: &str) -> Child {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_never_miss_a_file() {
-    let (readers, seconds) = if is_full() { (16, 60) } else { (4, 5) };
+    let (readers, seconds) = tier((4, 5), (16, 60));
     let bench = Arc::new(Fixture::new());
     // Twice as many models as readers, so that at any moment some are in use and some are not.
     let models: Vec<_> = (0..2 * readers).map(|n| format!("m{n}")).collect();

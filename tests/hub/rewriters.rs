@@ -13,6 +13,7 @@ use std::{
 };
 
 use model_provisioner::{AdoptMode, Digest, Expectation, ImportRequest, ModelProvisioner, ModelRef};
+use testkit::tier;
 
 use crate::fixture::{Fixture, bytes, sha256};
 
@@ -20,10 +21,8 @@ const ID: &str = "hf:org/repo/a.gguf";
 const SIZE: usize = 64 << 10;
 
 /// Rounds for each aim: one, or hundreds for all with `MODEL_PROVISIONER_PROVE=full`.
-#[expect(clippy::disallowed_methods, reason = "the tier of a test is chosen by its environment")]
 fn rounds() -> usize {
-    let is_full = std::env::var("MODEL_PROVISIONER_PROVE").is_ok_and(|tier| tier == "full");
-    if is_full { 40 } else { 1 }
+    tier(1, 40)
 }
 
 /// Waits for so many links of a file and for so long after, writes one byte, and sets the modification time back.

@@ -14,6 +14,7 @@ mod model;
 mod proxy;
 mod signature;
 pub mod sources;
+mod tier;
 mod weights;
 
 pub use archive::{ZipWriter, tar, tar_header};
@@ -25,4 +26,5 @@ pub use model::FakeModel;
 pub use provisioner_core::conformance;
 pub use proxy::{Proxied, Proxy};
 pub use signature::{OTHER_PRIVATE_KEY, OTHER_PUBLIC_KEY, PRIVATE_KEY, PUBLIC_KEY, Signature};
+pub use tier::tier;
 pub use weights::{TINY_GGUF, gguf, gguf_of, safetensors, safetensors_of};

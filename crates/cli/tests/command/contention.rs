@@ -8,24 +8,12 @@ use std::{
     process::{Child, Command, Stdio},
     time::Duration,
 };
-use testkit::gguf_of;
-
-use testkit::{Hub, hub::Origin};
+use testkit::{Hub, gguf_of, hub::Origin, tier};
 
 use crate::fixture::{Fixture, finish};
 
 const ID: &str = "hf:org/repo/a.gguf";
 const SIZE: usize = 6 << 20;
-
-#[expect(clippy::disallowed_methods, reason = "a test is told by its caller")]
-fn is_full() -> bool {
-    std::env::var_os("MODEL_PROVISIONER_PROVE").is_some_and(|tier| tier == "full")
-}
-
-/// Returns the first number in the quick tier, the second in the full one.
-fn tier(quick: usize, full: usize) -> usize {
-    if is_full() { full } else { quick }
-}
 
 fn weights() -> Vec<u8> {
     gguf_of(SIZE, 0)
@@ -83,7 +71,7 @@ fn honest_locks_make_one_download() {
 fn locks_that_lie_or_fail_cost_downloads_and_nothing_else() {
     for inject in ["inject=flock:retval=0", "inject=flock:error=ENOLCK"] {
         let (bench, hub) = bench();
-        let count = tier(8, 32);
+        let count = tier(8u64, 32);
         let traces: Vec<_> = (0..count).map(|n| bench.path(&format!("trace-{n}"))).collect();
         let children =
             traces.iter().map(|trace| start(tampered(&ensure(&bench, &hub), inject, trace))).collect();
@@ -92,7 +80,7 @@ fn locks_that_lie_or_fail_cost_downloads_and_nothing_else() {
             assert!(fs_err::read_to_string(trace).unwrap().contains("(INJECTED)"), "{inject}");
         }
         let downloads = hub.bytes_sent("a.gguf").div_ceil(SIZE as u64);
-        assert!((1..=count as u64).contains(&downloads), "{inject}: {downloads} downloads");
+        assert!((1..=count).contains(&downloads), "{inject}: {downloads} downloads");
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use testkit::{Hub, TINY_GGUF, gguf};
+use testkit::{Hub, TINY_GGUF, gguf, tier};
 
 use crate::fixture::{Finished, Fixture, finish};
 
@@ -194,7 +194,7 @@ fn is_consistent(bench: &Fixture, hub: &Hub, what: &str) {
 #[test]
 fn killed_at_random_moments() {
     let (hub, mut kills) = (hub(), 0);
-    for round in 0..if is_full() { 200u64 } else { 8 } {
+    for round in 0..tier(8u64, 200) {
         let bench = Fixture::new();
         fill(&bench, &hub);
         let args = if round % 2 == 0 { ALL.to_vec() } else { vec!["remove", "hf:org/a?include=*"] };
@@ -206,12 +206,6 @@ fn killed_at_random_moments() {
         is_consistent(&bench, &hub, &format!("round {round}: {args:?}"));
     }
     assert!(kills > 0, "each of them had ended before");
-}
-
-/// Returns whether the person who runs the test wants the long tier.
-#[expect(clippy::disallowed_methods, reason = "a switch for developers")]
-fn is_full() -> bool {
-    std::env::var("MODEL_PROVISIONER_PROVE").is_ok_and(|tier| tier == "full")
 }
 
 /// Returns the command under `strace`, with an injection.
@@ -239,11 +233,11 @@ fn killed_at_every_system_call_of_a_removal() {
             "flock",
             "write",
         ];
-        if is_full() {
+        if tier(false, true) {
             calls.extend(["?open,openat", "ftruncate", "utimensat", "getdents64", "statx"]);
         }
         for call in calls {
-            for count in 1..if is_full() { 400 } else { 80 } {
+            for count in 1..tier(80, 400) {
                 let bench = Fixture::new();
                 fill(&bench, &hub);
                 let done = injected(&bench, &format!("{call}:signal=KILL:when={count}"), &args);

@@ -15,7 +15,7 @@ use std::{
 };
 
 use serde_json::Value;
-use testkit::{Hub, gguf_of};
+use testkit::{Hub, gguf_of, tier};
 
 use crate::{
     fixture::{Finished, Fixture, finish},
@@ -276,15 +276,9 @@ fn under_way(dice: &mut Dice, disk: &Disk, hub: &Hub) -> (&'static str, Child) {
 #[test]
 #[ignore = "needs root, loop devices, mkfs.ext4 and mkfs.xfs; .ci/run runs it where it can"]
 fn what_was_acknowledged_survives_a_loss_of_power() {
-    let cuts = if is_full() { 250 } else { 8 };
+    let cuts = tier(8, 250);
     for (kind, seed) in [("ext4", 0x5eed_0001), ("xfs", 0x5eed_0002)] {
         let looked_at = lose_power(kind, cuts, seed);
         assert!(looked_at > cuts, "{kind}: only {looked_at} states");
     }
-}
-
-/// Returns whether the person who runs the test wants the long tier.
-#[expect(clippy::disallowed_methods, reason = "a switch for developers")]
-fn is_full() -> bool {
-    std::env::var("MODEL_PROVISIONER_PROVE").is_ok_and(|tier| tier == "full")
 }
