@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use testkit::tier;
+
 use crate::fixture::Fixture;
 
 /// `sha256sum` of five gibibytes of zeros.
@@ -33,7 +35,11 @@ fn are_those_of_sha256sum() {
 fn go_past_four_gibibytes() {
     let bench = Fixture::new();
     fs_err::File::create(bench.path("large.bin")).unwrap().set_len(5 << 30).unwrap();
-    assert_eq!(computed(&bench, "large.bin"), FIVE_GIB_OF_ZEROS);
+    assert_eq!(bench.json(&["ensure", "large.bin"])["size_bytes"], 5u64 << 30);
+    // To hash them takes ten seconds of a processor.
+    if tier(false, true) {
+        assert_eq!(computed(&bench, "large.bin"), FIVE_GIB_OF_ZEROS);
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::{
 };
 
 use serde_json::Value;
-use testkit::{Hub, gguf_of};
+use testkit::{Hub, gguf_of, tier};
 
 use crate::{
     fixture::Fixture,
@@ -384,9 +384,10 @@ fn finish(mut child: Child, patience: Option<Duration>) -> Said {
 
 #[test]
 fn everything_at_once_with_kills() {
-    let (processes, seconds) = if is_full() { (64, 600) } else { (8, 20) };
+    let (processes, enough, seconds) = tier((8, 250, 120), (64, usize::MAX, 600));
     let seed = chosen_seed().unwrap_or_else(|| RandomState::new().build_hasher().finish() >> 16);
     let storm = Storm::new(seed);
+    let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);
     thread::scope(|scope| {
         scope.spawn(|| storm.move_branches());
         for process in 0..processes {
@@ -394,7 +395,8 @@ fn everything_at_once_with_kills() {
             scope.spawn(move || storm.work(seed + process));
         }
         let until = Instant::now() + Duration::from_secs(seconds);
-        while Instant::now() < until && storm.faults.lock().unwrap().len() < 50 {
+        let is_enough = || count(&storm.commands) >= enough && count(&storm.kills) > 0;
+        while Instant::now() < until && !is_enough() && storm.faults.lock().unwrap().len() < 50 {
             thread::sleep(Duration::from_millis(50));
         }
         storm.is_over.store(true, Ordering::Relaxed);
@@ -403,7 +405,6 @@ fn everything_at_once_with_kills() {
         let (faults, refusals) = (storm.faults.lock().unwrap(), storm.refusals.lock().unwrap());
         assert!(faults.is_empty(), "{} faults: {faults:#?}, beside {refusals:?}", faults.len());
     }
-    let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);
     assert!(count(&storm.kills) > 0 && count(&storm.commands) > 50);
     storm.is_calm();
 }
@@ -412,10 +413,4 @@ fn everything_at_once_with_kills() {
 #[expect(clippy::disallowed_methods, reason = "a switch for developers")]
 fn chosen_seed() -> Option<u64> {
     std::env::var("STORM_SEED").ok()?.parse().ok()
-}
-
-/// Returns whether the person who runs the test wants the long tier.
-#[expect(clippy::disallowed_methods, reason = "a switch for developers")]
-fn is_full() -> bool {
-    std::env::var("MODEL_PROVISIONER_PROVE").is_ok_and(|tier| tier == "full")
 }

@@ -25,16 +25,12 @@ const PLACES: [(&str, bool); 4] = [
     ("hf-home/token", false),
 ];
 
-/// Notes the arguments, the environment and the process group of every process of this machine. What follows runs as `hf`.
+/// Notes the arguments, the environment and the state of every process of this machine. What follows runs as `hf`. One
+/// `grep` reads them all: a program for each process would take most of the test's time.
 const WATCH: &str = r#"#!/bin/sh
 here=$(dirname "$0")
 [ "$1" = version ] && { echo "huggingface_hub version: 9.8.7"; exit 0; }
-for at in /proc/[0-9]*; do
-    pid=${at#/proc/}
-    tr '\0' ' ' <"$at/cmdline" 2>/dev/null | sed "s|^|$pid argv |"; echo
-    tr '\0' '\n' <"$at/environ" 2>/dev/null | sed "s|^|$pid env |"
-    sed "s|^.*) [A-Za-z] [0-9]* \([0-9]*\) .*|$pid group \1|" "$at/stat" 2>/dev/null
-done >>"$here/seen" 2>/dev/null
+grep -azH '' /proc/[0-9]*/cmdline /proc/[0-9]*/environ /proc/[0-9]*/stat 2>/dev/null | tr '\0' '\n' >>"$here/seen"
 echo "$$" >>"$here/pids"
 "#;
 
@@ -100,36 +96,48 @@ impl Bench {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Returns what the watching `hf` noted of each process: its number, what was noted, and the text.
+    /// Returns what the watching `hf` noted of each process: its number, the name of the file in its folder of `/proc`, and one
+    /// argument or variable, or all of its state.
     fn seen(&self) -> Vec<(String, String, String)> {
-        let text = self.read("seen");
-        let part = |line: &str| {
-            let mut parts = line.splitn(3, ' ').map(str::to_owned);
-            Some((parts.next()?, parts.next()?, parts.next()?))
-        };
-        text.lines().filter_map(part).collect()
+        let mut seen: Vec<(String, String, String)> = Vec::new();
+        for line in self.read("seen").lines() {
+            let noted = line.strip_prefix("/proc/").and_then(|rest| {
+                let (pid, rest) = rest.split_once('/')?;
+                let (what, text) = rest.split_once(':')?;
+                Some((pid.to_owned(), what.to_owned(), text.to_owned()))
+            });
+            match noted {
+                Some(noted) => seen.push(noted),
+                // An argument or a variable has several lines.
+                None => seen.last_mut().unwrap().2 += line,
+            }
+        }
+        seen
     }
 
     /// Fails where another process than the command and `hf` has the token, and where any has it in its arguments. Returns how many
-    /// processes have it in their environment.
+    /// variables of `hf` have it.
     #[track_caller]
     fn only_hf_has_it(&self, is_variable: bool) -> usize {
         let seen = self.seen();
-        let of = |pid: &str, what: &str| {
-            let found = seen.iter().find(|(other, noted, _)| other == pid && noted == what);
-            found.map(|(_, _, text)| text.trim().to_owned())
+        let has = |pid: Option<&str>, argument: &str| {
+            seen.iter().any(|(of, what, text)| {
+                what == "cmdline" && pid.is_none_or(|pid| pid == of) && text.contains(argument)
+            })
         };
-        assert!(
-            seen.iter().any(|(_, what, text)| what == "argv" && text.contains("org/gguf")),
-            "none was noted"
-        );
+        let group = |pid: &str| {
+            let stat = seen.iter().find(|(of, what, _)| of == pid && what == "stat");
+            // Behind the name: the state, the parent and the group.
+            stat.and_then(|(_, _, text)| text.rsplit_once(')')?.1.split_whitespace().nth(2))
+        };
+        assert!(has(None, "org/gguf"), "none was noted");
         let pids = self.read("pids");
-        let groups: Vec<_> = pids.lines().map(|pid| of(pid, "group").unwrap()).collect();
+        let groups: Vec<_> = pids.lines().map(|pid| group(pid).unwrap()).collect();
         let mut having = 0;
         for (pid, what, text) in seen.iter().filter(|(_, _, text)| text.contains(&self.token)) {
-            assert_eq!(what, "env", "{}: process {pid} has it in its arguments: {text}", self.place);
-            let is_hf = of(pid, "group").is_some_and(|group| groups.contains(&group));
-            let is_ours = of(pid, "argv").is_some_and(|argv| argv.contains("--via"));
+            assert_eq!(what, "environ", "{}: process {pid} has it in its arguments: {text}", self.place);
+            let is_hf = group(pid).is_some_and(|group| groups.contains(&group));
+            let is_ours = has(Some(pid), "--via");
             assert!(is_hf || (is_variable && is_ours), "{}: process {pid} has {text}", self.place);
             assert!(!is_hf || text.starts_with("HF_TOKEN="), "{}: {text}", self.place);
             having += usize::from(is_hf);
