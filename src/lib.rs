@@ -62,6 +62,7 @@ mod own_runtime;
 mod policy_file;
 mod registry;
 mod retry;
+mod secret_file;
 pub mod signing;
 mod single_flight;
 mod store_lock;
@@ -199,6 +200,7 @@ pub use provisioner_core::{
     Question, RuleVerdict, ScanRule, ScanStatus, SignatureMode, SignatureRule, SourceFacts, Token,
     TokenOrigin,
 };
+pub use secret_file::read_secret_file;
 pub use system_clock::SystemClock;
 pub use transfer::Settings as TransferSettings;
 pub use via::Via;

@@ -8,8 +8,8 @@ use std::{
 use provisioner_core::{Expectation, Format, ModelFacts, ModelRef, ResolvedModel};
 
 use crate::{
-    attest::{self, configured},
-    config::ModelProvisionerConfig,
+    attest::{self, AttestOptions, configured},
+    config::{AttestConfig, ModelProvisionerConfig},
     context::{Context, run_blocking},
     ensure::ensure,
     error::Result,
@@ -71,9 +71,8 @@ pub(crate) async fn provision(
 ) -> Result<Provisioned> {
     check_config_stays(config_path, dest).await?;
     let expectation = expected(config).await?;
-    let attest = config.attest();
-    let options = match attest {
-        Some(attest) => Some(run_blocking(move || configured::options(&attest)).await?),
+    let options = match config.attest() {
+        Some(attest) => Some(attest_options(attest, dest.to_owned()).await?),
         None => None,
     };
     let model = ensure(ctx, reference, &expectation).await?;
@@ -84,6 +83,19 @@ pub(crate) async fn provision(
     let config_path = std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_owned());
     let handoff = hand_off(ctx, &model, dest, Some(config_path)).await?;
     Ok(Provisioned { model, handoff, statement })
+}
+
+/// Returns the options of the statement that a config wants beside a handoff.
+///
+/// # Errors
+/// The config's key cannot be read; the handoff would overwrite it; this build signs nothing, and the config names a key.
+async fn attest_options(attest: AttestConfig, handoff: PathBuf) -> Result<AttestOptions> {
+    run_blocking(move || {
+        let options = configured::options(&attest)?;
+        options.check_key_stays(&handoff)?;
+        Ok(options)
+    })
+    .await
 }
 
 /// Returns what a config demands of its model, with the signature that it names.

@@ -37,13 +37,14 @@ pub fn public_key(path: &Path) -> Result<PublicKey> {
     PublicKey::from_pem(&text).map_err(|error| not_a_key(path, &error))
 }
 
-/// Reads the private key that signs a statement: PEM without a passphrase, PKCS#8 or SEC 1. It may block.
+/// Reads the private key that signs a statement: PEM without a passphrase, PKCS#8 or SEC 1. A key that every user of this machine
+/// can read earns a warning. It may block.
 ///
 /// # Errors
 /// The file cannot be read; [`Error::Key`].
 #[cfg(feature = "signing")]
 pub fn private_key(path: &Path) -> Result<PrivateKey> {
-    let text = crate::config::read_named_file(path, MAX_KEY_BYTES)?;
+    let text = crate::secret_file::read_secret_file(path, "the key", MAX_KEY_BYTES)?;
     PrivateKey::from_pem(&text).map_err(|error| not_a_key(path, &error))
 }
 
@@ -55,7 +56,7 @@ fn not_a_key(path: &Path, error: &SigningError) -> Error {
 /// Fails, for this build verifies no signatures.
 ///
 /// # Errors
-/// Always [`Error::SignatureDemand`](crate::Error::SignatureDemand).
+/// Always [`Error::SignatureDemand`].
 #[cfg(not(feature = "signing"))]
 pub fn trusted_key(_: &Path) -> Result<TrustedSigner> {
     Err(Error::SignatureDemand { reason: "a signature is demanded, and this build verifies none" })

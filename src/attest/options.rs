@@ -1,9 +1,14 @@
 //! Says which statement a caller wants, and holds the statement.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use attestation::StatementFormat;
 use provenance_log::Position;
+
+use crate::{
+    error::{Error, Result},
+    handoff::hand_off::is_same,
+};
 
 /// Says where a statement goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +33,41 @@ pub struct AttestOptions {
     pub key: Option<model_signing::PrivateKey>,
     /// The path of the key's file, which no statement overwrites.
     pub key_file: Option<PathBuf>,
+}
+
+impl AttestOptions {
+    /// Returns the options of a statement that the private key in a file signs. It reads the key, and may block. A key that every
+    /// user of this machine can read earns a warning.
+    ///
+    /// # Errors
+    /// The file cannot be read; [`Error::Key`].
+    #[cfg(feature = "signing")]
+    pub fn signed_by(key_file: &Path) -> Result<Self> {
+        let key = crate::signing::private_key(key_file)?;
+        Ok(Self { key: Some(key), key_file: Some(key_file.to_owned()), ..Self::default() })
+    }
+
+    /// Fails, for this build signs nothing.
+    ///
+    /// # Errors
+    /// Always [`Error::SignatureDemand`].
+    #[cfg(not(feature = "signing"))]
+    pub fn signed_by(_: &Path) -> Result<Self> {
+        Err(Error::SignatureDemand {
+            reason: "this build signs nothing: it was made without the feature `signing`",
+        })
+    }
+
+    /// Fails where a document at `dest`, such as the handoff beside the statement, would overwrite the key. It may block.
+    ///
+    /// # Errors
+    /// [`Error::HandoffInTheWay`].
+    pub fn check_key_stays(&self, dest: &Path) -> Result<()> {
+        match &self.key_file {
+            Some(key) if is_same(dest, key) => Err(Error::HandoffInTheWay { path: dest.to_owned() }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Holds a statement about a model.

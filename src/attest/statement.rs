@@ -20,7 +20,7 @@ use crate::{
     },
     context::Context,
     error::{Error, Result},
-    handoff::hand_off::{is_in_the_way, is_same},
+    handoff::hand_off::is_in_the_way,
     resolve::{
         admission::check_record,
         local_code,
@@ -135,8 +135,8 @@ fn path_of(
     };
     let path = std::path::absolute(path)
         .map_err(|error| Error::storage("the working directory cannot be found", error))?;
-    let is_key = options.key_file.as_deref().is_some_and(|key| is_same(&path, key));
-    if is_key || is_in_the_way(ctx, &ResolvedModel::new(record.clone(), true), &path) {
+    options.check_key_stays(&path)?;
+    if is_in_the_way(ctx, &ResolvedModel::new(record.clone(), true), &path) {
         return Err(Error::HandoffInTheWay { path });
     }
     Ok(path)

@@ -210,10 +210,8 @@ async fn no_statement_overwrites_its_key_or_a_file_of_the_cache() {
     for dest in dests {
         let before = fs_err::read(&dest).ok();
         let options = AttestOptions {
-            key: Some(model_provisioner::signing::private_key(&key_file).unwrap()),
-            key_file: Some(key_file.clone()),
             dest: Some(StatementDest::File(dest.clone())),
-            ..AttestOptions::default()
+            ..AttestOptions::signed_by(&key_file).unwrap()
         };
         let refused = provisioner.attest(&reference, &options).await.unwrap_err();
         assert_eq!(refused.code(), ErrorCode::HandoffInTheWay, "{}: {refused}", dest.display());

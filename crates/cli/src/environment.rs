@@ -3,8 +3,6 @@
 
 mod endpoint;
 mod expand;
-#[cfg(any(feature = "hf", feature = "hf-cli", feature = "signing"))]
-mod file_mode;
 mod hub;
 #[cfg(feature = "hf-cli")]
 mod hub_command;
@@ -17,8 +15,6 @@ mod variable;
 
 use std::path::PathBuf;
 
-#[cfg(feature = "signing")]
-pub(crate) use self::file_mode::is_open_to_others;
 pub(crate) use self::{
     hub::{is_offline, with_hub},
     local_caches::with_local_caches,

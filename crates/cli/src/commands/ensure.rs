@@ -1,11 +1,10 @@
 //! Makes models present, and prints their paths.
 
-use std::{ffi::OsStr, path::Path, process::ExitCode};
+use std::{ffi::OsStr, process::ExitCode};
 
 use model_provisioner::{AttestOptions, Expectation, ModelProvisioner, StatementDest};
 
 use super::{
-    attest,
     digest::expectation,
     fit,
     locked::{lock_file, references},
@@ -27,10 +26,10 @@ use crate::{
 /// # Errors
 /// Where the options make no sense, or the only model fails.
 pub(super) async fn run(invocation: &Invocation, args: &EnsureArgs) -> Result<ExitCode, Failure> {
-    let EnsureArgs { references: named, options, attest, attest_key } = args;
+    let EnsureArgs { references: named, options, .. } = args;
     let lock = lock_file(options.locked.as_deref())?;
     let references = &references(named, lock.as_ref())?;
-    let statement = statement(attest.as_deref(), attest_key.as_deref())?;
+    let statement = statement(args)?;
     let wanted = Wanted { options, expectation: expectation(options)?, statement };
     fit::check(options)?;
     let is_one = references.len() == 1;
@@ -69,10 +68,16 @@ struct Wanted<'a> {
 }
 
 /// Returns the options of the statements that the caller wants.
-fn statement(folder: Option<&Path>, key: Option<&Path>) -> Result<Option<AttestOptions>, Failure> {
-    let Some(folder) = folder else { return Ok(None) };
-    let options = attest::options_with(key)?;
-    Ok(Some(AttestOptions { dest: Some(StatementDest::Folder(folder.to_owned())), ..options }))
+///
+/// # Errors
+/// Where the key cannot be read, or the handoff would overwrite it.
+fn statement(args: &EnsureArgs) -> Result<Option<AttestOptions>, Failure> {
+    let Some(folder) = &args.attest else { return Ok(None) };
+    let signed = args.attest_key.as_deref().map(AttestOptions::signed_by).transpose()?.unwrap_or_default();
+    if let Some(handoff) = &args.options.handoff {
+        signed.check_key_stays(handoff)?;
+    }
+    Ok(Some(AttestOptions { dest: Some(StatementDest::Folder(folder.clone())), ..signed }))
 }
 
 async fn ensure(

@@ -2,10 +2,9 @@
 
 use std::{path::Path, sync::OnceLock};
 
-use model_provisioner::{ErrorCode, Token, TokenOrigin, read_named_file};
+use model_provisioner::{ErrorCode, Token, TokenOrigin, read_secret_file};
 
 use super::{
-    file_mode::is_open_to_others,
     local_caches::{expanded, hugging_face_home},
     variable::Variable,
 };
@@ -47,20 +46,12 @@ pub(super) fn kept_out() -> Option<(Token, TokenOrigin)> {
 /// Returns the text of a token's file; `None` where there is no such file. A file that cannot be read earns a warning: without
 /// its token, the user could not explain the hub's answer.
 fn saved_token(path: &Path) -> Option<String> {
-    match read_named_file(path, MAX_TOKEN_BYTES) {
+    match read_secret_file(path, "the token", MAX_TOKEN_BYTES) {
         Err(error) if error.code() == ErrorCode::NotFound => None,
         Err(error) => {
             tracing::warn!("the token is left out: {}", Failure::from(error).message);
             None
         }
-        Ok(bytes) => {
-            if is_open_to_others(path) {
-                tracing::warn!(
-                    "every user of this machine can read the token in `{0}`; `chmod 600 {0}` keeps it from them",
-                    path.display()
-                );
-            }
-            String::from_utf8(bytes).ok()
-        }
+        Ok(bytes) => String::from_utf8(bytes).ok(),
     }
 }

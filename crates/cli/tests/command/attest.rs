@@ -168,12 +168,55 @@ fn a_key_that_is_none_is_named_and_an_open_one_earns_a_warning() {
         "{}",
         done.stderr
     );
-    let path = bench.file("key.pem", fs_err::read(format!("{KEYS}/p256.pkcs8.pem")).unwrap());
-    let warns = |mode| {
-        fs_err::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-        let done = attest("key.pem");
-        assert_eq!(done.status, 0, "{}", done.stderr);
-        done.stderr.contains("every user of this machine can read the key in `key.pem`")
-    };
-    assert!(warns(0o644) && !warns(0o600));
+    let path = private_key(&bench);
+    config(&bench);
+    let told = "every user of this machine can read the key in `";
+    for args in [
+        &["attest", "tiny.gguf", "--key", "key.pem"][..],
+        &["ensure", "tiny.gguf", "--attest", "out", "--attest-key", "key.pem"],
+        &["provision", "--config", "model.yaml"],
+    ] {
+        let warns = |mode| {
+            fs_err::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            let done = bench.run(args);
+            assert_eq!(done.status, 0, "{args:?}: {}", done.stderr);
+            assert!(!done.stderr.contains(told) || done.stderr.contains("key.pem`"), "{}", done.stderr);
+            done.stderr.matches(told).count()
+        };
+        assert_eq!((warns(0o644), warns(0o600)), (1, 0), "{args:?}");
+    }
+}
+
+#[test]
+fn no_handoff_overwrites_the_key() {
+    let bench = Fixture::new();
+    bench.file("tiny.gguf", TINY_GGUF);
+    let path = private_key(&bench);
+    config(&bench);
+    let before = fs_err::read(&path).unwrap();
+    for args in [
+        &["ensure", "tiny.gguf", "--attest", "out", "--attest-key", "key.pem"][..],
+        &["provision", "--config", "model.yaml"],
+    ] {
+        for handoff in ["key.pem", "out/../key.pem"] {
+            let done = bench.run(&[args, &["--handoff", handoff, "--json"]].concat());
+            assert_eq!(done.status, 2, "{args:?}: {}", done.stderr);
+            assert!(done.stdout.contains(r#""code": "handoff-in-the-way""#), "{}", done.stdout);
+            assert!(!bench.path("out").exists() && bench.records().is_empty(), "nothing is written");
+        }
+    }
+    assert_eq!(fs_err::read(&path).unwrap(), before);
+}
+
+/// Makes the file of a private key.
+fn private_key(bench: &Fixture) -> PathBuf {
+    bench.file("key.pem", fs_err::read(format!("{KEYS}/p256.pkcs8.pem")).unwrap())
+}
+
+/// Makes a config that wants a statement about the model, signed by that key.
+fn config(bench: &Fixture) {
+    bench.file(
+        "model.yaml",
+        "model_ref: tiny.gguf\nhandoff: engine.json\nattest: { dir: out, key: key.pem }\n",
+    );
 }
