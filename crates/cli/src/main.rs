@@ -151,8 +151,8 @@ fn refuse(error: &clap::Error) -> ExitCode {
     exit::status(Failure::usage("").code)
 }
 
-/// Sends log lines to standard error: warnings, what the command does with `-v`, or everything with `-vv`. Lines of the client of Xet stay out: they name signed
-/// addresses, and where that client fails, the command tries again or fetches by plain HTTP.
+/// Sends log lines to standard error: warnings, what the command does with `-v`, or everything with `-vv`. Lines of the Hub's own client of Xet, which
+/// hf-hub brings along, stay out: they name signed addresses.
 fn start_log(options: &GlobalOptions, screen: &Arc<Screen>) {
     let level = match (options.verbose, options.quiet) {
         (2.., _) => tracing::Level::TRACE,

@@ -16,7 +16,7 @@ use source_http::{HttpClient, Location, bounds_of, invalid, no_bytes};
 #[cfg(feature = "info")]
 use crate::info;
 #[cfg(feature = "xet")]
-use crate::xet::{RANGE_BYTES, Xet, XetFile};
+use crate::xet::{Xet, XetFile};
 use crate::{
     address::reference_at,
     api::{HubApi, LISTING_DEADLINES},
@@ -249,8 +249,8 @@ impl ModelFetcher for HubFetcher {
     fn range_bytes(&self, file: &ManifestFile) -> Option<u64> {
         let Locator::Streamed(remote) = &file.locator else { return None };
         let state = FileState::of(remote);
-        let is_in_xet = self.xet.is_some() && state.xet.as_ref().is_some_and(|file| !file.is_given_up());
-        is_in_xet.then_some(RANGE_BYTES)
+        let is_in_xet = state.xet.as_ref().is_some_and(|file| !file.is_given_up());
+        self.xet.as_ref().filter(|_| is_in_xet).map(Xet::range_bytes)
     }
 
     fn states_roles(&self) -> bool {

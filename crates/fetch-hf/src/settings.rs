@@ -52,7 +52,7 @@ impl HubSettings {
     }
 
     /// Trusts the certificates of these authorities, in PEM, beside those of the machine: for a hub with a certificate of an
-    /// organisation's own. The client of Xet trusts those of the machine alone.
+    /// organisation's own, and for its storage.
     ///
     /// # Errors
     /// [`Error::InvalidEndpoint`](provisioner_core::Error::InvalidEndpoint) where the text has no certificate.

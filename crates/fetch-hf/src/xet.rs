@@ -1,9 +1,15 @@
 //! Streams large files from Xet, in which the Hub stores them.
 //!
 //! # Model
-//! The listing names the Xet hash of a file. The hub gives a token for its storage, and says where that is; there Xet's
-//! client asks for the bytes of any range. Our own client asks for the token, so the storage never sees the hub's.
-//! The caller treats these bytes like those of plain HTTP: it hashes them, and compares the digest with the listing's.
+//! The listing names the Xet hash of a file. The hub gives a token for its storage, and says where that is. The fetcher asks the
+//! storage of which chunks a range is made, and where these are (`storage`, `reconstruction`). It streams them from there,
+//! mostly from a CDN (`terms`), and unpacks each as it comes (`chunks`). The storage sees a token of its own, and never the
+//! hub's. The caller treats these bytes like those of plain HTTP: it hashes them, and compares the digest with the listing's.
+//!
+//! # Length of ranges
+//! A range costs a request for its chunks, and one for each xorb that it touches: a xorb has up to 64 MiB. But ranges far ahead of
+//! the hashed bytes may not begin yet, so where each connection is slow, long ones leave too few connections. So a range is as
+//! long as what one connection brings in two seconds, within bounds.
 //!
 //! # Giving up
 //! Plain HTTP serves each file too, so no failure here is a failure of the file. After a failure the fetcher gives the
@@ -11,15 +17,13 @@
 //! same holds where the caller asks for the same bytes a second time, for then the bytes from Xet were wrong. After a few
 //! ranges in a row without a byte, the fetcher does not ask the storage at all, for each wait for it costs time. A new
 //! listing makes a new start.
-//!
-//! # What it costs
-//! Xet's client has threads of its own, one for each processor and 32 at most, whichever runtime calls it. What it holds of files
-//! that are on their way is bounded: `stretches` says how. It makes empty folders, below one of ours in the system's folder for
-//! temporary files, and neither reads nor writes in the user's home. By default it sends a summary of each transfer to the storage; the fetcher turns
-//! that off. The first file that the fetcher opens starts all of it, and it ends with the fetcher.
 
+mod address;
+mod chunks;
 mod failure;
-mod stretches;
+mod reconstruction;
+mod storage;
+mod terms;
 
 use std::{
     collections::HashSet,
@@ -27,41 +31,29 @@ use std::{
     ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    thread,
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use provisioner_core::{ByteRange, ByteStream, FetchError, FetchErrorKind, Opened, Pace};
+use provisioner_core::{ByteRange, ByteStream, FetchError, Opened, Pace};
 use serde::Deserialize;
-use source_http::{CONNECT_TIMEOUT, HttpClient, USER_AGENT, Url, invalid, is_inner};
-use tempfile::TempDir;
-use tokio::{
-    sync::{OnceCell, oneshot},
-    time::Instant,
-};
-use xet::{
-    XetError,
-    xet_session::{
-        HeaderMap, HeaderValue, XetConfig, XetDownloadStreamGroup, XetFileInfo, XetSession,
-        XetSessionBuilder, header,
-    },
-};
+use source_http::{HttpClient, Url, invalid};
+use tokio::time::Instant;
 
-use self::{
-    failure::{reason, unavailable},
-    stretches::{MEMORY, Share, Stretches},
-};
+use self::{address::storage_address, failure::unavailable, storage::Storage};
 
-/// How long the ranges of a file are to be, in bytes: several stretches, of which the next ones arrive while the caller writes the
-/// first.
-pub(crate) const RANGE_BYTES: u64 = 64 << 20;
+/// How long the first ranges of a file are, in bytes.
+const FIRST_RANGE: u64 = 64 << 20;
 
-/// How many connections Xet's client begins with. It adds more where that helps.
-const CONNECTIONS: usize = 12;
+/// How long ranges are at the least, and at the most.
+const SHORTEST_RANGE: u64 = 16 << 20;
+const LONGEST_RANGE: u64 = 128 << 20;
+
+/// How many seconds a range is to take.
+const SECONDS_A_RANGE: f64 = 2.0;
 
 /// How many seconds a token must be valid still to be used for another range.
 const TOKEN_MARGIN: u64 = 300;
@@ -69,18 +61,17 @@ const TOKEN_MARGIN: u64 = 300;
 /// How many ranges in a row may bring no byte.
 const MAX_EMPTY_RANGES: usize = 3;
 
-/// How often Xet's client tries again. Its bytes come from many requests, so not each failure is a reason to give the file up.
-const RETRIES: usize = 2;
-const PAUSE: Duration = Duration::from_millis(200);
-
 /// Opens files in Xet.
 pub(crate) struct Xet {
     timeout: Duration,
     /// How many ranges in a row brought no byte.
     empty_ranges: AtomicUsize,
-    session: OnceCell<Session>,
-    stretches: Arc<Stretches>,
+    range_length: Arc<RangeLength>,
 }
+
+/// Says how long the next range is to be, in bytes.
+#[derive(Debug)]
+struct RangeLength(AtomicU64);
 
 /// Describes a file in the storage. It lives for as long as the manifest that lists it.
 #[derive(Debug)]
@@ -109,16 +100,9 @@ struct XetFileState {
 #[derive(Debug)]
 struct Attempt(Option<Arc<XetFileState>>);
 
-/// Holds Xet's client.
-struct Session {
-    xet: XetSession,
-    /// The client's empty folders, which are removed with it.
-    _folder: TempDir,
-}
-
 /// Holds the permission to read the files of a commit for a time.
 struct Grant {
-    storage: XetDownloadStreamGroup,
+    storage: Arc<Storage>,
     /// In seconds since 1970.
     ends: u64,
 }
@@ -134,8 +118,13 @@ struct StorageToken {
 
 impl Xet {
     pub(crate) fn new(timeout: Duration) -> Self {
-        let (empty_ranges, session) = (AtomicUsize::new(0), OnceCell::new());
-        Self { timeout, empty_ranges, session, stretches: Stretches::new() }
+        let range_length = Arc::new(RangeLength(AtomicU64::new(FIRST_RANGE)));
+        Self { timeout, empty_ranges: AtomicUsize::new(0), range_length }
+    }
+
+    /// Returns how long the next range is to be, in bytes.
+    pub(crate) fn range_bytes(&self) -> u64 {
+        self.range_length.0.load(Ordering::Relaxed)
     }
 
     /// Begins the listing of a commit; the hub gives a token for it at an address.
@@ -159,10 +148,8 @@ impl Xet {
         if file.is_given_up() {
             return None;
         }
-        let mut rest = range.clone();
-        // The other half of the time is for plain HTTP. Where other ranges hold the memory for as long, plain HTTP serves this one.
-        let first = tokio::time::timeout(self.timeout / 2, self.stretches.first(&mut rest)).await.ok()?;
-        let stream = self.stream(http, file, size, first, rest);
+        // The other half of the time is for plain HTTP.
+        let stream = self.stream(http, file, range.clone());
         let stream = tokio::time::timeout(self.timeout / 2, stream).await;
         match stream.unwrap_or_else(|_| Err(unavailable("no bytes come"))) {
             Ok(None) => None,
@@ -182,51 +169,36 @@ impl Xet {
         }
     }
 
-    /// Returns the bytes of a range, of which the first stretch has its share of the memory, once the first have arrived: only they
-    /// show that the storage has it. Returns `None` where the file is given up.
+    /// Returns the bytes of a range once the first have arrived: only they show that the storage has it. Returns `None` where the
+    /// file is given up.
     async fn stream(
         &self,
         http: &HttpClient,
         file: &XetFile,
-        size: u64,
-        first: (Range<u64>, Share),
-        rest: Range<u64>,
+        range: Range<u64>,
     ) -> Result<Option<ByteStream>, FetchError> {
         let storage = self.storage(http, &file.commit).await?;
-        let Some(attempt) = XetFileState::attempt(&file.state, first.0.start) else { return Ok(None) };
-        let (info, length) = (XetFileInfo::new(file.hash.clone(), size), rest.end - first.0.start);
-        let open = move |stretch| opened(storage.clone(), info.clone(), stretch);
-        let mut pieces = watched(stretches::fetch(first, rest, open), length, self.timeout, attempt);
-        let first = pieces.try_next().await?;
-        Ok(Some(Box::pin(stream::iter(first.map(Ok)).chain(pieces))))
+        let Some(attempt) = XetFileState::attempt(&file.state, range.start) else { return Ok(None) };
+        let bytes = storage.open(&file.hash, &range).await?;
+        let mut bytes = watched(bytes, range.end - range.start, self.timeout, attempt, &self.range_length);
+        let first = bytes.try_next().await?;
+        Ok(Some(Box::pin(stream::iter(first.map(Ok)).chain(bytes))))
     }
 
     /// Returns the storage, with a token that is valid for a while.
-    async fn storage(
-        &self,
-        http: &HttpClient,
-        commit: &XetCommit,
-    ) -> Result<XetDownloadStreamGroup, FetchError> {
+    async fn storage(&self, http: &HttpClient, commit: &XetCommit) -> Result<Arc<Storage>, FetchError> {
         let token_address = &commit.token_address;
         let mut grant = commit.grant.lock().await;
         if let Some(grant) = grant.as_ref().filter(|grant| grant.ends > now() + TOKEN_MARGIN) {
-            return Ok(grant.storage.clone());
+            return Ok(Arc::clone(&grant.storage));
         }
         let token: StorageToken = http.json(token_address.clone()).await?;
         let place =
             storage_address(http.endpoint(), &token.cas_url).map_err(|what| invalid(token_address, what))?;
-        // Xet's client resolves the name again. This look catches a name that leads inside of a network now.
+        // As an endpoint, the storage is not looked at again.
         http.check_address(&place).await?;
-        let session = self.session.get_or_try_init(|| Session::start(self.timeout)).await?;
-        let group = session.xet.new_download_stream_group().map_err(|error| failed(&error))?;
-        let agent = HeaderMap::from_iter([(header::USER_AGENT, HeaderValue::from_static(USER_AGENT))]);
-        let group = group
-            // Paths are put behind it as it stands.
-            .with_endpoint(place.as_str().trim_end_matches('/'))
-            .with_token_info(token.access_token, token.exp)
-            .with_custom_headers(agent);
-        let storage = group.build().await.map_err(|error| failed(&error))?;
-        *grant = Some(Grant { storage: storage.clone(), ends: token.exp });
+        let storage = Arc::new(Storage::new(http.settings(), place, &token.access_token));
+        *grant = Some(Grant { storage: Arc::clone(&storage), ends: token.exp });
         Ok(storage)
     }
 }
@@ -271,6 +243,24 @@ impl XetFileState {
     }
 }
 
+impl RangeLength {
+    /// Learns from a range how much one connection brings.
+    fn learn(&self, bytes: u64, waited: Duration) {
+        if bytes < SHORTEST_RANGE {
+            return;
+        }
+        let seconds = waited.as_secs_f64() / SECONDS_A_RANGE;
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is an estimate"
+        )]
+        let length = (bytes as f64 / seconds) as u64;
+        self.0.store(length.clamp(SHORTEST_RANGE, LONGEST_RANGE), Ordering::Relaxed);
+    }
+}
+
 impl Attempt {
     fn done(mut self) {
         self.0 = None;
@@ -285,103 +275,52 @@ impl Drop for Attempt {
     }
 }
 
-impl Session {
-    /// Starts Xet's client on a thread outside of any runtime: it becomes a part of the runtime that starts it, and ends with
-    /// that.
-    async fn start(timeout: Duration) -> Result<Self, FetchError> {
-        let (tell, told) = oneshot::channel();
-        let start = move || {
-            // The caller may have been dropped.
-            let _ = tell.send(Self::start_here(timeout));
-        };
-        let broken =
-            |what: String| FetchError::new(FetchErrorKind::Storage, format!("Xet did not start: {what}"));
-        thread::Builder::new()
-            .name("xet-start".to_owned())
-            .spawn(start)
-            .map_err(|error| broken(error.to_string()))?;
-        told.await.map_err(|error| broken(error.to_string()))?.map_err(broken)
-    }
-
-    fn start_here(timeout: Duration) -> Result<Self, String> {
-        // The defaults, and not `new()`, which asks the environment.
-        let mut config = XetConfig::default();
-        config.telemetry.enabled = false;
-        config.client.retry_max_attempts = RETRIES;
-        config.client.retry_base_delay = PAUSE;
-        config.client.connect_timeout = CONNECT_TIMEOUT.min(timeout);
-        config.client.read_timeout = timeout;
-        config.client.ac_initial_download_concurrency = CONNECTIONS;
-        // The stretches keep to the same bound.
-        config.reconstruction.download_buffer_size = MEMORY.into();
-        config.reconstruction.download_buffer_perfile_size = 0.into();
-        config.reconstruction.download_buffer_limit = MEMORY.into();
-        let folder = tempfile::Builder::new().prefix("model-provisioner-xet-").tempdir();
-        let folder = folder.map_err(|error| error.to_string())?;
-        let builder = XetSessionBuilder::new_with_config(config).with_cache_dir(folder.path());
-        let xet = builder.build().map_err(|error| reason(&error).to_owned())?;
-        Ok(Self { xet, _folder: folder })
-    }
-}
-
-/// Opens a stretch of a file at the storage.
-async fn opened(
-    storage: XetDownloadStreamGroup,
-    info: XetFileInfo,
-    stretch: Range<u64>,
-) -> Result<ByteStream, FetchError> {
-    let opened = storage.download_stream(info, Some(stretch)).await.map_err(|error| failed(&error))?;
-    Ok(Box::pin(stream::try_unfold(opened, |mut opened| async move {
-        let piece = opened.next().await.map_err(|error| failed(&error))?;
-        Ok(piece.map(|piece| (piece, opened)))
-    })))
-}
-
 /// Passes pieces on for as long as they come fast enough. The stream fails unless they are as many bytes as they must be.
-fn watched(pieces: ByteStream, length: u64, timeout: Duration, attempt: Attempt) -> ByteStream {
-    let next = move |(mut pieces, left, mut pace, attempt): (ByteStream, u64, Pace, Attempt)| async move {
-        let begin = Instant::now();
-        let piece: Option<Bytes> = match tokio::time::timeout(pace.patience(), pieces.next()).await {
-            Err(_) => return Err(unavailable("too few bytes come")),
-            Ok(piece) => piece.transpose()?,
-        };
-        pace.arrived(piece.as_ref().map_or(0, |piece| piece.len() as u64), begin.elapsed());
-        match piece {
-            None if left > 0 => Err(unavailable("the bytes end early")),
-            None => {
-                attempt.done();
-                Ok(None)
+fn watched(
+    pieces: ByteStream,
+    length: u64,
+    timeout: Duration,
+    attempt: Attempt,
+    range_length: &Arc<RangeLength>,
+) -> ByteStream {
+    struct Watch {
+        pieces: ByteStream,
+        left: u64,
+        pace: Pace,
+        waited: Duration,
+        attempt: Attempt,
+    }
+    let watch = Watch { pieces, left: length, pace: Pace::new(timeout), waited: Duration::ZERO, attempt };
+    let range_length = Arc::clone(range_length);
+    Box::pin(stream::try_unfold(watch, move |mut watch| {
+        let range_length = Arc::clone(&range_length);
+        async move {
+            let begin = Instant::now();
+            let piece: Option<Bytes> =
+                match tokio::time::timeout(watch.pace.patience(), watch.pieces.next()).await {
+                    Err(_) => return Err(unavailable("too few bytes come")),
+                    Ok(piece) => piece.transpose()?,
+                };
+            let waited = begin.elapsed();
+            watch.waited += waited;
+            watch.pace.arrived(piece.as_ref().map_or(0, |piece| piece.len() as u64), waited);
+            match piece {
+                None if watch.left > 0 => Err(unavailable("the bytes end early")),
+                None => {
+                    range_length.learn(length, watch.waited);
+                    watch.attempt.done();
+                    Ok(None)
+                }
+                Some(piece) => match watch.left.checked_sub(piece.len() as u64) {
+                    None => Err(unavailable("the storage sent more bytes than the request was for")),
+                    Some(left) => {
+                        watch.left = left;
+                        Ok(Some((piece, watch)))
+                    }
+                },
             }
-            Some(piece) => match left.checked_sub(piece.len() as u64) {
-                None => Err(unavailable("the storage sent more bytes than the request was for")),
-                Some(left) => Ok(Some((piece, (pieces, left, pace, attempt)))),
-            },
         }
-    };
-    Box::pin(stream::try_unfold((pieces, length, Pace::new(timeout), attempt), next))
-}
-
-/// Returns the storage's address, which is as secure as the hub's, and inside of a network only where the hub is. Xet's client
-/// accepts other schemes too, some for files on this machine.
-fn storage_address(hub: &Url, text: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(text).map_err(|_| "its storage has no address")?;
-    let is_secure = url.scheme() == "https" || (url.scheme() == "http" && hub.scheme() == "http");
-    if !is_secure {
-        return Err("its storage is not at an https: address");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("its storage has an address with credentials");
-    }
-    // As for redirects. A policy that names hosts turns Xet off.
-    if is_inner(&url) && !is_inner(hub) {
-        return Err("its storage has an address inside of a network");
-    }
-    Ok(url)
-}
-
-/// Returns the error of a failure of Xet's client.
-fn failed(error: &XetError) -> FetchError {
-    unavailable(reason(error))
+    }))
 }
 
 /// Returns the time, in seconds since 1970.

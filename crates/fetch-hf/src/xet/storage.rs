@@ -1,0 +1,114 @@
+//! Asks the storage which chunks make up a range of a file, and for these chunks.
+
+use std::{ops::Range, sync::Arc};
+
+use futures_util::TryStreamExt;
+use provisioner_core::{ByteRange, ByteStream, FetchError, FetchErrorKind};
+use source_http::{Dialect, HttpClient, HttpSettings, Pool, Token, TokenOrigin, Url, invalid};
+
+use super::{
+    reconstruction::{self, Section, Term},
+    terms::{self, Tries},
+};
+
+/// How many bytes an answer about a range has at the most: a range has some thousand chunks.
+const MAX_ANSWER_BYTES: usize = 8 << 20;
+
+/// Asks a storage.
+#[derive(Debug)]
+pub(super) struct Storage {
+    client: HttpClient,
+}
+
+/// Speaks as a storage does, which says nothing beyond HTTP.
+#[derive(Debug)]
+struct StorageDialect;
+
+impl Storage {
+    /// Returns the client of a storage, which waits and trusts as the hub's does.
+    pub(super) fn new(hub: &HttpSettings, address: Url, token: &str) -> Self {
+        let mut settings = hub.clone();
+        (settings.endpoint, settings.token, settings.token_origin) =
+            (address, Token::new(token), TokenOrigin::Given);
+        Self { client: HttpClient::new(settings, StorageDialect) }
+    }
+
+    /// Returns the bytes of a range of a file.
+    pub(super) async fn open(
+        self: &Arc<Self>,
+        hash: &str,
+        range: &Range<u64>,
+    ) -> Result<ByteStream, FetchError> {
+        let mut tries = Tries::new();
+        let terms = loop {
+            match self.terms(hash, range).await {
+                Ok(terms) => break terms,
+                Err(error) => tries.wait_out(error).await.map_err(|error| self.failure(error))?,
+            }
+        };
+        let storage = Arc::clone(self);
+        let bytes = terms::fetch(terms, move |section| {
+            let storage = Arc::clone(&storage);
+            async move { storage.section(&section).await }
+        });
+        let storage = Arc::clone(self);
+        Ok(Box::pin(bytes.map_err(move |error| storage.failure(error))))
+    }
+
+    /// Returns the terms of a range of a file.
+    async fn terms(&self, hash: &str, range: &Range<u64>) -> Result<Vec<Term>, FetchError> {
+        let mut url = self.client.endpoint().clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["v1", "reconstructions", hash]);
+        }
+        let bytes = ByteRange { start: range.start, end: Some(range.end) };
+        let answer = self.client.get(url.clone(), bytes, Pool::Shared).await?;
+        let document = self.client.whole(hash, answer.opened(false)?, MAX_ANSWER_BYTES).await?;
+        let terms = reconstruction::read(&document, range.end - range.start, self.client.endpoint());
+        terms.map_err(|what| invalid(&url, what))
+    }
+
+    /// Returns the bytes of a section, in which its chunks are packed.
+    async fn section(&self, section: &Section) -> Result<ByteStream, FetchError> {
+        let range = ByteRange { start: section.range.start, end: Some(section.range.end) };
+        let answer = self.client.get(section.url.clone(), range, Pool::Ranges).await?;
+        let opened = answer.opened(false)?;
+        if !is_of(section, opened.range) {
+            return Err(invalid(&section.url, "it sent other bytes than the request was for"));
+        }
+        Ok(opened.stream)
+    }
+
+    /// Returns a failure as one that plain HTTP makes up for, without the token.
+    fn failure(&self, error: FetchError) -> FetchError {
+        FetchError::new(FetchErrorKind::Unavailable, self.client.redacted(error).message)
+    }
+}
+
+impl Dialect for StorageDialect {
+    fn name(&self) -> &'static str {
+        "the storage"
+    }
+}
+
+/// Returns whether an answer may be the bytes of a section. One without a range may be; one with all of a xorb is not.
+fn is_of(section: &Section, answered: ByteRange) -> bool {
+    answered.end.is_none_or(|end| end.checked_sub(answered.start) == Some(section.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_with_all_of_a_xorb_is_not_that_of_a_section() {
+        let url = Url::parse("https://cdn/xorb").unwrap();
+        let section = Section { url, range: 100..300, first_chunk: 0 };
+        let check = |start, end| is_of(&section, ByteRange { start, end });
+        assert!(check(100, Some(300)));
+        assert!(check(0, Some(200)), "a storage that names no range sends these bytes alone");
+        assert!(check(0, None));
+        assert!(!check(0, Some(300)));
+        assert!(!check(100, Some(299)));
+    }
+}
