@@ -3,18 +3,26 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::TcpListener,
+    ops::Range,
     sync::{Arc, Mutex},
     thread,
 };
-use testkit::gguf;
 
-use model_provisioner::{HubFetcher, HubSettings, Network, Policy, Token, TransferSettings};
-use testkit::{Hub, hub::Origin};
+use futures_util::TryStreamExt;
+use model_provisioner::{
+    ByteRange, HubFetcher, HubSettings, ModelFetcher, Network, Policy, ResolveRequest, Token,
+    TransferSettings,
+};
+use serde_json::json;
+use testkit::{Hub, gguf, hub::Origin};
 
 use crate::fixture::{Fixture, bytes, settings};
 
 const ID: &str = "hf:org/repo/a.gguf";
 const HASH: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// How many bytes a chunk of [`storage_of`] has.
+const CHUNK: usize = 100_000;
 
 fn bench(cas: &str) -> (Fixture, Vec<u8>) {
     let (bench, weights) = (Fixture::new(), bytes(3 << 20, 9));
@@ -28,23 +36,102 @@ pub(crate) fn tokens(hub: &Hub) -> usize {
     hub.count(|seen| seen.path.contains("/xet-read-token/"))
 }
 
-/// Starts a storage that has nothing, and returns its address and the requests that it gets.
-fn empty_storage() -> (String, Arc<Mutex<Vec<String>>>) {
+/// The requests that a server got, each with its headers.
+type Asked = Arc<Mutex<Vec<String>>>;
+
+/// Starts a server, and returns its address and the requests that it gets. It gives what `answer` has for a request.
+fn serve(answer: impl Fn(&str) -> Option<Vec<u8>> + Send + 'static) -> (String, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let asked = Arc::new(Mutex::new(Vec::new()));
+    let asked = Asked::default();
     let kept = Arc::clone(&asked);
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
-            let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
-            kept.lock().unwrap().push(head.join("\n"));
-            let _ =
-                stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let head = lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+            let answer = answer(&head);
+            kept.lock().unwrap().push(head);
+            let (status, body) = answer.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
+            let length = body.len();
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+            let _ = stream.write_all(&[head.as_bytes(), &body].concat());
         }
     });
     (address, asked)
+}
+
+/// Starts a storage that has nothing, and returns its address and the requests that it gets.
+fn empty_storage() -> (String, Asked) {
+    serve(|_| None)
+}
+
+/// Starts a storage that has one file, and the CDN that serves it, as [`serve`] does each.
+fn storage_of(file: &[u8]) -> [(String, Asked); 2] {
+    // As many bytes as the header of each says, which follows the version.
+    let chunks = file.chunks(CHUNK).map(|chunk| {
+        let length = &u32::try_from(chunk.len()).unwrap().to_le_bytes()[..3];
+        [&[0], length, &[0], length, chunk].concat()
+    });
+    let (xorb, size) = (chunks.collect::<Vec<_>>().concat(), file.len());
+    let cdn = serve(move |head| Some(xorb[asked_range(head)?].to_vec()));
+    let url = format!("{}/xorb?signature=s", cdn.0);
+    let storage = serve(move |head| {
+        let range = asked_range(head).filter(|_| head.contains(&format!("/v1/reconstructions/{HASH} ")))?;
+        let chunks = range.start / CHUNK..range.end.div_ceil(CHUNK);
+        let end = size.min(chunks.end * CHUNK);
+        let section = json!({
+            "range": &chunks,
+            "url": &url,
+            "url_range": { "start": chunks.start * (CHUNK + 8), "end": end + chunks.end * 8 - 1 },
+        });
+        let answer = json!({
+            "offset_into_first_range": range.start % CHUNK,
+            "terms": [{ "hash": "xorb", "unpacked_length": end - chunks.start * CHUNK, "range": &chunks }],
+            "fetch_info": { "xorb": [section] },
+        });
+        Some(answer.to_string().into_bytes())
+    });
+    [storage, cdn]
+}
+
+/// Returns the range of bytes that a request is for.
+fn asked_range(head: &str) -> Option<Range<usize>> {
+    let (first, last) = head.split_once("range: bytes=")?.1.lines().next()?.split_once('-')?;
+    Some(first.parse().ok()?..last.parse::<usize>().ok()? + 1)
+}
+
+#[tokio::test]
+async fn a_file_comes_from_where_the_storage_says() {
+    let weights = bytes(3 << 20, 9);
+    let [(cas, asked), (_, asked_of_cdn)] = storage_of(&weights);
+    let (bench, _) = bench(&cas);
+    let model = bench.provisioner().ensure_present_str(ID, None).await.unwrap();
+    assert_eq!(fs_err::read(model.local_path).unwrap(), weights);
+    assert_eq!((bench.hub.bytes_sent("a.gguf"), tokens(&bench.hub)), (0, 1));
+    assert_eq!(asked.lock().unwrap().len(), 1);
+    let asked_of_cdn = asked_of_cdn.lock().unwrap();
+    assert_eq!(asked_of_cdn.len(), 1);
+    assert!(
+        !asked_of_cdn[0].contains("authorization"),
+        "the token is for the storage alone: {asked_of_cdn:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_part_of_a_file_comes_from_the_storage() {
+    let weights = bytes(3 << 20, 9);
+    let [(cas, _), _] = storage_of(&weights);
+    let (bench, _) = bench(&cas);
+    let fetcher = HubFetcher::new(HubSettings::new(Some(&bench.hub.endpoint())).unwrap());
+    let manifest = fetcher.resolve(&ResolveRequest::new(ID.parse().unwrap())).await.unwrap();
+    for (start, end) in [(0, 1), (99_999, 100_001), (100_000, 200_000), (250_000, 3 << 20)] {
+        let range = ByteRange { start: start as u64, end: Some(end as u64) };
+        let opened = fetcher.open(&manifest.files()[0], range).await.unwrap();
+        let pieces: Vec<_> = opened.stream.try_collect().await.unwrap();
+        assert_eq!(pieces.concat(), weights[start..end]);
+    }
+    assert_eq!(bench.hub.bytes_sent("a.gguf"), 0);
 }
 
 #[tokio::test]

@@ -110,9 +110,12 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 async fn bench() -> (Storage, Fixture, Vec<u8>) {
-    let (storage, bench) = (Storage::start(), Fixture::new());
     // No piece of it comes twice, for the storage keeps such ones once.
-    let weights = gguf(Synthetic { size_bytes: 12 << 20, seed: 5 }.bytes(0..12 << 20));
+    bench_with(gguf(Synthetic { size_bytes: 12 << 20, seed: 5 }.bytes(0..12 << 20))).await
+}
+
+async fn bench_with(weights: Vec<u8>) -> (Storage, Fixture, Vec<u8>) {
+    let (storage, bench) = (Storage::start(), Fixture::new());
     let hash = storage.put(&weights).await;
     bench.hub.repo("org/repo").xet("a.gguf", weights.clone(), &hash).publish();
     bench.hub.xet_cas(&storage.address);
@@ -135,6 +138,24 @@ async fn a_file_comes_from_the_storage_alone() {
     bench.hub.reset_counts();
     assert!(bench.provisioner().ensure_present_str(ID, None).await.unwrap().cached);
     assert_eq!(bench.hub.requests().len(), 0);
+}
+
+#[tokio::test]
+#[ignore = "needs local_cas_server; see just xet-server"]
+async fn what_the_storage_packs_and_keeps_once_comes_from_it() {
+    let floats = (0..1_u16 << 15).flat_map(|n| f32::from(n).sqrt().to_le_bytes());
+    let text = (0..200_000).flat_map(|n| format!("the number {n}\n").into_bytes());
+    let noise = Synthetic { size_bytes: 1 << 20, seed: 5 }.bytes(0..1 << 20);
+    let content: Vec<u8> = floats.chain(text).chain(noise.to_vec()).collect();
+    let (storage, bench, weights) =
+        bench_with(gguf([&content[..], &content[1 << 20..], &content].concat())).await;
+    let mut files = Vec::new();
+    collect(&storage.dir.path().join("data"), &mut files);
+    let kept: u64 = files.iter().map(|path| fs_err::metadata(path).unwrap().len()).sum();
+    assert!(kept < content.len() as u64, "it is packed: {kept}");
+    let model = bench.provisioner().ensure_present_str(ID, None).await.unwrap();
+    assert_eq!(fs_err::read(&model.local_path).unwrap(), weights);
+    assert_eq!(by_plain_http(&bench), (0, 0));
 }
 
 #[test]
