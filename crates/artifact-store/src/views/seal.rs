@@ -1,7 +1,7 @@
 //! Seals views: a seal holds what the catalog said of a model when its view was made.
 
 use std::{
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -18,9 +18,9 @@ const MAX_SEAL_BYTES: u64 = 64 << 20;
 
 /// Holds a seal, as it is on disk. Its schema is that of the record.
 #[derive(Serialize, Deserialize)]
-struct Seal {
+struct Seal<R> {
     schema_version: u64,
-    record: CatalogRecord,
+    record: R,
 }
 
 /// Holds the field that every schema of a seal has.
@@ -69,11 +69,11 @@ impl Store {
     }
 }
 
-/// Writes a seal, or the draft of one.
+/// Writes a seal, or the draft of one. The text goes out as it comes into being, for that of many files has megabytes.
 pub(crate) fn write_seal(folder: &Path, record: &CatalogRecord) -> Result<()> {
-    let seal = Seal { schema_version: RECORD_SCHEMA, record: record.clone() };
-    let json = serde_json::to_vec_pretty(&seal).map_err(io::Error::from)?;
-    Ok(durable_fs::replace(&folder.join(SEAL), &json)?)
+    let seal = Seal { schema_version: RECORD_SCHEMA, record };
+    let write = |to: &mut dyn Write| serde_json::to_writer_pretty(to, &seal).map_err(io::Error::from);
+    Ok(durable_fs::replace_with(&folder.join(SEAL), write)?)
 }
 
 /// Reads the seal of a view. A seal counts only in the folder of that very model's view. A file that only looks like a seal
@@ -137,7 +137,7 @@ pub(crate) fn read_draft(aside: &Path) -> Result<Option<CatalogRecord>> {
 }
 
 fn read(seal: &Path) -> Result<Option<CatalogRecord>> {
-    let seal = read_bytes(seal)?.and_then(|bytes| serde_json::from_slice::<Seal>(&bytes).ok());
+    let seal = read_bytes(seal)?.and_then(|bytes| serde_json::from_slice::<Seal<CatalogRecord>>(&bytes).ok());
     Ok(seal.filter(|seal| seal.schema_version <= RECORD_SCHEMA).map(|seal| seal.record))
 }
 
