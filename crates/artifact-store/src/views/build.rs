@@ -15,16 +15,18 @@ pub(crate) fn build(folder: &Path, blobs: &[(&RelativePath, Blob)]) -> Result<()
     let mut folders = BTreeSet::from([folder.to_owned()]);
     for (path, blob) in blobs {
         let file = folder.join(path);
-        for above in file.ancestors().skip(1).take_while(|above| above.starts_with(folder)) {
-            folders.insert(above.to_owned());
-        }
-        fs_err::create_dir_all(file.parent().unwrap_or(folder))?;
-        // Another file of this model has the same name to this file system: `A` and `a`, or one letter in two encodings.
-        // A copy would write over that file, and through its link over the blob.
-        if fs_err::symlink_metadata(&file).is_ok() {
-            return Err(same_name(path));
+        let above = file.parent().unwrap_or(folder);
+        if !folders.contains(above) {
+            fs_err::create_dir_all(above)?;
+            let new = above.ancestors().take_while(|above| above.starts_with(folder));
+            folders.extend(new.map(Path::to_owned));
         }
         if let Err(error) = std::fs::hard_link(&blob.path, &file) {
+            // Another file of this model has the same name to this file system: `A` and `a`, or one letter in two encodings.
+            // A copy would write over that file, and through its link over the blob.
+            if fs_err::symlink_metadata(&file).is_ok() {
+                return Err(same_name(path));
+            }
             // There are no links here, too many, or another device. The copy shares blocks where the file system can.
             if !std::mem::replace(&mut is_told, true) {
                 tracing::warn!(
