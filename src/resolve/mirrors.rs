@@ -129,7 +129,7 @@ impl Suppliers {
     ) -> Result<ManifestFile> {
         let list = || list(ctx, supplier, &self.request);
         let listed = supplier.listed.get_or_init(list).await.as_ref().map_err(Clone::clone)?;
-        let found = listed.files().iter().find(|listed| listed.path == file.path && listed.size == file.size);
+        let found = listed.file(&file.path).filter(|listed| listed.size == file.size);
         let locator = found.map(|found| found.locator.clone()).ok_or_else(|| {
             let message = format!("it does not list `{}` with {} bytes", file.path, file.size);
             provisioner_core::FetchError::new(provisioner_core::FetchErrorKind::Invalid, message)

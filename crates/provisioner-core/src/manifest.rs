@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     source_facts::SourceFacts,
 };
 
-/// Pins a reference to a revision, and to its files in the order of their paths.
+/// Pins a reference to a revision, and to its files in the order of their paths. Clones share the files.
 ///
 /// ```
 /// use provisioner_core::{Entry, Locator, Manifest, ManifestFile, RelativePath, RemoteFile};
@@ -32,7 +33,7 @@ use crate::{
 pub struct Manifest {
     reference: ModelRef,
     revision: Option<String>,
-    files: Vec<ManifestFile>,
+    files: Arc<Vec<ManifestFile>>,
     entry: Entry,
     projector: Option<RelativePath>,
     listed_in: Option<PathBuf>,
@@ -155,7 +156,7 @@ impl Manifest {
             None => Ok(Self {
                 reference,
                 revision: None,
-                files,
+                files: Arc::new(files),
                 entry,
                 projector: None,
                 listed_in: None,
@@ -210,7 +211,7 @@ impl Manifest {
         if gone.is_empty() || kept.is_empty() {
             return self;
         }
-        self.files = kept;
+        self.files = Arc::new(kept);
         for file in &gone {
             self.roles.remove(&file.path);
             self.left_out.push(LeftOut { path: file.path.to_string(), size: file.size, reason });
@@ -223,8 +224,17 @@ impl Manifest {
     /// Sets the digest that each file must have. A file for which `digest_of` returns none keeps the one that its source lists.
     #[must_use]
     pub fn with_digests(mut self, digest_of: impl Fn(&ManifestFile) -> Option<Digest>) -> Self {
-        for file in &mut self.files {
+        for file in Arc::make_mut(&mut self.files) {
             file.digest = digest_of(file).or(file.digest.take());
+        }
+        self
+    }
+
+    /// Says of each file that its bytes are in the store, or on their way into it. What the fetcher knew of the files goes.
+    #[must_use]
+    pub fn stored(mut self) -> Self {
+        for file in Arc::make_mut(&mut self.files) {
+            file.locator = Locator::Stored;
         }
         self
     }
@@ -270,6 +280,12 @@ impl Manifest {
         &self.files
     }
 
+    /// Returns the file of a path. `None` where no file has it.
+    pub fn file(&self, path: &RelativePath) -> Option<&ManifestFile> {
+        let index = self.files.binary_search_by(|file| file.path.cmp(path)).ok()?;
+        self.files.get(index)
+    }
+
     /// Returns the part of the model that an engine loads.
     pub fn entry(&self) -> &Entry {
         &self.entry
@@ -280,7 +296,7 @@ impl Manifest {
         let Entry::File(entry) = &self.entry else { return None };
         let goes_along = |path: &RelativePath| Some(path) == self.projector.as_ref() || path == entry;
         let is_alone = self.files.iter().all(|file| goes_along(&file.path));
-        self.files.iter().find(|file| is_alone && file.path == *entry)
+        self.file(entry).filter(|_| is_alone)
     }
 
     /// Returns the file whose digest people take for the model's: the only one, also of a repository that is a folder of one

@@ -5,7 +5,7 @@ use std::{any::Any, borrow::Cow, fmt, sync::Arc};
 /// Names a file at its source, for the fetcher that listed it.
 ///
 /// It may carry what the fetcher learned of the file, or learns while it opens it. That state goes when the last clone of the
-/// manifest's file goes.
+/// manifest's file goes. Clones share the address.
 ///
 /// ```
 /// use provisioner_core::RemoteFile;
@@ -16,14 +16,14 @@ use std::{any::Any, borrow::Cow, fmt, sync::Arc};
 /// ```
 #[derive(Clone)]
 pub struct RemoteFile {
-    address: String,
+    address: Arc<str>,
     state: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl RemoteFile {
     /// Names a file by an address, which only its fetcher reads.
     pub fn new(address: impl Into<String>) -> Self {
-        Self { address: address.into(), state: None }
+        Self { address: address.into().into(), state: None }
     }
 
     /// Adds what the fetcher knows of the file. All clones share it.

@@ -81,7 +81,8 @@ impl StagedModel {
     }
 
     pub(crate) fn file(&self, path: &RelativePath) -> Option<&StagedFile> {
-        self.files.iter().find(|file| file.path == *path)
+        let index = self.files.binary_search_by(|file| file.path.cmp(path)).ok()?;
+        self.files.get(index)
     }
 
     /// Returns the digest of the model: the SHA-256 of its one file, or the `sha256-tree` of a set. `None` where no process
