@@ -360,3 +360,28 @@ impl Manifest {
         self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_the_files_until_one_changes_them() {
+        let file = |name: &str| ManifestFile {
+            path: name.parse().unwrap(),
+            size: 1,
+            digest: None,
+            locator: Locator::Streamed(RemoteFile::new(name)),
+        };
+        let files = ["b", "a", "c"].map(file).to_vec();
+        let listed = Manifest::new("mem:org/repo".parse().unwrap(), files, Entry::Folder).unwrap();
+        assert!(std::ptr::eq(listed.files(), listed.clone().files()));
+        let stored = listed.clone().stored();
+        for name in ["a", "b", "c"] {
+            let path = name.parse().unwrap();
+            assert_eq!(listed.file(&path).unwrap().locator, Locator::Streamed(RemoteFile::new(name)));
+            assert_eq!(stored.file(&path).unwrap().locator, Locator::Stored);
+        }
+        assert!(listed.file(&"d".parse().unwrap()).is_none());
+    }
+}

@@ -61,3 +61,21 @@ fn same_name(path: &RelativePath) -> Error {
     );
     io::Error::new(io::ErrorKind::AlreadyExists, what).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Fixture, insert};
+
+    #[test]
+    fn two_files_of_one_name_are_refused() {
+        let fixture = Fixture::new();
+        let (one, other) = (insert(&fixture.store, b"one"), insert(&fixture.store, b"other"));
+        let (path, folder) = (RelativePath::new("sub/a.json").unwrap(), fixture.dir.path().join("view"));
+        fs_err::create_dir(&folder).unwrap();
+        let Err(Error::Io(error)) = build(&folder, &[(&path, one.clone()), (&path, other)]) else { panic!() };
+        assert!(error.to_string().contains("has the name of another file of the model"), "{error}");
+        assert_eq!(fs_err::read(folder.join("sub/a.json")).unwrap(), b"one");
+        assert_eq!(fs_err::read(&one.path).unwrap(), b"one");
+    }
+}
