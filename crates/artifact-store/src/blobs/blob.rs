@@ -137,7 +137,7 @@ impl Store {
 }
 
 /// Returns what `stat` says of a regular file. Returns `None` where there is no file.
-fn look_at(path: &Path) -> Result<Option<Metadata>> {
+pub(crate) fn look_at(path: &Path) -> Result<Option<Metadata>> {
     match fs_err::symlink_metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
         Ok(_) => Err(Error::NotOurs(format!("refusing to use `{}`: it is no regular file", path.display()))),

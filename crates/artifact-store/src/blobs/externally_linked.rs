@@ -15,13 +15,21 @@
 //! From the moment at which such a blob has its name until then, its recorded stamp is one that no file has. A process that
 //! finds the blob reads it.
 
-use std::{collections::HashSet, fs::Metadata, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    collections::HashSet,
+    fs::Metadata,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use file_hashing::{FreshStamp, open, read_settled};
 use provisioner_core::{Digest, RelativePath, Stamp};
 
 use crate::{
-    blobs::{blob::Blob, stamp::of_no_file},
+    blobs::{
+        blob::{Blob, look_at},
+        stamp::of_no_file,
+    },
     error::{Error, Result},
     files::allocated_bytes,
     layout::Store,
@@ -76,18 +84,21 @@ impl Store {
         blobs: &[(&RelativePath, Blob)],
         go_on: &SharedWatch<'_>,
     ) -> Result<Vec<Stamp>> {
-        let mut files = Vec::new();
+        // All links begin to settle before the store reads the first of them.
+        let mut files = Vec::with_capacity(blobs.len());
         for (path, blob) in blobs {
-            let file = folder.join(path);
-            let fresh = FreshStamp::at(&file)?.ok_or_else(|| Error::Changed { path: file.clone() })?;
-            files.push((file, fresh, blob));
+            let fresh = blob.is_externally_linked().then(|| fresh_stamp(folder.join(path))).transpose()?;
+            files.push((*path, blob, fresh));
         }
-        each(&files, cores(), |(path, fresh, blob)| self.stamp_of(path, *fresh, blob, go_on))
+        each(&files, cores(), |(path, blob, fresh)| match fresh {
+            Some(fresh) => self.stamp_of_link(&folder.join(path), *fresh, blob, go_on),
+            None => own_stamp(folder.join(path)),
+        })
     }
 
-    /// Returns the stamp to record of a file that was made from a blob. Where the blob is a link, the stamp is that of the
-    /// very bytes with its digest.
-    fn stamp_of(
+    /// Returns the stamp to record of a file that was made from a blob, where the blob is a link: that of the very bytes with its
+    /// digest.
+    fn stamp_of_link(
         &self,
         path: &Path,
         fresh: FreshStamp,
@@ -95,9 +106,6 @@ impl Store {
         go_on: &SharedWatch<'_>,
     ) -> Result<Stamp> {
         let now = fresh.stamp();
-        if !blob.is_externally_linked() {
-            return Ok(now.without_ctime());
-        }
         let changed = || Error::Changed { path: path.to_owned() };
         let mut file = open(path)?.ok_or_else(changed)?;
         let found = read_settled(&mut file, fresh, false, &mut |bytes| go_on(bytes))?;
@@ -139,6 +147,17 @@ impl Store {
         }
         Ok(freed)
     }
+}
+
+/// Returns the stamp of a file before its last link has settled.
+fn fresh_stamp(path: PathBuf) -> Result<FreshStamp> {
+    FreshStamp::at(&path)?.ok_or(Error::Changed { path })
+}
+
+/// Returns the stamp to record of a file that the store alone links.
+fn own_stamp(path: PathBuf) -> Result<Stamp> {
+    let metadata = look_at(&path)?.ok_or(Error::Changed { path })?;
+    Ok(Stamp::of(&metadata).without_ctime())
 }
 
 /// Returns whether two paths are one inode.

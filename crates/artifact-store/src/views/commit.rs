@@ -1,6 +1,6 @@
 //! Commits a verified model: its blobs, and a sealed view.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use provisioner_core::{CatalogRecord, Placement, RelativePath, StagedFile, Timestamp, VerifiedModel};
 
@@ -71,29 +71,32 @@ impl Store {
 
     /// Turns staged files into blobs, several at once: a disk makes many files durable in the time of one.
     fn insert_all<'a>(&self, files: &'a [StagedFile]) -> Result<Vec<(&'a RelativePath, Blob)>> {
+        let hashed = files.iter().map(|file| match &file.sha256 {
+            Some(sha256) => Ok((sha256, file)),
+            None => Err(unhashed(&file.path)),
+        });
+        let mut hashed = hashed.collect::<Result<Vec<_>>>()?;
+        hashed.sort_by_key(|(sha256, _)| *sha256);
         // The same bytes under several names become one blob.
-        let mut by_digest: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for file in files {
-            by_digest
-                .entry(file.sha256.as_ref().ok_or_else(|| unhashed(&file.path))?)
-                .or_default()
-                .push(file);
-        }
-        let by_digest: Vec<_> = by_digest.into_iter().collect();
-        self.create_blob_folders(by_digest.iter().map(|(sha256, _)| *sha256))?;
-        let done = each(&by_digest, BLOBS_AT_ONCE, |(sha256, files)| {
-            let Some((first, others)) = files.split_first() else { return Ok(Vec::new()) };
+        let same_bytes = hashed.chunk_by(|(one, _), (other, _)| one == other);
+        let by_digest: Vec<_> = same_bytes.filter_map(<[_]>::split_first).collect();
+        self.create_blob_folders(by_digest.iter().map(|((sha256, _), _)| *sha256))?;
+        let made = each(&by_digest, BLOBS_AT_ONCE, |((sha256, first), others)| {
             let blob = if is_linked(&first.location) {
                 self.insert_link(&first.location, sha256, &first.stamp)?
             } else {
                 self.insert(&first.location, sha256)?
             };
-            for other in others.iter().filter(|other| other.location != blob.path) {
+            for (_, other) in others.iter().filter(|(_, other)| other.location != blob.path) {
                 self.drop_staged(&other.location)?;
             }
-            Ok(files.iter().map(|file| (&file.path, blob.clone())).collect())
-        });
-        let mut blobs: Vec<_> = done?.into_iter().flatten().collect();
+            Ok(blob)
+        })?;
+        let mut blobs = Vec::with_capacity(files.len());
+        for (((_, first), others), blob) in by_digest.into_iter().zip(made) {
+            blobs.extend(others.iter().map(|(_, other)| (&other.path, blob.clone())));
+            blobs.push((&first.path, blob));
+        }
         blobs.sort_unstable_by_key(|(path, _)| *path);
         Ok(blobs)
     }
