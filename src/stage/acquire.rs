@@ -1,9 +1,9 @@
 //! Stages a model that is elsewhere: each file from the store, from another tool, or from the source.
 
-use std::{collections::HashMap, future::ready, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use artifact_store::{AdoptedFile, Blob, ResumableTransfers};
-use futures_util::{FutureExt, TryStreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{TryStreamExt, stream::FuturesUnordered};
 use provisioner_core::{
     Digest, Manifest, ManifestFile, ModelRef, Question, RelativePath, StagedFile, StagedModel, Timestamp,
 };
@@ -14,7 +14,7 @@ use super::{
     supply::{
         local_caches::{self, FILES_AT_ONCE, adopt},
         program::download,
-        source::{show_fetching, transfer},
+        source::{TransferredFile, show_fetching, transfer},
         store::{blobs, from_blob},
     },
 };
@@ -42,10 +42,10 @@ pub(crate) async fn acquire(
     let Supply { resolution: Resolution { manifest, source }, suppliers } = supply;
     let (id, began) = (reference.id(), ctx.clock.now());
     let blobs = blobs(ctx, &manifest).await?;
-    let missing: Vec<_> = missing(&manifest, &blobs).cloned().collect();
+    let missing = missing(&manifest, &blobs).cloned().collect();
     let found: Vec<_> = blobs.iter().flatten().map(|blob| blob.sha256.clone()).collect();
-    let AcquisitionPlan { candidates, left, transfers, to_fetch, needed_bytes, nowhere } =
-        plan_acquisition(ctx, reference, missing.clone(), session).await?;
+    let AcquisitionPlan { mut missing, candidates, left, transfers, to_fetch, needed_bytes, nowhere } =
+        plan_acquisition(ctx, reference, missing, session).await?;
     source.check(&id, nowhere.as_ref())?;
     reserve(ctx, needed_bytes, &found, &transfers).await?;
     let has_candidates = !candidates.is_empty();
@@ -68,11 +68,12 @@ pub(crate) async fn acquire(
             session.note_adopted(AdoptionEntry::new(file, adopted));
         }
     }
-    let to_fetch: Vec<_> = missing.iter().filter(|file| !is_adopted(file)).cloned().collect();
-    let downloaded = download(ctx, &manifest, to_fetch, session, &left).await?;
-    let gathering =
-        Gathering { ctx, reference, suppliers: &suppliers, session, left, adopted, downloaded, began };
-    let staged = gathering.gather(&manifest, blobs).await?;
+    missing.retain(|file| !is_adopted(file));
+    let downloaded = download(ctx, &manifest, missing, session, &left).await?;
+    let gathering = Gathering { ctx, reference, suppliers, session, left, adopted, downloaded };
+    let gathered = gathering.gather(&manifest, blobs).await?;
+    let manifest = manifest.stored();
+    let staged = stage(&manifest, gathered, began).await?;
     for file in &staged {
         ctx.ask(&Question::Format { path: file.path.as_str(), format: file.format })?;
     }
@@ -89,50 +90,91 @@ fn adopted_as<'a>(adopted: &'a HashMap<Digest, AdoptedFile>, file: &ManifestFile
     adopted.get(file.digest.as_ref()?)
 }
 
-/// Stages files, each from the place that has it.
+/// Says where the bytes of a file lie on this machine now.
+enum GatheredFile {
+    Blob(Blob),
+    Adopted(Box<AdoptedFile>),
+    Downloaded(Box<StagedFile>),
+    Transferred(TransferredFile),
+}
+
+impl GatheredFile {
+    /// Returns the file as staged. `began` is a time before any byte was read. It opens the file, and may block.
+    fn staged(self, file: &ManifestFile, began: Timestamp) -> Result<StagedFile> {
+        match self {
+            Self::Blob(blob) => from_blob(file, blob, began),
+            Self::Adopted(adopted) => local_caches::staged(file, &adopted, began),
+            Self::Downloaded(staged) => Ok(*staged),
+            Self::Transferred(transferred) => transferred.staged(file),
+        }
+    }
+}
+
+/// Stages the gathered files of a manifest, each of which comes with its index there.
+async fn stage(
+    manifest: &Manifest,
+    gathered: Vec<(usize, GatheredFile)>,
+    began: Timestamp,
+) -> Result<Vec<StagedFile>> {
+    let manifest = manifest.clone();
+    run_blocking(move || {
+        let files = gathered.into_iter();
+        files.map(|(index, gathered)| gathered.staged(&manifest.files()[index], began)).collect()
+    })
+    .await
+}
+
+/// Gathers files, each from the place that has it.
 struct Gathering<'a> {
     ctx: &'a Arc<Context>,
     reference: &'a ModelRef,
-    suppliers: &'a Suppliers,
+    suppliers: Suppliers,
     session: &'a Arc<StagingSession>,
     left: Arc<ResumableTransfers>,
     adopted: HashMap<Digest, AdoptedFile>,
     /// The files that the program of the fetcher downloaded.
     downloaded: HashMap<RelativePath, StagedFile>,
-    /// A time before any byte was read.
-    began: Timestamp,
 }
 
 impl Gathering<'_> {
-    async fn gather(&self, manifest: &Manifest, blobs: Vec<Option<Blob>>) -> Result<Vec<StagedFile>> {
+    /// Returns each file of a manifest with its index there.
+    async fn gather(
+        mut self,
+        manifest: &Manifest,
+        blobs: Vec<Option<Blob>>,
+    ) -> Result<Vec<(usize, GatheredFile)>> {
+        let (mut gathered, mut missing) = (Vec::with_capacity(blobs.len()), Vec::new());
+        for (index, (file, blob)) in manifest.files().iter().zip(blobs).enumerate() {
+            match self.found(file, blob) {
+                Some(found) => gathered.push((index, found)),
+                None => missing.push(index),
+            }
+        }
         // The work on a file takes more memory than its line in a listing, so only a few files are worked on at once.
-        let (mut waiting, mut under_way) = (manifest.files().iter().zip(blobs), FuturesUnordered::new());
-        let mut staged = Vec::new();
+        let (mut waiting, mut under_way) = (missing.into_iter(), FuturesUnordered::new());
         loop {
-            for (file, blob) in waiting.by_ref().take(FILES_AT_ONCE - under_way.len()) {
-                under_way.push(self.stage(file, blob));
+            for index in waiting.by_ref().take(FILES_AT_ONCE - under_way.len()) {
+                under_way.push(self.transfer(index, &manifest.files()[index]));
             }
             match under_way.try_next().await? {
-                Some(file) => staged.push(file),
-                None => return Ok(staged),
+                Some(file) => gathered.push(file),
+                None => return Ok(gathered),
             }
         }
     }
 
-    fn stage<'a>(&'a self, file: &'a ManifestFile, blob: Option<Blob>) -> BoxFuture<'a, Result<StagedFile>> {
-        if let Some(downloaded) = self.downloaded.get(&file.path) {
-            return ready(Ok(downloaded.clone())).boxed();
-        }
-        match (blob, adopted_as(&self.adopted, file)) {
-            (Some(blob), _) => from_blob(file, blob, self.began).boxed(),
-            (None, Some(adopted)) => {
-                let (file, adopted, began) = (file.clone(), adopted.clone(), self.began);
-                run_blocking(move || local_caches::staged(&file, &adopted, began)).boxed()
-            }
-            (None, None) => {
-                let (session, left) = (Arc::clone(self.session), Arc::clone(&self.left));
-                transfer(self.ctx, self.suppliers, file, self.reference, session, left).boxed()
-            }
-        }
+    /// Returns a file that is on this machine. `None` where the source, or a mirror, must send it.
+    fn found(&mut self, file: &ManifestFile, blob: Option<Blob>) -> Option<GatheredFile> {
+        let downloaded =
+            self.downloaded.remove(&file.path).map(|file| GatheredFile::Downloaded(Box::new(file)));
+        let adopted =
+            || adopted_as(&self.adopted, file).map(|file| GatheredFile::Adopted(Box::new(file.clone())));
+        downloaded.or_else(|| blob.map(GatheredFile::Blob)).or_else(adopted)
+    }
+
+    async fn transfer(&self, index: usize, file: &ManifestFile) -> Result<(usize, GatheredFile)> {
+        let (session, left) = (Arc::clone(self.session), Arc::clone(&self.left));
+        let transferred = transfer(self.ctx, &self.suppliers, file, self.reference, session, left).await?;
+        Ok((index, GatheredFile::Transferred(transferred)))
     }
 }

@@ -16,13 +16,15 @@ use crate::{context::Context, error::Result};
 /// Says where the missing files of a model can be had, and how much of the disk they take.
 #[derive(Default)]
 pub(crate) struct AcquisitionPlan {
+    /// The missing files.
+    pub(crate) missing: Vec<ManifestFile>,
     /// The places on this machine where each file may lie.
     pub(crate) candidates: Vec<FileCandidates>,
     /// The bytes that unfinished transfers left.
     pub(crate) left: Arc<ResumableTransfers>,
     /// The partials that the model can resume.
     pub(crate) transfers: Arc<[PathBuf]>,
-    /// How many bytes of each file the source would still have to send.
+    /// How many bytes of each missing file the source would still have to send.
     pub(crate) to_fetch: Vec<u64>,
     /// How many bytes the disk must have.
     pub(crate) needed_bytes: u64,
@@ -64,7 +66,8 @@ pub(crate) async fn plan_acquisition(
         let (scratch, scratch_bytes) = left.scratch_of(&reference.id());
         let transfers = missing.iter().flat_map(of).chain(scratch.iter().cloned()).collect();
         let needed_bytes = needed_bytes.saturating_sub(scratch_bytes);
-        Ok(AcquisitionPlan { candidates, left: Arc::new(left), transfers, to_fetch, needed_bytes, nowhere })
+        let left = Arc::new(left);
+        Ok(AcquisitionPlan { missing, candidates, left, transfers, to_fetch, needed_bytes, nowhere })
     })
     .await
 }

@@ -1,11 +1,24 @@
 //! Tells the format of a file of this machine, from its contents.
 
-use std::{fs::File, io};
+use std::{
+    fs::File,
+    io::{self, Read, Seek},
+};
 
-use model_inspect::Seekable;
+use model_inspect::{ByteSource, Seekable};
 use provisioner_core::{Format, RelativePath};
 
+/// A smaller file is read once and whole: a look at its pieces would read most of them several times.
+const WHOLE_BYTES: u64 = 64 << 10;
+
 /// Returns the format of an open file. It reads headers and directories alone, and may block.
-pub(crate) fn format_of(path: &RelativePath, file: &File) -> io::Result<Format> {
-    model_inspect::format_of(path.file_name(), &mut Seekable::new(file)?)
+pub(crate) fn format_of(path: &RelativePath, mut file: &File) -> io::Result<Format> {
+    let mut source = Seekable::new(file)?;
+    if source.size_bytes() >= WHOLE_BYTES {
+        return model_inspect::format_of(path.file_name(), &mut source);
+    }
+    let mut whole = Vec::new();
+    file.rewind()?;
+    file.take(WHOLE_BYTES).read_to_end(&mut whole)?;
+    model_inspect::format_of(path.file_name(), &mut whole.as_slice())
 }

@@ -169,13 +169,19 @@ impl StagingSession {
             .map_err(Into::into)
     }
 
+    /// Returns the place of a file in the shared partial of the small files, if it has one there. It opens nothing.
+    pub(crate) fn small_slot(&self, key: &PartialKey, path: &RelativePath, size: u64) -> Option<PartialFile> {
+        let small = locked(&self.small);
+        small.as_ref().filter(|_| is_small(size)).map(|small| small.small_file(&key.to_string(), path))
+    }
+
     /// Returns a partial for a file. The session keeps it until the commit of its model.
     pub(crate) fn slot(&self, store: &Store, request: &SlotRequest<'_>) -> Result<PartialFile> {
-        let key = request.key.to_string();
-        if let Some(small) = locked(&self.small).as_ref().filter(|_| is_small(request.size)) {
-            return Ok(small.small_file(&key, request.path)?);
+        if let Some(slot) = self.small_slot(&request.key, request.path, request.size) {
+            return Ok(slot);
         }
-        let partial = store.partial(&key, request.promised, request.model, request.left)?;
+        let partial =
+            store.partial(&request.key.to_string(), request.promised, request.model, request.left)?;
         let slot = partial.file();
         if !self.keeps_nothing() {
             locked(&self.partials).push(partial);

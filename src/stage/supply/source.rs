@@ -1,10 +1,10 @@
 //! Transfers files from the source, or from a mirror of it.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use artifact_store::{PartialFile, ResumableTransfers};
 use provisioner_core::{ManifestFile, ModelRef, ProgressEvent, StagedFile};
-use transfer::Place;
+use transfer::{Fetched, Place};
 
 use crate::{
     context::{Context, run_blocking},
@@ -17,6 +17,26 @@ use crate::{
     },
 };
 
+/// Describes a file whose bytes a transfer wrote into its partial, and hashed.
+#[derive(Debug)]
+pub(crate) struct TransferredFile {
+    location: PathBuf,
+    fetched: Fetched,
+}
+
+impl TransferredFile {
+    /// Returns the file as staged. It opens the file, and may block.
+    pub(crate) fn staged(self, file: &ManifestFile) -> Result<StagedFile> {
+        // No other process writes to the partial, and the store sets the file's time back when it takes the file in.
+        let staged = staged_file(file.path.clone(), self.location, self.fetched, |_| true)?;
+        // The digest covers exactly so many bytes. A caller would get the bytes behind them unread.
+        if staged.stamp.size != file.size {
+            return Err(Error::ChangedWhileRead { path: staged.location });
+        }
+        Ok(staged)
+    }
+}
+
 /// Transfers a file from the first place that has its bytes.
 ///
 /// # Errors
@@ -28,7 +48,7 @@ pub(crate) async fn transfer(
     reference: &ModelRef,
     session: Arc<StagingSession>,
     left: Arc<ResumableTransfers>,
-) -> Result<StagedFile> {
+) -> Result<TransferredFile> {
     let mut work = Work { ctx, reference, session: &session, left: &left, slot: None };
     for mirror in suppliers.mirrors_of(file) {
         let transferred = match suppliers.file_at(ctx, mirror, file).await {
@@ -70,8 +90,11 @@ impl Work<'_> {
         if let Some(slot) = self.slot.take() {
             return Ok(slot);
         }
-        let (key, session, model) =
-            (PartialKey::of(self.reference, file), Arc::clone(self.session), self.reference.id());
+        let key = PartialKey::of(self.reference, file);
+        if let Some(slot) = self.session.small_slot(&key, &file.path, file.size) {
+            return Ok(slot);
+        }
+        let (session, model) = (Arc::clone(self.session), self.reference.id());
         let (path, size, left) = (file.path.clone(), file.size, Arc::clone(self.left));
         let find = move |ctx: &Context| {
             let request = SlotRequest { key, path: &path, size, promised: size, model: &model, left: &left };
@@ -81,19 +104,18 @@ impl Work<'_> {
     }
 
     /// Transfers a file from one place into its partial, and resumes what is there.
-    async fn transfer_from(&mut self, supplier: &Supplier, file: &ManifestFile) -> Result<StagedFile> {
+    async fn transfer_from(&mut self, supplier: &Supplier, file: &ManifestFile) -> Result<TransferredFile> {
         let slot = self.slot(file).await?;
         let Self { ctx, reference, session, .. } = *self;
-        let (id, size) = (reference.id(), file.size);
         let (data, journal) = (slot.data.clone(), slot.journal.clone());
         let place = Place { data: data.clone(), journal, guard: Arc::clone(session) as _ };
         let source = supplier.fetcher(ctx, reference)?;
-        if size > 0 {
+        if file.size > 0 {
             session.note_fetched();
         }
         let transfer =
             if supplier.is_mirror() { ctx.transfer.for_one_of_several() } else { ctx.transfer.clone() };
-        let fetched = transfer.fetch(source, &id, file, place, ctx.progress.as_ref()).await;
+        let fetched = transfer.fetch(source, &reference.id(), file, place, ctx.progress.as_ref()).await;
         if let Err(transfer::Error::Mismatch { .. } | transfer::Error::Changed { .. }) = &fetched {
             // A later call must not resume wrong bytes.
             let session = Arc::clone(session);
@@ -101,17 +123,7 @@ impl Work<'_> {
         } else if fetched.is_err() {
             self.slot = Some(slot);
         }
-        let (fetched, path) = (fetched?, file.path.clone());
-        // No other process writes to the partial, and the store sets the file's time back when it takes the file in.
-        run_blocking(move || {
-            let staged = staged_file(path, data, fetched, |_| true)?;
-            // The digest covers exactly so many bytes. A caller would get the bytes behind them unread.
-            if staged.stamp.size != size {
-                return Err(Error::ChangedWhileRead { path: staged.location });
-            }
-            Ok(staged)
-        })
-        .await
+        Ok(TransferredFile { location: data, fetched: fetched? })
     }
 }
 

@@ -9,11 +9,7 @@ use provisioner_core::{
 };
 use transfer::Fetched;
 
-use crate::{
-    context::{Context, run_blocking},
-    error::Result,
-    stage::staged_file::staged_file,
-};
+use crate::{context::Context, error::Result, stage::staged_file::staged_file};
 
 /// Returns the blob of each file that the store has.
 pub(crate) async fn blobs(ctx: &Arc<Context>, manifest: &Manifest) -> Result<Vec<Option<Blob>>> {
@@ -48,11 +44,10 @@ pub(crate) async fn stage_blobs(
     Ok(staged.await?.map(|staged| StagedModel::new(manifest, staged)).transpose()?)
 }
 
-/// Stages a file from the blob that the store found by the file's listed digest.
-pub(crate) async fn from_blob(file: &ManifestFile, blob: Blob, began: Timestamp) -> Result<StagedFile> {
+/// Stages a file from the blob that the store found by the file's listed digest. It opens the blob, and may block.
+pub(crate) fn from_blob(file: &ManifestFile, blob: Blob, began: Timestamp) -> Result<StagedFile> {
     let is_git_id = |digest: &&Digest| digest.algorithm() == DigestAlgorithm::GitSha1;
-    let (path, git_sha1) = (file.path.clone(), file.digest.as_ref().filter(is_git_id).cloned());
-    run_blocking(move || stage_blob(path, blob, git_sha1, began)).await
+    stage_blob(file.path.clone(), blob, file.digest.as_ref().filter(is_git_id).cloned(), began)
 }
 
 fn stage_blob(

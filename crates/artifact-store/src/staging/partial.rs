@@ -41,7 +41,7 @@ use crate::{
     layout::{DATA, JOURNAL, LOCK, NEW, SCRATCH, SEAL, SMALL, Store, view_of},
     staging::{
         kind::Kind,
-        partial_file::{PartialFile, key_of_partial},
+        partial_file::{PartialFile, clear_foreign, key_of_partial},
         partial_meta::PartialMeta,
         resumable::{ResumableTransfers, identity_of_scratch, identity_of_small},
     },
@@ -101,12 +101,17 @@ impl Store {
         Ok(partial)
     }
 
-    /// Returns the partial of the small files of a model.
+    /// Returns the partial of the small files of a model. The store removes whatever lies among them and cannot be the work of a
+    /// transfer.
     ///
     /// # Errors
     /// As [`partial`](Self::partial).
     pub fn partial_of_small(&self, model: &str, resumable: &ResumableTransfers) -> Result<Partial> {
-        self.partial_for(Kind::Small, &identity_of_small(model), 0, model, resumable)
+        let partial = self.partial_for(Kind::Small, &identity_of_small(model), 0, model, resumable)?;
+        let small = partial.folder.join(SMALL);
+        fs_err::create_dir_all(&small)?;
+        clear_foreign(&small)?;
+        Ok(partial)
     }
 
     /// Returns the partial in which a program of a source downloads for a model, with what an earlier program left there.
@@ -219,17 +224,9 @@ impl Partial {
         PartialFile::of(&self.folder)
     }
 
-    /// Returns the paths of one of its small files, by what identifies its content and by its path in the model. The store
-    /// removes whatever there cannot be the work of a transfer.
-    ///
-    /// # Errors
-    /// [`Error::Io`](crate::Error::Io).
-    pub fn small_file(&self, identity: &str, path: &RelativePath) -> Result<PartialFile> {
-        // For each file again: where locks lie, another process may have taken the folder for a dead one's.
-        fs_err::create_dir_all(self.folder.join(SMALL))?;
-        let file = PartialFile::small(&self.folder, identity, path);
-        file.clear_foreign()?;
-        Ok(file)
+    /// Returns the paths of one of its small files, by what identifies its content and by its path in the model.
+    pub fn small_file(&self, identity: &str, path: &RelativePath) -> PartialFile {
+        PartialFile::small(&self.folder, identity, path)
     }
 
     /// Returns the folder in which a program of a source downloads.

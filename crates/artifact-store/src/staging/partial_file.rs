@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use durable_fs::{entries, usage_below};
+use durable_fs::{entries, paths_in, usage_below};
 use provisioner_core::{RelativePath, key_of};
 
 use crate::{
@@ -40,19 +40,6 @@ impl PartialFile {
         Self { journal: data.with_extension(JOURNAL), linked: data.with_extension(LINKED), data }
     }
 
-    /// Removes whatever there cannot be the work of a transfer.
-    pub(crate) fn clear_foreign(&self) -> Result<()> {
-        for path in [&self.data, &self.journal] {
-            if fs_err::symlink_metadata(path).is_ok() && !is_own_file(path) {
-                remove(path)?;
-            }
-        }
-        if is_folder(&self.linked) {
-            remove(&self.linked)?;
-        }
-        Ok(())
-    }
-
     /// Removes all files of these paths.
     ///
     /// # Errors
@@ -60,6 +47,18 @@ impl PartialFile {
     pub fn clear(&self) -> Result<()> {
         [&self.data, &self.journal, &self.linked].into_iter().try_for_each(|path| unlink(path))
     }
+}
+
+/// Removes whatever lies in a folder of small files and cannot be the work of a transfer. A link to another tool's file stays.
+pub(crate) fn clear_foreign(small: &Path) -> Result<()> {
+    for path in paths_in(small)? {
+        let path = path?;
+        let is_ours = if is_linked(&path) { !is_folder(&path) } else { is_own_file(&path) };
+        if !is_ours {
+            remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns whether a staged file is a link to another tool's file.
