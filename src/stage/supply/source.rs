@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use artifact_store::{PartialFile, ResumableTransfers};
-use provisioner_core::{ManifestFile, ModelRef, ProgressEvent, StagedFile};
+use provisioner_core::{Digest, ManifestFile, ModelRef, ProgressEvent, StagedFile};
 use transfer::{Fetched, Place};
 
 use crate::{
@@ -123,8 +123,15 @@ impl Work<'_> {
         } else if fetched.is_err() {
             self.slot = Some(slot);
         }
-        Ok(TransferredFile { location: data, fetched: fetched? })
+        let Fetched { sha256, git_sha1 } = fetched?;
+        let fetched = Fetched { sha256: shared(sha256, file), git_sha1: git_sha1.map(|id| shared(id, file)) };
+        Ok(TransferredFile { location: data, fetched })
     }
+}
+
+/// Returns a digest as the file's listing has it, where the two are equal: clones share their text.
+fn shared(found: Digest, file: &ManifestFile) -> Digest {
+    file.digest.as_ref().filter(|listed| **listed == found).cloned().unwrap_or(found)
 }
 
 /// Tells the progress sink how much of a model the source sends: for each file its size, and how much of it is missing
