@@ -86,3 +86,26 @@ fn what_dying_processes_left_is_swept() {
     store.sweep().unwrap();
     assert_eq!(entries(&store.partials()).unwrap(), [alive.folder()]);
 }
+
+#[test]
+fn what_others_put_among_small_files_goes_when_the_folder_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::new(dir.path().to_owned());
+    let precious = dir.path().join("precious");
+    fs_err::write(&precious, "precious").unwrap();
+    let take = || store.partial_of_small("model", &store.resumable().unwrap()).unwrap();
+    let small = take().folder().join("small");
+    for name in ["own", "own.journal", "b.linked/c"] {
+        durable_fs::create_folders(small.join(name).parent().unwrap()).unwrap();
+        fs_err::write(small.join(name), "own").unwrap();
+    }
+    fs_err::create_dir(small.join("folder")).unwrap();
+    fs_err::hard_link(&precious, small.join("hard")).unwrap();
+    fs_err::hard_link(&precious, small.join("a.linked")).unwrap();
+    std::os::unix::fs::symlink(&precious, small.join("soft")).unwrap();
+    let partial = take();
+    let left = durable_fs::entries(&partial.folder().join("small")).unwrap();
+    let left: Vec<_> = left.iter().map(|path| path.file_name().unwrap()).collect();
+    assert_eq!(left, ["a.linked", "own", "own.journal"]);
+    assert_eq!(fs_err::read_to_string(&precious).unwrap(), "precious");
+}
