@@ -12,7 +12,8 @@
 //!
 //! # Small files
 //! Many small files of a model share one partial, each in `small`: a folder, a lock and an open descriptor for each would
-//! cost more than its bytes. Only a transfer of the same model resumes it.
+//! cost more than its bytes. Only a transfer of the same model resumes it. The store looks through the folder once, when a process
+//! takes it; from then on the place of a file there is a name.
 //!
 //! # Scratch folders
 //! A program that downloads for a source writes into `scratch`, whatever it likes. The store looks at what is there by name alone,
