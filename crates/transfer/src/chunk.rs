@@ -140,7 +140,8 @@ impl FileFetch<'_> {
             Some(_) => Ok(()),
             None => {
                 header.validator = Some(validator.to_owned());
-                self.sink.identify(validator)
+                self.sink.identify(validator);
+                Ok(())
             }
         }
     }

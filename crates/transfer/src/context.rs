@@ -2,6 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::AtomicUsize},
+    thread::available_parallelism,
     time::Duration,
 };
 
@@ -22,6 +23,8 @@ pub(crate) struct Context {
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) rate: Arc<Rate>,
     pub(crate) pauses: Arc<Pauses>,
+    /// How many processors this process may use.
+    pub(crate) processors: usize,
     /// How many threads hash.
     pub(crate) hashing: Arc<AtomicUsize>,
 }
@@ -36,6 +39,7 @@ impl Context {
             connections,
             rate,
             pauses: Arc::default(),
+            processors: available_parallelism().map_or(1, usize::from),
             hashing: Arc::default(),
         })
     }
@@ -52,6 +56,7 @@ impl Context {
             Settings { retries: retries.min(1), max_wait: max_wait.min(SHORT_WAIT), ..self.settings.clone() };
         let (connections, rate) = (Arc::clone(&self.connections), Arc::clone(&self.rate));
         let (pauses, hashing) = (Arc::clone(&self.pauses), Arc::clone(&self.hashing));
-        Arc::new(Self { settings, is_one_of_several: true, connections, rate, pauses, hashing })
+        let processors = self.processors;
+        Arc::new(Self { settings, is_one_of_several: true, connections, rate, pauses, processors, hashing })
     }
 }

@@ -58,7 +58,8 @@ struct Frontier<'a> {
 impl Frontier<'_> {
     /// Hashes the bytes of the file up to `end`.
     fn read_to(&mut self, end: u64) -> Result<()> {
-        self.buffer.resize(BUFFER_BYTES, 0);
+        let needed = usize::try_from(end - self.hashed.bytes).unwrap_or(BUFFER_BYTES).min(BUFFER_BYTES);
+        self.buffer.resize(needed.max(self.buffer.len()), 0);
         while self.hashed.bytes < end {
             let length = usize::try_from(end - self.hashed.bytes).unwrap_or(usize::MAX).min(BUFFER_BYTES);
             let begin = Instant::now();

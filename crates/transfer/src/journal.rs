@@ -35,6 +35,8 @@ pub(crate) struct JournalHeader {
 pub(crate) struct Journal {
     file: File,
     lines: usize,
+    /// The line that says of which state of the file the next bytes are, until it is written.
+    validator: Option<String>,
 }
 
 /// Holds the entries of a journal.
@@ -112,21 +114,21 @@ impl Journal {
             truncate(&file, 0)?;
             file.write_all(text.as_bytes())?;
         }
-        Ok(Self { file, lines })
+        Ok(Self { file, lines, validator: None })
     }
 
-    /// Notes a write.
+    /// Notes a write, and the state of the file where that is new.
     pub(crate) fn done(&mut self, range: &Range<u64>) -> Result<()> {
-        self.file.write_all(line(range).as_bytes())?;
+        let validator = self.validator.take().unwrap_or_default();
+        self.file.write_all((validator + &line(range)).as_bytes())?;
         self.lines += 1;
         Ok(())
     }
 
-    /// Notes the state of the file.
-    pub(crate) fn validator(&mut self, validator: &str) -> Result<()> {
+    /// Keeps the state of the file for the next write. It does not block.
+    pub(crate) fn identify(&mut self, validator: &str) {
         // A line break would end the entry. Without it, the entry matches no validator.
-        let line = validator.replace(['\n', '\r'], " ");
-        Ok(self.file.write_all(format!("validator {line}\n").as_bytes())?)
+        self.validator = Some(format!("validator {}\n", validator.replace(['\n', '\r'], " ")));
     }
 
     /// Returns how many lines there are, for [`synced`](Self::synced).
@@ -146,7 +148,7 @@ impl Journal {
         self.file.set_len(0)?;
         self.file.rewind()?;
         self.file.write_all(header_line(header)?.as_bytes())?;
-        self.lines = 0;
+        (self.lines, self.validator) = (0, None);
         Ok(())
     }
 }
@@ -197,6 +199,26 @@ mod tests {
         assert_eq!(Entries::read(&path).ranges("two").frontier(), 40);
         journal.reset(&header).unwrap();
         assert_eq!(Entries::read(&path).ranges("one").len(), 0);
+    }
+
+    #[test]
+    fn the_state_of_a_file_is_noted_with_its_next_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let header = JournalHeader { size: 100, digest: None, validator: None, boot: "one".into() };
+        let mut journal = Journal::begin(&path, &header, &Ranges::default(), &Ranges::default()).unwrap();
+        let validator = || Entries::read(&path).header.unwrap().validator;
+        journal.identify("\"a\nb\"");
+        assert_eq!(validator(), None);
+        for range in [0..10, 10..20] {
+            journal.done(&range).unwrap();
+            assert_eq!(validator().as_deref(), Some("\"a b\""));
+        }
+        assert_eq!(Entries::read(&path).ranges("one").frontier(), 20);
+        journal.identify("\"c\"");
+        journal.reset(&header).unwrap();
+        journal.done(&(0..10)).unwrap();
+        assert_eq!(validator(), None, "another attempt asks anew");
     }
 
     #[test]

@@ -4,10 +4,7 @@
 //! answer comes does not count, so the connection does not stand idle for the time that an answer takes. The last chunks are
 //! shorter, so that no connection brings the last one alone.
 
-use std::{
-    collections::VecDeque, ops::Range, pin::pin, sync::atomic::Ordering, thread::available_parallelism,
-    time::Duration,
-};
+use std::{collections::VecDeque, ops::Range, pin::pin, sync::atomic::Ordering, time::Duration};
 
 use futures_util::{
     FutureExt, StreamExt, TryStreamExt,
@@ -68,8 +65,8 @@ impl FileFetch<'_> {
     /// Fetches the missing chunks.
     pub(crate) async fn fetch_missing(&self, mut hashed: watch::Receiver<Hashed>) -> Result<()> {
         let mut missing = Missing { ranges: self.sink.missing(self.file.size).into(), is_begun: false };
-        let processors = available_parallelism().map_or(1, usize::from);
-        let mut concurrency = Concurrency::new(self.context.settings.bytes_per_second, processors);
+        let mut concurrency =
+            Concurrency::new(self.context.settings.bytes_per_second, self.context.processors);
         let (began, mut under_way) = (Instant::now(), FuturesUnordered::new());
         loop {
             if self.no_ranges.load(Ordering::Relaxed) {

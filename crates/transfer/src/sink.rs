@@ -156,9 +156,9 @@ impl Sink {
         *lock(&self.epoch)
     }
 
-    /// Notes the state of the file.
-    pub(crate) fn identify(&self, validator: &str) -> Result<()> {
-        lock(&self.journal).validator(validator)
+    /// Keeps the state of the file, for the journal to note with the next bytes.
+    pub(crate) fn identify(&self, validator: &str) {
+        lock(&self.journal).identify(validator);
     }
 
     /// Drops all bytes, and begins a new attempt.
