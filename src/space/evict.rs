@@ -71,13 +71,13 @@ pub(crate) async fn carry_out(
             continue;
         }
         if let Some(reason) = why_unreadable(ctx, &evicted.ids).await {
-            done.spare(evicted.ids, &reason);
+            done.spare(evicted.ids, reason);
             continue;
         }
         match store.remove_view(ctx, &evicted.root, &evicted.ids).await {
             Ok(bytes) => evicted.bytes = bytes,
             Err(Error::Store(error)) if matches!(*error, artifact_store::Error::Leased { .. }) => {
-                done.spare(evicted.ids, &error.to_string());
+                done.spare(evicted.ids, error.to_string());
                 continue;
             }
             Err(error) => return Err(error),
@@ -92,7 +92,7 @@ pub(crate) async fn carry_out(
 }
 
 /// Returns why the record of one of these ids cannot be read. Such a record may name more files than this process sees.
-async fn why_unreadable(ctx: &Context, ids: &[String]) -> Option<String> {
+async fn why_unreadable(ctx: &Context, ids: &[Arc<str>]) -> Option<String> {
     for id in ids {
         if let Err(error) = ctx.catalog.get(id).await {
             return Some(error.to_string());

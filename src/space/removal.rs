@@ -50,7 +50,7 @@ impl ExclusiveStore {
     }
 
     /// Removes a view and the records of these ids, and returns how many bytes that freed.
-    pub(crate) async fn remove_view(&self, ctx: &Arc<Context>, root: &Path, ids: &[String]) -> Result<u64> {
+    pub(crate) async fn remove_view(&self, ctx: &Arc<Context>, root: &Path, ids: &[Arc<str>]) -> Result<u64> {
         let view = root.to_owned();
         let removal = self.run(ctx, move |removals| Ok(removals.begin(&view)?)).await?;
         for id in ids {

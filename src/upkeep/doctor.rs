@@ -42,6 +42,8 @@ pub(crate) async fn doctor(ctx: &Arc<Context>, fix: bool) -> Result<Vec<HealthFi
     let (mut found, unsealed) =
         store::problems(ctx, &look.inventory, store_lock.as_ref(), doubt, fix).await?;
     if fix && !found.is_empty() {
+        // The second look takes the place of the first: a store of many models fits into memory once.
+        drop(look);
         (look, _) = Look::take(ctx).await?;
     }
     findings.append(&mut found);

@@ -64,7 +64,7 @@ async fn remove_files(ctx: &Arc<Context>, record: &CatalogRecord) -> Result<()> 
     }
     let store = ExclusiveStore::lock(ctx, Vec::new()).await?;
     let ids = store.get().view(root).map(|view| view.ids.clone()).unwrap_or_default();
-    if ids == [record.id.as_str()] {
+    if matches!(ids.as_slice(), [only] if **only == record.id) {
         let freed = store.remove_view(ctx, root, &ids).await?;
         tracing::debug!("{freed} bytes are freed");
         return Ok(());

@@ -29,7 +29,7 @@ async fn evict(provisioner: &ModelProvisioner, limits: EvictionLimits) -> Evicti
 }
 
 fn ids(plan: &EvictionPlan) -> Vec<&str> {
-    plan.evicted.iter().map(|gone| gone.ids[0].as_str()).collect()
+    plan.evicted.iter().map(|gone| &*gone.ids[0]).collect()
 }
 
 /// Returns how many bytes `du` counts.
@@ -173,7 +173,7 @@ async fn what_was_used_since_the_plan_stays() {
     let other = plan.evicted[1].ids[0].replace('?', "@main?");
     provisioner.ensure_present_str(&other, None).await.unwrap();
     let done = ahead.evict(&plan).await.unwrap();
-    assert_eq!(ids(&done), [plan.evicted[2].ids[0].as_str()], "{done:?}");
+    assert_eq!(ids(&done), [&*plan.evicted[2].ids[0]], "{done:?}");
     assert!(leased.root.exists() && plan.evicted[1].root.exists());
     assert!(done.kept.iter().any(|kept| kept.reason.starts_with("in use by process ")), "{done:?}");
     assert_eq!(code(provisioner.remove(&reference(&leased.ids[0])).await), "in-use");

@@ -123,9 +123,14 @@ impl Store {
         path.starts_with(self.models())
     }
 
+    /// Returns the path of a view below the folder of all views.
+    pub(crate) fn below_models<'a>(&self, root: &'a Path) -> &'a Path {
+        root.strip_prefix(self.models()).unwrap_or(root)
+    }
+
     /// Returns the name of a view whose id is not recorded.
     pub(crate) fn name_of_view(&self, root: &Path) -> String {
-        root.strip_prefix(self.models()).unwrap_or(root).display().to_string()
+        self.below_models(root).display().to_string()
     }
 }
 

@@ -64,7 +64,7 @@ pub use error::{Error, Result};
 pub use files::free_bytes;
 pub use gc::{
     eviction::{Evicted, EvictionPlan, Kept, Swept, USED_SINCE},
-    inventory::{Claim, EvictionUnit, Inode, StoreInventory},
+    inventory::{BlobEntry, Claim, EvictionUnit, Inode, StoreInventory},
     leftover::{Leftover, LeftoverEntry, LeftoverKind, PARTIAL_LIMIT, QUARANTINE_LIMIT, UNFINISHED_LIMIT},
     limits::{DEFAULT_GRACE, EvictionLimits, EvictionRequest},
     recorded::RecordedModels,

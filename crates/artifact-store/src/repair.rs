@@ -90,8 +90,11 @@ impl Store {
         view: &EvictionUnit,
         record: Option<&CatalogRecord>,
     ) -> Result<Vec<Problem>> {
-        let is_busy = matches!(view.claim, Some(Claim::Staged(_)));
-        if view.is_going || is_busy { Ok(Vec::new()) } else { self.problems_below(&view.root, record) }
+        let is_busy = matches!(view.claim.as_deref(), Some(Claim::Staged(_)));
+        if view.is_going || is_busy {
+            return Ok(Vec::new());
+        }
+        self.problems_below(&self.models().join(&view.name), record)
     }
 
     /// Returns what is wrong with the blobs of an inventory.
@@ -100,13 +103,14 @@ impl Store {
     /// [`Error::Io`](crate::Error::Io).
     pub fn problems_of_blobs(&self, inventory: &StoreInventory) -> Result<Vec<Problem>> {
         let mut found = Vec::new();
-        for inode in inventory.inodes.iter().filter(|inode| inode.is_ours) {
-            let Some(blob) = &inode.blob else { continue };
-            let Some(metadata) = look(blob)? else { continue };
+        let inodes = inventory.blobs.iter().zip(&inventory.inodes);
+        for (blob, _) in inodes.filter(|(_, inode)| inode.is_ours) {
+            let path = self.blob_path(&blob.digest());
+            let Some(metadata) = look(&path)? else { continue };
             let mode = metadata.permissions().mode() & 0o7777;
             // A link that a process is adopting would count as the store's. The mode of such a file is the other tool's.
-            if mode != BLOB_MODE && is_ours_alone(blob) {
-                found.push(Problem { kind: ProblemKind::BlobMode(mode), path: blob.clone() });
+            if mode != BLOB_MODE && is_ours_alone(&path) {
+                found.push(Problem { kind: ProblemKind::BlobMode(mode), path });
             }
         }
         Ok(found)
@@ -265,7 +269,7 @@ mod tests {
         let inventory = store.inventory(records, &[]).unwrap();
         let mut found = store.problems_of_names().unwrap();
         for view in &inventory.views {
-            let record = records.iter().find(|record| record.root() == view.root);
+            let record = records.iter().find(|record| record.root() == inventory.root_of(view));
             found.extend(store.problems_of_view(view, record).unwrap());
         }
         found.extend(store.problems_of_blobs(&inventory).unwrap());
@@ -349,7 +353,7 @@ mod tests {
             let store_lock = fixture.store.lock_exclusive(Duration::ZERO).unwrap();
             assert_eq!(fixture.store.repair(&store_lock, found).unwrap(), None);
             let claim = records.is_empty().then_some(Claim::Unsealed);
-            assert_eq!(inventory.views[0].claim, claim, "its record says what it is");
+            assert_eq!(inventory.views[0].claim.as_deref(), claim.as_ref(), "its record says what it is");
         }
     }
 

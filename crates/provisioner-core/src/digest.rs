@@ -97,6 +97,20 @@ impl Digest {
         self.algorithm
     }
 
+    /// Returns the bytes of a SHA-256 of one file; `None` for another algorithm.
+    ///
+    /// ```
+    /// use provisioner_core::Digest;
+    ///
+    /// let digest = Digest::sha256([7; 32]);
+    /// assert_eq!(digest.sha256_bytes(), Some([7; 32]));
+    /// ```
+    pub fn sha256_bytes(&self) -> Option<[u8; 32]> {
+        let mut bytes = [0; 32];
+        let is_sha256 = self.algorithm == DigestAlgorithm::Sha256;
+        (is_sha256 && hex::decode_to_slice(self.hex.as_ref(), &mut bytes).is_ok()).then_some(bytes)
+    }
+
     /// Returns the value in lowercase hex.
     pub fn hex(&self) -> &str {
         &self.hex

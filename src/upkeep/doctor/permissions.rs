@@ -25,25 +25,73 @@ pub(super) fn findings(ctx: &Context, of_catalog: Vec<PathBuf>, fix: bool) -> Ve
     let log = ctx.cache.provenance();
     let mut of_the_root = vec![root.to_owned(), log.path(), log.lock_path()];
     of_the_root.extend(log.earlier_files().unwrap_or_default());
-    let groups = [of_the_root, of_catalog, believed_below(store)];
-    groups.into_iter().filter_map(|paths| open_among(paths, fix)).collect()
+    let among = |paths: Vec<PathBuf>| {
+        let mut open = OpenPaths::new(fix);
+        for path in &paths {
+            open.look(path);
+        }
+        open
+    };
+    let mut of_store = OpenPaths::new(fix);
+    of_store.look_below(store);
+    let groups = [among(of_the_root), among(of_catalog), of_store];
+    groups.into_iter().filter_map(OpenPaths::finding).collect()
 }
 
-fn open_among(paths: Vec<PathBuf>, fix: bool) -> Option<HealthFinding> {
-    let open = paths
-        .into_iter()
-        .filter_map(|path| Some((mode(&path).filter(|mode| mode & OTHERS_WRITE != 0)?, path)));
-    let open: Vec<_> = open.collect();
-    let (mode, first) = open.first()?;
-    let others =
-        if open.len() > 1 { format!(", and so may {} more in it", open.len() - 1) } else { String::new() };
-    let problem = format!("`{}` may be written by every user (mode {mode:04o}){others}", first.display());
-    let close = || {
-        open.iter().try_for_each(|(_, path)| close_to_others(path))?;
-        Ok(Some("only its owner and its group may write it now".to_owned()))
-    };
-    let closed = if fix { close() } else { Ok(None) };
-    Some(HealthFinding::new(problem, FIX).after(closed.map_err(|error: io::Error| error.to_string())))
+/// Counts the paths of a group that every user may write to. A store has several for each model, so it keeps one of them.
+struct OpenPaths {
+    fix: bool,
+    count: usize,
+    /// The path that the finding names, the one with the fewest folders above it, and its mode.
+    first: Option<(PathBuf, u32)>,
+    /// The first error of a repair. The paths after it stay as they are.
+    failed: Option<io::Error>,
+}
+
+impl OpenPaths {
+    fn new(fix: bool) -> Self {
+        Self { fix, count: 0, first: None, failed: None }
+    }
+
+    /// Looks at a path, and removes other users' permission to write to it where that is asked for.
+    fn look(&mut self, path: &Path) {
+        let Some(mode) = mode(path).filter(|mode| mode & OTHERS_WRITE != 0) else { return };
+        self.count += 1;
+        if self.fix && self.failed.is_none() {
+            self.failed = close_to_others(path).err();
+        }
+        let depth = |path: &Path| path.components().count();
+        if self.first.as_ref().is_none_or(|(first, _)| depth(path) < depth(first)) {
+            self.first = Some((path.to_owned(), mode));
+        }
+    }
+
+    /// Looks at a folder, all folders below it, and the files in them whose content the store believes.
+    fn look_below(&mut self, folder: &Path) {
+        self.look(folder);
+        for path in paths(folder) {
+            if is_folder(&path) {
+                self.look_below(&path);
+            } else if is_believed(&path) {
+                self.look(&path);
+            }
+        }
+    }
+
+    fn finding(self) -> Option<HealthFinding> {
+        let (first, mode) = self.first?;
+        let others = if self.count > 1 {
+            format!(", and so may {} more in it", self.count - 1)
+        } else {
+            String::new()
+        };
+        let problem = format!("`{}` may be written by every user (mode {mode:04o}){others}", first.display());
+        let closed = match self.failed {
+            Some(error) => Err(error.to_string()),
+            None => Ok(self.fix.then(|| "only its owner and its group may write it now".to_owned())),
+        };
+        Some(HealthFinding::new(problem, FIX).after(closed))
+    }
 }
 
 /// Removes other users' permission to write to a file or a folder. It works on a descriptor, for another user may give
@@ -59,17 +107,6 @@ fn close_to_others(path: &Path) -> io::Result<()> {
 fn mode(path: &Path) -> Option<u32> {
     let metadata = fs_err::symlink_metadata(path).ok().filter(|metadata| !metadata.is_symlink())?;
     Some(metadata.permissions().mode() & 0o7777)
-}
-
-/// Returns a folder, all folders below it, and the files in them whose content the store believes.
-fn believed_below(folder: &Path) -> Vec<PathBuf> {
-    let (mut found, mut at) = (vec![folder.to_owned()], 0);
-    while let Some(next) = found.get(at).cloned() {
-        let of_ours = paths(&next).into_iter().filter(|path| is_folder(path) || is_believed(path));
-        found.extend(of_ours);
-        at += 1;
-    }
-    found
 }
 
 fn is_folder(path: &Path) -> bool {

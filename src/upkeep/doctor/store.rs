@@ -62,14 +62,17 @@ async fn find(ctx: &Arc<Context>, inventory: &Arc<StoreInventory>) -> Result<Vec
     let mut found = ctx.run_blocking(|ctx| Ok(ctx.store.problems_of_names()?)).await?;
     let count = inventory.views.len();
     for views in (0..count).step_by(VIEWS_AT_ONCE).map(|at| at..count.min(at + VIEWS_AT_ONCE)) {
-        let ids: Vec<_> =
-            inventory.views[views.clone()].iter().filter_map(|view| view.ids.first().cloned()).collect();
+        let ids: Vec<_> = inventory.views[views.clone()]
+            .iter()
+            .filter_map(|view| Some(view.ids.first()?.to_string()))
+            .collect();
         let records = ctx.catalog.get_several(&ids).await?.records;
         let inventory = Arc::clone(inventory);
         let of_views = ctx.run_blocking(move |ctx| {
             let mut found = Vec::new();
             for view in &inventory.views[views] {
-                let of_view = records.iter().find(|found| found.record.root() == view.root);
+                let root = inventory.root_of(view);
+                let of_view = records.iter().find(|found| found.record.root() == root);
                 found.extend(ctx.store.problems_of_view(view, of_view.map(|found| &found.record))?);
             }
             Ok(found)

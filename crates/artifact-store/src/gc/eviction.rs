@@ -16,12 +16,12 @@
 //! caller used or recorded within the grace time; or a model that is not in the store. No model goes when that would not
 //! make enough room: see [`EvictionRequest::needed_bytes`].
 
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf, sync::Arc};
 
 use provisioner_core::Timestamp;
 
 use crate::gc::{
-    inventory::{EvictionUnit, RefCounts, StoreInventory, freed},
+    inventory::{EvictionUnit, RefCounts, StoreInventory},
     leftover::{Fate, Leftover, LeftoverKind},
     limits::{EvictionRequest, ago, date, signed},
 };
@@ -56,7 +56,7 @@ pub struct EvictionPlan {
 #[non_exhaustive]
 pub struct Evicted {
     /// The ids that share the view, sorted.
-    pub ids: Vec<String>,
+    pub ids: Vec<Arc<str>>,
     /// The folder of the view.
     pub root: PathBuf,
     /// How many bytes its removal frees.
@@ -72,9 +72,9 @@ pub struct Evicted {
 #[non_exhaustive]
 pub struct Kept {
     /// The id of the model: the canonical text of its reference.
-    pub id: String,
+    pub id: Arc<str>,
     /// Why the model stays, as a fragment.
-    pub reason: String,
+    pub reason: Cow<'static, str>,
 }
 
 /// Describes a leftover that goes, or that stays.
@@ -108,10 +108,13 @@ impl StoreInventory {
             }
         }
         spare.sort_by_key(|(leftover, _)| leftover.rank());
-        let (mut order, mut kept) = (Vec::new(), Vec::new());
+        draft.keep(&self.local, "yours: not in the store");
+        draft
+            .keep(&self.missing, "its files are gone: `ensure` brings them back, and `remove` gives them up");
+        let mut order = Vec::new();
         for view in &self.views {
             match why_kept(view, self, request) {
-                Some(reason) => kept.push((view, reason)),
+                Some(reason) => draft.keep(&view.ids, reason),
                 None => order.push(view),
             }
         }
@@ -120,7 +123,8 @@ impl StoreInventory {
         for view in going {
             draft.evict(view);
         }
-        let before = draft.clone();
+        // No model goes for another one that does not come.
+        let without_models = (request.needed_bytes > 0).then(|| draft.clone());
         for (leftover, reason) in &spare {
             if draft.over_bytes() > 0 {
                 draft.sweep(leftover, reason.clone());
@@ -137,19 +141,22 @@ impl StoreInventory {
             if draft.over_bytes() > 0 {
                 draft.evict(view);
             } else {
-                kept.push((view, is_enough.to_owned()));
+                draft.keep(&view.ids, is_enough);
             }
         }
-        if request.needed_bytes > 0 && draft.over_bytes() > 0 {
-            // No model goes for another one that does not come.
-            draft = before;
+        if let Some(without_models) = without_models
+            && draft.over_bytes() > 0
+        {
+            draft = without_models;
             let reason = "what is about to come would not fit all the same";
             for (leftover, _) in &spare {
                 draft.keep_leftover(leftover, reason.to_owned());
             }
-            kept.extend(order.iter().map(|view| (*view, reason.to_owned())));
+            for view in order {
+                draft.keep(&view.ids, reason);
+            }
         }
-        draft.finish(kept)
+        draft.finish()
     }
 }
 
@@ -157,20 +164,6 @@ impl EvictionPlan {
     /// Returns whether nothing goes.
     pub fn is_empty(&self) -> bool {
         self.evicted.is_empty() && self.leftovers.is_empty()
-    }
-
-    fn keep(&mut self, inventory: &StoreInventory, kept: Vec<(&EvictionUnit, String)>) {
-        let mut because = |ids: &[String], reason: &str| {
-            self.kept.reserve(ids.len());
-            self.kept.extend(ids.iter().map(|id| Kept { id: id.clone(), reason: reason.to_owned() }));
-        };
-        because(&inventory.local, "yours: not in the store");
-        let gone = "its files are gone: `ensure` brings them back, and `remove` gives them up";
-        because(&inventory.missing, gone);
-        for (view, reason) in kept {
-            because(&view.ids, &reason);
-        }
-        self.kept.sort_by(|a, b| a.id.cmp(&b.id));
     }
 
     /// Returns what a later plan may still carry out of this one: no view that a caller used since, and nothing that this
@@ -193,8 +186,9 @@ impl EvictionPlan {
     }
 
     /// Adds models to those that stay.
-    pub fn spare(&mut self, ids: Vec<String>, reason: &str) {
-        self.kept.extend(ids.into_iter().map(|id| Kept { id, reason: reason.to_owned() }));
+    pub fn spare(&mut self, ids: Vec<Arc<str>>, reason: impl Into<Cow<'static, str>>) {
+        let reason = reason.into();
+        self.kept.extend(ids.into_iter().map(|id| Kept { id, reason: reason.clone() }));
         self.kept.sort_by(|a, b| a.id.cmp(&b.id));
     }
 }
@@ -222,28 +216,33 @@ impl<'a> Draft<'a> {
     }
 
     fn sweep(&mut self, leftover: &Leftover, reason: String) {
-        let bytes = freed(&self.ref_counts.take(self.inventory, &leftover.inodes));
+        let bytes = self.inventory.freed_bytes(&self.ref_counts.take(&leftover.inodes));
         self.plan.leftovers.push(Swept::new(leftover, bytes, reason));
         self.plan.freed_bytes += bytes;
     }
 
     fn keep_leftover(&mut self, leftover: &Leftover, reason: String) {
-        let inodes: Vec<_> = leftover.inodes.iter().map(|&index| &self.inventory.inodes[index]).collect();
-        self.plan.kept_leftovers.push(Swept::new(leftover, freed(&inodes), reason));
+        let bytes = self.inventory.freed_bytes(&leftover.inodes);
+        self.plan.kept_leftovers.push(Swept::new(leftover, bytes, reason));
     }
 
     fn evict(&mut self, view: &EvictionUnit) {
-        let bytes = freed(&self.ref_counts.take(self.inventory, &view.inodes));
-        let (ids, root, reason) = (view.ids.clone(), view.root.clone(), why_evicted(view));
+        let bytes = self.inventory.freed_bytes(&self.ref_counts.take(&view.inodes));
+        let (ids, root, reason) = (view.ids.clone(), self.inventory.root_of(view), why_evicted(view));
         self.plan.evicted.push(Evicted { ids, root, bytes, used_at: view.used_at, reason });
         self.plan.freed_bytes += bytes;
     }
 
-    /// Returns the plan, in which these views stay.
-    fn finish(self, kept: Vec<(&EvictionUnit, String)>) -> EvictionPlan {
+    fn keep(&mut self, ids: &[Arc<str>], reason: impl Into<Cow<'static, str>>) {
+        let reason = reason.into();
+        let kept = ids.iter().map(|id| Kept { id: Arc::clone(id), reason: reason.clone() });
+        self.plan.kept.extend(kept);
+    }
+
+    fn finish(self) -> EvictionPlan {
         let over_bytes = self.over_bytes();
         let mut plan = EvictionPlan { over_bytes, ..self.plan };
-        plan.keep(self.inventory, kept);
+        plan.kept.sort_by(|a, b| a.id.cmp(&b.id));
         plan.kept_leftovers.sort_by(|a, b| a.path.cmp(&b.path));
         plan
     }
@@ -257,9 +256,13 @@ impl Swept {
 }
 
 /// Says why a view stays. Returns `None` for a view that may go.
-fn why_kept(view: &EvictionUnit, inventory: &StoreInventory, request: &EvictionRequest) -> Option<String> {
+fn why_kept(
+    view: &EvictionUnit,
+    inventory: &StoreInventory,
+    request: &EvictionRequest,
+) -> Option<Cow<'static, str>> {
     if let Some(claim) = &view.claim {
-        return Some(claim.reason());
+        return Some(claim.reason().into());
     }
     if view.is_going {
         return None;
@@ -271,10 +274,11 @@ fn why_kept(view: &EvictionUnit, inventory: &StoreInventory, request: &EvictionR
         && since < signed(request.limits.grace)
     {
         let what = if view.used_at >= view.recorded_at { "used" } else { "recorded" };
-        return Some(format!("{what} {}", ago(since)));
+        return Some(format!("{what} {}", ago(since)).into());
     }
-    let is_elsewhere = !view.data.is_empty() && !view.data.iter().any(|&at| inventory.inodes[at].is_ours);
-    is_elsewhere.then(|| "its bytes are in another store too: taking it away frees nothing".to_owned())
+    let (data, is_ours) = (view.data(), |&index: &u32| inventory.inodes[index as usize].is_ours);
+    let is_elsewhere = !data.is_empty() && !data.iter().any(is_ours);
+    is_elsewhere.then(|| "its bytes are in another store too: taking it away frees nothing".into())
 }
 
 /// Says why a view goes.

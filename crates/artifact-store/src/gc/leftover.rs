@@ -29,7 +29,7 @@ pub struct Leftover {
     /// Says whether a live process works on it, or may be about to.
     pub is_held: bool,
     /// The inodes that it takes, each once: indices of [`StoreInventory::inodes`](crate::StoreInventory::inodes).
-    pub inodes: Vec<usize>,
+    pub inodes: Vec<u32>,
 }
 
 /// Says what a leftover is.

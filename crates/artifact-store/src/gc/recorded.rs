@@ -4,8 +4,9 @@
 //! view and the names of its files. So a caller reads records a page at a time, and holds no more of them than this.
 
 use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
+    collections::{BTreeMap, btree_map::Entry},
+    path::Path,
+    sync::Arc,
 };
 
 use provisioner_core::{CatalogRecord, Digest, Lifecycle, RelativePath, Timestamp};
@@ -15,27 +16,29 @@ use crate::layout::Store;
 /// Holds what an inventory needs of the recorded models.
 #[derive(Clone, Debug, Default)]
 pub struct RecordedModels {
-    local: Vec<Box<str>>,
-    stored: BTreeMap<PathBuf, Vec<RecordedModel>>,
+    local: Vec<Arc<str>>,
+    /// The models of each view, by the path of the view below the folder of all views.
+    stored: BTreeMap<Box<Path>, Vec<RecordedModel>>,
 }
 
 /// Holds what an inventory needs of one model in the store.
 #[derive(Clone, Debug)]
 pub(crate) struct RecordedModel {
-    pub(crate) id: Box<str>,
+    pub(crate) id: Arc<str>,
     pub(crate) is_retired: bool,
     pub(crate) created_at: Timestamp,
     /// The files, with the SHA-256 of those that a process has read.
-    pub(crate) files: Box<[(RelativePath, Option<Digest>)]>,
+    pub(crate) files: Box<[(RelativePath, Option<[u8; 32]>)]>,
 }
 
 impl RecordedModel {
     pub(crate) fn of(record: CatalogRecord) -> Self {
+        let sha256 = |digest: Option<Digest>| digest.and_then(|digest| digest.sha256_bytes());
         Self {
             id: record.id.into(),
             is_retired: record.lifecycle == Lifecycle::Retired,
             created_at: record.created_at,
-            files: record.files.into_iter().map(|file| (file.path, file.sha256)).collect(),
+            files: record.files.into_iter().map(|file| (file.path, sha256(file.sha256))).collect(),
         }
     }
 }
@@ -44,18 +47,18 @@ impl RecordedModels {
     /// Adds a record, in any order.
     pub fn add(&mut self, store: &Store, record: CatalogRecord) {
         if store.holds(record.root()) {
-            let root = record.root().to_owned();
-            self.stored.entry(root).or_default().push(RecordedModel::of(record));
+            let view = store.below_models(record.root()).into();
+            let model = RecordedModel::of(record);
+            match self.stored.entry(view) {
+                Entry::Occupied(models) => models.into_mut().push(model),
+                Entry::Vacant(vacant) => {
+                    // Almost every view has one model: a vector that grows would begin with room for four.
+                    vacant.insert(vec![model]);
+                }
+            }
         } else {
             self.local.push(record.id.into());
         }
-    }
-
-    /// Returns the ids of the models that are not in the store, sorted.
-    pub(crate) fn into_local(self) -> Vec<String> {
-        let mut ids: Vec<_> = self.local.into_iter().map(String::from).collect();
-        ids.sort_unstable();
-        ids
     }
 
     /// Returns how many models are not in the store.
@@ -63,19 +66,22 @@ impl RecordedModels {
         self.local.len()
     }
 
-    /// Returns the models whose files lie in a view.
-    pub(crate) fn in_view(&self, root: &Path) -> &[RecordedModel] {
-        self.stored.get(root).map(Vec::as_slice).unwrap_or_default()
-    }
-
     /// Returns whether a record names a view.
-    pub(crate) fn has_view(&self, root: &Path) -> bool {
-        self.stored.contains_key(root)
+    pub(crate) fn has_view(&self, view: &Path) -> bool {
+        self.stored.contains_key(view)
     }
 
-    /// Returns the views that records name, in order, with their models.
-    pub(crate) fn views(&self) -> impl Iterator<Item = (&Path, &[RecordedModel])> {
-        self.stored.iter().map(|(root, models)| (root.as_path(), models.as_slice()))
+    /// Takes the models out whose files lie in a view. An inventory holds them from then on.
+    pub(crate) fn take(&mut self, view: &Path) -> Vec<RecordedModel> {
+        self.stored.remove(view).unwrap_or_default()
+    }
+
+    /// Returns the ids of the models that are not in the store, sorted, and the models whose views were not taken out, in the
+    /// order of the views.
+    pub(crate) fn into_rest(self) -> (Vec<Arc<str>>, impl Iterator<Item = RecordedModel>) {
+        let mut local = self.local;
+        local.sort_unstable();
+        (local, self.stored.into_values().flatten())
     }
 }
 
@@ -102,7 +108,7 @@ mod tests {
             (&found.local[..], &found.missing[..]),
             (&["local:/a".into(), "local:/b".into()][..], &["hf:org/gone".into()][..])
         );
-        assert_eq!(found.views[1].ids, ["hf:org/0", "hf:org/b"]);
+        assert_eq!(found.views[1].ids, ["hf:org/0".into(), "hf:org/b".into()]);
         records.reverse();
         assert_eq!(inventory(&records), found);
     }

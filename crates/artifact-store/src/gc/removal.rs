@@ -9,7 +9,10 @@
 //! The next removal, `gc` or `doctor` finishes a view with a mark. Or the next `ensure` of its id makes the view whole
 //! again, after it has looked at the files. Hidden folders and blobs without a view are leftovers, which `gc` removes.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use durable_fs::entries;
 use provisioner_core::Digest;
@@ -19,7 +22,7 @@ use crate::{
     files::{discard, is_folder, is_named, remove, unlink},
     gc::{
         eviction::Swept,
-        inventory::{EvictionUnit, RefCounts, StoreInventory, freed},
+        inventory::{EvictionUnit, RefCounts, StoreInventory},
         leftover::{Leftover, LeftoverKind},
     },
     layout::{DISCARDED, LOCK, REMOVED, SEAL, Store},
@@ -40,7 +43,8 @@ pub struct Removals {
 #[derive(Debug)]
 #[must_use = "it is finished by `finish`"]
 pub struct Removal {
-    view: EvictionUnit,
+    root: PathBuf,
+    inodes: Box<[u32]>,
     block: LeaseBlock,
 }
 
@@ -92,7 +96,7 @@ impl Removals {
 
     /// Returns the entry of a view in the inventory.
     pub fn view(&self, root: &Path) -> Option<&EvictionUnit> {
-        self.inventory.views.iter().find(|view| view.root == root)
+        self.inventory.view(root)
     }
 
     /// Returns whether a caller asked for one of a view's ids since the inventory was made.
@@ -107,8 +111,8 @@ impl Removals {
     /// [`Error::Leased`]; [`Error::UntrustedLocks`]; [`Error::NotOurs`] for a path that is not a view; [`Error::Io`].
     pub fn begin(&self, root: &Path) -> Result<Removal> {
         let not_ours = || Error::NotOurs(format!("`{}` is no view of this store", root.display()));
-        let view = self.view(root).ok_or_else(not_ours)?.clone();
-        let block = self.store.block_leases(root, view.ids.first().map_or("", String::as_str))?;
+        let view = self.view(root).ok_or_else(not_ours)?;
+        let block = self.store.block_leases(root, view.ids.first().map_or("", |id| id))?;
         match durable_fs::rename(&root.join(SEAL), &root.join(REMOVED)) {
             Err(durable_fs::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 // The catalog says what the view was. The mark only says that the view goes.
@@ -118,7 +122,7 @@ impl Removals {
             }
             renamed => renamed?,
         }
-        Ok(Removal { view, block })
+        Ok(Removal { root: root.to_owned(), inodes: view.inodes.clone(), block })
     }
 
     /// Removes the view, and the blobs that no other view has. Returns how many bytes that freed.
@@ -126,16 +130,19 @@ impl Removals {
     /// # Errors
     /// [`Error::Io`].
     pub fn finish(&mut self, removal: Removal) -> Result<u64> {
-        let Removal { view, block } = removal;
-        let files = read_mark(&view.root)?.into_iter().flat_map(|record| record.files);
+        let Removal { root, inodes, block } = removal;
+        let files = read_mark(&root)?.into_iter().flat_map(|record| record.files);
         let digests: Vec<Digest> = files.filter_map(|file| file.sha256).collect();
-        self.store.remove_view(&view.root)?;
+        self.store.remove_view(&root)?;
         // A process that takes a lease now finds no view.
         drop(block);
-        let gone = self.ref_counts.take(&self.inventory, &view.inodes);
-        gone.iter().filter_map(|inode| inode.blob.as_deref()).try_for_each(Store::remove_blob)?;
+        let gone = self.ref_counts.take(&inodes);
+        let blobs = gone.iter().filter_map(|&inode| self.inventory.blob_at(inode));
+        blobs
+            .map(|blob| self.store.blob_path(&blob.digest()))
+            .try_for_each(|path| Store::remove_blob(&path))?;
         // A link to another tool's file frees nothing, and still loses its name in the store.
-        Ok(freed(&gone) + self.store.remove_unused_externally_linked(&digests)?)
+        Ok(self.inventory.freed_bytes(&gone) + self.store.remove_unused_externally_linked(&digests)?)
     }
 
     /// Removes the folders above views that a dead process left empty.
@@ -154,7 +161,7 @@ impl Removals {
         if !self.store.remove_leftover(leftover)? {
             return Ok(None);
         }
-        Ok(Some(freed(&self.ref_counts.take(&self.inventory, &leftover.inodes))))
+        Ok(Some(self.inventory.freed_bytes(&self.ref_counts.take(&leftover.inodes))))
     }
 }
 

@@ -3,20 +3,22 @@
 //! The scan reads no byte of a model, and of the seals only those of views that the catalog does not have.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs::Metadata,
+    io,
     os::unix::fs::MetadataExt,
     path::Path,
+    sync::Arc,
 };
 
 use durable_fs::entries;
-use provisioner_core::{CatalogRecord, Digest};
+use provisioner_core::{CatalogRecord, Digest, DigestAlgorithm};
 
 use crate::{
     error::Result,
     files::{allocated, is_named, last_change, look},
     gc::{
-        inventory::{Claim, EvictionUnit, Inode, StoreInventory, freed},
+        inventory::{BlobEntry, Claim, EvictionUnit, Inode, StoreInventory},
         leftover::{Leftover, LeftoverEntry, LeftoverKind},
         recorded::{RecordedModel, RecordedModels},
     },
@@ -33,15 +35,17 @@ type InodeKey = (u64, u64);
 struct Scan<'a> {
     store: &'a Store,
     inventory: StoreInventory,
-    /// The index of each inode in the inventory.
-    indices: HashMap<InodeKey, usize>,
-    /// How many links of each inode the scan has seen, and how many the inode has.
-    links: Vec<(u64, u64)>,
-    /// The index of each blob's inode, in the order of the blobs' paths.
-    blobs: Vec<usize>,
-    /// The index of the stamp of each blob, by the index of the blob.
-    stamps: HashMap<usize, usize>,
+    /// The files that have several links. The scan sees every other inode once.
+    linked: HashMap<InodeKey, LinkedInode>,
+    /// The recorded models whose views the scan has not seen yet.
     recorded: RecordedModels,
+}
+
+/// Describes an inode that has several links.
+struct LinkedInode {
+    index: u32,
+    /// How many of its links the scan has not seen yet.
+    unseen: u64,
 }
 
 impl Store {
@@ -80,12 +84,12 @@ impl Store {
         scan.count_quarantine()?;
         scan.count_partials(true)?;
         scan.mark_ours();
-        let StoreInventory { inodes, leftovers, .. } = scan.inventory;
+        let leftovers = std::mem::take(&mut scan.inventory.leftovers);
         let listed = leftovers
             .into_iter()
             .filter(|left| matches!(left.kind, LeftoverKind::Partial | LeftoverKind::Quarantined));
         let entry = |left: Leftover| {
-            let bytes = freed(&left.inodes.iter().map(|&index| &inodes[index]).collect::<Vec<_>>());
+            let bytes = scan.inventory.freed_bytes(&left.inodes);
             let Leftover { path, id, kind, changed_at, is_held, .. } = left;
             LeftoverEntry { id, kind, path, bytes, changed_at, is_held }
         };
@@ -95,42 +99,31 @@ impl Store {
 
 impl<'a> Scan<'a> {
     fn new(store: &'a Store, recorded: RecordedModels) -> Self {
-        Self {
-            store,
-            inventory: StoreInventory::default(),
-            indices: HashMap::new(),
-            links: Vec::new(),
-            blobs: Vec::new(),
-            stamps: HashMap::new(),
-            recorded,
-        }
-    }
-
-    /// Returns the index of the inode of a blob, which the scan has counted.
-    fn blob(&self, path: &Path) -> Option<usize> {
-        let blob_of = |&index: &usize| self.inventory.inodes[index].blob.as_deref();
-        let at = self.blobs.binary_search_by(|index| blob_of(index).cmp(&Some(path))).ok()?;
-        Some(self.blobs[at])
+        let inventory = StoreInventory { models: store.models(), ..StoreInventory::default() };
+        Self { store, inventory, linked: HashMap::new(), recorded }
     }
 
     /// Returns the index of an inode, and counts one more of its links.
-    fn inode(&mut self, metadata: &Metadata) -> usize {
-        let next = self.inventory.inodes.len();
-        let index = *self.indices.entry((metadata.dev(), metadata.ino())).or_insert(next);
-        if index == next {
-            let bytes = allocated(metadata);
-            self.inventory.inodes.push(Inode { bytes, is_ours: true, blob: None });
-            // A folder's links are all its own.
-            self.links.push((0, if metadata.is_dir() { 0 } else { metadata.nlink() }));
+    fn inode(&mut self, metadata: &Metadata) -> Result<u32> {
+        let next = self.inventory.inodes.len().try_into();
+        let next: u32 = next.map_err(|_| io::Error::other("the store has too many files"))?;
+        // A folder's links are all its own.
+        if !metadata.is_dir() && metadata.nlink() > 1 {
+            let new = LinkedInode { index: next, unseen: metadata.nlink() };
+            let linked = self.linked.entry(key_of(metadata)).or_insert(new);
+            linked.unseen = linked.unseen.saturating_sub(1);
+            if linked.index < next {
+                return Ok(linked.index);
+            }
         }
-        self.links[index].0 += 1;
-        index
+        self.inventory.inodes.push(Inode { bytes: allocated(metadata), is_ours: true });
+        Ok(next)
     }
 
     /// Adds every inode at a path and below it.
-    fn tree(&mut self, path: &Path, inodes: &mut BTreeSet<usize>) -> Result<()> {
+    fn tree(&mut self, path: &Path, inodes: &mut BTreeMap<InodeKey, u32>) -> Result<()> {
         let Some(metadata) = look(path)? else { return Ok(()) };
-        inodes.insert(self.inode(&metadata));
+        inodes.insert(key_of(&metadata), self.inode(&metadata)?);
         if metadata.is_dir() {
             for entry in entries(path)? {
                 self.tree(&entry, inodes)?;
@@ -139,33 +132,54 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
+    /// Counts the blobs with their stamps, before any other file: a blob has the index of its inode.
     fn count_blobs(&mut self) -> Result<()> {
+        let mut others = Vec::new();
         for folder in entries(&self.store.blobs())? {
             for path in entries(&folder)? {
                 let Some(metadata) = look(&path)?.filter(Metadata::is_file) else { continue };
-                let is_hidden = is_named(&path, ".");
-                if !is_hidden && path.extension().is_none() {
-                    let index = self.inode(&metadata);
-                    // Two names of one inode are not blobs of this store: the scan takes the first one.
-                    if self.inventory.inodes[index].blob.is_none() {
-                        self.inventory.inodes[index].blob = Some(path);
-                        self.blobs.push(index);
+                if is_named(&path, ".") {
+                    others.push((path, LeftoverKind::Unfinished));
+                } else if path.extension().is_none() {
+                    match self.sha256_of(&path) {
+                        Some(sha256) => self.add_blob(sha256, &metadata)?,
+                        None => others.push((path, LeftoverKind::Blob)),
                     }
-                } else if is_hidden {
-                    self.leave(&path, LeftoverKind::Unfinished, false)?;
-                } else if let Some(blob) = self.blob(&path.with_extension("")) {
-                    let stamp = self.inode(&metadata);
-                    self.stamps.insert(blob, stamp);
+                } else if let Some(blob) = self.blob_of_stamp(&path) {
+                    blob.stamp_bytes += allocated(&metadata);
                 } else {
-                    self.leave(&path, LeftoverKind::Gone, false)?;
+                    others.push((path, LeftoverKind::Gone));
                 }
             }
+        }
+        others.iter().try_for_each(|(path, kind)| self.leave(path, *kind, false).map(drop))
+    }
+
+    fn add_blob(&mut self, sha256: [u8; 32], metadata: &Metadata) -> Result<()> {
+        // Two names of one inode are not blobs of this store: the scan takes the first one.
+        if self.inode(metadata)? as usize == self.inventory.blobs.len() {
+            self.inventory.blobs.push(BlobEntry { sha256, stamp_bytes: 0 });
         }
         Ok(())
     }
 
+    /// Returns the SHA-256 that names a blob; `None` for a path that is not that of a blob.
+    fn sha256_of(&self, blob: &Path) -> Option<[u8; 32]> {
+        let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+        let hex = name(blob.parent()?)? + &name(blob)?;
+        let digest = Digest::new(DigestAlgorithm::Sha256, &hex).ok()?;
+        (self.store.blob_path(&digest) == blob).then(|| digest.sha256_bytes())?
+    }
+
+    /// Returns the blob that the scan has counted before its stamp.
+    fn blob_of_stamp(&mut self, stamp: &Path) -> Option<&mut BlobEntry> {
+        let sha256 = self.sha256_of(&stamp.with_extension(""))?;
+        let index = self.inventory.blob(&sha256)?;
+        self.inventory.blobs.get_mut(index as usize)
+    }
+
     /// Looks for views in a folder. `above` are the inodes of the folders above, which go when they become empty.
-    fn visit(&mut self, folder: &Path, above: &mut Vec<usize>) -> Result<()> {
+    fn visit(&mut self, folder: &Path, above: &mut Vec<u32>) -> Result<()> {
         let (mut strays, mut has_folders) = (Vec::new(), *folder == self.store.models());
         for path in entries(folder)? {
             let Some(metadata) = look(&path)? else { continue };
@@ -178,11 +192,11 @@ impl<'a> Scan<'a> {
             }
             has_folders |= metadata.is_dir();
             if !metadata.is_dir() {
-                strays.push((path, self.inode(&metadata)));
+                strays.push((path, self.inode(&metadata)?));
             } else if self.is_view(&path) {
                 self.add_view(&path, above)?;
             } else {
-                let index = self.inode(&metadata);
+                let index = self.inode(&metadata)?;
                 above.push(index);
                 self.visit(&path, above)?;
                 above.pop();
@@ -201,63 +215,66 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    fn add_unsealed(&mut self, path: &Path, inodes: Vec<usize>) {
-        let mut view = EvictionUnit::of(path, self.store.name_of_view(path));
-        view.claim = Some(Claim::Unsealed);
-        view.inodes = inodes;
+    fn add_unsealed(&mut self, path: &Path, inodes: Vec<u32>) {
+        let mut view = EvictionUnit::of(self.store.below_models(path));
+        view.claim = Some(Box::new(Claim::Unsealed));
+        view.inodes = inodes.into();
         self.inventory.views.push(view);
     }
 
     fn is_view(&self, path: &Path) -> bool {
-        self.recorded.has_view(path) || path.join(SEAL).exists() || path.join(REMOVED).exists()
+        self.recorded.has_view(self.store.below_models(path))
+            || path.join(SEAL).exists()
+            || path.join(REMOVED).exists()
     }
 
-    fn add_view(&mut self, root: &Path, above: &[usize]) -> Result<()> {
-        let mut inodes = BTreeSet::new();
-        self.tree(root, &mut inodes)?;
-        let recorded = self.recorded.in_view(root);
+    fn add_view(&mut self, root: &Path, above: &[u32]) -> Result<()> {
+        let mut found = BTreeMap::new();
+        self.tree(root, &mut found)?;
+        let mut view = EvictionUnit::of(self.store.below_models(root));
         let is_sealed = root.join(SEAL).exists();
-        let is_going = !is_sealed && root.join(REMOVED).exists();
-        let lone = if !recorded.is_empty() {
-            None
-        } else if is_going {
-            read_mark(root)?
-        } else {
-            read_seal(root)?
-        };
-        let lone = lone.map(RecordedModel::of);
-        let described: Vec<&RecordedModel> = recorded.iter().chain(&lone).collect();
-        let mut view = EvictionUnit::of(root, self.store.name_of_view(root));
-        if !described.is_empty() {
-            view.ids = described.iter().map(|model| model.id.to_string()).collect();
-            view.ids.sort_unstable();
-            view.is_retired = described.iter().all(|model| model.is_retired);
+        view.is_going = !is_sealed && root.join(REMOVED).exists();
+        let mut described = self.recorded.take(&view.name);
+        if described.is_empty() {
+            let lone = if view.is_going { read_mark(root)? } else { read_seal(root)? };
+            described.extend(lone.map(RecordedModel::of));
         }
-        let data: BTreeSet<_> = described
-            .iter()
-            .flat_map(|model| &model.files)
-            .flat_map(|(path, sha256)| {
-                let blob = sha256.as_ref().and_then(|sha256| self.blob(&self.store.blob_path(sha256)));
-                let file = fs_err::symlink_metadata(root.join(path)).ok();
-                let file = file.and_then(|metadata| self.indices.get(&(metadata.dev(), metadata.ino())));
-                blob.into_iter().chain(file.copied())
-            })
-            .collect();
-        inodes.extend(&data);
-        inodes.extend(above);
-        view.is_going = is_going;
-        view.used_at = view.ids.iter().filter_map(|id| self.store.last_used(id)).max();
+        let data = self.data_of(root, &described, &found);
+        let others = found.values().chain(above).filter(|index| !data.contains(index));
+        view.inodes = data.iter().chain(others).copied().collect();
+        view.data_count = u32::try_from(data.len()).unwrap_or(u32::MAX);
         view.recorded_at = described.iter().map(|model| model.created_at).max();
         let is_known = is_sealed && (!described.is_empty() || newer_schema(root)?.is_none());
-        view.claim = self.claim(root, &view.ids, is_known || is_going);
-        view.inodes = inodes.into_iter().collect();
-        view.data = data.into_iter().collect();
+        if !described.is_empty() {
+            view.is_retired = described.iter().all(|model| model.is_retired);
+            view.ids = described.into_iter().map(|model| model.id).collect();
+            view.ids.sort_unstable();
+        }
+        view.used_at = view.ids.iter().filter_map(|id| self.store.last_used(id)).max();
+        view.claim = self.claim(root, &view.ids, is_known || view.is_going).map(Box::new);
         self.inventory.views.push(view);
         Ok(())
     }
 
+    /// Returns the inodes that hold the bytes of the models of a view: their blobs, and the files in the view, of which `found`
+    /// has the inodes.
+    fn data_of(
+        &self,
+        root: &Path,
+        models: &[RecordedModel],
+        found: &BTreeMap<InodeKey, u32>,
+    ) -> BTreeSet<u32> {
+        let files = models.iter().flat_map(|model| &model.files);
+        let inodes = files.flat_map(|(path, sha256)| {
+            let blob = sha256.as_ref().and_then(|sha256| self.inventory.blob(sha256));
+            let file = fs_err::symlink_metadata(root.join(path)).ok();
+            blob.into_iter().chain(file.and_then(|file| found.get(&key_of(&file)).copied()))
+        });
+        inodes.collect()
+    }
+
     /// Returns why a view must not go.
-    fn claim(&self, root: &Path, ids: &[String], is_whole: bool) -> Option<Claim> {
+    fn claim(&self, root: &Path, ids: &[Arc<str>], is_whole: bool) -> Option<Claim> {
         let leased = || ids.first().and_then(|id| self.store.leased(root, id)).map(Claim::Leased);
         let staged = || ids.iter().find(|id| self.store.is_being_staged(id));
         let staged = || staged().map(|id| Claim::Staged(self.store.model_lock_holder(id)));
@@ -265,10 +282,10 @@ impl<'a> Scan<'a> {
     }
 
     /// Adds a leftover, and returns its inodes, to which the caller may add others.
-    fn leave(&mut self, path: &Path, kind: LeftoverKind, is_held: bool) -> Result<&mut Vec<usize>> {
-        let mut inodes = BTreeSet::new();
+    fn leave(&mut self, path: &Path, kind: LeftoverKind, is_held: bool) -> Result<&mut Vec<u32>> {
+        let mut inodes = BTreeMap::new();
         self.tree(path, &mut inodes)?;
-        let inodes = inodes.into_iter().collect();
+        let inodes = inodes.into_values().collect();
         let id = match kind {
             LeftoverKind::Partial => id_of(path),
             LeftoverKind::Quarantined => entries(path)?.first().and_then(|aside| sealed_id(aside)),
@@ -303,53 +320,59 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Adds what follows from the whole: orphans, stamps, and which inodes no other tool has.
+    /// Adds what follows from the whole: the blobs that no model needs, and which inodes no other tool has.
     fn finish(mut self, pinned: &[Digest]) -> Result<StoreInventory> {
-        let recorded = std::mem::take(&mut self.recorded);
-        let roots: HashSet<_> = self.inventory.views.iter().map(|view| view.root.as_path()).collect();
-        let missing = recorded.views().filter(|(root, _)| !roots.contains(root));
-        let missing: Vec<&RecordedModel> = missing.flat_map(|(_, models)| models).collect();
-        let blob_of = |sha256| self.blob(&self.store.blob_path(sha256));
-        let mut used: HashSet<usize> =
-            self.inventory.views.iter().flat_map(|view| view.inodes.iter().copied()).collect();
-        // The next `ensure` links a model whose view is gone again, from its blobs.
-        let files = missing.iter().flat_map(|model| &model.files);
-        used.extend(files.filter_map(|(_, sha256)| blob_of(sha256.as_ref()?)));
-        self.inventory.pinned = pinned.iter().filter_map(blob_of).collect();
-        self.inventory.missing = missing.iter().map(|model| model.id.to_string()).collect();
-        self.inventory.local = recorded.into_local();
-        let is_needed = self.store.has_model_lock()?;
-        for &index in self.blobs.iter().filter(|index| !used.contains(index)) {
-            let Some(path) = self.inventory.inodes[index].blob.clone() else { continue };
-            self.inventory.leftovers.push(Leftover {
-                id: None,
-                kind: LeftoverKind::Blob,
-                changed_at: last_change(&path),
-                path,
-                is_held: is_needed,
-                inodes: vec![index],
-            });
+        let (local, missing) = std::mem::take(&mut self.recorded).into_rest();
+        self.inventory.local = local;
+        let mut is_used = vec![false; self.inventory.blobs.len()];
+        let of_views = self.inventory.views.iter().flat_map(|view| &view.inodes);
+        of_views.for_each(|&index| is_used.get_mut(index as usize).into_iter().for_each(|used| *used = true));
+        for model in missing {
+            // The next `ensure` links a model whose view is gone again, from its blobs.
+            let blobs = model.files.iter().filter_map(|(_, sha256)| self.inventory.blob(sha256.as_ref()?));
+            blobs.for_each(|blob| is_used[blob as usize] = true);
+            self.inventory.missing.push(model.id);
         }
-        let with_stamps = |inodes: &mut Vec<usize>| {
-            let stamps: Vec<_> = inodes.iter().filter_map(|index| self.stamps.get(index)).collect();
-            inodes.extend(stamps);
-        };
-        self.inventory.views.iter_mut().for_each(|view| with_stamps(&mut view.inodes));
-        let orphans = self.inventory.leftovers.iter_mut().filter(|left| left.kind == LeftoverKind::Blob);
-        orphans.for_each(|left| with_stamps(&mut left.inodes));
+        let blob_of = |pinned: &Digest| self.inventory.blob(&pinned.sha256_bytes()?);
+        self.inventory.pinned = pinned.iter().filter_map(blob_of).collect();
+        let orphans = (0..).zip(&is_used).filter(|(_, is_used)| !**is_used).map(|(index, _)| index);
+        orphans.for_each(|index| self.leave_blob(index));
+        if self.store.has_model_lock()? {
+            let blobs = self.inventory.leftovers.iter_mut().filter(|left| left.kind == LeftoverKind::Blob);
+            blobs.for_each(|left| left.is_held = true);
+        }
         self.mark_ours();
-        self.inventory.views.sort_by(|a, b| a.root.cmp(&b.root));
+        self.inventory.views.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         self.inventory.leftovers.sort_by(|a, b| a.path.cmp(&b.path));
         self.inventory.promised_bytes = self.store.promised()?;
         Ok(self.inventory)
     }
 
-    /// Marks the inodes of which the scan has seen all links.
+    /// Adds a blob that no model needs.
+    fn leave_blob(&mut self, index: u32) {
+        let Some(blob) = self.inventory.blob_at(index) else { return };
+        let path = self.store.blob_path(&blob.digest());
+        self.inventory.leftovers.push(Leftover {
+            id: None,
+            kind: LeftoverKind::Blob,
+            changed_at: last_change(&path),
+            path,
+            is_held: false,
+            inodes: vec![index],
+        });
+    }
+
+    /// Marks the inodes of which the scan has not seen all links.
     fn mark_ours(&mut self) {
-        for (inode, (seen, has)) in self.inventory.inodes.iter_mut().zip(&self.links) {
-            inode.is_ours = seen >= has;
+        for linked in self.linked.values().filter(|linked| linked.unseen > 0) {
+            self.inventory.inodes[linked.index as usize].is_ours = false;
         }
     }
+}
+
+/// Returns the device and the number of an inode.
+fn key_of(metadata: &Metadata) -> InodeKey {
+    (metadata.dev(), metadata.ino())
 }
 
 /// Returns the id of the model that a partial is for, where the partial says it.

@@ -12,16 +12,16 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn view(id: &str, used: i64, inodes: &[usize]) -> EvictionUnit {
-    let mut view = EvictionUnit::of(id.as_ref(), id.to_owned());
+fn view(id: &str, used: i64, inodes: &[u32]) -> EvictionUnit {
+    let mut view = EvictionUnit::of(id.as_ref());
     view.used_at = Some(at(used));
-    view.inodes = inodes.to_vec();
-    view.data = inodes.to_vec();
+    view.inodes = inodes.into();
+    view.data_count = inodes.len().try_into().unwrap();
     view
 }
 
 fn inventory(bytes: &[u64], views: Vec<EvictionUnit>) -> StoreInventory {
-    let inodes = bytes.iter().map(|&bytes| Inode { bytes, is_ours: true, blob: None });
+    let inodes = bytes.iter().map(|&bytes| Inode { bytes, is_ours: true });
     StoreInventory { inodes: inodes.collect(), views, ..StoreInventory::default() }
 }
 
@@ -36,7 +36,7 @@ fn unlimited() -> EvictionRequest {
 }
 
 fn evicted(plan: &EvictionPlan) -> Vec<&str> {
-    plan.evicted.iter().map(|view| view.ids[0].as_str()).collect()
+    plan.evicted.iter().map(|view| &*view.ids[0]).collect()
 }
 
 fn reasons(plan: &EvictionPlan) -> Vec<String> {
@@ -70,11 +70,11 @@ fn what_is_in_use_or_was_just_used_stays_and_the_limit_is_said_to_be_missed() {
     let (used, mut recorded) = (view("used", 1_000_000 - 180, &[0]), view("recorded", 5, &[1]));
     recorded.recorded_at = Some(at(1_000_000 - 1));
     let mut leased = view("leased", 1, &[2]);
-    leased.claim = Some(Claim::Leased(Vec::new()));
+    leased.claim = Some(Box::new(Claim::Leased(Vec::new())));
     let mut staged = view("staged", 1, &[3]);
-    staged.claim = Some(Claim::Staged(None));
+    staged.claim = Some(Box::new(Claim::Staged(None)));
     let mut inventory = inventory(&[10, 20, 30, 40], vec![used, recorded, leased, staged]);
-    inventory.local.push("local:/a".to_owned());
+    inventory.local.push("local:/a".into());
     let plan = inventory.plan_eviction(&request(5));
     assert_eq!((evicted(&plan), plan.over_bytes), (vec![], 95));
     assert_eq!(
@@ -113,13 +113,12 @@ fn a_removal_that_was_begun_is_finished_without_a_limit() {
 
 /// Makes the views of the simple model.
 fn views() -> impl Strategy<Value = Vec<EvictionUnit>> {
-    let one =
-        (any::<bool>(), 0..4u8, 999_000..1_000_100i64, proptest::collection::btree_set(0..8usize, 1..4));
+    let one = (any::<bool>(), 0..4u8, 999_000..1_000_100i64, proptest::collection::btree_set(0..8u32, 1..4));
     proptest::collection::vec(one, 0..8).prop_map(|views| {
         let made = views.into_iter().enumerate().map(|(n, (is_retired, claim, used, inodes))| {
             let mut made = view(&format!("m{n}"), used, &inodes.into_iter().collect::<Vec<_>>());
             made.is_retired = is_retired;
-            made.claim = (claim == 0).then(|| Claim::Leased(Vec::new()));
+            made.claim = (claim == 0).then(|| Box::new(Claim::Leased(Vec::new())));
             made
         });
         made.collect()
@@ -136,23 +135,23 @@ proptest! {
         needed in 0..200u64,
         has_limit in proptest::bool::weighted(0.9),
     ) {
-        let inodes = inodes.into_iter().map(|(bytes, is_ours)| Inode { bytes, is_ours, blob: None }).collect();
+        let inodes = inodes.into_iter().map(|(bytes, is_ours)| Inode { bytes, is_ours }).collect();
         let inventory = StoreInventory { inodes, views, ..StoreInventory::default() };
         let limited = if has_limit { request(max) } else { unlimited() };
         let request = EvictionRequest { needed_bytes: needed, ..limited };
         let plan = inventory.plan_eviction(&request);
-        let find = |id: &str| inventory.views.iter().find(|view| view.ids[0] == id).unwrap();
+        let find = |id: &str| inventory.views.iter().find(|view| *view.ids[0] == *id).unwrap();
         let gone: HashSet<&str> = evicted(&plan).into_iter().collect();
-        let stays: HashSet<usize> = inventory.views.iter()
-            .filter(|view| !gone.contains(view.ids[0].as_str()))
+        let stays: HashSet<u32> = inventory.views.iter()
+            .filter(|view| !gone.contains(&*view.ids[0]))
             .flat_map(|view| view.inodes.clone()).collect();
-        let lost: HashSet<usize> = gone.iter().flat_map(|id| find(id).inodes.clone())
+        let lost: HashSet<u32> = gone.iter().flat_map(|id| find(id).inodes.clone())
             .filter(|inode| !stays.contains(inode)).collect();
-        let bytes: u64 = lost.iter().map(|&at| &inventory.inodes[at]).filter(|p| p.is_ours).map(|p| p.bytes).sum();
+        let bytes: u64 = lost.iter().map(|&at| &inventory.inodes[at as usize]).filter(|p| p.is_ours).map(|p| p.bytes).sum();
         prop_assert_eq!(plan.freed_bytes, bytes, "the sum is that of the inodes that no view has any more");
         prop_assert_eq!(plan.evicted.iter().map(|view| view.bytes).sum::<u64>(), bytes);
         let may_go = |view: &&EvictionUnit| view.claim.is_none() && 1_000_000 - view.used_at.unwrap().as_second() >= 600
-            && view.data.iter().any(|&at| inventory.inodes[at].is_ours);
+            && view.data().iter().any(|&at| inventory.inodes[at as usize].is_ours);
         prop_assert!(gone.iter().all(|id| may_go(&find(id))));
         prop_assert_eq!(plan.kept.len() + plan.evicted.len(), inventory.views.len());
         let rank = |view: &EvictionUnit| (!view.is_retired, view.used_at, view.ids.clone());

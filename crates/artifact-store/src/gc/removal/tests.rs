@@ -77,7 +77,7 @@ fn common_bytes_are_held_once_and_freed_last() {
     let before = taken(&fixture.store);
     let size = fixture.store.inventory(&records, &[]).unwrap().size_bytes();
     let (plan, freed) = carry_out(&fixture.store, &records, &request(Some(size - 1)));
-    assert_eq!((plan.evicted.len(), plan.evicted[0].ids.as_slice()), (1, &["hf:org/repo".to_owned()][..]));
+    assert_eq!((plan.evicted.len(), plan.evicted[0].ids.as_slice()), (1, &["hf:org/repo".into()][..]));
     assert_eq!((plan.freed_bytes, plan.evicted[0].bytes), (freed, freed));
     assert_eq!(before - taken(&fixture.store), freed, "it freed what it said");
     assert!(freed < 200_000, "the common bytes stay");
@@ -219,7 +219,7 @@ fn a_stray_file_hides_no_view() {
     fs_err::write(fixture.store.models().join("hf/README"), "hello").unwrap();
     let (plan, _) = carry_out(&fixture.store, &records, &request(Some(0)));
     assert_eq!(plan.evicted.len(), 1);
-    assert_eq!(plan.kept[0].id, "hf/README");
+    assert_eq!(&*plan.kept[0].id, "hf/README");
     assert!(fixture.store.models().join("hf/README").exists());
 }
 
@@ -262,7 +262,8 @@ fn unfinished_transfers_and_wrong_files_go_before_any_model() {
     };
     let gone = |plan: &EvictionPlan| {
         let ids = plan.leftovers.iter().map(|swept| swept.id.clone().unwrap_or("-".to_owned()));
-        ids.chain(plan.evicted.iter().flat_map(|gone| gone.ids.clone())).collect::<Vec<_>>()
+        ids.chain(plan.evicted.iter().flat_map(|gone| gone.ids.iter().map(ToString::to_string)))
+            .collect::<Vec<_>>()
     };
     assert_eq!((gone(&plan(None)), plan(None).kept_leftovers.len()), (Vec::<String>::new(), 3));
     let size = plan(None).size_bytes;
