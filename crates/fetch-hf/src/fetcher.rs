@@ -1,6 +1,9 @@
 //! Answers for `hf:` references: lists the files of a model, and opens them.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -34,8 +37,8 @@ const READ_AT_ONCE: usize = 8;
 /// Keeps what the fetcher learns of a file from its listing on. It lives for as long as the manifest.
 #[derive(Debug, Default)]
 struct FileState {
-    /// Where the hub redirects to.
-    location: Location,
+    /// Where the hub redirects to, once the fetcher has opened the file.
+    location: OnceLock<Location>,
     /// The file in Xet, where the hub stores it there.
     #[cfg(feature = "xet")]
     xet: Option<XetFile>,
@@ -87,7 +90,7 @@ impl HubFetcher {
         let is_secret = |text: &str| self.api.client().token().is_some_and(|token| token.is_in(text));
         repository.facts = repository.facts.without(is_secret);
         if let Some(chosen) = request.chosen.as_ref().filter(|chosen| repository.has(&chosen.paths)) {
-            return self.manifest(&mut repository, &chosen.paths, chosen.entry.clone());
+            return self.manifest(repository, &chosen.paths, chosen.entry.clone());
         }
         let caches = self.caches.clone();
         let repository = blocking(move || {
@@ -115,17 +118,17 @@ impl HubFetcher {
     }
 
     /// Chooses the files that belong to the model, and returns the manifest of these.
-    fn chosen(&self, mut repository: Repository) -> Result<Manifest, FetchError> {
+    fn chosen(&self, repository: Repository) -> Result<Manifest, FetchError> {
         let choice = repository.choose()?;
         let paths: Vec<_> = choice.files.iter().map(|file| file.path.clone()).collect();
-        let manifest = self.manifest(&mut repository, &paths, choice.entry.clone())?;
+        let manifest = self.manifest(repository, &paths, choice.entry.clone())?;
         Ok(choice.applied_to(manifest))
     }
 
     /// Returns the manifest of some of the listed files.
     fn manifest(
         &self,
-        repository: &mut Repository,
+        repository: Repository,
         paths: &[RelativePath],
         entry: Entry,
     ) -> Result<Manifest, FetchError> {
@@ -133,7 +136,8 @@ impl HubFetcher {
         #[cfg(feature = "xet")]
         let xet = self.xet.as_ref().map(|xet| xet.list(self.api.xet_token_address(hub.repo(), &commit)));
         let facts = repository.facts_of(paths);
-        let taken = paths.iter().filter_map(|path| repository.take(path));
+        let mut listed = repository.into_files();
+        let taken = paths.iter().filter_map(|path| listed.take(path));
         let files = taken.map(|(file, bytes)| {
             let state = FileState {
                 #[cfg(feature = "xet")]
@@ -214,7 +218,8 @@ impl HubFetcher {
         {
             return Ok(opened);
         }
-        let opened = state.location.open(self.api.client(), address, file, range).await;
+        let location = state.location.get_or_init(Location::default);
+        let opened = location.open(self.api.client(), address, file, range).await;
         opened.map_err(|error| match reference_at(self.api.client().endpoint(), address) {
             Some(at_commit) => naming(error, &format!("{at_commit}/{}", file.path)),
             None => error,

@@ -2,7 +2,10 @@
 
 #[cfg(feature = "info")]
 use std::mem;
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+};
 
 use bytes::Bytes;
 use model_selection::{Choice, Listing, Manifests, manifests_to_read, select};
@@ -29,7 +32,7 @@ pub(crate) struct Repository {
     pub(crate) hub: RepoRef,
     pub(crate) commit: String,
     listing: Listing,
-    files: HashMap<RelativePath, TreeFile>,
+    files: BTreeMap<RelativePath, TreeFile>,
     manifests: Manifests,
     /// How often the fetcher read a manifest whose bytes are not those that the listing states.
     refused: HashMap<RelativePath, usize>,
@@ -38,6 +41,13 @@ pub(crate) struct Repository {
     kept_bytes: usize,
     /// What the hub says of the repository.
     pub(crate) facts: SourceFacts,
+}
+
+/// Holds the listed files of a repository after the choice. The map gives memory back as a manifest takes the files out, which may
+/// be a hundred thousand.
+pub(crate) struct ListedFiles {
+    files: BTreeMap<RelativePath, TreeFile>,
+    kept: HashMap<RelativePath, Bytes>,
 }
 
 impl Repository {
@@ -151,7 +161,14 @@ impl Repository {
         facts
     }
 
-    /// Takes a file of the listing out, with its bytes where the repository keeps them.
+    /// Returns the files alone, after the choice: nothing needs the names by which the listing chooses any more.
+    pub(crate) fn into_files(self) -> ListedFiles {
+        ListedFiles { files: self.files, kept: self.kept }
+    }
+}
+
+impl ListedFiles {
+    /// Takes a file out, with its bytes where the repository keeps them.
     pub(crate) fn take(&mut self, path: &RelativePath) -> Option<(TreeFile, Option<Bytes>)> {
         let file = self.files.remove(path)?;
         Some((file, self.kept.remove(path)))

@@ -18,8 +18,8 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
     },
     thread,
 };
@@ -84,23 +84,18 @@ impl HashInPlace {
         is_cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<StagedModel> {
         let id = manifest.reference().id();
-        let mut files = Vec::new();
-        let mut to_hash = Vec::new();
+        let mut files = Vec::with_capacity(manifest.files().len());
         for listed in manifest.files() {
             let opened = Opened::new(listed)?;
             let known = self.known_digest(listed, opened.stamp);
-            let staged = opened.staged(listed, self.clock.as_ref(), known);
-            if self.hashes && staged.sha256.is_none() {
-                to_hash.push(files.len());
-            }
-            files.push(staged);
+            files.push(opened.staged(listed, self.clock.as_ref(), known));
         }
+        let is_unread = |file: &&mut StagedFile| self.hashes && file.sha256.is_none();
+        let to_hash: Vec<_> = files.iter_mut().filter(is_unread).collect();
         if !to_hash.is_empty() {
-            let sizes: Vec<_> = to_hash.iter().map(|&index| files[index].stamp.size).collect();
+            let sizes: Vec<_> = to_hash.iter().map(|file| file.stamp.size).collect();
             let reading = ReadProgress::start(&self.progress, &id, &sizes);
-            for (index, staged) in self.hash_all(&files, &to_hash, &reading, is_cancelled)? {
-                files[index] = staged;
-            }
+            self.hash_all(to_hash, &reading, is_cancelled)?;
         }
         Ok(StagedModel::new(manifest, files)?)
     }
@@ -120,29 +115,31 @@ impl HashInPlace {
         if same { file.sha256.clone() } else { None }
     }
 
-    /// Hashes some of the files, the largest first, on as many threads as there are cores.
+    /// Hashes files, the largest first, on as many threads as there are cores. Each thread changes the files that it takes from
+    /// the queue where they lie, so that no file is in memory twice.
     fn hash_all(
         &self,
-        files: &[StagedFile],
-        to_hash: &[usize],
+        mut files: Vec<&mut StagedFile>,
         reading: &ReadProgress,
         is_cancelled: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Vec<(usize, StagedFile)>> {
-        let mut queue = to_hash.to_vec();
-        queue.sort_by_key(|&index| std::cmp::Reverse(files[index].stamp.size));
-        let next = AtomicUsize::new(0);
+    ) -> Result<()> {
+        files.sort_by_key(|file| std::cmp::Reverse(file.stamp.size));
+        let count = files.len();
+        let queue = Mutex::new(files.into_iter());
         let failed = AtomicBool::new(false);
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
         let work = || {
-            let mut done = Vec::new();
-            while let Some(&index) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let mut done = 0;
+            while let Some(file) = next() {
                 let stop = || is_cancelled() || failed.load(Ordering::Relaxed);
-                match self.hash(&files[index], reading, &stop) {
-                    Ok(staged) => done.push((index, staged)),
+                match self.hash(file, reading, &stop) {
+                    Ok(hashed) => *file = hashed,
                     Err(error) => {
                         let is_first = !failed.swap(true, Ordering::Relaxed);
                         return (done, is_first.then_some(error));
                     }
                 }
+                done += 1;
             }
             (done, None)
         };
@@ -150,18 +147,18 @@ impl HashInPlace {
         let results: Vec<_> = thread::scope(|scope| {
             // Where no further thread can start, the running ones hash all files.
             let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
-            let others: Vec<_> = (1..cores.min(queue.len())).filter_map(spawn).collect();
+            let others: Vec<_> = (1..cores.min(count)).filter_map(spawn).collect();
             let own = work();
             others.into_iter().filter_map(|thread| thread.join().ok()).chain([own]).collect()
         });
-        let mut all = Vec::new();
+        let mut all = 0;
         for (done, error) in results {
             if let Some(error) = error {
                 return Err(error);
             }
-            all.extend(done);
+            all += done;
         }
-        if all.len() == queue.len() { Ok(all) } else { Err(Interruption::HashingEnded.into()) }
+        if all == count { Ok(()) } else { Err(Interruption::HashingEnded.into()) }
     }
 
     /// Hashes a file. It hashes once more where another process made or removed a link to it: that changes the stamp and

@@ -82,7 +82,7 @@ pub(super) async fn recall(
         repository.read_downloaded_alone(&caches);
         let choice = repository.choose()?;
         let paths: Vec<_> = choice.files.iter().map(|file| file.path.clone()).collect();
-        let manifest = manifest(&mut repository, &paths, &choice.entry)?;
+        let manifest = manifest(repository, &paths, &choice.entry)?;
         Ok(Some(choice.applied_to(manifest).listed_in(found.path)))
     })
     .await
@@ -97,7 +97,7 @@ async fn choose(
     repo: &str,
 ) -> Result<Manifest, FetchError> {
     if let Some(chosen) = request.chosen.as_ref().filter(|chosen| repository.has(&chosen.paths)) {
-        return manifest(&mut repository, &chosen.paths, &chosen.entry);
+        return manifest(repository, &chosen.paths, &chosen.entry);
     }
     loop {
         let telling = repository.telling();
@@ -122,7 +122,7 @@ async fn choose(
     blocking(move || {
         let choice = repository.choose()?;
         let paths: Vec<_> = choice.files.iter().map(|file| file.path.clone()).collect();
-        let manifest = manifest(&mut repository, &paths, &choice.entry)?;
+        let manifest = manifest(repository, &paths, &choice.entry)?;
         Ok(choice.applied_to(manifest))
     })
     .await
@@ -130,13 +130,14 @@ async fn choose(
 
 /// Returns the manifest of some files of a listing.
 fn manifest(
-    repository: &mut Repository,
+    repository: Repository,
     paths: &[RelativePath],
     entry: &provisioner_core::Entry,
 ) -> Result<Manifest, FetchError> {
     let (hub, commit) = (repository.hub.clone(), repository.commit.clone());
     let facts = repository.facts_of(paths);
-    let taken = paths.iter().filter_map(|path| repository.take(path));
+    let mut files = repository.into_files();
+    let taken = paths.iter().filter_map(|path| files.take(path));
     let files = taken.map(|(file, _)| listed(&hub, &commit, file.path, file.size, Some(file.digest)));
     Ok(made(&hub, files.collect(), entry, commit.clone())?.with_source(Some(facts)))
 }
