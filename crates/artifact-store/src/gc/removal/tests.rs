@@ -173,6 +173,38 @@ fn leftovers_go_and_what_lives_stays() {
 }
 
 #[test]
+fn a_file_among_the_blobs_that_no_digest_names_is_a_leftover() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let records = [fixture.commit(&fixture.model("hf:org/repo", "abc", &[("a", "one")]))];
+    let blob = store.blob_path(records[0].files[0].sha256.as_ref().unwrap());
+    let stray = blob.with_file_name("notes");
+    fs_err::write(&stray, large('n')).unwrap();
+    let before = taken(store);
+    let inventory = store.inventory(&records, &[]).unwrap();
+    assert_eq!(inventory.blobs.len(), 1);
+    let (plan, freed) = carry_out(store, &records, &request(None));
+    let [swept] = &plan.leftovers[..] else { panic!("one: {plan:?}") };
+    assert_eq!((&swept.path, swept.kind, swept.bytes), (&stray, LeftoverKind::Blob, freed));
+    assert_eq!(before - taken(store), freed);
+    assert!(blob.exists() && !stray.exists());
+}
+
+#[test]
+fn a_stamp_goes_with_its_blob() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let record = fixture.commit(&fixture.model("hf:org/repo", "abc", &[("a", "one")]));
+    let blob = store.blob_path(record.files[0].sha256.as_ref().unwrap());
+    // Another tool has a link to the blob, so that its removal frees the stamp alone.
+    fs_err::hard_link(&blob, fixture.dir.path().join("foreign")).unwrap();
+    let inventory = store.inventory(&[record], &[]).unwrap();
+    let stamp = fs_err::metadata(blob.with_extension("stamp")).unwrap().blocks() * 512;
+    assert!(stamp > 0 && inventory.blobs[0].stamp_bytes == stamp);
+    assert_eq!(inventory.freed_bytes(&[0]), stamp);
+}
+
+#[test]
 fn what_is_in_use_is_not_begun() {
     let fixture = Fixture::new();
     let records = [fixture.commit(&fixture.model("hf:org/repo", "abc", &[("a", "one")]))];
