@@ -146,7 +146,7 @@ async fn what_the_storage_packs_and_keeps_once_comes_from_it() {
     let floats = (0..1_u16 << 15).flat_map(|n| f32::from(n).sqrt().to_le_bytes());
     let text = (0..200_000).flat_map(|n| format!("the number {n}\n").into_bytes());
     let noise = Synthetic { size_bytes: 1 << 20, seed: 5 }.bytes(0..1 << 20);
-    let content: Vec<u8> = floats.chain(text).chain(noise.to_vec()).collect();
+    let content: Vec<u8> = floats.chain(text).chain(noise.clone()).collect();
     let (storage, bench, weights) =
         bench_with(gguf([&content[..], &content[1 << 20..], &content].concat())).await;
     let mut files = Vec::new();
