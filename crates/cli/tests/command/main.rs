@@ -33,6 +33,7 @@ mod policy;
 mod power;
 mod processes;
 mod provenance;
+mod proxies;
 mod python_engines;
 mod readme;
 mod refusals;

@@ -1,0 +1,76 @@
+//! The command connects through the proxy that the environment names.
+
+use std::collections::BTreeSet;
+
+use testkit::{Hub, Proxied, Proxy, gguf_of, hub::Protocol};
+
+use crate::{
+    fixture::{Fixture, finish},
+    hub::command,
+};
+
+#[test]
+fn a_proxy_is_asked_with_its_login_and_sees_neither_the_token_nor_the_bytes() {
+    let (bench, hub, proxy) =
+        (Fixture::new(), Hub::start_tls(&[Protocol::Http2, Protocol::Http1]), Proxy::start());
+    hub.repo("org/repo").lfs("a.gguf", gguf_of(3 << 20, 1)).file("config.json", "{}").publish();
+    let certificate = bench.file("certificate.pem", hub.certificate().unwrap());
+    let mut command = command(&bench, &hub.endpoint(), &["ensure", "hf:org/repo?include=*", "-vv"]);
+    command.env("SSL_CERT_FILE", certificate).env("HF_TOKEN", "hf_canary").env_remove("NO_PROXY");
+    let done = finish(command.env("HTTPS_PROXY", format!("http://user:pass@{}", proxy.address())));
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    assert!(!done.stderr.contains("dXNlcjpwYXNz") && !done.stderr.contains("user:pass"), "{}", done.stderr);
+    let requests = proxy.requests();
+    let endpoint = hub.endpoint();
+    let authority = endpoint.trim_start_matches("https://");
+    assert!(requests.iter().all(|seen| seen.line.starts_with("CONNECT ")), "{requests:?}");
+    assert!(requests.iter().any(|seen| seen.line == format!("CONNECT {authority} HTTP/1.1")), "{requests:?}");
+    assert!(requests.iter().all(|seen| seen.login.as_deref() == Some("Basic dXNlcjpwYXNz")), "{requests:?}");
+    let connections: BTreeSet<_> = hub.requests().iter().map(|seen| seen.connection).collect();
+    assert_eq!(connections.len(), requests.len(), "nothing goes past the proxy");
+}
+
+#[test]
+fn a_proxy_reads_the_requests_of_plain_http() {
+    let (bench, hub, proxy) = (Fixture::new(), Hub::start(), Proxy::start());
+    hub.repo("org/repo").lfs("a.gguf", gguf_of(3 << 20, 1)).file("config.json", "{}").publish();
+    let ensure = |exempt: &str, reference: &str| {
+        let mut command = command(&bench, &hub.endpoint(), &["ensure", reference]);
+        command.env("HTTP_PROXY", format!("http://user:pass@{}", proxy.address())).env("NO_PROXY", exempt);
+        let done = finish(&mut command);
+        assert_eq!(done.status, 0, "{}", done.stderr);
+    };
+    ensure("127.0.0.1", "hf:org/repo/config.json");
+    assert_eq!(proxy.requests(), [], "the host is exempt");
+    ensure("", "hf:org/repo/a.gguf");
+    let requests = proxy.requests();
+    let is_absolute = |seen: &Proxied| seen.line.starts_with("GET http://127.0.0.1:");
+    let has_login = |seen: &Proxied| seen.login.as_deref() == Some("Basic dXNlcjpwYXNz");
+    assert!(
+        !requests.is_empty() && requests.iter().all(|seen| is_absolute(seen) && has_login(seen)),
+        "{requests:?}"
+    );
+}
+
+/// `localhost` tells whether the name was resolved here or is left to the proxy.
+#[test]
+fn a_proxy_that_speaks_socks_connects_to_servers_with_and_without_tls() {
+    for (hub, scheme, host) in
+        [(Hub::start(), "socks5", "127.0.0.1"), (Hub::start_tls(&[Protocol::Http1]), "socks5h", "localhost")]
+    {
+        let (bench, proxy) = (Fixture::new(), Proxy::start());
+        hub.repo("org/repo").file("config.json", "{}").publish();
+        let endpoint = hub.endpoint().replace("127.0.0.1", "localhost");
+        let mut command = command(&bench, &endpoint, &["ensure", "hf:org/repo/config.json"]);
+        if let Some(certificate) = hub.certificate() {
+            command.env("SSL_CERT_FILE", bench.file("certificate.pem", certificate));
+        }
+        command.env("ALL_PROXY", format!("{scheme}://user:pass@{}", proxy.address())).env_remove("NO_PROXY");
+        let done = finish(&mut command);
+        assert_eq!(done.status, 0, "{scheme}: {}", done.stderr);
+        let port = endpoint.rsplit(':').next().unwrap();
+        let (line, login) = (format!("SOCKS5 {host}:{port}"), Some("user:pass".to_owned()));
+        let requests = proxy.requests();
+        assert!(requests.contains(&Proxied { line, login }), "{requests:?}");
+    }
+}
