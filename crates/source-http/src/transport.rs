@@ -1,15 +1,10 @@
 //! Carries the bytes of a connection: as they are, or through TLS.
-//!
-//! # Reads through TLS
-//! TLS sends records of 16 KiB, and the TLS library asks for 4 KiB of a record at a time, and hands out one record at a time. So a
-//! buffer below it takes what the kernel has in few system calls, and a read above it takes all records that are here. A caller
-//! then gets few pieces of a good size, as it does without TLS.
 
 use std::{
     fmt, io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use hyper::{
@@ -22,15 +17,12 @@ use hyper_util::{
 };
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, BufReader, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
 use tokio_rustls::TlsConnector;
 
 use crate::{address::bare_host, tls::HTTP2};
-
-/// How much the buffer below TLS takes of the kernel at once, in bytes.
-const READ_BYTES: usize = 64 << 10;
 
 /// Carries bytes both ways.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -67,10 +59,9 @@ impl Transport {
     pub(crate) async fn secured(self, server: &Uri, tls: Arc<ClientConfig>) -> io::Result<Self> {
         let name = ServerName::try_from(bare_host(server.host().unwrap_or_default()));
         let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let buffered = BufReader::with_capacity(READ_BYTES, self.stream.into_inner());
-        let stream = TlsConnector::from(tls).connect(name, buffered).await?;
+        let stream = TlsConnector::from(tls).connect(name, self.stream.into_inner()).await?;
         let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
-        Ok(Self { speaks_http2, ..Self::of(FullReads { stream, error: None }) })
+        Ok(Self { speaks_http2, ..Self::of(stream) })
     }
 
     fn pinned(self: Pin<&mut Self>) -> Pin<&mut TokioIo<Box<dyn Stream>>> {
@@ -112,47 +103,3 @@ impl Write for Transport {
         self.pinned().poll_shutdown(cx)
     }
 }
-
-/// Reads as much as is here, until the caller's buffer is full.
-struct FullReads<S> {
-    stream: S,
-    /// An error that came behind bytes. The next read returns it.
-    error: Option<io::Error>,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for FullReads<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, error } = self.get_mut();
-        if let Some(error) = error.take() {
-            return Poll::Ready(Err(error));
-        }
-        let mut before = buf.filled().len();
-        ready!(Pin::new(&mut *stream).poll_read(cx, buf))?;
-        while buf.filled().len() > before && buf.remaining() > 0 {
-            before = buf.filled().len();
-            match Pin::new(&mut *stream).poll_read(cx, buf) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(behind)) => *error = Some(behind),
-                Poll::Pending => break,
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for FullReads<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
-}
-
-#[cfg(test)]
-mod tests;
