@@ -33,6 +33,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tower_service::Service;
 
 use crate::{
+    address::bare_host,
     error::BoxError,
     guard::NetworkGuard,
     tls::{HTTP1, Tls},
@@ -98,7 +99,7 @@ impl Connector {
             }
             Some("http" | "https") => self.proxies.call(proxy.uri().clone()).await?.proxied(),
             Some("socks5") => {
-                let found = self.guard.resolve(host_of(&server)).await?;
+                let found = self.guard.resolve(&bare_host(host_of(&server))).await?;
                 let found = found.first().ok_or("the name has no address")?;
                 let target = target(&SocketAddr::new(found.ip(), port_of(&server)).to_string())?;
                 socks(&proxy, self.proxies).call(target).await?

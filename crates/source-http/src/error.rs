@@ -52,8 +52,9 @@ pub(crate) fn unreachable(url: &Url, error: &SendError) -> (FetchError, bool) {
         causes = format!("{causes}: {cause}");
         next = cause.source();
     }
-    let is_tls =
-        ["certificate", "handshake", "InvalidContentType", "tls"].iter().any(|word| causes.contains(word));
+    // A proxy has a handshake too, without a certificate.
+    let is_tls = !causes.contains("SOCKS")
+        && ["certificate", "handshake", "InvalidContentType", "tls"].iter().any(|word| causes.contains(word));
     let kind = match error {
         _ if is_tls => FetchErrorKind::Invalid,
         SendError::Address(_) => FetchErrorKind::Invalid,

@@ -406,7 +406,7 @@ fn xet_is_used_unless_it_is_disabled_and_leaves_nothing_behind() {
         assert_eq!(fs_err::read(done.stdout.trim()).unwrap(), gguf("one"));
         assert_eq!(hub.count(|seen| seen.path.contains("/xet-read-token/")), tokens, "{disabled}");
         assert_eq!(done.stderr.contains("plain HTTP"), tokens > 0, "{}", done.stderr);
-        // The client of Xet logs addresses.
+        // A log that knew addresses would have them here.
         assert!(!done.stderr.contains("RetryWrapper") && !done.stderr.contains("xet-token-for"));
         assert!(!bench.path("home").exists() && !bench.path("hf-home").exists());
         assert_eq!(fs_err::read_dir(bench.path("tmp")).unwrap().count(), 0);

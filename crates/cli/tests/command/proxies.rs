@@ -74,3 +74,21 @@ fn a_proxy_that_speaks_socks_connects_to_servers_with_and_without_tls() {
         assert!(requests.contains(&Proxied { line, login }), "{requests:?}");
     }
 }
+
+#[test]
+fn a_proxy_that_speaks_socks_reaches_a_server_that_is_named_by_its_number() {
+    let Ok(server) = std::net::TcpListener::bind("[::1]:0") else { return };
+    let (bench, proxy) = (Fixture::new(), Proxy::start());
+    let port = server.local_addr().unwrap().port();
+    let mut command =
+        command(&bench, &format!("http://[::1]:{port}"), &["ensure", "hf:org/repo/config.json"]);
+    command.env("ALL_PROXY", format!("socks5://{}", proxy.address())).env_remove("NO_PROXY");
+    let done = finish(&mut command);
+    assert_eq!(done.status, 6, "the proxy knows no IPv6");
+    assert!(
+        done.stderr.starts_with("error: connecting to `http://[::1]:"),
+        "TLS has no part in it: {}",
+        done.stderr
+    );
+    assert!(done.stderr.contains("SOCKS"), "the name was resolved: {}", done.stderr);
+}

@@ -28,6 +28,8 @@ const DAMAGED: &str = "what came is damaged";
 /// Reads chunks that follow each other.
 pub(super) struct Chunks {
     stream: ByteStream,
+    /// How many bytes may still come.
+    left: u64,
     /// Bytes that have arrived, and were not read yet.
     arrived: Bytes,
 }
@@ -41,8 +43,9 @@ pub(super) struct Chunk {
 }
 
 impl Chunks {
-    pub(super) fn new(stream: ByteStream) -> Self {
-        Self { stream, arrived: Bytes::new() }
+    /// Reads chunks out of so many bytes.
+    pub(super) fn new(stream: ByteStream, length: u64) -> Self {
+        Self { stream, left: length, arrived: Bytes::new() }
     }
 
     /// Returns the next chunk, once all of it has arrived.
@@ -65,7 +68,9 @@ impl Chunks {
             while self.arrived.len() < length - gathered.len() {
                 gathered.extend_from_slice(&self.arrived);
                 let next = self.stream.try_next().await?;
-                self.arrived = next.ok_or_else(|| unavailable("a piece ends early"))?;
+                self.arrived = next.ok_or_else(|| unavailable("a section ends early"))?;
+                let left = self.left.checked_sub(self.arrived.len() as u64);
+                self.left = left.ok_or_else(|| unavailable("a section has more bytes than it may"))?;
             }
             gathered.extend_from_slice(&self.arrived.split_to(length - gathered.len()));
             return Ok(gathered.freeze());

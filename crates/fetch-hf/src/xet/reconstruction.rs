@@ -13,6 +13,9 @@ use source_http::Url;
 
 use super::address::storage_address;
 
+/// How many terms, and how many sections, an answer has at the most: the longest range has some two thousand chunks.
+const MOST: usize = 4096;
+
 /// Names chunks of a section that follow each other, and what of their bytes belongs to a range.
 #[derive(Debug)]
 pub(super) struct Term {
@@ -80,6 +83,10 @@ impl Section {
 
 /// Returns the terms of a range of so many bytes.
 fn terms_of(read: ReconstructionJson, length: u64, storage: &Url) -> Result<Vec<Term>, &'static str> {
+    let listed: usize = read.fetch_info.values().map(Vec::len).sum();
+    if read.terms.len().max(read.fetch_info.len()).max(listed) > MOST {
+        return Err("its answer names too many chunks");
+    }
     let mut sections = HashMap::new();
     for (hash, listed) in read.fetch_info {
         let listed: Result<Vec<_>, _> =

@@ -11,8 +11,8 @@ use super::{
     terms::{self, Tries},
 };
 
-/// How many bytes an answer about a range has at the most: a range has some thousand chunks.
-const MAX_ANSWER_BYTES: usize = 8 << 20;
+/// How many bytes an answer about a range has at the most: a range has some two thousand chunks, most of them in few sections.
+const MAX_ANSWER_BYTES: usize = 2 << 20;
 
 /// Asks a storage.
 #[derive(Debug)]

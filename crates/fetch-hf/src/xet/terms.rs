@@ -143,7 +143,7 @@ where
     async fn open(&mut self, section: &Arc<Section>) -> Result<Open, FetchError> {
         let left = self.budget.checked_sub(section.len());
         self.budget = left.ok_or_else(|| unavailable("the storage sends too much for the range"))?;
-        let chunks = Chunks::new((self.open)(Arc::clone(section)).await?);
+        let chunks = Chunks::new((self.open)(Arc::clone(section)).await?, section.len());
         Ok(Open { section: Arc::clone(section), chunks, next: section.first_chunk })
     }
 

@@ -93,7 +93,7 @@ fn proxy() -> Arc<Proxies> {
     Arc::new(Proxies::named("http://proxy.corp:3128", "direct.example"))
 }
 
-/// The client of Xet resolves the names of the hosts to which it connects without the proxy.
+/// The storage of Xet, which the hub names, is checked before it becomes an endpoint.
 #[test]
 fn only_the_names_that_the_proxy_resolves_are_left_to_it() {
     let mut guard = guard("https://hub.example");

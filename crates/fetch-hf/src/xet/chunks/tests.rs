@@ -20,7 +20,7 @@ fn frame(bytes: &[u8]) -> Vec<u8> {
 /// Reads so many chunks out of bytes that arrive in pieces of a size.
 async fn read(bytes: &[u8], piece: usize, count: usize) -> Result<Vec<Bytes>, String> {
     let pieces: Vec<_> = bytes.chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-    let mut chunks = Chunks::new(Box::pin(stream::iter(pieces)));
+    let mut chunks = Chunks::new(Box::pin(stream::iter(pieces)), bytes.len() as u64);
     let mut unpacked = Vec::new();
     for _ in 0..count {
         let chunk = chunks.next().await.and_then(Chunk::unpacked);
@@ -66,8 +66,8 @@ async fn a_chunk_that_is_damaged_is_refused() {
     check(chunk(0, 0, &vec![0; LONGEST + 1], LONGEST + 1), DAMAGED).await;
     check(chunk(0, 1, &vec![0; 2 * LONGEST + 1], 1), DAMAGED).await;
     check(chunk(0, 3, b"ab", 2), "what came is packed in an unknown way").await;
-    check(chunk(0, 0, b"ab", 2)[..9].to_vec(), "a piece ends early").await;
-    check(Vec::new(), "a piece ends early").await;
+    check(chunk(0, 0, b"ab", 2)[..9].to_vec(), "a section ends early").await;
+    check(Vec::new(), "a section ends early").await;
 }
 
 #[tokio::test]
@@ -75,4 +75,17 @@ async fn a_frame_is_not_inflated_past_the_stated_length() {
     let bomb = Chunk { packing: 1, packed: frame(&vec![0; 64 << 20]).into(), length: 10 };
     assert_eq!(bomb.inflated().unwrap().len(), 11);
     assert!(bomb.unpacked().is_err());
+}
+
+/// A storage need not say how many bytes it sends.
+#[tokio::test]
+async fn more_bytes_than_a_section_has_are_refused() {
+    let empty = chunk(0, 0, b"", 0);
+    let endless = stream::iter(std::iter::repeat_with(move || Ok(Bytes::from(empty.clone()))));
+    let mut chunks = Chunks::new(Box::pin(endless), 80);
+    for _ in 0..10 {
+        assert!(chunks.next().await.is_ok());
+    }
+    let error = chunks.next().await.err().unwrap();
+    assert_eq!(error.message, "Xet: a section has more bytes than it may");
 }

@@ -69,3 +69,20 @@ fn an_answer_that_makes_no_sense_is_refused() {
         "its storage has an address inside of a network",
     );
 }
+
+#[test]
+fn an_answer_that_names_too_many_chunks_is_refused() {
+    let check = |place: &str, count: usize, expected: Result<(), &'static str>| {
+        let mut answer = answer();
+        let listed = answer.pointer_mut(place).unwrap().as_array_mut().unwrap();
+        let one = listed[0].clone();
+        listed.resize(count, one);
+        assert_eq!(terms(answer, 70).map(|_| ()), expected, "{place}: {count}");
+    };
+    let refused = Err("its answer names too many chunks");
+    check("/terms", MOST, Ok(()));
+    check("/terms", MOST + 1, refused);
+    // The other xorb has two.
+    check("/fetch_info/b", MOST - 2, Ok(()));
+    check("/fetch_info/b", MOST - 1, refused);
+}
