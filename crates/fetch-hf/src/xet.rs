@@ -195,9 +195,7 @@ impl Xet {
         let token: StorageToken = http.json(token_address.clone()).await?;
         let place =
             storage_address(http.endpoint(), &token.cas_url).map_err(|what| invalid(token_address, what))?;
-        // As an endpoint, the storage is not looked at again.
-        http.check_address(&place).await?;
-        let storage = Arc::new(Storage::new(http.settings(), place, &token.access_token));
+        let storage = Arc::new(Storage::new(http, place, &token.access_token));
         *grant = Some(Grant { storage: Arc::clone(&storage), ends: token.exp });
         Ok(storage)
     }

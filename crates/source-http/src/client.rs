@@ -9,10 +9,13 @@
 //! the client asks once more without it, and leaves it out from then on. The caller renews a token that it sets: its
 //! refusal is an error.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, RANGE};
-use provisioner_core::{ByteRange, FetchError, FetchErrorKind, HostPolicy, Token};
+use provisioner_core::{ByteRange, FetchError, FetchErrorKind, HostPolicy, Token, TokenOrigin};
 use url::Url;
 
 use crate::{
@@ -35,7 +38,7 @@ const MAX_REDIRECTS: usize = 10;
 /// It opens no connection before the first request.
 #[derive(Debug)]
 pub struct HttpClient {
-    connections: Connections,
+    connections: Arc<Connections>,
     settings: HttpSettings,
     dialect: Box<dyn Dialect>,
     /// The hosts that the policy allows; `None` where the caller names no policy.
@@ -51,7 +54,7 @@ impl HttpClient {
     pub fn new(settings: HttpSettings, dialect: impl Dialect) -> Self {
         let guard = NetworkGuard::new(&settings.endpoint);
         Self {
-            connections: Connections::new(&settings, &guard),
+            connections: Arc::new(Connections::new(&settings, &guard)),
             guard,
             settings,
             dialect: Box::new(dialect),
@@ -65,24 +68,31 @@ impl HttpClient {
     pub fn confine(&mut self, hosts: &HostPolicy) {
         self.hosts = Some(hosts.clone());
         self.guard.confine(hosts);
-        self.connections = Connections::new(&self.settings, &self.guard);
+        self.connections = Arc::new(Connections::new(&self.settings, &self.guard));
     }
 
     /// Resolves names with another guard.
     #[cfg(test)]
     pub(crate) fn guard_with(&mut self, guard: NetworkGuard) {
-        self.connections = Connections::new(&self.settings, &guard);
+        self.connections = Arc::new(Connections::new(&self.settings, &guard));
         self.guard = guard;
     }
 
-    /// Checks an address to which another client is to connect, which the fetcher cannot watch: the policy allows its host, and its name
-    /// does not lead inside of a network now.
-    ///
-    /// # Errors
-    /// [`FetchErrorKind::Denied`]; [`FetchErrorKind::Invalid`] where the name has no address.
-    pub async fn check_address(&self, url: &Url) -> Result<(), FetchError> {
-        self.check_host(url)?;
-        self.guard.check_resolved(url).await
+    /// Returns a client of another server, which the source names, with a token of that server. The two share the connections, the
+    /// guard and the policy's hosts: what the source names may be no more than where it redirects to.
+    #[must_use]
+    pub fn beside(&self, endpoint: Url, token: Option<Token>, dialect: impl Dialect) -> Self {
+        let mut settings = self.settings.clone();
+        (settings.endpoint, settings.token, settings.token_origin) = (endpoint, token, TokenOrigin::Given);
+        Self {
+            connections: Arc::clone(&self.connections),
+            settings,
+            dialect: Box::new(dialect),
+            hosts: self.hosts.clone(),
+            guard: self.guard.clone(),
+            rate_limits: RateLimits::default(),
+            is_token_expired: AtomicBool::new(false),
+        }
     }
 
     /// Returns the settings of this client.

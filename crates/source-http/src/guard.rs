@@ -82,21 +82,6 @@ impl NetworkGuard {
         Ok(())
     }
 
-    /// Checks an address as a connection does, for a client that resolves names itself. Behind a proxy, the proxy resolves them.
-    ///
-    /// # Errors
-    /// As [`check`](Self::check); and where the name has no address.
-    pub(crate) async fn check_resolved(&self, url: &Url) -> Result<(), FetchError> {
-        self.check(url)?;
-        let host = bare_host(url.host_str().unwrap_or_default());
-        if zone_of_host(&host).is_some() || self.is_resolved_by_proxy(url) {
-            return Ok(());
-        }
-        let found = self.look_up(&host).await;
-        let found = found.map_err(|error| crate::error::invalid(url, &error.to_string()))?;
-        self.judge(&host, &found).map_err(|inner| self.refusal(&host, Some(inner.address)))
-    }
-
     /// Returns the addresses of a server.
     ///
     /// # Errors
@@ -146,11 +131,6 @@ impl NetworkGuard {
             Some(address) => Err(InnerHost { host, address }),
             None => Ok(()),
         }
-    }
-
-    /// Returns whether a proxy resolves the name of an address.
-    fn is_resolved_by_proxy(&self, url: &Url) -> bool {
-        url.as_str().parse().is_ok_and(|server| self.proxies.resolve(&server))
     }
 
     /// Returns whether any host of a zone is allowed.

@@ -19,11 +19,6 @@ impl Proxies {
         self.0.intercept(server)
     }
 
-    /// Returns whether a client leaves it to a proxy to resolve the name of an address.
-    pub(crate) fn resolve(&self, server: &Uri) -> bool {
-        self.of(server).is_some_and(|proxy| proxy.uri().scheme_str() != Some("socks5"))
-    }
-
     #[cfg(test)]
     pub(crate) fn named(https: &str, exempt: &str) -> Self {
         Self(Matcher::builder().https(https.to_owned()).no(exempt.to_owned()).build())

@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use futures_util::TryStreamExt;
 use provisioner_core::{ByteRange, ByteStream, FetchError, FetchErrorKind};
-use source_http::{Dialect, HttpClient, HttpSettings, Pool, Token, TokenOrigin, Url, invalid};
+use source_http::{Dialect, HttpClient, Pool, Token, Url, invalid};
 
 use super::{
     reconstruction::{self, Section, Term},
@@ -25,12 +25,9 @@ pub(super) struct Storage {
 struct StorageDialect;
 
 impl Storage {
-    /// Returns the client of a storage, which waits and trusts as the hub's does.
-    pub(super) fn new(hub: &HttpSettings, address: Url, token: &str) -> Self {
-        let mut settings = hub.clone();
-        (settings.endpoint, settings.token, settings.token_origin) =
-            (address, Token::new(token), TokenOrigin::Given);
-        Self { client: HttpClient::new(settings, StorageDialect) }
+    /// Returns the client of a storage that the hub names, beside the hub's own.
+    pub(super) fn new(hub: &HttpClient, address: Url, token: &str) -> Self {
+        Self { client: hub.beside(address, Token::new(token), StorageDialect) }
     }
 
     /// Returns the bytes of a range of a file.

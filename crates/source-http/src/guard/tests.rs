@@ -93,26 +93,6 @@ fn proxy() -> Arc<Proxies> {
     Arc::new(Proxies::named("http://proxy.corp:3128", "direct.example"))
 }
 
-/// The storage of Xet, which the hub names, is checked before it becomes an endpoint.
-#[test]
-fn only_the_names_that_the_proxy_resolves_are_left_to_it() {
-    let mut guard = guard("https://hub.example");
-    guard.proxies = proxy();
-    guard.lookup = Arc::new(|_| Box::pin(async { Ok(at(&["10.0.0.1"])) }));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let check = |guard: &NetworkGuard, url: &str| {
-        runtime.block_on(guard.check_resolved(&Url::parse(url).unwrap())).map_err(|error| error.kind)
-    };
-    assert_eq!(check(&guard, "https://cas.example/x"), Ok(()));
-    for direct in ["https://cas.direct.example/x", "https://direct.example/x", "http://cas.example/x"] {
-        assert_eq!(check(&guard, direct), Err(FetchErrorKind::Denied), "{direct}");
-    }
-    guard.proxies = Arc::new(Proxies::named("socks5://proxy.corp:1080", ""));
-    assert_eq!(check(&guard, "https://cas.example/x"), Err(FetchErrorKind::Denied), "resolved here");
-    guard.proxies = Arc::new(Proxies::named("socks5h://proxy.corp:1080", ""));
-    assert_eq!(check(&guard, "https://cas.example/x"), Ok(()));
-}
-
 #[test]
 fn a_name_that_rebinds_never_becomes_a_connection() {
     let trap = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -128,5 +108,10 @@ fn a_name_that_rebinds_never_becomes_a_connection() {
     assert_eq!(error.kind, FetchErrorKind::Denied);
     let denial = error.denial.unwrap();
     assert_eq!((denial.rule.as_ref(), denial.value.as_str()), ("hosts", "rebinds.example"));
+    // A server that the source names is no endpoint of its own.
+    let named = Url::parse(&format!("http://rebinds.example:{port}")).unwrap();
+    let beside = client.beside(named.clone(), None, Plain);
+    let error = runtime.block_on(beside.get(named, ByteRange::ALL, Pool::Shared)).unwrap_err();
+    assert_eq!(error.kind, FetchErrorKind::Denied);
     assert_eq!(trap.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "no connection was opened");
 }
