@@ -58,10 +58,11 @@ struct Frontier<'a> {
 impl Frontier<'_> {
     /// Hashes the bytes of the file up to `end`.
     fn read_to(&mut self, end: u64) -> Result<()> {
-        let needed = usize::try_from(end - self.hashed.bytes).unwrap_or(BUFFER_BYTES).min(BUFFER_BYTES);
-        self.buffer.resize(needed.max(self.buffer.len()), 0);
         while self.hashed.bytes < end {
             let length = usize::try_from(end - self.hashed.bytes).unwrap_or(usize::MAX).min(BUFFER_BYTES);
+            if self.buffer.len() < length {
+                self.buffer.resize(length, 0);
+            }
             let begin = Instant::now();
             let piece = &mut self.buffer[..length];
             self.sink.read(piece, self.hashed.bytes)?;
