@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::{
-    error::{broken, invalid, silent},
+    error::{broken, invalid},
     range::content_range,
 };
 
@@ -76,7 +76,8 @@ impl Answer {
         let Self { response, url, patience } = self;
         Box::pin(stream::try_unfold((response.into_body(), url), move |(mut body, url)| async move {
             loop {
-                let frame = timeout(patience, body.frame()).await.map_err(|_| silent(&url, patience))?;
+                let silent = || format!("no byte came within {patience:?}");
+                let frame = timeout(patience, body.frame()).await.map_err(|_| broken(&url, &silent()))?;
                 let Some(frame) = frame.transpose().map_err(|error| broken(&url, &error))? else {
                     return Ok(None);
                 };

@@ -1,6 +1,6 @@
 //! Makes the errors that any source over HTTP may have.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{error::Error as StdError, fmt::Display, time::Duration};
 
 use hyper_util::client::legacy;
 use provisioner_core::{FetchError, FetchErrorKind};
@@ -27,19 +27,11 @@ pub fn invalid(url: &Url, what: &str) -> FetchError {
     FetchError::new(FetchErrorKind::Invalid, format!("`{}`: {what}", redacted(url)))
 }
 
-/// Returns the error of a connection that ended before its answer did.
-pub(crate) fn broken(url: &Url, error: &hyper::Error) -> FetchError {
+/// Returns the error of a connection that ended, or brought no more bytes, before its answer did.
+pub(crate) fn broken(url: &Url, what: &dyn Display) -> FetchError {
     FetchError::new(
         FetchErrorKind::Unavailable,
-        format!("the connection to `{}` broke: {error}", redacted(url)),
-    )
-}
-
-/// Returns the error of an answer of which no byte came for so long.
-pub(crate) fn silent(url: &Url, time: Duration) -> FetchError {
-    FetchError::new(
-        FetchErrorKind::Unavailable,
-        format!("the connection to `{}` broke: no byte came within {time:?}", redacted(url)),
+        format!("the connection to `{}` broke: {what}", redacted(url)),
     )
 }
 

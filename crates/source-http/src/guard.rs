@@ -10,7 +10,9 @@
 //! - Hosts in the same [`Zone`] as the endpoint: an endpoint on loopback may redirect to loopback, and one in a private network to
 //!   that network. Link-local addresses, such as that of a cloud's metadata, are in no such zone.
 //! - A host that the `hosts` of the policy name, without a `*`.
-//! - The proxy that the machine's environment names. What the proxy connects to, the proxy decides: it resolves the names.
+//!
+//! The name of the proxy that the machine's environment names is not asked of the guard: the operator chose it (`connector`). What
+//! the proxy connects to, the proxy decides: it resolves the names, but for a proxy at `socks5:`.
 
 use std::{
     fmt, io,
