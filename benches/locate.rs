@@ -1,7 +1,8 @@
 //! How long a caller waits for a model that is present, in a catalog of 1,000 records; and how fast the bytes of one
 //! are hashed.
 //!
-//! `sha256` hashes the same number of bytes from memory: what `verify` takes beyond it is reading and recording.
+//! `sha256` hashes the same number of bytes from memory, and `two streams` half as many of each of two.
+//! What `verify` takes beyond `sha256` is reading and recording.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up is told by a panic")]
 
@@ -14,6 +15,7 @@ use std::{
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use model_provisioner::{Digest, Expectation, ModelProvisioner, ModelRef, Outcome, blocking};
+use paired_sha256::update_both;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -82,6 +84,15 @@ fn hashing(criterion: &mut Criterion) {
                 sha256.update(black_box(&chunk));
             }
             sha256.finalize()
+        });
+    });
+    group.bench_function("two streams", |bencher| {
+        bencher.iter(|| {
+            let (mut one, mut other) = (paired_sha256::Sha256::new(), paired_sha256::Sha256::new());
+            for _ in 0..chunks / 2 {
+                update_both((&mut one, black_box(&chunk)), (&mut other, black_box(&chunk)));
+            }
+            (one.finish(), other.finish())
         });
     });
     group.finish();

@@ -161,6 +161,7 @@ fn no_crate_knows_what_it_must_not() {
                 "hf-xet",
             ],
         ),
+        ("paired-sha256", &["provisioner-core", "durable-fs", "tokio"]),
         ("provisioner-core", &["tokio", "fs-err", "rustix", "tempfile", "durable-fs", "tracing"]),
         ("fetch-file", &["catalog-adapter", "handoff", "durable-fs", "source-http"]),
         (
@@ -222,6 +223,7 @@ fn the_command_uses_the_facade_alone() {
         "lockfile",
         "model-inspect",
         "model-signing",
+        "paired-sha256",
         "provenance-log",
         "attestation",
     ] {

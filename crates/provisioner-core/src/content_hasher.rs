@@ -1,7 +1,7 @@
 //! Hashes bytes as they come.
 
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
+use paired_sha256::{Sha256, update_both};
+use sha1::{Digest as _, Sha1};
 
 use crate::digest::Digest;
 
@@ -59,10 +59,22 @@ impl ContentHasher {
         }
     }
 
+    /// Takes the next bytes of two files, of each as many as the other has: in less time than one after the other, where
+    /// [`is_quicker_in_pairs`](paired_sha256::is_quicker_in_pairs).
+    pub fn update_both(one: (&mut Self, &[u8]), other: (&mut Self, &[u8])) {
+        let ((one, one_bytes), (other, other_bytes)) = (one, other);
+        update_both((&mut one.sha256, one_bytes), (&mut other.sha256, other_bytes));
+        for (hasher, bytes) in [(one, one_bytes), (other, other_bytes)] {
+            if let Some(git) = &mut hasher.git {
+                git.update(bytes);
+            }
+        }
+    }
+
     /// Returns the digests of all bytes.
     pub fn finish(self) -> ContentDigests {
         ContentDigests {
-            sha256: Digest::sha256(self.sha256.finalize().into()),
+            sha256: Digest::sha256(self.sha256.finish()),
             git_sha1: self.git.map(|git| Digest::git_sha1(git.finalize().into())),
         }
     }

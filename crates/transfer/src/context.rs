@@ -1,14 +1,10 @@
 //! Holds what all transfers of one [`Transfer`](crate::Transfer) share.
 
-use std::{
-    sync::{Arc, atomic::AtomicUsize},
-    thread::available_parallelism,
-    time::Duration,
-};
+use std::{sync::Arc, thread::available_parallelism, time::Duration};
 
 use tokio::sync::Semaphore;
 
-use crate::{pause::Pauses, rate::Rate, settings::Settings};
+use crate::{partners::Partners, pause::Pauses, rate::Rate, settings::Settings};
 
 /// How long a place may ask for a pause that is one of several.
 const SHORT_WAIT: Duration = Duration::from_secs(5);
@@ -25,8 +21,8 @@ pub(crate) struct Context {
     pub(crate) pauses: Arc<Pauses>,
     /// How many processors this process may use.
     pub(crate) processors: usize,
-    /// How many threads hash.
-    pub(crate) hashing: Arc<AtomicUsize>,
+    /// Where the threads that hash meet.
+    pub(crate) partners: Arc<Partners>,
 }
 
 impl Context {
@@ -40,7 +36,7 @@ impl Context {
             rate,
             pauses: Arc::default(),
             processors: available_parallelism().map_or(1, usize::from),
-            hashing: Arc::default(),
+            partners: Arc::default(),
         })
     }
 
@@ -55,8 +51,8 @@ impl Context {
         let settings =
             Settings { retries: retries.min(1), max_wait: max_wait.min(SHORT_WAIT), ..self.settings.clone() };
         let (connections, rate) = (Arc::clone(&self.connections), Arc::clone(&self.rate));
-        let (pauses, hashing) = (Arc::clone(&self.pauses), Arc::clone(&self.hashing));
+        let (pauses, partners) = (Arc::clone(&self.pauses), Arc::clone(&self.partners));
         let processors = self.processors;
-        Arc::new(Self { settings, is_one_of_several: true, connections, rate, pauses, processors, hashing })
+        Arc::new(Self { settings, is_one_of_several: true, connections, rate, pauses, processors, partners })
     }
 }

@@ -64,8 +64,8 @@ pub(crate) async fn fetch(
         boot: String::new(),
     };
     let Place { data, journal, guard } = place;
-    let hashing = Arc::clone(&context.hashing);
-    let (sink, header) = blocking(move || Sink::open(&data, &journal, &header, guard, hashing)).await?;
+    let partners = Arc::clone(&context.partners);
+    let (sink, header) = blocking(move || Sink::open(&data, &journal, &header, guard, partners)).await?;
     // Bytes that this call did not fetch may be the wrong ones.
     let is_resumed = sink.len() > 0;
     let fetch = FileFetch {

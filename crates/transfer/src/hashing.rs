@@ -1,13 +1,13 @@
 //! Follows the hash frontier: a thread hashes the bytes that have arrived without a gap, from memory where they arrived at
 //! the frontier, and from the page cache where they arrived ahead of it. Its one loop does all of a transfer's hashing.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use provisioner_core::{ContentDigests, ContentHasher};
 use tokio::sync::{oneshot, watch};
 
-use crate::{arrived::Next, concurrency::Hashed, epoch::Epoch, error::Result, sink::Sink};
+use crate::{arrived::Next, concurrency::Hashed, epoch::Epoch, error::Result, partners::Stretch, sink::Sink};
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -24,71 +24,62 @@ pub(crate) fn follow(
     told: &watch::Sender<Hashed>,
 ) -> Result<Option<ContentDigests>> {
     let _queue = sink.open_queue(epoch);
-    let mut frontier = Frontier {
-        sink,
-        content: ContentHasher::of_size(size, git_ids),
-        buffer: Vec::new(),
-        hashed: Hashed::default(),
-        told,
-    };
-    while frontier.hashed.bytes < size {
-        let hashed = frontier.hashed;
+    let stretch = Stretch::new(ContentHasher::of_size(size, git_ids));
+    let mut frontier = Frontier { sink, stretch, buffer: BytesMut::new(), bytes: 0, told };
+    while frontier.bytes < size {
+        let hashed = frontier.hashed();
         let idle = || {
             told.send_if_modified(|known| std::mem::replace(known, hashed) != hashed);
         };
         let Some(next) = sink.next(epoch, hashed.bytes, idle) else { return Ok(None) };
         match next {
-            Next::Arrived(pieces) => frontier.hash(&pieces),
+            Next::Arrived(pieces) => frontier.hash(pieces)?,
             Next::InFile(end) => frontier.read_to(end)?,
         }
     }
-    told.send_replace(frontier.hashed);
-    Ok(Some(frontier.content.finish()))
+    told.send_replace(frontier.hashed());
+    Ok(Some(frontier.stretch.hasher.finish()))
 }
 
 /// Holds how far the hashing is.
 struct Frontier<'a> {
     sink: &'a Sink,
-    content: ContentHasher,
-    buffer: Vec<u8>,
-    hashed: Hashed,
+    stretch: Stretch,
+    buffer: BytesMut,
+    bytes: u64,
     told: &'a watch::Sender<Hashed>,
 }
 
 impl Frontier<'_> {
     /// Hashes the bytes of the file up to `end`.
     fn read_to(&mut self, end: u64) -> Result<()> {
-        while self.hashed.bytes < end {
-            let length = usize::try_from(end - self.hashed.bytes).unwrap_or(usize::MAX).min(BUFFER_BYTES);
-            if self.buffer.len() < length {
-                self.buffer.resize(length, 0);
-            }
-            let begin = Instant::now();
-            let piece = &mut self.buffer[..length];
-            self.sink.read(piece, self.hashed.bytes)?;
-            self.content.update(piece);
-            self.note(length as u64, begin);
+        while self.bytes < end {
+            let length = usize::try_from(end - self.bytes).unwrap_or(usize::MAX).min(BUFFER_BYTES);
+            let mut buffer = std::mem::take(&mut self.buffer);
+            buffer.resize(length, 0);
+            self.sink.read(&mut buffer, self.bytes)?;
+            let piece = buffer.freeze();
+            self.hash(vec![piece.clone()])?;
+            // No other piece of the buffer is left.
+            self.buffer = piece.try_into_mut().unwrap_or_default();
         }
         Ok(())
     }
 
-    /// Hashes bytes as they arrived.
-    fn hash(&mut self, pieces: &[Bytes]) {
-        let begin = Instant::now();
-        for piece in pieces {
-            self.content.update(piece);
+    /// Hashes bytes, and tells how far it is now and then.
+    fn hash(&mut self, pieces: Vec<Bytes>) -> Result<()> {
+        let before = self.bytes / TELL_BYTES;
+        self.bytes += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        self.stretch.pieces = pieces.into();
+        self.stretch = self.sink.hash(std::mem::take(&mut self.stretch))?;
+        if self.bytes / TELL_BYTES > before {
+            self.told.send_replace(self.hashed());
         }
-        self.note(pieces.iter().map(|piece| piece.len() as u64).sum(), begin);
+        Ok(())
     }
 
-    /// Notes how far the hashing is, and tells it now and then.
-    fn note(&mut self, bytes: u64, begin: Instant) {
-        let before = self.hashed.bytes / TELL_BYTES;
-        self.hashed.bytes += bytes;
-        self.hashed.busy += begin.elapsed();
-        if self.hashed.bytes / TELL_BYTES > before {
-            self.told.send_replace(self.hashed);
-        }
+    fn hashed(&self) -> Hashed {
+        Hashed { bytes: self.bytes, busy: self.stretch.busy }
     }
 }
 

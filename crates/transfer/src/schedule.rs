@@ -132,7 +132,7 @@ impl FileFetch<'_> {
     /// Lets the rule learn what the connections bring, once an interval is over.
     fn look(&self, concurrency: &mut Concurrency, began: Instant, hashed: &watch::Receiver<Hashed>) {
         let at = began.elapsed();
-        concurrency.share(self.context.settings.connections, self.context.hashing.load(Ordering::Relaxed));
+        concurrency.share(self.context.settings.connections, self.context.partners.threads());
         if concurrency.is_due(at) {
             let ((arrived, live), hashed) = (self.connections.observe(), *hashed.borrow());
             concurrency.observe(Observed { at, arrived, hashed, live });

@@ -8,7 +8,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -19,6 +19,7 @@ use crate::{
     epoch::Epoch,
     error::Result,
     journal::{Entries, Journal, JournalHeader},
+    partners::{Partners, Stretch},
     ranges::Ranges,
     truncate::truncate,
 };
@@ -36,8 +37,8 @@ pub(crate) struct Sink {
     have: Mutex<Have>,
     changed: Condvar,
     since_sync: AtomicU64,
-    /// How many threads hash, over all files: their bytes share the memory.
-    hashing: Arc<AtomicUsize>,
+    /// The threads that hash, of all files: their bytes share the memory.
+    partners: Arc<Partners>,
     _guard: Arc<dyn Any + Send + Sync>,
 }
 
@@ -58,7 +59,7 @@ impl Sink {
         journal: &Path,
         header: &JournalHeader,
         guard: Arc<dyn Any + Send + Sync>,
-        hashing: Arc<AtomicUsize>,
+        partners: Arc<Partners>,
     ) -> Result<(Self, JournalHeader)> {
         let entries = Entries::read(journal);
         let boot = durable_fs::boot_id();
@@ -87,7 +88,7 @@ impl Sink {
             have: Mutex::new(Have { ranges, ..Have::default() }),
             changed: Condvar::new(),
             since_sync: AtomicU64::new(0),
-            hashing,
+            partners,
             _guard: guard,
         };
         Ok((sink, header))
@@ -117,7 +118,7 @@ impl Sink {
         have.ranges.add(start..at);
         // Other bytes than these may be in the file where some were here before.
         if written == at - start {
-            have.arrived.push(start, pieces, self.threads());
+            have.arrived.push(start, pieces, self.partners.threads());
         }
         drop((have, current));
         self.changed.notify_all();
@@ -133,13 +134,9 @@ impl Sink {
     /// Blocks for as long as the thread has enough to do, unless the transfer gives the attempt up.
     fn wait_for_thread(&self, epoch: Epoch) {
         let mut have = lock(&self.have);
-        while have.given_up < epoch && have.arrived.is_full(epoch, self.threads()) {
+        while have.given_up < epoch && have.arrived.is_full(epoch, self.partners.threads()) {
             have = self.changed.wait(have).unwrap_or_else(PoisonError::into_inner);
         }
-    }
-
-    fn threads(&self) -> usize {
-        self.hashing.load(Ordering::Relaxed)
     }
 
     /// Makes the written bytes durable, so that another boot counts them.
@@ -185,8 +182,13 @@ impl Sink {
     /// Begins to keep bytes in memory for the thread that hashes an attempt, for as long as the answer lives.
     pub(crate) fn open_queue(&self, epoch: Epoch) -> Queue<'_> {
         lock(&self.have).arrived.open(epoch);
-        self.hashing.fetch_add(1, Ordering::Relaxed);
+        self.partners.join();
         Queue { sink: self, epoch }
+    }
+
+    /// Hashes all bytes of a stretch, together with those of another file where its thread has some. It blocks.
+    pub(crate) fn hash(&self, stretch: Stretch) -> Result<Stretch> {
+        self.partners.hash(stretch)
     }
 
     /// Returns where the bytes from `at` on are. It blocks until they are here, and calls `idle` before it does; `None` when
@@ -231,7 +233,7 @@ pub(crate) struct Queue<'a> {
 impl Drop for Queue<'_> {
     fn drop(&mut self) {
         lock(&self.sink.have).arrived.close(self.epoch);
-        self.sink.hashing.fetch_sub(1, Ordering::Relaxed);
+        self.sink.partners.leave();
         self.sink.changed.notify_all();
     }
 }
