@@ -6,6 +6,7 @@ use std::{
     ops::Range,
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 use futures_util::TryStreamExt;
@@ -20,6 +21,9 @@ use crate::fixture::{Fixture, bytes, settings};
 
 const ID: &str = "hf:org/repo/a.gguf";
 const HASH: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// How long a fetcher waits for a server by default.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many bytes a chunk of [`storage_of`] has.
 const CHUNK: usize = 100_000;
@@ -41,21 +45,31 @@ type Asked = Arc<Mutex<Vec<String>>>;
 
 /// Starts a server, and returns its address and the requests that it gets. It gives what `answer` has for a request.
 fn serve(answer: impl Fn(&str) -> Option<Vec<u8>> + Send + 'static) -> (String, Asked) {
+    serve_heads(move |head| match answer(head) {
+        Some(body) => (format!("200 OK\r\nContent-Length: {}", body.len()), body),
+        None => ("404 Not Found\r\nContent-Length: 0".to_owned(), Vec::new()),
+    })
+}
+
+/// Starts a server as [`serve`] does, which gives a status, headers and a body. A body that is shorter than its head says hangs.
+fn serve_heads(answer: impl Fn(&str) -> (String, Vec<u8>) + Send + 'static) -> (String, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let asked = Asked::default();
     let kept = Arc::clone(&asked);
     thread::spawn(move || {
+        let mut open = Vec::new();
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
             let head = lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
-            let answer = answer(&head);
+            let (answered, body) = answer(&head);
             kept.lock().unwrap().push(head);
-            let (status, body) = answer.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
-            let length = body.len();
-            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-            let _ = stream.write_all(&[head.as_bytes(), &body].concat());
+            let answered = format!("HTTP/1.1 {answered}\r\nConnection: close\r\n\r\n");
+            let _ = stream.write_all(&[answered.as_bytes(), &body].concat());
+            if !answered.contains(&format!("\r\nContent-Length: {}\r\n", body.len())) {
+                open.push(stream);
+            }
         }
     });
     (address, asked)
@@ -68,15 +82,25 @@ fn empty_storage() -> (String, Asked) {
 
 /// Starts a storage that has one file, and the CDN that serves it, as [`serve`] does each.
 fn storage_of(file: &[u8]) -> [(String, Asked); 2] {
+    let xorb = xorb_of(file);
+    let cdn = serve(move |head| Some(xorb[asked_range(head)?].to_vec()));
+    [storage_with(file.len(), &cdn.0), cdn]
+}
+
+/// Returns a file as the CDN of a storage has it.
+fn xorb_of(file: &[u8]) -> Vec<u8> {
     // As many bytes as the header of each says, which follows the version.
     let chunks = file.chunks(CHUNK).map(|chunk| {
         let length = &u32::try_from(chunk.len()).unwrap().to_le_bytes()[..3];
         [&[0], length, &[0], length, chunk].concat()
     });
-    let (xorb, size) = (chunks.collect::<Vec<_>>().concat(), file.len());
-    let cdn = serve(move |head| Some(xorb[asked_range(head)?].to_vec()));
-    let url = format!("{}/xorb?signature=s", cdn.0);
-    let storage = serve(move |head| {
+    chunks.collect::<Vec<_>>().concat()
+}
+
+/// Starts a storage that has one file of that size, which a CDN serves.
+fn storage_with(size: usize, cdn: &str) -> (String, Asked) {
+    let url = format!("{cdn}/xorb?signature=s");
+    serve(move |head| {
         let range = asked_range(head).filter(|_| head.contains(&format!("/v1/reconstructions/{HASH} ")))?;
         let chunks = range.start / CHUNK..range.end.div_ceil(CHUNK);
         let end = size.min(chunks.end * CHUNK);
@@ -91,8 +115,7 @@ fn storage_of(file: &[u8]) -> [(String, Asked); 2] {
             "fetch_info": { "xorb": [section] },
         });
         Some(answer.to_string().into_bytes())
-    });
-    [storage, cdn]
+    })
 }
 
 /// Returns the range of bytes that a request is for.
@@ -143,21 +166,47 @@ async fn a_storage_that_is_down_is_asked_once_and_plain_http_takes_over() {
     assert_eq!(bench.hub.bytes_sent("a.gguf"), weights.len() as u64);
 }
 
+/// Returns one of twenty files, which differ in their last byte.
+fn one_of_twenty(n: u8) -> Vec<u8> {
+    let mut file = bytes(3 * CHUNK, 1);
+    *file.last_mut().unwrap() = n;
+    file
+}
+
+/// Fetches twenty files in Xet one by one, and returns how often the storage was asked for one of them.
+async fn asked_for_of_twenty(bench: &Fixture, (cas, asked): &(String, Asked), timeout: Duration) -> usize {
+    bench.hub.xet_cas(cas);
+    let repo = (0..20)
+        .fold(bench.hub.repo("org/repo"), |repo, n| repo.xet(&format!("{n}.gguf"), one_of_twenty(n), HASH));
+    repo.publish();
+    let hub = HubSettings::new(Some(&bench.hub.endpoint())).unwrap().timeout(timeout);
+    let one_by_one = TransferSettings { connections: 1, ..settings() };
+    let provisioner = bench.builder().fetcher(HubFetcher::new(hub)).transfer(one_by_one).build().unwrap();
+    let model = provisioner.ensure_present_str("hf:org/repo?include=*", None).await.unwrap();
+    for n in 0..20 {
+        assert_eq!(fs_err::read(model.local_path.join(format!("{n}.gguf"))).unwrap(), one_of_twenty(n));
+    }
+    asked.lock().unwrap().iter().filter(|head| head.contains("/v1/reconstructions/")).count()
+}
+
 #[tokio::test]
 async fn a_storage_that_gives_nothing_is_left_alone() {
-    let (cas, asked) = empty_storage();
     let bench = Fixture::new();
-    bench.hub.xet_cas(&cas);
-    let repo = (0..20).fold(bench.hub.repo("org/repo"), |repo, n| {
-        repo.xet(&format!("{n}.gguf"), gguf(format!("{n}")), HASH)
+    assert_eq!(asked_for_of_twenty(&bench, &empty_storage(), TIMEOUT).await, 3);
+    assert_eq!(tokens(&bench.hub), 1);
+}
+
+#[tokio::test]
+async fn a_storage_that_hangs_after_the_first_bytes_is_left_alone() {
+    let bench = Fixture::new();
+    let xorb = xorb_of(&one_of_twenty(0));
+    let (cdn, asked_of_cdn) = serve_heads(move |head| {
+        let length = asked_range(head).unwrap().len();
+        (format!("200 OK\r\nContent-Length: {length}"), xorb[..CHUNK + 100].to_vec())
     });
-    repo.publish();
-    let one_by_one = TransferSettings { connections: 1, ..settings() };
-    let provisioner = bench.builder().transfer(one_by_one).build().unwrap();
-    let model = provisioner.ensure_present_str("hf:org/repo?include=*", None).await.unwrap();
-    assert_eq!(model.files.len(), 20);
-    let files = asked.lock().unwrap().iter().filter(|head| head.contains("/v1/reconstructions/")).count();
-    assert_eq!(files, 3);
+    let storage = storage_with(one_of_twenty(0).len(), &cdn);
+    assert_eq!(asked_for_of_twenty(&bench, &storage, Duration::from_millis(500)).await, 3);
+    assert_eq!(asked_of_cdn.lock().unwrap().len(), 3);
 }
 
 #[tokio::test]

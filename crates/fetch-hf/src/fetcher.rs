@@ -19,7 +19,7 @@ use source_http::{HttpClient, Location, bounds_of, invalid, no_bytes};
 #[cfg(feature = "info")]
 use crate::info;
 #[cfg(feature = "xet")]
-use crate::xet::{Xet, XetFile};
+use crate::xet::{Xet, XetCommit, XetFile};
 use crate::{
     address::reference_at,
     api::{HubApi, LISTING_DEADLINES},
@@ -41,7 +41,7 @@ struct FileState {
     location: OnceLock<Location>,
     /// The file in Xet, where the hub stores it there.
     #[cfg(feature = "xet")]
-    xet: Option<XetFile>,
+    xet: Option<Arc<XetFile>>,
     /// The bytes, where the fetcher read them before the choice.
     bytes: Option<Bytes>,
 }
@@ -134,14 +134,18 @@ impl HubFetcher {
     ) -> Result<Manifest, FetchError> {
         let (hub, commit) = (&repository.hub.clone(), repository.commit.clone());
         #[cfg(feature = "xet")]
-        let xet = self.xet.as_ref().map(|xet| xet.list(self.api.xet_token_address(hub.repo(), &commit)));
+        let xet_commit =
+            self.xet.as_ref().map(|_| XetCommit::new(self.api.xet_token_address(hub.repo(), &commit)));
         let facts = repository.facts_of(paths);
         let mut listed = repository.into_files();
         let taken = paths.iter().filter_map(|path| listed.take(path));
         let files = taken.map(|(file, bytes)| {
             let state = FileState {
                 #[cfg(feature = "xet")]
-                xet: xet.as_ref().zip(file.xet_hash.clone()).map(|(commit, hash)| XetFile::new(hash, commit)),
+                xet: xet_commit
+                    .as_ref()
+                    .zip(file.xet_hash.clone())
+                    .map(|(commit, hash)| Arc::new(XetFile::new(hash, commit))),
                 bytes,
                 ..FileState::default()
             };

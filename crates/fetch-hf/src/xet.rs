@@ -12,10 +12,10 @@
 //! long as what one connection brings in two seconds, within bounds.
 //!
 //! # Giving up
-//! Plain HTTP serves each file too, so no failure here is a failure of the file. After a failure the fetcher gives the
-//! file's state up: the caller goes on by plain HTTP, from the next byte, and does not ask Xet for that file again. The
+//! Plain HTTP serves each file too, so no failure here is a failure of the file. After a range that does not complete, the
+//! fetcher gives the file up: the caller goes on by plain HTTP, from the next byte, and does not ask Xet for that file again. The
 //! same holds where the caller asks for the same bytes a second time, for then the bytes from Xet were wrong. After a few
-//! ranges in a row without a byte, the fetcher does not ask the storage at all, for each wait for it costs time. A new
+//! such files and no complete range between them, the fetcher gives the listing up, for each wait for the storage costs time. A new
 //! listing makes a new start.
 
 mod address;
@@ -58,14 +58,12 @@ const SECONDS_A_RANGE: f64 = 2.0;
 /// How many seconds a token must be valid still to be used for another range.
 const TOKEN_MARGIN: u64 = 300;
 
-/// How many ranges in a row may bring no byte.
-const MAX_EMPTY_RANGES: usize = 3;
+/// How many files of a listing may fail, without a complete range between them.
+const MAX_FAILED_FILES: usize = 3;
 
 /// Opens files in Xet.
 pub(crate) struct Xet {
     timeout: Duration,
-    /// How many ranges in a row brought no byte.
-    empty_ranges: AtomicUsize,
     range_length: Arc<RangeLength>,
 }
 
@@ -78,7 +76,9 @@ struct RangeLength(AtomicU64);
 pub(crate) struct XetFile {
     hash: String,
     commit: Arc<XetCommit>,
-    state: Arc<XetFileState>,
+    is_given_up: AtomicBool,
+    /// Where the ranges begin that the caller asked for so far.
+    starts: Mutex<HashSet<u64>>,
 }
 
 /// Holds what the files of one listing have in common.
@@ -86,19 +86,14 @@ pub(crate) struct XetCommit {
     /// Where the hub gives a token for the storage.
     token_address: Url,
     grant: tokio::sync::Mutex<Option<Grant>>,
-}
-
-/// Tracks whether a file still comes from Xet.
-#[derive(Debug, Default)]
-struct XetFileState {
     is_given_up: AtomicBool,
-    /// Where the ranges begin that the caller asked for so far.
-    starts: Mutex<HashSet<u64>>,
+    /// How many files failed since a range was complete.
+    failed_files: AtomicUsize,
 }
 
 /// Tracks a range that is on its way. Dropped before its end, it gives the file up.
 #[derive(Debug)]
-struct Attempt(Option<Arc<XetFileState>>);
+struct Attempt(Option<Arc<XetFile>>);
 
 /// Holds the permission to read the files of a commit for a time.
 struct Grant {
@@ -119,7 +114,7 @@ struct StorageToken {
 impl Xet {
     pub(crate) fn new(timeout: Duration) -> Self {
         let range_length = Arc::new(RangeLength(AtomicU64::new(FIRST_RANGE)));
-        Self { timeout, empty_ranges: AtomicUsize::new(0), range_length }
+        Self { timeout, range_length }
     }
 
     /// Returns how long the next range is to be, in bytes.
@@ -127,24 +122,15 @@ impl Xet {
         self.range_length.0.load(Ordering::Relaxed)
     }
 
-    /// Begins the listing of a commit; the hub gives a token for it at an address.
-    pub(crate) fn list(&self, token_address: Url) -> Arc<XetCommit> {
-        self.empty_ranges.store(0, Ordering::Relaxed);
-        Arc::new(XetCommit { token_address, grant: tokio::sync::Mutex::default() })
-    }
-
     /// Opens a file at a range that is not empty. Returns `None` where plain HTTP must serve the range.
     pub(crate) async fn open(
         &self,
         http: &HttpClient,
-        file: &XetFile,
+        file: &Arc<XetFile>,
         address: &str,
         size: u64,
         range: Range<u64>,
     ) -> Option<Opened> {
-        if self.empty_ranges.load(Ordering::Relaxed) >= MAX_EMPTY_RANGES {
-            return None;
-        }
         if file.is_given_up() {
             return None;
         }
@@ -154,15 +140,13 @@ impl Xet {
         match stream.unwrap_or_else(|_| Err(unavailable("no bytes come"))) {
             Ok(None) => None,
             Ok(Some(stream)) => {
-                self.empty_ranges.store(0, Ordering::Relaxed);
                 let range = ByteRange { start: range.start, end: Some(range.end) };
                 Some(Opened { range, total_size: Some(size), validator: None, stream })
             }
             // The hub itself asks for a pause. It says so by plain HTTP too, and the file stays in Xet.
             Err(error) if error.retry_after.is_some() => None,
             Err(error) => {
-                file.state.give_up();
-                self.empty_ranges.fetch_add(1, Ordering::Relaxed);
+                file.fail();
                 tracing::debug!("{}; `{address}` is fetched by plain HTTP", http.redacted(error));
                 None
             }
@@ -174,11 +158,11 @@ impl Xet {
     async fn stream(
         &self,
         http: &HttpClient,
-        file: &XetFile,
+        file: &Arc<XetFile>,
         range: Range<u64>,
     ) -> Result<Option<ByteStream>, FetchError> {
         let storage = self.storage(http, &file.commit).await?;
-        let Some(attempt) = XetFileState::attempt(&file.state, range.start) else { return Ok(None) };
+        let Some(attempt) = XetFile::attempt(file, range.start) else { return Ok(None) };
         let bytes = storage.open(&file.hash, &range).await?;
         let mut bytes = watched(bytes, range.end - range.start, self.timeout, attempt, &self.range_length);
         let first = bytes.try_next().await?;
@@ -204,12 +188,47 @@ impl Xet {
 impl XetFile {
     /// Notes that a listed file is in Xet, by its hash there.
     pub(crate) fn new(hash: String, commit: &Arc<XetCommit>) -> Self {
-        Self { hash, commit: Arc::clone(commit), state: Arc::default() }
+        let (is_given_up, starts) = (AtomicBool::new(false), Mutex::default());
+        Self { hash, commit: Arc::clone(commit), is_given_up, starts }
     }
 
     /// Returns whether plain HTTP serves the rest of the file.
     pub(crate) fn is_given_up(&self) -> bool {
-        self.state.is_given_up.load(Ordering::Relaxed)
+        self.is_given_up.load(Ordering::Relaxed) || self.commit.is_given_up.load(Ordering::Relaxed)
+    }
+
+    /// Begins a range. Returns `None` where the file is given up; a range that begins a second time gives it up.
+    fn attempt(file: &Arc<Self>, start: u64) -> Option<Attempt> {
+        let is_new = file.starts.lock().unwrap_or_else(PoisonError::into_inner).insert(start);
+        if !is_new {
+            file.is_given_up.store(true, Ordering::Relaxed);
+        }
+        (!file.is_given_up()).then(|| Attempt(Some(Arc::clone(file))))
+    }
+
+    /// Gives the file up after a range that did not complete. The listing counts each file once, however many of its ranges fail.
+    fn fail(&self) {
+        if !self.is_given_up.swap(true, Ordering::Relaxed) {
+            self.commit.count_failed_file();
+        }
+    }
+}
+
+impl XetCommit {
+    /// Begins the listing of a commit; the hub gives a token for it at an address.
+    pub(crate) fn new(token_address: Url) -> Arc<Self> {
+        Arc::new(Self {
+            token_address,
+            grant: tokio::sync::Mutex::default(),
+            is_given_up: AtomicBool::new(false),
+            failed_files: AtomicUsize::new(0),
+        })
+    }
+
+    fn count_failed_file(&self) {
+        if self.failed_files.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_FAILED_FILES {
+            self.is_given_up.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -222,22 +241,6 @@ impl fmt::Debug for XetCommit {
 impl fmt::Debug for Xet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Xet").finish_non_exhaustive()
-    }
-}
-
-impl XetFileState {
-    /// Begins a range. Returns `None` where the file is given up; a range that begins a second time gives it up.
-    fn attempt(state: &Arc<Self>, start: u64) -> Option<Attempt> {
-        let is_new = state.starts.lock().unwrap_or_else(PoisonError::into_inner).insert(start);
-        if !is_new {
-            state.give_up();
-        }
-        let is_open = !state.is_given_up.load(Ordering::Relaxed);
-        is_open.then(|| Attempt(Some(Arc::clone(state))))
-    }
-
-    fn give_up(&self) {
-        self.is_given_up.store(true, Ordering::Relaxed);
     }
 }
 
@@ -261,14 +264,16 @@ impl RangeLength {
 
 impl Attempt {
     fn done(mut self) {
-        self.0 = None;
+        if let Some(file) = self.0.take() {
+            file.commit.failed_files.store(0, Ordering::Relaxed);
+        }
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if let Some(state) = &self.0 {
-            state.give_up();
+        if let Some(file) = &self.0 {
+            file.fail();
         }
     }
 }

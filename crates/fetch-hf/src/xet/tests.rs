@@ -2,10 +2,18 @@ use super::*;
 
 const SHORT: Duration = Duration::from_millis(50);
 
-fn begun() -> (Arc<XetFileState>, Attempt) {
-    let state = Arc::default();
-    let attempt = XetFileState::attempt(&state, 0).unwrap();
-    (state, attempt)
+fn listing() -> Arc<XetCommit> {
+    XetCommit::new(Url::parse("https://hub/token").unwrap())
+}
+
+fn listed_in(commit: &Arc<XetCommit>) -> Arc<XetFile> {
+    Arc::new(XetFile::new("hash".to_owned(), commit))
+}
+
+fn begun() -> (Arc<XetFile>, Attempt) {
+    let file = listed_in(&listing());
+    let attempt = XetFile::attempt(&file, 0).unwrap();
+    (file, attempt)
 }
 
 fn range_length() -> Arc<RangeLength> {
@@ -17,11 +25,11 @@ fn pieces(pieces: Vec<Result<&'static str, FetchError>>) -> ByteStream {
 }
 
 async fn check(given: ByteStream, expected: Result<&[u8], &str>) {
-    let (state, attempt) = begun();
+    let (file, attempt) = begun();
     let taken = watched(given, 4, SHORT, attempt, &range_length()).try_collect::<Vec<_>>().await;
     let taken = taken.map(|pieces| pieces.concat()).map_err(|error| error.to_string());
     assert_eq!(taken.as_deref(), expected.map_err(str::to_owned).as_ref().copied());
-    let goes_on = XetFileState::attempt(&state, 4).is_some();
+    let goes_on = XetFile::attempt(&file, 4).is_some();
     assert_eq!(goes_on, expected.is_ok(), "a file that failed is not asked of Xet again");
 }
 
@@ -47,16 +55,16 @@ async fn a_file_that_fails_on_the_way_is_given_up() {
 
 #[tokio::test]
 async fn what_is_dropped_or_asked_for_twice_is_given_up() {
-    let (state, attempt) = begun();
+    let (file, attempt) = begun();
     let mut taken = watched(pieces(vec![Ok("ab"), Ok("cd")]), 4, SHORT, attempt, &range_length());
     assert!(taken.next().await.is_some());
     drop(taken);
-    assert!(XetFileState::attempt(&state, 4).is_none());
-    let state = Arc::default();
-    XetFileState::attempt(&state, 0).unwrap().done();
-    XetFileState::attempt(&state, 4).unwrap().done();
-    assert!(XetFileState::attempt(&state, 0).is_none());
-    assert!(XetFileState::attempt(&state, 8).is_none());
+    assert!(XetFile::attempt(&file, 4).is_none());
+    let file = listed_in(&listing());
+    XetFile::attempt(&file, 0).unwrap().done();
+    XetFile::attempt(&file, 4).unwrap().done();
+    assert!(XetFile::attempt(&file, 0).is_none());
+    assert!(XetFile::attempt(&file, 8).is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,4 +89,23 @@ async fn a_range_is_as_long_as_what_a_connection_brings_in_two_seconds() {
     check(mib(16), 500, SHORTEST_RANGE).await;
     check(mib(64), 1, LONGEST_RANGE).await;
     check(mib(15), 500, FIRST_RANGE).await;
+}
+
+#[test]
+fn a_listing_is_given_up_after_three_files_without_a_complete_range_between_them() {
+    let commit = listing();
+    let complete = || XetFile::attempt(&listed_in(&commit), 0).map(Attempt::done).is_some();
+    let failed = || {
+        let file = listed_in(&commit);
+        // Each of them is dropped before its end.
+        let ranges = [0, 1, 2, 3].map(|start| XetFile::attempt(&file, start));
+        ranges.iter().all(Option::is_some)
+    };
+    assert!(failed() && failed() && complete());
+    assert!(failed() && failed() && complete(), "a file counts once, whatever fails of it");
+    let on_its_way = XetFile::attempt(&listed_in(&commit), 0).unwrap();
+    assert!(failed() && failed() && failed());
+    on_its_way.done();
+    assert!(!complete(), "a range that was on its way changes nothing");
+    assert!(listed_in(&commit).is_given_up());
 }
