@@ -11,11 +11,14 @@ use std::{
 
 use futures_util::TryStreamExt;
 use model_provisioner::{
-    ByteRange, HubFetcher, HubSettings, ModelFetcher, Network, Policy, ResolveRequest, Token,
+    ByteRange, HubFetcher, HubSettings, Manifest, ModelFetcher, Network, Policy, ResolveRequest, Token,
     TransferSettings,
 };
 use serde_json::json;
-use testkit::{Hub, gguf, hub::Origin};
+use testkit::{
+    Hub, gguf,
+    hub::{Fault, FaultKind, Origin, Refusal},
+};
 
 use crate::fixture::{Fixture, bytes, settings};
 
@@ -33,6 +36,14 @@ fn bench(cas: &str) -> (Fixture, Vec<u8>) {
     bench.hub.repo("org/repo").xet("a.gguf", weights.clone(), HASH).publish();
     bench.hub.xet_cas(cas);
     (bench, weights)
+}
+
+/// Returns a fetcher, and the manifest of all weights that its hub has.
+async fn listed(bench: &Fixture) -> (HubFetcher, Manifest) {
+    let fetcher = HubFetcher::new(HubSettings::new(Some(&bench.hub.endpoint())).unwrap());
+    let request = ResolveRequest::new("hf:org/repo?include=*.gguf".parse().unwrap());
+    let manifest = fetcher.resolve(&request).await.unwrap();
+    (fetcher, manifest)
 }
 
 /// Returns how often the fetcher asked the hub for a token for its storage.
@@ -146,8 +157,7 @@ async fn a_part_of_a_file_comes_from_the_storage() {
     let weights = bytes(3 << 20, 9);
     let [(cas, _), _] = storage_of(&weights);
     let (bench, _) = bench(&cas);
-    let fetcher = HubFetcher::new(HubSettings::new(Some(&bench.hub.endpoint())).unwrap());
-    let manifest = fetcher.resolve(&ResolveRequest::new(ID.parse().unwrap())).await.unwrap();
+    let (fetcher, manifest) = listed(&bench).await;
     for (start, end) in [(0, 1), (99_999, 100_001), (100_000, 200_000), (250_000, 3 << 20)] {
         let range = ByteRange { start: start as u64, end: Some(end as u64) };
         let opened = fetcher.open(&manifest.files()[0], range).await.unwrap();
@@ -173,15 +183,20 @@ fn one_of_twenty(n: u8) -> Vec<u8> {
     file
 }
 
-/// Fetches twenty files in Xet one by one, and returns how often the storage was asked for one of them.
-async fn asked_for_of_twenty(bench: &Fixture, (cas, asked): &(String, Asked), timeout: Duration) -> usize {
+/// Fetches twenty files in Xet over so many connections, and returns how often the storage was asked for one of them.
+async fn asked_for_of_twenty(
+    bench: &Fixture,
+    (cas, asked): &(String, Asked),
+    connections: usize,
+    timeout: Duration,
+) -> usize {
     bench.hub.xet_cas(cas);
     let repo = (0..20)
         .fold(bench.hub.repo("org/repo"), |repo, n| repo.xet(&format!("{n}.gguf"), one_of_twenty(n), HASH));
     repo.publish();
     let hub = HubSettings::new(Some(&bench.hub.endpoint())).unwrap().timeout(timeout);
-    let one_by_one = TransferSettings { connections: 1, ..settings() };
-    let provisioner = bench.builder().fetcher(HubFetcher::new(hub)).transfer(one_by_one).build().unwrap();
+    let transfer = TransferSettings { connections, ..settings() };
+    let provisioner = bench.builder().fetcher(HubFetcher::new(hub)).transfer(transfer).build().unwrap();
     let model = provisioner.ensure_present_str("hf:org/repo?include=*", None).await.unwrap();
     for n in 0..20 {
         assert_eq!(fs_err::read(model.local_path.join(format!("{n}.gguf"))).unwrap(), one_of_twenty(n));
@@ -192,7 +207,7 @@ async fn asked_for_of_twenty(bench: &Fixture, (cas, asked): &(String, Asked), ti
 #[tokio::test]
 async fn a_storage_that_gives_nothing_is_left_alone() {
     let bench = Fixture::new();
-    assert_eq!(asked_for_of_twenty(&bench, &empty_storage(), TIMEOUT).await, 3);
+    assert_eq!(asked_for_of_twenty(&bench, &empty_storage(), 1, TIMEOUT).await, 3);
     assert_eq!(tokens(&bench.hub), 1);
 }
 
@@ -205,8 +220,67 @@ async fn a_storage_that_hangs_after_the_first_bytes_is_left_alone() {
         (format!("200 OK\r\nContent-Length: {length}"), xorb[..CHUNK + 100].to_vec())
     });
     let storage = storage_with(one_of_twenty(0).len(), &cdn);
-    assert_eq!(asked_for_of_twenty(&bench, &storage, Duration::from_millis(500)).await, 3);
+    assert_eq!(asked_for_of_twenty(&bench, &storage, 1, Duration::from_millis(500)).await, 3);
     assert_eq!(asked_of_cdn.lock().unwrap().len(), 3);
+}
+
+/// A pause of which no test sees the end.
+const BUSY: &str = "429 Too Many Requests\r\nRetry-After: 3000\r\nContent-Length: 0";
+
+#[tokio::test]
+async fn a_hub_that_is_too_busy_for_a_token_serves_the_files_by_plain_http() {
+    for status in [429, 503] {
+        let (bench, storage) = (Fixture::new(), empty_storage());
+        let refusal = Refusal::status(status).retry_after_s(3000);
+        bench.hub.fault(Fault::on("/api/models/org/repo/xet-read-token/").kind(FaultKind::Refuse(refusal)));
+        assert_eq!(asked_for_of_twenty(&bench, &storage, 8, TIMEOUT).await, 0);
+        assert_eq!(tokens(&bench.hub), 1, "{status}");
+        assert!(storage.1.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_storage_that_asks_for_a_pause_is_left_alone() {
+    let bench = Fixture::new();
+    bench.hub.repo("org/repo").xet("a.gguf", gguf("a"), HASH).xet("b.gguf", gguf("b"), HASH).publish();
+    let (cas, asked) = serve_heads(|_| (BUSY.to_owned(), Vec::new()));
+    bench.hub.xet_cas(&cas);
+    let (fetcher, manifest) = listed(&bench).await;
+    let [first, second] = manifest.files() else { panic!("{manifest:?}") };
+    assert!(fetcher.range_bytes(second).is_some(), "it is to come from Xet");
+    fetcher.open(first, ByteRange::ALL).await.unwrap();
+    assert_eq!(fetcher.range_bytes(second), None);
+    fetcher.open(second, ByteRange::ALL).await.unwrap();
+    assert_eq!(asked.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_cdn_that_asks_for_a_pause_is_left_alone() {
+    let bench = Fixture::new();
+    let (cdn, asked_of_cdn) = serve_heads(|_| (BUSY.to_owned(), Vec::new()));
+    let storage = storage_with(one_of_twenty(0).len(), &cdn);
+    assert_eq!(asked_for_of_twenty(&bench, &storage, 1, TIMEOUT).await, 1);
+    assert_eq!(asked_of_cdn.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_hub_that_asks_for_a_pause_is_not_asked_for_a_token_and_the_file_stays_in_xet() {
+    let weights = bytes(3 << 20, 9);
+    let [(cas, _), _] = storage_of(&weights);
+    let bench = Fixture::new();
+    bench.hub.repo("org/repo").xet("a.gguf", weights, HASH).lfs("b.gguf", gguf("b")).publish();
+    bench.hub.xet_cas(&cas);
+    let (fetcher, manifest) = listed(&bench).await;
+    let [in_xet, beside] = manifest.files() else { panic!("{manifest:?}") };
+    let refusal = Refusal::status(429).retry_after_s(1);
+    bench.hub.fault(Fault::on("b.gguf").once().kind(FaultKind::Refuse(refusal)));
+    assert!(fetcher.open(beside, ByteRange::ALL).await.unwrap_err().retry_after.is_some());
+    let pause = fetcher.open(in_xet, ByteRange::ALL).await.unwrap_err().retry_after.unwrap();
+    assert_eq!((tokens(&bench.hub), bench.hub.bytes_sent("a.gguf")), (0, 0));
+    tokio::time::sleep(pause).await;
+    let opened = fetcher.open(in_xet, ByteRange::ALL).await.unwrap();
+    opened.stream.try_collect::<Vec<_>>().await.unwrap();
+    assert_eq!((tokens(&bench.hub), bench.hub.bytes_sent("a.gguf")), (1, 0));
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ impl HubFetcher {
         let (hub, commit) = (&repository.hub.clone(), repository.commit.clone());
         #[cfg(feature = "xet")]
         let xet_commit =
-            self.xet.as_ref().map(|_| XetCommit::new(self.api.xet_token_address(hub.repo(), &commit)));
+            self.xet.is_some().then(|| XetCommit::new(self.api.xet_token_address(hub.repo(), &commit)));
         let facts = repository.facts_of(paths);
         let mut listed = repository.into_files();
         let taken = paths.iter().filter_map(|path| listed.take(path));

@@ -15,8 +15,9 @@
 //! Plain HTTP serves each file too, so no failure here is a failure of the file. After a range that does not complete, the
 //! fetcher gives the file up: the caller goes on by plain HTTP, from the next byte, and does not ask Xet for that file again. The
 //! same holds where the caller asks for the same bytes a second time, for then the bytes from Xet were wrong. After a few
-//! such files and no complete range between them, the fetcher gives the listing up, for each wait for the storage costs time. A new
-//! listing makes a new start.
+//! such files and no complete range between them, the fetcher gives the listing up, for each wait for the storage costs time. It does
+//! so at once where the hub asks for a pause instead of giving the token, or the storage asks for one: plain HTTP need not wait.
+//! A new listing makes a new start.
 
 mod address;
 mod chunks;
@@ -38,12 +39,16 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use provisioner_core::{ByteRange, ByteStream, FetchError, Opened, Pace};
+use provisioner_core::{ByteRange, ByteStream, FetchError, FetchErrorKind, Opened, Pace};
 use serde::Deserialize;
 use source_http::{HttpClient, Url, invalid};
 use tokio::time::Instant;
 
-use self::{address::storage_address, failure::unavailable, storage::Storage};
+use self::{
+    address::storage_address,
+    failure::{is_of_listing, unavailable},
+    storage::Storage,
+};
 
 /// How long the first ranges of a file are, in bytes.
 const FIRST_RANGE: u64 = 64 << 20;
@@ -93,7 +98,10 @@ pub(crate) struct XetCommit {
 
 /// Tracks a range that is on its way. Dropped before its end, it gives the file up.
 #[derive(Debug)]
-struct Attempt(Option<Arc<XetFile>>);
+struct Attempt {
+    file: Arc<XetFile>,
+    is_done: bool,
+}
 
 /// Holds the permission to read the files of a commit for a time.
 struct Grant {
@@ -143,10 +151,8 @@ impl Xet {
                 let range = ByteRange { start: range.start, end: Some(range.end) };
                 Some(Opened { range, total_size: Some(size), validator: None, stream })
             }
-            // The hub itself asks for a pause. It says so by plain HTTP too, and the file stays in Xet.
-            Err(error) if error.retry_after.is_some() => None,
             Err(error) => {
-                file.fail();
+                let error = file.failed(error);
                 tracing::debug!("{}; `{address}` is fetched by plain HTTP", http.redacted(error));
                 None
             }
@@ -154,34 +160,19 @@ impl Xet {
     }
 
     /// Returns the bytes of a range once the first have arrived: only they show that the storage has it. Returns `None` where the
-    /// file is given up.
+    /// file is given up, or the hub is to be left alone.
     async fn stream(
         &self,
         http: &HttpClient,
         file: &Arc<XetFile>,
         range: Range<u64>,
     ) -> Result<Option<ByteStream>, FetchError> {
-        let storage = self.storage(http, &file.commit).await?;
+        let Some(storage) = file.commit.storage(http).await? else { return Ok(None) };
         let Some(attempt) = XetFile::attempt(file, range.start) else { return Ok(None) };
         let bytes = storage.open(&file.hash, &range).await?;
         let mut bytes = watched(bytes, range.end - range.start, self.timeout, attempt, &self.range_length);
         let first = bytes.try_next().await?;
         Ok(Some(Box::pin(stream::iter(first.map(Ok)).chain(bytes))))
-    }
-
-    /// Returns the storage, with a token that is valid for a while.
-    async fn storage(&self, http: &HttpClient, commit: &XetCommit) -> Result<Arc<Storage>, FetchError> {
-        let token_address = &commit.token_address;
-        let mut grant = commit.grant.lock().await;
-        if let Some(grant) = grant.as_ref().filter(|grant| grant.ends > now() + TOKEN_MARGIN) {
-            return Ok(Arc::clone(&grant.storage));
-        }
-        let token: StorageToken = http.json(token_address.clone()).await?;
-        let place =
-            storage_address(http.endpoint(), &token.cas_url).map_err(|what| invalid(token_address, what))?;
-        let storage = Arc::new(Storage::new(http, place, &token.access_token));
-        *grant = Some(Grant { storage: Arc::clone(&storage), ends: token.exp });
-        Ok(storage)
     }
 }
 
@@ -203,7 +194,16 @@ impl XetFile {
         if !is_new {
             file.is_given_up.store(true, Ordering::Relaxed);
         }
-        (!file.is_given_up()).then(|| Attempt(Some(Arc::clone(file))))
+        (!file.is_given_up()).then(|| Attempt { file: Arc::clone(file), is_done: false })
+    }
+
+    /// Gives the file up after a failure, and returns the failure as one that plain HTTP makes up for at once.
+    fn failed(&self, error: FetchError) -> FetchError {
+        if is_of_listing(&error) {
+            self.commit.is_given_up.store(true, Ordering::Relaxed);
+        }
+        self.fail();
+        FetchError::new(FetchErrorKind::Unavailable, error.message)
     }
 
     /// Gives the file up after a range that did not complete. The listing counts each file once, however many of its ranges fail.
@@ -223,6 +223,25 @@ impl XetCommit {
             is_given_up: AtomicBool::new(false),
             failed_files: AtomicUsize::new(0),
         })
+    }
+
+    /// Returns the storage, with a token that is valid for a while. Returns `None` where the listing is given up. The same holds while
+    /// the hub wants to be left alone: plain HTTP is told so too, and the file stays in Xet.
+    async fn storage(&self, hub: &HttpClient) -> Result<Option<Arc<Storage>>, FetchError> {
+        let mut grant = self.grant.lock().await;
+        if let Some(grant) = grant.as_ref().filter(|grant| grant.ends > now() + TOKEN_MARGIN) {
+            return Ok(Some(Arc::clone(&grant.storage)));
+        }
+        let address = &self.token_address;
+        // Another file may have met a refusal while this one waited.
+        if self.is_given_up.load(Ordering::Relaxed) || hub.is_paused(address) {
+            return Ok(None);
+        }
+        let token: StorageToken = hub.optional_json(address.clone()).await?;
+        let place = storage_address(hub.endpoint(), &token.cas_url).map_err(|what| invalid(address, what))?;
+        let storage = Arc::new(Storage::new(hub, place, &token.access_token));
+        *grant = Some(Grant { storage: Arc::clone(&storage), ends: token.exp });
+        Ok(Some(storage))
     }
 
     fn count_failed_file(&self) {
@@ -264,16 +283,15 @@ impl RangeLength {
 
 impl Attempt {
     fn done(mut self) {
-        if let Some(file) = self.0.take() {
-            file.commit.failed_files.store(0, Ordering::Relaxed);
-        }
+        self.is_done = true;
+        self.file.commit.failed_files.store(0, Ordering::Relaxed);
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if let Some(file) = &self.0 {
-            file.fail();
+        if !self.is_done {
+            self.file.fail();
         }
     }
 }
@@ -300,9 +318,9 @@ fn watched(
         async move {
             let begin = Instant::now();
             let piece: Option<Bytes> =
-                match tokio::time::timeout(watch.pace.patience(), watch.pieces.next()).await {
+                match tokio::time::timeout(watch.pace.patience(), watch.pieces.try_next()).await {
                     Err(_) => return Err(unavailable("too few bytes come")),
-                    Ok(piece) => piece.transpose()?,
+                    Ok(piece) => piece.map_err(|error| watch.attempt.file.failed(error))?,
                 };
             let waited = begin.elapsed();
             watch.waited += waited;

@@ -9,9 +9,12 @@
 //! the client asks once more without it, and leaves it out from then on. The caller renews a token that it sets: its
 //! refusal is an error.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, RANGE};
@@ -140,6 +143,32 @@ impl HttpClient {
     /// rules; and what the [`Dialect`] makes of a refusal. The error may repeat the token: [`redacted`](Self::redacted) takes
     /// it out.
     pub async fn get(&self, url: Url, range: ByteRange, pool: Pool) -> Result<Answer, FetchError> {
+        self.follow(url, range, pool, |url, wait| self.rate_limits.pause(url, wait)).await
+    }
+
+    /// Gets an address as [`get`](Self::get) does. A pause that a server asks for is in the error alone, and delays no other request.
+    pub(crate) async fn get_apart(
+        &self,
+        url: Url,
+        range: ByteRange,
+        pool: Pool,
+    ) -> Result<Answer, FetchError> {
+        self.follow(url, range, pool, |_, _| ()).await
+    }
+
+    /// Returns whether the client sends nothing to an address for now, for its origin asked for a pause.
+    pub fn is_paused(&self, url: &Url) -> bool {
+        self.rate_limits.left(url).is_some()
+    }
+
+    /// Gets an address, and gives a pause that a server asks for to `pause`.
+    async fn follow(
+        &self,
+        url: Url,
+        range: ByteRange,
+        pool: Pool,
+        pause: impl Fn(&Url, Duration),
+    ) -> Result<Answer, FetchError> {
         let asked = url.clone();
         let (mut url, mut way_back) = (url, Some(asked.clone()).filter(|url| self.is_own(url)));
         let mut is_at_endpoint = true;
@@ -164,7 +193,7 @@ impl HttpClient {
             let (settings, headers) = (&self.settings, response.headers());
             let refusal = Refusal { settings, identity, asked: &asked, url: &url, status, headers };
             if let Some(wait) = refusal.wait() {
-                self.rate_limits.pause(&url, wait);
+                pause(&url, wait);
             }
             if self.dialect.refuses_token(&refusal) && settings.token_origin.is_ambient() {
                 self.go_on_without_token();

@@ -41,6 +41,19 @@ impl HttpClient {
         self.in_time(&url, 1, self.document(url.clone())).await
     }
 
+    /// Returns a document in JSON that the caller can do without. A source that asks for a pause is asked for all else meanwhile: only
+    /// the error has the pause.
+    ///
+    /// # Errors
+    /// Those of [`json`](Self::json).
+    pub async fn optional_json<T: DeserializeOwned>(&self, url: Url) -> Result<T, FetchError> {
+        let read = async {
+            let answer = self.get_apart(url.clone(), ByteRange::ALL, Pool::Shared).await?;
+            self.parsed(answer).await
+        };
+        self.in_time(&url, 1, read).await
+    }
+
     /// Gives each element of a JSON array to `take` as it arrives, and returns what the answer was.
     ///
     /// # Errors
@@ -105,6 +118,11 @@ impl HttpClient {
 
     async fn document<T: DeserializeOwned>(&self, url: Url) -> Result<T, FetchError> {
         let (answer, _) = self.linked(url).await?;
+        self.parsed(answer).await
+    }
+
+    /// Returns the document that an answer is.
+    async fn parsed<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, FetchError> {
         let url = answer.url.clone();
         let body = self.kept(answer, MAX_BODY_BYTES).await?;
         serde_json::from_slice(&body).map_err(|error| invalid(&url, &no_document(&error.to_string())))

@@ -2,6 +2,11 @@
 
 use provisioner_core::{FetchError, FetchErrorKind};
 
+/// Returns whether a failure is one of every file of the listing: the hub or the storage asks for a pause.
+pub(super) fn is_of_listing(error: &FetchError) -> bool {
+    error.retry_after.is_some()
+}
+
 /// Returns the error of a range that Xet does not serve. Plain HTTP may serve it.
 pub(super) fn unavailable(what: &str) -> FetchError {
     FetchError::new(FetchErrorKind::Unavailable, format!("Xet: {what}"))

@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use futures_util::TryStreamExt;
-use provisioner_core::{ByteRange, ByteStream, FetchError, FetchErrorKind};
+use provisioner_core::{ByteRange, ByteStream, FetchError};
 use source_http::{Dialect, HttpClient, Pool, Token, Url, invalid};
 
 use super::{
@@ -30,7 +30,7 @@ impl Storage {
         Self { client: hub.beside(address, Token::new(token), StorageDialect) }
     }
 
-    /// Returns the bytes of a range of a file.
+    /// Returns the bytes of a range of a file. No error has the token.
     pub(super) async fn open(
         self: &Arc<Self>,
         hash: &str,
@@ -40,7 +40,7 @@ impl Storage {
         let terms = loop {
             match self.terms(hash, range).await {
                 Ok(terms) => break terms,
-                Err(error) => tries.wait_out(error).await.map_err(|error| self.failure(error))?,
+                Err(error) => tries.wait_out(error).await.map_err(|error| self.client.redacted(error))?,
             }
         };
         let storage = Arc::clone(self);
@@ -49,7 +49,7 @@ impl Storage {
             async move { storage.section(&section).await }
         });
         let storage = Arc::clone(self);
-        Ok(Box::pin(bytes.map_err(move |error| storage.failure(error))))
+        Ok(Box::pin(bytes.map_err(move |error| storage.client.redacted(error))))
     }
 
     /// Returns the terms of a range of a file.
@@ -74,11 +74,6 @@ impl Storage {
             return Err(invalid(&section.url, "it sent other bytes than the request was for"));
         }
         Ok(opened.stream)
-    }
-
-    /// Returns a failure as one that plain HTTP makes up for, without the token.
-    fn failure(&self, error: FetchError) -> FetchError {
-        FetchError::new(FetchErrorKind::Unavailable, self.client.redacted(error).message)
     }
 }
 

@@ -92,6 +92,29 @@ async fn a_range_is_as_long_as_what_a_connection_brings_in_two_seconds() {
 }
 
 #[test]
+fn a_pause_concerns_all_files_of_a_listing_and_no_request_of_plain_http() {
+    let check = |error: FetchError, expected: bool| {
+        let commit = listing();
+        let (file, other) = (listed_in(&commit), listed_in(&commit));
+        let error = file.failed(error);
+        assert_eq!((error.kind, error.retry_after), (FetchErrorKind::Unavailable, None));
+        assert!(file.is_given_up());
+        assert_eq!(other.is_given_up(), expected, "{error}");
+    };
+    check(unavailable("broken"), false);
+    check(FetchError { retry_after: Some(SHORT), ..unavailable("busy") }, true);
+}
+
+#[tokio::test]
+async fn a_pause_on_the_way_concerns_all_files_of_a_listing_and_no_request_of_plain_http() {
+    let (file, attempt) = begun();
+    let busy = FetchError { retry_after: Some(SHORT), ..unavailable("busy") };
+    let taken = watched(pieces(vec![Ok("ab"), Err(busy)]), 4, SHORT, attempt, &range_length());
+    assert_eq!(taken.try_collect::<Vec<_>>().await.unwrap_err().retry_after, None);
+    assert!(listed_in(&file.commit).is_given_up());
+}
+
+#[test]
 fn a_listing_is_given_up_after_three_files_without_a_complete_range_between_them() {
     let commit = listing();
     let complete = || XetFile::attempt(&listed_in(&commit), 0).map(Attempt::done).is_some();
