@@ -293,13 +293,50 @@ async fn without_xet_the_storage_is_not_asked() {
     assert_eq!(tokens(&bench.hub), 0);
 }
 
-#[tokio::test]
-async fn a_list_of_hosts_leaves_the_storage_out() {
-    let (bench, weights) = bench("http://127.0.0.1:1");
+/// Fetches the file where the policy allows the hub's host alone, and returns how many bytes came by plain HTTP.
+async fn by_plain_http_at_one_host(cas: &str) -> u64 {
+    let (bench, weights) = bench(cas);
     let hosts = Some(vec!["127.0.0.1".to_owned()]);
     let policy = Policy { network: Network::Allow, hosts, ..Policy::default() };
     let model = bench.builder().policy(policy).build().unwrap().ensure_present_str(ID, None).await.unwrap();
-    assert_eq!((fs_err::read(model.local_path).unwrap(), tokens(&bench.hub)), (weights, 0));
+    assert_eq!(fs_err::read(model.local_path).unwrap(), weights);
+    assert_eq!(tokens(&bench.hub), 1);
+    bench.hub.bytes_sent("a.gguf")
+}
+
+/// Listens at a host of this machine that is not the hub's. It answers nothing.
+fn other_host() -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.2:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    listener
+}
+
+/// Returns whether a client has connected.
+fn is_connected(listener: &TcpListener) -> bool {
+    listener.accept().is_ok()
+}
+
+#[tokio::test]
+async fn a_storage_whose_hosts_the_policy_allows_serves_the_file() {
+    let [(cas, _), _] = storage_of(&bytes(3 << 20, 9));
+    assert_eq!(by_plain_http_at_one_host(&cas).await, 0);
+}
+
+#[tokio::test]
+async fn no_connection_goes_to_a_storage_that_the_policy_does_not_allow() {
+    let storage = other_host();
+    let sent = by_plain_http_at_one_host(&format!("http://{}", storage.local_addr().unwrap())).await;
+    assert!(!is_connected(&storage));
+    assert_eq!(sent, 3 << 20);
+}
+
+#[tokio::test]
+async fn no_connection_goes_to_a_cdn_that_the_policy_does_not_allow() {
+    let cdn = other_host();
+    let (cas, asked) = storage_with(3 << 20, &format!("http://{}", cdn.local_addr().unwrap()));
+    assert_eq!(by_plain_http_at_one_host(&cas).await, 3 << 20);
+    assert!(!is_connected(&cdn));
+    assert!(!asked.lock().unwrap().is_empty(), "the storage itself is allowed");
 }
 
 #[tokio::test]

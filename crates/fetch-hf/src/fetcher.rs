@@ -59,7 +59,7 @@ pub struct HubFetcher {
     api: HubApi,
     /// Where the Hub's own tools keep its listings.
     caches: Vec<PathBuf>,
-    /// Xet, for large files, where the settings and the policy allow it.
+    /// Xet, for large files, where the settings allow it.
     #[cfg(feature = "xet")]
     xet: Option<Xet>,
 }
@@ -268,11 +268,6 @@ impl ModelFetcher for HubFetcher {
 
     fn confine(&mut self, hosts: &HostPolicy) -> Result<(), FetchError> {
         self.api.client_mut().confine(hosts);
-        // Only the hub and its storage know which hosts a file in Xet needs.
-        #[cfg(feature = "xet")]
-        if hosts.is_limited() {
-            self.xet = None;
-        }
         Ok(())
     }
 

@@ -17,7 +17,7 @@
 //! same holds where the caller asks for the same bytes a second time, for then the bytes from Xet were wrong. After a few
 //! such files and no complete range between them, the fetcher gives the listing up, for each wait for the storage costs time. It does
 //! so at once where the hub asks for a pause instead of giving the token, or the storage asks for one: plain HTTP need not wait.
-//! A new listing makes a new start.
+//! The same holds where the policy does not allow a host of the storage. A new listing makes a new start.
 
 mod address;
 mod chunks;

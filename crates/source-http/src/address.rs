@@ -32,11 +32,6 @@ pub(crate) enum Zone {
     LinkLocal,
 }
 
-/// Returns whether an address names, by its number, this machine or one of a network around it.
-pub fn is_inner(url: &Url) -> bool {
-    zone_of_host(&bare_host(url.host_str().unwrap_or_default())).is_some_and(|zone| zone != Zone::Public)
-}
-
 /// Returns a host in lower case, without the brackets of an IPv6 address and without the dot of a whole name.
 pub(crate) fn bare_host(host: &str) -> String {
     host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase()
@@ -103,7 +98,10 @@ mod tests {
 
     #[test]
     fn what_is_inside_of_a_network_is_told_by_its_number() {
-        let check = |address: &str| is_inner(&Url::parse(address).unwrap());
+        let check = |address: &str| {
+            let host = bare_host(Url::parse(address).unwrap().host_str().unwrap());
+            zone_of_host(&host).is_some_and(|zone| zone != Zone::Public)
+        };
         for inside in [
             "10.1.2.3",
             "127.0.0.1",

@@ -36,7 +36,7 @@ mod settings;
 mod tls;
 mod transport;
 
-pub use address::{is_inner, redacted};
+pub use address::redacted;
 pub use answer::Answer;
 pub use client::HttpClient;
 pub use connections::{CONNECT_TIMEOUT, Pool};

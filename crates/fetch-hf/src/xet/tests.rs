@@ -92,7 +92,7 @@ async fn a_range_is_as_long_as_what_a_connection_brings_in_two_seconds() {
 }
 
 #[test]
-fn a_pause_concerns_all_files_of_a_listing_and_no_request_of_plain_http() {
+fn a_pause_and_a_policy_concern_all_files_of_a_listing_and_no_request_of_plain_http() {
     let check = |error: FetchError, expected: bool| {
         let commit = listing();
         let (file, other) = (listed_in(&commit), listed_in(&commit));
@@ -103,6 +103,7 @@ fn a_pause_concerns_all_files_of_a_listing_and_no_request_of_plain_http() {
     };
     check(unavailable("broken"), false);
     check(FetchError { retry_after: Some(SHORT), ..unavailable("busy") }, true);
+    check(FetchError::new(FetchErrorKind::Denied, "the policy does not allow the host"), true);
 }
 
 #[tokio::test]
