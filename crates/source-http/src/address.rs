@@ -2,9 +2,17 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use provisioner_core::excerpt;
 use url::Url;
 
-/// Returns an address without the parts that may be secret: a signed address carries its signature in the query.
+/// The largest number of characters of an address that a message shows, or of what a connection failed for. A server may make both long.
+pub(crate) const MOST_SHOWN_CHARS: usize = 400;
+
+/// The largest number of characters of a host's name (RFC 1035, section 2.3.4), with the dot of a whole name.
+pub(crate) const MAX_HOST_CHARS: usize = 254;
+
+/// Returns an address as a message may show it: its beginning, without the parts that may be secret. A signed address carries its
+/// signature in the query.
 ///
 /// ```
 /// let url = source_http::Url::parse("https://cdn.example/x?Signature=secret#y").unwrap();
@@ -16,7 +24,7 @@ pub fn redacted(url: &Url) -> String {
     shown.set_fragment(None);
     // Neither can fail for an address that has a host.
     let _ = (shown.set_username(""), shown.set_password(None));
-    shown.to_string()
+    excerpt(shown.as_str(), MOST_SHOWN_CHARS)
 }
 
 /// Says where an address is, as far as its number tells.

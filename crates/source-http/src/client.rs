@@ -22,10 +22,11 @@ use provisioner_core::{ByteRange, FetchError, FetchErrorKind, HostPolicy, Token,
 use url::Url;
 
 use crate::{
+    address::MAX_HOST_CHARS,
     answer::Answer,
     connections::{Connections, Pool},
     dialect::{Dialect, Trouble, error_of, not_asked, with_remedy},
-    error::{SendError, invalid, unreachable},
+    error::{SendError, invalid, not_carried, unreachable},
     guard::NetworkGuard,
     range::header_of,
     rate_limit::RateLimits,
@@ -247,6 +248,9 @@ impl HttpClient {
     /// Returns an error unless the policy allows the host of an address.
     fn check_host(&self, url: &Url) -> Result<(), FetchError> {
         let host = url.host_str().unwrap_or_default();
+        if host.len() > MAX_HOST_CHARS {
+            return Err(invalid(url, "no host has so long a name"));
+        }
         self.hosts.as_ref().map_or(Ok(()), |hosts| hosts.check(host))?;
         self.guard.check(url)
     }
@@ -254,6 +258,9 @@ impl HttpClient {
     fn unreachable(&self, url: &Url, error: &SendError) -> FetchError {
         if let Some(refused) = self.guard.refused(error) {
             return refused;
+        }
+        if let Some(error) = error.cause() {
+            return not_carried(url, *error);
         }
         match unreachable(url, error) {
             (error, true) => with_remedy(self.dialect.as_ref(), error, &Trouble::Tls),
@@ -303,6 +310,26 @@ mod tests {
             let url = Url::parse(&address).unwrap();
             let error = client.get(url, ByteRange::ALL, Pool::Shared).await.unwrap_err();
             assert_eq!(error.kind, FetchErrorKind::Invalid, "{error}");
+        }
+    }
+
+    /// An answer has room for an address of 60 KB.
+    #[tokio::test]
+    async fn an_error_shows_the_beginning_of_a_long_address() {
+        let mut client = HttpClient::new(HttpSettings::new("http://127.0.0.1:1").unwrap(), Plain);
+        let hosts = Some(vec!["127.0.0.1".to_owned()]);
+        client.confine(&HostPolicy::new(Arc::new(Policy { hosts, ..Policy::default() })));
+        let long = "a".repeat(60_000);
+        for address in [
+            format!("http://127.0.0.1:1/{long}"),
+            format!("https://{long}/"),
+            format!("https://a.{long}.example/x"),
+        ] {
+            let error =
+                client.get(Url::parse(&address).unwrap(), ByteRange::ALL, Pool::Shared).await.unwrap_err();
+            let text = format!("{error}");
+            assert!(text.len() < 1_000 && text.contains(&address[..300]), "{} bytes: {text}", text.len());
+            assert!(error.denial.is_none_or(|denial| denial.value.len() < 1_000));
         }
     }
 }

@@ -19,13 +19,10 @@ use hyper::{
     header::{HeaderMap, HeaderValue, USER_AGENT as AGENT},
 };
 use hyper_util::{
-    client::{
-        legacy::connect::{
-            HttpConnector,
-            dns::Name,
-            proxy::{SocksV5, Tunnel},
-        },
-        proxy::matcher::Intercept,
+    client::legacy::connect::{
+        HttpConnector,
+        dns::Name,
+        proxy::{SocksV5, Tunnel},
     },
     rt::TokioIo,
 };
@@ -36,6 +33,7 @@ use crate::{
     address::bare_host,
     error::BoxError,
     guard::NetworkGuard,
+    proxies::{Proxy, ProxyKind},
     tls::{HTTP1, Tls},
     transport::Transport,
 };
@@ -92,23 +90,20 @@ impl Connector {
     }
 
     async fn connect(mut self, server: Uri) -> Result<Transport, BoxError> {
-        let Some(proxy) = self.guard.proxies().of(&server) else { return self.servers.call(server).await };
-        let transport = match proxy.uri().scheme_str() {
-            Some("http" | "https") if is_secure(&server) => {
-                tunnel(&proxy, self.proxies).call(server.clone()).await?
-            }
-            Some("http" | "https") => self.proxies.call(proxy.uri().clone()).await?.proxied(),
-            Some("socks5") => {
+        let Some(proxy) = self.guard.proxies().of(&server)? else { return self.servers.call(server).await };
+        let transport = match proxy.kind {
+            ProxyKind::Http if is_secure(&server) => tunnel(&proxy, self.proxies, &server).await?,
+            ProxyKind::Http => self.proxies.call(proxy.intercept.uri().clone()).await?.proxied(),
+            ProxyKind::Socks5 => {
                 let found = self.guard.resolve(&bare_host(host_of(&server))).await?;
                 let found = found.first().ok_or("the name has no address")?;
                 let target = target(&SocketAddr::new(found.ip(), port_of(&server)).to_string())?;
-                socks(&proxy, self.proxies).call(target).await?
+                socks(&proxy, self.proxies, target).await?
             }
-            Some("socks5h") => {
+            ProxyKind::Socks5h => {
                 let target = target(&format!("{}:{}", host_of(&server), port_of(&server)))?;
-                socks(&proxy, self.proxies).call(target).await?
+                socks(&proxy, self.proxies, target).await?
             }
-            _ => return Err("the proxy of the environment speaks neither HTTP nor SOCKS 5".into()),
         };
         self.servers.secured(transport, &server).await
     }
@@ -125,22 +120,31 @@ impl Direct {
 }
 
 /// Asks an HTTP proxy to pass bytes on to a server as they are.
-fn tunnel(proxy: &Intercept, to_proxy: Direct) -> Tunnel<Direct> {
+async fn tunnel(proxy: &Proxy, to_proxy: Direct, server: &Uri) -> Result<Transport, BoxError> {
+    type TunnelError = <Tunnel<Direct> as Service<Uri>>::Error;
     let agent = HeaderMap::from_iter([(AGENT, HeaderValue::from_static(USER_AGENT))]);
-    let tunnel = Tunnel::new(proxy.uri().clone(), to_proxy).with_headers(agent);
-    match proxy.basic_auth() {
-        Some(login) => tunnel.with_auth(login.clone()),
-        None => tunnel,
+    let mut tunnel = Tunnel::new(proxy.intercept.uri().clone(), to_proxy).with_headers(agent);
+    if let Some(login) = proxy.intercept.basic_auth() {
+        tunnel = tunnel.with_auth(login.clone());
     }
+    tunnel.call(server.clone()).await.map_err(|error| match error {
+        TunnelError::ProxyAuthRequired => proxy.refusal().into(),
+        error => error.into(),
+    })
 }
 
 /// Asks a SOCKS proxy for the same (RFC 1928).
-fn socks(proxy: &Intercept, to_proxy: Direct) -> SocksV5<Direct> {
-    let socks = SocksV5::new(proxy.uri().clone(), to_proxy);
-    match proxy.raw_auth() {
-        Some((user, password)) => socks.with_auth(user.to_owned(), password.to_owned()),
-        None => socks,
+async fn socks(proxy: &Proxy, to_proxy: Direct, target: Uri) -> Result<Transport, BoxError> {
+    let mut socks = SocksV5::new(proxy.intercept.uri().clone(), to_proxy);
+    if let Some((user, password)) = proxy.intercept.raw_auth() {
+        socks = socks.with_auth(user.to_owned(), password.to_owned());
     }
+    // hyper-util does not let its reasons be matched.
+    let is_login = |error: &str| ["authentication", "credentials"].iter().any(|word| error.contains(word));
+    socks.call(target).await.map_err(|error| match error.to_string() {
+        text if is_login(&text) => proxy.refusal().into(),
+        _ => error.into(),
+    })
 }
 
 /// Returns the address that a SOCKS proxy connects to.

@@ -3,10 +3,13 @@
 use std::{error::Error as StdError, fmt::Display, time::Duration};
 
 use hyper_util::client::legacy;
-use provisioner_core::{FetchError, FetchErrorKind};
+use provisioner_core::{FetchError, FetchErrorKind, excerpt};
 use url::Url;
 
-use crate::address::redacted;
+use crate::{
+    address::{MOST_SHOWN_CHARS, redacted},
+    proxies::ProxyError,
+};
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -20,6 +23,26 @@ pub(crate) enum SendError {
     Silent(Duration),
     #[error("no request can name the address")]
     Address(#[from] http::uri::InvalidUri),
+    /// The proxy of the environment carries no request.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+}
+
+impl SendError {
+    /// Returns the cause of that type, where there is one.
+    pub(crate) fn cause<T: StdError + 'static>(&self) -> Option<&T> {
+        let mut next: Option<&(dyn StdError + 'static)> = match self {
+            Self::Proxy(error) => Some(error),
+            _ => self.source(),
+        };
+        while let Some(cause) = next {
+            if let Some(found) = cause.downcast_ref() {
+                return Some(found);
+            }
+            next = cause.source();
+        }
+        None
+    }
 }
 
 /// Returns the error of an answer that makes no sense: asking again does not help.
@@ -33,6 +56,12 @@ pub(crate) fn broken(url: &Url, what: &dyn Display) -> FetchError {
         FetchErrorKind::Unavailable,
         format!("the connection to `{}` broke: {what}", redacted(url)),
     )
+}
+
+/// Returns the error of a request that the proxy of the environment does not carry. Asking again does not help.
+pub(crate) fn not_carried(url: &Url, error: ProxyError) -> FetchError {
+    let message = format!("connecting to `{}` failed: {error}", redacted(url));
+    FetchError { hint: Some(error.hint()), ..FetchError::new(FetchErrorKind::Invalid, message) }
 }
 
 /// Returns the error of a request without an answer, and whether TLS is the reason. Asking again may help, but not where a
@@ -54,5 +83,7 @@ pub(crate) fn unreachable(url: &Url, error: &SendError) -> (FetchError, bool) {
         _ => FetchErrorKind::Unavailable,
     };
     let what = if is_tls { "TLS with" } else { "connecting to" };
+    // A certificate may have thousands of names.
+    let causes = excerpt(&causes, MOST_SHOWN_CHARS);
     (FetchError::new(kind, format!("{what} `{}` failed{causes}", redacted(url))), is_tls)
 }

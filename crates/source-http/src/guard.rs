@@ -106,14 +106,8 @@ impl NetworkGuard {
 
     /// Returns the error of a name that led inside of a network, where that is why a connection failed.
     pub(crate) fn refused(&self, error: &SendError) -> Option<FetchError> {
-        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        while let Some(cause) = next {
-            if let Some(InnerHost { host, address }) = cause.downcast_ref() {
-                return Some(self.refusal(host, Some(*address)));
-            }
-            next = cause.source();
-        }
-        None
+        let InnerHost { host, address } = error.cause()?;
+        Some(self.refusal(host, Some(*address)))
     }
 
     /// Decides whether a client may connect to the addresses of a name. One inner address among them is enough to refuse the name: the

@@ -1,32 +1,251 @@
 //! Finds the proxy of an address among those that the machine's environment names.
+//!
+//! # Variables that name no proxy
+//! hyper-util passes over a value that it cannot use, such as one at `ftp:`, and would connect to the server itself. An operator who
+//! names a proxy may want no server to see this machine, nor a network to carry its requests. So the client sends no request for which
+//! such a variable stands, as curl sends none, and the error names the variable, never its value: that may have a password.
+//! `NO_PROXY` exempts hosts from that too.
 
 use std::fmt;
 
 use hyper::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use provisioner_core::Hint;
 
 /// Holds the proxies that the machine's environment names, by the rules of hyper-util, as most clients in Rust read them.
-pub(crate) struct Proxies(Matcher);
+pub(crate) struct Proxies {
+    matcher: Matcher,
+    /// Takes every address but the exempt ones.
+    not_exempt: Matcher,
+    https: Option<Variable>,
+    http: Option<Variable>,
+}
+
+/// Describes the variable that names the proxy for a scheme.
+#[derive(Clone, Copy)]
+struct Variable {
+    name: &'static str,
+    is_usable: bool,
+}
+
+/// Describes the proxy of an address.
+pub(crate) struct Proxy {
+    pub(crate) kind: ProxyKind,
+    pub(crate) intercept: Intercept,
+    /// Says what names it.
+    named_by: &'static str,
+}
+
+/// Says what a proxy speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProxyKind {
+    Http,
+    /// The client resolves the names of servers.
+    Socks5,
+    /// The proxy resolves them.
+    Socks5h,
+}
+
+/// Says why no request goes through the proxy of the environment. Each names the variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ProxyError {
+    #[error("`{0}` names no proxy that the client can use")]
+    Unusable(&'static str),
+    #[error("the proxy of `{0}` asks for a user name and a password")]
+    LoginMissing(&'static str),
+    #[error("the proxy of `{0}` refuses the user name and the password")]
+    LoginRefused(&'static str),
+}
 
 impl Proxies {
     /// Reads the environment.
     pub(crate) fn of_environment() -> Self {
-        Self(Matcher::from_system())
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "hyper-util, which reads these variables, does not say which it took"
+        )]
+        let read =
+            |name: &'static str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        Self::reading(Matcher::from_system(), read)
+    }
+
+    /// Returns the proxies that a matcher found in variables.
+    fn reading(matcher: Matcher, read: impl Fn(&'static str) -> Option<String>) -> Self {
+        let first = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, read(name)?)));
+        let named = |names| first(names).filter(|(_, value)| !value.is_empty());
+        let variable = |names| {
+            let (name, value) = named(names).or_else(|| named(["ALL_PROXY", "all_proxy"]))?;
+            // A web server's script has headers of its client's in variables such as `HTTP_PROXY`: hyper-util takes none of them.
+            let is_usable = is_usable(value) || read("REQUEST_METHOD").is_some();
+            Some(Variable { name, is_usable })
+        };
+        let (https, http) =
+            (variable(["HTTPS_PROXY", "https_proxy"]), variable(["HTTP_PROXY", "http_proxy"]));
+        let exempt = first(["NO_PROXY", "no_proxy"]).map(|(_, value)| value).unwrap_or_default();
+        Self { matcher, not_exempt: Matcher::builder().all("http://any").no(exempt).build(), https, http }
     }
 
     /// Returns the proxy of an address; `None` where a client connects to the server itself.
-    pub(crate) fn of(&self, server: &Uri) -> Option<Intercept> {
-        self.0.intercept(server)
+    ///
+    /// # Errors
+    /// [`ProxyError::Unusable`].
+    pub(crate) fn of(&self, server: &Uri) -> Result<Option<Proxy>, ProxyError> {
+        let variable = if server.scheme_str() == Some("https") { self.https } else { self.http };
+        if let Some(Variable { name, is_usable: false }) = variable
+            && self.not_exempt.intercept(server).is_some()
+        {
+            return Err(ProxyError::Unusable(name));
+        }
+        let named_by = variable.map_or("the system's settings", |variable| variable.name);
+        Ok(self
+            .matcher
+            .intercept(server)
+            .and_then(|intercept| Some(Proxy { kind: ProxyKind::of(intercept.uri())?, intercept, named_by })))
     }
 
     #[cfg(test)]
     pub(crate) fn named(https: &str, exempt: &str) -> Self {
-        Self(Matcher::builder().https(https.to_owned()).no(exempt.to_owned()).build())
+        let matcher = Matcher::builder().https(https.to_owned()).no(exempt.to_owned()).build();
+        let variables = [("HTTPS_PROXY", https), ("NO_PROXY", exempt)];
+        Self::reading(matcher, |asked| {
+            variables.iter().find(|(name, _)| *name == asked).map(|(_, value)| (*value).to_owned())
+        })
     }
 }
 
 impl fmt::Debug for Proxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Proxies").finish_non_exhaustive()
+    }
+}
+
+impl Proxy {
+    /// Returns the error of a proxy that does not let the client in.
+    pub(crate) fn refusal(&self) -> ProxyError {
+        let has_login = self.intercept.basic_auth().is_some() || self.intercept.raw_auth().is_some();
+        if has_login {
+            ProxyError::LoginRefused(self.named_by)
+        } else {
+            ProxyError::LoginMissing(self.named_by)
+        }
+    }
+}
+
+impl ProxyKind {
+    fn of(proxy: &Uri) -> Option<Self> {
+        match proxy.scheme_str() {
+            Some("http" | "https") => Some(Self::Http),
+            Some("socks5") => Some(Self::Socks5),
+            Some("socks5h") => Some(Self::Socks5h),
+            _ => None,
+        }
+    }
+}
+
+impl ProxyError {
+    /// Returns what the operator can do about it.
+    pub(crate) fn hint(self) -> Hint {
+        Hint::text(match self {
+            Self::Unusable(variable) => format!(
+                "set {variable} to an address at `http:`, `https:`, `socks5:` or `socks5h:`, in which special characters of a \
+                 password are percent-encoded, or unset it"
+            ),
+            Self::LoginMissing(variable) => {
+                format!("put them into {variable}, as in `http://USER:PASSWORD@HOST:PORT`")
+            }
+            Self::LoginRefused(variable) => {
+                format!("check both in {variable}; special characters in them are percent-encoded")
+            }
+        })
+    }
+}
+
+/// Returns whether the client can use the proxy that a variable names.
+fn is_usable(value: String) -> bool {
+    let any = Matcher::builder().all(value).build().intercept(&Uri::from_static("https://any"));
+    // What follows an `@` in a password is no host.
+    let has_host = |proxy: &Uri| proxy.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    any.is_some_and(|proxy| ProxyKind::of(proxy.uri()).is_some() && has_host(proxy.uri()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies(variables: &[(&'static str, &str)]) -> Proxies {
+        let value = |asked: &str| {
+            variables.iter().find(|(name, _)| *name == asked).map(|(_, value)| (*value).to_owned())
+        };
+        let given = |name: &str| value(name).unwrap_or_default();
+        let matcher =
+            Matcher::builder().all(given("ALL_PROXY")).https(given("HTTPS_PROXY")).http(given("HTTP_PROXY"));
+        Proxies::reading(matcher.no(given("NO_PROXY")).build(), value)
+    }
+
+    fn of(variables: &[(&'static str, &str)], server: &'static str) -> Result<Option<String>, ProxyError> {
+        let found = proxies(variables).of(&Uri::from_static(server))?;
+        Ok(found.map(|proxy| proxy.intercept.uri().to_string()))
+    }
+
+    #[test]
+    fn a_variable_that_names_no_usable_proxy_sends_nothing_past_it() {
+        for value in [
+            "ftp://proxy",
+            "socks4://proxy",
+            "http://user:p@ss@proxy",
+            "proxy:port:1",
+            "/proxy",
+            " ",
+            "\u{fffd}",
+        ] {
+            let refused = |name| Err(ProxyError::Unusable(name));
+            assert_eq!(of(&[("HTTPS_PROXY", value)], "https://hub"), refused("HTTPS_PROXY"), "{value}");
+            assert_eq!(of(&[("https_proxy", value)], "https://hub"), refused("https_proxy"), "{value}");
+            assert_eq!(of(&[("ALL_PROXY", value)], "http://hub"), refused("ALL_PROXY"), "{value}");
+            assert_eq!(
+                of(&[("HTTPS_PROXY", value)], "http://hub"),
+                Ok(None),
+                "{value} serves another scheme"
+            );
+            let both = [("HTTPS_PROXY", value), ("ALL_PROXY", "http://other")];
+            assert_eq!(of(&both, "https://hub"), refused("HTTPS_PROXY"), "{value}");
+            let exempt = [("HTTPS_PROXY", value), ("NO_PROXY", "hub")];
+            assert_eq!(of(&exempt, "https://hub"), Ok(None), "{value}");
+            assert_eq!(of(&exempt, "https://cdn"), refused("HTTPS_PROXY"), "{value}");
+            let of_a_script = [("HTTP_PROXY", value), ("REQUEST_METHOD", "GET")];
+            assert!(
+                of(&of_a_script, "http://hub").is_ok(),
+                "{value}: hyper-util takes no variable of a script"
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_names_none() {
+        assert_eq!(of(&[("HTTPS_PROXY", "")], "https://hub"), Ok(None));
+        let both = [("HTTPS_PROXY", ""), ("ALL_PROXY", "socks5h://other")];
+        assert_eq!(of(&both, "https://hub"), Ok(Some("socks5h://other/".to_owned())));
+        assert_eq!(
+            of(&[("HTTPS_PROXY", "proxy:3128")], "https://hub"),
+            Ok(Some("http://proxy:3128/".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_missing_and_shows_no_login() {
+        let refusal = |value| {
+            let error = proxies(&[("ALL_PROXY", value)])
+                .of(&Uri::from_static("https://hub"))
+                .unwrap()
+                .unwrap()
+                .refusal();
+            (error, format!("{error}: {}", error.hint()))
+        };
+        assert_eq!(refusal("http://proxy").0, ProxyError::LoginMissing("ALL_PROXY"));
+        for given in ["http://user:hunter2@proxy", "socks5://user:hunter2@proxy"] {
+            let (error, text) = refusal(given);
+            assert_eq!(error, ProxyError::LoginRefused("ALL_PROXY"));
+            assert!(text.contains("ALL_PROXY") && !text.contains("hunter2"), "{text}");
+        }
     }
 }

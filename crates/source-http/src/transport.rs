@@ -3,7 +3,10 @@
 use std::{
     fmt, io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -35,6 +38,21 @@ pub(crate) struct Transport {
     speaks_http2: bool,
     /// Whether a proxy reads the requests.
     is_proxied: bool,
+    has_answered: HasAnswered,
+}
+
+/// Says whether a connection has answered a request. The answers and the failures of a connection share one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HasAnswered(Arc<AtomicBool>);
+
+impl HasAnswered {
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Transport {
@@ -44,7 +62,13 @@ impl Transport {
     }
 
     fn of(stream: impl Stream + 'static) -> Self {
-        Self { stream: TokioIo::new(Box::new(stream)), speaks_http2: false, is_proxied: false }
+        let stream: Box<dyn Stream> = Box::new(stream);
+        Self {
+            stream: TokioIo::new(stream),
+            speaks_http2: false,
+            is_proxied: false,
+            has_answered: HasAnswered::default(),
+        }
     }
 
     /// Says that a proxy reads the requests: they name the server in full.
@@ -79,7 +103,7 @@ impl fmt::Debug for Transport {
 
 impl Connection for Transport {
     fn connected(&self) -> Connected {
-        let connected = Connected::new().proxy(self.is_proxied);
+        let connected = Connected::new().proxy(self.is_proxied).extra(self.has_answered.clone());
         if self.speaks_http2 { connected.negotiated_h2() } else { connected }
     }
 }

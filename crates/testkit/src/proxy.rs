@@ -40,6 +40,18 @@ impl Proxy {
     /// # Panics
     /// Where the machine gives no loopback.
     pub fn start() -> Self {
+        Self::letting_in(None)
+    }
+
+    /// Starts a proxy that carries no request without this `Proxy-Authorization`, or this `USER:PASSWORD` by SOCKS.
+    ///
+    /// # Panics
+    /// Where the machine gives no loopback.
+    pub fn start_with_login(login: &'static str) -> Self {
+        Self::letting_in(Some(login))
+    }
+
+    fn letting_in(login: Option<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let requests = Arc::default();
@@ -48,7 +60,7 @@ impl Proxy {
             for client in listener.incoming().map_while(Result::ok) {
                 let seen = Arc::clone(&seen);
                 // A client or a server that leaves ends the connection.
-                thread::spawn(move || serve(client, &seen).ok());
+                thread::spawn(move || serve(client, &seen, login).ok());
             }
         });
         Self { address, requests }
@@ -66,10 +78,10 @@ impl Proxy {
 }
 
 /// Serves the first request of a connection, and passes on what follows it.
-fn serve(client: TcpStream, seen: &Mutex<Vec<Proxied>>) -> io::Result<()> {
+fn serve(client: TcpStream, seen: &Mutex<Vec<Proxied>>, wanted: Option<&str>) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     if reader.fill_buf()?.first() == Some(&5) {
-        let proxied = greet_by_socks(&client, &mut reader)?;
+        let proxied = greet_by_socks(&client, &mut reader, wanted)?;
         let port = port_of(&proxied.line);
         seen.lock().unwrap_or_else(PoisonError::into_inner).push(proxied);
         return pass_on(client, reader, TcpStream::connect(("127.0.0.1", port))?);
@@ -90,7 +102,14 @@ fn serve(client: TcpStream, seen: &Mutex<Vec<Proxied>>) -> io::Result<()> {
         let (name, value) = header.split_once(": ")?;
         name.eq_ignore_ascii_case("proxy-authorization").then(|| value.to_owned())
     });
-    seen.lock().unwrap_or_else(PoisonError::into_inner).push(Proxied { line: line.clone(), login });
+    seen.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(Proxied { line: line.clone(), login: login.clone() });
+    if wanted.is_some_and(|wanted| login.as_deref() != Some(wanted)) {
+        let answer = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"proxy\"\r\n\
+                      Content-Length: 0\r\nConnection: close\r\n\r\n";
+        return (&client).write_all(answer.as_bytes());
+    }
     let target = line.split(' ').nth(1).unwrap_or_default();
     let is_tunnel = line.starts_with("CONNECT ");
     let authority = target.strip_prefix("http://").unwrap_or(target).split('/').next().unwrap_or_default();
@@ -122,22 +141,32 @@ fn pass_on(client: TcpStream, mut reader: BufReader<TcpStream>, mut server: TcpS
 }
 
 /// Answers the greeting of a client (RFC 1928), takes its login (RFC 1929), and returns what it asks for.
-fn greet_by_socks(mut client: &TcpStream, reader: &mut impl Read) -> io::Result<Proxied> {
+fn greet_by_socks(
+    mut client: &TcpStream,
+    reader: &mut impl Read,
+    wanted: Option<&str>,
+) -> io::Result<Proxied> {
     let mut read = |length: usize| {
         let mut bytes = vec![0; length];
         reader.read_exact(&mut bytes).map(|()| bytes)
     };
     let methods = read(2)?[1];
     let has_login = read(methods.into())?.contains(&2);
-    client.write_all(&[5, if has_login { 2 } else { 0 }])?;
+    let method = match wanted {
+        Some(_) if !has_login => 0xff,
+        _ => u8::from(has_login) * 2,
+    };
+    client.write_all(&[5, method])?;
     let mut login = None;
     if has_login {
         let user = read(2)?[1];
         let user = read(user.into())?;
         let password = read(1)?[0];
         let password = read(password.into())?;
-        login = Some(format!("{}:{}", String::from_utf8_lossy(&user), String::from_utf8_lossy(&password)));
-        client.write_all(&[1, 0])?;
+        let given = format!("{}:{}", String::from_utf8_lossy(&user), String::from_utf8_lossy(&password));
+        let is_refused = wanted.is_some_and(|wanted| wanted != given);
+        client.write_all(&[1, is_refused.into()])?;
+        login = Some(given);
     }
     let host = match read(4)?[3] {
         1 => read(4)?.iter().map(u8::to_string).collect::<Vec<_>>().join("."),

@@ -92,3 +92,54 @@ fn a_proxy_that_speaks_socks_reaches_a_server_that_is_named_by_its_number() {
     );
     assert!(done.stderr.contains("SOCKS"), "the name was resolved: {}", done.stderr);
 }
+
+/// A person learns which variable to change, and no message has the password in it.
+#[test]
+fn a_proxy_that_refuses_is_named_by_its_variable() {
+    let (basic, socks) =
+        (Proxy::start_with_login("Basic dXNlcjpwYXNz"), Proxy::start_with_login("user:pass"));
+    let check = |variable: &str, scheme: &str, endpoint: &str, login: &str, expected: &str| {
+        let (bench, proxy) = (Fixture::new(), if scheme == "http" { &basic } else { &socks });
+        let mut command = command(&bench, endpoint, &["ensure", "hf:org/repo/config.json"]);
+        command.env(variable, format!("{scheme}://{login}{}", proxy.address())).env_remove("NO_PROXY");
+        let seen = proxy.requests().len();
+        let done = finish(&mut command);
+        assert_eq!(done.status, 6, "{}", done.stderr);
+        assert!(
+            done.stderr.starts_with(&format!("error: connecting to `{endpoint}/api/")),
+            "{}",
+            done.stderr
+        );
+        assert!(done.stderr.contains(expected), "{variable} {scheme}: {}", done.stderr);
+        assert!(done.stderr.contains("\nhint: ") && !done.stderr.contains("hunter2"), "{}", done.stderr);
+        assert!(proxy.requests().len() <= seen + 1, "another try does not help");
+    };
+    let (missing, refused) =
+        ("` asks for a user name and a password", "` refuses the user name and the password");
+    for (variable, endpoint) in [("HTTPS_PROXY", "https://hub.example"), ("http_proxy", "http://hub.example")]
+    {
+        check(variable, "http", endpoint, "", &format!("the proxy of `{variable}{missing}"));
+        check(variable, "http", endpoint, "user:hunter2@", &format!("the proxy of `{variable}{refused}"));
+        check(variable, "socks5h", endpoint, "", &format!("the proxy of `{variable}{missing}"));
+        check(variable, "socks5h", endpoint, "user:hunter2@", &format!("the proxy of `{variable}{refused}"));
+    }
+}
+
+#[test]
+fn a_variable_that_names_no_usable_proxy_keeps_the_request_at_home() {
+    let (bench, hub) = (Fixture::new(), Hub::start());
+    hub.repo("org/repo").file("config.json", "{}").publish();
+    let ensure = |exempt: &str| {
+        let mut command = command(&bench, &hub.endpoint(), &["ensure", "hf:org/repo/config.json"]);
+        finish(command.env("HTTP_PROXY", "ftp://user:hunter2@proxy.example").env("NO_PROXY", exempt))
+    };
+    let done = ensure("");
+    assert_eq!((done.status, hub.requests().len()), (6, 0), "{}", done.stderr);
+    assert!(done.stderr.contains("`HTTP_PROXY` names no proxy that the client can use"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("\nhint: set HTTP_PROXY to ") && !done.stderr.contains("hunter2"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(ensure("127.0.0.1").status, 0, "the host is exempt");
+}
