@@ -178,9 +178,9 @@ pub enum Error {
         /// The reason for the distrust, for a person.
         reason: String,
     },
-    /// The caller's path for the handoff or the statement is that of the config or the key, or lies in the model or the cache.
+    /// The caller's path for the handoff or the statement is that of a file that the call reads, or lies in the model or the cache.
     #[error(
-        "a document at `{path}` would overwrite the config or the key, or be a file of the model or of the cache"
+        "a document at `{path}` would overwrite a file that this call reads, or be a file of the model or of the cache"
     )]
     HandoffInTheWay {
         /// The path of the document.

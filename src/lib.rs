@@ -135,7 +135,7 @@ pub use exchange::import::ImportRequest;
 pub use from_config::{
     DEFAULT_LLAMACPP_HANDOFF_PATH, provision_from_config_to_default_handoff, provision_from_config_to_handoff,
 };
-pub use handoff::Handoff;
+pub use handoff::{Handoff, hand_off::check_inputs_stay};
 pub use model_inspect::{
     DetailedFacts, Engine, EngineShare, Error as InspectError, Fit, FlashAttention, Inspection, KvLayer,
     KvType, MemoryEstimate, MemoryRequest, Quantizer, RopeScaling, TypeShare,

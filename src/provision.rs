@@ -8,12 +8,12 @@ use std::{
 use provisioner_core::{Expectation, Format, ModelFacts, ModelRef, ResolvedModel};
 
 use crate::{
-    attest::{self, AttestOptions, configured},
-    config::{AttestConfig, ModelProvisionerConfig},
+    attest::{self, configured},
+    config::ModelProvisionerConfig,
     context::{Context, run_blocking},
     ensure::ensure,
     error::Result,
-    handoff::hand_off::{check_config_stays, hand_off},
+    handoff::hand_off::{check_inputs_stay, deciding_files, hand_off},
     signing::signature_demand,
 };
 
@@ -69,10 +69,10 @@ pub(crate) async fn provision(
     config_path: &Path,
     dest: &Path,
 ) -> Result<Provisioned> {
-    check_config_stays(config_path, dest).await?;
+    check_dest(ctx, config, reference, config_path, dest).await?;
     let expectation = expected(config).await?;
     let options = match config.attest() {
-        Some(attest) => Some(attest_options(attest, dest.to_owned()).await?),
+        Some(attest) => Some(run_blocking(move || configured::options(&attest)).await?),
         None => None,
     };
     let model = ensure(ctx, reference, &expectation).await?;
@@ -85,17 +85,20 @@ pub(crate) async fn provision(
     Ok(Provisioned { model, handoff, statement })
 }
 
-/// Returns the options of the statement that a config wants beside a handoff.
-///
-/// # Errors
-/// The config's key cannot be read; the handoff would overwrite it; this build signs nothing, and the config names a key.
-async fn attest_options(attest: AttestConfig, handoff: PathBuf) -> Result<AttestOptions> {
-    run_blocking(move || {
-        let options = configured::options(&attest)?;
-        options.check_key_stays(&handoff)?;
-        Ok(options)
-    })
-    .await
+/// Fails where the handoff would overwrite the config, or a file that it names, or one that decides about the model.
+async fn check_dest(
+    ctx: &Arc<Context>,
+    config: &ModelProvisionerConfig,
+    reference: &ModelRef,
+    config_path: &Path,
+    dest: &Path,
+) -> Result<()> {
+    let signature = config.signature().unwrap_or_default();
+    let named = [config.attest().and_then(|attest| attest.key), signature.public_key, signature.file];
+    let mut inputs = deciding_files(ctx, Some(reference));
+    inputs.extend(named.into_iter().flatten().chain([config_path.to_owned()]));
+    let dest = dest.to_owned();
+    run_blocking(move || check_inputs_stay(&dest, inputs.iter().map(PathBuf::as_path))).await
 }
 
 /// Returns what a config demands of its model, with the signature that it names.

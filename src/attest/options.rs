@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use attestation::StatementFormat;
 use provenance_log::Position;
 
-use crate::{
-    error::{Error, Result},
-    handoff::hand_off::is_same,
-};
+#[cfg(not(feature = "signing"))]
+use crate::error::Error;
+use crate::error::Result;
 
 /// Says where a statement goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,17 +55,6 @@ impl AttestOptions {
         Err(Error::SignatureDemand {
             reason: "this build signs nothing: it was made without the feature `signing`",
         })
-    }
-
-    /// Fails where a document at `dest`, such as the handoff beside the statement, would overwrite the key. It may block.
-    ///
-    /// # Errors
-    /// [`Error::HandoffInTheWay`].
-    pub fn check_key_stays(&self, dest: &Path) -> Result<()> {
-        match &self.key_file {
-            Some(key) if is_same(dest, key) => Err(Error::HandoffInTheWay { path: dest.to_owned() }),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     },
     context::Context,
     error::{Error, Result},
-    handoff::hand_off::is_in_the_way,
+    handoff::hand_off::check_in_nothings_way,
     resolve::{
         admission::check_record,
         local_code,
@@ -122,7 +122,7 @@ fn signed(json: String, _: &AttestOptions) -> Result<String> {
 /// Returns the path of the file with the statement.
 ///
 /// # Errors
-/// [`Error::HandoffInTheWay`] for a path in the model or in the cache, and for that of the key.
+/// [`Error::HandoffInTheWay`] for a path in the model or in the cache, and for that of a file that the call reads.
 fn path_of(
     ctx: &Context,
     dest: &StatementDest,
@@ -135,10 +135,12 @@ fn path_of(
     };
     let path = std::path::absolute(path)
         .map_err(|error| Error::storage("the working directory cannot be found", error))?;
-    options.check_key_stays(&path)?;
-    if is_in_the_way(ctx, &ResolvedModel::new(record.clone(), true), &path) {
-        return Err(Error::HandoffInTheWay { path });
-    }
+    check_in_nothings_way(
+        ctx,
+        &ResolvedModel::new(record.clone(), true),
+        &path,
+        options.key_file.as_slice(),
+    )?;
     Ok(path)
 }
 

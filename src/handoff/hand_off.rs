@@ -6,11 +6,11 @@ use std::{
 };
 
 use handoff::{Handoff, HandoffProvenance};
-use provisioner_core::ResolvedModel;
+use provisioner_core::{LockFile, ModelRef, ResolvedModel};
 
 use crate::{
     catalog::provenance::{self, Action, Line},
-    context::{Context, run_blocking},
+    context::Context,
     error::{Error, Result},
 };
 
@@ -29,9 +29,7 @@ pub(crate) async fn hand_off(
         if path.to_str().is_none() {
             return Err(provisioner_core::Error::PathNotUtf8 { path: path.display().to_string() }.into());
         }
-        if is_in_the_way(ctx, &model, &path) {
-            return Err(Error::HandoffInTheWay { path });
-        }
+        check_in_nothings_way(ctx, &model, &path, &[])?;
         let action = if config.is_some() { Action::Provision } else { Action::Handoff };
         let line =
             Line { config: config.as_deref(), handoff: Some(&path), ..Line::of_model(ctx, action, &model) };
@@ -46,21 +44,26 @@ pub(crate) async fn hand_off(
     .await
 }
 
-/// Fails where a handoff at `dest` would overwrite the config that asks for it.
-pub(crate) async fn check_config_stays(config: &Path, dest: &Path) -> Result<()> {
-    let (config, dest) = (config.to_owned(), dest.to_owned());
-    run_blocking(move || {
-        if is_same(&dest, &config) {
-            return Err(Error::HandoffInTheWay { path: dest });
-        }
-        Ok(())
-    })
-    .await
+/// Fails where a document at `dest`, such as a handoff, would overwrite one of the files that the same call reads: its config, its lock
+/// file, a policy, a key or a signature. It may block.
+///
+/// # Errors
+/// [`Error::HandoffInTheWay`].
+pub fn check_inputs_stay<'a>(dest: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    let Some(target) = real(dest) else { return Ok(()) };
+    if inputs.into_iter().any(|input| real(input).as_ref() == Some(&target)) {
+        return Err(Error::HandoffInTheWay { path: dest.to_owned() });
+    }
+    Ok(())
 }
 
-/// Returns whether two paths lead to the same place.
-pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
-    real(one).is_some_and(|one| real(other) == Some(one))
+/// Returns the files that decide about a model: the lock file, the policies, and the keys that these trust.
+pub(crate) fn deciding_files(ctx: &Context, reference: Option<&ModelRef>) -> Vec<PathBuf> {
+    let rules = reference.map(|reference| ctx.policy.signature_rules(reference)).unwrap_or_default();
+    let keys = rules.into_iter().flat_map(|rule| rule.keys);
+    let policies = ctx.policy.documents().into_iter().map(|document| document.path);
+    let lock = ctx.lock.as_ref().and_then(LockFile::path).map(Path::to_owned);
+    lock.into_iter().chain(policies).chain(keys).collect()
 }
 
 /// Returns the path behind the symlinks of a path, as far as it exists.
@@ -78,8 +81,26 @@ fn real(path: &Path) -> Option<PathBuf> {
     Some(fs_err::canonicalize(&found).unwrap_or(found))
 }
 
-/// Returns whether a document at this path would overwrite a file of the model or of the cache, or become one.
-pub(crate) fn is_in_the_way(ctx: &Context, model: &ResolvedModel, path: &Path) -> bool {
+/// Fails where a document about a model would overwrite one of these inputs, a file that decides about the model, or a file of the
+/// model or of the cache, or become one.
+///
+/// # Errors
+/// [`Error::HandoffInTheWay`].
+pub(crate) fn check_in_nothings_way(
+    ctx: &Context,
+    model: &ResolvedModel,
+    path: &Path,
+    inputs: &[PathBuf],
+) -> Result<()> {
+    let deciding = deciding_files(ctx, model.id.parse().ok().as_ref());
+    check_inputs_stay(path, inputs.iter().chain(&deciding).map(PathBuf::as_path))?;
+    if is_of_model_or_cache(ctx, model, path) {
+        return Err(Error::HandoffInTheWay { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+fn is_of_model_or_cache(ctx: &Context, model: &ResolvedModel, path: &Path) -> bool {
     let Some(target) = real(path) else { return false };
     let is_file = model.files.iter().any(|file| real(&model.location(&file.path)).as_ref() == Some(&target));
     let is_inside =

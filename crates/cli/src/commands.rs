@@ -10,6 +10,7 @@ mod export;
 mod fit;
 mod gc;
 mod import;
+mod inputs;
 mod inspect;
 mod list;
 mod lock;

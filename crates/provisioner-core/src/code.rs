@@ -98,7 +98,7 @@ codes! {
     InvalidLock "invalid-lock" Usage false "the lock file cannot be understood" Some(Hint::LockAgain);
     ToolMissing "tool-missing" Usage false "the program that fetches for a source is not on this machine, or does not work here" None;
     InvalidConfig "invalid-config" Usage false "the config cannot be understood" Some(say("`docs/config.md` shows every field, and `schemas/config.schema.json` their types"));
-    HandoffInTheWay "handoff-in-the-way" Usage false "the handoff or the statement would overwrite the config or the key, or be a file of the model or of the cache" Some(say("write it elsewhere"));
+    HandoffInTheWay "handoff-in-the-way" Usage false "the handoff or the statement would overwrite a file that the call reads, such as the config, the lock file, a policy or a key, or be a file of the model or of the cache" Some(say("write it elsewhere"));
     ExportInTheWay "export-in-the-way" Usage false "there is something where a model is to be exported to" Some(say("name a folder that does not exist, or is empty"));
     InvalidExport "invalid-export" Usage false "a folder that says that it was exported makes no sense" Some(Hint::ExportAgain);
     NeedsId "needs-id" Usage false "what is imported has no id of its own" None;

@@ -7,6 +7,7 @@ use model_provisioner::{AttestOptions, Expectation, ModelProvisioner, StatementD
 use super::{
     digest::expectation,
     fit,
+    inputs::check_inputs,
     locked::{lock_file, references},
     unverified,
 };
@@ -29,6 +30,7 @@ pub(super) async fn run(invocation: &Invocation, args: &EnsureArgs) -> Result<Ex
     let EnsureArgs { references: named, options, .. } = args;
     let lock = lock_file(options.locked.as_deref())?;
     let references = &references(named, lock.as_ref())?;
+    check_inputs(invocation, options, args.attest_key.as_deref())?;
     let statement = statement(args)?;
     let wanted = Wanted { options, expectation: expectation(options)?, statement };
     fit::check(options)?;
@@ -70,13 +72,10 @@ struct Wanted<'a> {
 /// Returns the options of the statements that the caller wants.
 ///
 /// # Errors
-/// Where the key cannot be read, or the handoff would overwrite it.
+/// Where the key cannot be read.
 fn statement(args: &EnsureArgs) -> Result<Option<AttestOptions>, Failure> {
     let Some(folder) = &args.attest else { return Ok(None) };
     let signed = args.attest_key.as_deref().map(AttestOptions::signed_by).transpose()?.unwrap_or_default();
-    if let Some(handoff) = &args.options.handoff {
-        signed.check_key_stays(handoff)?;
-    }
     Ok(Some(AttestOptions { dest: Some(StatementDest::Folder(folder.clone())), ..signed }))
 }
 
@@ -98,12 +97,13 @@ async fn ensure(
         ensured.map_err(|error| guessing(error, reference))?
     };
     unverified::warn(&model, invocation.output);
-    let handoff = match &options.handoff {
-        Some(path) => Some(provisioner.hand_off(&model, path).await?),
-        None => None,
-    };
     let attested = match statement {
         Some(statement) => provisioner.attest(&parsed, statement).await?.path,
+        None => None,
+    };
+    // An engine may start as soon as the handoff is there.
+    let handoff = match &options.handoff {
+        Some(path) => Some(provisioner.hand_off(&model, path).await?),
         None => None,
     };
     Ok(Model::new(&model, handoff).attested(attested))

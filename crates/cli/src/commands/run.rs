@@ -11,7 +11,7 @@ use std::{
 use model_provisioner::{DEFAULT_LLAMACPP_HANDOFF_PATH, Lease, ModelProvisioner, ResolvedModel, key_of};
 
 use self::placeholders::{fill, has_handoff};
-use super::{digest::expectation, fit, locked::lock_file, unverified};
+use super::{digest::expectation, fit, inputs::check_inputs, locked::lock_file, unverified};
 use crate::{
     args::RunArgs,
     engine::{Engine, Next},
@@ -28,6 +28,7 @@ use crate::{
 pub(super) async fn run(invocation: &Invocation, args: RunArgs) -> Result<Next, Failure> {
     let RunArgs { reference, options, supervise, program } = args;
     fit::check(&options)?;
+    check_inputs(invocation, &options, None)?;
     let lock = lock_file(options.locked.as_deref())?;
     let provisioner = invocation.fetching_locked(&options.hub, lock)?;
     let mut parsed = parse_with(&provisioner, &reference, &options.hub).await?;

@@ -208,6 +208,66 @@ fn no_handoff_overwrites_the_key() {
     assert_eq!(fs_err::read(&path).unwrap(), before);
 }
 
+#[test]
+fn no_document_overwrites_a_file_that_the_call_reads() {
+    let bench = Fixture::new();
+    bench.file("tiny.gguf", TINY_GGUF);
+    bench.file("pub.pem", fs_err::read(format!("{KEYS}/p256.pub.pem")).unwrap());
+    bench.file("models.lock", "version = 1\n");
+    bench.file("model.sig", "{}");
+    let model = bench.path("tiny.gguf");
+    let rule = format!("{{ repos: [\"local:{}\"], keys: [trusted.pem], mode: off }}", model.display());
+    bench.file("policy.yaml", format!("version: 1\nsignatures: [{rule}]\n"));
+    bench.file("trusted.pem", fs_err::read(format!("{KEYS}/p256.pub.pem")).unwrap());
+    bench.file("locked.yaml", "model_ref: tiny.gguf\nlock: models.lock\n");
+    bench.file("signed.yaml", "model_ref: tiny.gguf\nsignature: { public_key: pub.pem, file: model.sig }\n");
+    let refused = |args: &[&str], inputs: &[&str], dest: &str| {
+        for input in inputs {
+            let before = fs_err::read(bench.path(input)).unwrap();
+            let done = bench.run(&[args, &[dest, input, "--json"]].concat());
+            assert_eq!(done.status, 2, "{args:?} {input}: {}{}", done.stdout, done.stderr);
+            assert!(
+                done.stdout.contains(r#""code": "handoff-in-the-way""#),
+                "{args:?} {input}: {}",
+                done.stdout
+            );
+            assert_eq!(fs_err::read(bench.path(input)).unwrap(), before, "{args:?}");
+        }
+    };
+    let key = ["--public-key", "pub.pem", "--signature", "model.sig"];
+    for command in ["ensure", "run"] {
+        refused(&[command, "tiny.gguf", "--locked", "models.lock"], &["models.lock"], "--handoff");
+        refused(&[&[command, "tiny.gguf"], &key[..]].concat(), &["pub.pem", "model.sig"], "--handoff");
+        refused(&[command, "tiny.gguf", "--policy", "policy.yaml"], &["policy.yaml"], "--handoff");
+    }
+    refused(&["provision", "--config", "locked.yaml"], &["models.lock", "locked.yaml"], "--handoff");
+    refused(&["provision", "--config", "signed.yaml"], &["pub.pem", "model.sig"], "--handoff");
+    let policy = ["--config", "locked.yaml", "--policy", "policy.yaml"];
+    refused(&[&["provision"], &policy[..]].concat(), &["policy.yaml", "trusted.pem"], "--handoff");
+    assert!(bench.records().is_empty(), "nothing is written");
+    // A statement is made later, of what is recorded.
+    let pinned = ["--sha256", "a4e5e156ddec27e286f75328784d7106b60a4eb1d246e950a001a3f944fbda99"];
+    assert_eq!(bench.run(&[&["ensure", "tiny.gguf", "-q"], &pinned[..]].concat()).status, 0);
+    refused(&["attest", "tiny.gguf", "--policy", "policy.yaml"], &["policy.yaml", "trusted.pem"], "-o");
+}
+
+/// An engine may start as soon as the handoff is there.
+#[test]
+fn the_handoff_comes_after_the_statement() {
+    let (bench, _hub) = bench();
+    bench.file("taken", "a file where a folder must be");
+    let handoff = bench.path("engine.json");
+    let ensure = |folder: &str| {
+        bench.run(&["ensure", "tiny.gguf", "--attest", folder, "--handoff", handoff.to_str().unwrap()])
+    };
+    let done = ensure("taken");
+    assert_eq!(done.status, 8, "{}", done.stderr);
+    assert!(done.stderr.contains("the statement `"), "{}", done.stderr);
+    assert!(!handoff.exists(), "no engine starts without the statement");
+    assert_eq!(ensure("out").status, 0);
+    assert!(handoff.exists() && bench.path("out").exists());
+}
+
 /// Makes the file of a private key.
 fn private_key(bench: &Fixture) -> PathBuf {
     bench.file("key.pem", fs_err::read(format!("{KEYS}/p256.pkcs8.pem")).unwrap())
