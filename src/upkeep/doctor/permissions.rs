@@ -117,3 +117,65 @@ fn is_folder(path: &Path) -> bool {
 fn is_believed(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "stamp") || path.ends_with(".model.json")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Makes a file or a folder with that mode.
+    fn make(path: &Path, mode: u32) {
+        if path.extension().is_some() {
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, "x").unwrap();
+        } else {
+            fs_err::create_dir_all(path).unwrap();
+        }
+        fs_err::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn what_the_store_believes_is_found_and_closed_at_any_depth() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("store");
+        let open = ["blobs/aa/b.stamp", "models/hf/org/repo/.model.json", "models/hf"];
+        let others = ["blobs/aa/b.bytes", "models/hf/org/repo/model.json"];
+        for name in open.iter().chain(&others) {
+            make(&store.join(name), 0o666 | if name.contains('.') { 0 } else { 0o111 });
+        }
+        std::os::unix::fs::symlink(store.join(others[0]), store.join("link.stamp")).unwrap();
+        let look = |fix| {
+            let mut found = OpenPaths::new(fix);
+            found.look_below(&store);
+            found.finding().map(|finding| finding.problem)
+        };
+        let named = store.join("models/hf");
+        let problem = format!(
+            "`{}` may be written by every user (mode 0777), and so may 2 more in it",
+            named.display()
+        );
+        assert_eq!(look(false), Some(problem.clone()));
+        assert_eq!(look(true), Some(problem));
+        assert_eq!(look(false), None);
+        let is_open = |name: &&str| mode(&store.join(name)).unwrap() & OTHERS_WRITE != 0;
+        assert!(!open.iter().any(is_open) && others.iter().all(is_open), "bytes keep their modes");
+    }
+
+    #[test]
+    fn the_path_with_the_fewest_folders_above_it_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = ["a/b/c", "a/b", "z", "a"].map(|name| dir.path().join(name));
+        for path in &paths {
+            make(path, 0o777);
+        }
+        let named = |order: [usize; 4]| {
+            let mut found = OpenPaths::new(false);
+            for path in order {
+                found.look(&paths[path]);
+            }
+            found.finding().unwrap().problem
+        };
+        let says = |path: &Path| format!("`{}` may be written by every user", path.display());
+        assert!(named([0, 1, 2, 3]).starts_with(&says(&paths[2])), "the first of two at one depth");
+        assert!(named([3, 2, 1, 0]).starts_with(&says(&paths[3])));
+    }
+}
