@@ -381,9 +381,10 @@ async fn one_request_a_file_and_no_heads() {
     fetcher.open(file, ByteRange { start: 300, end: Some(400) }).await.unwrap();
     assert_eq!(hub.count(|seen| seen.origin == Origin::Hub), 2, "and asked for again when it has expired");
     // Not every storage says so in the same words, and a node may be gone.
-    let gone = [FaultKind::Refuse(Refusal::status(400)), FaultKind::Cut(At::BeforeHead)];
-    for (asked, kind) in (3..).zip(gone) {
-        hub.fault(Fault::on("*").at(Origin::Cdn).once().kind(kind));
+    // A connection that was kept may have been closed for another reason, so the same place is asked over a fresh one first.
+    let gone = [(FaultKind::Refuse(Refusal::status(400)), 1), (FaultKind::Cut(At::BeforeHead), 2)];
+    for (asked, (kind, times)) in (3..).zip(gone) {
+        hub.fault(Fault::on("*").at(Origin::Cdn).times(times).kind(kind));
         fetcher.open(file, ByteRange { start: 300, end: Some(400) }).await.unwrap();
         assert_eq!(hub.count(|seen| seen.origin == Origin::Hub), asked);
     }

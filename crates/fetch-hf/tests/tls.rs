@@ -146,7 +146,7 @@ async fn an_answer_that_breaks_off_is_an_error_on_either_protocol() {
         let manifest = resolve(&fetcher, "hf:org/repo/a.gguf").await.unwrap();
         for kind in [FaultKind::Cut(At::Half), FaultKind::Reset(At::Half), FaultKind::Cut(At::BeforeHead)] {
             let told = format!("{kind:?} of {size}");
-            hub.fault(Fault::on("a.gguf").at(Origin::Cdn).times(2).kind(kind));
+            hub.fault(Fault::on("a.gguf").at(Origin::Cdn).times(4).kind(kind));
             let cut = read(&fetcher, &manifest.files()[0], ByteRange::ALL).await.unwrap_err();
             assert_eq!(cut.kind, FetchErrorKind::Unavailable, "{told}: {cut}");
             hub.clear_faults();

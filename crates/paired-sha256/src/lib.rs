@@ -25,10 +25,9 @@ const BLOCK: usize = 64;
 const LENGTH_AT: usize = BLOCK - size_of::<u64>();
 
 type Block = [u8; BLOCK];
-type State = [u32; 8];
 
 /// The state before the first block.
-const INITIAL: State =
+const INITIAL: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 /// Computes the SHA-256 of bytes that come in pieces.
@@ -44,7 +43,7 @@ const INITIAL: State =
 /// ```
 #[derive(Clone)]
 pub struct Sha256 {
-    state: State,
+    state: [u32; 8],
     /// The bytes of a block that has not all of them yet.
     begun: Block,
     /// How many bytes came.

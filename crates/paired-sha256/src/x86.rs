@@ -10,8 +10,6 @@ use std::arch::x86_64::{
     _mm_shuffle_epi32,
 };
 
-use crate::{Block, State};
-
 /// The constants of the rounds, four for each step.
 static K: [[u32; 4]; 16] = [
     [0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5],
@@ -42,7 +40,7 @@ pub(crate) fn has_instructions() -> bool {
 /// # Panics
 /// Where the processor lacks the instructions.
 #[expect(unsafe_code, reason = "only the processor can say which instructions it has")]
-pub(crate) fn compress_both(states: [&mut State; 2], blocks: [&[Block]; 2]) {
+pub(crate) fn compress_both(states: [&mut [u32; 8]; 2], blocks: [&[[u8; 64]]; 2]) {
     assert!(has_instructions(), "no SHA instructions");
     // SAFETY: the instructions are there.
     unsafe { compress(states, blocks) }
@@ -50,7 +48,7 @@ pub(crate) fn compress_both(states: [&mut State; 2], blocks: [&[Block]; 2]) {
 
 /// With AVX an instruction names where its result goes, so that none is there only to move words.
 #[target_feature(enable = "sha,avx")]
-fn compress(states: [&mut State; 2], blocks: [&[Block]; 2]) {
+fn compress(states: [&mut [u32; 8]; 2], blocks: [&[[u8; 64]]; 2]) {
     let [one_state, other_state] = states;
     let (mut one, mut other) = (Rounds::of(one_state), Rounds::of(other_state));
     for (one_block, other_block) in blocks[0].iter().zip(blocks[1]) {
@@ -109,7 +107,7 @@ fn next(w0: __m128i, w1: __m128i, w2: __m128i, w3: __m128i) -> __m128i {
 /// Returns the words of a block, which are big-endian.
 #[inline]
 #[target_feature(enable = "sha,avx")]
-fn schedule(block: &Block) -> Schedule {
+fn schedule(block: &[u8; 64]) -> Schedule {
     let (quarters, _) = block.as_chunks();
     [words(&quarters[0]), words(&quarters[1]), words(&quarters[2]), words(&quarters[3])]
 }
@@ -134,7 +132,7 @@ struct Rounds {
 impl Rounds {
     #[inline]
     #[target_feature(enable = "sha,avx")]
-    fn of(state: &State) -> Self {
+    fn of(state: &[u32; 8]) -> Self {
         Self {
             abef: register([state[5], state[4], state[1], state[0]]),
             cdgh: register([state[7], state[6], state[3], state[2]]),
@@ -143,7 +141,7 @@ impl Rounds {
 
     #[inline]
     #[target_feature(enable = "sha,avx")]
-    fn state(self) -> State {
+    fn state(self) -> [u32; 8] {
         let (abef, cdgh) = (lanes(self.abef), lanes(self.cdgh));
         [abef[3], abef[2], cdgh[3], cdgh[2], abef[1], abef[0], cdgh[1], cdgh[0]]
     }
