@@ -186,15 +186,14 @@ async fn a_repository_arrives_with_the_digests_that_others_compute() {
     assert_eq!(model.verification.basis, Some(Basis::Source));
     assert_eq!(fs_err::read(model.local_path.join("gguf/tiny Q8_0.gguf")).unwrap(), WEIGHTS);
     assert_eq!(fs_err::read(model.local_path.join("config.json")).unwrap(), CONFIG);
-    let digests: Vec<_> =
-        model.files.iter().map(|file| file.sha256.as_ref().unwrap().hex().to_owned()).collect();
+    let digests: Vec<_> = model.files.iter().map(|file| file.sha256.as_ref().unwrap().hex()).collect();
     let config_sha256 = "8fa0bf8d7636b4470d2f3bf19ac91aa987b0e6a8a19a46d6237f42482d41012f";
     assert_eq!(digests, [config_sha256, WEIGHTS_SHA256]);
     // sha256sum of the two lines that it prints for the two files.
     let tree = "336cee30a06cceae70c1710e0723d758d7d6180b23815319b6a5186a197edefe";
     assert_eq!(
         model.digest.as_ref().map(|digest| (digest.algorithm(), digest.hex())),
-        Some((DigestAlgorithm::Sha256Tree, tree))
+        Some((DigestAlgorithm::Sha256Tree, tree.to_owned()))
     );
     let ranges = plain.cdn.received_requests().await.unwrap();
     assert_eq!(ranges.len(), 3, "29 bytes in chunks of 10");

@@ -30,7 +30,7 @@ async fn a_lock_has_the_sha256_of_every_file_and_fetches_the_small_ones_alone() 
     let found: Vec<_> = model.files().iter().map(|file| (file.path.as_str(), file.sha256.hex())).collect();
     let weights = sha256(testkit::safetensors_of(2 << 20, 1));
     let (config, notes) = (sha256("{}"), sha256("1"));
-    let expected = [("config.json", &*config), ("model.safetensors", &*weights), ("sub/notes.txt", &*notes)];
+    let expected = [("config.json", config), ("model.safetensors", weights), ("sub/notes.txt", notes)];
     assert_eq!(found, expected);
     assert!(content_sent(&bench) < 1000, "no weights were fetched");
     // Nothing of it is kept, and the store needs no second look at the hub.

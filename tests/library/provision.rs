@@ -70,7 +70,7 @@ fn a_strict_config_without_a_digest_fails_with_the_digest() {
     let path = config(&bench, "model_ref: tiny.gguf\nstrict_verification: true\n");
     let error = provision_from_config_to_handoff(path, bench.path("h.json"), bench.cache()).unwrap_err();
     assert_eq!(error.code().as_str(), "unproven");
-    assert!(error.hint().unwrap().to_string().contains(sha256(TINY_GGUF).hex()));
+    assert!(error.hint().unwrap().to_string().contains(&sha256(TINY_GGUF).hex()));
     assert!(!bench.path("h.json").exists());
 }
 

@@ -22,7 +22,7 @@ async fn a_given_digest_is_always_checked() {
     assert_eq!(model.digest, Some(good.clone()));
     assert_eq!(model.verification.basis, Some(Basis::Pinned));
     let error = provisioner.ensure_present(&reference(&path), Some(wrong.clone())).await.unwrap_err();
-    assert!(error.to_string().contains(wrong.hex()) && error.to_string().contains(good.hex()), "{error}");
+    assert!(error.to_string().contains(&wrong.hex()) && error.to_string().contains(&good.hex()), "{error}");
     let kept = provisioner.show(&reference(&path)).await.unwrap().record;
     assert_eq!(kept.verification.outcome, Outcome::Pass, "a failed expectation leaves the record as it was");
     let outcomes: Vec<_> =
@@ -85,7 +85,7 @@ async fn strict_wants_more_than_first_use() {
     let error = provisioner.ensure(&path, &strict).await.unwrap_err();
     assert_eq!(error.code().as_str(), "unproven");
     assert!(
-        error.hint().unwrap().to_string().contains(sha256(TINY_GGUF).hex()),
+        error.hint().unwrap().to_string().contains(&sha256(TINY_GGUF).hex()),
         "the digest is ready to be pinned"
     );
     provisioner.ensure_present(&path, None).await.unwrap();

@@ -63,7 +63,8 @@ impl Store {
     }
 
     pub(crate) fn blob_path(&self, sha256: &Digest) -> PathBuf {
-        let (folder, name) = sha256.hex().split_at(2);
+        let hex = sha256.hex();
+        let (folder, name) = hex.split_at(2);
         self.blobs().join(folder).join(name)
     }
 

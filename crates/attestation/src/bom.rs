@@ -148,7 +148,7 @@ fn of_file(file: &DigestedFile, uri: &str) -> Component {
         kind: "file",
         bom_ref: Some(format!("{uri}|{}", file.path)),
         name: file.path.to_string(),
-        hashes: vec![Hash { alg: "SHA-256", content: file.sha256.hex().to_owned() }],
+        hashes: vec![Hash { alg: "SHA-256", content: file.sha256.hex() }],
         ..Component::default()
     }
 }
@@ -156,7 +156,7 @@ fn of_file(file: &DigestedFile, uri: &str) -> Component {
 /// Returns the hash of a model that is one file. CycloneDX has no name for the digest of a set, which is a property.
 fn of_single_file(model: &StatedModel<'_>) -> Vec<Hash> {
     match model.files.as_slice() {
-        [only] => vec![Hash { alg: "SHA-256", content: only.sha256.hex().to_owned() }],
+        [only] => vec![Hash { alg: "SHA-256", content: only.sha256.hex() }],
         _ => Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use provisioner_core::{Basis, PolicyDocument, Timestamp};
+use provisioner_core::{Basis, Digest, PolicyDocument, Timestamp};
 use serde::Serialize;
 
 use crate::{
@@ -107,8 +107,7 @@ impl Statement {
         let Circumstances { verifier_id, version, policies, line } = circumstances;
         let policies: Vec<_> = policies.iter().map(Resource::of_policy).collect();
         let record = model.record;
-        let whole =
-            Subject { name: record.id.clone(), digest: [("dirHash", model.tree().hex().to_owned())].into() };
+        let whole = Subject { name: record.id.clone(), digest: [("dirHash", model.tree().hex())].into() };
         let id = if verifier_id.is_empty() { VERIFIER_ID.to_owned() } else { verifier_id };
         Self {
             kind: "https://in-toto.io/Statement/v1",
@@ -136,25 +135,23 @@ impl Resource {
     }
 
     fn of_policy(document: &PolicyDocument) -> Self {
-        Self::with_sha256(file_uri(&document.path), document.sha256.hex())
+        Self::with_sha256(file_uri(&document.path), &document.sha256)
     }
 
     /// Names the signatures that hold for a model: the verdict rests on them.
     fn of_signatures(model: &StatedModel<'_>) -> Vec<Self> {
         let signatures = model.record.signatures.iter();
-        signatures
-            .map(|held| Self::with_sha256(signature_uri(model, &held.file), held.sha256.hex()))
-            .collect()
+        signatures.map(|held| Self::with_sha256(signature_uri(model, &held.file), &held.sha256)).collect()
     }
 
-    fn with_sha256(uri: String, sha256: &str) -> Self {
-        Self { uri, digest: [("sha256", sha256.to_owned())].into() }
+    fn with_sha256(uri: String, sha256: &Digest) -> Self {
+        Self { uri, digest: [("sha256", sha256.hex())].into() }
     }
 }
 
 impl Subject {
     fn of_file(file: &DigestedFile) -> Self {
-        Self { name: file.path.to_string(), digest: [("sha256", file.sha256.hex().to_owned())].into() }
+        Self { name: file.path.to_string(), digest: [("sha256", file.sha256.hex())].into() }
     }
 }
 

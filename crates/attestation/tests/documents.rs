@@ -88,7 +88,7 @@ fn several_policies_are_all_named() {
     let policies = ["/etc/one policy.yaml", "/etc/two.yaml"].map(|path| PolicyDocument::new(path, path));
     let circumstances = Circumstances { policies: policies.to_vec(), ..Circumstances::default() };
     let predicate = &statement(&record(|_| ()), circumstances)["predicate"];
-    let sha256 = |text: &str| Digest::sha256_of(text.as_bytes()).hex().to_owned();
+    let sha256 = |text: &str| Digest::sha256_of(text.as_bytes()).hex();
     let one = json!({ "uri": "file:///etc/one%20policy.yaml", "digest": { "sha256": sha256("/etc/one policy.yaml") } });
     let two = json!({ "uri": "file:///etc/two.yaml", "digest": { "sha256": sha256("/etc/two.yaml") } });
     assert_eq!(predicate["policy"], one);

@@ -182,7 +182,7 @@ async fn the_old_index_is_imported_once() {
     let ids: Vec<_> = records.iter().map(|record| record.id.as_str()).collect();
     assert_eq!(ids, ["hf:o/r/c.gguf", "local:/m/a.gguf", "local:/m/b.gguf"]);
     assert_eq!(
-        records[1].evidence().map(|(digest, basis)| (digest.hex().to_owned(), basis)),
+        records[1].evidence().map(|(digest, basis)| (digest.hex(), basis)),
         Some((hex, Basis::Pinned))
     );
     assert_eq!(records[2].lifecycle, Lifecycle::Retired);

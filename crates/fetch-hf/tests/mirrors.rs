@@ -134,7 +134,8 @@ async fn a_mirror_without_listings_may_describe_its_files_with_the_revision() {
         let mirror = without_listing(answer);
         let manifest = resolve(&mirror, ALL).await.unwrap();
         assert_eq!(listed(&manifest), expected);
-        let digest = Digest::new(DigestAlgorithm::Sha256, manifest.files()[0].digest.as_ref().unwrap().hex());
+        let digest =
+            Digest::new(DigestAlgorithm::Sha256, &manifest.files()[0].digest.as_ref().unwrap().hex());
         assert_eq!(manifest.files()[0].digest, digest.ok(), "the digest of the file, not of its pointer");
         assert_eq!(mirror.requests().len(), 3, "{:?}", mirror.requests());
     }

@@ -118,7 +118,7 @@ impl SignedFile {
         let (SignedDigest::Whole(signed), HashAlgorithm::Sha256) = (&self.digest, self.algorithm) else {
             return None;
         };
-        Some(*file.sha256?.hex() == hex::encode(signed))
+        Some(file.sha256?.sha256_bytes().is_some_and(|found| *signed == found))
     }
 
     /// Returns whether a file is the signed one, as far as its bytes can be read.

@@ -1,6 +1,6 @@
-//! Holds digests: an algorithm and lowercase hex.
+//! Holds digests: an algorithm and the bytes of a value.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -47,10 +47,11 @@ impl fmt::Display for DigestAlgorithm {
     }
 }
 
-/// Holds an algorithm and a value in lowercase hex, which always has the length of the algorithm.
+/// Holds an algorithm and the bytes of a value, which always has the length of the algorithm.
 ///
-/// As text it is `algorithm:hex`; in files it is `{"algo": …, "value": …}`. Clones share the text: the digest of each file is in a
-/// listing, in what is staged and in the record.
+/// As text it is `algorithm:hex`, with lowercase hex; in files it is `{"algo": …, "value": …}`. Their order is that of the
+/// algorithms, then of the texts. A digest lies where it is held and has no memory elsewhere, for a listing, what is staged and a
+/// record have one for each file.
 ///
 /// ```
 /// use provisioner_core::{Digest, DigestAlgorithm};
@@ -60,17 +61,31 @@ impl fmt::Display for DigestAlgorithm {
 /// assert!(empty.hex().starts_with("e3b0c442"));
 /// # Ok::<(), provisioner_core::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "RawDigest", into = "RawDigest")]
-pub struct Digest {
-    algorithm: DigestAlgorithm,
-    hex: Arc<str>,
+pub struct Digest(Value);
+
+/// Holds the bytes of a value, as many as its algorithm has.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Value {
+    Sha256([u8; 32]),
+    GitSha1([u8; 20]),
+    Sha256Tree([u8; 32]),
+}
+
+impl Value {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Sha256(bytes) | Self::Sha256Tree(bytes) => bytes,
+            Self::GitSha1(bytes) => bytes,
+        }
+    }
 }
 
 impl Digest {
     /// Returns the digest of a SHA-256 that a hasher has computed.
-    pub fn sha256(bytes: [u8; 32]) -> Self {
-        Self { algorithm: DigestAlgorithm::Sha256, hex: hex::encode(bytes).into() }
+    pub const fn sha256(bytes: [u8; 32]) -> Self {
+        Self(Value::Sha256(bytes))
     }
 
     /// Returns the SHA-256 of bytes that are in memory. For those of a file, a [`ContentHasher`](crate::ContentHasher) takes them piece
@@ -88,13 +103,17 @@ impl Digest {
     }
 
     /// Returns the digest of a git blob id that a hasher has computed.
-    pub fn git_sha1(bytes: [u8; 20]) -> Self {
-        Self { algorithm: DigestAlgorithm::GitSha1, hex: hex::encode(bytes).into() }
+    pub const fn git_sha1(bytes: [u8; 20]) -> Self {
+        Self(Value::GitSha1(bytes))
     }
 
     /// Returns the algorithm that computed the value.
     pub const fn algorithm(&self) -> DigestAlgorithm {
-        self.algorithm
+        match self.0 {
+            Value::Sha256(_) => DigestAlgorithm::Sha256,
+            Value::GitSha1(_) => DigestAlgorithm::GitSha1,
+            Value::Sha256Tree(_) => DigestAlgorithm::Sha256Tree,
+        }
     }
 
     /// Returns the bytes of a SHA-256 of one file; `None` for another algorithm.
@@ -105,21 +124,28 @@ impl Digest {
     /// let digest = Digest::sha256([7; 32]);
     /// assert_eq!(digest.sha256_bytes(), Some([7; 32]));
     /// ```
-    pub fn sha256_bytes(&self) -> Option<[u8; 32]> {
-        let mut bytes = [0; 32];
-        let is_sha256 = self.algorithm == DigestAlgorithm::Sha256;
-        (is_sha256 && hex::decode_to_slice(self.hex.as_ref(), &mut bytes).is_ok()).then_some(bytes)
+    pub const fn sha256_bytes(&self) -> Option<[u8; 32]> {
+        match self.0 {
+            Value::Sha256(bytes) => Some(bytes),
+            Value::GitSha1(_) | Value::Sha256Tree(_) => None,
+        }
     }
 
     /// Returns the value in lowercase hex.
-    pub fn hex(&self) -> &str {
-        &self.hex
+    pub fn hex(&self) -> String {
+        hex::encode(self.0.bytes())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.algorithm, self.hex)
+        write!(f, "{}:{}", self.algorithm(), self.hex())
     }
 }
 
@@ -146,7 +172,7 @@ pub fn sha256_tree<'a>(files: impl IntoIterator<Item = (&'a RelativePath, &'a Di
     for (path, digest) in files {
         hasher.update(format!("{}  {path}\n", digest.hex()));
     }
-    Digest { algorithm: DigestAlgorithm::Sha256Tree, hex: hex::encode(hasher.finalize()).into() }
+    Digest(Value::Sha256Tree(hasher.finalize().into()))
 }
 
 /// Returns the name under which the store keeps what belongs to an id: the id's SHA-256, in hex.
@@ -164,7 +190,7 @@ struct RawDigest {
 
 impl From<Digest> for RawDigest {
     fn from(digest: Digest) -> Self {
-        Self { algo: digest.algorithm.as_str().to_owned(), value: digest.hex.as_ref().to_owned() }
+        Self { algo: digest.algorithm().as_str().to_owned(), value: digest.hex() }
     }
 }
 

@@ -186,7 +186,8 @@ impl fmt::Display for Rejection {
 /// Writes the files of a set, each with its digest. It leaves out the rest of very many, for a stranger may have listed them.
 fn write_table(f: &mut fmt::Formatter<'_>, files: &[(Option<Digest>, RelativePath)]) -> fmt::Result {
     for (digest, path) in files.iter().take(MOST_TOLD) {
-        write!(f, "\n  {:64}  {path}", digest.as_ref().map_or("(its SHA-256 is not listed)", Digest::hex))?;
+        let sha256 = digest.as_ref().map_or_else(|| "(its SHA-256 is not listed)".to_owned(), Digest::hex);
+        write!(f, "\n  {sha256:64}  {path}")?;
     }
     match files.len().saturating_sub(MOST_TOLD) {
         0 => Ok(()),

@@ -75,8 +75,8 @@ impl Store {
 
     /// Creates the folders of the blobs of these SHA-256. One sync makes the names of all of them durable.
     pub(crate) fn create_blob_folders<'a>(&self, digests: impl Iterator<Item = &'a Digest>) -> Result<()> {
-        let folders: BTreeSet<_> = digests.filter_map(|sha256| sha256.hex().get(..2)).collect();
-        Ok(durable_fs::create_folders_in(&self.blobs(), folders.into_iter().map(Path::new))?)
+        let folders: BTreeSet<_> = digests.map(|sha256| sha256.hex()[..2].to_owned()).collect();
+        Ok(durable_fs::create_folders_in(&self.blobs(), folders.iter().map(Path::new))?)
     }
 
     /// Makes a file whose bytes were verified the blob of its SHA-256, and returns the blob. The store moves the file, or

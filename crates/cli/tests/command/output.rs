@@ -319,8 +319,8 @@ fn a_list_that_is_cut_off_is_closed_before_the_error() {
     assert_eq!(bench.run(&["ensure", "a.gguf", "-q"]).status, 0);
     let id = format!("local:{}", bench.path("a.gguf").display());
     let record = |id: &str| {
-        let digest = Digest::sha256_of(id.as_bytes());
-        let (folder, name) = digest.hex().split_at(2);
+        let key = Digest::sha256_of(id.as_bytes()).hex();
+        let (folder, name) = key.split_at(2);
         format!("cache/catalog-v1/{folder}/{name}.json")
     };
     let text = fs_err::read_to_string(bench.path(&record(&id))).unwrap();

@@ -130,7 +130,7 @@ fn a_statement_names_the_operators_policies_and_the_signature() {
         (done.status, serde_json::from_str::<Value>(&done.stdout).unwrap_or_default()["predicate"].take())
     };
     let named = |path: &str| {
-        let sha256 = model_provisioner::Digest::sha256_of(&fs_err::read(path).unwrap()).hex().to_owned();
+        let sha256 = model_provisioner::Digest::sha256_of(&fs_err::read(path).unwrap()).hex();
         json!({ "uri": format!("file://{path}"), "digest": { "sha256": sha256 } })
     };
     let (status, predicate) = attest(&both);

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use super::{Digest, DigestAlgorithm, RawDigest};
+use hex::FromHexError;
+
+use super::{Digest, DigestAlgorithm, RawDigest, Value};
 use crate::{
     error::{Error, Result},
     message::excerpt,
@@ -19,6 +21,12 @@ impl FromStr for DigestAlgorithm {
     }
 }
 
+/// Returns the bytes of a value.
+fn decoded<const N: usize>(hex: &str) -> Result<[u8; N], FromHexError> {
+    let mut bytes = [0; N];
+    hex::decode_to_slice(hex, &mut bytes).map(|()| bytes)
+}
+
 impl Digest {
     /// Makes a digest from its hex digits, in either letter case.
     ///
@@ -33,7 +41,12 @@ impl Digest {
             let (expected, actual) = (algorithm.hex_len(), hex.len());
             return Err(invalid(format!("{algorithm} has {expected} hex digits, not {actual}")));
         }
-        Ok(Self { algorithm, hex: hex.to_ascii_lowercase().into() })
+        let failed = |error: FromHexError| invalid(error.to_string());
+        Ok(Self(match algorithm {
+            DigestAlgorithm::Sha256 => Value::Sha256(decoded(hex).map_err(failed)?),
+            DigestAlgorithm::GitSha1 => Value::GitSha1(decoded(hex).map_err(failed)?),
+            DigestAlgorithm::Sha256Tree => Value::Sha256Tree(decoded(hex).map_err(failed)?),
+        }))
     }
 }
 
@@ -64,6 +77,20 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn any_digest() -> impl Strategy<Value = Digest> {
+        prop_oneof![
+            any::<[u8; 32]>().prop_map(Digest::sha256),
+            any::<[u8; 20]>().prop_map(Digest::git_sha1),
+            any::<[u8; 32]>().prop_map(|bytes| Digest(Value::Sha256Tree(bytes))),
+        ]
+    }
+
+    #[test]
+    fn a_digest_has_no_memory_beside_its_place() {
+        assert_eq!((size_of::<Digest>(), size_of::<Option<Digest>>()), (33, 33));
+        assert!(!std::mem::needs_drop::<Digest>());
+    }
+
     fn refused(text: &str) -> String {
         text.parse::<Digest>().unwrap_err().to_string()
     }
@@ -92,11 +119,21 @@ mod tests {
         }
 
         #[test]
-        fn text_and_json_come_back(bytes: [u8; 32]) {
-            let digest = Digest::sha256(bytes);
-            prop_assert_eq!(digest.to_string().to_uppercase().parse::<Digest>().unwrap(), digest.clone());
+        fn text_and_json_come_back(digest in any_digest()) {
+            let text = format!("{}:{}", digest.algorithm(), digest.hex());
+            prop_assert_eq!(digest.to_string(), text.to_lowercase());
+            prop_assert_eq!(digest.hex().len(), digest.algorithm().hex_len());
+            prop_assert_eq!(text.to_uppercase().parse::<Digest>().unwrap(), digest.clone());
             let json = serde_json::to_string(&digest).unwrap();
+            let (algo, value) = text.split_once(':').unwrap();
+            prop_assert_eq!(&json, &format!(r#"{{"algo":"{algo}","value":"{value}"}}"#));
             prop_assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), digest);
+        }
+
+        #[test]
+        fn digests_have_the_order_of_algorithm_and_text(one in any_digest(), other in any_digest()) {
+            let text = |digest: &Digest| (digest.algorithm(), digest.hex());
+            prop_assert_eq!(one.cmp(&other), text(&one).cmp(&text(&other)));
         }
     }
 }

@@ -53,7 +53,7 @@ impl LockedEntry {
         Self {
             reference: model.reference().id(),
             revision: model.revision().map(str::to_owned),
-            dir_hash: model.tree().hex().to_owned(),
+            dir_hash: model.tree().hex(),
             files: model.files().len(),
             size_bytes: model.size_bytes(),
             change,
