@@ -33,6 +33,8 @@ pub(crate) async fn record_of(ctx: &Arc<Context>, verified: VerifiedModel) -> Re
             placement
         };
         let fresh = CatalogRecord::new(&verified, &placement, ctx.clock.now());
+        // The record has what the files of the model are known by: those of many are in memory once.
+        drop(verified);
         match freshness(&fresh, &ctx.store) {
             Freshness::Unchanged => Ok(fresh),
             // Another process removed the file from the store, or linked it, after this one looked at it.

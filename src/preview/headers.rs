@@ -5,7 +5,7 @@
 //! a channel to the calling task, which asks the source for a range. So it never blocks the runtime. Where the caller
 //! drops the future, the next question gets no answer, and that ends the work.
 
-use std::{io, ops::Range, path::PathBuf};
+use std::{io, ops::Range, path::Path};
 
 use model_inspect::{
     ByteSource, Inspection, ListedFile, ModelSource, Seekable, find_pointers, inspect_model, may_stand_for,
@@ -120,7 +120,7 @@ impl ModelSource for Listed {
     }
 }
 
-fn open_here(location: &PathBuf) -> io::Result<Box<dyn ByteSource>> {
+fn open_here(location: &Path) -> io::Result<Box<dyn ByteSource>> {
     Ok(Box::new(Seekable::new(fs_err::File::open(location)?)?))
 }
 

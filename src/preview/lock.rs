@@ -102,7 +102,7 @@ async fn files_in_place(ctx: &Arc<Context>, manifest: Manifest) -> Result<Vec<Lo
     let recorded = found.map(|found| found.record);
     let staged = stage_in_place(ctx, manifest, &Expectation::none(), true, recorded).await?;
     let locked = staged.files().iter().map(|StagedFile { path, stamp, sha256, location, .. }| {
-        let changed = || Error::ChangedWhileRead { path: location.clone() };
+        let changed = || Error::ChangedWhileRead { path: location.to_path_buf() };
         let sha256 = sha256.clone().ok_or_else(changed)?;
         Ok(LockedFile { path: path.clone(), size: stamp.size, sha256 })
     });
@@ -135,10 +135,13 @@ async fn known(ctx: &Arc<Context>, manifest: &Manifest) -> Result<HashMap<Relati
     let mut known = HashMap::new();
     let previous = ctx.catalog.get(&manifest.reference().id()).await?;
     let is_of_revision = |found: &Versioned| found.record.revision.as_deref() == manifest.revision();
-    for file in previous.filter(is_of_revision).into_iter().flat_map(|found| found.record.files) {
+    let recorded = previous.filter(is_of_revision);
+    for file in recorded.iter().flat_map(|found| found.record.files.iter()) {
         let is_it = |listed: &&ManifestFile| listed.path == file.path && listed.size == file.stamp.size;
-        if let Some(sha256) = file.sha256.filter(|_| manifest.files().iter().any(|listed| is_it(&listed))) {
-            known.insert(file.path, sha256);
+        if let Some(sha256) =
+            file.sha256.clone().filter(|_| manifest.files().iter().any(|listed| is_it(&listed)))
+        {
+            known.insert(file.path.clone(), sha256);
         }
     }
     let manifest = manifest.clone();

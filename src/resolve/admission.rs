@@ -168,7 +168,7 @@ pub(crate) fn ask_of_record<E>(
     if !record.files.is_empty() {
         ask(&Question::License { id, license: record.license() })?;
     }
-    for file in &record.files {
+    for file in record.files.iter() {
         // As a message shows the path.
         let location = record.location(&file.path);
         let path = &location.to_string_lossy();

@@ -46,8 +46,8 @@ async fn without_pickles(ctx: &Context, manifest: Manifest) -> Result<Manifest> 
 /// Returns the files of a record that has a digest of them all.
 async fn recorded_names(catalog: &dyn CatalogStore, id: &str) -> Result<Option<BTreeSet<RelativePath>>> {
     let found = catalog.get(id).await?.filter(|found| found.record.digest.is_some());
-    let names = |record: CatalogRecord| record.files.into_iter().map(|file| file.path).collect();
-    Ok(found.map(|found| names(found.record)))
+    let names = |record: &CatalogRecord| record.files.iter().map(|file| file.path.clone()).collect();
+    Ok(found.map(|found| names(&found.record)))
 }
 
 fn is_allowed(policy: &dyn PolicyEngine, path: &RelativePath) -> bool {
@@ -82,7 +82,7 @@ async fn with_projector(manifest: Manifest) -> Result<Manifest> {
 /// Returns whether the header of a file says that it is a projector. A file that cannot be read is a matter of the verifier.
 fn is_projector_by_header(file: &ManifestFile) -> bool {
     let Locator::InPlace(location) = &file.locator else { return false };
-    let header = fs_err::File::open(location).and_then(Seekable::new);
+    let header = fs_err::File::open(&**location).and_then(Seekable::new);
     header
         .ok()
         .and_then(|mut file| Header::read(&mut file).ok())

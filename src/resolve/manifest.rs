@@ -47,6 +47,6 @@ pub(crate) fn as_recorded(manifest: Manifest, record: &CatalogRecord) -> Manifes
 
 /// Returns a manifest of a fetched model whose files lie in its view.
 pub(crate) fn recorded_in_place(reference: &ModelRef, record: &CatalogRecord) -> Result<Manifest> {
-    let in_place = |file: &RecordedFile| Locator::InPlace(record.location(&file.path));
+    let in_place = |file: &RecordedFile| Locator::InPlace(record.location(&file.path).into());
     Ok(Manifest::of_record(reference.clone(), record, in_place)?)
 }

@@ -23,7 +23,7 @@ pub(crate) async fn is_recorded(
     ctx.run_blocking(move |ctx| {
         // A source may list git's ids, and a record has none; the store finds a blob by either.
         let known = ctx.store.git_ids(&manifest.view_path()?)?;
-        for (listed, file) in manifest.files().iter().zip(&record.files) {
+        for (listed, file) in manifest.files().iter().zip(record.files.iter()) {
             let blob = known.blob(listed)?;
             let has_its_bytes = blob.is_some_and(|blob| file.sha256.as_ref() == Some(&blob.sha256));
             if listed.size != file.stamp.size || !has_its_bytes {

@@ -25,7 +25,7 @@ pub(crate) fn staged_file(
     Ok(StagedFile {
         format: format_of(&path, file.file()).map_err(failed)?,
         path,
-        location,
+        location: location.into(),
         settled: is_settled(&stamp),
         stamp,
         sha256: Some(fetched.sha256),

@@ -40,7 +40,7 @@ pub(crate) async fn judge(
         judged.map_err(|error| {
             // The model is not at fault for a file that another process removed from the store after a step had found it.
             match stored.into_iter().find(|location| matches!(location.try_exists(), Ok(false))) {
-                Some(path) => artifact_store::Error::Vanished { path }.into(),
+                Some(path) => artifact_store::Error::Vanished { path: path.to_path_buf() }.into(),
                 None => error,
             }
         })
@@ -70,7 +70,7 @@ fn with_git_ids(staged: StagedModel, expectation: &Expectation) -> Result<Staged
         let found = file_hashing::git_id(&file.location, file.sha256.as_ref());
         file.git_sha1 = found.map_err(artifact_store::Error::from)?;
         if file.git_sha1.is_none() {
-            return Err(Error::ChangedWhileRead { path: file.location.clone() });
+            return Err(Error::ChangedWhileRead { path: file.location.to_path_buf() });
         }
     }
     Ok(StagedModel::new(staged.manifest().clone(), files)?)

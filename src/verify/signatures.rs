@@ -52,7 +52,8 @@ mod with_keys {
     use std::{
         collections::BTreeMap,
         io::{self, Read},
-        path::PathBuf,
+        path::Path,
+        sync::Arc,
     };
 
     use model_signing::FoundFile;
@@ -104,7 +105,7 @@ mod with_keys {
 
     /// Describes a file that the verifier may read.
     struct File {
-        location: PathBuf,
+        location: Arc<Path>,
         size_bytes: u64,
         sha256: Option<Digest>,
     }
@@ -118,7 +119,7 @@ mod with_keys {
         {
             let names = fetch_file::all_folder_names(local.path()).map_err(io::Error::other)?;
             for (path, size_bytes) in names {
-                let location = local.path().join(&path);
+                let location = local.path().join(&path).into();
                 files.insert(path.to_string(), File { location, size_bytes, sha256: None });
             }
         }
@@ -131,7 +132,7 @@ mod with_keys {
     }
 
     fn read(file: &File, is_cancelled: &dyn Fn() -> bool, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
-        let mut opened = fs_err::File::open(&file.location)?;
+        let mut opened = fs_err::File::open(&*file.location)?;
         let mut piece = vec![0; PIECE_BYTES];
         loop {
             if is_cancelled() {

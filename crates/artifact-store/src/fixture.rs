@@ -42,7 +42,7 @@ impl Fixture {
             StagedFile {
                 path: path(name),
                 stamp: Stamp::of(&fs_err::metadata(&location).unwrap()),
-                location,
+                location: location.into(),
                 settled: true,
                 format: Format::Other,
                 sha256: Some(sha256(text.as_bytes())),

@@ -162,7 +162,7 @@ impl Store {
     /// Returns what is wrong with the files of a view.
     fn problems_of_files(&self, record: &CatalogRecord) -> Result<Vec<Problem>> {
         let mut found = Vec::new();
-        for file in &record.files {
+        for file in record.files.iter() {
             let Some(sha256) = &file.sha256 else { continue };
             let (path, blob) = (record.location(&file.path), self.blob_path(sha256));
             if look(&path)?.is_none() {
@@ -289,7 +289,7 @@ mod tests {
         assert!(fixture.store.repair(&store_lock, &found[0]).unwrap().is_some(), "{told}");
         drop(store_lock);
         assert_eq!(find(), [], "{told}");
-        for file in &record.files {
+        for file in record.files.iter() {
             assert!(is_unchanged(&record.location(&file.path), &file.stamp), "{told}");
         }
         assert_eq!(fixture.store.views().unwrap().len(), 1);

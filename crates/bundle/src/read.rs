@@ -62,7 +62,7 @@ impl Bundle {
         let sums = read(&dir.join(SUMS))?.ok_or_else(missing)?;
         let sums = String::from_utf8(sums).map_err(|_| invalid(format!("`{SUMS}` is not valid UTF-8")))?;
         let mut table = parse_sums(&sums).map_err(|reason| invalid(format!("`{SUMS}`: {reason}")))?;
-        for listed in &file.record.files {
+        for listed in file.record.files.iter() {
             let (Some(actual), Some(expected)) = (&listed.sha256, table.remove(listed.path.as_str())) else {
                 return Err(invalid(format!("there is no digest of `{}`", listed.path)));
             };
@@ -97,7 +97,7 @@ impl Bundle {
     /// [`Error::Unreadable`]; [`Error::Invalid`] for anything but a regular file; [`Error::WrongSize`].
     pub fn files(&self) -> Result<Vec<BundledFile>> {
         let mut files = Vec::new();
-        for file in &self.record.files {
+        for file in self.record.files.iter() {
             let location = self.dir.join(&file.path);
             let metadata = match fs_err::symlink_metadata(&location) {
                 Ok(metadata) => metadata,

@@ -5,6 +5,7 @@ use std::{
     io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use file_hashing::{Contents, Watch};
@@ -32,7 +33,7 @@ pub fn write(record: &CatalogRecord, dir: &Path, watch: &mut Watch<'_>) -> Resul
     let mut folders = vec![aside.path().to_owned()];
     let (mut record, root) = portable(record);
     let mut sums = String::new();
-    for file in &mut record.files {
+    for file in Arc::make_mut(&mut record.files) {
         let copy = aside.path().join(&file.path);
         for above in copy.ancestors().skip(1).take_while(|above| above.starts_with(aside.path())) {
             folders.push(above.to_owned());
@@ -77,7 +78,7 @@ fn is_free(dir: &Path) -> Result<bool> {
 fn portable(record: &CatalogRecord) -> (CatalogRecord, PathBuf) {
     let mut portable = record.clone();
     portable.local_path = record.entry.as_ref().map_or(PathBuf::from("."), |entry| entry.as_ref().to_owned());
-    portable.files.iter_mut().for_each(|file| file.settled = false);
+    Arc::make_mut(&mut portable.files).iter_mut().for_each(|file| file.settled = false);
     (portable, record.root().to_owned())
 }
 

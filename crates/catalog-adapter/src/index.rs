@@ -7,7 +7,7 @@
 //! The import keeps an entry's digest as pinned, and the next call for the model checks it: the entry does not tell which
 //! bytes have it.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use provisioner_core::{
     Basis, CatalogError, CatalogErrorKind, CatalogRecord, Clock, Digest, Format, Lifecycle, ModelRef,
@@ -104,7 +104,7 @@ fn record(old: OldEntry, now: Timestamp) -> Result<CatalogRecord, String> {
         format: Format::Other,
         projector: None,
         facts: None,
-        files: Vec::new(),
+        files: Arc::default(),
         left_out: Vec::new(),
         notices: Vec::new(),
         source: None,

@@ -103,7 +103,7 @@ fn list_file(reference: ModelRef, path: &Path) -> Result<Manifest, FetchError> {
 }
 
 fn in_place(folder: &Path, path: RelativePath, size: u64) -> ManifestFile {
-    let locator = Locator::InPlace(folder.join(&path));
+    let locator = Locator::InPlace(folder.join(&path).into());
     ManifestFile { path, size, digest: None, locator }
 }
 

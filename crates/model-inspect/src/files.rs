@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use provisioner_core::{Entry, Format, RelativePath, StagedModel, reference::ShardName};
@@ -60,7 +61,7 @@ pub trait ModelSource {
 #[derive(Clone, Debug)]
 pub struct LocalFiles {
     files: Vec<ListedFile>,
-    locations: BTreeMap<RelativePath, PathBuf>,
+    locations: BTreeMap<RelativePath, Arc<Path>>,
     entry: Option<RelativePath>,
     is_selection: bool,
 }
@@ -127,7 +128,7 @@ impl LocalFiles {
         if !metadata.is_file() {
             return Err(Error::unsound("is neither a file nor a folder").in_file(name));
         }
-        self.locations.insert(path.clone(), location);
+        self.locations.insert(path.clone(), location.into());
         self.files.push(ListedFile { path, size_bytes: metadata.len(), format: None });
         Ok(())
     }

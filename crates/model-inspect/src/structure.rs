@@ -173,13 +173,13 @@ mod tests {
                 path: path(name),
                 size: 1,
                 digest: None,
-                locator: Locator::InPlace((*location).to_owned()),
+                locator: Locator::InPlace((*location).into()),
             });
             let reference: ModelRef = "local:/m".parse().unwrap();
             let manifest = Manifest::new(reference, listed.collect(), Entry::Folder).unwrap();
             let staged = files.iter().map(|(name, location)| StagedFile {
                 path: path(name),
-                location: (*location).to_owned(),
+                location: (*location).into(),
                 stamp: Stamp { size: 1, ..Stamp::of(&fs_err::metadata("/").unwrap()) },
                 settled: true,
                 format: Format::named(name).unwrap_or(Format::Other),

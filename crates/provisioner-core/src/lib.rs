@@ -27,7 +27,7 @@
 //! let digests = hasher.finish();
 //! let staged = StagedFile {
 //!     path,
-//!     location: "/cache/a.gguf".into(),
+//!     location: std::path::Path::new("/cache/a.gguf").into(),
 //!     stamp: Stamp { size: 4, mtime_ns: 0, ctime_ns: None, dev: 1, inode: 7 },
 //!     settled: true,
 //!     format: Format::Gguf,
@@ -100,6 +100,7 @@ mod policy_engine;
 mod progress;
 mod rule_verdict;
 mod scratch_folder;
+mod shared;
 mod signature;
 mod size;
 mod token;

@@ -72,8 +72,8 @@ pub struct ManifestFile {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Locator {
-    /// The bytes lie at this path of this machine, and an engine uses them in place.
-    InPlace(PathBuf),
+    /// The bytes lie at this path of this machine, and an engine uses them in place. A staged file shares the path.
+    InPlace(Arc<Path>),
     /// The bytes are in the store, or on their way into it. No fetcher opens them.
     Stored,
     /// The bytes are at their source, and the fetcher opens them.

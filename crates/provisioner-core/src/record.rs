@@ -1,6 +1,9 @@
 //! Keeps what the catalog knows of a model.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,6 +19,7 @@ use crate::{
     path::RelativePath,
     recorded_format,
     reference::ModelRef,
+    shared,
     signature::RecordedSignature,
     source_facts::SourceFacts,
     staged::StagedFile,
@@ -83,8 +87,9 @@ pub struct CatalogRecord {
     /// Says what the source said of the model. It is absent where the source said nothing.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::value")]
     pub source: Option<SourceFacts>,
-    /// The files, in the order of their paths. There are none where no process has looked at them.
-    pub files: Vec<RecordedFile>,
+    /// The files, in the order of their paths. There are none where no process has looked at them. Clones of the record share them.
+    #[serde(with = "shared")]
+    pub files: Arc<Vec<RecordedFile>>,
     /// The files that the source listed and that do not belong to the model, in the order of their paths: the largest 256 of
     /// them.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::elements")]
@@ -208,7 +213,7 @@ impl CatalogRecord {
             projector: manifest.projector().cloned(),
             facts: model.facts().cloned(),
             source: manifest.source().cloned(),
-            files: files.collect(),
+            files: Arc::new(files.collect()),
             left_out: largest(manifest),
             notices: manifest.notices().iter().chain(model.notices()).cloned().collect(),
             verification: verification.clone(),
@@ -262,6 +267,12 @@ impl CatalogRecord {
     pub fn root(&self) -> &Path {
         let depth = self.entry.as_ref().map_or(0, |entry| entry.as_ref().components().count());
         self.local_path.ancestors().nth(depth).unwrap_or(Path::new("/"))
+    }
+
+    /// Returns the file of a path. `None` where no file has it.
+    pub fn file(&self, path: &RelativePath) -> Option<&RecordedFile> {
+        let index = self.files.binary_search_by(|file| file.path.cmp(path)).ok()?;
+        self.files.get(index)
     }
 
     /// Returns the absolute path of one of the files.
@@ -327,6 +338,38 @@ impl CatalogRecord {
             ..self.verification.clone()
         };
         self.facts = None;
-        self.files.iter_mut().for_each(|file| file.settled = false);
+        Arc::make_mut(&mut self.files).iter_mut().for_each(|file| file.settled = false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json, to_value};
+
+    use super::*;
+
+    #[test]
+    fn clones_share_the_files_until_one_changes_them() {
+        let stamp = Stamp { size: 1, mtime_ns: 0, ctime_ns: None, dev: 1, inode: 1 };
+        let files = ["a", "b", "c/d"].map(
+            |path| json!({ "path": path, "stamp": to_value(stamp).unwrap(), "settled": true, "format": "gguf" }),
+        );
+        let (reason, now) = (String::new(), Timestamp::UNIX_EPOCH);
+        let verification = Verification { outcome: Outcome::Pass, basis: None, reason, verified_at: None };
+        let text = json!({
+            "id": "local:/m", "local_path": "/m", "lifecycle": "Active", "size_bytes": 3, "format": "gguf", "files": files,
+            "verification": to_value(verification).unwrap(), "created_at": now, "updated_at": now,
+        });
+        let record: CatalogRecord = from_value(text.clone()).unwrap();
+        assert_eq!(to_value(&record).unwrap()["files"], text["files"]);
+        let mut failed = record.clone();
+        assert!(Arc::ptr_eq(&failed.files, &record.files));
+        failed.fail("other bytes".to_owned(), now);
+        for path in ["a", "b", "c/d"].map(|path| RelativePath::new(path).unwrap()) {
+            let (kept, changed) = (record.file(&path).unwrap(), failed.file(&path).unwrap());
+            assert_eq!((&kept.path, &changed.path), (&path, &path));
+            assert_eq!((kept.settled, changed.settled), (true, false));
+        }
+        assert!(record.file(&RelativePath::new("c").unwrap()).is_none());
     }
 }

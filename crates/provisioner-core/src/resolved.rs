@@ -89,7 +89,7 @@ impl ResolvedModel {
             signatures: record.signatures,
             lifecycle: record.lifecycle,
             cached,
-            files: record.files,
+            files: Arc::unwrap_or_clone(record.files),
             notices: record.notices,
             mmproj,
             lease: None,

@@ -1,6 +1,6 @@
 //! Holds a model between its source and the verdict.
 
-use std::path::PathBuf;
+use std::{path::Path, sync::Arc};
 
 use crate::{
     digest::{Digest, sha256_tree},
@@ -26,7 +26,7 @@ pub struct StagedFile {
     /// The path of the file in the model.
     pub path: RelativePath,
     /// The absolute path at which the file lies.
-    pub location: PathBuf,
+    pub location: Arc<Path>,
     /// The stamp of the file, which was the same before its first byte was read and after its last one.
     pub stamp: Stamp,
     /// Says whether every later write must show in the stamp.

@@ -15,18 +15,15 @@ fn staged(location: &Path) -> StagedModel {
     let bytes = fs_err::read(location).unwrap();
     let path: RelativePath = "a.bin".parse().unwrap();
     let (stamp, size) = (Stamp::of(&fs_err::metadata(location).unwrap()), bytes.len() as u64);
-    let listed = ManifestFile {
-        path: path.clone(),
-        size,
-        digest: None,
-        locator: Locator::InPlace(location.to_owned()),
-    };
+    let listed =
+        ManifestFile { path: path.clone(), size, digest: None, locator: Locator::InPlace(location.into()) };
     let reference = format!("local:{}", location.display()).parse().unwrap();
     let manifest = Manifest::new(reference, vec![listed], Entry::File(path.clone())).unwrap();
     let sha256 = Some(Digest::sha256([7; 32]));
     let location = location.to_owned();
     let format = Format::Other;
-    let file = StagedFile { path, location, stamp, settled: true, format, sha256, git_sha1: None };
+    let file =
+        StagedFile { path, location: location.into(), stamp, settled: true, format, sha256, git_sha1: None };
     StagedModel::new(manifest, vec![file]).unwrap()
 }
 

@@ -16,7 +16,7 @@ use std::{
     fs::File,
     io,
     os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -106,12 +106,11 @@ impl HashInPlace {
             return None;
         }
         let record = self.known.as_ref()?;
-        let at = record.files.binary_search_by(|file| file.path.cmp(&listed.path)).ok()?;
-        let file = &record.files[at];
+        let file = record.file(&listed.path)?;
         let Locator::InPlace(location) = &listed.locator else { return None };
         let same = file.settled
             && file.stamp.difference(&stamp).is_none()
-            && record.location(&file.path) == *location;
+            && record.location(&file.path) == **location;
         if same { file.sha256.clone() } else { None }
     }
 
@@ -174,7 +173,7 @@ impl HashInPlace {
                 return Ok(hashed);
             }
         }
-        Err(Error::ChangedWhileRead { path: staged.location.clone() })
+        Err(Error::ChangedWhileRead { path: staged.location.to_path_buf() })
     }
 
     /// Hashes a file once. Returns `None` where the file does not settle, or where only the time of its last change of
@@ -203,7 +202,7 @@ impl HashInPlace {
             Err(_) => return Err(Interruption::Abandoned.into()),
         };
         if before.without_ctime() != found.after.without_ctime() {
-            return Err(Error::ChangedWhileRead { path: path.clone() });
+            return Err(Error::ChangedWhileRead { path: path.to_path_buf() });
         }
         Ok((before == found.before && before == found.after).then(|| StagedFile {
             stamp: found.after,
@@ -223,7 +222,7 @@ pub(crate) fn wants_git_id(expectation: &Expectation) -> bool {
 
 /// Describes a file that was opened: its path, its stamp and its format.
 struct Opened {
-    location: PathBuf,
+    location: Arc<Path>,
     stamp: Stamp,
     format: Format,
 }
@@ -312,7 +311,7 @@ mod tests {
     fn the_format_is_that_of_the_bytes_that_are_hashed() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = RelativePath::new("weights.dat").unwrap();
-        let locator = Locator::InPlace(file.path().to_owned());
+        let locator = Locator::InPlace(file.path().into());
         let listed = ManifestFile { path, size: 0, digest: None, locator };
         let (clock, progress) = (Arc::new(Still(Timestamp::UNIX_EPOCH)), Arc::new(NoProgress));
         let staged = Opened::new(&listed).unwrap().staged(&listed, clock.as_ref(), None);

@@ -190,7 +190,7 @@ pub(crate) fn staged(file: &ManifestFile, adopted: &AdoptedFile, began: Timestam
     let opened = fs_err::File::open(&adopted.location).map_err(failed)?;
     Ok(StagedFile {
         path: file.path.clone(),
-        location: adopted.location.clone(),
+        location: adopted.location.as_path().into(),
         stamp: adopted.stamp,
         // No other process writes to a copy.
         settled: !adopted.is_externally_linked || adopted.stamp.is_settled(began),

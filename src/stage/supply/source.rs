@@ -31,7 +31,7 @@ impl TransferredFile {
         let staged = staged_file(file.path.clone(), self.location, self.fetched, |_| true)?;
         // The digest covers exactly so many bytes. A caller would get the bytes behind them unread.
         if staged.stamp.size != file.size {
-            return Err(Error::ChangedWhileRead { path: staged.location });
+            return Err(Error::ChangedWhileRead { path: staged.location.to_path_buf() });
         }
         Ok(staged)
     }

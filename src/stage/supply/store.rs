@@ -28,14 +28,14 @@ pub(crate) async fn stage_blobs(
     record: &CatalogRecord,
 ) -> Result<Option<StagedModel>> {
     let manifest = Manifest::of_record(reference.clone(), record, |_| Locator::Stored)?;
-    let files = record.files.clone();
+    let files = Arc::clone(&record.files);
     let staged = ctx.run_blocking(move |ctx| {
         let began = ctx.clock.now();
         let mut staged = Vec::new();
-        for file in files {
-            let blob = file.sha256.map(|sha256| ctx.store.blob(&sha256)).transpose()?.flatten();
+        for file in files.iter() {
+            let blob = file.sha256.as_ref().map(|sha256| ctx.store.blob(sha256)).transpose()?.flatten();
             let Some(blob) = blob else { return Ok(None) };
-            let found = stage_blob(file.path, blob, None, began)?;
+            let found = stage_blob(file.path.clone(), blob, None, began)?;
             ctx.ask(&Question::Format { path: found.path.as_str(), format: found.format })?;
             staged.push(found);
         }

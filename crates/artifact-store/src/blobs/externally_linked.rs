@@ -135,8 +135,9 @@ impl Store {
         if links.is_empty() {
             return Ok(0);
         }
-        let files = self.views()?.into_iter().flat_map(|view| view.record.files);
-        let used: HashSet<Digest> = files.filter_map(|file| file.sha256).collect();
+        let views = self.views()?;
+        let files = views.iter().flat_map(|view| view.record.files.iter());
+        let used: HashSet<&Digest> = files.filter_map(|file| file.sha256.as_ref()).collect();
         let mut freed = 0;
         for sha256 in links.into_iter().filter(|sha256| !used.contains(sha256)) {
             let path = self.blob_path(sha256);

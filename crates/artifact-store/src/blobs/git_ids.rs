@@ -44,8 +44,8 @@ impl Store {
                 .extend(revisions.iter().filter_map(|revision| read_seal(&revision.join(selection)).ok()?));
         }
         let mut files: HashMap<_, BTreeSet<_>> = HashMap::new();
-        for file in records.into_iter().flat_map(|record| record.files) {
-            files.entry((file.path, file.stamp.size)).or_default().extend(file.sha256);
+        for file in records.iter().flat_map(|record| record.files.iter()) {
+            files.entry((file.path.clone(), file.stamp.size)).or_default().extend(file.sha256.clone());
         }
         Ok(GitIdIndex { store: self, files })
     }

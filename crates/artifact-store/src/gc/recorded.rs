@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use provisioner_core::{CatalogRecord, Digest, Lifecycle, RelativePath, Timestamp};
+use provisioner_core::{CatalogRecord, Digest, Lifecycle, RecordedFile, RelativePath, Timestamp};
 
 use crate::layout::Store;
 
@@ -33,12 +33,12 @@ pub(crate) struct RecordedModel {
 
 impl RecordedModel {
     pub(crate) fn of(record: CatalogRecord) -> Self {
-        let sha256 = |digest: Option<Digest>| digest.and_then(|digest| digest.sha256_bytes());
+        let sha256 = |file: &RecordedFile| file.sha256.as_ref().and_then(Digest::sha256_bytes);
         Self {
             id: record.id.into(),
             is_retired: record.lifecycle == Lifecycle::Retired,
             created_at: record.created_at,
-            files: record.files.into_iter().map(|file| (file.path, sha256(file.sha256))).collect(),
+            files: record.files.iter().map(|file| (file.path.clone(), sha256(file))).collect(),
         }
     }
 }

@@ -131,8 +131,9 @@ impl Removals {
     /// [`Error::Io`].
     pub fn finish(&mut self, removal: Removal) -> Result<u64> {
         let Removal { root, inodes, block } = removal;
-        let files = read_mark(&root)?.into_iter().flat_map(|record| record.files);
-        let digests: Vec<Digest> = files.filter_map(|file| file.sha256).collect();
+        let mark = read_mark(&root)?;
+        let files = mark.iter().flat_map(|record| record.files.iter());
+        let digests: Vec<Digest> = files.filter_map(|file| file.sha256.clone()).collect();
         self.store.remove_view(&root)?;
         // A process that takes a lease now finds no view.
         drop(block);

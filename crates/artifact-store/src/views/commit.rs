@@ -87,7 +87,7 @@ impl Store {
             } else {
                 self.insert(&first.location, sha256)?
             };
-            for (_, other) in others.iter().filter(|(_, other)| other.location != blob.path) {
+            for (_, other) in others.iter().filter(|(_, other)| *other.location != *blob.path) {
                 self.drop_staged(&other.location)?;
             }
             Ok(blob)

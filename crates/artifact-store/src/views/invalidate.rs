@@ -22,7 +22,7 @@ impl Store {
         if !self.holds(root) {
             return Ok(false);
         }
-        for file in &record.files {
+        for file in record.files.iter() {
             if let Some(sha256) = &file.sha256 {
                 let is_externally_linked = file.stamp.ctime_ns.is_some() || self.is_externally_linked(sha256);
                 self.distrust(sha256);

@@ -45,7 +45,7 @@ impl Store {
         }
         let mut wrong = Vec::new();
         for (path, blob) in blobs {
-            let recorded = sealed.iter().flat_map(|sealed| &sealed.files).find(|file| file.path == **path);
+            let recorded = sealed.as_ref().and_then(|sealed| sealed.file(path));
             if !has_bytes(&root.join(path), blob, recorded)? {
                 if recorded.is_some() || grows.is_none() {
                     tracing::warn!("`{}` is linked again", root.join(path).display());

@@ -19,7 +19,7 @@ fn staged(folder: &Path) -> StagedModel {
         path: relative(location),
         size: fs_err::metadata(location).unwrap().len(),
         digest: None,
-        locator: Locator::InPlace(location.clone()),
+        locator: Locator::InPlace(location.as_path().into()),
     });
     let entry = if names.len() == 1 { Entry::File(relative(&names[0])) } else { Entry::Folder };
     let manifest = Manifest::new(reference, listed.collect(), entry).unwrap();
@@ -27,7 +27,7 @@ fn staged(folder: &Path) -> StagedModel {
         let bytes = fs_err::read(location).unwrap();
         StagedFile {
             path: relative(location),
-            location: location.clone(),
+            location: location.as_path().into(),
             stamp: Stamp::of(&fs_err::metadata(location).unwrap()),
             settled: true,
             format: model_inspect::format_of(

@@ -106,7 +106,7 @@ fn staged(sound: &StagedModel, all: &[Vec<u8>], scratch: &Path) -> StagedModel {
         let sha256 = <[u8; 32]>::try_from(hash(&location)).ok().map(Digest::sha256);
         files.push(StagedFile {
             path: file.path.clone(),
-            location,
+            location: location.into(),
             stamp,
             settled: true,
             format: file.format,

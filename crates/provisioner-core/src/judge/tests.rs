@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::*;
 use crate::{
@@ -25,13 +25,13 @@ fn model(files: &[(&str, u8)], source: Option<u8>) -> StagedModel {
         path: path(name),
         size: 1,
         digest: source.map(digest),
-        locator: Locator::InPlace(Path::new("/m").join(name)),
+        locator: Locator::InPlace(Path::new("/m").join(name).into()),
     });
     let entry = if files.len() == 1 { Entry::File(path(files[0].0)) } else { Entry::Folder };
     let manifest = Manifest::new(reference, listed.collect(), entry).unwrap();
     let staged = files.iter().map(|(name, byte)| StagedFile {
         path: path(name),
-        location: PathBuf::from("/m").join(name),
+        location: Path::new("/m").join(name).into(),
         stamp: Stamp { size: 1, mtime_ns: 0, ctime_ns: None, dev: 0, inode: 0 },
         settled: true,
         format: Format::Other,

@@ -14,7 +14,7 @@ use crate::{
 /// Returns the same model, with its one file at a path.
 fn staged_at(model: &VerifiedModel, location: &Path) -> VerifiedModel {
     let staged = model.staged();
-    let file = StagedFile { location: location.to_owned(), ..staged.files()[0].clone() };
+    let file = StagedFile { location: location.into(), ..staged.files()[0].clone() };
     let staged = StagedModel::new(staged.manifest().clone(), vec![file]).unwrap();
     staged.judge(&Expectation::none(), &[], Timestamp::UNIX_EPOCH).unwrap()
 }
