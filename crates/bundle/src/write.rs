@@ -78,7 +78,9 @@ fn is_free(dir: &Path) -> Result<bool> {
 fn portable(record: &CatalogRecord) -> (CatalogRecord, PathBuf) {
     let mut portable = record.clone();
     portable.local_path = record.entry.as_ref().map_or(PathBuf::from("."), |entry| entry.as_ref().to_owned());
-    Arc::make_mut(&mut portable.files).iter_mut().for_each(|file| file.settled = false);
+    for file in Arc::make_mut(&mut portable.files) {
+        file.settled = false;
+    }
     (portable, record.root().to_owned())
 }
 

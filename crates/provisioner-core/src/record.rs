@@ -338,7 +338,9 @@ impl CatalogRecord {
             ..self.verification.clone()
         };
         self.facts = None;
-        Arc::make_mut(&mut self.files).iter_mut().for_each(|file| file.settled = false);
+        for file in Arc::make_mut(&mut self.files) {
+            file.settled = false;
+        }
     }
 }
 
