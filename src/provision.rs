@@ -81,6 +81,8 @@ pub(crate) async fn provision(
         None => None,
     };
     let config_path = std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_owned());
+    let (path, made) = (dest.to_owned(), statement.clone());
+    run_blocking(move || check_inputs_stay(&path, made.as_deref())).await?;
     let handoff = hand_off(ctx, &model, dest, Some(config_path)).await?;
     Ok(Provisioned { model, handoff, statement })
 }

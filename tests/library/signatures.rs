@@ -325,3 +325,16 @@ fn a_demand_names_a_signer() {
         SignatureConfig { public_key: Some("k".into()), identity: text("a@b"), ..SignatureConfig::default() };
     check(both, "a key or an identity, and not both");
 }
+
+#[tokio::test]
+async fn no_handoff_overwrites_the_signature_beside_a_file() {
+    let bench = Fixture::new();
+    let model = bench.old_file("models/tiny.gguf", TINY_GGUF);
+    let signature = bench.path("models/tiny.gguf.sig");
+    sign(&bench, "models/tiny.gguf.sig", &Signature::of([("tiny.gguf", TINY_GGUF)]));
+    let before = fs_err::read(&signature).unwrap();
+    let model = ensure(&bench, &model, &signed_by(PUBLIC_KEY)).await.unwrap();
+    let refused = bench.provisioner().hand_off(&model, &signature).await.unwrap_err();
+    assert_eq!(refused.code().as_str(), "handoff-in-the-way", "{refused}");
+    assert_eq!(fs_err::read(&signature).unwrap(), before);
+}

@@ -16,7 +16,6 @@
 
 use std::{
     collections::HashSet,
-    error::Error as StdError,
     io,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
@@ -231,18 +230,7 @@ fn is_kept_and_closed(error: &SendError) -> bool {
 /// Whether a server refused the handshake because it does not speak HTTP/1.1 (RFC 7301, section 3.2).
 fn refuses_http1(error: &SendError) -> bool {
     let refusal = rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol);
-    let mut next: Option<&(dyn StdError + 'static)> = error.source();
-    while let Some(cause) = next {
-        if cause.downcast_ref() == Some(&refusal) {
-            return true;
-        }
-        // What an `io::Error` wraps is not its source.
-        next = match cause.downcast_ref::<io::Error>() {
-            Some(error) => error.get_ref().map(|inner| inner as _),
-            None => cause.source(),
-        };
-    }
-    false
+    error.cause() == Some(&refusal)
 }
 
 #[cfg(test)]

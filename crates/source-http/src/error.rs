@@ -1,9 +1,10 @@
 //! Makes the errors that any source over HTTP may have.
 
-use std::{error::Error as StdError, fmt::Display, time::Duration};
+use std::{error::Error as StdError, fmt::Display, io, time::Duration};
 
 use hyper_util::client::legacy;
 use provisioner_core::{FetchError, FetchErrorKind, excerpt};
+use rustls::AlertDescription;
 use url::Url;
 
 use crate::{
@@ -39,9 +40,22 @@ impl SendError {
             if let Some(found) = cause.downcast_ref() {
                 return Some(found);
             }
-            next = cause.source();
+            // What an `io::Error` wraps is not its source.
+            next = match cause.downcast_ref::<io::Error>() {
+                Some(error) => error.get_ref().map(|inner| inner as _),
+                None => cause.source(),
+            };
         }
         None
+    }
+
+    /// Returns whether the two ends do not agree in TLS. A connection that breaks off in it is no such error.
+    fn is_tls(&self) -> bool {
+        use AlertDescription::{CloseNotify, InternalError, UserCanceled};
+        let passes = |error: &rustls::Error| {
+            matches!(error, rustls::Error::AlertReceived(CloseNotify | InternalError | UserCanceled))
+        };
+        self.cause().is_some_and(|error| !passes(error))
     }
 }
 
@@ -73,9 +87,7 @@ pub(crate) fn unreachable(url: &Url, error: &SendError) -> (FetchError, bool) {
         causes = format!("{causes}: {cause}");
         next = cause.source();
     }
-    // A proxy has a handshake too, without a certificate.
-    let is_tls = !causes.contains("SOCKS")
-        && ["certificate", "handshake", "InvalidContentType", "tls"].iter().any(|word| causes.contains(word));
+    let is_tls = error.is_tls();
     let kind = match error {
         _ if is_tls => FetchErrorKind::Invalid,
         SendError::Address(_) => FetchErrorKind::Invalid,

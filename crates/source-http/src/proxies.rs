@@ -162,10 +162,17 @@ impl ProxyError {
 
 /// Returns whether the client can use the proxy that a variable names.
 fn is_usable(value: String) -> bool {
+    // A part of a password that follows one of these is no host, and what comes before it no port.
+    let address = value.split_once("://").map_or(&*value, |(_, address)| address);
+    let is_whole = !address.strip_suffix('/').unwrap_or(address).contains(['/', '?', '#']);
     let any = Matcher::builder().all(value).build().intercept(&Uri::from_static("https://any"));
-    // What follows an `@` in a password is no host.
-    let has_host = |proxy: &Uri| proxy.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    any.is_some_and(|proxy| ProxyKind::of(proxy.uri()).is_some() && has_host(proxy.uri()))
+    let has_host = |proxy: &Uri| {
+        proxy.authority().is_some_and(|authority| {
+            let has_port = authority.as_str() != authority.host();
+            !authority.as_str().contains('@') && (!has_port || authority.port_u16().is_some())
+        })
+    };
+    is_whole && any.is_some_and(|proxy| ProxyKind::of(proxy.uri()).is_some() && has_host(proxy.uri()))
 }
 
 #[cfg(test)]
@@ -193,6 +200,12 @@ mod tests {
             "ftp://proxy",
             "socks4://proxy",
             "http://user:p@ss@proxy",
+            "http://user:p/ss@proxy:3128",
+            "http://user:80/ss@proxy:3128",
+            "http://user:80?ss@proxy:3128",
+            "http://user:80#ss@proxy:3128",
+            "http://proxy:99999",
+            "proxy:31z8",
             "proxy:port:1",
             "/proxy",
             " ",
@@ -228,6 +241,10 @@ mod tests {
         assert_eq!(
             of(&[("HTTPS_PROXY", "proxy:3128")], "https://hub"),
             Ok(Some("http://proxy:3128/".to_owned()))
+        );
+        assert_eq!(
+            of(&[("HTTPS_PROXY", "http://[::1]:3128/")], "https://hub"),
+            Ok(Some("http://[::1]:3128/".to_owned()))
         );
     }
 

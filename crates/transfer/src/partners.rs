@@ -2,7 +2,7 @@
 //!
 //! A thread that has bytes of its file looks whether another one waits. Where one does, it hashes the bytes of both, and the other
 //! one goes on when they are hashed. Otherwise it waits itself, for a moment: bytes of other files come soon, or the hashing is not what
-//! takes long. Where it waited in vain, it hashes alone for a while.
+//! takes long. Where it waited in vain, it hashes alone for a while, and for longer each time until it meets another one.
 
 use std::{
     collections::VecDeque,
@@ -24,8 +24,10 @@ use crate::error::Result;
 /// How long a thread waits for another one: about as long as the bytes of a write take to come.
 const PATIENCE: Duration = Duration::from_millis(3);
 
-/// How many stretches a thread hashes alone after it waited in vain.
+/// How many stretches a thread hashes alone after it waited in vain: first, and at the most. Each time it is twice as many, for the other
+/// file may bring nothing for long.
 const ALONE: u32 = 8;
+const MOST_ALONE: u32 = 512;
 
 /// How many bytes are worth a meeting.
 const WORTH_BYTES: usize = 64 << 10;
@@ -56,6 +58,8 @@ pub(crate) struct Stretch {
     pub(crate) busy: Duration,
     /// How many stretches more the thread does not wait with.
     alone: u32,
+    /// How many it was the last time; 0 after a meeting.
+    last_alone: u32,
 }
 
 impl Default for Partners {
@@ -95,6 +99,7 @@ impl Partners {
         if let Some(Waiting { mut stretch, answer, .. }) = waiting.take() {
             drop(waiting);
             hash_both(&mut mine, &mut stretch);
+            (mine.last_alone, stretch.last_alone) = (0, 0);
             // It fails where the other thread is gone.
             let _ = answer.send(stretch);
             return Ok(mine);
@@ -116,7 +121,7 @@ impl Partners {
             // Another thread hashes it.
             return Ok(hashed.recv().map_err(std::io::Error::other)?);
         };
-        mine.stretch.alone = ALONE;
+        mine.stretch.go_on_alone();
         mine.stretch.hash_alone();
         Ok(mine.stretch)
     }
@@ -131,6 +136,12 @@ impl Stretch {
     /// Returns whether the bytes are worth a meeting.
     fn is_long(&self) -> bool {
         self.pieces.iter().map(Bytes::len).sum::<usize>() >= WORTH_BYTES
+    }
+
+    /// Notes that the thread waited in vain.
+    fn go_on_alone(&mut self) {
+        self.last_alone = (self.last_alone * 2).clamp(ALONE, MOST_ALONE);
+        self.alone = self.last_alone;
     }
 
     /// Drops bytes that the hasher has taken out of the first piece.
@@ -215,9 +226,10 @@ mod tests {
             while lock(&partners.waiting).is_none() {
                 thread::yield_now();
             }
-            let second = partners.meet(stretch(&other)).unwrap();
+            let second = partners.meet(Stretch { last_alone: 64, ..stretch(&other) }).unwrap();
             let mut first = first.join().unwrap();
             assert!(second.pieces.is_empty(), "it had fewer bytes");
+            assert_eq!(second.last_alone, 0, "the next vain wait is the first again");
             let left: usize = first.pieces.iter().map(Bytes::len).sum();
             assert_eq!(left, 370_129 - 195_539, "the first one goes on behind what both had");
             first.hash_alone();
@@ -237,6 +249,21 @@ mod tests {
                 after = patient.hash(after).unwrap();
                 assert_eq!(after.alone, alone);
             }
+        }
+        let impatient = partners(2, Duration::ZERO);
+        let mut waited = Vec::new();
+        for _ in 0..2000 {
+            after.pieces = bytes.clone();
+            let is_alone = after.alone > 0;
+            after = impatient.hash(after).unwrap();
+            waited.extend((!is_alone).then_some(after.alone));
+        }
+        if is_quicker_in_pairs() {
+            assert_eq!(
+                waited[..8],
+                [16, 32, 64, 128, 256, 512, 512, 512],
+                "where it never meets another one"
+            );
         }
         let only_one = partners(1, FOREVER).hash(stretch(&bytes)).unwrap();
         assert_eq!((only_one.alone, only_one.hasher.finish()), (0, digests), "there is no other to wait for");

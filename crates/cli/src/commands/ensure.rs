@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, process::ExitCode};
 
-use model_provisioner::{AttestOptions, Expectation, ModelProvisioner, StatementDest};
+use model_provisioner::{AttestOptions, Expectation, ModelProvisioner, StatementDest, check_inputs_stay};
 
 use super::{
     digest::expectation,
@@ -103,7 +103,10 @@ async fn ensure(
     };
     // An engine may start as soon as the handoff is there.
     let handoff = match &options.handoff {
-        Some(path) => Some(provisioner.hand_off(&model, path).await?),
+        Some(path) => {
+            check_inputs_stay(path, attested.as_deref())?;
+            Some(provisioner.hand_off(&model, path).await?)
+        }
         None => None,
     };
     Ok(Model::new(&model, handoff).attested(attested))

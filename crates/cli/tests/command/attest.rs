@@ -266,6 +266,16 @@ fn the_handoff_comes_after_the_statement() {
     assert!(!handoff.exists(), "no engine starts without the statement");
     assert_eq!(ensure("out").status, 0);
     assert!(handoff.exists() && bench.path("out").exists());
+    let statement = fs_err::read_dir(bench.path("out")).unwrap().next().unwrap().unwrap().path();
+    let before = fs_err::read(&statement).unwrap();
+    let done =
+        bench.run(&["ensure", "tiny.gguf", "--attest", "out", "--handoff", statement.to_str().unwrap()]);
+    assert_eq!(done.status, 2, "it stays: {}", done.stderr);
+    bench.file("model.yaml", "model_ref: tiny.gguf\nattest: { dir: out }\n");
+    let done = bench.run(&["provision", "--config", "model.yaml", "--handoff", statement.to_str().unwrap()]);
+    assert_eq!(done.status, 2, "it stays: {}", done.stderr);
+    let is_statement = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains("predicateType");
+    assert!(is_statement(&before) && is_statement(&fs_err::read(&statement).unwrap()));
 }
 
 /// Makes the file of a private key.

@@ -1,7 +1,7 @@
 //! Servers that close connections.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{
         Arc,
@@ -85,4 +85,20 @@ async fn a_server_that_closes_a_fresh_connection_is_asked_once() {
     let url = Url::parse(&server.endpoint).unwrap();
     let error = client.get(url, ByteRange::ALL, Pool::Shared).await.unwrap_err();
     assert_eq!((error.kind, server.requests()), (FetchErrorKind::Unavailable, 1), "{error}");
+}
+
+/// It may be busy, or something between may have cut the connection: neither says anything of a certificate.
+#[tokio::test]
+async fn a_server_that_closes_in_the_handshake_is_unreachable() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let _ = client.read(&mut [0; 4096]);
+        }
+    });
+    let client = HttpClient::new(HttpSettings::new(&endpoint).unwrap(), Plain);
+    let open = client.get(Url::parse(&endpoint).unwrap(), ByteRange::ALL, Pool::Shared);
+    let error = open.await.unwrap_err();
+    assert_eq!((error.kind, error.hint.is_some()), (FetchErrorKind::Unreachable, false), "{error}");
 }
