@@ -39,7 +39,7 @@ impl AttestOptions {
     /// user of this machine can read earns a warning.
     ///
     /// # Errors
-    /// The file cannot be read; [`Error::Key`].
+    /// The file cannot be read; [`Error::Key`](crate::Error::Key).
     #[cfg(feature = "signing")]
     pub fn signed_by(key_file: &Path) -> Result<Self> {
         let key = crate::signing::private_key(key_file)?;

@@ -2,7 +2,7 @@
 //!
 //! A thread that has bytes of its file looks whether another one waits. Where one does, it hashes the bytes of both, and the other
 //! one goes on when they are hashed. Otherwise it waits itself, for a moment: bytes of other files come soon, or the hashing is not what
-//! takes long. Where it waited in vain, it hashes alone for a while, and for longer each time until it meets another one.
+//! takes long. Where it waited in vain, it hashes alone for a while, and for longer each time where no other one came.
 
 use std::{
     collections::VecDeque,
@@ -24,8 +24,8 @@ use crate::error::Result;
 /// How long a thread waits for another one: about as long as the bytes of a write take to come.
 const PATIENCE: Duration = Duration::from_millis(3);
 
-/// How many stretches a thread hashes alone after it waited in vain: first, and at the most. Each time it is twice as many, for the other
-/// file may bring nothing for long.
+/// How many stretches a thread hashes alone after it waited in vain: where another one came since the last time, and at the most. Where
+/// none came, it is twice as many as the last time: the other files may bring nothing for long.
 const ALONE: u32 = 8;
 const MOST_ALONE: u32 = 512;
 
@@ -37,7 +37,17 @@ const WORTH_BYTES: usize = 64 << 10;
 pub(crate) struct Partners {
     threads: AtomicUsize,
     patience: Duration,
-    waiting: Mutex<Option<Waiting>>,
+    meeting: Mutex<Meeting>,
+}
+
+/// Holds who waits, and who came.
+#[derive(Debug, Default)]
+struct Meeting {
+    waiting: Option<Waiting>,
+    /// The thread that came last.
+    last: Option<ThreadId>,
+    /// How often another thread came than the time before.
+    changes: u64,
 }
 
 /// Holds what a thread brought that waits.
@@ -58,13 +68,15 @@ pub(crate) struct Stretch {
     pub(crate) busy: Duration,
     /// How many stretches more the thread does not wait with.
     alone: u32,
-    /// How many it was the last time; 0 after a meeting.
+    /// How many it was the last time.
     last_alone: u32,
+    /// How often another thread had come by then.
+    changes: u64,
 }
 
 impl Default for Partners {
     fn default() -> Self {
-        Self { threads: AtomicUsize::new(0), patience: PATIENCE, waiting: Mutex::default() }
+        Self { threads: AtomicUsize::new(0), patience: PATIENCE, meeting: Mutex::default() }
     }
 }
 
@@ -95,33 +107,36 @@ impl Partners {
 
     /// Hashes bytes of a stretch, all of them or as many as another thread has.
     fn meet(&self, mut mine: Stretch) -> Result<Stretch> {
-        let mut waiting = lock(&self.waiting);
-        if let Some(Waiting { mut stretch, answer, .. }) = waiting.take() {
-            drop(waiting);
+        let thread = thread::current().id();
+        let mut meeting = lock(&self.meeting);
+        meeting.changes += u64::from(meeting.last.replace(thread) != Some(thread));
+        if let Some(Waiting { mut stretch, answer, .. }) = meeting.waiting.take() {
+            drop(meeting);
             hash_both(&mut mine, &mut stretch);
-            (mine.last_alone, stretch.last_alone) = (0, 0);
             // It fails where the other thread is gone.
             let _ = answer.send(stretch);
             return Ok(mine);
         }
         if self.threads() < 2 || mine.alone > 0 {
-            drop(waiting);
+            drop(meeting);
             mine.alone = mine.alone.saturating_sub(1);
             mine.hash_alone();
             return Ok(mine);
         }
         let (answer, hashed) = channel();
-        let thread = thread::current().id();
-        *waiting = Some(Waiting { thread, stretch: mine, answer });
-        drop(waiting);
+        meeting.waiting = Some(Waiting { thread, stretch: mine, answer });
+        drop(meeting);
         if let Ok(stretch) = hashed.recv_timeout(self.patience) {
             return Ok(stretch);
         }
-        let Some(mut mine) = lock(&self.waiting).take_if(|waiting| waiting.thread == thread) else {
+        let mut meeting = lock(&self.meeting);
+        let Some(mut mine) = meeting.waiting.take_if(|waiting| waiting.thread == thread) else {
+            drop(meeting);
             // Another thread hashes it.
             return Ok(hashed.recv().map_err(std::io::Error::other)?);
         };
-        mine.stretch.go_on_alone();
+        mine.stretch.go_on_alone(meeting.changes);
+        drop(meeting);
         mine.stretch.hash_alone();
         Ok(mine.stretch)
     }
@@ -138,9 +153,10 @@ impl Stretch {
         self.pieces.iter().map(Bytes::len).sum::<usize>() >= WORTH_BYTES
     }
 
-    /// Notes that the thread waited in vain.
-    fn go_on_alone(&mut self) {
-        self.last_alone = (self.last_alone * 2).clamp(ALONE, MOST_ALONE);
+    /// Notes that the thread waited in vain, after another one had come so often.
+    fn go_on_alone(&mut self, changes: u64) {
+        let has_company = std::mem::replace(&mut self.changes, changes) != changes;
+        self.last_alone = if has_company { ALONE } else { (self.last_alone * 2).min(MOST_ALONE) };
         self.alone = self.last_alone;
     }
 
@@ -223,13 +239,12 @@ mod tests {
         let partners = partners(2, FOREVER);
         scope(|scope| {
             let first = scope.spawn(|| partners.meet(stretch(&one)).unwrap());
-            while lock(&partners.waiting).is_none() {
+            while lock(&partners.meeting).waiting.is_none() {
                 thread::yield_now();
             }
-            let second = partners.meet(Stretch { last_alone: 64, ..stretch(&other) }).unwrap();
+            let second = partners.meet(stretch(&other)).unwrap();
             let mut first = first.join().unwrap();
             assert!(second.pieces.is_empty(), "it had fewer bytes");
-            assert_eq!(second.last_alone, 0, "the next vain wait is the first again");
             let left: usize = first.pieces.iter().map(Bytes::len).sum();
             assert_eq!(left, 370_129 - 195_539, "the first one goes on behind what both had");
             first.hash_alone();
@@ -250,25 +265,38 @@ mod tests {
                 assert_eq!(after.alone, alone);
             }
         }
-        let impatient = partners(2, Duration::ZERO);
-        let mut waited = Vec::new();
-        for _ in 0..2000 {
-            after.pieces = bytes.clone();
-            let is_alone = after.alone > 0;
-            after = impatient.hash(after).unwrap();
-            waited.extend((!is_alone).then_some(after.alone));
-        }
-        if is_quicker_in_pairs() {
-            assert_eq!(
-                waited[..8],
-                [16, 32, 64, 128, 256, 512, 512, 512],
-                "where it never meets another one"
-            );
-        }
         let only_one = partners(1, FOREVER).hash(stretch(&bytes)).unwrap();
         assert_eq!((only_one.alone, only_one.hasher.finish()), (0, digests), "there is no other to wait for");
         let (few, digests) = pieces(&[WORTH_BYTES - 1], 3);
         let few = partners(2, FOREVER).hash(stretch(&few)).unwrap();
         assert_eq!((few.alone, few.hasher.finish()), (0, digests), "it does not wait with a few bytes");
+    }
+    #[test]
+    fn a_thread_to_which_none_comes_waits_less_and_less() {
+        if !is_quicker_in_pairs() {
+            return;
+        }
+        let (bytes, _) = pieces(&[WORTH_BYTES], 3);
+        let impatient = partners(2, Duration::ZERO);
+        let mut mine = Stretch::default();
+        let mut hash = || {
+            mine.pieces = bytes.clone();
+            mine = impatient.hash(std::mem::take(&mut mine)).unwrap();
+            mine.alone
+        };
+        let mut after_vain_waits = |count| {
+            let mut waited = Vec::new();
+            while waited.len() < count {
+                let mut alone = hash();
+                waited.push(alone);
+                while alone > 0 {
+                    alone = hash();
+                }
+            }
+            waited
+        };
+        assert_eq!(after_vain_waits(8), [8, 16, 32, 64, 128, 256, 512, 512]);
+        scope(|scope| scope.spawn(|| impatient.hash(stretch(&bytes)).unwrap()).join().unwrap());
+        assert_eq!(after_vain_waits(2), [8, 16], "another one came");
     }
 }
