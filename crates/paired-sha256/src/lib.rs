@@ -129,19 +129,29 @@ pub fn update_both(one: (&mut Sha256, &[u8]), other: (&mut Sha256, &[u8])) {
     let ((one, one_bytes), (other, other_bytes)) = (one, other);
     let (one_blocks, one_rest) = one.complete(one_bytes).as_chunks();
     let (other_blocks, other_rest) = other.complete(other_bytes).as_chunks();
-    let together = if is_quicker_in_pairs() { one_blocks.len().min(other_blocks.len()) } else { 0 };
-    let (one_first, one_blocks) = one_blocks.split_at(together);
-    let (other_first, other_blocks) = other_blocks.split_at(together);
     #[cfg(target_arch = "x86_64")]
-    if together > 0 {
-        x86::compress_both([&mut one.state, &mut other.state], [one_first, other_first]);
-        one.length += one_first.as_flattened().len() as u64;
-        other.length += other_first.as_flattened().len() as u64;
-    }
+    let (one_blocks, other_blocks) = compress_both((one, one_blocks), (other, other_blocks));
     for (stream, blocks, rest) in [(one, one_blocks, one_rest), (other, other_blocks, other_rest)] {
         stream.compress(blocks);
         stream.keep(rest);
     }
+}
+
+/// Takes as many blocks of one stream as of the other, where the processor can, and returns those that are left.
+#[cfg(target_arch = "x86_64")]
+fn compress_both<'a>(
+    (one, one_blocks): (&mut Sha256, &'a [Block]),
+    (other, other_blocks): (&mut Sha256, &'a [Block]),
+) -> (&'a [Block], &'a [Block]) {
+    let both = if is_quicker_in_pairs() { one_blocks.len().min(other_blocks.len()) } else { 0 };
+    let (one_first, one_rest) = one_blocks.split_at(both);
+    let (other_first, other_rest) = other_blocks.split_at(both);
+    if both > 0 {
+        x86::compress_both([&mut one.state, &mut other.state], [one_first, other_first]);
+        one.length += one_first.as_flattened().len() as u64;
+        other.length += other_first.as_flattened().len() as u64;
+    }
+    (one_rest, other_rest)
 }
 
 /// Returns whether this processor hashes two streams in less time than one after the other.
