@@ -6,7 +6,7 @@ use std::{
 };
 
 use handoff::{Handoff, HandoffProvenance};
-use provisioner_core::{LockFile, ModelRef, RecordedSignature, ResolvedModel};
+use provisioner_core::{LockFile, ModelRef, ResolvedModel};
 
 use crate::{
     catalog::provenance::{self, Action, Line},
@@ -93,9 +93,7 @@ pub(crate) fn check_in_nothings_way(
     inputs: &[PathBuf],
 ) -> Result<()> {
     let deciding = deciding_files(ctx, model.id.parse().ok().as_ref());
-    let folder = if model.local_path.is_dir() { Some(&*model.local_path) } else { model.local_path.parent() };
-    let signature = |of: &RecordedSignature| folder.map(|folder| folder.join(&of.file));
-    let signatures: Vec<_> = model.signatures.iter().filter_map(signature).collect();
+    let signatures: Vec<_> = model.signatures.iter().map(|held| model.root().join(&held.file)).collect();
     check_inputs_stay(path, inputs.iter().chain(&deciding).chain(&signatures).map(PathBuf::as_path))?;
     if is_of_model_or_cache(ctx, model, path) {
         return Err(Error::HandoffInTheWay { path: path.to_owned() });

@@ -55,22 +55,22 @@ fn compress(states: [&mut [u32; 8]; 2], blocks: [&[[u8; 64]]; 2]) {
         let before = (one, other);
         let (mut w, mut v) = (schedule(one_block), schedule(other_block));
         // Written out, for `w` and `v` to stay in registers.
-        step::<0, 0>((&mut one, &mut w), (&mut other, &mut v));
-        step::<1, 1>((&mut one, &mut w), (&mut other, &mut v));
-        step::<2, 2>((&mut one, &mut w), (&mut other, &mut v));
-        step::<3, 3>((&mut one, &mut w), (&mut other, &mut v));
-        step::<4, 0>((&mut one, &mut w), (&mut other, &mut v));
-        step::<5, 1>((&mut one, &mut w), (&mut other, &mut v));
-        step::<6, 2>((&mut one, &mut w), (&mut other, &mut v));
-        step::<7, 3>((&mut one, &mut w), (&mut other, &mut v));
-        step::<8, 0>((&mut one, &mut w), (&mut other, &mut v));
-        step::<9, 1>((&mut one, &mut w), (&mut other, &mut v));
-        step::<10, 2>((&mut one, &mut w), (&mut other, &mut v));
-        step::<11, 3>((&mut one, &mut w), (&mut other, &mut v));
-        step::<12, 0>((&mut one, &mut w), (&mut other, &mut v));
-        step::<13, 1>((&mut one, &mut w), (&mut other, &mut v));
-        step::<14, 2>((&mut one, &mut w), (&mut other, &mut v));
-        step::<15, 3>((&mut one, &mut w), (&mut other, &mut v));
+        step::<0>((&mut one, &mut w), (&mut other, &mut v));
+        step::<1>((&mut one, &mut w), (&mut other, &mut v));
+        step::<2>((&mut one, &mut w), (&mut other, &mut v));
+        step::<3>((&mut one, &mut w), (&mut other, &mut v));
+        step::<4>((&mut one, &mut w), (&mut other, &mut v));
+        step::<5>((&mut one, &mut w), (&mut other, &mut v));
+        step::<6>((&mut one, &mut w), (&mut other, &mut v));
+        step::<7>((&mut one, &mut w), (&mut other, &mut v));
+        step::<8>((&mut one, &mut w), (&mut other, &mut v));
+        step::<9>((&mut one, &mut w), (&mut other, &mut v));
+        step::<10>((&mut one, &mut w), (&mut other, &mut v));
+        step::<11>((&mut one, &mut w), (&mut other, &mut v));
+        step::<12>((&mut one, &mut w), (&mut other, &mut v));
+        step::<13>((&mut one, &mut w), (&mut other, &mut v));
+        step::<14>((&mut one, &mut w), (&mut other, &mut v));
+        step::<15>((&mut one, &mut w), (&mut other, &mut v));
         one = one.plus(before.0);
         other = other.plus(before.1);
     }
@@ -81,19 +81,16 @@ fn compress(states: [&mut [u32; 8]; 2], blocks: [&[[u8; 64]]; 2]) {
 /// The last sixteen words of a message schedule.
 type Schedule = [__m128i; 4];
 
-/// Does the rounds of a step for both streams: `I` says where in the schedules their words are.
+/// Does the rounds of a step for both streams.
 #[inline]
 #[target_feature(enable = "sha,avx")]
-fn step<const N: usize, const I: usize>(
-    (one, w): (&mut Rounds, &mut Schedule),
-    (other, v): (&mut Rounds, &mut Schedule),
-) {
+fn step<const N: usize>((one, w): (&mut Rounds, &mut Schedule), (other, v): (&mut Rounds, &mut Schedule)) {
     let k = register(K[N]);
-    one.advance(_mm_add_epi32(w[I], k));
-    other.advance(_mm_add_epi32(v[I], k));
+    one.advance(_mm_add_epi32(w[N % 4], k));
+    other.advance(_mm_add_epi32(v[N % 4], k));
     if N < 12 {
-        w[I] = next(w[I], w[(I + 1) % 4], w[(I + 2) % 4], w[(I + 3) % 4]);
-        v[I] = next(v[I], v[(I + 1) % 4], v[(I + 2) % 4], v[(I + 3) % 4]);
+        w[N % 4] = next(w[N % 4], w[(N + 1) % 4], w[(N + 2) % 4], w[(N + 3) % 4]);
+        v[N % 4] = next(v[N % 4], v[(N + 1) % 4], v[(N + 2) % 4], v[(N + 3) % 4]);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     ops::Range,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -18,6 +18,7 @@ use crate::{
     context::Context,
     error::{Error, Result},
     journal::JournalHeader,
+    lock::lock,
     progress::FileProgress,
     sink::Sink,
     writer::Writer,
@@ -134,7 +135,7 @@ impl FileFetch<'_> {
     /// Returns an error where an answer is of another state of the file than the bytes that are here.
     fn check_validator(&self, validator: Option<&str>) -> Result<()> {
         let Some(validator) = validator else { return Ok(()) };
-        let mut header = self.header.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut header = lock(&self.header);
         match &header.validator {
             Some(known) if known != validator => Err(Error::Changed { path: self.file.path.to_string() }),
             Some(_) => Ok(()),

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -21,6 +21,7 @@ use crate::{
     error::{Error, Result},
     hashing::{Follower, follow},
     journal::JournalHeader,
+    lock::lock,
     progress::FileProgress,
     sink::Sink,
 };
@@ -156,7 +157,7 @@ impl FileFetch<'_> {
         self.no_ranges.store(false, Ordering::Relaxed);
         self.has_ranges.store(false, Ordering::Relaxed);
         let header = {
-            let mut header = self.header.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut header = lock(&self.header);
             header.validator = validator;
             header.clone()
         };

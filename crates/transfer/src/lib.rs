@@ -53,6 +53,7 @@ mod error;
 mod fetch;
 mod hashing;
 mod journal;
+mod lock;
 mod partners;
 mod pause;
 mod progress;

@@ -7,7 +7,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex,
         atomic::{AtomicUsize, Ordering},
         mpsc::{Sender, channel},
     },
@@ -19,7 +19,7 @@ use bytes::{Buf, Bytes};
 use paired_sha256::is_quicker_in_pairs;
 use provisioner_core::ContentHasher;
 
-use crate::error::Result;
+use crate::{error::Result, lock::lock};
 
 /// How long a thread waits for another one: about as long as the bytes of a write take to come.
 const PATIENCE: Duration = Duration::from_millis(3);
@@ -193,10 +193,6 @@ fn hash_both(one: &mut Stretch, other: &mut Stretch) {
     }
     one.busy += begin.elapsed();
     other.busy += begin.elapsed();
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -5,12 +5,14 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
 use provisioner_core::{ProgressEvent, ProgressSink};
 use tokio::time::Instant;
+
+use crate::lock::lock;
 
 /// A pause that ends later by less than this is the same pause: answers arrive one after the other.
 const SAME: Duration = Duration::from_secs(1);
@@ -67,7 +69,7 @@ impl Pauses {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, UnderWay>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

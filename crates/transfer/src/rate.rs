@@ -1,11 +1,10 @@
 //! Limits the bytes in a second.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
+
+use crate::lock::lock;
 
 /// Holds a limit that all connections share.
 #[derive(Debug)]
@@ -27,7 +26,7 @@ impl Rate {
         let nanoseconds = u128::from(bytes) * 1_000_000_000 / u128::from(rate);
         let cost = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
         let until = {
-            let mut paid = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut paid = lock(&self.paid_until);
             let now = Instant::now();
             let until = paid.map_or(now, |until| until.max(now)) + cost;
             *paid = Some(until);

@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::FileExt,
     path::Path,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -19,6 +19,7 @@ use crate::{
     epoch::Epoch,
     error::Result,
     journal::{Entries, Journal, JournalHeader},
+    lock::lock,
     partners::{Partners, Stretch},
     ranges::Ranges,
     truncate::truncate,
@@ -236,10 +237,6 @@ impl Drop for Queue<'_> {
         self.sink.partners.leave();
         self.sink.changed.notify_all();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
