@@ -43,7 +43,7 @@ use crate::{
     proxies::{Proxy, ProxyKind},
     settings::HttpSettings,
     tls::{HTTP1, HTTP2, Tls},
-    transport::HasAnswered,
+    transport::{HasAnswered, MOST_READ_BYTES},
 };
 
 /// How long the client waits until a server accepts its connection.
@@ -51,10 +51,6 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A file of at most this many bytes is a small one.
 const SMALL_BYTES: u64 = 1 << 20;
-
-/// How much of an answer a connection reads at once, in bytes: about as much as a caller writes at once. All that a connection has
-/// read and no caller has written yet is in memory, a few times as much.
-const READ_BYTES: usize = 128 << 10;
 
 /// How long a connection is kept without a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
@@ -193,7 +189,7 @@ impl Connections {
             .timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(kept)
-            .http1_max_buf_size(READ_BYTES);
+            .http1_max_buf_size(MOST_READ_BYTES);
         builder.build(connector)
     }
 

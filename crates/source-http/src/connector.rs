@@ -35,7 +35,7 @@ use crate::{
     guard::NetworkGuard,
     proxies::{Proxy, ProxyKind},
     tls::{HTTP1, Tls},
-    transport::Transport,
+    transport::{OpenConnections, Transport},
 };
 
 /// How the client names itself.
@@ -52,6 +52,7 @@ pub(crate) struct Connector {
     servers: Direct,
     proxies: Direct,
     timeout: Duration,
+    open: OpenConnections,
 }
 
 /// Connects to an address without a proxy, through TLS where the address says so.
@@ -86,6 +87,7 @@ impl Connector {
             servers: direct(Resolver::Guarded(Arc::clone(guard)), protocols),
             proxies: direct(Resolver::Trusting(Arc::clone(guard)), &[HTTP1]),
             timeout,
+            open: OpenConnections::default(),
         }
     }
 
@@ -192,10 +194,10 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, server: Uri) -> Self::Future {
-        let (connector, limit) = (self.clone(), self.timeout);
+        let (connector, open, limit) = (self.clone(), self.open.clone(), self.timeout);
         Box::pin(async move {
             match timeout(limit, connector.connect(server)).await {
-                Ok(connected) => connected,
+                Ok(connected) => Ok(connected?.counted_by(&open)),
                 Err(_) => Err(format!("no connection came about within {limit:?}").into()),
             }
         })

@@ -13,9 +13,8 @@
 //! Files that come at the same time share the connections, and each has its part of them at the most.
 //!
 //! Where the bytes come nearly as fast as the thread hashes them, or as the caller's limit allows, the transfer opens no more.
-//! On a machine of few processors, receiving and writing leave the thread less than a processor: there the bytes are fast enough
-//! where the machine could not do with more, and a second connection would only bring bytes out of order. One slow interval
-//! proves nothing either, unless it is the first and a very slow one.
+//! The same holds where this process keeps the processors busy: a second connection would only bring bytes out of order. One slow
+//! interval proves nothing either, unless it is the first and a very slow one.
 
 use std::time::Duration;
 
@@ -41,10 +40,6 @@ const GROWTH: usize = 4;
 /// The digest's rate in bytes per second, until it is known.
 const LIKELY_DIGEST_RATE: u64 = 1 << 30;
 
-/// How many times as much processor time a byte takes as its hashing: the kernel copies it out of the socket and into the page
-/// cache too, and its sender may be on this machine. In halves.
-const HALVES_OF_COST: u64 = 5;
-
 /// Which part of the rate that is wanted the first connection must bring at once, or it is a slow one.
 const SLOW_PART: u64 = 4;
 
@@ -62,6 +57,8 @@ pub(crate) struct Observed {
     pub(crate) hashed: Hashed,
     /// How many connections brought bytes since the last observation.
     pub(crate) live: usize,
+    /// The processor time of this process.
+    pub(crate) busy: Duration,
 }
 
 /// Says how far the digest is.
@@ -78,12 +75,12 @@ pub(crate) struct Concurrency {
     count: usize,
     most: usize,
     processors: usize,
-    /// How many files come at the same time.
-    files: usize,
     /// The caller's limit, in bytes per second.
     limit: u64,
     /// The digest's rate, in bytes per second.
     digest_rate: u64,
+    /// The rate at which the file would keep all processors busy, in bytes per second.
+    machine_rate: u64,
     last: Option<Observed>,
     is_first: bool,
     /// Whether the bytes came more slowly in the last interval than the digest or the caller's limit allows.
@@ -114,9 +111,9 @@ impl Concurrency {
             count: 1,
             most: 1,
             processors,
-            files: 1,
             limit: limit.unwrap_or(u64::MAX),
             digest_rate: LIKELY_DIGEST_RATE,
+            machine_rate: u64::MAX,
             last: None,
             is_first: true,
             is_short: true,
@@ -134,8 +131,7 @@ impl Concurrency {
 
     /// Shares `connections` with the other files: the file has its part of them at the most.
     pub(crate) fn share(&mut self, connections: usize, files: usize) {
-        self.files = files.max(1);
-        self.most = connections.div_ceil(self.files).clamp(1, MOST);
+        self.most = connections.div_ceil(files.max(1)).clamp(1, MOST);
     }
 
     /// Returns whether an interval is over.
@@ -154,6 +150,9 @@ impl Concurrency {
         let is_first = std::mem::replace(&mut self.is_first, false);
         self.last = Some(now);
         let rate = per_second(now.arrived - last.arrived, now.at.saturating_sub(last.at));
+        let busy = now.busy.saturating_sub(last.busy);
+        self.machine_rate =
+            per_second((now.arrived - last.arrived).saturating_mul(self.processors as u64), busy);
         let hashed = now.hashed.bytes.saturating_sub(last.hashed.bytes);
         if hashed >= TELLING_BYTES {
             self.digest_rate = per_second(hashed, now.hashed.busy.saturating_sub(last.hashed.busy));
@@ -175,7 +174,7 @@ impl Concurrency {
     fn consider(&mut self, now: Observed, rate: u64) {
         let bound = self.bound();
         // The second connection may cost as much processor time as it brings; the others cost little beside it.
-        let enough = if self.count == 1 { bound / 3 * 2 } else { bound / 10 * 9 };
+        let enough = if self.count == 1 { bound / 5 * 4 } else { bound / 10 * 9 };
         let was_short = std::mem::replace(&mut self.is_short, rate < enough);
         if !self.is_short && self.count > 2 && now.at >= self.shrinks_at {
             self.attempt(self.count / 2, now, rate);
@@ -188,10 +187,9 @@ impl Concurrency {
     }
 
     /// Returns the rate, in bytes per second, beyond which more connections bring nothing: that of the digest, of the caller's
-    /// limit, or of what the machine can do for each of the files.
+    /// limit, or of what the processors can do.
     fn bound(&self) -> u64 {
-        let machine = self.digest_rate.saturating_mul(2 * self.processors as u64) / HALVES_OF_COST;
-        self.digest_rate.min(machine / self.files as u64).min(self.limit)
+        self.digest_rate.min(self.machine_rate).min(self.limit)
     }
 
     /// Begins a trial with so many connections.

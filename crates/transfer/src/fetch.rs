@@ -29,6 +29,10 @@ use crate::{
 /// The largest size of a small file, in bytes: hashing it takes less time than a thread takes to begin.
 const SMALL_BYTES: u64 = 512 << 10;
 
+/// How often the transfer learns how far the hashing is, while the thread hashes as many bytes as the window has: each time wakes
+/// the runtime.
+const STEPS_OF_WINDOW: u64 = 64;
+
 /// Says where a file's bytes go.
 #[derive(Debug)]
 pub struct Place {
@@ -132,7 +136,8 @@ impl FileFetch<'_> {
         let (sink, epoch, size) = (Arc::clone(&self.sink), self.sink.epoch(), self.file.size);
         let digest = self.file.digest.as_ref();
         let git_ids = digest.is_some_and(|digest| digest.algorithm() == DigestAlgorithm::GitSha1);
-        move || follow(&sink, epoch, size, git_ids, &told)
+        let step_bytes = (self.context.settings.window_bytes / STEPS_OF_WINDOW).max(1);
+        move || follow(&sink, epoch, size, git_ids, (&told, step_bytes))
     }
 
     /// Returns an error where the bytes have another digest than the source gives.

@@ -11,27 +11,20 @@ use crate::{arrived::Next, concurrency::Hashed, epoch::Epoch, error::Result, par
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// After how many bytes the transfer learns of the frontier; at once where the thread waits for bytes.
-const TELL_BYTES: u64 = 4 << 20;
-
 /// Hashes the bytes of a sink to the end, as they arrive, and returns their digests; `None` when they end early. It blocks.
-/// `told` tells how far it is.
+/// `told` tells how far it is, each time that so many bytes more are hashed.
 pub(crate) fn follow(
     sink: &Arc<Sink>,
     epoch: Epoch,
     size: u64,
     git_ids: bool,
-    told: &watch::Sender<Hashed>,
+    (told, step_bytes): (&watch::Sender<Hashed>, u64),
 ) -> Result<Option<ContentDigests>> {
     let _queue = sink.open_queue(epoch);
     let stretch = Stretch::new(ContentHasher::of_size(size, git_ids));
-    let mut frontier = Frontier { sink, stretch, buffer: BytesMut::new(), bytes: 0, told };
+    let mut frontier = Frontier { sink, stretch, buffer: BytesMut::new(), bytes: 0, told, step_bytes };
     while frontier.bytes < size {
-        let hashed = frontier.hashed();
-        let idle = || {
-            told.send_if_modified(|known| std::mem::replace(known, hashed) != hashed);
-        };
-        let Some(next) = sink.next(epoch, hashed.bytes, idle) else { return Ok(None) };
+        let Some(next) = sink.next(epoch, frontier.bytes) else { return Ok(None) };
         match next {
             Next::Arrived(pieces) => frontier.hash(pieces)?,
             Next::InFile(end) => frontier.read_to(end)?,
@@ -48,6 +41,7 @@ struct Frontier<'a> {
     buffer: BytesMut,
     bytes: u64,
     told: &'a watch::Sender<Hashed>,
+    step_bytes: u64,
 }
 
 impl Frontier<'_> {
@@ -66,13 +60,13 @@ impl Frontier<'_> {
         Ok(())
     }
 
-    /// Hashes bytes, and tells how far it is now and then.
+    /// Hashes bytes, and tells how far it is after each step.
     fn hash(&mut self, pieces: Vec<Bytes>) -> Result<()> {
-        let before = self.bytes / TELL_BYTES;
+        let before = self.bytes / self.step_bytes;
         self.bytes += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         self.stretch.pieces = pieces.into();
         self.stretch = self.sink.hash(std::mem::take(&mut self.stretch))?;
-        if self.bytes / TELL_BYTES > before {
+        if self.bytes / self.step_bytes > before {
             self.told.send_replace(self.hashed());
         }
         Ok(())

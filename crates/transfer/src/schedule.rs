@@ -11,6 +11,7 @@ use futures_util::{
     future::{Either, pending, select},
     stream::FuturesUnordered,
 };
+use rustix::time::{ClockId, clock_gettime};
 use tokio::{
     sync::watch,
     time::{Instant, sleep},
@@ -135,7 +136,8 @@ impl FileFetch<'_> {
         concurrency.share(self.context.settings.connections, self.context.partners.threads());
         if concurrency.is_due(at) {
             let ((arrived, live), hashed) = (self.connections.observe(), *hashed.borrow());
-            concurrency.observe(Observed { at, arrived, hashed, live });
+            let busy = processor_time();
+            concurrency.observe(Observed { at, arrived, hashed, live, busy });
         }
     }
 
@@ -156,6 +158,11 @@ impl FileFetch<'_> {
     }
 }
 
+/// Returns how much processor time this process has taken.
+fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
+}
+
 /// Returns how long a chunk is, within these lengths in bytes: shorter than usual where so few bytes are left that some
 /// connections would wait for the last one, and not so short that they would wait for an answer.
 fn evened(lengths: Range<u64>, left: u64, connections: usize) -> u64 {
@@ -165,6 +172,11 @@ fn evened(lengths: Range<u64>, left: u64, connections: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_process_has_taken_processor_time() {
+        assert!(processor_time() > Duration::ZERO);
+    }
 
     #[test]
     fn the_last_chunks_are_short_so_that_all_connections_end_together() {

@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::FileExt,
     path::Path,
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -36,6 +36,7 @@ pub(crate) struct Sink {
     data: File,
     journal: Mutex<Journal>,
     have: Mutex<Have>,
+    /// Threads wait with it; `wait` and `tell` alone use it.
     changed: Condvar,
     since_sync: AtomicU64,
     /// The threads that hash, of all files: their bytes share the memory.
@@ -51,6 +52,8 @@ struct Have {
     arrived: Arrived,
     /// The last attempt that the transfer gave up.
     given_up: Epoch,
+    /// How many threads wait for a change.
+    waiting: usize,
 }
 
 impl Sink {
@@ -121,14 +124,17 @@ impl Sink {
         if written == at - start {
             have.arrived.push(start, pieces, self.partners.threads());
         }
-        drop((have, current));
-        self.changed.notify_all();
+        let is_full = have.arrived.is_full(epoch, self.partners.threads());
+        self.tell(have);
+        drop(current);
         let bytes = at - start;
         if self.since_sync.fetch_add(bytes, Ordering::Relaxed) + bytes >= SYNC_BYTES {
             self.since_sync.store(0, Ordering::Relaxed);
             self.sync(epoch)?;
         }
-        self.wait_for_thread(epoch);
+        if is_full {
+            self.wait_for_thread(epoch);
+        }
         Ok(())
     }
 
@@ -136,7 +142,24 @@ impl Sink {
     fn wait_for_thread(&self, epoch: Epoch) {
         let mut have = lock(&self.have);
         while have.given_up < epoch && have.arrived.is_full(epoch, self.partners.threads()) {
-            have = self.changed.wait(have).unwrap_or_else(PoisonError::into_inner);
+            have = self.wait(have);
+        }
+    }
+
+    /// Blocks until another thread tells of a change.
+    fn wait<'a>(&self, mut have: MutexGuard<'a, Have>) -> MutexGuard<'a, Have> {
+        have.waiting += 1;
+        let mut have = self.changed.wait(have).unwrap_or_else(PoisonError::into_inner);
+        have.waiting -= 1;
+        have
+    }
+
+    /// Tells the threads that wait of a change. The system is asked to wake them only where there are any.
+    fn tell(&self, have: MutexGuard<'_, Have>) {
+        let is_awaited = have.waiting > 0;
+        drop(have);
+        if is_awaited {
+            self.changed.notify_all();
         }
     }
 
@@ -192,9 +215,8 @@ impl Sink {
         self.partners.hash(stretch)
     }
 
-    /// Returns where the bytes from `at` on are. It blocks until they are here, and calls `idle` before it does; `None` when
-    /// the transfer gave the attempt up.
-    pub(crate) fn next(&self, epoch: Epoch, at: u64, mut idle: impl FnMut()) -> Option<Next> {
+    /// Returns where the bytes from `at` on are. It blocks until they are here; `None` when the transfer gave the attempt up.
+    pub(crate) fn next(&self, epoch: Epoch, at: u64) -> Option<Next> {
         let mut have = lock(&self.have);
         loop {
             if have.given_up >= epoch {
@@ -202,12 +224,10 @@ impl Sink {
             }
             let frontier = have.ranges.frontier();
             if let Some(next) = have.arrived.next(at, frontier) {
-                drop(have);
-                self.changed.notify_all();
+                self.tell(have);
                 return Some(next);
             }
-            idle();
-            have = self.changed.wait(have).unwrap_or_else(PoisonError::into_inner);
+            have = self.wait(have);
         }
     }
 
@@ -215,8 +235,7 @@ impl Sink {
     pub(crate) fn give_up(&self, epoch: Epoch) {
         let mut have = lock(&self.have);
         have.given_up = have.given_up.max(epoch);
-        drop(have);
-        self.changed.notify_all();
+        self.tell(have);
     }
 
     /// Fills a buffer with the bytes from `at` on.
@@ -233,9 +252,10 @@ pub(crate) struct Queue<'a> {
 
 impl Drop for Queue<'_> {
     fn drop(&mut self) {
-        lock(&self.sink.have).arrived.close(self.epoch);
         self.sink.partners.leave();
-        self.sink.changed.notify_all();
+        let mut have = lock(&self.sink.have);
+        have.arrived.close(self.epoch);
+        self.sink.tell(have);
     }
 }
 

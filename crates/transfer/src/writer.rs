@@ -16,7 +16,7 @@ const MOST_BYTES: usize = 1 << 20;
 const GATHERED_BYTES: usize = 2 << 20;
 
 /// Where the bytes of a write arrive in less time, the next write is longer: each one wakes three threads.
-const QUICK: Duration = Duration::from_millis(2);
+const QUICK: Duration = Duration::from_millis(4);
 
 /// Gathers pieces, and writes them on a blocking thread while the next ones arrive.
 pub(crate) struct Writer<'a> {

@@ -15,8 +15,9 @@ struct Server {
     answer: Duration,
     /// How many files come at the same time.
     files: usize,
-    /// How many processors the machine has.
+    /// How many processors the machine has, and how many times as much of their time a byte takes as its hashing.
     processors: usize,
+    cost: u64,
     /// Which connection brings nothing, and from when on.
     stalls: Option<(usize, Duration)>,
 }
@@ -28,6 +29,7 @@ const FAST: Server = Server {
     answer: Duration::ZERO,
     files: 1,
     processors: 16,
+    cost: 3,
     stalls: None,
 };
 
@@ -54,6 +56,7 @@ fn counts(server: Server, limit: Option<u64>, time: Duration) -> Vec<(Duration, 
         now.arrived += bytes;
         now.hashed.bytes += bytes;
         now.hashed.busy += Duration::from_micros(bytes / server.digest);
+        now.busy += Duration::from_micros(bytes / server.digest * server.cost * server.files as u64);
         now.live = live.iter().filter(|live| **live).count();
         if rule.is_due(now.at) {
             rule.observe(now);
@@ -89,13 +92,12 @@ fn a_server_that_outruns_the_digest_gets_one_or_two() {
 
 #[test]
 fn a_machine_of_few_processors_does_not_try_for_more_than_it_can_do() {
-    let half = Server { each: 900, ..FAST };
-    let two = |processors| share(&counts(Server { processors, ..half }, None, MINUTE), |count| count > 1);
-    assert_eq!([1, 2, 3, 16].map(two), [0, 0, 99, 99], "it brings two thirds of what two processors can do");
-    let with_four = |processors| {
-        let shared = Server { files: 4, processors, each: 250, ..FAST };
-        share(&counts(shared, None, MINUTE), |count| count > 1)
-    };
+    let of = |server| share(&counts(server, None, MINUTE), |count| count > 1);
+    let two = |processors| of(Server { processors, each: 900, ..FAST });
+    assert_eq!([1, 2, 3, 16].map(two), [0, 0, 99, 99], "it keeps nine tenths of two processors busy");
+    let dear = |cost| of(Server { processors: 2, each: 600, cost, ..FAST }) > 95;
+    assert_eq!([2, 3, 4].map(dear), [true, true, false], "some sources take more of their time");
+    let with_four = |processors| of(Server { files: 4, processors, each: 225, ..FAST });
     assert_eq!([2, 16].map(with_four), [0, 99], "four files share the processors");
     let slow = Server { each: 50, all: u64::MAX, processors: 2, ..FAST };
     assert!(share(&counts(slow, None, MINUTE), |count| count == 8) > 97, "a slow server needs none of that");
@@ -114,6 +116,7 @@ fn a_fast_connection_that_begins_slowly_is_looked_at_once_more() {
             now.arrived += bytes;
             now.hashed.bytes += bytes;
             now.hashed.busy += Duration::from_micros(bytes / 1500);
+            now.busy = now.hashed.busy;
             rule.observe(now);
             counts.push(rule.count());
         }

@@ -34,7 +34,7 @@ fn digests(bytes: &[u8]) -> ContentDigests {
 fn hash(sink: &Arc<Sink>, size: usize) -> thread::JoinHandle<Option<ContentDigests>> {
     let (sink, epoch) = (Arc::clone(sink), sink.epoch());
     thread::spawn(move || {
-        follow(&sink, epoch, size as u64, false, &watch::channel(Hashed::default()).0).unwrap()
+        follow(&sink, epoch, size as u64, false, (&watch::channel(Hashed::default()).0, 1)).unwrap()
     })
 }
 
@@ -44,13 +44,13 @@ fn the_thread_gets_the_very_bytes_that_arrived() {
     let all = bytes(2 * WRITE);
     let _queue = sink.open_queue(1);
     sink.write(1, 0, vec![all.slice(..WRITE)]).unwrap();
-    let Some(Next::Arrived(pieces)) = sink.next(1, 0, || {}) else { panic!("it lies in memory") };
+    let Some(Next::Arrived(pieces)) = sink.next(1, 0) else { panic!("it lies in memory") };
     assert_eq!(pieces.iter().map(|piece| piece.as_ptr()).collect::<Vec<_>>(), [all.as_ptr()], "no copy");
     // A server that knows no ranges sends bytes again that came ahead, and may send others.
     let ahead = Bytes::from_static(b"ahead");
     sink.write(1, WRITE as u64 + 10, vec![ahead.clone()]).unwrap();
     sink.write(1, WRITE as u64, vec![all.slice(WRITE..)]).unwrap();
-    let next = sink.next(1, WRITE as u64, || {});
+    let next = sink.next(1, WRITE as u64);
     assert_eq!(next, Some(Next::InFile(2 * WRITE as u64)), "the file says which bytes are here");
     let file = fs_err::read(dir.path().join("data")).unwrap();
     assert_eq!(file[WRITE + 10..WRITE + 15], ahead);
@@ -111,9 +111,11 @@ fn write_too_much(sink: &Arc<Sink>, size: usize) -> thread::JoinHandle<()> {
             shared.write(1, start as u64, vec![all.slice(start..start + WRITE)]).unwrap();
         }
     });
-    let is_full = |have: &mut Have| have.arrived.is_full(1, 1);
-    let have = lock(&sink.have);
-    drop(sink.changed.wait_while(have, |have| !is_full(have)).unwrap());
+    let mut have = lock(&sink.have);
+    while !have.arrived.is_full(1, 1) {
+        have = sink.wait(have);
+    }
+    drop(have);
     writes
 }
 
@@ -128,7 +130,7 @@ fn a_connection_waits_for_a_thread_that_is_slower() {
     assert_eq!(digests(&all), digests(&all));
     assert!(!writes.is_finished(), "the thread has hashed nothing yet");
     let mut at = 0;
-    while let Some(Next::Arrived(pieces)) = (at < size as u64).then(|| sink.next(1, at, || {}).unwrap()) {
+    while let Some(Next::Arrived(pieces)) = (at < size as u64).then(|| sink.next(1, at).unwrap()) {
         at += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
     }
     assert_eq!(at, size as u64, "all of it came from memory");
