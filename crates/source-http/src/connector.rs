@@ -137,15 +137,17 @@ async fn tunnel(proxy: &Proxy, to_proxy: Direct, server: &Uri) -> Result<Transpo
 
 /// Asks a SOCKS proxy for the same (RFC 1928).
 async fn socks(proxy: &Proxy, to_proxy: Direct, target: Uri) -> Result<Transport, BoxError> {
+    type SocksError = <SocksV5<Direct> as Service<Uri>>::Error;
     let mut socks = SocksV5::new(proxy.intercept.uri().clone(), to_proxy);
     if let Some((user, password)) = proxy.intercept.raw_auth() {
         socks = socks.with_auth(user.to_owned(), password.to_owned());
     }
-    // hyper-util does not let its reasons be matched.
-    let is_login = |error: &str| ["authentication", "credentials"].iter().any(|word| error.contains(word));
-    socks.call(target).await.map_err(|error| match error.to_string() {
-        text if is_login(&text) => proxy.refusal().into(),
-        _ => error.into(),
+    socks.call(target).await.map_err(|error| match error {
+        // hyper-util does not export the type of the reason: only its `Debug` has the variant.
+        SocksError::V5(reason) if format!("{reason:?}").starts_with("Auth(") => proxy.refusal().into(),
+        // The text of hyper-util leaves the reason out.
+        SocksError::Inner(error) => error,
+        error => error.into(),
     })
 }
 

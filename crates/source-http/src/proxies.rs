@@ -5,6 +5,10 @@
 //! names a proxy may want no server to see this machine, nor a network to carry its requests. So the client sends no request for which
 //! such a variable stands, as curl sends none, and the error names the variable, never its value: that may have a password.
 //! `NO_PROXY` exempts hosts from that too.
+//!
+//! # Empty variables
+//! An empty variable counts as unset, in either spelling, as for curl. hyper-util takes the first spelling that is set, also an empty
+//! one. So the client reads the variables itself, and asks hyper-util alone for what the system's settings name where no variable does.
 
 use std::fmt;
 
@@ -12,20 +16,22 @@ use hyper::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use provisioner_core::Hint;
 
-/// Holds the proxies that the machine's environment names, by the rules of hyper-util, as most clients in Rust read them.
+/// Holds the proxies that the machine's environment names.
 pub(crate) struct Proxies {
-    matcher: Matcher,
-    /// Takes every address but the exempt ones.
-    not_exempt: Matcher,
     https: Option<Variable>,
     http: Option<Variable>,
+    /// Has the proxies of the system's settings.
+    system: Matcher,
+    /// Takes every address but the exempt ones.
+    not_exempt: Matcher,
 }
 
 /// Describes the variable that names the proxy for a scheme.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Variable {
     name: &'static str,
-    is_usable: bool,
+    /// `None` where the client cannot use it.
+    proxy: Option<Intercept>,
 }
 
 /// Describes the proxy of an address.
@@ -62,27 +68,31 @@ impl Proxies {
     pub(crate) fn of_environment() -> Self {
         #[expect(
             clippy::disallowed_methods,
-            reason = "hyper-util, which reads these variables, does not say which it took"
+            reason = "hyper-util reads these variables too, and takes an empty one for set"
         )]
         let read =
             |name: &'static str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         Self::reading(Matcher::from_system(), read)
     }
 
-    /// Returns the proxies that a matcher found in variables.
-    fn reading(matcher: Matcher, read: impl Fn(&'static str) -> Option<String>) -> Self {
-        let first = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, read(name)?)));
-        let named = |names| first(names).filter(|(_, value)| !value.is_empty());
-        let variable = |names| {
-            let (name, value) = named(names).or_else(|| named(["ALL_PROXY", "all_proxy"]))?;
-            // A web server's script has headers of its client's in variables such as `HTTP_PROXY`: hyper-util takes none of them.
-            let is_usable = is_usable(value) || read("REQUEST_METHOD").is_some();
-            Some(Variable { name, is_usable })
+    /// Returns the proxies that variables name, and those of the system's settings.
+    fn reading(system: Matcher, read: impl Fn(&'static str) -> Option<String>) -> Self {
+        // A web server's script has headers of its client's in variables such as `HTTP_PROXY`: hyper-util takes none of them either.
+        let is_script = read("REQUEST_METHOD").is_some();
+        let first = |names: &[&'static str]| {
+            names.iter().find_map(|&name| Some((name, read(name).filter(|value| !value.is_empty())?)))
         };
-        let (https, http) =
-            (variable(["HTTPS_PROXY", "https_proxy"]), variable(["HTTP_PROXY", "http_proxy"]));
-        let exempt = first(["NO_PROXY", "no_proxy"]).map(|(_, value)| value).unwrap_or_default();
-        Self { matcher, not_exempt: Matcher::builder().all("http://any").no(exempt).build(), https, http }
+        let variable = |names: &[&'static str]| {
+            let (name, value) = first(names).filter(|_| !is_script)?;
+            Some(Variable { name, proxy: usable(value) })
+        };
+        let exempt = first(&["NO_PROXY", "no_proxy"]).map(|(_, value)| value).unwrap_or_default();
+        Self {
+            https: variable(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
+            http: variable(&["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]),
+            system,
+            not_exempt: Matcher::builder().all("http://any").no(exempt).build(),
+        }
     }
 
     /// Returns the proxy of an address; `None` where a client connects to the server itself.
@@ -90,24 +100,27 @@ impl Proxies {
     /// # Errors
     /// [`ProxyError::Unusable`].
     pub(crate) fn of(&self, server: &Uri) -> Result<Option<Proxy>, ProxyError> {
-        let variable = if server.scheme_str() == Some("https") { self.https } else { self.http };
-        if let Some(Variable { name, is_usable: false }) = variable
-            && self.not_exempt.intercept(server).is_some()
-        {
-            return Err(ProxyError::Unusable(name));
+        if self.not_exempt.intercept(server).is_none() {
+            return Ok(None);
         }
-        let named_by = variable.map_or("the system's settings", |variable| variable.name);
-        Ok(self
-            .matcher
-            .intercept(server)
+        let variable = if server.scheme_str() == Some("https") { &self.https } else { &self.http };
+        let (named_by, intercept) = match variable {
+            Some(Variable { name, proxy: None }) => return Err(ProxyError::Unusable(name)),
+            Some(Variable { name, proxy }) => (*name, proxy.clone()),
+            None => ("the system's settings", self.system.intercept(server)),
+        };
+        Ok(intercept
             .and_then(|intercept| Some(Proxy { kind: ProxyKind::of(intercept.uri())?, intercept, named_by })))
     }
 
     #[cfg(test)]
     pub(crate) fn named(https: &str, exempt: &str) -> Self {
-        let matcher = Matcher::builder().https(https.to_owned()).no(exempt.to_owned()).build();
-        let variables = [("HTTPS_PROXY", https), ("NO_PROXY", exempt)];
-        Self::reading(matcher, |asked| {
+        Self::of_variables(&[("HTTPS_PROXY", https), ("NO_PROXY", exempt)])
+    }
+
+    #[cfg(test)]
+    fn of_variables(variables: &[(&'static str, &str)]) -> Self {
+        Self::reading(Matcher::builder().build(), |asked| {
             variables.iter().find(|(name, _)| *name == asked).map(|(_, value)| (*value).to_owned())
         })
     }
@@ -160,37 +173,27 @@ impl ProxyError {
     }
 }
 
-/// Returns whether the client can use the proxy that a variable names.
-fn is_usable(value: String) -> bool {
+/// Returns the proxy that a variable names; `None` where the client cannot use it.
+fn usable(value: String) -> Option<Intercept> {
     // A part of a password that follows one of these is no host, and what comes before it no port.
     let address = value.split_once("://").map_or(&*value, |(_, address)| address);
     let is_whole = !address.strip_suffix('/').unwrap_or(address).contains(['/', '?', '#']);
-    let any = Matcher::builder().all(value).build().intercept(&Uri::from_static("https://any"));
+    let named = Matcher::builder().all(value).build().intercept(&Uri::from_static("https://any"));
     let has_host = |proxy: &Uri| {
         proxy.authority().is_some_and(|authority| {
             let has_port = authority.as_str() != authority.host();
             !authority.as_str().contains('@') && (!has_port || authority.port_u16().is_some())
         })
     };
-    is_whole && any.is_some_and(|proxy| ProxyKind::of(proxy.uri()).is_some() && has_host(proxy.uri()))
+    named.filter(|proxy| is_whole && ProxyKind::of(proxy.uri()).is_some() && has_host(proxy.uri()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn proxies(variables: &[(&'static str, &str)]) -> Proxies {
-        let value = |asked: &str| {
-            variables.iter().find(|(name, _)| *name == asked).map(|(_, value)| (*value).to_owned())
-        };
-        let given = |name: &str| value(name).unwrap_or_default();
-        let matcher =
-            Matcher::builder().all(given("ALL_PROXY")).https(given("HTTPS_PROXY")).http(given("HTTP_PROXY"));
-        Proxies::reading(matcher.no(given("NO_PROXY")).build(), value)
-    }
-
     fn of(variables: &[(&'static str, &str)], server: &'static str) -> Result<Option<String>, ProxyError> {
-        let found = proxies(variables).of(&Uri::from_static(server))?;
+        let found = Proxies::of_variables(variables).of(&Uri::from_static(server))?;
         Ok(found.map(|proxy| proxy.intercept.uri().to_string()))
     }
 
@@ -226,18 +229,57 @@ mod tests {
             assert_eq!(of(&exempt, "https://hub"), Ok(None), "{value}");
             assert_eq!(of(&exempt, "https://cdn"), refused("HTTPS_PROXY"), "{value}");
             let of_a_script = [("HTTP_PROXY", value), ("REQUEST_METHOD", "GET")];
-            assert!(
-                of(&of_a_script, "http://hub").is_ok(),
-                "{value}: hyper-util takes no variable of a script"
-            );
+            assert_eq!(of(&of_a_script, "http://hub"), Ok(None), "{value}: a script has no variable");
         }
     }
 
     #[test]
-    fn an_empty_variable_names_none() {
-        assert_eq!(of(&[("HTTPS_PROXY", "")], "https://hub"), Ok(None));
-        let both = [("HTTPS_PROXY", ""), ("ALL_PROXY", "socks5h://other")];
-        assert_eq!(of(&both, "https://hub"), Ok(Some("socks5h://other/".to_owned())));
+    fn an_empty_variable_counts_as_unset_in_either_spelling() {
+        let proxy = |name: &str| Ok(Some(format!("http://{name}/")));
+        for (empty, named) in [
+            ("HTTPS_PROXY", "https_proxy"),
+            ("https_proxy", "HTTPS_PROXY"),
+            ("HTTPS_PROXY", "all_proxy"),
+            ("ALL_PROXY", "all_proxy"),
+            ("all_proxy", "ALL_PROXY"),
+        ] {
+            assert_eq!(
+                of(&[(empty, ""), (named, "proxy")], "https://hub"),
+                proxy("proxy"),
+                "{empty} {named}"
+            );
+        }
+        for (empty, named) in [("NO_PROXY", "no_proxy"), ("no_proxy", "NO_PROXY")] {
+            let variables = [("HTTPS_PROXY", "proxy"), (empty, ""), (named, "hub")];
+            assert_eq!(of(&variables, "https://hub"), Ok(None), "{empty} {named}");
+            assert_eq!(of(&variables, "https://cdn"), proxy("proxy"), "{empty} {named}");
+        }
+        assert_eq!(of(&[("REQUEST_METHOD", ""), ("HTTP_PROXY", "proxy")], "http://hub"), Ok(None));
+    }
+
+    #[test]
+    fn what_the_system_names_stands_behind_every_variable_that_is_not_empty() {
+        let of = |variables: &[(&'static str, &str)]| {
+            let read = |asked: &str| {
+                variables.iter().find(|(name, _)| *name == asked).map(|(_, value)| (*value).to_owned())
+            };
+            let system = Matcher::builder().https("http://system").build();
+            let found = Proxies::reading(system, read).of(&Uri::from_static("https://hub"));
+            found.map(|proxy| proxy.map(|proxy| (proxy.intercept.uri().to_string(), proxy.named_by)))
+        };
+        let (system, named) =
+            (("http://system/".to_owned(), "the system's settings"), "http://proxy/".to_owned());
+        assert_eq!(of(&[("HTTPS_PROXY", "")]), Ok(Some(system)));
+        assert_eq!(of(&[("https_proxy", "proxy")]), Ok(Some((named, "https_proxy"))));
+        assert_eq!(of(&[("no_proxy", "hub")]), Ok(None));
+    }
+
+    #[test]
+    fn a_variable_has_an_address_with_a_scheme_or_without_one() {
+        assert_eq!(
+            of(&[("ALL_PROXY", "socks5h://other")], "https://hub"),
+            Ok(Some("socks5h://other/".to_owned()))
+        );
         assert_eq!(
             of(&[("HTTPS_PROXY", "proxy:3128")], "https://hub"),
             Ok(Some("http://proxy:3128/".to_owned()))
@@ -251,7 +293,7 @@ mod tests {
     #[test]
     fn a_refusal_says_what_is_missing_and_shows_no_login() {
         let refusal = |value| {
-            let error = proxies(&[("ALL_PROXY", value)])
+            let error = Proxies::of_variables(&[("ALL_PROXY", value)])
                 .of(&Uri::from_static("https://hub"))
                 .unwrap()
                 .unwrap()

@@ -21,7 +21,10 @@ const OF_LIBRARIES: [(&str, &str); 11] = [
         "names the proxy for both. Any of the three may be at `http:`, `https:`, `socks5:` or `socks5h:`, where the proxy resolves names; \
          with another value no request is sent",
     ),
-    ("NO_PROXY", "lists the hosts that need no proxy"),
+    (
+        "NO_PROXY",
+        "lists the hosts that need no proxy. Each of these four may be in lower case too, and an empty one counts as unset",
+    ),
     ("REQUEST_METHOD", "keeps the command from every proxy: a web server sets it for its scripts"),
     ("SSL_CERT_FILE", "names the file of the certificates that the command trusts"),
     ("NO_COLOR", "keeps colours out of messages"),

@@ -125,6 +125,36 @@ fn a_proxy_that_refuses_is_named_by_its_variable() {
     }
 }
 
+/// The system's reason stands in the message, whatever the proxy speaks.
+#[test]
+fn a_proxy_that_is_away_is_told_with_the_reason() {
+    let bench = Fixture::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for scheme in ["http", "socks5h"] {
+        let mut command = command(&bench, "https://hub.example", &["plan", "hf:org/repo/config.json"]);
+        command.env("HTTPS_PROXY", format!("{scheme}://{free}")).env_remove("NO_PROXY");
+        let done = finish(&mut command);
+        assert_eq!(done.status, 6, "{scheme}: {}", done.stderr);
+        assert!(done.stderr.contains("Connection refused"), "{scheme}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn an_empty_variable_hides_neither_its_other_spelling_nor_the_exempt_hosts() {
+    let (bench, hub, proxy) = (Fixture::new(), Hub::start(), Proxy::start());
+    hub.repo("org/repo").file("config.json", "{}").publish();
+    let plan = |exempt: &str| {
+        let mut command = command(&bench, &hub.endpoint(), &["plan", "hf:org/repo/config.json"]);
+        command.env("HTTP_PROXY", "").env("http_proxy", format!("http://{}", proxy.address()));
+        let done = finish(command.env("NO_PROXY", "").env("no_proxy", exempt));
+        assert_eq!(done.status, 0, "{}", done.stderr);
+    };
+    plan("127.0.0.1");
+    assert_eq!(proxy.requests(), [], "the host is exempt");
+    plan("");
+    assert_ne!(proxy.requests(), [], "the proxy is used");
+}
+
 #[test]
 fn a_variable_that_names_no_usable_proxy_keeps_the_request_at_home() {
     let (bench, hub) = (Fixture::new(), Hub::start());
