@@ -51,7 +51,7 @@ Exit status:
   0 done            4 verification failed     8 storage
   1 other failure   5 denied, or retired      9 busy
   2 usage           6 source unavailable      126, 127 the program of `run` cannot be run, is absent
-  3 not found       7 authentication          130 interrupted";
+  3 not found       7 authentication          130, 143 interrupted, terminated";
 
 /// Give it a model reference; get back a verified local path, a catalog record and a handoff that an engine can start
 /// from.

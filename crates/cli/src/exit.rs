@@ -1,4 +1,4 @@
-//! Maps each kind of failure to an exit status.
+//! Maps each kind of failure to an exit status, and ends the command by the signal that stopped it.
 
 use std::process::ExitCode;
 
@@ -7,6 +7,17 @@ use model_provisioner::{Category, ErrorCode};
 /// Returns the exit status of a code.
 pub(crate) fn status(code: ErrorCode) -> ExitCode {
     ExitCode::from(number(code.category()))
+}
+
+/// Ends the process by `SIGTERM`, as it would end had the command not caught it: a supervisor such as systemd tells that from a
+/// failure. Returns where the system withholds the signal, as it does from the first process of a container.
+#[expect(unsafe_code, reason = "these calls have no safe name")]
+pub(crate) fn by_terminate_signal() {
+    // SAFETY: both take numbers, and the default action runs no code of this process.
+    unsafe {
+        libc::signal(libc::SIGTERM, libc::SIG_DFL);
+        libc::raise(libc::SIGTERM);
+    }
 }
 
 /// Returns the exit status of a kind of failure: the one table.
@@ -24,6 +35,7 @@ pub(crate) const fn number(category: Category) -> u8 {
         Category::NotExecutable => 126,
         Category::NoProgram => 127,
         Category::Interrupted => 130,
+        Category::Terminated => 143,
     }
 }
 

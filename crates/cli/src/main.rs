@@ -13,7 +13,7 @@ mod output;
 #[cfg(test)]
 mod reference;
 
-use std::{env, fmt, io, process::ExitCode, sync::Arc, thread, time::Duration};
+use std::{env, fmt, future::pending, io, process::ExitCode, sync::Arc, thread, time::Duration};
 
 use clap::Parser;
 use model_provisioner::ErrorCode;
@@ -69,6 +69,9 @@ fn main() -> ExitCode {
         Ok(status) => status,
         Err(failure) => {
             output.failure(&failure);
+            if failure.code == ErrorCode::Terminated {
+                exit::by_terminate_signal();
+            }
             exit::status(failure.code)
         }
     }
@@ -102,7 +105,7 @@ fn runtime() -> Result<Runtime, Failure> {
     Ok(runtime)
 }
 
-/// Runs the command until it is done, or until the user interrupts it.
+/// Runs the command until it is done, or until the user or a supervisor stops it.
 ///
 /// # Errors
 /// What the subcommand fails with.
@@ -115,12 +118,12 @@ fn run(args: Args, output: Printer, screen: &Arc<Screen>, limit: Rlimit) -> Resu
         tokio::select! {
             biased;
             done = commands::run(args.command, &invocation) => done,
-            _ = tokio::signal::ctrl_c() => Err(Failure::interrupted().hinting(screen.kept())),
+            stopped = stopped() => Err(stopped.hinting(screen.kept())),
         }
     });
     screen.finish();
     let done = match done {
-        // From here on, the interrupt key is the engine's.
+        // From here on, the signals are the engine's.
         Ok(Next::Engine(engine)) => {
             let _ = setrlimit(Resource::Nofile, limit);
             runtime.block_on(engine.run())
@@ -131,6 +134,18 @@ fn run(args: Args, output: Printer, screen: &Arc<Screen>, limit: Rlimit) -> Resu
     // A write that has begun comes to its end; the command does not wait for a write that waits for a lock.
     runtime.shutdown_timeout(LAST_WRITES);
     done
+}
+
+/// Returns what stopped the command, once a signal does. A signal that the system does not let the command catch ends it at once.
+async fn stopped() -> Failure {
+    let next = async |kind| match signal(kind) {
+        Ok(mut signals) => signals.recv().await,
+        Err(_) => pending().await,
+    };
+    tokio::select! {
+        _ = next(SignalKind::interrupt()) => Failure::interrupted(),
+        _ = next(SignalKind::terminate()) => Failure::new(ErrorCode::Terminated, "terminated"),
+    }
 }
 
 /// Prints the fault of the arguments; or prints the help or the version, and succeeds.

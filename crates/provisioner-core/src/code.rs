@@ -34,6 +34,8 @@ pub enum Category {
     NoProgram,
     /// The user stopped the work.
     Interrupted,
+    /// A supervisor stopped the work.
+    Terminated,
 }
 
 macro_rules! codes {
@@ -141,6 +143,7 @@ codes! {
     ProgramNotFound "program-not-found" NoProgram false "the program does not exist" Some(say("name it by its path, or put its folder into PATH"));
     TooManyThreads "too-many-threads" Other true "this user, or the system, may start no more threads" Some(say("raise the limit: `ulimit -u` of the shell, `TasksMax=` of a systemd unit"));
     Interrupted "interrupted" Interrupted true "the user stopped it" None;
+    Terminated "terminated" Terminated true "a supervisor stopped it" None;
 }
 
 impl fmt::Display for ErrorCode {

@@ -42,5 +42,6 @@ fn meaning(category: Category) -> &'static str {
         Category::NotExecutable => "`run` cannot execute the program",
         Category::NoProgram => "the program of `run` does not exist",
         Category::Interrupted => "the user interrupted it",
+        Category::Terminated => "`SIGTERM` ended it; a parent process sees the signal itself",
     }
 }

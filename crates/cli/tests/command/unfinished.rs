@@ -1,6 +1,10 @@
 //! The command shows interrupted transfers and quarantined files, and removes them.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    os::unix::process::ExitStatusExt,
+    process::{Output, Stdio},
+    time::Duration,
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 use testkit::{Hub, TINY_GGUF, gguf_of};
@@ -15,18 +19,24 @@ const SIZE: usize = 8 << 20;
 
 /// Makes a hub with a large model, and a cache in which the user interrupted a download of it.
 fn interrupted() -> (Fixture, Hub, Finished) {
+    let (bench, hub, done) = stopped(Signal::INT);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let status = done.status.code().unwrap_or(-1);
+    (bench, hub, Finished { status, stdout: text(done.stdout), stderr: text(done.stderr) })
+}
+
+/// Makes a hub with a large model, and a cache in which a signal stopped a download of it.
+fn stopped(signal: Signal) -> (Fixture, Hub, Output) {
     let (bench, hub) = (Fixture::new(), Hub::start());
     hub.repo("acme/big").lfs("a.gguf", gguf_of(SIZE, 0)).publish();
     hub.limit_rate(Some(4 << 20));
     let mut child = command(&bench, &hub.endpoint(), &["ensure", ID]);
     let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     assert!(hub.wait_until(Duration::from_secs(60), |hub| hub.bytes_sent("a.gguf") >= 2 << 20));
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    kill_process(Pid::from_child(&child), signal).unwrap();
     let done = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    let status = done.status.code().unwrap_or(-1);
     hub.limit_rate(None);
-    (bench, hub, Finished { status, stdout: text(done.stdout), stderr: text(done.stderr) })
+    (bench, hub, done)
 }
 
 fn partials(bench: &Fixture) -> usize {
@@ -87,6 +97,18 @@ fn progress_tells_the_whole_from_its_start_and_what_was_here_before() {
     let (planned, began) = (find("fetch_planned"), find("fetch_started"));
     let place = |event| events.iter().position(|one| one == event).unwrap();
     assert!(place(planned) < place(began) && place(resumed) < first);
+}
+
+/// A supervisor sees the signal itself, and a person what is kept.
+#[test]
+fn a_terminated_transfer_says_how_to_go_on_and_ends_by_the_signal() {
+    let (bench, hub, done) = stopped(Signal::TERM);
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.signal(), Some(Signal::TERM.as_raw()), "{said}");
+    assert!(said.contains("error: terminated\nhint: what has arrived is kept ("), "{said}");
+    let sent = hub.bytes_sent("a.gguf");
+    assert_eq!(run(&bench, &hub, &["ensure", ID]).status, 0);
+    assert!(hub.bytes_sent("a.gguf") - sent < SIZE as u64, "the next one goes on with it");
 }
 
 #[test]
