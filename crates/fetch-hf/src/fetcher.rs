@@ -145,7 +145,7 @@ impl HubFetcher {
                 xet: xet_commit
                     .as_ref()
                     .zip(file.xet_hash.clone())
-                    .map(|(commit, hash)| Arc::new(XetFile::new(hash, commit))),
+                    .map(|(commit, hash)| Arc::new(XetFile::new(hash, file.size, commit))),
                 bytes,
                 ..FileState::default()
             };

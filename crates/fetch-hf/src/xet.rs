@@ -15,8 +15,8 @@
 //! Plain HTTP serves each file too, so no failure here is a failure of the file. After a range that does not complete, the
 //! fetcher gives the file up: the caller goes on by plain HTTP, from the next byte, and does not ask Xet for that file again. The
 //! same holds where the caller asks for the same bytes a second time, for then the bytes from Xet were wrong. After a few
-//! such files and no complete range between them, the fetcher gives the listing up, for each wait for the storage costs time. It does
-//! so at once where the hub asks for a pause instead of giving the token, or the storage asks for one: plain HTTP need not wait.
+//! such files and no complete file between them, the fetcher gives the listing up, for each wait for the storage costs time: a storage
+//! may serve the first range of each file, and then hang. It does so at once where the hub asks for a pause instead of giving the token, or the storage asks for one: plain HTTP need not wait.
 //! The same holds where the policy does not allow a host of the storage. A new listing makes a new start.
 
 mod address;
@@ -63,7 +63,7 @@ const SECONDS_A_RANGE: f64 = 2.0;
 /// How many seconds a token must be valid still to be used for another range.
 const TOKEN_MARGIN: u64 = 300;
 
-/// How many files of a listing may fail, without a complete range between them.
+/// How many files of a listing may fail, without a complete one between them.
 const MAX_FAILED_FILES: usize = 3;
 
 /// Opens files in Xet.
@@ -82,6 +82,8 @@ pub(crate) struct XetFile {
     hash: String,
     commit: Arc<XetCommit>,
     is_given_up: AtomicBool,
+    /// How many bytes no complete range has had.
+    left: AtomicU64,
     /// Where the ranges begin that the caller asked for so far.
     starts: Mutex<HashSet<u64>>,
 }
@@ -92,7 +94,7 @@ pub(crate) struct XetCommit {
     token_address: Url,
     grant: tokio::sync::Mutex<Option<Grant>>,
     is_given_up: AtomicBool,
-    /// How many files failed since a range was complete.
+    /// How many files failed since one was complete.
     failed_files: AtomicUsize,
 }
 
@@ -177,10 +179,10 @@ impl Xet {
 }
 
 impl XetFile {
-    /// Notes that a listed file is in Xet, by its hash there.
-    pub(crate) fn new(hash: String, commit: &Arc<XetCommit>) -> Self {
-        let (is_given_up, starts) = (AtomicBool::new(false), Mutex::default());
-        Self { hash, commit: Arc::clone(commit), is_given_up, starts }
+    /// Notes that a listed file of so many bytes is in Xet, by its hash there.
+    pub(crate) fn new(hash: String, size: u64, commit: &Arc<XetCommit>) -> Self {
+        let (is_given_up, left, starts) = (AtomicBool::new(false), AtomicU64::new(size), Mutex::default());
+        Self { hash, commit: Arc::clone(commit), is_given_up, left, starts }
     }
 
     /// Returns whether plain HTTP serves the rest of the file.
@@ -282,9 +284,12 @@ impl RangeLength {
 }
 
 impl Attempt {
-    fn done(mut self) {
+    /// Ends a range that is complete, of so many bytes. No range begins twice, so the last one leaves none.
+    fn done(mut self, bytes: u64) {
         self.is_done = true;
-        self.file.commit.failed_files.store(0, Ordering::Relaxed);
+        if self.file.left.fetch_sub(bytes, Ordering::Relaxed) == bytes {
+            self.file.commit.failed_files.store(0, Ordering::Relaxed);
+        }
     }
 }
 
@@ -329,7 +334,7 @@ fn watched(
                 None if watch.left > 0 => Err(unavailable("the bytes end early")),
                 None => {
                     range_length.learn(length, watch.waited);
-                    watch.attempt.done();
+                    watch.attempt.done(length);
                     Ok(None)
                 }
                 Some(piece) => match watch.left.checked_sub(piece.len() as u64) {

@@ -14,7 +14,7 @@ pub struct FetchError {
     pub message: String,
     /// The next step, where the fetcher knows a better one than that of the code.
     pub hint: Option<Hint>,
-    /// How long the source asks not to be called.
+    /// How long the source asks not to be called; zero where it does not say how long.
     pub retry_after: Option<Duration>,
     /// Says which rule of a policy denies what, where the kind is [`FetchErrorKind::Denied`].
     pub denial: Option<Box<Denial>>,

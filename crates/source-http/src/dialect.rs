@@ -73,7 +73,7 @@ pub(crate) fn error_of(dialect: &dyn Dialect, refusal: &Refusal<'_>) -> FetchErr
     if let Some(reason) = dialect.reason(refusal).filter(|reason| !reason.is_empty()) {
         message = format!("{message}: {reason}");
     }
-    if let Some(wait) = wait {
+    if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
         message = format!("{message}: {name} asks to wait {} s", wait.as_secs());
     }
     let (kind, hint) = dialect.meaning(refusal);
@@ -128,6 +128,9 @@ pub(crate) mod tests {
             let refusal = Refusal { settings, identity, asked: &url, url: &url, status, headers: &headers };
             let error = error_of(&Plain, &refusal);
             assert_eq!((error.kind, error.message.as_str()), (kind, expected));
+            let seconds = wait.parse().ok().filter(|_| kind == FetchErrorKind::Unavailable);
+            let asked = seconds.or((status == StatusCode::TOO_MANY_REQUESTS).then_some(0));
+            assert_eq!(error.retry_after, asked.map(Duration::from_secs), "{status}");
             assert_eq!(error.hint, None);
         };
         check(404, "", FetchErrorKind::NotFound, "`https://mirror/x` answered 404");
@@ -136,5 +139,7 @@ pub(crate) mod tests {
         check(408, "", FetchErrorKind::Unavailable, "`https://mirror/x` answered 408");
         let busy = "`https://mirror/x` answered 503: the mirror asks to wait 7 s";
         check(503, "7", FetchErrorKind::Unavailable, busy);
+        check(503, "", FetchErrorKind::Unavailable, "`https://mirror/x` answered 503");
+        check(429, "", FetchErrorKind::Unavailable, "`https://mirror/x` answered 429");
     }
 }

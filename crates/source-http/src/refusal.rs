@@ -44,10 +44,14 @@ impl Refusal<'_> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Returns how long the server asks the client to pause. Only a server that says it is busy may ask.
+    /// Returns how long the server asks the client to pause; zero where a rate limit does not say how long. Only a server that says it
+    /// is busy may ask.
     pub fn wait(&self) -> Option<Duration> {
-        let is_busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&self.status);
-        is_busy.then(|| rate_limit::wait_of(self.headers)).flatten()
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => Some(rate_limit::wait_of(self.headers).unwrap_or_default()),
+            StatusCode::SERVICE_UNAVAILABLE => rate_limit::wait_of(self.headers),
+            _ => None,
+        }
     }
 
     /// Returns whether the server does not let this identity in.

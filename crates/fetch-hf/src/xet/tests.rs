@@ -7,7 +7,7 @@ fn listing() -> Arc<XetCommit> {
 }
 
 fn listed_in(commit: &Arc<XetCommit>) -> Arc<XetFile> {
-    Arc::new(XetFile::new("hash".to_owned(), commit))
+    Arc::new(XetFile::new("hash".to_owned(), 8, commit))
 }
 
 fn begun() -> (Arc<XetFile>, Attempt) {
@@ -61,8 +61,8 @@ async fn what_is_dropped_or_asked_for_twice_is_given_up() {
     drop(taken);
     assert!(XetFile::attempt(&file, 4).is_none());
     let file = listed_in(&listing());
-    XetFile::attempt(&file, 0).unwrap().done();
-    XetFile::attempt(&file, 4).unwrap().done();
+    XetFile::attempt(&file, 0).unwrap().done(4);
+    XetFile::attempt(&file, 4).unwrap().done(4);
     assert!(XetFile::attempt(&file, 0).is_none());
     assert!(XetFile::attempt(&file, 8).is_none());
 }
@@ -116,9 +116,9 @@ async fn a_pause_on_the_way_concerns_all_files_of_a_listing_and_no_request_of_pl
 }
 
 #[test]
-fn a_listing_is_given_up_after_three_files_without_a_complete_range_between_them() {
+fn a_listing_is_given_up_after_three_files_without_a_complete_one_between_them() {
     let commit = listing();
-    let complete = || XetFile::attempt(&listed_in(&commit), 0).map(Attempt::done).is_some();
+    let complete = || XetFile::attempt(&listed_in(&commit), 0).map(|attempt| attempt.done(8)).is_some();
     let failed = || {
         let file = listed_in(&commit);
         // Each of them is dropped before its end.
@@ -129,7 +129,34 @@ fn a_listing_is_given_up_after_three_files_without_a_complete_range_between_them
     assert!(failed() && failed() && complete(), "a file counts once, whatever fails of it");
     let on_its_way = XetFile::attempt(&listed_in(&commit), 0).unwrap();
     assert!(failed() && failed() && failed());
-    on_its_way.done();
-    assert!(!complete(), "a range that was on its way changes nothing");
+    on_its_way.done(8);
+    assert!(!complete(), "a file that was on its way changes nothing");
     assert!(listed_in(&commit).is_given_up());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_hangs_after_the_first_range_of_each_file_is_given_up() {
+    let (commit, range_length) = (listing(), range_length());
+    let comes = async |file: &Arc<XetFile>, start, given: ByteStream| {
+        let attempt = XetFile::attempt(file, start).unwrap();
+        watched(given, 4, SHORT, attempt, &range_length).try_collect::<Vec<_>>().await.is_ok()
+    };
+    let hangs = async || {
+        let file = listed_in(&commit);
+        assert!(comes(&file, 0, pieces(vec![Ok("abcd")])).await);
+        assert!(!comes(&file, 4, Box::pin(stream::pending())).await);
+    };
+    let is_given_up = || commit.is_given_up.load(Ordering::Relaxed);
+    hangs().await;
+    hangs().await;
+    let whole = listed_in(&commit);
+    assert!(comes(&whole, 4, pieces(vec![Ok("efgh")])).await);
+    assert!(comes(&whole, 0, pieces(vec![Ok("abcd")])).await);
+    let begin = Instant::now();
+    // Files that are on their way together wait together.
+    tokio::join!(hangs(), hangs());
+    assert!(!is_given_up(), "the whole file begins the count anew");
+    hangs().await;
+    assert!(is_given_up());
+    assert_eq!(begin.elapsed().as_millis(), 2 * SHORT.as_millis());
 }
