@@ -40,6 +40,7 @@ pub struct ProvisionerBuilder {
     cache_dir: PathBuf,
     registry: Registry,
     lock: Option<LockFile>,
+    inputs: Vec<PathBuf>,
     catalog: Option<Arc<dyn CatalogStore>>,
     /// Whether the caller gave a policy, which stands instead of the default.
     has_policy: bool,
@@ -62,6 +63,7 @@ impl ProvisionerBuilder {
             cache_dir,
             registry,
             lock: None,
+            inputs: Vec::new(),
             catalog: None,
             has_policy: false,
             policies: Vec::new(),
@@ -101,6 +103,14 @@ impl ProvisionerBuilder {
     #[must_use]
     pub fn locked(mut self, lock: LockFile) -> Self {
         self.lock = Some(lock);
+        self
+    }
+
+    /// Names files that the caller reads for its calls, such as the one of a token: neither a handoff nor a statement replaces one. The
+    /// provisioner knows those of its lock file and its policies by itself.
+    #[must_use]
+    pub fn inputs(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.inputs.extend(files);
         self
     }
 
@@ -249,6 +259,7 @@ impl ProvisionerBuilder {
             cache,
             registry: self.registry,
             lock: self.lock,
+            inputs: self.inputs,
             catalog,
             policy,
             verifiers,

@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -36,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) registry: Registry,
     /// What the models must be, where the caller holds them to a lock file.
     pub(crate) lock: Option<LockFile>,
+    /// The files that the caller reads, which no document replaces.
+    pub(crate) inputs: Vec<PathBuf>,
     pub(crate) catalog: Arc<dyn CatalogStore>,
     pub(crate) policy: Arc<dyn PolicyEngine>,
     pub(crate) verifiers: Vec<Arc<dyn Verifier>>,

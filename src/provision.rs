@@ -13,7 +13,7 @@ use crate::{
     context::{Context, run_blocking},
     ensure::ensure,
     error::Result,
-    handoff::hand_off::{check_inputs_stay, deciding_files, hand_off},
+    handoff::hand_off::{check_inputs_stay, files_read, hand_off},
     signing::signature_demand,
 };
 
@@ -81,13 +81,11 @@ pub(crate) async fn provision(
         None => None,
     };
     let config_path = std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_owned());
-    let (path, made) = (dest.to_owned(), statement.clone());
-    run_blocking(move || check_inputs_stay(&path, made.as_deref())).await?;
-    let handoff = hand_off(ctx, &model, dest, Some(config_path)).await?;
+    let handoff = hand_off(ctx, &model, dest, Some(config_path), statement.as_slice()).await?;
     Ok(Provisioned { model, handoff, statement })
 }
 
-/// Fails where the handoff would overwrite the config, or a file that it names, or one that decides about the model.
+/// Fails where the handoff would overwrite the config, a file that it names, or another one that the call reads.
 async fn check_dest(
     ctx: &Arc<Context>,
     config: &ModelProvisionerConfig,
@@ -97,7 +95,7 @@ async fn check_dest(
 ) -> Result<()> {
     let signature = config.signature().unwrap_or_default();
     let named = [config.attest().and_then(|attest| attest.key), signature.public_key, signature.file];
-    let mut inputs = deciding_files(ctx, Some(reference));
+    let mut inputs = files_read(ctx, Some(reference));
     inputs.extend(named.into_iter().flatten().chain([config_path.to_owned()]));
     let dest = dest.to_owned();
     run_blocking(move || check_inputs_stay(&dest, inputs.iter().map(PathBuf::as_path))).await

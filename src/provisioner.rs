@@ -235,14 +235,14 @@ impl ModelProvisioner {
     /// provenance log before that, unless this process may not write to the cache.
     ///
     /// # Errors
-    /// [`Error::HandoffInTheWay`](crate::Error::HandoffInTheWay) when `dest` is one of the model's files, or lies in its
-    /// folder; [`Error::Handoff`](crate::Error::Handoff).
+    /// [`Error::HandoffInTheWay`](crate::Error::HandoffInTheWay) when `dest` is a file that the calls of this provisioner read
+    /// ([`ProvisionerBuilder::inputs`](crate::ProvisionerBuilder::inputs)), one of the model's, or lies in its folder; [`Error::Handoff`](crate::Error::Handoff).
     pub fn hand_off<'a>(
         &'a self,
         model: &'a ResolvedModel,
         dest: &'a Path,
     ) -> BoxFuture<'a, Result<PathBuf>> {
-        Box::pin(hand_off::hand_off(&self.context, model, dest, None))
+        Box::pin(hand_off::hand_off(&self.context, model, dest, None, &[]))
     }
 
     /// States what is recorded of a model, and writes the statement whole or not at all. Before that, it appends a line to the

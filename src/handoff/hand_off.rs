@@ -15,21 +15,22 @@ use crate::{
 };
 
 /// Writes a model's handoff, and returns its absolute path. Before that, it appends a line to the provenance log, which the
-/// handoff names. `config` is the file that asked for the handoff.
+/// handoff names. `config` is the file that asked for the handoff; `kept` are files that it must not overwrite, such as a statement.
 pub(crate) async fn hand_off(
     ctx: &Arc<Context>,
     model: &ResolvedModel,
     dest: &Path,
     config: Option<PathBuf>,
+    kept: &[PathBuf],
 ) -> Result<PathBuf> {
-    let (model, dest) = (model.clone(), dest.to_owned());
+    let (model, dest, kept) = (model.clone(), dest.to_owned(), kept.to_vec());
     ctx.run_blocking(move |ctx| {
         let path = std::path::absolute(&dest)
             .map_err(|error| Error::storage("the working directory cannot be found", error))?;
         if path.to_str().is_none() {
             return Err(provisioner_core::Error::PathNotUtf8 { path: path.display().to_string() }.into());
         }
-        check_in_nothings_way(ctx, &model, &path, &[])?;
+        check_in_nothings_way(ctx, &model, &path, &kept)?;
         let action = if config.is_some() { Action::Provision } else { Action::Handoff };
         let line =
             Line { config: config.as_deref(), handoff: Some(&path), ..Line::of_model(ctx, action, &model) };
@@ -45,7 +46,7 @@ pub(crate) async fn hand_off(
 }
 
 /// Fails where a document at `dest`, such as a handoff, would overwrite one of the files that the same call reads: its config, its lock
-/// file, a policy, a key or a signature. It may block.
+/// file, a policy, a key, a signature or the file of its token. It may block.
 ///
 /// # Errors
 /// [`Error::HandoffInTheWay`].
@@ -57,13 +58,13 @@ pub fn check_inputs_stay<'a>(dest: &Path, inputs: impl IntoIterator<Item = &'a P
     Ok(())
 }
 
-/// Returns the files that decide about a model: the lock file, the policies, and the keys that these trust.
-pub(crate) fn deciding_files(ctx: &Context, reference: Option<&ModelRef>) -> Vec<PathBuf> {
+/// Returns the files that a call about a model reads: the lock file, the policies, the keys that these trust, and the caller's own.
+pub(crate) fn files_read(ctx: &Context, reference: Option<&ModelRef>) -> Vec<PathBuf> {
     let rules = reference.map(|reference| ctx.policy.signature_rules(reference)).unwrap_or_default();
     let keys = rules.into_iter().flat_map(|rule| rule.keys);
     let policies = ctx.policy.documents().into_iter().map(|document| document.path);
     let lock = ctx.lock.as_ref().and_then(LockFile::path).map(Path::to_owned);
-    lock.into_iter().chain(policies).chain(keys).collect()
+    lock.into_iter().chain(policies).chain(keys).chain(ctx.inputs.iter().cloned()).collect()
 }
 
 /// Returns the path behind the symlinks of a path, as far as it exists.
@@ -81,8 +82,8 @@ fn real(path: &Path) -> Option<PathBuf> {
     Some(fs_err::canonicalize(&found).unwrap_or(found))
 }
 
-/// Fails where a document about a model would overwrite one of these inputs, a file that decides about the model, or a file of the
-/// model or of the cache, or become one.
+/// Fails where a document about a model would overwrite one of these files, a file that the call reads, or a file of the model or of
+/// the cache, or become one.
 ///
 /// # Errors
 /// [`Error::HandoffInTheWay`].
@@ -90,11 +91,11 @@ pub(crate) fn check_in_nothings_way(
     ctx: &Context,
     model: &ResolvedModel,
     path: &Path,
-    inputs: &[PathBuf],
+    kept: &[PathBuf],
 ) -> Result<()> {
-    let deciding = deciding_files(ctx, model.id.parse().ok().as_ref());
+    let read = files_read(ctx, model.id.parse().ok().as_ref());
     let signatures: Vec<_> = model.signatures.iter().map(|held| model.root().join(&held.file)).collect();
-    check_inputs_stay(path, inputs.iter().chain(&deciding).chain(&signatures).map(PathBuf::as_path))?;
+    check_inputs_stay(path, kept.iter().chain(&read).chain(&signatures).map(PathBuf::as_path))?;
     if is_of_model_or_cache(ctx, model, path) {
         return Err(Error::HandoffInTheWay { path: path.to_owned() });
     }

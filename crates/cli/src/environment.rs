@@ -37,6 +37,12 @@ pub(crate) struct Environment {
     pub(crate) offline: bool,
 }
 
+/// Returns the files that the environment names for the network: that of the token, and that of the trusted certificates. No document
+/// replaces one, whether this run of the command reads it or a later one does.
+pub(crate) fn inputs() -> Vec<PathBuf> {
+    [hub::token_file(), Variable::Certificates.folder()].into_iter().flatten().collect()
+}
+
 /// Returns the path of the operator's policy file, where the environment names one.
 pub(crate) fn policy_file() -> Option<PathBuf> {
     Variable::Policy.folder()

@@ -153,7 +153,8 @@ impl Invocation {
 
     fn builder(&self) -> Result<ProvisionerBuilder, Failure> {
         let view = ProgressView::new(self.options.progress, self.options.quiet, &self.screen);
-        let builder = ModelProvisioner::builder(self.cache_dir()?).progress(view);
+        let builder =
+            ModelProvisioner::builder(self.cache_dir()?).progress(view).inputs(environment::inputs());
         let builder = self.policies().into_iter().fold(builder, ProvisionerBuilder::policy_engine);
         Ok(match self.options.wait {
             Some(wait) => builder.wait(wait),

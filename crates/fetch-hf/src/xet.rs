@@ -16,7 +16,8 @@
 //! fetcher gives the file up: the caller goes on by plain HTTP, from the next byte, and does not ask Xet for that file again. The
 //! same holds where the caller asks for the same bytes a second time, for then the bytes from Xet were wrong. After a few
 //! such files and no complete file between them, the fetcher gives the listing up, for each wait for the storage costs time: a storage
-//! may serve the first range of each file, and then hang. It does so at once where the hub asks for a pause instead of giving the token, or the storage asks for one: plain HTTP need not wait.
+//! may serve the first range of each file, and then hang. It does so at once where the hub asks for a pause instead of giving the
+//! token, or the storage asks for one: plain HTTP need not wait.
 //! The same holds where the policy does not allow a host of the storage. A new listing makes a new start.
 
 mod address;

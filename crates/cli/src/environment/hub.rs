@@ -81,6 +81,18 @@ fn native(timeout: Duration) -> Result<model_provisioner::HubFetcher, Failure> {
     Ok(HubFetcher::new(settings))
 }
 
+/// Returns the path of the token's file.
+#[cfg(any(feature = "hf", feature = "hf-cli"))]
+pub(super) fn token_file() -> Option<std::path::PathBuf> {
+    super::token::file()
+}
+
+/// Returns nothing: this build reads no token.
+#[cfg(not(any(feature = "hf", feature = "hf-cli")))]
+pub(super) fn token_file() -> Option<std::path::PathBuf> {
+    None
+}
+
 /// Returns where the token comes from that the command would send to a hub, as a fragment.
 #[cfg(any(feature = "hf", feature = "hf-cli"))]
 pub(super) fn token_origin() -> Option<String> {

@@ -1,6 +1,9 @@
 //! Finds the token of the Hugging Face Hub where the Hub's own tools do.
 
-use std::{path::Path, sync::OnceLock};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use model_provisioner::{ErrorCode, Token, TokenOrigin, read_secret_file};
 
@@ -30,8 +33,13 @@ fn find() -> Option<(Token, TokenOrigin)> {
     if given.is_some() {
         return given;
     }
-    let path = expanded(Variable::TokenPath).or_else(|| Some(hugging_face_home()?.join("token")))?;
+    let path = file()?;
     Some((Token::new(&saved_token(&path)?)?, TokenOrigin::File(path)))
+}
+
+/// Returns the path of the token's file, which need not exist.
+pub(super) fn file() -> Option<PathBuf> {
+    expanded(Variable::TokenPath).or_else(|| Some(hugging_face_home()?.join("token")))
 }
 
 /// Returns the token that the command sends to the hub. From now on it stays out of the log.

@@ -63,6 +63,7 @@ variables! {
     RamalamaStore "RAMALAMA_STORE" "names the folder of RamaLama, otherwise `ramalama` in `XDG_DATA_HOME` and `/var/lib/ramalama`";
     ModelScopeCache "MODELSCOPE_CACHE" "names the folder of ModelScope, otherwise `~/.cache/modelscope`";
     CacheHome "XDG_CACHE_HOME" "names the folder of the user's caches, otherwise `~/.cache`; the command's own cache is `models` in it";
+    Certificates "SSL_CERT_FILE" "names the file of the certificates that the command trusts";
     SearchPath "PATH" "tells where `run` looks for a program, and `--via hf-cli` and `doctor` for `hf` or `huggingface-cli`";
 }
 

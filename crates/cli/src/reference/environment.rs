@@ -11,7 +11,7 @@ use super::at_root;
 use crate::{args::Args, environment::Variable};
 
 /// What the libraries below the command read by themselves.
-const OF_LIBRARIES: [(&str, &str); 11] = [
+const OF_LIBRARIES: [(&str, &str); 10] = [
     ("HOME", "names the user's home folder"),
     ("XDG_DATA_HOME", "names the folder of the user's data, otherwise `~/.local/share`"),
     ("HTTPS_PROXY", "names the proxy for `https:` addresses"),
@@ -26,7 +26,6 @@ const OF_LIBRARIES: [(&str, &str); 11] = [
         "lists the hosts that need no proxy. Each of these four may be in lower case too, and an empty one counts as unset",
     ),
     ("REQUEST_METHOD", "keeps the command from every proxy: a web server sets it for its scripts"),
-    ("SSL_CERT_FILE", "names the file of the certificates that the command trusts"),
     ("NO_COLOR", "keeps colours out of messages"),
     ("CLICOLOR", "`0` keeps colours out of messages"),
     ("CLICOLOR_FORCE", "other than `0` puts colours into messages that do not go to a terminal"),

@@ -251,6 +251,34 @@ fn no_document_overwrites_a_file_that_the_call_reads() {
     refused(&["attest", "tiny.gguf", "--policy", "policy.yaml"], &["policy.yaml", "trusted.pem"], "-o");
 }
 
+#[test]
+fn no_document_overwrites_the_token_or_the_certificates() {
+    let bench = Fixture::new();
+    bench.file("tiny.gguf", TINY_GGUF);
+    bench.file("model.yaml", "model_ref: tiny.gguf\n");
+    let refused = |args: &[&str]| {
+        for (variable, value, input) in [
+            ("HF_TOKEN_PATH", "saved", "saved"),
+            ("HF_HOME", "tools", "tools/token"),
+            ("SSL_CERT_FILE", "authorities.pem", "authorities.pem"),
+        ] {
+            bench.file(input, "a secret");
+            let mut command = bench.command();
+            let done = finish(command.env(variable, bench.path(value)).args(args).args([input, "--json"]));
+            assert_eq!(done.status, 2, "{args:?} {input}: {}{}", done.stdout, done.stderr);
+            assert!(done.stdout.contains(r#""code": "handoff-in-the-way""#), "{}", done.stdout);
+            assert_eq!(fs_err::read(bench.path(input)).unwrap(), b"a secret", "{args:?}");
+        }
+    };
+    refused(&["ensure", "tiny.gguf", "--handoff"]);
+    refused(&["run", "tiny.gguf", "--handoff"]);
+    refused(&["provision", "--config", "model.yaml", "--handoff"]);
+    assert!(bench.records().is_empty(), "nothing is written");
+    let digest = "a4e5e156ddec27e286f75328784d7106b60a4eb1d246e950a001a3f944fbda99";
+    assert_eq!(bench.run(&["ensure", "tiny.gguf", "-q", "--sha256", digest]).status, 0);
+    refused(&["attest", "tiny.gguf", "-o"]);
+}
+
 /// An engine may start as soon as the handoff is there.
 #[test]
 fn the_handoff_comes_after_the_statement() {
