@@ -381,6 +381,16 @@ impl From<transfer::Error> for Error {
     }
 }
 
+impl From<file_hashing::Error> for Error {
+    fn from(error: file_hashing::Error) -> Self {
+        match error {
+            file_hashing::Error::Io(error) => Self::storage("a file cannot be read", error),
+            file_hashing::Error::Ended => Interruption::HashingEnded.into(),
+            _ => Interruption::Abandoned.into(),
+        }
+    }
+}
+
 impl From<artifact_store::Error> for Error {
     fn from(error: artifact_store::Error) -> Self {
         Self::Store(Arc::new(error))

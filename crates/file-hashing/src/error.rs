@@ -15,4 +15,7 @@ pub enum Error {
     /// The caller's `watch` returned that the work must stop.
     #[error("the caller stopped waiting")]
     Cancelled,
+    /// A thread that read some of several files panicked.
+    #[error("a thread that read files ended early")]
+    Ended,
 }

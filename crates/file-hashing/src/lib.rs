@@ -7,13 +7,15 @@
 //! is the same after the last byte. Neither step needs a clock that agrees with that of the file system.
 //!
 //! # One loop
-//! The store, an export and a model that is used in place all read through [`read`], and all read again at most
-//! [`MAX_READS`] times.
+//! The store, an export and a model that is used in place all read a file in the same steps, one file through [`read`] and several through
+//! [`hash_all`]. All read again at most [`MAX_READS`] times.
 
 mod error;
 mod read;
 mod settle;
+mod several;
 
 pub use error::{Error, Result};
 pub use read::{Contents, Watch, git_id, open, read, read_own};
 pub use settle::{FreshStamp, MAX_READS, TICKS, read_settled, settled_stamp};
+pub use several::{FileToHash, SharedWatch, hash_all};

@@ -1,6 +1,7 @@
 //! Reads and hashes, in the one loop of the workspace.
 
 use std::{
+    borrow::Borrow,
     fs::File,
     io::{self, Read, Seek, Write},
     path::Path,
@@ -16,7 +17,7 @@ use crate::error::{Error, Result};
 
 /// The size of the buffer in bytes: large enough that reading costs nothing beside hashing, small enough for the processor's
 /// cache.
-const BUFFER_BYTES: usize = 256 * 1024;
+pub(crate) const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Receives how many more bytes the loop has read, and returns whether to go on.
 pub type Watch<'a> = dyn FnMut(u64) -> bool + 'a;
@@ -32,6 +33,51 @@ pub struct Contents {
     pub before: Stamp,
     /// The stamp after the last byte.
     pub after: Stamp,
+}
+
+/// A file between its first byte and its last. The caller gives each byte that it reads to the hasher.
+pub(crate) struct Reading<F> {
+    file: F,
+    pub(crate) hasher: ContentHasher,
+    before: Stamp,
+    /// How many bytes the file had and are not read; `None` behind those that a growing file has more.
+    left: Option<u64>,
+}
+
+impl<F: Borrow<File>> Reading<F> {
+    /// Takes the stamp before the first byte.
+    pub(crate) fn begin(file: F, git_ids: bool) -> io::Result<Self> {
+        let mut opened = file.borrow();
+        opened.rewind()?;
+        // Another process can write again, without a new time, to a mapped page that has not reached the disk yet.
+        let _ = opened.sync_data();
+        let before = Stamp::of(&opened.metadata()?);
+        let hasher = ContentHasher::of_size(before.size, git_ids);
+        Ok(Self { file, hasher, before, left: Some(before.size) })
+    }
+
+    /// Reads the next bytes, and returns how many: 0 after the last one.
+    pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // A file that grows has changed, and may never end.
+        let Some(left) = self.left else { return Ok(0) };
+        loop {
+            match self.file.borrow().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(read) => {
+                    self.left = left.checked_sub(read as u64);
+                    return Ok(read);
+                }
+            }
+        }
+    }
+
+    /// Takes the stamp after the last byte.
+    pub(crate) fn finish(self) -> io::Result<Contents> {
+        let after = Stamp::of(&self.file.borrow().metadata()?);
+        let ContentDigests { sha256, git_sha1 } = self.hasher.finish();
+        Ok(Contents { sha256, git_sha1, before: self.before, after })
+    }
 }
 
 /// Opens a regular file of any user. Returns `None` where there is none, and for a symlink, a pipe or a folder.
@@ -60,33 +106,20 @@ pub fn read(
     mut copy: Option<&mut File>,
     watch: &mut Watch<'_>,
 ) -> Result<Contents> {
-    file.rewind()?;
-    // Another process can write again, without a new time, to a mapped page that has not reached the disk yet.
-    let _ = file.sync_data();
-    let before = Stamp::of(&file.metadata()?);
-    let mut hasher = ContentHasher::of_size(before.size, git_ids);
-    let (mut buffer, mut left) = (vec![0; BUFFER_BYTES], before.size);
+    let (mut reading, mut buffer) = (Reading::begin(file, git_ids)?, vec![0; BUFFER_BYTES]);
     loop {
-        let read = match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let bytes = &buffer[..read];
-        hasher.update(bytes);
+        let read = reading.fill(&mut buffer)?;
+        if read == 0 {
+            return Ok(reading.finish()?);
+        }
+        reading.hasher.update(&buffer[..read]);
         if let Some(copy) = &mut copy {
-            copy.write_all(bytes)?;
+            copy.write_all(&buffer[..read])?;
         }
         if !watch(read as u64) {
             return Err(Error::Cancelled);
         }
-        // A file that grows has changed, and may never end.
-        let Some(rest) = left.checked_sub(read as u64) else { break };
-        left = rest;
     }
-    let ContentDigests { sha256, git_sha1 } = hasher.finish();
-    Ok(Contents { sha256, git_sha1, before, after: Stamp::of(&file.metadata()?) })
 }
 
 /// Reads a file that no other program writes to. Returns `None` where the file changed meanwhile. A new link is not a change.

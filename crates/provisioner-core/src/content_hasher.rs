@@ -59,7 +59,7 @@ impl ContentHasher {
         }
     }
 
-    /// Takes the next bytes of two files, of each as many as the other has: in less time than one after the other, where
+    /// Takes the next bytes of two files. Of as many bytes as both have, it takes less time than of one file after the other, where
     /// [`is_quicker_in_pairs`](paired_sha256::is_quicker_in_pairs).
     pub fn update_both(one: (&mut Self, &[u8]), other: (&mut Self, &[u8])) {
         let ((one, one_bytes), (other, other_bytes)) = (one, other);

@@ -5,25 +5,16 @@
 //! difference means that another process wrote meanwhile. Where the stamp is settled and equals the recorded one, the
 //! step takes the recorded digest over instead of reading the file.
 //!
-//! Several threads hash several files, one file each.
+//! Several threads hash several files, as `file-hashing` has them do.
 //!
 //! # Coarse clocks
 //! Kernels keep a file's times in ticks of up to 10 ms. A file that changed in the present tick could change again
 //! without a new time. So a thread waits until two ticks have passed since a file's last change before it hashes the
 //! file.
 
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-};
+use std::{fs::File, io, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
 
+use file_hashing::{Contents, FileToHash, hash_all};
 use provisioner_core::{
     CatalogRecord, Clock, Digest, DigestAlgorithm, Expectation, Format, Locator, Manifest, ManifestFile,
     ProgressSink, Question, StagedFile, StagedModel, Stamp,
@@ -91,11 +82,15 @@ impl HashInPlace {
             files.push(opened.staged(listed, self.clock.as_ref(), known));
         }
         let is_unread = |file: &&mut StagedFile| self.hashes && file.sha256.is_none();
-        let to_hash: Vec<_> = files.iter_mut().filter(is_unread).collect();
+        let to_hash: Vec<_> =
+            files.iter_mut().filter(is_unread).map(|staged| HashedFile { step: self, staged }).collect();
         if !to_hash.is_empty() {
-            let sizes: Vec<_> = to_hash.iter().map(|file| file.stamp.size).collect();
+            let sizes: Vec<_> = to_hash.iter().map(FileToHash::size_bytes).collect();
             let reading = ReadProgress::start(&self.progress, &id, &sizes);
-            self.hash_all(to_hash, &reading, is_cancelled)?;
+            hash_all(to_hash, &|bytes| {
+                reading.add(bytes);
+                !is_cancelled()
+            })?;
         }
         Ok(StagedModel::new(manifest, files)?)
     }
@@ -113,105 +108,64 @@ impl HashInPlace {
             && record.location(&file.path) == **location;
         if same { file.sha256.clone() } else { None }
     }
+}
 
-    /// Hashes files, the largest first, on as many threads as there are cores. Each thread changes the files that it takes from
-    /// the queue where they lie, so that no file is in memory twice.
-    fn hash_all(
-        &self,
-        mut files: Vec<&mut StagedFile>,
-        reading: &ReadProgress,
-        is_cancelled: &(dyn Fn() -> bool + Sync),
-    ) -> Result<()> {
-        files.sort_by_key(|file| std::cmp::Reverse(file.stamp.size));
-        let count = files.len();
-        let queue = Mutex::new(files.into_iter());
-        let failed = AtomicBool::new(false);
-        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let work = || {
-            let mut done = 0;
-            while let Some(file) = next() {
-                let stop = || is_cancelled() || failed.load(Ordering::Relaxed);
-                match self.hash(file, reading, &stop) {
-                    Ok(hashed) => *file = hashed,
-                    Err(error) => {
-                        let is_first = !failed.swap(true, Ordering::Relaxed);
-                        return (done, is_first.then_some(error));
-                    }
-                }
-                done += 1;
-            }
-            (done, None)
+/// A file that a thread hashes where it lies. The thread changes the file of the list, so that no file is in memory twice.
+struct HashedFile<'a> {
+    step: &'a HashInPlace,
+    staged: &'a mut StagedFile,
+}
+
+impl HashedFile<'_> {
+    /// Names the file in an error of the operating system.
+    fn failed(&self, error: io::Error) -> Error {
+        Error::storage(format!("`{}` cannot be read", self.staged.location.display()), error)
+    }
+
+    fn changed(&self) -> Error {
+        Error::ChangedWhileRead { path: self.staged.location.to_path_buf() }
+    }
+}
+
+impl FileToHash for HashedFile<'_> {
+    type Error = Error;
+
+    fn size_bytes(&self) -> u64 {
+        self.staged.stamp.size
+    }
+
+    fn needs_git_id(&self) -> bool {
+        self.step.git_ids
+    }
+
+    fn open(&mut self) -> Result<Option<File>> {
+        let (file, clock) = (open(&self.staged.location)?, self.step.clock.as_ref());
+        let Some(before) = settled(&file, clock).map_err(|error| self.failed(error))? else {
+            return Ok(None);
         };
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let results: Vec<_> = thread::scope(|scope| {
-            // Where no further thread can start, the running ones hash all files.
-            let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
-            let others: Vec<_> = (1..cores.min(count)).filter_map(spawn).collect();
-            let own = work();
-            others.into_iter().filter_map(|thread| thread.join().ok()).chain([own]).collect()
-        });
-        let mut all = 0;
-        for (done, error) in results {
-            if let Some(error) = error {
-                return Err(error);
-            }
-            all += done;
-        }
-        if all == count { Ok(()) } else { Err(Interruption::HashingEnded.into()) }
-    }
-
-    /// Hashes a file. It hashes once more where another process made or removed a link to it: that changes the stamp and
-    /// not the bytes.
-    fn hash(
-        &self,
-        staged: &StagedFile,
-        reading: &ReadProgress,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<StagedFile> {
-        for _ in 0..file_hashing::MAX_READS {
-            if let Some(hashed) = self.hash_once(staged, reading, stop)? {
-                return Ok(hashed);
-            }
-        }
-        Err(Error::ChangedWhileRead { path: staged.location.to_path_buf() })
-    }
-
-    /// Hashes a file once. Returns `None` where the file does not settle, or where only the time of its last change of
-    /// state differs.
-    fn hash_once(
-        &self,
-        staged: &StagedFile,
-        reading: &ReadProgress,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<Option<StagedFile>> {
-        let path = &staged.location;
-        let failed = |error| Error::storage(format!("`{}` cannot be read", path.display()), error);
-        let mut file = open(path)?;
-        let Some(before) = settled(&file, self.clock.as_ref()).map_err(failed)? else { return Ok(None) };
+        self.staged.stamp = before;
         // A write from here on must show in the stamp, so the age counts before the first read.
-        let settled = before.is_settled(self.clock.now());
-        let mut watch = |bytes| {
-            reading.add(bytes);
-            !stop()
-        };
+        self.staged.settled = before.is_settled(clock.now());
         // The format of the bytes that this thread hashes, and not of those that lay here when the step listed the file.
-        let format = format_of(&staged.path, &file).map_err(failed)?;
-        let found = match file_hashing::read(&mut file, self.git_ids, None, &mut watch) {
-            Ok(found) => found,
-            Err(file_hashing::Error::Io(error)) => return Err(failed(error)),
-            Err(_) => return Err(Interruption::Abandoned.into()),
-        };
+        self.staged.format = format_of(&self.staged.path, &file).map_err(|error| self.failed(error))?;
+        Ok(Some(file))
+    }
+
+    /// Does not count a reading where another process made or removed a link to the file: that changes the stamp and not the bytes.
+    fn take(&mut self, found: Contents) -> Result<bool> {
+        let before = self.staged.stamp;
         if before.without_ctime() != found.after.without_ctime() {
-            return Err(Error::ChangedWhileRead { path: path.to_path_buf() });
+            return Err(self.changed());
         }
-        Ok((before == found.before && before == found.after).then(|| StagedFile {
-            stamp: found.after,
-            settled,
-            format,
-            sha256: Some(found.sha256),
-            git_sha1: found.git_sha1,
-            ..staged.clone()
-        }))
+        let counts = before == found.before && before == found.after;
+        if counts {
+            (self.staged.sha256, self.staged.git_sha1) = (Some(found.sha256), found.git_sha1);
+        }
+        Ok(counts)
+    }
+
+    fn give_up(&mut self, error: Option<io::Error>) -> Result<()> {
+        Err(error.map_or_else(|| self.changed(), |error| self.failed(error)))
     }
 }
 
@@ -314,12 +268,12 @@ mod tests {
         let locator = Locator::InPlace(file.path().into());
         let listed = ManifestFile { path, size: 0, digest: None, locator };
         let (clock, progress) = (Arc::new(Still(Timestamp::UNIX_EPOCH)), Arc::new(NoProgress));
-        let staged = Opened::new(&listed).unwrap().staged(&listed, clock.as_ref(), None);
+        let mut staged = Opened::new(&listed).unwrap().staged(&listed, clock.as_ref(), None);
         assert_eq!(staged.format, Format::Text);
         // Another process writes a pickle after the file was listed.
         fs_err::write(file.path(), b"\x80\x02}q\0.").unwrap();
         let hash = HashInPlace { hashes: true, git_ids: false, known: None, clock, progress };
-        let reading = ReadProgress::start(&hash.progress, "local:/m", &[0]);
-        assert_eq!(hash.hash(&staged, &reading, &|| false).unwrap().format, Format::Pickle);
+        hash_all(vec![HashedFile { step: &hash, staged: &mut staged }], &|_| true).unwrap();
+        assert_eq!(staged.format, Format::Pickle);
     }
 }
