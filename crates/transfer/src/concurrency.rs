@@ -14,7 +14,8 @@
 //!
 //! Where the bytes come nearly as fast as the thread hashes them, or as the caller's limit allows, the transfer opens no more.
 //! The same holds where this process keeps the processors busy: a second connection would only bring bytes out of order. One slow
-//! interval proves nothing either, unless it is the first and a very slow one.
+//! interval proves nothing either, unless it is the first and a very slow one. A process may have other work, so no byte counts for more
+//! than a few times its hashing.
 
 use std::time::Duration;
 
@@ -39,6 +40,10 @@ const GROWTH: usize = 4;
 
 /// The digest's rate in bytes per second, until it is known.
 const LIKELY_DIGEST_RATE: u64 = 1 << 30;
+
+/// How many times as much processor time a byte takes as its hashing, at the most: the kernel copies it out of the socket and into the
+/// page cache too, and TLS decrypts it. What this process takes beyond that is not for the bytes.
+const MOST_COST: u64 = 6;
 
 /// Which part of the rate that is wanted the first connection must bring at once, or it is a slow one.
 const SLOW_PART: u64 = 4;
@@ -75,6 +80,8 @@ pub(crate) struct Concurrency {
     count: usize,
     most: usize,
     processors: usize,
+    /// How many files come at the same time.
+    files: usize,
     /// The caller's limit, in bytes per second.
     limit: u64,
     /// The digest's rate, in bytes per second.
@@ -111,6 +118,7 @@ impl Concurrency {
             count: 1,
             most: 1,
             processors,
+            files: 1,
             limit: limit.unwrap_or(u64::MAX),
             digest_rate: LIKELY_DIGEST_RATE,
             machine_rate: u64::MAX,
@@ -131,7 +139,8 @@ impl Concurrency {
 
     /// Shares `connections` with the other files: the file has its part of them at the most.
     pub(crate) fn share(&mut self, connections: usize, files: usize) {
-        self.most = connections.div_ceil(files.max(1)).clamp(1, MOST);
+        self.files = files.max(1);
+        self.most = connections.div_ceil(self.files).clamp(1, MOST);
     }
 
     /// Returns whether an interval is over.
@@ -189,7 +198,8 @@ impl Concurrency {
     /// Returns the rate, in bytes per second, beyond which more connections bring nothing: that of the digest, of the caller's
     /// limit, or of what the processors can do.
     fn bound(&self) -> u64 {
-        self.digest_rate.min(self.machine_rate).min(self.limit)
+        let least = self.digest_rate.saturating_mul(self.processors as u64) / (MOST_COST * self.files as u64);
+        self.digest_rate.min(self.machine_rate.max(least)).min(self.limit)
     }
 
     /// Begins a trial with so many connections.

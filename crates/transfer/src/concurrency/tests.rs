@@ -18,6 +18,8 @@ struct Server {
     /// How many processors the machine has, and how many times as much of their time a byte takes as its hashing.
     processors: usize,
     cost: u64,
+    /// Whether the process keeps all of them busy with other work.
+    is_busy: bool,
     /// Which connection brings nothing, and from when on.
     stalls: Option<(usize, Duration)>,
 }
@@ -30,6 +32,7 @@ const FAST: Server = Server {
     files: 1,
     processors: 16,
     cost: 3,
+    is_busy: false,
     stalls: None,
 };
 
@@ -57,6 +60,9 @@ fn counts(server: Server, limit: Option<u64>, time: Duration) -> Vec<(Duration, 
         now.hashed.bytes += bytes;
         now.hashed.busy += Duration::from_micros(bytes / server.digest);
         now.busy += Duration::from_micros(bytes / server.digest * server.cost * server.files as u64);
+        if server.is_busy {
+            now.busy += STEP * u32::try_from(server.processors).unwrap();
+        }
         now.live = live.iter().filter(|live| **live).count();
         if rule.is_due(now.at) {
             rule.observe(now);
@@ -100,7 +106,10 @@ fn a_machine_of_few_processors_does_not_try_for_more_than_it_can_do() {
     let with_four = |processors| of(Server { files: 4, processors, each: 225, ..FAST });
     assert_eq!([2, 16].map(with_four), [0, 99], "four files share the processors");
     let slow = Server { each: 50, all: u64::MAX, processors: 2, ..FAST };
-    assert!(share(&counts(slow, None, MINUTE), |count| count == 8) > 97, "a slow server needs none of that");
+    for is_busy in [false, true] {
+        let counts = counts(Server { is_busy, ..slow }, None, MINUTE);
+        assert!(share(&counts, |count| count == 8) > 97, "a slow server needs none of that: {is_busy}");
+    }
 }
 
 #[test]
