@@ -41,8 +41,10 @@ const GROWTH: usize = 4;
 /// The digest's rate in bytes per second, until it is known.
 const LIKELY_DIGEST_RATE: u64 = 1 << 30;
 
-/// How many times as much processor time a byte takes as its hashing, at the most: the kernel copies it out of the socket and into the
-/// page cache too, and TLS decrypts it. What this process takes beyond that is not for the bytes.
+/// How many times as much processor time a byte takes as its hashing, at the least and at the most: the kernel copies it out of the
+/// socket and into the page cache too, TLS decrypts it, and its sender may be on this machine. What this process takes beyond that is
+/// not for the bytes.
+const LEAST_COST: u64 = 3;
 const MOST_COST: u64 = 6;
 
 /// Which part of the rate that is wanted the first connection must bring at once, or it is a slow one.
@@ -198,8 +200,10 @@ impl Concurrency {
     /// Returns the rate, in bytes per second, beyond which more connections bring nothing: that of the digest, of the caller's
     /// limit, or of what the processors can do.
     fn bound(&self) -> u64 {
-        let least = self.digest_rate.saturating_mul(self.processors as u64) / (MOST_COST * self.files as u64);
-        self.digest_rate.min(self.machine_rate.max(least)).min(self.limit)
+        let of_machine =
+            |cost| self.digest_rate.saturating_mul(self.processors as u64) / (cost * self.files as u64);
+        let machine_rate = self.machine_rate.clamp(of_machine(MOST_COST), of_machine(LEAST_COST));
+        self.digest_rate.min(machine_rate).min(self.limit)
     }
 
     /// Begins a trial with so many connections.

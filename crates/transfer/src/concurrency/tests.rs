@@ -103,6 +103,8 @@ fn a_machine_of_few_processors_does_not_try_for_more_than_it_can_do() {
     assert_eq!([1, 2, 3, 16].map(two), [0, 0, 99, 99], "it keeps nine tenths of two processors busy");
     let dear = |cost| of(Server { processors: 2, each: 600, cost, ..FAST }) > 95;
     assert_eq!([2, 3, 4].map(dear), [true, true, false], "some sources take more of their time");
+    let cheap = Server { processors: 2, each: 850, cost: 1, ..FAST };
+    assert_eq!(of(cheap), 0, "its sender may be on this machine");
     let with_four = |processors| of(Server { files: 4, processors, each: 225, ..FAST });
     assert_eq!([2, 16].map(with_four), [0, 99], "four files share the processors");
     let slow = Server { each: 50, all: u64::MAX, processors: 2, ..FAST };
