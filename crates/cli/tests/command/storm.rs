@@ -29,9 +29,10 @@ use crate::{
 
 const REPOS: [&str; 4] = ["one", "two", "three", "four"];
 
-/// The only one of which a refresh may be killed. That may leave a view without a record; `doctor` puts it back under its commit,
-/// and the next refresh moves to the same one: both records are true then, and elsewhere they would not be.
-const KILLED_IN_REFRESHES: &str = "four";
+/// The only one of which a command may be killed that makes it present. That may leave a view without a record; `doctor` puts it back
+/// under its commit, where the branch's record is of an older one, and the next refresh moves to the same one: both records are true
+/// then, and elsewhere they would not be.
+const KILLED_BEFORE_ITS_RECORD: &str = "four";
 
 /// Lists what `doctor` may find after a kill: what the process left, and what it had not come to.
 const LEFT_BY_KILLS: [&str; 7] = [
@@ -156,7 +157,7 @@ impl Storm {
             let number = self.commands.fetch_add(1, Ordering::Relaxed);
             let (kind, args) = self.some_command(&mut dice, number);
             let args: Vec<_> = args.iter().map(String::as_str).collect();
-            let may_die = !args.contains(&"--refresh") || args[1] == id(KILLED_IN_REFRESHES);
+            let may_die = !["ensure", "run"].contains(&kind) || args[1] == id(KILLED_BEFORE_ITS_RECORD);
             let patience = (dice.below(8) == 0 && may_die).then(|| dice.below(250));
             let child = self.start(&args);
             let said = finish(child, patience.map(|ms| Duration::from_millis(ms as u64)));
@@ -347,7 +348,7 @@ impl Storm {
             self.has_right_bytes(path, false).unwrap_or_else(|fault| panic!("{model}: {fault}"));
             if let Some((repo, rest)) = id.split_once('@') {
                 let branch = format!("{repo}?{}", rest.split_once('?').unwrap().1);
-                let may_be_both = branch == self::id(KILLED_IN_REFRESHES);
+                let may_be_both = branch == self::id(KILLED_BEFORE_ITS_RECORD);
                 let is_both = revisions.get(branch.as_str()) == Some(&model["revision"].as_str());
                 assert!(may_be_both || !is_both, "{id} is {branch} too: {list:#}");
                 assert_eq!(model["lifecycle"], "Retired", "{model}");
