@@ -59,8 +59,9 @@ mod repair;
 pub(crate) mod staging;
 pub(crate) mod views;
 
-pub use blobs::{blob::Blob, externally_linked::SharedWatch, git_ids::GitIdIndex};
+pub use blobs::{blob::Blob, git_ids::GitIdIndex};
 pub use error::{Error, Result};
+pub use file_hashing::SharedWatch;
 pub use files::free_bytes;
 pub use gc::{
     eviction::{Evicted, EvictionPlan, Kept, Swept, USED_SINCE},

@@ -137,7 +137,7 @@ impl FileFetch<'_> {
         let digest = self.file.digest.as_ref();
         let git_ids = digest.is_some_and(|digest| digest.algorithm() == DigestAlgorithm::GitSha1);
         let step_bytes = (self.context.settings.window_bytes / STEPS_OF_WINDOW).max(1);
-        move || follow(&sink, epoch, size, git_ids, (&told, step_bytes))
+        move || follow(&sink, epoch, size, git_ids, &told, step_bytes)
     }
 
     /// Returns an error where the bytes have another digest than the source gives.

@@ -12,13 +12,14 @@ use crate::{arrived::Next, concurrency::Hashed, epoch::Epoch, error::Result, par
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Hashes the bytes of a sink to the end, as they arrive, and returns their digests; `None` when they end early. It blocks.
-/// `told` tells how far it is, each time that so many bytes more are hashed.
+/// `told` tells how far it is, each time that `step_bytes` more are hashed.
 pub(crate) fn follow(
     sink: &Arc<Sink>,
     epoch: Epoch,
     size: u64,
     git_ids: bool,
-    (told, step_bytes): (&watch::Sender<Hashed>, u64),
+    told: &watch::Sender<Hashed>,
+    step_bytes: u64,
 ) -> Result<Option<ContentDigests>> {
     let _queue = sink.open_queue(epoch);
     let stretch = Stretch::new(ContentHasher::of_size(size, git_ids));

@@ -15,7 +15,7 @@ const MOST_BYTES: usize = 1 << 20;
 /// How many bytes all writers gather together, where that is more than the least for each.
 const GATHERED_BYTES: usize = 2 << 20;
 
-/// Where the bytes of a write arrive in less time, the next write is longer: each one wakes three threads.
+/// Where the bytes of a write arrive in less time, the next write is longer: each one wakes two threads.
 const QUICK: Duration = Duration::from_millis(4);
 
 /// Gathers pieces, and writes them on a blocking thread while the next ones arrive.

@@ -22,7 +22,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use file_hashing::{FreshStamp, open, read_settled};
+use file_hashing::{FreshStamp, SharedWatch, open, read_settled};
 use provisioner_core::{Digest, RelativePath, Stamp};
 
 use crate::{
@@ -35,9 +35,6 @@ use crate::{
     layout::Store,
     parallel::{cores, each},
 };
-
-/// Receives how many more bytes the store has read, and returns whether to go on. Several threads call it.
-pub type SharedWatch<'a> = dyn Fn(u64) -> bool + Sync + 'a;
 
 impl Store {
     /// Makes a link to another tool's file, whose bytes were verified at this stamp, the blob of its SHA-256. The file

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use file_hashing::SharedWatch;
 use provisioner_core::{CatalogRecord, Placement, RelativePath, StagedFile, Timestamp, VerifiedModel};
 
 use crate::{
-    blobs::{blob::Blob, externally_linked::SharedWatch},
+    blobs::blob::Blob,
     error::{Error, Result},
     layout::Store,
     locks::store_lock::StoreLock,

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use file_hashing::SharedWatch;
 use provisioner_core::{CatalogRecord, RelativePath, Stamp};
 
-use crate::blobs::{blob::Blob, externally_linked::SharedWatch};
+use crate::blobs::blob::Blob;
 
 /// Holds what a commit knows of its view before the view is in its place.
 #[derive(Clone, Copy)]

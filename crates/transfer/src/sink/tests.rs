@@ -34,7 +34,7 @@ fn digests(bytes: &[u8]) -> ContentDigests {
 fn hash(sink: &Arc<Sink>, size: usize) -> thread::JoinHandle<Option<ContentDigests>> {
     let (sink, epoch) = (Arc::clone(sink), sink.epoch());
     thread::spawn(move || {
-        follow(&sink, epoch, size as u64, false, (&watch::channel(Hashed::default()).0, 1)).unwrap()
+        follow(&sink, epoch, size as u64, false, &watch::channel(Hashed::default()).0, 1).unwrap()
     })
 }
 

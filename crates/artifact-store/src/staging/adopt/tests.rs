@@ -4,11 +4,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use file_hashing::SharedWatch;
 use provisioner_core::RelativePath;
 
 use super::*;
 use crate::{
-    blobs::{blob::Blob, externally_linked::SharedWatch},
+    blobs::blob::Blob,
     fixture::sha256,
     staging::{partial::Partial, resumable::ResumableTransfers},
 };
