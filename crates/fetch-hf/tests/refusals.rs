@@ -93,6 +93,21 @@ async fn a_storage_that_asks_to_be_left_alone_is_not_asked_by_another_way() {
     assert_eq!(hub.requests().len(), 1, "the hub would send us there again");
 }
 
+/// It may limit that one address, and the hub redirects to another one.
+#[tokio::test]
+async fn a_storage_that_limits_an_address_and_names_no_time_is_asked_by_the_way_of_the_hub() {
+    let hub = hub();
+    let fetcher = fetcher(&hub, None);
+    let manifest = resolve(&fetcher, "hf:org/repo/a.gguf").await.unwrap();
+    let open = async || fetcher.open(&manifest.files()[0], ByteRange::ALL).await;
+    open().await.unwrap();
+    hub.fault(Fault::on("*").at(Origin::Cdn).once().kind(FaultKind::Refuse(Refusal::status(429))));
+    hub.reset_counts();
+    open().await.unwrap();
+    let origins: Vec<_> = hub.requests().iter().map(|seen| seen.origin).collect();
+    assert_eq!(origins, [Origin::Cdn, Origin::Hub, Origin::Cdn]);
+}
+
 #[tokio::test]
 async fn a_disabled_repository_is_said_to_be_that() {
     let hub = hub();
