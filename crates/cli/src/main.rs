@@ -13,7 +13,7 @@ mod output;
 #[cfg(test)]
 mod reference;
 
-use std::{env, fmt, future::pending, io, process::ExitCode, sync::Arc, thread, time::Duration};
+use std::{env, fmt, future::pending, io, pin::pin, process::ExitCode, sync::Arc, thread, time::Duration};
 
 use clap::Parser;
 use model_provisioner::ErrorCode;
@@ -115,10 +115,20 @@ fn run(args: Args, output: Printer, screen: &Arc<Screen>, limit: Rlimit) -> Resu
     let done = runtime.block_on(async {
         // Over the limit on the size of files, a write is to fail and not to kill.
         let _over_limit = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
-        tokio::select! {
+        let mut stopped = pin!(stopped());
+        let done = tokio::select! {
             biased;
             done = commands::run(args.command, &invocation) => done,
-            stopped = stopped() => Err(stopped.hinting(screen.kept())),
+            stopped = &mut stopped => return Err(stopped.hinting(screen.kept())),
+        };
+        match done {
+            // A supervisor may have asked the command to end while it did its last work: then no engine starts.
+            Ok(Next::Engine(engine)) => tokio::select! {
+                biased;
+                stopped = stopped => Err(stopped),
+                () = look_once_more(engine.is_supervised) => Ok(Next::Engine(engine)),
+            },
+            done => done,
         }
     });
     screen.finish();
@@ -136,16 +146,26 @@ fn run(args: Args, output: Printer, screen: &Arc<Screen>, limit: Rlimit) -> Resu
     done
 }
 
-/// Returns what stopped the command, once a signal does. A signal that the system does not let the command catch ends it at once.
+/// Returns what stopped the command, once a signal does. A signal that the system does not let the command catch ends it at once. A
+/// parent process that ignores `SIGTERM` has it ignored here too.
 async fn stopped() -> Failure {
     let next = async |kind| match signal(kind) {
         Ok(mut signals) => signals.recv().await,
         Err(_) => pending().await,
     };
+    let is_ignored = exit::is_terminate_signal_ignored();
     tokio::select! {
         _ = next(SignalKind::interrupt()) => Failure::interrupted(),
-        _ = next(SignalKind::terminate()) => Failure::new(ErrorCode::Terminated, "terminated"),
+        _ = next(SignalKind::terminate()), if !is_ignored => Failure::new(ErrorCode::Terminated, "terminated"),
     }
+}
+
+/// Lets the runtime hand on the signals that have come. From here on, the next one ends a command that becomes an engine.
+async fn look_once_more(is_supervised: bool) {
+    if !is_supervised {
+        exit::let_signals_end_it();
+    }
+    tokio::task::yield_now().await;
 }
 
 /// Prints the fault of the arguments; or prints the help or the version, and succeeds.

@@ -1,13 +1,21 @@
 //! `run` becomes an engine, and keeps other processes from removing the engine's model.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
     os::unix::process::ExitStatusExt,
     process::{Child, Command, Stdio},
+    thread,
+};
+
+use rustix::{
+    fs::{OFlags, fcntl_setfl},
+    process::{Pid, Signal, kill_process},
 };
 use testkit::TINY_GGUF;
 
 use crate::fixture::{Fixture, finish};
+
+const TINY_SHA256: &str = "a4e5e156ddec27e286f75328784d7106b60a4eb1d246e950a001a3f944fbda99";
 
 fn bench() -> Fixture {
     let bench = Fixture::new();
@@ -180,4 +188,50 @@ fn a_model_that_fails_is_never_run() {
     let ran = bench.run(&["run", "a.gguf", "--sha256", &"0".repeat(64), "--", "touch", "ran"]);
     assert_eq!(ran.status, 4);
     assert!(!bench.path("ran").exists() && !bench.path(".runtime").exists());
+}
+
+/// The signal comes while the command does its last work: it waits for a reader of the warning that the default handoff cannot be written.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_engine_starts_for_a_supervisor_that_has_sent_the_signal_to_end() {
+    for supervise in [&["--supervise"][..], &[]] {
+        let bench = bench();
+        bench.file(".runtime", "no folder");
+        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
+        while writer.write(b".").is_ok() {}
+        fcntl_setfl(&writer, OFlags::empty()).unwrap();
+        let mut command = bench.command();
+        command.args(["run", "a.gguf", "--sha256", TINY_SHA256]).args(supervise);
+        command.args(["--", "echo", "engine"]);
+        let child = command.stdout(Stdio::piped()).stderr(writer).spawn().unwrap();
+        drop(command);
+        let waits = format!("{} 0x2 ", libc::SYS_write);
+        let doing = format!("/proc/{}/syscall", child.id());
+        while !fs_err::read_to_string(&doing).unwrap().starts_with(&waits) {
+            thread::yield_now();
+        }
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        let mut said = String::new();
+        reader.read_to_string(&mut said).unwrap();
+        let said = said.trim_start_matches('.');
+        let done = child.wait_with_output().unwrap();
+        assert_eq!(done.stdout, b"", "{supervise:?}: {said}");
+        assert_eq!(done.status.signal(), Some(Signal::TERM.as_raw()), "{supervise:?}: {said}");
+        assert!(said.ends_with("error: terminated\n"), "{said}");
+    }
+}
+
+#[test]
+fn a_signal_that_the_parent_process_ignores_stays_ignored() {
+    let bench = bench();
+    let command = bench.command();
+    let mut ignoring = Command::new("sh");
+    ignoring.args(["-c", r#"trap "" TERM; exec "$0" run a.gguf -q"#]).arg(command.get_program());
+    ignoring.current_dir(command.get_current_dir().unwrap());
+    ignoring.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let (mut child, _) = started(&mut ignoring);
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
 }
