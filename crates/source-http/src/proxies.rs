@@ -87,11 +87,14 @@ impl Proxies {
             Some(Variable { name, proxy: usable(value) })
         };
         let exempt = first(&["NO_PROXY", "no_proxy"]).map(|(_, value)| value).unwrap_or_default();
+        // For hyper-util, a `*` stands for every name and for no host that is named by its number.
+        let has_star = exempt.split(',').any(|host| host.trim() == "*");
+        let all = if has_star { "" } else { "http://any" };
         Self {
             https: variable(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
             http: variable(&["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]),
             system,
-            not_exempt: Matcher::builder().all("http://any").no(exempt).build(),
+            not_exempt: Matcher::builder().all(all).no(exempt).build(),
         }
     }
 
@@ -255,6 +258,20 @@ mod tests {
             assert_eq!(of(&variables, "https://cdn"), proxy("proxy"), "{empty} {named}");
         }
         assert_eq!(of(&[("REQUEST_METHOD", ""), ("HTTP_PROXY", "proxy")], "http://hub"), Ok(None));
+    }
+
+    #[test]
+    fn a_star_exempts_every_host_by_its_name_and_by_its_number() {
+        for server in ["https://hub", "https://10.0.0.1", "https://[fd00::1]:8443"] {
+            for star in ["*", "hub, *"] {
+                assert_eq!(
+                    of(&[("HTTPS_PROXY", "proxy"), ("NO_PROXY", star)], server),
+                    Ok(None),
+                    "{server} {star}"
+                );
+            }
+            assert!(of(&[("HTTPS_PROXY", "proxy"), ("NO_PROXY", "*.example")], server).unwrap().is_some());
+        }
     }
 
     #[test]
