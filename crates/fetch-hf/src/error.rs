@@ -175,7 +175,6 @@ fn renewal(origin: &TokenOrigin) -> String {
 }
 
 fn busy(wait: Option<Duration>, has_token: bool) -> Hint {
-    let wait = wait.filter(|wait| !wait.is_zero());
     let wait = wait.map_or("a while".to_owned(), |wait| format!("{} seconds", wait.as_secs_f64().ceil()));
     let hint = Hint::text(format!("wait {wait}, then try again"));
     if has_token { hint } else { hint.and(Hint::TokenAllowsMore) }

@@ -410,12 +410,12 @@ async fn what_a_hub_does_wrong_has_its_kind() {
     };
     let busy = Refusal::status(429).retry_after_s(7);
     assert_eq!(
-        check(FaultKind::Refuse(busy), FetchErrorKind::Unavailable).await.retry_after,
+        check(FaultKind::Refuse(busy), FetchErrorKind::RateLimited).await.retry_after,
         Some(Duration::from_secs(7))
     );
     let later = Refusal::status(503).retry_after_date(Duration::from_secs(60));
     assert!(
-        check(FaultKind::Refuse(later), FetchErrorKind::Unavailable).await.retry_after.unwrap().as_secs()
+        check(FaultKind::Refuse(later), FetchErrorKind::RateLimited).await.retry_after.unwrap().as_secs()
             > 50
     );
     check(FaultKind::Refuse(Refusal::status(500)), FetchErrorKind::Unavailable).await;

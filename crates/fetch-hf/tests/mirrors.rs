@@ -174,7 +174,7 @@ async fn a_mirror_that_fails_for_a_while_is_not_to_blame() {
     let busy = FaultKind::Refuse(Refusal::status(429).retry_after_s(7));
     mirror.fault(Fault::on("/api/models/org/repo/revision/").after(1).kind(busy));
     let error = resolve(&mirror, ALL).await.unwrap_err();
-    assert_eq!(error.kind, FetchErrorKind::Unavailable, "{error}");
+    assert_eq!(error.kind, FetchErrorKind::RateLimited, "{error}");
     let (hub, commit) = paged();
     let tree = format!("/api/models/org/repo/tree/{commit}");
     hub.fault(Fault::on(&tree).after(2).kind(no_such_page()));

@@ -67,7 +67,7 @@ async fn nothing_is_sent_to_an_origin_that_asks_to_be_left_alone() {
     for refused in [resolve(&fetcher, "hf:org/repo").await.map(drop), open("config.json", 0).await.map(drop)]
     {
         let refused = refused.unwrap_err();
-        assert_eq!(refused.kind, FetchErrorKind::Unavailable);
+        assert_eq!(refused.kind, FetchErrorKind::RateLimited);
         let left = refused.retry_after.unwrap();
         assert!(left > Duration::from_secs(50) && left <= Duration::from_secs(55), "{left:?}");
         assert!(refused.to_string().contains("is not asked: the hub asks to wait 55 s"), "{refused}");
@@ -106,6 +106,23 @@ async fn a_storage_that_limits_an_address_and_names_no_time_is_asked_by_the_way_
     open().await.unwrap();
     let origins: Vec<_> = hub.requests().iter().map(|seen| seen.origin).collect();
     assert_eq!(origins, [Origin::Cdn, Origin::Hub, Origin::Cdn]);
+}
+
+#[tokio::test]
+async fn a_storage_that_asks_for_fewer_requests_without_a_time_gets_no_further_one_from_that_call() {
+    let hub = hub();
+    let fetcher = fetcher(&hub, None);
+    let manifest = resolve(&fetcher, "hf:org/repo/a.gguf").await.unwrap();
+    let open = async || fetcher.open(&manifest.files()[0], ByteRange::ALL).await;
+    open().await.unwrap();
+    hub.fault(Fault::on("*").at(Origin::Cdn).once().kind(FaultKind::Refuse(Refusal::status(429))));
+    hub.reset_counts();
+    let refused = open().await.unwrap_err();
+    assert_eq!((refused.kind, refused.retry_after), (FetchErrorKind::RateLimited, None));
+    assert!(refused.hint.unwrap().to_string().starts_with("wait a while, then try again"));
+    assert_eq!(hub.requests().len(), 1, "the hub would send us there again");
+    open().await.unwrap();
+    assert_eq!(hub.requests().len(), 2, "it named no time to wait for, and stays known");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ pub struct FetchError {
     pub message: String,
     /// The next step, where the fetcher knows a better one than that of the code.
     pub hint: Option<Hint>,
-    /// How long the source asks not to be called; zero where it does not say how long.
+    /// How long the source asks not to be called, where it says how long.
     pub retry_after: Option<Duration>,
     /// Says which rule of a policy denies what, where the kind is [`FetchErrorKind::Denied`].
     pub denial: Option<Box<Denial>>,
@@ -49,8 +49,10 @@ pub enum FetchErrorKind {
     Changed,
     /// The fetcher cannot connect to the source.
     Unreachable,
-    /// The source fails, or asks not to be called for now.
+    /// The source fails for now.
     Unavailable,
+    /// The source asks for fewer requests, or for a pause.
+    RateLimited,
     /// The source's answer is malformed, or contradicts itself.
     Invalid,
     /// The source refuses these credentials.
@@ -108,7 +110,9 @@ impl FetchError {
             FetchErrorKind::Unsupported => ErrorCode::UnsupportedScheme,
             FetchErrorKind::InvalidPattern => ErrorCode::InvalidReference,
             FetchErrorKind::Changed => ErrorCode::ChangedWhileRead,
-            FetchErrorKind::Unreachable | FetchErrorKind::Unavailable => ErrorCode::SourceUnavailable,
+            FetchErrorKind::Unreachable | FetchErrorKind::Unavailable | FetchErrorKind::RateLimited => {
+                ErrorCode::SourceUnavailable
+            }
             FetchErrorKind::Invalid => ErrorCode::SourceInvalid,
             FetchErrorKind::Unauthorized => ErrorCode::Unauthorized,
             FetchErrorKind::Gated => ErrorCode::Gated,

@@ -139,8 +139,8 @@ impl HttpClient {
     /// without it.
     ///
     /// # Errors
-    /// [`FetchErrorKind::Denied`] for a host that the policy does not allow; [`FetchErrorKind::Unreachable`] and
-    /// [`FetchErrorKind::Unavailable`] where another try may help; [`FetchErrorKind::Invalid`] for an answer that breaks the
+    /// [`FetchErrorKind::Denied`] for a host that the policy does not allow; [`FetchErrorKind::Unreachable`],
+    /// [`FetchErrorKind::Unavailable`] and [`FetchErrorKind::RateLimited`] where another try may help; [`FetchErrorKind::Invalid`] for an answer that breaks the
     /// rules; and what the [`Dialect`] makes of a refusal. The error may repeat the token: [`redacted`](Self::redacted) takes
     /// it out.
     pub async fn get(&self, url: Url, range: ByteRange, pool: Pool) -> Result<Answer, FetchError> {

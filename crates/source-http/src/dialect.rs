@@ -73,7 +73,7 @@ pub(crate) fn error_of(dialect: &dyn Dialect, refusal: &Refusal<'_>) -> FetchErr
     if let Some(reason) = dialect.reason(refusal).filter(|reason| !reason.is_empty()) {
         message = format!("{message}: {reason}");
     }
-    if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+    if let Some(wait) = wait {
         message = format!("{message}: {name} asks to wait {} s", wait.as_secs());
     }
     let (kind, hint) = dialect.meaning(refusal);
@@ -89,7 +89,7 @@ pub(crate) fn not_asked(
 ) -> FetchError {
     let (seconds, name) = (left.as_secs_f64().ceil(), dialect.name());
     let message = format!("`{}` is not asked: {name} asks to wait {seconds} s", redacted(url));
-    let error = FetchError::new(FetchErrorKind::Unavailable, message);
+    let error = FetchError::new(FetchErrorKind::RateLimited, message);
     let busy = Trouble::Busy { wait: Some(left), has_token: settings.token.is_some() };
     FetchError { retry_after: Some(left), hint: dialect.remedy(&busy), ..error }
 }
@@ -128,9 +128,9 @@ pub(crate) mod tests {
             let refusal = Refusal { settings, identity, asked: &url, url: &url, status, headers: &headers };
             let error = error_of(&Plain, &refusal);
             assert_eq!((error.kind, error.message.as_str()), (kind, expected));
-            let seconds = wait.parse().ok().filter(|_| kind == FetchErrorKind::Unavailable);
-            let asked = seconds.or((status == StatusCode::TOO_MANY_REQUESTS).then_some(0));
-            assert_eq!(error.retry_after, asked.map(Duration::from_secs), "{status}");
+            let seconds =
+                wait.parse().ok().filter(|&seconds| kind == FetchErrorKind::RateLimited && seconds > 0);
+            assert_eq!(error.retry_after, seconds.map(Duration::from_secs), "{status}");
             assert_eq!(error.hint, None);
         };
         check(404, "", FetchErrorKind::NotFound, "`https://mirror/x` answered 404");
@@ -138,8 +138,10 @@ pub(crate) mod tests {
         check(410, "", FetchErrorKind::Invalid, "`https://mirror/x` answered 410");
         check(408, "", FetchErrorKind::Unavailable, "`https://mirror/x` answered 408");
         let busy = "`https://mirror/x` answered 503: the mirror asks to wait 7 s";
-        check(503, "7", FetchErrorKind::Unavailable, busy);
-        check(503, "", FetchErrorKind::Unavailable, "`https://mirror/x` answered 503");
-        check(429, "", FetchErrorKind::Unavailable, "`https://mirror/x` answered 429");
+        check(503, "7", FetchErrorKind::RateLimited, busy);
+        for no_time in ["", "0"] {
+            check(503, no_time, FetchErrorKind::Unavailable, "`https://mirror/x` answered 503");
+            check(429, no_time, FetchErrorKind::RateLimited, "`https://mirror/x` answered 429");
+        }
     }
 }

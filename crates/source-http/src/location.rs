@@ -58,7 +58,7 @@ impl Location {
         if let Some(elsewhere) = known {
             match client.get(elsewhere, range, pool).await {
                 // Another node of the same storage would ask for the same pause. A limit without a time may be that of this address alone.
-                Err(error) if error.retry_after.is_some_and(|wait| !wait.is_zero()) => return Err(error),
+                Err(error) if error.retry_after.is_some() => return Err(error),
                 Err(error) => {
                     tracing::debug!("{} is asked anew: {}", client.name(), client.redacted(error));
                     self.remember(None);

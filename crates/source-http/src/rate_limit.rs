@@ -42,12 +42,12 @@ impl RateLimits {
     }
 }
 
-/// Returns how long the headers of a refusal ask to wait.
+/// Returns how long the headers of a refusal ask to wait; `None` where they name no time, or one that is over.
 pub(crate) fn wait_of(headers: &HeaderMap) -> Option<Duration> {
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| of_retry_after(value.to_str().ok()?));
     let limits = headers.get_all("ratelimit").iter();
     let limits = limits.filter_map(|value| of_rate_limit(value.to_str().ok()?)).max();
-    retry_after.max(limits)
+    retry_after.max(limits).filter(|wait| !wait.is_zero())
 }
 
 fn of_retry_after(text: &str) -> Option<Duration> {
@@ -100,10 +100,12 @@ mod tests {
         };
         check(&[], None);
         check(&[("retry-after", "7")], Some(7));
+        check(&[("retry-after", "0")], None);
         check(&[("retry-after", "-7")], None);
         check(&[("retry-after", "soon")], None);
         check(&[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")], None);
         check(&[("ratelimit", "\"api\";r=0;t=55")], Some(55));
+        check(&[("ratelimit", "\"api\";r=0;t=0")], None);
         check(&[("ratelimit", "\"api\";r=1;t=55")], None);
         check(&[("ratelimit", "\"api\";t=55")], None);
         check(&[("ratelimit", "\"api\";r=0")], None);

@@ -44,14 +44,10 @@ impl Refusal<'_> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Returns how long the server asks the client to pause; zero where a rate limit does not say how long. Only a server that says it
-    /// is busy may ask.
+    /// Returns how long the server asks the client to pause, where it says how long. Only a server that says it is busy may ask.
     pub fn wait(&self) -> Option<Duration> {
-        match self.status {
-            StatusCode::TOO_MANY_REQUESTS => Some(rate_limit::wait_of(self.headers).unwrap_or_default()),
-            StatusCode::SERVICE_UNAVAILABLE => rate_limit::wait_of(self.headers),
-            _ => None,
-        }
+        let is_busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&self.status);
+        is_busy.then(|| rate_limit::wait_of(self.headers)).flatten()
     }
 
     /// Returns whether the server does not let this identity in.
@@ -59,12 +55,14 @@ impl Refusal<'_> {
         [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&self.status)
     }
 
-    /// Returns what the status alone means.
+    /// Returns what the status means, and for a busy server the time that it names.
     pub fn kind(&self) -> FetchErrorKind {
         match self.status {
             _ if self.is_denied() => FetchErrorKind::Unauthorized,
             StatusCode::NOT_FOUND => FetchErrorKind::NotFound,
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => FetchErrorKind::Unavailable,
+            StatusCode::TOO_MANY_REQUESTS => FetchErrorKind::RateLimited,
+            _ if self.wait().is_some() => FetchErrorKind::RateLimited,
+            StatusCode::REQUEST_TIMEOUT => FetchErrorKind::Unavailable,
             status if status.is_server_error() => FetchErrorKind::Unavailable,
             _ => FetchErrorKind::Invalid,
         }

@@ -115,7 +115,7 @@ impl Error {
         Self::Source(error)
     }
 
-    /// Returns how long a pause the source asks for.
+    /// Returns how long a pause the source asks for, where it says how long.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Source(error) => error.retry_after,

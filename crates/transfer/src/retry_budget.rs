@@ -43,7 +43,7 @@ impl<'a> RetryBudget<'a> {
             return Err(error);
         }
         let Some(pause) = self.pauses.next() else { return Err(error) };
-        let Some(asked) = error.retry_after().filter(|asked| !asked.is_zero()) else {
+        let Some(asked) = error.retry_after() else {
             tracing::debug!("{error}; going on in {pause:?}");
             tokio::time::sleep(pause).await;
             return Ok(Duration::ZERO);

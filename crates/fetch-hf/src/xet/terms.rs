@@ -78,8 +78,7 @@ impl Tries {
     /// Waits before the next try; returns the error where that may not help.
     pub(super) async fn wait_out(&mut self, error: FetchError) -> Result<(), FetchError> {
         use FetchErrorKind::{Unavailable, Unreachable};
-        // The storage asks for a pause where it wants no further request.
-        let may_pass = matches!(error.kind, Unavailable | Unreachable) && error.retry_after.is_none();
+        let may_pass = matches!(error.kind, Unavailable | Unreachable);
         self.0 = self.0.checked_sub(1).filter(|_| may_pass).ok_or(error)?;
         sleep(PAUSE).await;
         Ok(())

@@ -20,6 +20,10 @@ fn range_length() -> Arc<RangeLength> {
     Xet::new(SHORT).range_length
 }
 
+fn busy(retry_after: Option<Duration>) -> FetchError {
+    FetchError { retry_after, ..FetchError::new(FetchErrorKind::RateLimited, "busy") }
+}
+
 fn pieces(pieces: Vec<Result<&'static str, FetchError>>) -> ByteStream {
     Box::pin(stream::iter(pieces).map_ok(|piece| Bytes::from_static(piece.as_bytes())))
 }
@@ -102,15 +106,15 @@ fn a_pause_and_a_policy_concern_all_files_of_a_listing_and_no_request_of_plain_h
         assert_eq!(other.is_given_up(), expected, "{error}");
     };
     check(unavailable("broken"), false);
-    check(FetchError { retry_after: Some(SHORT), ..unavailable("busy") }, true);
+    check(busy(None), true);
+    check(busy(Some(SHORT)), true);
     check(FetchError::new(FetchErrorKind::Denied, "the policy does not allow the host"), true);
 }
 
 #[tokio::test]
 async fn a_pause_on_the_way_concerns_all_files_of_a_listing_and_no_request_of_plain_http() {
     let (file, attempt) = begun();
-    let busy = FetchError { retry_after: Some(SHORT), ..unavailable("busy") };
-    let taken = watched(pieces(vec![Ok("ab"), Err(busy)]), 4, SHORT, attempt, &range_length());
+    let taken = watched(pieces(vec![Ok("ab"), Err(busy(Some(SHORT)))]), 4, SHORT, attempt, &range_length());
     assert_eq!(taken.try_collect::<Vec<_>>().await.unwrap_err().retry_after, None);
     assert!(listed_in(&file.commit).is_given_up());
 }

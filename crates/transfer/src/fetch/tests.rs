@@ -117,7 +117,7 @@ impl ModelFetcher for Source {
         match fault {
             Some(Fault::Refuse(kind)) => return Err(FetchError::new(kind, "refused")),
             Some(Fault::Busy(asked)) => {
-                let busy = FetchError::new(FetchErrorKind::Unavailable, "busy").with_hint("try later");
+                let busy = FetchError::new(FetchErrorKind::RateLimited, "busy").with_hint("try later");
                 return Err(FetchError { retry_after: Some(asked), ..busy });
             }
             Some(Fault::NoRanges | Fault::FlipByteWithoutRanges | Fault::DripWithoutRanges) => {
@@ -236,11 +236,9 @@ async fn what_passes_is_tried_again_from_where_it_stopped() {
         let source = arrives(Source::new(50_000, &[Fault::CutAt(cut)])).await;
         assert_eq!(source.sent(), 50_000, "cut at {cut}");
     }
-    arrives(Source::new(
-        50_000,
-        &[Fault::Stall, Fault::CutAt(3), Fault::Refuse(FetchErrorKind::Unavailable)],
-    ))
-    .await;
+    for refusal in [FetchErrorKind::Unavailable, FetchErrorKind::RateLimited].map(Fault::Refuse) {
+        arrives(Source::new(50_000, &[Fault::Stall, Fault::CutAt(3), refusal])).await;
+    }
     let many = [Fault::CutAt(100); 60];
     arrives(Source::new(20_000, &many)).await;
 }
