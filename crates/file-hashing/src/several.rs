@@ -58,11 +58,9 @@ pub trait FileToHash: Send {
     /// The caller's own.
     fn take(&mut self, found: Contents) -> Result<bool, Self::Error>;
 
-    /// Learns that no reading will count: the operating system refuses to read the file, or `None` where [`MAX_READS`] did not suffice.
-    ///
-    /// # Errors
-    /// The caller's own. After `Ok` the thread goes on with other files.
-    fn give_up(&mut self, error: Option<io::Error>) -> Result<(), Self::Error>;
+    /// Returns the error of a file of which no reading will count: the operating system refuses to read it, or `None` where
+    /// [`MAX_READS`] did not suffice.
+    fn give_up(self, error: Option<io::Error>) -> Self::Error;
 }
 
 /// Hashes files, the largest first, on as many threads as there are cores. It blocks.
@@ -173,14 +171,13 @@ impl<F: FileToHash> Lane<F> {
     /// Reads the next bytes of the file, or of the next one that has any.
     fn fill(&mut self, next: impl Fn() -> Option<F>) -> Result<(), F::Error> {
         loop {
-            let open = match self.file.take() {
-                Some(open) => Some(open),
+            let mut open = match self.file.take() {
+                Some(open) => open,
                 None => match next() {
                     Some(file) => OpenFile::open(file, 0)?,
                     None => return Ok(()),
                 },
             };
-            let Some(mut open) = open else { continue };
             self.buffer.resize(BUFFER_BYTES, 0);
             match open.reading.fill(&mut self.buffer) {
                 Ok(0) => self.file = open.end()?,
@@ -188,32 +185,32 @@ impl<F: FileToHash> Lane<F> {
                     (self.file, self.filled) = (Some(open), filled);
                     return Ok(());
                 }
-                Err(error) => open.file.give_up(Some(error))?,
+                Err(error) => return Err(open.file.give_up(Some(error))),
             }
         }
     }
 }
 
 impl<F: FileToHash> OpenFile<F> {
-    /// Opens a file that the thread has opened so often before. Returns `None` for one that is given up.
-    fn open(mut file: F, before: usize) -> Result<Option<Self>, F::Error> {
+    /// Opens a file that the thread has opened so often before.
+    fn open(mut file: F, before: usize) -> Result<Self, F::Error> {
         for reads in before..MAX_READS {
             let Some(opened) = file.open()? else { continue };
-            match Reading::begin(opened, file.needs_git_id()) {
-                Ok(reading) => return Ok(Some(Self { file, reading, reads: reads + 1 })),
-                Err(error) => return file.give_up(Some(error)).map(|()| None),
-            }
+            return match Reading::begin(opened, file.needs_git_id()) {
+                Ok(reading) => Ok(Self { file, reading, reads: reads + 1 }),
+                Err(error) => Err(file.give_up(Some(error))),
+            };
         }
-        file.give_up(None).map(|()| None)
+        Err(file.give_up(None))
     }
 
     /// Ends a reading. Returns the file where it must be read once more.
     fn end(mut self) -> Result<Option<Self>, F::Error> {
         let counts = match self.reading.finish() {
             Ok(found) => self.file.take(found)?,
-            Err(error) => return self.file.give_up(Some(error)).map(|()| None),
+            Err(error) => return Err(self.file.give_up(Some(error))),
         };
-        if counts { Ok(None) } else { Self::open(self.file, self.reads) }
+        if counts { Ok(None) } else { Self::open(self.file, self.reads).map(Some) }
     }
 }
 

@@ -164,8 +164,8 @@ impl FileToHash for HashedFile<'_> {
         Ok(counts)
     }
 
-    fn give_up(&mut self, error: Option<io::Error>) -> Result<()> {
-        Err(error.map_or_else(|| self.changed(), |error| self.failed(error)))
+    fn give_up(self, error: Option<io::Error>) -> Error {
+        error.map_or_else(|| self.changed(), |error| self.failed(error))
     }
 }
 
