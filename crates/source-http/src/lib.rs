@@ -13,7 +13,7 @@
 //!
 //! # Proxies
 //! The connections use the proxies that the machine's environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, without
-//! the hosts in `NO_PROXY`). Where such a variable names no proxy that the client can use, it sends no request past it; the error names
+//! the hosts in `NO_PROXY`; each in lower case first). Where such a variable names no proxy that the client can use, it sends no request past it; the error names
 //! the variable.
 
 mod address;

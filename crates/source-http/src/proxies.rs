@@ -6,15 +6,22 @@
 //! such a variable stands, as curl sends none, and the error names the variable, never its value: that may have a password.
 //! `NO_PROXY` exempts hosts from that too.
 //!
-//! # Empty variables
-//! An empty variable counts as unset, in either spelling, as for curl. hyper-util takes the first spelling that is set, also an empty
-//! one. So the client reads the variables itself, and asks hyper-util alone for what the system's settings name where no variable does.
+//! # Spellings
+//! Each variable has a lower-case and an upper-case spelling. Where both are set, the lower-case one stands, as for curl, for Python and
+//! so for the `hf` program; an empty one counts as unset, as for curl. hyper-util takes the upper-case one, also an empty one. So the
+//! client reads the variables itself, and asks hyper-util alone for what the system's settings name where no variable does.
 
 use std::fmt;
 
 use hyper::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use provisioner_core::Hint;
+
+/// Lists the spellings of each variable. The first one that is not empty stands.
+const HTTPS: [&str; 2] = ["https_proxy", "HTTPS_PROXY"];
+const HTTP: [&str; 2] = ["http_proxy", "HTTP_PROXY"];
+const ALL: [&str; 2] = ["all_proxy", "ALL_PROXY"];
+const EXEMPT: [&str; 2] = ["no_proxy", "NO_PROXY"];
 
 /// Holds the proxies that the machine's environment names.
 pub(crate) struct Proxies {
@@ -68,7 +75,7 @@ impl Proxies {
     pub(crate) fn of_environment() -> Self {
         #[expect(
             clippy::disallowed_methods,
-            reason = "hyper-util reads these variables too, and takes an empty one for set"
+            reason = "hyper-util reads these variables too, and prefers other spellings"
         )]
         let read =
             |name: &'static str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
@@ -79,20 +86,21 @@ impl Proxies {
     fn reading(system: Matcher, read: impl Fn(&'static str) -> Option<String>) -> Self {
         // A web server's script has headers of its client's in variables such as `HTTP_PROXY`: hyper-util takes none of them either.
         let is_script = read("REQUEST_METHOD").is_some();
-        let first = |names: &[&'static str]| {
-            names.iter().find_map(|&name| Some((name, read(name).filter(|value| !value.is_empty())?)))
+        let first = |spellings: [&'static str; 2]| {
+            let found = |name| Some((name, read(name).filter(|value| !value.is_empty())?));
+            spellings.into_iter().find_map(found)
         };
-        let variable = |names: &[&'static str]| {
-            let (name, value) = first(names).filter(|_| !is_script)?;
+        let variable = |spellings| {
+            let (name, value) = first(spellings).or_else(|| first(ALL)).filter(|_| !is_script)?;
             Some(Variable { name, proxy: usable(value) })
         };
-        let exempt = first(&["NO_PROXY", "no_proxy"]).map(|(_, value)| value).unwrap_or_default();
+        let exempt = first(EXEMPT).map(|(_, value)| value).unwrap_or_default();
         // For hyper-util, a `*` stands for every name and for no host that is named by its number.
         let has_star = exempt.split(',').any(|host| host.trim() == "*");
         let all = if has_star { "" } else { "http://any" };
         Self {
-            https: variable(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
-            http: variable(&["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]),
+            https: variable(HTTPS),
+            http: variable(HTTP),
             system,
             not_exempt: Matcher::builder().all(all).no(exempt).build(),
         }
@@ -272,6 +280,25 @@ mod tests {
             }
             assert!(of(&[("HTTPS_PROXY", "proxy"), ("NO_PROXY", "*.example")], server).unwrap().is_some());
         }
+    }
+
+    #[test]
+    fn the_lower_case_spelling_stands_before_the_other_one_and_each_before_that_for_all_schemes() {
+        for (stands, other) in [
+            ("https_proxy", "HTTPS_PROXY"),
+            ("all_proxy", "ALL_PROXY"),
+            ("HTTPS_PROXY", "all_proxy"),
+            ("https_proxy", "ALL_PROXY"),
+        ] {
+            let variables = [(other, "ftp://other"), (stands, "proxy")];
+            let found = of(&variables, "https://hub");
+            assert_eq!(found, Ok(Some("http://proxy/".to_owned())), "{stands} {other}");
+        }
+        let http = [("HTTP_PROXY", "other"), ("http_proxy", "proxy"), ("https_proxy", "third")];
+        assert_eq!(of(&http, "http://hub"), Ok(Some("http://proxy/".to_owned())));
+        let exempt = [("https_proxy", "proxy"), ("NO_PROXY", "cdn"), ("no_proxy", "hub")];
+        assert_eq!(of(&exempt, "https://hub"), Ok(None));
+        assert_eq!(of(&exempt, "https://cdn"), Ok(Some("http://proxy/".to_owned())));
     }
 
     #[test]

@@ -23,7 +23,8 @@ const OF_LIBRARIES: [(&str, &str); 10] = [
     ),
     (
         "NO_PROXY",
-        "lists the hosts that need no proxy. Each of these four may be in lower case too, and an empty one counts as unset",
+        "lists the hosts that need no proxy. Each of these four may be in lower case too, which comes first, and an empty one \
+         counts as unset",
     ),
     ("REQUEST_METHOD", "keeps the command from every proxy: a web server sets it for its scripts"),
     ("NO_COLOR", "keeps colours out of messages"),

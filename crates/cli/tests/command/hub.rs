@@ -22,9 +22,8 @@ const SIZE: u64 = 48 << 20;
 /// Returns the command with that hub's address, and with no other variable about hubs.
 pub(crate) fn command(bench: &Fixture, endpoint: &str, args: &[&str]) -> Command {
     let mut command = bench.command();
-    for name in
-        ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]
-    {
+    let tokens = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"];
+    for name in tokens.into_iter().chain(["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"]) {
         command.env_remove(name).env_remove(name.to_lowercase());
     }
     command.env("HF_ENDPOINT", endpoint).env("HF_HOME", bench.path("hf-home")).args(args);

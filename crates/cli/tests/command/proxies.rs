@@ -16,7 +16,7 @@ fn a_proxy_is_asked_with_its_login_and_sees_neither_the_token_nor_the_bytes() {
     hub.repo("org/repo").lfs("a.gguf", gguf_of(3 << 20, 1)).file("config.json", "{}").publish();
     let certificate = bench.file("certificate.pem", hub.certificate().unwrap());
     let mut command = command(&bench, &hub.endpoint(), &["ensure", "hf:org/repo?include=*", "-vv"]);
-    command.env("SSL_CERT_FILE", certificate).env("HF_TOKEN", "hf_canary").env_remove("NO_PROXY");
+    command.env("SSL_CERT_FILE", certificate).env("HF_TOKEN", "hf_canary");
     let done = finish(command.env("HTTPS_PROXY", format!("http://user:pass@{}", proxy.address())));
     assert_eq!(done.status, 0, "{}", done.stderr);
     assert!(!done.stderr.contains("dXNlcjpwYXNz") && !done.stderr.contains("user:pass"), "{}", done.stderr);
@@ -65,7 +65,7 @@ fn a_proxy_that_speaks_socks_connects_to_servers_with_and_without_tls() {
         if let Some(certificate) = hub.certificate() {
             command.env("SSL_CERT_FILE", bench.file("certificate.pem", certificate));
         }
-        command.env("ALL_PROXY", format!("{scheme}://user:pass@{}", proxy.address())).env_remove("NO_PROXY");
+        command.env("ALL_PROXY", format!("{scheme}://user:pass@{}", proxy.address()));
         let done = finish(&mut command);
         assert_eq!(done.status, 0, "{scheme}: {}", done.stderr);
         let port = endpoint.rsplit(':').next().unwrap();
@@ -82,7 +82,7 @@ fn a_proxy_that_speaks_socks_reaches_a_server_that_is_named_by_its_number() {
     let port = server.local_addr().unwrap().port();
     let mut command =
         command(&bench, &format!("http://[::1]:{port}"), &["ensure", "hf:org/repo/config.json"]);
-    command.env("ALL_PROXY", format!("socks5://{}", proxy.address())).env_remove("NO_PROXY");
+    command.env("ALL_PROXY", format!("socks5://{}", proxy.address()));
     let done = finish(&mut command);
     assert_eq!(done.status, 6, "the proxy knows no IPv6");
     assert!(
@@ -101,7 +101,7 @@ fn a_proxy_that_refuses_is_named_by_its_variable() {
     let check = |variable: &str, scheme: &str, endpoint: &str, login: &str, expected: &str| {
         let (bench, proxy) = (Fixture::new(), if scheme == "http" { &basic } else { &socks });
         let mut command = command(&bench, endpoint, &["ensure", "hf:org/repo/config.json"]);
-        command.env(variable, format!("{scheme}://{login}{}", proxy.address())).env_remove("NO_PROXY");
+        command.env(variable, format!("{scheme}://{login}{}", proxy.address()));
         let seen = proxy.requests().len();
         let done = finish(&mut command);
         assert_eq!(done.status, 6, "{}", done.stderr);
@@ -132,7 +132,7 @@ fn a_proxy_that_is_away_is_told_with_the_reason() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for scheme in ["http", "socks5h"] {
         let mut command = command(&bench, "https://hub.example", &["plan", "hf:org/repo/config.json"]);
-        command.env("HTTPS_PROXY", format!("{scheme}://{free}")).env_remove("NO_PROXY");
+        command.env("HTTPS_PROXY", format!("{scheme}://{free}"));
         let done = finish(&mut command);
         assert_eq!(done.status, 6, "{scheme}: {}", done.stderr);
         assert!(done.stderr.contains("Connection refused"), "{scheme}: {}", done.stderr);
@@ -153,6 +153,25 @@ fn an_empty_variable_hides_neither_its_other_spelling_nor_the_exempt_hosts() {
     assert_eq!(proxy.requests(), [], "the host is exempt");
     plan("");
     assert_ne!(proxy.requests(), [], "the proxy is used");
+}
+
+#[test]
+fn the_lower_case_spelling_of_a_variable_stands() {
+    let (bench, hub) = (Fixture::new(), Hub::start());
+    hub.repo("org/repo").file("config.json", "{}").publish();
+    let (lower, upper) = (Proxy::start(), Proxy::start());
+    let plan = |exempt: [&str; 2]| {
+        let mut command = command(&bench, &hub.endpoint(), &["plan", "hf:org/repo/config.json"]);
+        command.env("http_proxy", format!("http://{}", lower.address())).env("no_proxy", exempt[0]);
+        command.env("HTTP_PROXY", format!("http://{}", upper.address())).env("NO_PROXY", exempt[1]);
+        let done = finish(&mut command);
+        assert_eq!(done.status, 0, "{}", done.stderr);
+    };
+    plan(["127.0.0.1", "other.example"]);
+    assert_eq!(lower.requests(), [], "the host is exempt");
+    plan(["other.example", "127.0.0.1"]);
+    assert_ne!(lower.requests(), []);
+    assert_eq!(upper.requests(), []);
 }
 
 #[test]
