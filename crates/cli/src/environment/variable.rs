@@ -64,6 +64,7 @@ variables! {
     ModelScopeCache "MODELSCOPE_CACHE" "names the folder of ModelScope, otherwise `~/.cache/modelscope`";
     CacheHome "XDG_CACHE_HOME" "names the folder of the user's caches, otherwise `~/.cache`; the command's own cache is `models` in it";
     Certificates "SSL_CERT_FILE" "names the file of the certificates that the command trusts";
+    CertificateFolders "SSL_CERT_DIR" "names folders of such files, between colons";
     SearchPath "PATH" "tells where `run` looks for a program, and `--via hf-cli` and `doctor` for `hf` or `huggingface-cli`";
 }
 
@@ -84,6 +85,13 @@ impl Variable {
     /// Returns the path that the variable names, as it is written; `None` where the variable is empty.
     pub(super) fn folder(self) -> Option<PathBuf> {
         self.value().filter(|text| !text.is_empty()).map(PathBuf::from)
+    }
+
+    /// Returns the paths that the variable names, between colons.
+    pub(super) fn folders(self) -> Vec<PathBuf> {
+        env::split_paths(&self.value().unwrap_or_default())
+            .filter(|path| !path.as_os_str().is_empty())
+            .collect()
     }
 
     /// Returns whether the variable says yes, as the Hub's own tools read it.

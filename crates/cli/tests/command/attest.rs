@@ -261,6 +261,7 @@ fn no_document_overwrites_the_token_or_the_certificates() {
             ("HF_TOKEN_PATH", "saved", "saved"),
             ("HF_HOME", "tools", "tools/token"),
             ("SSL_CERT_FILE", "authorities.pem", "authorities.pem"),
+            ("SSL_CERT_DIR", "none:authorities", "authorities/one.pem"),
         ] {
             bench.file(input, "a secret");
             let mut command = bench.command();
