@@ -100,6 +100,7 @@ impl FsCatalog {
     fn put_blocking(&self, record: &CatalogRecord, expected: Precondition) -> Result<Version, CatalogError> {
         let path = self.path_of(&record.id);
         let _lock = self.lock(&path)?;
+        // All of the record is read, and not its version alone: `doctor --fix` sets a damaged one aside, and no put replaces it.
         let found = self.get_blocking(&record.id)?.map(|found| found.version);
         check(&record.id, found, expected)?;
         let now = u64::try_from(self.clock.now().as_microsecond()).unwrap_or_default();
