@@ -184,8 +184,13 @@ impl Concurrency {
     /// Begins a trial where another count may be better.
     fn consider(&mut self, now: Observed, rate: u64) {
         let bound = self.bound();
-        // The second connection may cost as much processor time as it brings; the others cost little beside it.
-        let enough = if self.count == 1 { bound / 5 * 4 } else { bound / 10 * 9 };
+        // The second connection may cost as much processor time as it brings; the others cost little beside it. Where several files
+        // come, the processors work for another one while this one waits.
+        let enough = match (self.count, self.files) {
+            (1, 1) => bound / 5 * 4,
+            (1, _) => bound / 3 * 2,
+            _ => bound / 10 * 9,
+        };
         let was_short = std::mem::replace(&mut self.is_short, rate < enough);
         if !self.is_short && self.count > 2 && now.at >= self.shrinks_at {
             self.attempt(self.count / 2, now, rate);

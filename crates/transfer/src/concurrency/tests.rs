@@ -107,6 +107,13 @@ fn a_machine_of_few_processors_does_not_try_for_more_than_it_can_do() {
     assert_eq!(of(cheap), 0, "its sender may be on this machine");
     let with_four = |processors| of(Server { files: 4, processors, each: 225, ..FAST });
     assert_eq!([2, 16].map(with_four), [0, 99], "four files share the processors");
+    let tries = |files, each| of(Server { files, processors: 2, each, ..FAST }) > 0;
+    assert_eq!(
+        [180, 150].map(|each| tries(4, each)),
+        [false, true],
+        "where one file waits, another one comes"
+    );
+    assert_eq!([840, 720].map(|each| tries(1, each)), [false, true], "one alone has no other");
     let slow = Server { each: 50, all: u64::MAX, processors: 2, ..FAST };
     for is_busy in [false, true] {
         let counts = counts(Server { is_busy, ..slow }, None, MINUTE);
