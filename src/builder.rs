@@ -282,7 +282,8 @@ fn rebuild(registry: &Registry, store: &Store, catalog: &dyn CatalogStore) -> Re
     }
     if !views.is_empty() {
         tracing::warn!(
-            "the catalog was lost, and with it the records of local models and which of the others were retired"
+            "the cache has models and no catalog: the first run was cut off, or the catalog was lost, and with it the records of local \
+             models and which of the others were retired"
         );
     }
     // Of several commits of one reference, the newest is current. A refresh retired the others.

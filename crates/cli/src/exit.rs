@@ -1,4 +1,4 @@
-//! Maps each kind of failure to an exit status, and says what a signal does to the process.
+//! Maps each kind of failure to an exit status.
 
 use std::process::ExitCode;
 
@@ -7,44 +7,6 @@ use model_provisioner::{Category, ErrorCode};
 /// Returns the exit status of a code.
 pub(crate) fn status(code: ErrorCode) -> ExitCode {
     ExitCode::from(number(code.category()))
-}
-
-/// Ends the process by `SIGTERM`, as it would end had the command not caught it: a supervisor such as systemd tells that from a
-/// failure. Returns where the system withholds the signal, as it does from the first process of a container.
-#[expect(unsafe_code, reason = "these calls have no safe name")]
-pub(crate) fn by_terminate_signal() {
-    // SAFETY: both take numbers, and the default action runs no code of this process.
-    unsafe {
-        libc::signal(libc::SIGTERM, libc::SIG_DFL);
-        libc::raise(libc::SIGTERM);
-    }
-}
-
-/// Lets the interrupt key and `SIGTERM` end the process again, as before the command caught them. One that the parent process ignores
-/// stays ignored.
-#[expect(unsafe_code, reason = "these calls have no safe name")]
-pub(crate) fn let_signals_end_it() {
-    for signal in [libc::SIGINT, libc::SIGTERM] {
-        if !is_ignored(signal) {
-            // SAFETY: it takes numbers, and the default action runs no code of this process.
-            unsafe { libc::signal(signal, libc::SIG_DFL) };
-        }
-    }
-}
-
-/// Returns whether the parent process has `SIGTERM` ignored, and this process does not catch it.
-pub(crate) fn is_terminate_signal_ignored() -> bool {
-    is_ignored(libc::SIGTERM)
-}
-
-#[expect(unsafe_code, reason = "this call has no safe name")]
-fn is_ignored(signal: libc::c_int) -> bool {
-    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: without a new action it changes nothing, and it writes the present one where it succeeds.
-    unsafe {
-        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
-            && action.assume_init().sa_sigaction == libc::SIG_IGN
-    }
 }
 
 /// Returns the exit status of a kind of failure: the one table.

@@ -12,8 +12,9 @@ mod invocation;
 mod output;
 #[cfg(test)]
 mod reference;
+mod signals;
 
-use std::{env, fmt, future::pending, io, pin::pin, process::ExitCode, sync::Arc, thread, time::Duration};
+use std::{env, fmt, io, pin::pin, process::ExitCode, sync::Arc, thread, time::Duration};
 
 use clap::Parser;
 use model_provisioner::ErrorCode;
@@ -42,6 +43,7 @@ use crate::{
         printer::Printer,
         progress::{AboveBars, Screen},
     },
+    signals::SecondSignal,
 };
 
 /// The descriptors that the runtime and its signals need.
@@ -70,7 +72,7 @@ fn main() -> ExitCode {
         Err(failure) => {
             output.failure(&failure);
             if failure.code == ErrorCode::Terminated {
-                exit::by_terminate_signal();
+                signals::terminate();
             }
             exit::status(failure.code)
         }
@@ -112,10 +114,11 @@ fn runtime() -> Result<Runtime, Failure> {
 fn run(args: Args, output: Printer, screen: &Arc<Screen>, limit: Rlimit) -> Result<ExitCode, Failure> {
     let runtime = runtime()?;
     let invocation = Invocation::new(args.global, output, Arc::clone(screen));
+    let second_signal = SecondSignal::ends_the_process();
     let done = runtime.block_on(async {
         // Over the limit on the size of files, a write is to fail and not to kill.
         let _over_limit = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
-        let mut stopped = pin!(stopped());
+        let mut stopped = pin!(signals::stopped());
         let done = tokio::select! {
             biased;
             done = commands::run(args.command, &invocation) => done,
@@ -126,7 +129,7 @@ fn run(args: Args, output: Printer, screen: &Arc<Screen>, limit: Rlimit) -> Resu
             Ok(Next::Engine(engine)) => tokio::select! {
                 biased;
                 stopped = stopped => Err(stopped),
-                () = look_once_more(engine.is_supervised) => Ok(Next::Engine(engine)),
+                () = signals::look_once_more(!engine.is_supervised) => Ok(Next::Engine(engine)),
             },
             done => done,
         }
@@ -135,6 +138,7 @@ fn run(args: Args, output: Printer, screen: &Arc<Screen>, limit: Rlimit) -> Resu
     let done = match done {
         // From here on, the signals are the engine's.
         Ok(Next::Engine(engine)) => {
+            drop(second_signal);
             let _ = setrlimit(Resource::Nofile, limit);
             runtime.block_on(engine.run())
         }
@@ -144,28 +148,6 @@ fn run(args: Args, output: Printer, screen: &Arc<Screen>, limit: Rlimit) -> Resu
     // A write that has begun comes to its end; the command does not wait for a write that waits for a lock.
     runtime.shutdown_timeout(LAST_WRITES);
     done
-}
-
-/// Returns what stopped the command, once a signal does. A signal that the system does not let the command catch ends it at once. A
-/// parent process that ignores `SIGTERM` has it ignored here too.
-async fn stopped() -> Failure {
-    let next = async |kind| match signal(kind) {
-        Ok(mut signals) => signals.recv().await,
-        Err(_) => pending().await,
-    };
-    let is_ignored = exit::is_terminate_signal_ignored();
-    tokio::select! {
-        _ = next(SignalKind::interrupt()) => Failure::interrupted(),
-        _ = next(SignalKind::terminate()), if !is_ignored => Failure::new(ErrorCode::Terminated, "terminated"),
-    }
-}
-
-/// Lets the runtime hand on the signals that have come. From here on, the next one ends a command that becomes an engine.
-async fn look_once_more(is_supervised: bool) {
-    if !is_supervised {
-        exit::let_signals_end_it();
-    }
-    tokio::task::yield_now().await;
 }
 
 /// Prints the fault of the arguments; or prints the help or the version, and succeeds.

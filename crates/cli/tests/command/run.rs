@@ -1,10 +1,11 @@
 //! `run` becomes an engine, and keeps other processes from removing the engine's model.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, PipeReader, Read, Write},
     os::unix::process::ExitStatusExt,
     process::{Child, Command, Stdio},
     thread,
+    time::Duration,
 };
 
 use rustix::{
@@ -190,35 +191,60 @@ fn a_model_that_fails_is_never_run() {
     assert!(!bench.path("ran").exists() && !bench.path(".runtime").exists());
 }
 
-/// The signal comes while the command does its last work: it waits for a reader of the warning that the default handoff cannot be written.
+/// Starts a command that waits for a reader of the warning that the default handoff cannot be written: the last work of `run`.
+#[cfg(target_os = "linux")]
+fn waits_for_a_reader(bench: &Fixture, options: &[&str]) -> (Child, PipeReader) {
+    bench.file(".runtime", "no folder");
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
+    while writer.write(b".").is_ok() {}
+    fcntl_setfl(&writer, OFlags::empty()).unwrap();
+    let mut command = bench.command();
+    command.args(["run", "a.gguf", "--sha256", TINY_SHA256]).args(options).args(["--", "echo", "engine"]);
+    let child = command.stdout(Stdio::piped()).stderr(writer).spawn().unwrap();
+    let waits = format!("{} 0x2 ", libc::SYS_write);
+    let doing = format!("/proc/{}/syscall", child.id());
+    while !fs_err::read_to_string(&doing).unwrap().starts_with(&waits) {
+        thread::yield_now();
+    }
+    (child, reader)
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn no_engine_starts_for_a_supervisor_that_has_sent_the_signal_to_end() {
-    for supervise in [&["--supervise"][..], &[]] {
+    for options in [&["--supervise"][..], &[]] {
         let bench = bench();
-        bench.file(".runtime", "no folder");
-        let (mut reader, mut writer) = std::io::pipe().unwrap();
-        fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
-        while writer.write(b".").is_ok() {}
-        fcntl_setfl(&writer, OFlags::empty()).unwrap();
-        let mut command = bench.command();
-        command.args(["run", "a.gguf", "--sha256", TINY_SHA256]).args(supervise);
-        command.args(["--", "echo", "engine"]);
-        let child = command.stdout(Stdio::piped()).stderr(writer).spawn().unwrap();
-        drop(command);
-        let waits = format!("{} 0x2 ", libc::SYS_write);
-        let doing = format!("/proc/{}/syscall", child.id());
-        while !fs_err::read_to_string(&doing).unwrap().starts_with(&waits) {
-            thread::yield_now();
-        }
+        let (child, mut reader) = waits_for_a_reader(&bench, options);
         kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         let mut said = String::new();
         reader.read_to_string(&mut said).unwrap();
         let said = said.trim_start_matches('.');
         let done = child.wait_with_output().unwrap();
-        assert_eq!(done.stdout, b"", "{supervise:?}: {said}");
-        assert_eq!(done.status.signal(), Some(Signal::TERM.as_raw()), "{supervise:?}: {said}");
+        assert_eq!(done.stdout, b"", "{options:?}: {said}");
+        assert_eq!(done.status.signal(), Some(Signal::TERM.as_raw()), "{options:?}: {said}");
         assert!(said.ends_with("error: terminated\n"), "{said}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_second_signal_ends_a_command_whose_output_nobody_reads() {
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let bench = bench();
+        let (mut child, _reader) = waits_for_a_reader(&bench, &[]);
+        // Two signals that come before the process gets the first one are one.
+        let mut ended = None;
+        for _ in 0..1000 {
+            kill_process(Pid::from_child(&child), signal).unwrap();
+            thread::sleep(Duration::from_millis(5));
+            ended = child.try_wait().unwrap();
+            if ended.is_some() {
+                break;
+            }
+        }
+        child.kill().unwrap();
+        assert_eq!(ended.and_then(|ended| ended.code()), Some(status), "{ended:?}");
     }
 }
 
