@@ -57,8 +57,14 @@ impl Location {
         let known = self.lock().clone();
         if let Some(elsewhere) = known {
             match client.get(elsewhere, range, pool).await {
-                // Another node of the same storage would ask for the same pause. A limit without a time may be that of this address alone.
-                Err(error) if error.retry_after.is_some() => return Err(error),
+                // Another node of the same storage would ask for the same.
+                Err(error) if error.kind == FetchErrorKind::RateLimited => {
+                    // A limit without a time may be that of this address alone: the next call asks for another one.
+                    if error.retry_after.is_none() {
+                        self.remember(None);
+                    }
+                    return Err(error);
+                }
                 Err(error) => {
                     tracing::debug!("{} is asked anew: {}", client.name(), client.redacted(error));
                     self.remember(None);
