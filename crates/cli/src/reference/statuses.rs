@@ -21,7 +21,8 @@ pub(super) fn section() -> String {
         writeln!(text, "| {status} | {meaning} | {} |", codes.join(", ")).unwrap();
     }
     text.push_str(
-        "\n`run` ends with the status of its program; 128 and the signal, where a signal ended it.\n",
+        "\n`run` ends with the status of its program; 128 and the signal, where a signal ended it.\n\
+         \nA second interrupt or `SIGTERM` ends the command at once, with 130 or 143.\n",
     );
     text
 }
