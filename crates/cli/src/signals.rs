@@ -22,9 +22,8 @@ impl SecondSignal {
     /// Lets the second signal end the process, with 128 and its number. One that the parent process ignores does nothing.
     pub(crate) fn ends_the_process() -> Self {
         let has_come = Arc::<AtomicBool>::default();
-        let caught = [SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal));
         // A system that does not let the command catch a signal ends it at the first one.
-        let actions = caught.flat_map(|signal| {
+        let actions = heeded().flat_map(|signal| {
             let ends = flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&has_come));
             [ends, flag::register(signal, Arc::clone(&has_come))]
         });
@@ -57,9 +56,7 @@ pub(crate) async fn stopped() -> Failure {
 /// Lets the runtime hand on the signals that have come. From here on, the next one ends a command that `becomes` an engine.
 pub(crate) async fn look_once_more(becomes: bool) {
     if becomes {
-        for signal in [SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal)) {
-            default_action(signal);
-        }
+        heeded().for_each(default_action);
     }
     tokio::task::yield_now().await;
 }
@@ -78,6 +75,11 @@ pub(crate) fn terminate() {
 fn default_action(signal: libc::c_int) {
     // SAFETY: it takes numbers, and the default action runs no code of this process.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+/// Returns those of the two signals that the parent process does not have ignored.
+fn heeded() -> impl Iterator<Item = libc::c_int> {
+    [SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal))
 }
 
 /// Returns whether the parent process has a signal ignored, and this process does not catch it.
