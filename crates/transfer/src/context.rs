@@ -29,14 +29,15 @@ impl Context {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         let connections = Arc::new(Semaphore::new(settings.connections.max(1)));
         let rate = Arc::new(Rate::new(settings.bytes_per_second));
+        let processors = available_parallelism().map_or(1, usize::from);
         Arc::new(Self {
             settings,
             is_one_of_several: false,
             connections,
             rate,
             pauses: Arc::default(),
-            processors: available_parallelism().map_or(1, usize::from),
-            partners: Arc::default(),
+            processors,
+            partners: Arc::new(Partners::new(processors)),
         })
     }
 

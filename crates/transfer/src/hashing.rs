@@ -1,5 +1,6 @@
 //! Follows the hash frontier: a thread hashes the bytes that have arrived without a gap, from memory where they arrived at
-//! the frontier, and from the page cache where they arrived ahead of it. Its one loop does all of a transfer's hashing.
+//! the frontier, and from the page cache where they arrived ahead of it. Its one loop does all of a transfer's hashing. Where many
+//! files come, it writes the bytes at the frontier too.
 
 use std::sync::Arc;
 
@@ -7,7 +8,16 @@ use bytes::{Bytes, BytesMut};
 use provisioner_core::{ContentDigests, ContentHasher};
 use tokio::sync::{oneshot, watch};
 
-use crate::{arrived::Next, concurrency::Hashed, epoch::Epoch, error::Result, partners::Stretch, sink::Sink};
+use crate::{
+    arrived::{Arrival, Next},
+    concurrency::Hashed,
+    epoch::Epoch,
+    error::Result,
+    partners::Stretch,
+    scheduling::interrupt_no_other_thread,
+    sink::Sink,
+    write::{Write, length},
+};
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -27,8 +37,13 @@ pub(crate) fn follow(
     while frontier.bytes < size {
         let Some(next) = sink.next(epoch, frontier.bytes) else { return Ok(None) };
         match next {
-            Next::Arrived(pieces) => frontier.hash(pieces)?,
             Next::InFile(end) => frontier.read_to(end)?,
+            Next::InMemory(Arrival::Written(pieces)) => frontier.hash(pieces)?,
+            Next::InMemory(Arrival::Unwritten(write)) => {
+                if !frontier.write(write)? {
+                    return Ok(None);
+                }
+            }
         }
     }
     told.send_replace(frontier.hashed());
@@ -61,10 +76,33 @@ impl Frontier<'_> {
         Ok(())
     }
 
+    /// Does a write for its connection, and hashes the bytes. Returns `false` where the write failed: the connection has the error,
+    /// and ends the fetch.
+    fn write(&mut self, write: Write) -> Result<bool> {
+        let Write { epoch, start, pieces, written } = write;
+        match self.sink.write(epoch, start, &pieces) {
+            Ok(are_new) => {
+                // The connection may have been dropped.
+                let _ = written.send(Ok(()));
+                let end = start + length(&pieces) as u64;
+                if are_new {
+                    self.hash(pieces)?;
+                } else {
+                    self.read_to(end)?;
+                }
+                Ok(true)
+            }
+            Err(error) => match written.send(Err(error)) {
+                Ok(()) => Ok(false),
+                Err(unheard) => unheard.map(|()| false),
+            },
+        }
+    }
+
     /// Hashes bytes, and tells how far it is after each step.
     fn hash(&mut self, pieces: Vec<Bytes>) -> Result<()> {
         let before = self.bytes / self.step_bytes;
-        self.bytes += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        self.bytes += length(&pieces) as u64;
         self.stretch.pieces = pieces.into();
         self.stretch = self.sink.hash(std::mem::take(&mut self.stretch))?;
         if self.bytes / self.step_bytes > before {
@@ -93,6 +131,7 @@ impl<'a> Follower<'a> {
     ) -> Result<Self> {
         let (tell, digests) = oneshot::channel();
         std::thread::Builder::new().name("hashing".to_owned()).spawn(move || {
+            interrupt_no_other_thread();
             // The caller may have been dropped.
             let _ = tell.send(follow());
         })?;
@@ -108,5 +147,49 @@ impl<'a> Follower<'a> {
 impl Drop for Follower<'_> {
     fn drop(&mut self) {
         self.sink.give_up(self.epoch);
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::{process::Command, sync::mpsc::channel};
+
+    use super::*;
+    use crate::{journal::JournalHeader, partners::Partners};
+
+    /// Returns the policy of the thread that calls it.
+    fn policy() -> i32 {
+        let stat = fs_err::read_to_string("/proc/thread-self/stat").unwrap();
+        // The field 41 of `proc(5)`; the second one, which may hold spaces, ends with the last parenthesis.
+        stat.rsplit(')').next().unwrap().split_whitespace().nth(41 - 3).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn the_thread_that_hashes_alone_gets_the_policy_for_long_work() {
+        let dir = tempfile::tempdir().unwrap();
+        let header = JournalHeader { size: 1, digest: None, validator: None, boot: String::new() };
+        let (data, journal) = (dir.path().join("data"), dir.path().join("journal"));
+        let partners = Arc::new(Partners::new(2));
+        let (sink, _) = Sink::open(&data, &journal, &header, Arc::new(()), partners).unwrap();
+        let (before, (tell, told)) = (policy(), channel());
+        let _follower = Follower::start(&sink, move || {
+            tell.send(policy()).unwrap();
+            Ok(None)
+        });
+        let expected = if before == libc::SCHED_OTHER { libc::SCHED_BATCH } else { before };
+        assert_eq!((told.recv().unwrap(), policy()), (expected, before));
+    }
+
+    /// Runs the test above once more, in a process with a policy of its own; `chrt` is of util-linux.
+    #[test]
+    fn a_policy_that_somebody_chose_stays() {
+        let name = "hashing::tests::the_thread_that_hashes_alone_gets_the_policy_for_long_work";
+        let mut command = Command::new("chrt");
+        let command = command.args(["--idle", "0"]).arg(std::env::current_exe().unwrap());
+        // Where it is not installed, nothing is tried.
+        let Ok(run) = command.args([name, "--exact"]).output() else { return };
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(said.contains("1 passed"), "{said}");
     }
 }

@@ -63,10 +63,12 @@ mod read;
 mod resolve;
 mod retry_budget;
 mod schedule;
+mod scheduling;
 mod settings;
 mod sink;
 mod transfer;
 mod truncate;
+mod write;
 mod writer;
 
 pub use error::{Error, Result};

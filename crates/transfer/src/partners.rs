@@ -36,6 +36,8 @@ const WORTH_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Partners {
     threads: AtomicUsize,
+    /// How many processors this process may use.
+    processors: usize,
     patience: Duration,
     meeting: Mutex<Meeting>,
 }
@@ -74,13 +76,12 @@ pub(crate) struct Stretch {
     changes: u64,
 }
 
-impl Default for Partners {
-    fn default() -> Self {
-        Self { threads: AtomicUsize::new(0), patience: PATIENCE, meeting: Mutex::default() }
-    }
-}
-
 impl Partners {
+    /// Begins without threads, on a machine of so many processors.
+    pub(crate) fn new(processors: usize) -> Self {
+        Self { threads: AtomicUsize::new(0), processors, patience: PATIENCE, meeting: Mutex::default() }
+    }
+
     /// Counts a thread more.
     pub(crate) fn join(&self) {
         self.threads.fetch_add(1, Ordering::Relaxed);
@@ -94,6 +95,11 @@ impl Partners {
     /// Returns how many threads hash.
     pub(crate) fn threads(&self) -> usize {
         self.threads.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether the threads are enough to keep all processors busy.
+    pub(crate) fn are_enough(&self) -> bool {
+        self.threads() >= self.processors
     }
 
     /// Hashes all bytes of a stretch. It blocks.
@@ -207,7 +213,7 @@ mod tests {
     const FOREVER: Duration = Duration::from_secs(20);
 
     fn partners(threads: usize, patience: Duration) -> Partners {
-        Partners { threads: AtomicUsize::new(threads), patience, ..Partners::default() }
+        Partners { threads: AtomicUsize::new(threads), patience, ..Partners::new(2) }
     }
 
     /// Returns pieces of these lengths, and the digests of all their bytes.

@@ -23,6 +23,7 @@ use crate::{
     partners::{Partners, Stretch},
     ranges::Ranges,
     truncate::truncate,
+    write::Write,
 };
 
 /// How many bytes the sink writes between two syncs, so that another boot finds most of them.
@@ -98,15 +99,46 @@ impl Sink {
         Ok((sink, header))
     }
 
-    /// Writes pieces that follow each other, notes them in the journal, and hands them to the thread that hashes. It waits where
-    /// the thread has enough to do.
-    pub(crate) fn write(&self, epoch: Epoch, start: u64, pieces: Vec<Bytes>) -> Result<()> {
+    /// Gives a write to the thread that hashes, where the threads of all files keep the processors busy: to wake another one for the
+    /// write would only cost time. Otherwise gives the write back.
+    pub(crate) fn hand(&self, write: Write) -> Option<Write> {
+        if !self.partners.are_enough() {
+            return Some(write);
+        }
+        let mut have = lock(&self.have);
+        if have.given_up >= write.epoch {
+            return Some(write);
+        }
+        let back = have.arrived.hand(write);
+        self.tell(have);
+        back
+    }
+
+    /// Does a write, hands its bytes to the thread that hashes, and tells that it is done. It waits where the thread has enough to
+    /// do.
+    pub(crate) fn finish(&self, write: Write) {
+        let Write { epoch, start, pieces, written } = write;
+        let done = self.write(epoch, start, &pieces).map(|are_new| {
+            let mut have = lock(&self.have);
+            if are_new {
+                have.arrived.push(epoch, start, pieces, self.partners.threads());
+            }
+            self.tell(have);
+            self.wait_for_thread(epoch);
+        });
+        // The connection may have been dropped.
+        let _ = written.send(done);
+    }
+
+    /// Writes pieces that follow each other, and notes them in the journal. Returns whether they are the bytes of the file now:
+    /// others may be there where some were here before.
+    pub(crate) fn write(&self, epoch: Epoch, start: u64, pieces: &[Bytes]) -> Result<bool> {
         let current = lock(&self.epoch);
         if *current != epoch {
-            return Ok(());
+            return Ok(false);
         }
         let (mut at, mut written) = (start, 0);
-        for piece in &pieces {
+        for piece in pieces {
             let end = at + piece.len() as u64;
             // The sink never writes a byte that is here again: the thread may have hashed it.
             let missing = lock(&self.have).ranges.missing_in(&(at..end));
@@ -118,24 +150,14 @@ impl Sink {
             at = end;
         }
         lock(&self.journal).done(&(start..at))?;
-        let mut have = lock(&self.have);
-        have.ranges.add(start..at);
-        // Other bytes than these may be in the file where some were here before.
-        if written == at - start {
-            have.arrived.push(start, pieces, self.partners.threads());
-        }
-        let is_full = have.arrived.is_full(epoch, self.partners.threads());
-        self.tell(have);
+        lock(&self.have).ranges.add(start..at);
         drop(current);
         let bytes = at - start;
         if self.since_sync.fetch_add(bytes, Ordering::Relaxed) + bytes >= SYNC_BYTES {
             self.since_sync.store(0, Ordering::Relaxed);
             self.sync(epoch)?;
         }
-        if is_full {
-            self.wait_for_thread(epoch);
-        }
-        Ok(())
+        Ok(written == bytes)
     }
 
     /// Blocks for as long as the thread has enough to do, unless the transfer gives the attempt up.
@@ -244,7 +266,7 @@ impl Sink {
     }
 }
 
-/// Keeps bytes in memory for a thread. When this is dropped, no connection waits for the thread.
+/// Keeps bytes in memory for a thread. When this is dropped, all writes of the thread are done, and no connection waits for it.
 pub(crate) struct Queue<'a> {
     sink: &'a Sink,
     epoch: Epoch,
@@ -254,8 +276,11 @@ impl Drop for Queue<'_> {
     fn drop(&mut self) {
         self.sink.partners.leave();
         let mut have = lock(&self.sink.have);
-        have.arrived.close(self.epoch);
+        let unwritten = have.arrived.close(self.epoch);
         self.sink.tell(have);
+        for write in unwritten {
+            self.sink.finish(write);
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::{sync::oneshot, task::spawn_blocking, time::Instant};
 
-use crate::{epoch::Epoch, error::Result, sink::Sink};
+use crate::{epoch::Epoch, error::Result, sink::Sink, write::Write};
 
 /// How many bytes a writer gathers for one write at the least, usually at the least, and at the most.
 const LEAST_BYTES: usize = 128 << 10;
@@ -18,7 +18,7 @@ const GATHERED_BYTES: usize = 2 << 20;
 /// Where the bytes of a write arrive in less time, the next write is longer: each one wakes two threads.
 const QUICK: Duration = Duration::from_millis(4);
 
-/// Gathers pieces, and writes them on a blocking thread while the next ones arrive.
+/// Gathers pieces, and has them written by another thread while the next ones arrive: the one that hashes, or a blocking one.
 pub(crate) struct Writer<'a> {
     sink: &'a Arc<Sink>,
     epoch: Epoch,
@@ -30,7 +30,8 @@ pub(crate) struct Writer<'a> {
     enough: usize,
     /// When the gathering began.
     began: Instant,
-    running: Option<JoinHandle<Result<()>>>,
+    /// Tells that the last write is done.
+    running: Option<oneshot::Receiver<Result<()>>>,
 }
 
 impl<'a> Writer<'a> {
@@ -69,10 +70,13 @@ impl<'a> Writer<'a> {
     async fn start(&mut self) -> Result<()> {
         self.wait().await?;
         if self.bytes > 0 {
-            let (sink, epoch, at) = (Arc::clone(self.sink), self.epoch, self.at);
-            let pieces = std::mem::take(&mut self.pieces);
+            let (write, done) = Write::new(self.epoch, self.at, std::mem::take(&mut self.pieces));
             self.at += std::mem::take(&mut self.bytes) as u64;
-            self.running = Some(tokio::task::spawn_blocking(move || sink.write(epoch, at, pieces)));
+            self.running = Some(done);
+            if let Some(write) = self.sink.hand(write) {
+                let sink = Arc::clone(self.sink);
+                spawn_blocking(move || sink.finish(write));
+            }
         }
         Ok(())
     }
@@ -85,7 +89,7 @@ impl<'a> Writer<'a> {
 
     async fn wait(&mut self) -> Result<()> {
         match self.running.take() {
-            Some(running) => running.await.map_err(std::io::Error::from)?,
+            Some(running) => running.await.map_err(std::io::Error::other)?,
             None => Ok(()),
         }
     }

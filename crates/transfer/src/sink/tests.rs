@@ -1,10 +1,15 @@
 use std::thread;
 
 use provisioner_core::{ContentDigests, ContentHasher};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::*;
-use crate::{arrived::QUEUE_BYTES, concurrency::Hashed, hashing::follow};
+use crate::{
+    arrived::{Arrival, QUEUE_BYTES},
+    concurrency::Hashed,
+    error::Error,
+    hashing::follow,
+};
 
 const WRITE: usize = 256 << 10;
 
@@ -12,12 +17,24 @@ fn header(size: usize) -> JournalHeader {
     JournalHeader { size: size as u64, digest: None, validator: None, boot: String::new() }
 }
 
-/// Returns an open partial for so many bytes. The folder keeps it.
+/// Returns an open partial for so many bytes, whose thread does not write. The folder keeps it.
 fn open(size: usize) -> (tempfile::TempDir, Arc<Sink>) {
     let dir = tempfile::tempdir().unwrap();
-    let (data, journal) = (dir.path().join("data"), dir.path().join("journal"));
-    let (sink, _) = Sink::open(&data, &journal, &header(size), Arc::new(()), Arc::default()).unwrap();
+    let sink = open_in(dir.path(), size, usize::MAX);
     (dir, Arc::new(sink))
+}
+
+/// Opens a partial in a folder, on a machine of so many processors.
+fn open_in(dir: &Path, size: usize, processors: usize) -> Sink {
+    let partners = Arc::new(Partners::new(processors));
+    Sink::open(&dir.join("data"), &dir.join("journal"), &header(size), Arc::new(()), partners).unwrap().0
+}
+
+/// Does a write to its end.
+fn write(sink: &Sink, epoch: Epoch, start: usize, pieces: Vec<Bytes>) {
+    let (write, mut done) = Write::new(epoch, start as u64, pieces);
+    sink.finish(write);
+    done.try_recv().unwrap().unwrap();
 }
 
 fn bytes(size: usize) -> Bytes {
@@ -43,15 +60,18 @@ fn the_thread_gets_the_very_bytes_that_arrived() {
     let (dir, sink) = open(2 * WRITE);
     let all = bytes(2 * WRITE);
     let _queue = sink.open_queue(1);
-    sink.write(1, 0, vec![all.slice(..WRITE)]).unwrap();
-    let Some(Next::Arrived(pieces)) = sink.next(1, 0) else { panic!("it lies in memory") };
+    write(&sink, 1, 0, vec![all.slice(..WRITE)]);
+    let Some(Next::InMemory(Arrival::Written(pieces))) = sink.next(1, 0) else { panic!("it lies in memory") };
     assert_eq!(pieces.iter().map(|piece| piece.as_ptr()).collect::<Vec<_>>(), [all.as_ptr()], "no copy");
     // A server that knows no ranges sends bytes again that came ahead, and may send others.
     let ahead = Bytes::from_static(b"ahead");
-    sink.write(1, WRITE as u64 + 10, vec![ahead.clone()]).unwrap();
-    sink.write(1, WRITE as u64, vec![all.slice(WRITE..)]).unwrap();
+    write(&sink, 1, WRITE + 10, vec![ahead.clone()]);
+    write(&sink, 1, WRITE, vec![all.slice(WRITE..)]);
     let next = sink.next(1, WRITE as u64);
-    assert_eq!(next, Some(Next::InFile(2 * WRITE as u64)), "the file says which bytes are here");
+    assert!(
+        matches!(next, Some(Next::InFile(end)) if end == 2 * WRITE as u64),
+        "the file says which bytes are here"
+    );
     let file = fs_err::read(dir.path().join("data")).unwrap();
     assert_eq!(file[WRITE + 10..WRITE + 15], ahead);
     assert_eq!((&file[..WRITE + 10], &file[WRITE + 15..]), (&all[..WRITE + 10], &all[WRITE + 15..]));
@@ -70,7 +90,7 @@ fn bytes_are_hashed_in_whatever_order_they_arrive() {
             let (start, end) = (n * WRITE, size.min((n + 1) * WRITE));
             let middle = start + (end - start) / 3;
             let pieces = vec![all.slice(start..middle), all.slice(middle..end)];
-            sink.write(1, start as u64, pieces).unwrap();
+            write(&sink, 1, start, pieces);
         }
         assert_eq!(digest.join().unwrap(), Some(digests(&all)));
         assert_eq!(fs_err::read(dir.path().join("data")).unwrap(), all);
@@ -83,21 +103,21 @@ fn a_new_attempt_hashes_none_of_the_bytes_of_the_last_one() {
     let (_dir, sink) = open(size);
     let (wrong, right) = (Bytes::from(vec![7; size]), bytes(size));
     let last = hash(&sink, size);
-    sink.write(1, 0, vec![wrong.slice(..2 * WRITE)]).unwrap();
+    write(&sink, 1, 0, vec![wrong.slice(..2 * WRITE)]);
     sink.give_up(1);
     assert_eq!(last.join().unwrap(), None);
     // A write that has begun may still bring bytes for the attempt that is over.
     let _queue = sink.open_queue(1);
-    sink.write(1, 2 * WRITE as u64, vec![wrong.slice(2 * WRITE..)]).unwrap();
+    write(&sink, 1, 2 * WRITE, vec![wrong.slice(2 * WRITE..)]);
     sink.restart(&header(size)).unwrap();
     // The bytes of this attempt wait for a thread that never takes them.
     let queue = sink.open_queue(2);
-    sink.write(2, 0, vec![wrong.clone()]).unwrap();
+    write(&sink, 2, 0, vec![wrong.clone()]);
     sink.restart(&header(size)).unwrap();
     let digest = hash(&sink, size);
-    sink.write(2, 0, vec![wrong]).unwrap();
-    sink.write(3, 0, vec![right.slice(..WRITE)]).unwrap();
-    sink.write(3, WRITE as u64, vec![right.slice(WRITE..)]).unwrap();
+    write(&sink, 2, 0, vec![wrong]);
+    write(&sink, 3, 0, vec![right.slice(..WRITE)]);
+    write(&sink, 3, WRITE, vec![right.slice(WRITE..)]);
     assert_eq!(digest.join().unwrap(), Some(digests(&right)));
     drop(queue);
 }
@@ -108,7 +128,7 @@ fn write_too_much(sink: &Arc<Sink>, size: usize) -> thread::JoinHandle<()> {
     let all = bytes(size);
     let writes = thread::spawn(move || {
         for start in (0..size).step_by(WRITE) {
-            shared.write(1, start as u64, vec![all.slice(start..start + WRITE)]).unwrap();
+            write(&shared, 1, start, vec![all.slice(start..start + WRITE)]);
         }
     });
     let mut have = lock(&sink.have);
@@ -130,7 +150,9 @@ fn a_connection_waits_for_a_thread_that_is_slower() {
     assert_eq!(digests(&all), digests(&all));
     assert!(!writes.is_finished(), "the thread has hashed nothing yet");
     let mut at = 0;
-    while let Some(Next::Arrived(pieces)) = (at < size as u64).then(|| sink.next(1, at).unwrap()) {
+    while let Some(Next::InMemory(Arrival::Written(pieces))) =
+        (at < size as u64).then(|| sink.next(1, at).unwrap())
+    {
         at += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
     }
     assert_eq!(at, size as u64, "all of it came from memory");
@@ -151,5 +173,104 @@ fn no_connection_waits_for_an_attempt_that_is_given_up() {
             sink.give_up(1);
         }
         writes.join().unwrap();
+    }
+}
+
+/// Gives the thread a write to do, and returns what tells that it is done.
+fn hand(sink: &Sink, start: usize, piece: Bytes) -> oneshot::Receiver<Result<()>> {
+    let (write, done) = Write::new(1, start as u64, vec![piece]);
+    assert!(sink.hand(write).is_none(), "the thread takes it");
+    done
+}
+
+/// Begins to hash the first attempt in a thread of its own, and returns once the thread takes writes.
+fn hash_and_write(sink: &Arc<Sink>, size: usize) -> thread::JoinHandle<Option<ContentDigests>> {
+    let digest = hash(sink, size);
+    while !sink.partners.are_enough() {
+        thread::yield_now();
+    }
+    digest
+}
+
+#[test]
+fn a_thread_writes_what_it_hashes_where_the_threads_are_enough() {
+    let size = 9 * WRITE + 77;
+    let (dir, all) = (tempfile::tempdir().unwrap(), bytes(size));
+    let sink = Arc::new(open_in(dir.path(), size, 1));
+    let digest = hash_and_write(&sink, size);
+    for start in (0..size).step_by(WRITE) {
+        let end = size.min(start + WRITE);
+        hand(&sink, start, all.slice(start..end)).blocking_recv().unwrap().unwrap();
+        assert_eq!(sink.len(), end as u64, "the connection learns of it once it is written");
+    }
+    assert_eq!(digest.join().unwrap(), Some(digests(&all)));
+    drop(sink);
+    assert_eq!(fs_err::read(dir.path().join("data")).unwrap(), all);
+    assert_eq!(open_in(dir.path(), size, 1).len(), size as u64, "the journal knows of it");
+}
+
+#[test]
+fn threads_that_are_too_few_write_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    for (processors, takes_it) in [(1, true), (2, false)] {
+        let sink = open_in(dir.path(), WRITE, processors);
+        let _queue = sink.open_queue(1);
+        let (write, _done) = Write::new(1, 0, vec![bytes(WRITE)]);
+        assert_eq!(sink.hand(write).is_none(), takes_it);
+    }
+}
+
+#[test]
+fn a_thread_hashes_the_bytes_of_the_file_where_some_were_here_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let sink = Arc::new(open_in(dir.path(), WRITE, 1));
+    write(&sink, 1, 10, vec![Bytes::from_static(b"ahead")]);
+    let digest = hash_and_write(&sink, WRITE);
+    hand(&sink, 0, bytes(WRITE)).blocking_recv().unwrap().unwrap();
+    let file = fs_err::read(dir.path().join("data")).unwrap();
+    assert_eq!((&file[10..15], digest.join().unwrap()), (b"ahead".as_slice(), Some(digests(&file))));
+}
+
+#[test]
+fn a_thread_that_ends_does_the_writes_that_it_took() {
+    let (dir, all) = (tempfile::tempdir().unwrap(), bytes(2 * WRITE));
+    let sink = open_in(dir.path(), 2 * WRITE, 1);
+    let queue = sink.open_queue(1);
+    let mut done = [0, WRITE].map(|start| hand(&sink, start, all.slice(start..start + WRITE)));
+    assert!(done[0].try_recv().is_err(), "nothing is written yet");
+    sink.give_up(1);
+    let (late, _done) = Write::new(1, 2 * WRITE as u64, vec![]);
+    assert!(sink.hand(late).is_some(), "it takes no more");
+    drop(queue);
+    assert!(done.iter_mut().all(|done| done.try_recv().unwrap().is_ok()));
+    assert_eq!(fs_err::read(dir.path().join("data")).unwrap(), all);
+}
+
+#[test]
+fn the_connection_learns_that_a_thread_could_not_write_or_the_thread_says_so() {
+    for is_dropped in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sink = open_in(dir.path(), WRITE, 1);
+        // It takes no byte.
+        sink.data = File::options().write(true).open("/dev/full").unwrap();
+        let sink = Arc::new(sink);
+        let (write, done) = Write::new(1, 0, vec![bytes(WRITE)]);
+        let of_connection = Some(done).filter(|_| !is_dropped);
+        let shared = Arc::clone(&sink);
+        let thread = thread::spawn(move || {
+            follow(&shared, 1, WRITE as u64, false, &watch::channel(Hashed::default()).0, 1)
+        });
+        while !sink.partners.are_enough() {
+            thread::yield_now();
+        }
+        assert!(sink.hand(write).is_none());
+        let ended = thread.join().unwrap();
+        match of_connection {
+            Some(done) => {
+                assert!(matches!(done.blocking_recv().unwrap(), Err(Error::Disk(_))));
+                assert!(ended.unwrap().is_none());
+            }
+            None => assert!(matches!(ended, Err(Error::Disk(_)))),
+        }
     }
 }

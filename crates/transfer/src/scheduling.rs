@@ -1,0 +1,21 @@
+//! Tells the system how to share the processors among threads.
+
+/// Lets the thread that calls it interrupt no other one when it wakes up: what it has to do is long, and nobody waits for the next
+/// moment of it. Its part of the processors stays the same. Linux alone has such a policy, `SCHED_BATCH` of `sched(7)`. A policy
+/// that somebody chose for the process stays.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "these calls have no safe names")]
+pub(crate) fn interrupt_no_other_thread() {
+    // SAFETY: the thread lives, the pointers are to values of this function, and all zeros are a value of either type. Where the
+    // system refuses, the thread stays as it is.
+    unsafe {
+        let (thread, mut policy, mut priority) = (libc::pthread_self(), 0, std::mem::zeroed());
+        let found = libc::pthread_getschedparam(thread, &raw mut policy, &raw mut priority);
+        if found == 0 && policy == libc::SCHED_OTHER {
+            libc::pthread_setschedparam(thread, libc::SCHED_BATCH, &raw const priority);
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn interrupt_no_other_thread() {}
