@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(next(&mut arrived, 20, 25), Some(("written", 5)));
         assert!(arrived.close(2).is_empty(), "the queue is that of another attempt");
         let left: Vec<_> = arrived.close(1).iter().map(|write| write.start).collect();
-        assert_eq!((left, arrived.bytes), (vec![25], 0), "nobody has done it");
+        assert_eq!((left, arrived.bytes), (vec![25], 0), "the thread has not done it");
         arrived.open(3);
         let far = LONG_STRETCH + 1;
         assert_eq!(next(&mut arrived, 0, far), Some(("in file", far)));

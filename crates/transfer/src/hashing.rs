@@ -183,7 +183,7 @@ mod tests {
 
     /// Runs the test above once more, in a process with a policy of its own; `chrt` is of util-linux.
     #[test]
-    fn a_policy_that_somebody_chose_stays() {
+    fn a_policy_that_the_process_has_stays() {
         let name = "hashing::tests::the_thread_that_hashes_alone_gets_the_policy_for_long_work";
         let mut command = Command::new("chrt");
         let command = command.args(["--idle", "0"]).arg(std::env::current_exe().unwrap());

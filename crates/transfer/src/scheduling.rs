@@ -1,8 +1,8 @@
 //! Tells the system how to share the processors among threads.
 
-/// Lets the thread that calls it interrupt no other one when it wakes up: what it has to do is long, and nobody waits for the next
-/// moment of it. Its part of the processors stays the same. Linux alone has such a policy, `SCHED_BATCH` of `sched(7)`. A policy
-/// that somebody chose for the process stays.
+/// Lets the thread that calls it interrupt no other one when it wakes up: what it has to do is long, and no other thread waits for
+/// the next moment of it. Its part of the processors stays the same. Linux alone has such a policy, `SCHED_BATCH` of `sched(7)`.
+/// Where the process has another policy than the usual one, that policy stays.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "these calls have no safe names")]
 pub(crate) fn interrupt_no_other_thread() {
