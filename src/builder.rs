@@ -106,11 +106,11 @@ impl ProvisionerBuilder {
         self
     }
 
-    /// Names files that the caller reads for its calls, such as the one of a token: neither a handoff nor a statement replaces one. The
-    /// provisioner knows those of its lock file and its policies by itself.
+    /// Names files that the caller reads for its calls, such as the one of a token, and folders of such files: neither a handoff nor a
+    /// statement replaces one. The provisioner knows those of its lock file and its policies by itself.
     #[must_use]
-    pub fn inputs(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
-        self.inputs.extend(files);
+    pub fn inputs(mut self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.inputs.extend(paths);
         self
     }
 

@@ -37,7 +37,7 @@ pub(crate) struct Context {
     pub(crate) registry: Registry,
     /// What the models must be, where the caller holds them to a lock file.
     pub(crate) lock: Option<LockFile>,
-    /// The files that the caller reads, which no document replaces.
+    /// The files that the caller reads, and folders of such files: no document replaces one.
     pub(crate) inputs: Vec<PathBuf>,
     pub(crate) catalog: Arc<dyn CatalogStore>,
     pub(crate) policy: Arc<dyn PolicyEngine>,

@@ -46,13 +46,21 @@ pub(crate) async fn hand_off(
 }
 
 /// Fails where a document at `dest`, such as a handoff, would overwrite one of the files that the same call reads: its config, its lock
-/// file, a policy, a key, a signature or the file of its token. It may block.
+/// file, a policy, a key, a signature or the file of its token. Of an input that is a folder, the call reads all files, and those
+/// that would come. It may block.
 ///
 /// # Errors
 /// [`Error::HandoffInTheWay`].
 pub fn check_inputs_stay<'a>(dest: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
     let Some(target) = real(dest) else { return Ok(()) };
-    if inputs.into_iter().any(|input| real(input).as_ref() == Some(&target)) {
+    let is_target = |path: &Path| real(path).as_ref() == Some(&target);
+    let is_read = |input: &Path| {
+        let files = fs_err::read_dir(input).into_iter().flatten().flatten();
+        is_target(input)
+            || real(input).as_deref() == target.parent()
+            || files.map(|file| file.path()).any(|file| is_target(&file))
+    };
+    if inputs.into_iter().any(is_read) {
         return Err(Error::HandoffInTheWay { path: dest.to_owned() });
     }
     Ok(())

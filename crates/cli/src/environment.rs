@@ -37,13 +37,11 @@ pub(crate) struct Environment {
     pub(crate) offline: bool,
 }
 
-/// Returns the files that the environment names for the network: that of the token, and those of the trusted certificates. No document
-/// replaces one, whether this run of the command reads it or a later one does.
+/// Returns what the environment names for the network: the file of the token, and the file and the folders of the trusted certificates. No
+/// document replaces a file of these, whether this run of the command reads it or a later one does.
 pub(crate) fn inputs() -> Vec<PathBuf> {
-    let folders = Variable::CertificateFolders.folders();
-    let certificates = folders.iter().filter_map(|folder| folder.read_dir().ok()).flatten().flatten();
     let files = [hub::token_file(), Variable::Certificates.folder()].into_iter().flatten();
-    files.chain(certificates.map(|entry| entry.path())).collect()
+    files.chain(Variable::CertificateFolders.folders()).collect()
 }
 
 /// Returns the path of the operator's policy file, where the environment names one.

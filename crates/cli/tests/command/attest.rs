@@ -1,7 +1,7 @@
 //! Statements about a model, which independent programs read.
 
 use std::{
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -256,12 +256,16 @@ fn no_document_overwrites_the_token_or_the_certificates() {
     let bench = Fixture::new();
     bench.file("tiny.gguf", TINY_GGUF);
     bench.file("model.yaml", "model_ref: tiny.gguf\n");
+    // Systems link to their certificates from that folder.
+    bench.file("authorities/one.pem", "a certificate");
+    symlink("../elsewhere/two.pem", bench.path("authorities/two.pem")).unwrap();
     let refused = |args: &[&str]| {
         for (variable, value, input) in [
             ("HF_TOKEN_PATH", "saved", "saved"),
             ("HF_HOME", "tools", "tools/token"),
             ("SSL_CERT_FILE", "authorities.pem", "authorities.pem"),
             ("SSL_CERT_DIR", "none:authorities", "authorities/one.pem"),
+            ("SSL_CERT_DIR", "none:authorities", "elsewhere/two.pem"),
         ] {
             bench.file(input, "a secret");
             let mut command = bench.command();
@@ -270,6 +274,10 @@ fn no_document_overwrites_the_token_or_the_certificates() {
             assert!(done.stdout.contains(r#""code": "handoff-in-the-way""#), "{}", done.stdout);
             assert_eq!(fs_err::read(bench.path(input)).unwrap(), b"a secret", "{args:?}");
         }
+        // It would be a certificate from then on.
+        let (mut command, folder) = (bench.command(), bench.path("authorities"));
+        let done = finish(command.env("SSL_CERT_DIR", folder).args(args).args(["authorities/new.pem"]));
+        assert_eq!((done.status, bench.path("authorities/new.pem").exists()), (2, false), "{args:?}");
     };
     refused(&["ensure", "tiny.gguf", "--handoff"]);
     refused(&["run", "tiny.gguf", "--handoff"]);
