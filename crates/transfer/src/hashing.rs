@@ -181,15 +181,27 @@ mod tests {
         assert_eq!((told.recv().unwrap(), policy()), (expected, before));
     }
 
-    /// Runs the test above once more, in a process with a policy of its own; `chrt` is of util-linux.
+    /// Runs tests of this crate once more, in a process that another program starts. Without that program, of util-linux, it runs none.
+    fn again(program: &str, args: &[&str], tests: &[&str]) {
+        let mut command = Command::new(program);
+        let this = std::env::current_exe().unwrap();
+        let Ok(run) = command.args(args).arg(this).args(tests).output() else { return };
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success() && !said.contains(" 0 passed"), "{said}");
+    }
+
     #[test]
     fn a_policy_that_the_process_has_stays() {
         let name = "hashing::tests::the_thread_that_hashes_alone_gets_the_policy_for_long_work";
-        let mut command = Command::new("chrt");
-        let command = command.args(["--idle", "0"]).arg(std::env::current_exe().unwrap());
-        // Where it is not installed, nothing is tried.
-        let Ok(run) = command.args([name, "--exact"]).output() else { return };
-        let said = String::from_utf8_lossy(&run.stdout);
-        assert!(said.contains("1 passed"), "{said}");
+        again("chrt", &["--idle", "0"], &[name, "--exact"]);
+    }
+
+    /// There the thread that hashes a file writes it too. On more processors it does so only where as many files come.
+    #[test]
+    fn all_files_arrive_on_one_processor_too() {
+        let status = fs_err::read_to_string("/proc/self/status").unwrap();
+        let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+        let first = allowed.trim().split(['-', ',']).next().unwrap();
+        again("taskset", &["-c", first], &["fetch::tests"]);
     }
 }
