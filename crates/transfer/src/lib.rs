@@ -39,8 +39,7 @@
 //! come too slowly, as it drops a silent one: [`provisioner_core::Pace`] is the rule.
 //!
 //! # Cancellation
-//! The caller may drop a fetch at any await. A write that has begun goes to its end on a blocking thread, which keeps the
-//! folder's guard.
+//! The caller may drop a fetch at any await. A write that has begun goes to its end on its thread, which keeps the folder's guard.
 
 mod arrived;
 mod blocking;
