@@ -145,7 +145,8 @@ fn run(args: Args, output: Printer, screen: &Arc<Screen>, limit: Rlimit) -> Resu
         Ok(Next::End(status)) => Ok(status),
         Err(failure) => Err(failure),
     };
-    // A write that has begun comes to its end; the command does not wait for a write that waits for a lock.
+    // A write that has begun comes to its end; the command does not wait for a write that waits for a lock. It does not wait for the
+    // threads that hash either: where they write, the last write of each file may come once more with the next fetch.
     runtime.shutdown_timeout(LAST_WRITES);
     done
 }

@@ -153,10 +153,10 @@ impl Drop for Follower<'_> {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
-    use std::{process::Command, sync::mpsc::channel};
+    use std::{process::Command, sync::mpsc::channel, thread};
 
     use super::*;
-    use crate::{journal::JournalHeader, partners::Partners};
+    use crate::{journal::JournalHeader, partners::Partners, scheduling::is_filtered};
 
     /// Returns the policy of the thread that calls it.
     fn policy() -> i32 {
@@ -165,20 +165,48 @@ mod tests {
         stat.rsplit(')').next().unwrap().split_whitespace().nth(41 - 3).unwrap().parse().unwrap()
     }
 
-    #[test]
-    fn the_thread_that_hashes_alone_gets_the_policy_for_long_work() {
+    /// Returns the policies of a thread that hashes and of the one that starts it.
+    fn policies() -> (i32, i32) {
         let dir = tempfile::tempdir().unwrap();
         let header = JournalHeader { size: 1, digest: None, validator: None, boot: String::new() };
         let (data, journal) = (dir.path().join("data"), dir.path().join("journal"));
         let partners = Arc::new(Partners::new(2));
         let (sink, _) = Sink::open(&data, &journal, &header, Arc::new(()), partners).unwrap();
-        let (before, (tell, told)) = (policy(), channel());
+        let (tell, told) = channel();
         let _follower = Follower::start(&sink, move || {
             tell.send(policy()).unwrap();
             Ok(None)
         });
-        let expected = if before == libc::SCHED_OTHER { libc::SCHED_BATCH } else { before };
-        assert_eq!((told.recv().unwrap(), policy()), (expected, before));
+        (told.recv().unwrap(), policy())
+    }
+
+    #[test]
+    fn the_thread_that_hashes_alone_gets_the_policy_for_long_work() {
+        let before = policy();
+        let is_usual = before == libc::SCHED_OTHER && !is_filtered();
+        let expected = if is_usual { libc::SCHED_BATCH } else { before };
+        assert_eq!(policies(), (expected, before));
+    }
+
+    /// A filter that forbids the call may end the process for it; this one allows all calls, and ends with its thread.
+    #[test]
+    #[expect(unsafe_code, reason = "these calls have no safe names")]
+    fn where_a_filter_sees_the_calls_no_policy_changes() {
+        let filtered = thread::spawn(|| {
+            let allow = libc::BPF_RET | libc::BPF_K;
+            let code = u16::try_from(allow).unwrap();
+            let mut all = [libc::sock_filter { code, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW }];
+            let program = libc::sock_fprog { len: 1, filter: all.as_mut_ptr() };
+            // SAFETY: the kernel copies the program, which lives until then.
+            let done = unsafe {
+                let alone = libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+                alone | libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
+            };
+            // A system without filters refuses this one.
+            (done == 0).then(policies)
+        });
+        let before = policy();
+        assert_eq!(filtered.join().unwrap().unwrap_or((before, before)), (before, before));
     }
 
     /// Runs tests of this crate once more, in a process that another program starts. Without that program, of util-linux, it runs none.

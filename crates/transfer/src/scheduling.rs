@@ -2,10 +2,15 @@
 
 /// Lets the thread that calls it interrupt no other one when it wakes up: what it has to do is long, and no other thread waits for
 /// the next moment of it. Its part of the processors stays the same. Linux alone has such a policy, `SCHED_BATCH` of `sched(7)`.
-/// Where the process has another policy than the usual one, that policy stays.
+///
+/// Where the process has another policy than the usual one, that policy stays. Where a filter sees the system calls (`seccomp(2)`),
+/// nothing is asked of the system: a filter may end the process for this call, as that of a hardened service does.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "these calls have no safe names")]
 pub(crate) fn interrupt_no_other_thread() {
+    if is_filtered() {
+        return;
+    }
     // SAFETY: the thread lives, the pointers are to values of this function, and all zeros are a value of either type. Where the
     // system refuses, the thread stays as it is.
     unsafe {
@@ -19,3 +24,12 @@ pub(crate) fn interrupt_no_other_thread() {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn interrupt_no_other_thread() {}
+
+/// Returns whether a filter sees the system calls of this thread, as far as `proc(5)` says. A thread may get one at any time.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_filtered() -> bool {
+    let Ok(status) = fs_err::read_to_string("/proc/thread-self/status") else { return true };
+    // A system without filters has no such line.
+    let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
+    mode.is_some_and(|mode| mode.trim() != "0")
+}

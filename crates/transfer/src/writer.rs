@@ -1,6 +1,6 @@
 //! Writes a stream into a sink, in writes of a good size.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::Error, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{sync::oneshot, task::spawn_blocking, time::Instant};
@@ -89,7 +89,9 @@ impl<'a> Writer<'a> {
 
     async fn wait(&mut self) -> Result<()> {
         match self.running.take() {
-            Some(running) => running.await.map_err(std::io::Error::other)?,
+            Some(running) => {
+                running.await.map_err(|_| Error::other("the thread of the write ended early"))?
+            }
             None => Ok(()),
         }
     }
