@@ -87,9 +87,15 @@ impl Partners {
         self.threads.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a thread less.
+    /// Counts a thread less. Where only one is left, no other one comes: it waits no longer.
     pub(crate) fn leave(&self) {
-        self.threads.fetch_sub(1, Ordering::Relaxed);
+        let before = self.threads.fetch_sub(1, Ordering::Relaxed);
+        if before <= 2
+            && let Some(Waiting { stretch, answer, .. }) = lock(&self.meeting).waiting.take()
+        {
+            // It fails where that thread is gone.
+            let _ = answer.send(stretch);
+        }
     }
 
     /// Returns how many threads hash.
@@ -273,6 +279,27 @@ mod tests {
         let few = partners(2, FOREVER).hash(stretch(&few)).unwrap();
         assert_eq!((few.alone, few.hasher.finish()), (0, digests), "it does not wait with a few bytes");
     }
+
+    #[test]
+    fn a_thread_waits_no_longer_once_it_is_the_only_one() {
+        if !is_quicker_in_pairs() {
+            return;
+        }
+        let (bytes, digests) = pieces(&[WORTH_BYTES], 3);
+        let partners = partners(3, FOREVER);
+        scope(|scope| {
+            let last = scope.spawn(|| partners.hash(stretch(&bytes)).unwrap());
+            while lock(&partners.meeting).waiting.is_none() {
+                thread::yield_now();
+            }
+            partners.leave();
+            assert!(lock(&partners.meeting).waiting.is_some(), "another one may come");
+            partners.leave();
+            let last = last.join().unwrap();
+            assert_eq!((last.alone, last.hasher.finish()), (0, digests), "it hashed at once");
+        });
+    }
+
     #[test]
     fn a_thread_to_which_none_comes_waits_less_and_less() {
         if !is_quicker_in_pairs() {
