@@ -209,13 +209,15 @@ mod tests {
         assert_eq!(filtered.join().unwrap().unwrap_or((before, before)), (before, before));
     }
 
-    /// Runs tests of this crate once more, in a process that another program starts. Without that program, of util-linux, it runs none.
+    /// Runs tests of this crate once more, in a process that another program starts. Without that program, of util-linux, or where the
+    /// system refuses what it asks for, none run.
     fn again(program: &str, args: &[&str], tests: &[&str]) {
         let mut command = Command::new(program);
         let this = std::env::current_exe().unwrap();
         let Ok(run) = command.args(args).arg(this).args(tests).output() else { return };
         let said = String::from_utf8_lossy(&run.stdout);
-        assert!(run.status.success() && !said.contains(" 0 passed"), "{said}");
+        let has_begun = said.contains("running ");
+        assert!(!has_begun || run.status.success() && !said.contains(" 0 passed"), "{said}");
     }
 
     #[test]
