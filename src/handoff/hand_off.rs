@@ -53,12 +53,12 @@ pub(crate) async fn hand_off(
 /// [`Error::HandoffInTheWay`].
 pub fn check_inputs_stay<'a>(dest: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
     let Some(target) = real(dest) else { return Ok(()) };
-    let is_target = |path: &Path| real(path).as_ref() == Some(&target);
     let is_read = |input: &Path| {
-        let files = fs_err::read_dir(input).into_iter().flatten().flatten();
-        is_target(input)
-            || real(input).as_deref() == target.parent()
-            || files.map(|file| file.path()).any(|file| is_target(&file))
+        let Some(input) = real(input) else { return false };
+        let files = || fs_err::read_dir(&input).into_iter().flatten().flatten();
+        input == target
+            || target.parent() == Some(&input)
+            || files().any(|file| real(&file.path()).as_ref() == Some(&target))
     };
     if inputs.into_iter().any(is_read) {
         return Err(Error::HandoffInTheWay { path: dest.to_owned() });
