@@ -19,8 +19,6 @@ pub(crate) struct Context {
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) rate: Arc<Rate>,
     pub(crate) pauses: Arc<Pauses>,
-    /// How many processors this process may use.
-    pub(crate) processors: usize,
     /// Where the threads that hash meet.
     pub(crate) partners: Arc<Partners>,
 }
@@ -29,15 +27,13 @@ impl Context {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         let connections = Arc::new(Semaphore::new(settings.connections.max(1)));
         let rate = Arc::new(Rate::new(settings.bytes_per_second));
-        let processors = available_parallelism().map_or(1, usize::from);
         Arc::new(Self {
             settings,
             is_one_of_several: false,
             connections,
             rate,
             pauses: Arc::default(),
-            processors,
-            partners: Arc::new(Partners::new(processors)),
+            partners: Arc::new(Partners::new(available_parallelism().map_or(1, usize::from))),
         })
     }
 
@@ -53,7 +49,6 @@ impl Context {
             Settings { retries: retries.min(1), max_wait: max_wait.min(SHORT_WAIT), ..self.settings.clone() };
         let (connections, rate) = (Arc::clone(&self.connections), Arc::clone(&self.rate));
         let (pauses, partners) = (Arc::clone(&self.pauses), Arc::clone(&self.partners));
-        let processors = self.processors;
-        Arc::new(Self { settings, is_one_of_several: true, connections, rate, pauses, processors, partners })
+        Arc::new(Self { settings, is_one_of_several: true, connections, rate, pauses, partners })
     }
 }

@@ -16,10 +16,10 @@
 //! The kernel copies a byte from the socket into a buffer of the HTTP client; over TLS, decryption copies it once more. From
 //! there on the buffer itself is handed on, in pieces. A write copies the byte into the page cache. The thread hashes the bytes
 //! of the frontier out of the same buffer (`arrived`), and copies none. The threads of two files hash together where both have bytes
-//! (`partners`), which takes as long as the bytes of one. Where these threads are as many as the processors, each of them writes the bytes of
-//! its file too, before it hashes them: another thread for the writes would only wait for a processor. A thread copies only what arrived ahead of the frontier once
-//! more, out of the page cache into a buffer that it reuses. The connection at the frontier waits where the thread has 2 MiB to
-//! do, over all files.
+//! (`partners`), which takes as long as the bytes of one. Where these threads are as many as the processors, each of them writes
+//! the bytes of its file too, before it hashes them: another thread for the writes would only wait for a processor. A thread
+//! copies only what arrived ahead of the frontier once more, out of the page cache into a buffer that it reuses. The connection at
+//! the frontier waits where the thread has 2 MiB to do, over all files.
 //!
 //! No connection writes a byte twice: the bytes that were hashed are the bytes in the file.
 //!

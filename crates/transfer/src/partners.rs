@@ -37,7 +37,7 @@ const WORTH_BYTES: usize = 64 << 10;
 pub(crate) struct Partners {
     threads: AtomicUsize,
     /// How many processors this process may use.
-    processors: usize,
+    pub(crate) processors: usize,
     patience: Duration,
     meeting: Mutex<Meeting>,
 }

@@ -67,7 +67,7 @@ impl FileFetch<'_> {
     pub(crate) async fn fetch_missing(&self, mut hashed: watch::Receiver<Hashed>) -> Result<()> {
         let mut missing = Missing { ranges: self.sink.missing(self.file.size).into(), is_begun: false };
         let mut concurrency =
-            Concurrency::new(self.context.settings.bytes_per_second, self.context.processors);
+            Concurrency::new(self.context.settings.bytes_per_second, self.context.partners.processors);
         let (began, mut under_way) = (Instant::now(), FuturesUnordered::new());
         loop {
             if self.no_ranges.load(Ordering::Relaxed) {

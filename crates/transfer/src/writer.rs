@@ -1,6 +1,6 @@
 //! Writes a stream into a sink, in writes of a good size.
 
-use std::{io::Error, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{sync::oneshot, task::spawn_blocking, time::Instant};
@@ -90,7 +90,7 @@ impl<'a> Writer<'a> {
     async fn wait(&mut self) -> Result<()> {
         match self.running.take() {
             Some(running) => {
-                running.await.map_err(|_| Error::other("the thread of the write ended early"))?
+                running.await.map_err(|_| io::Error::other("the thread of the write ended early"))?
             }
             None => Ok(()),
         }

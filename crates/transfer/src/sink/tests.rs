@@ -48,11 +48,9 @@ fn digests(bytes: &[u8]) -> ContentDigests {
 }
 
 /// Begins to hash an attempt in a thread of its own.
-fn hash(sink: &Arc<Sink>, size: usize) -> thread::JoinHandle<Option<ContentDigests>> {
+fn hash(sink: &Arc<Sink>, size: usize) -> thread::JoinHandle<Result<Option<ContentDigests>>> {
     let (sink, epoch) = (Arc::clone(sink), sink.epoch());
-    thread::spawn(move || {
-        follow(&sink, epoch, size as u64, false, &watch::channel(Hashed::default()).0, 1).unwrap()
-    })
+    thread::spawn(move || follow(&sink, epoch, size as u64, false, &watch::channel(Hashed::default()).0, 1))
 }
 
 #[test]
@@ -92,7 +90,7 @@ fn bytes_are_hashed_in_whatever_order_they_arrive() {
             let pieces = vec![all.slice(start..middle), all.slice(middle..end)];
             write(&sink, 1, start, pieces);
         }
-        assert_eq!(digest.join().unwrap(), Some(digests(&all)));
+        assert_eq!(digest.join().unwrap().unwrap(), Some(digests(&all)));
         assert_eq!(fs_err::read(dir.path().join("data")).unwrap(), all);
     }
 }
@@ -105,7 +103,7 @@ fn a_new_attempt_hashes_none_of_the_bytes_of_the_last_one() {
     let last = hash(&sink, size);
     write(&sink, 1, 0, vec![wrong.slice(..2 * WRITE)]);
     sink.give_up(1);
-    assert_eq!(last.join().unwrap(), None);
+    assert_eq!(last.join().unwrap().unwrap(), None);
     // A write that has begun may still bring bytes for the attempt that is over.
     let _queue = sink.open_queue(1);
     write(&sink, 1, 2 * WRITE, vec![wrong.slice(2 * WRITE..)]);
@@ -118,7 +116,7 @@ fn a_new_attempt_hashes_none_of_the_bytes_of_the_last_one() {
     write(&sink, 2, 0, vec![wrong]);
     write(&sink, 3, 0, vec![right.slice(..WRITE)]);
     write(&sink, 3, WRITE, vec![right.slice(WRITE..)]);
-    assert_eq!(digest.join().unwrap(), Some(digests(&right)));
+    assert_eq!(digest.join().unwrap().unwrap(), Some(digests(&right)));
     drop(queue);
 }
 
@@ -184,7 +182,7 @@ fn hand(sink: &Sink, start: usize, piece: Bytes) -> oneshot::Receiver<Result<()>
 }
 
 /// Begins to hash the first attempt in a thread of its own, and returns once the thread takes writes.
-fn hash_and_write(sink: &Arc<Sink>, size: usize) -> thread::JoinHandle<Option<ContentDigests>> {
+fn hash_and_write(sink: &Arc<Sink>, size: usize) -> thread::JoinHandle<Result<Option<ContentDigests>>> {
     let digest = hash(sink, size);
     while !sink.partners.are_enough() {
         thread::yield_now();
@@ -203,7 +201,7 @@ fn a_thread_writes_what_it_hashes_where_the_threads_are_enough() {
         hand(&sink, start, all.slice(start..end)).blocking_recv().unwrap().unwrap();
         assert_eq!(sink.len(), end as u64, "the connection learns of it once it is written");
     }
-    assert_eq!(digest.join().unwrap(), Some(digests(&all)));
+    assert_eq!(digest.join().unwrap().unwrap(), Some(digests(&all)));
     drop(sink);
     assert_eq!(fs_err::read(dir.path().join("data")).unwrap(), all);
     assert_eq!(open_in(dir.path(), size, 1).len(), size as u64, "the journal knows of it");
@@ -228,7 +226,7 @@ fn a_thread_hashes_the_bytes_of_the_file_where_some_were_here_before() {
     let digest = hash_and_write(&sink, WRITE);
     hand(&sink, 0, bytes(WRITE)).blocking_recv().unwrap().unwrap();
     let file = fs_err::read(dir.path().join("data")).unwrap();
-    assert_eq!((&file[10..15], digest.join().unwrap()), (b"ahead".as_slice(), Some(digests(&file))));
+    assert_eq!((&file[10..15], digest.join().unwrap().unwrap()), (b"ahead".as_slice(), Some(digests(&file))));
 }
 
 #[test]
@@ -256,13 +254,7 @@ fn the_connection_learns_that_a_thread_could_not_write_or_the_thread_says_so() {
         let sink = Arc::new(sink);
         let (write, done) = Write::new(1, 0, vec![bytes(WRITE)]);
         let of_connection = Some(done).filter(|_| !is_dropped);
-        let shared = Arc::clone(&sink);
-        let thread = thread::spawn(move || {
-            follow(&shared, 1, WRITE as u64, false, &watch::channel(Hashed::default()).0, 1)
-        });
-        while !sink.partners.are_enough() {
-            thread::yield_now();
-        }
+        let thread = hash_and_write(&sink, WRITE);
         assert!(sink.hand(write).is_none());
         let ended = thread.join().unwrap();
         match of_connection {
