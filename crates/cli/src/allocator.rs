@@ -15,8 +15,9 @@ const POOLS: i32 = 1;
 /// From how many bytes on a block is the system's own, and goes back at once.
 const LARGE_BYTES: i32 = 1 << 20;
 
-/// How many free bytes a pool keeps at its end.
-const KEPT_BYTES: i32 = 4 << 20;
+/// How many free bytes a pool keeps at its end: more than comes and goes while a model streams, for memory that went back to the system
+/// costs a fault for each page.
+const KEPT_BYTES: i32 = 16 << 20;
 
 /// Bounds the pools of free memory. The command calls it before it starts a thread.
 pub(crate) fn bound_free_memory() {

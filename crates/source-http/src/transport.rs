@@ -30,8 +30,8 @@ use crate::{address::bare_host, tls::HTTP2};
 /// How many bytes the open connections of a pool read at once, all together, and one of them at the least and at the most. All
 /// that a connection has read and no caller has written yet is in memory, a few times as much. A long read costs less for each byte
 /// than a short one.
-const READ_BYTES: usize = 2 << 20;
-const LEAST_READ_BYTES: usize = 128 << 10;
+const READ_BYTES: usize = 3 << 19;
+const LEAST_READ_BYTES: usize = 64 << 10;
 pub(crate) const MOST_READ_BYTES: usize = 408 << 10;
 
 /// How many bytes fewer a connection reads than its share: the HTTP library takes a buffer twice as long where a read fills one.
@@ -194,7 +194,7 @@ mod tests {
             drop(others);
             (buffer.filled().len() + SPARED_BYTES) >> 10
         };
-        for (others, kib) in [(0, 408), (7, 256), (15, 128), (99, 128), (3, 408)] {
+        for (others, kib) in [(0, 408), (7, 192), (15, 96), (99, 64), (3, 384)] {
             assert_eq!(read(others).await, kib, "beside {others}");
         }
     }

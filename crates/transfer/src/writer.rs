@@ -8,12 +8,12 @@ use tokio::{sync::oneshot, task::spawn_blocking, time::Instant};
 use crate::{epoch::Epoch, error::Result, sink::Sink, write::Write};
 
 /// How many bytes a writer gathers for one write at the least, usually at the least, and at the most.
-const LEAST_BYTES: usize = 128 << 10;
+const LEAST_BYTES: usize = 64 << 10;
 const USUAL_BYTES: usize = 256 << 10;
 const MOST_BYTES: usize = 1 << 20;
 
 /// How many bytes all writers gather together, where that is more than the least for each.
-const GATHERED_BYTES: usize = 2 << 20;
+const GATHERED_BYTES: usize = 3 << 19;
 
 /// Where the bytes of a write arrive in less time, the next write is longer: each one wakes two threads.
 const QUICK: Duration = Duration::from_millis(4);
@@ -114,12 +114,12 @@ mod tests {
         let quick = |last, writers| enough(last, QUICK / 2, writers);
         assert_eq!([1, 2, 3].map(|times| quick(USUAL_BYTES * times, 1)), [2, 4, 4].map(|n| n * USUAL_BYTES));
         let shared = [4, 8, 16, 100].map(|writers| quick(MOST_BYTES, writers));
-        assert_eq!(shared, [4, 2, 1, 1].map(|n| n * LEAST_BYTES));
+        assert_eq!(shared, [384, 192, 96, 64].map(|n| n << 10));
         assert_eq!(
             enough(MOST_BYTES, QUICK, 1),
             MOST_BYTES / 2,
             "what a kill takes away is soon there again"
         );
-        assert_eq!([1, 16].map(|writers| enough(USUAL_BYTES, QUICK, writers)), [USUAL_BYTES, LEAST_BYTES]);
+        assert_eq!([1, 16].map(|writers| enough(USUAL_BYTES, QUICK, writers)), [USUAL_BYTES, 96 << 10]);
     }
 }
