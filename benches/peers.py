@@ -10,14 +10,15 @@ hashes as simply as can be. It leaves out what is not installed, and says so.
 The last table has a line for each limit: measured, wanted, held or missed.
 
 Files and caches go below --dir, a tmpfs by preference, into a folder that goes with the script; each client's cache is
-emptied before each run. CPU is user and system time of the client and its children; memory is the peak of the client
-itself. Requests, connections and bytes are those that the hub counted, without those of Xet's storage. Each round begins
-with another client: what the last one freed costs the next one less. In a virtual machine whose host takes free memory
+emptied before each run. CPU is user and system time of the client and its children; memory is the highest peak of the
+client itself. All else is a median. Requests, connections and bytes are those that the hub counted, without those of Xet's storage. Each round has the
+clients in another order, for what one freed costs the next one less. In a virtual machine whose host takes free memory
 back, --hold-memory keeps that from the clients. It ends with 1 where a limit is missed; with --report it only prints.
 """
 import argparse
 import os
 import pathlib
+import random
 import shutil
 import signal
 import sys
@@ -33,12 +34,26 @@ from peers.servers import Hub, Storage
 def main():
     args = arguments()
     tools = clients.Tools(args)
-    chosen = [row for row in rows(args) if not args.only or row.name in args.only]
+    every = rows(args)
+    chosen = [row for row in every if not args.only or row.name in args.only]
+    if unknown := set(args.only or ()) - {row.name for row in every}:
+        sys.exit(f"there is no row {', '.join(sorted(unknown))}: --list has their names")
     if args.list:
-        sys.exit("\n".join(f"{row.name}: {row.title}" for row in chosen))
+        print("\n".join(f"{row.name}: {row.title}" for row in chosen))
+        return
+    if not tools.ours.exists() or not tools.hub.exists():
+        sys.exit(f"{args.target} lacks the command or the hub: the head of this script says how to build them")
     # An interrupt and a termination leave through `finally`, so that the folder goes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    memory = held(args.hold_memory)
+    with held(args.hold_memory):
+        lines, left_out = measure(chosen, tools, args)
+    report.last_table(lines, left_out)
+    is_missed = any("missed" in verdict for *_, verdict in lines)
+    sys.exit(1 if is_missed and not args.report else 0)
+
+
+def measure(chosen, tools, args):
+    """Prints the table of each row. Returns the lines of the last table, and what was left out."""
     lines, left_out = [], [f"`{name}` (not installed)" for name, path in tools.paths.items() if not path]
     for row in chosen:
         if reason := row.reason_to_leave_out(tools):
@@ -52,10 +67,7 @@ def main():
         report.details(row, runs)
         sys.stdout.flush()
         lines += report.verdicts(row, runs)
-    report.last_table(lines, left_out)
-    memory.close()
-    is_missed = any("missed" in verdict for *_, verdict in lines)
-    sys.exit(1 if is_missed and not args.report else 0)
+    return lines, left_out
 
 
 def arguments():
@@ -70,12 +82,19 @@ def arguments():
     parser.add_argument("--slow-rounds", type=int, default=3, help="rounds where the hub is slow")
     parser.add_argument("--xet-mib", type=int, default=2048)
     parser.add_argument("--dir", default="/dev/shm" if os.path.isdir("/dev/shm") else None)
-    parser.add_argument("--hold-memory", type=int, default=0, metavar="GIB",
-                        help="how much memory the host shall not take back: a few times what the clients write")
+    parser.add_argument("--hold-memory", type=memory_gib, default=0, metavar="GIB",
+                        help="memory that the host shall not take back, and that must be free: 10 for rows of 1 and 2 GiB")
     parser.add_argument("--report", action="store_true", help="end with 0 where a limit is missed")
     args = parser.parse_args()
     args.target = args.target.resolve()
     return args
+
+
+def memory_gib(text):
+    gib, free = int(text), os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 30
+    if not 0 <= gib <= free:
+        raise argparse.ArgumentTypeError(f"{gib} GiB are not free; {free} are")
+    return gib
 
 
 def existing(text):
@@ -103,8 +122,7 @@ def by_turns(row, place, rounds, certificate, options):
         here = [place.client(name, hub, "org/model", row.file) for name in row.clients if place.tools.has(name)]
         runs = {client.name: [] for client in here}
         for turn in range(row.rounds or rounds):
-            first = turn % len(here)
-            for client in here[first:] + here[:first]:
+            for client in random.Random(turn).sample(here, len(here)):
                 place.empty()
                 hub.counts()
                 run = measured(client)

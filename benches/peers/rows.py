@@ -20,9 +20,9 @@ class Limit:
     at_least: float | None = None
     on_cores: int = 1
 
-    def measure(self, medians):
+    def measure(self, summaries):
         """The ratio or the peak that was measured; None where the other client is not here."""
-        ours, other = medians[OURS], medians.get(self.beside)
+        ours, other = summaries[OURS], summaries.get(self.beside)
         if self.kind == "peak":
             return ours.peak_mib
         if other is None:
@@ -85,6 +85,7 @@ def rows(args):
     cpu = [Limit("CPU", THEN, at_most=0.9), Limit("CPU", PIPE, at_most=0.9)]
     peak = Limit("peak", None, at_most=32)
     limited = ["--limit-rate", "50000000"]
+    late = ["--limit-rate", "100000000", "--latency-ms", "100"]
     return [
         Row("large-1", "1 GiB in one file", large(GIB), every, [Limit("wall", CURL, at_most=1.3), *cpu, peak]),
         Row("large-2", "2 GiB in one file", large(2 * GIB), every, [Limit("wall", CURL, at_most=1.15), *cpu, peak]),
@@ -95,8 +96,7 @@ def rows(args):
         Row("limited", "1 GiB at 50 MB/s a connection", large(GIB), [OURS, ARIA, CURL],
             [Limit("wall", ARIA, at_most=0.97), peak], options=limited, rounds=args.slow_rounds),
         Row("latency", "1 GiB at 100 MB/s a connection, 100 ms before each answer", large(GIB), [OURS, ARIA, CURL],
-            [Limit("wall", ARIA, at_most=1.1), peak], options=["--limit-rate", "100000000", "--latency-ms", "100"],
-            rounds=args.slow_rounds),
+            [Limit("wall", ARIA, at_most=1.1), peak], options=late, rounds=args.slow_rounds),
         Row("small-latency", "200 small files, 50 ms before each answer", small, [OURS, HF, HFRS],
             [Limit("wall", HFRS, at_most=0.65), peak], file=None, options=["--latency-ms", "50"],
             rounds=args.slow_rounds),
@@ -104,6 +104,8 @@ def rows(args):
             [Limit("wall", CURL, at_most=1.2), peak], is_tls=True),
         Row("tls-limited", "1 GiB over TLS with HTTP/2, at 50 MB/s a connection", large(GIB), [OURS, CURL],
             [Limit("speed", CURL, at_least=3.5), peak], is_tls=True, options=limited, rounds=1),
+        Row("tls-latency", "1 GiB over TLS with HTTP/2, at 100 MB/s a connection, 100 ms before each answer", large(GIB),
+            [OURS, ARIA, CURL], [Limit("wall", ARIA, at_most=1.1), peak], is_tls=True, options=late, rounds=args.slow_rounds),
         Row("xet", f"{args.xet_mib} MiB from Xet's storage server",
             lambda folder: write_large(folder / "model.gguf", args.xet_mib, unlike=True), [OURS, HF_XET],
             [Limit("wall", HF_XET, at_most=1.1), Limit("peak", None, at_most=128)], is_xet=True),
