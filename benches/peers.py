@@ -10,10 +10,13 @@ hashes as simply as can be. It leaves out what is not installed, and says so.
 The last table has a line for each limit: measured, wanted, held or missed.
 
 Files and caches go below --dir, a tmpfs by preference, into a folder that goes with the script; each client's cache is
-emptied before each run. CPU is user and system time of the client and its children; memory is the highest peak of the
-client itself. All else is a median. Requests, connections and bytes are those that the hub counted, without those of Xet's storage. Each round has the
-clients in another order, for what one freed costs the next one less. In a virtual machine whose host takes free memory
-back, --hold-memory keeps that from the clients. It ends with 1 where a limit is missed; with --report it only prints.
+emptied before each run. Each round has the clients in another order, for what one freed costs the next one less. In a
+virtual machine whose host takes free memory back, --hold-memory keeps that from the clients.
+
+CPU is user and system time of the client and its children. Memory is the highest peak of the client itself; all else is a
+median. Requests, connections and bytes are those that the hub counted, without those of Xet's storage.
+
+The script ends with 1 where a limit is missed; with --report it only prints.
 """
 import argparse
 import os
