@@ -18,7 +18,6 @@ class Limit:
     beside: str | None
     at_most: float | None = None
     at_least: float | None = None
-    on_cores: int = 1
 
     def measure(self, summaries):
         """The ratio or the peak that was measured; None where the other client is not here."""
