@@ -135,6 +135,49 @@ fn asked_range(head: &str) -> Option<Range<usize>> {
     Some(first.parse().ok()?..last.parse::<usize>().ok()? + 1)
 }
 
+/// Returns where the storage says that terms are, each of a xorb and so many MiB long.
+fn terms_at(cdn: &str, terms: &[(&str, u64)]) -> String {
+    let chunks = json!({ "start": 0, "end": 999 });
+    let section = json!({ "range": chunks, "url": cdn, "url_range": { "start": 0, "end": (96 << 20) - 1 } });
+    let terms: Vec<_> = terms
+        .iter()
+        .map(|(xorb, mib)| json!({ "hash": xorb, "unpacked_length": mib << 20, "range": chunks }))
+        .collect();
+    let answer = json!({ "offset_into_first_range": 0, "terms": terms, "fetch_info": { "a": [section], "b": [section] } });
+    answer.to_string()
+}
+
+#[tokio::test]
+async fn a_range_ends_where_the_storage_says_that_a_xorb_begins() {
+    let first_chunk = xorb_of(&[7; CHUNK]);
+    let (cdn, _) =
+        serve_heads(move |_| (format!("200 OK\r\nContent-Length: {}", 96 << 20), first_chunk.clone()));
+    let of_first = terms_at(&cdn, &[("a", 64)]);
+    let check = async |status: &'static str, length: usize, of_rest: String, expected_mib: u64| {
+        let of_first = of_first.clone();
+        let (storage, _) = serve_heads(move |head| {
+            let is_first = asked_range(head).is_some_and(|range| range.start == 0);
+            let (status, length, body) =
+                if is_first { ("200 OK", of_first.len(), &of_first) } else { (status, length, &of_rest) };
+            (format!("{status}\r\nContent-Length: {length}"), body.clone().into_bytes())
+        });
+        let bench = Fixture::new();
+        bench.hub.repo("org/repo").xet("a.gguf", vec![7; 96 << 20], HASH).publish();
+        bench.hub.xet_cas(&storage);
+        let (fetcher, manifest) = listed(&bench).await;
+        let file = &manifest.files()[0];
+        assert_eq!(fetcher.range_bytes(file, 0), Some(64 << 20));
+        let mut opened = fetcher.open(file, ByteRange { start: 0, end: Some(64 << 20) }).await.unwrap();
+        assert!(opened.stream.try_next().await.unwrap().is_some(), "the range itself comes");
+        assert_eq!(fetcher.range_bytes(file, 64 << 20), Some(expected_mib << 20), "{status}");
+    };
+    let of_rest = terms_at(&cdn, &[("a", 20), ("b", 12)]);
+    check("200 OK", of_rest.len(), of_rest, 20).await;
+    check("404 Not Found", 0, String::new(), 64).await;
+    check("200 OK", 2, "{}".to_owned(), 64).await;
+    check("200 OK", 999, "hangs".to_owned(), 64).await;
+}
+
 #[tokio::test]
 async fn a_file_comes_from_where_the_storage_says() {
     let weights = bytes(3 << 20, 9);
@@ -254,9 +297,9 @@ async fn a_storage_that_asks_for_a_pause_is_left_alone() {
         bench.hub.xet_cas(&cas);
         let (fetcher, manifest) = listed(&bench).await;
         let [first, second] = manifest.files() else { panic!("{manifest:?}") };
-        assert!(fetcher.range_bytes(second).is_some(), "it is to come from Xet");
+        assert!(fetcher.range_bytes(second, 0).is_some(), "it is to come from Xet");
         fetcher.open(first, ByteRange::ALL).await.unwrap();
-        assert_eq!(fetcher.range_bytes(second), None);
+        assert_eq!(fetcher.range_bytes(second, 0), None);
         fetcher.open(second, ByteRange::ALL).await.unwrap();
         assert_eq!(asked.lock().unwrap().len(), 1, "{busy}");
     }

@@ -218,7 +218,7 @@ impl HubFetcher {
         }
         #[cfg(feature = "xet")]
         if let (Some(xet), Some(at)) = (&self.xet, &state.xet)
-            && let Some(opened) = xet.open(self.api.client(), at, address, file.size, bounds).await
+            && let Some(opened) = xet.open(self.api.client(), at, address, bounds).await
         {
             return Ok(opened);
         }
@@ -255,11 +255,11 @@ impl ModelFetcher for HubFetcher {
     }
 
     #[cfg(feature = "xet")]
-    fn range_bytes(&self, file: &ManifestFile) -> Option<u64> {
+    fn range_bytes(&self, file: &ManifestFile, start: u64) -> Option<u64> {
         let Locator::Streamed(remote) = &file.locator else { return None };
         let state = FileState::of(remote);
-        let is_in_xet = state.xet.as_ref().is_some_and(|file| !file.is_given_up());
-        self.xet.as_ref().filter(|_| is_in_xet).map(Xet::range_bytes)
+        let in_xet = state.xet.as_ref().filter(|file| !file.is_given_up());
+        in_xet.zip(self.xet.as_ref()).map(|(file, xet)| xet.range_bytes(file, start))
     }
 
     fn states_roles(&self) -> bool {

@@ -9,7 +9,8 @@
 //! # Length of ranges
 //! A range costs a request for its chunks, and one for each xorb that it touches: a xorb has up to 64 MiB. But ranges far ahead of
 //! the hashed bytes may not begin yet, so where each connection is slow, long ones leave too few connections. So a range is as
-//! long as what one connection brings in two seconds, within bounds.
+//! long as what one connection brings in two seconds, within bounds (`ranges`). It ends with a xorb, so that no two ranges need parts
+//! of the same one: with some ranges, the fetcher asks the storage where the next xorbs begin.
 //!
 //! # Giving up
 //! Plain HTTP serves each file too, so no failure here is a failure of the file. After a range that does not complete, the
@@ -23,6 +24,7 @@
 mod address;
 mod chunks;
 mod failure;
+mod ranges;
 mod reconstruction;
 mod storage;
 mod terms;
@@ -48,18 +50,9 @@ use tokio::time::Instant;
 use self::{
     address::storage_address,
     failure::{is_of_listing, unavailable},
+    ranges::{Boundaries, RangeLength},
     storage::Storage,
 };
-
-/// How long the first ranges of a file are, in bytes.
-const FIRST_RANGE: u64 = 64 << 20;
-
-/// How long ranges are at the least, and at the most.
-const SHORTEST_RANGE: u64 = 16 << 20;
-const LONGEST_RANGE: u64 = 128 << 20;
-
-/// How many seconds a range is to take.
-const SECONDS_A_RANGE: f64 = 2.0;
 
 /// How many seconds a token must be valid still to be used for another range.
 const TOKEN_MARGIN: u64 = 300;
@@ -73,20 +66,18 @@ pub(crate) struct Xet {
     range_length: Arc<RangeLength>,
 }
 
-/// Says how long the next range is to be, in bytes.
-#[derive(Debug)]
-struct RangeLength(AtomicU64);
-
 /// Describes a file in the storage. It lives for as long as the manifest that lists it.
 #[derive(Debug)]
 pub(crate) struct XetFile {
     hash: String,
+    size: u64,
     commit: Arc<XetCommit>,
     is_given_up: AtomicBool,
     /// How many bytes no complete range has had.
     left: AtomicU64,
     /// Where the ranges begin that the caller asked for so far.
     starts: Mutex<HashSet<u64>>,
+    boundaries: Boundaries,
 }
 
 /// Holds what the files of one listing have in common.
@@ -124,13 +115,12 @@ struct StorageToken {
 
 impl Xet {
     pub(crate) fn new(timeout: Duration) -> Self {
-        let range_length = Arc::new(RangeLength(AtomicU64::new(FIRST_RANGE)));
-        Self { timeout, range_length }
+        Self { timeout, range_length: Arc::new(RangeLength::new()) }
     }
 
-    /// Returns how long the next range is to be, in bytes.
-    pub(crate) fn range_bytes(&self) -> u64 {
-        self.range_length.0.load(Ordering::Relaxed)
+    /// Returns how long a range of a file is to be that begins here, in bytes.
+    pub(crate) fn range_bytes(&self, file: &XetFile, start: u64) -> u64 {
+        file.boundaries.range_bytes(start, self.range_length.bytes())
     }
 
     /// Opens a file at a range that is not empty. Returns `None` where plain HTTP must serve the range.
@@ -139,7 +129,6 @@ impl Xet {
         http: &HttpClient,
         file: &Arc<XetFile>,
         address: &str,
-        size: u64,
         range: Range<u64>,
     ) -> Option<Opened> {
         if file.is_given_up() {
@@ -152,7 +141,7 @@ impl Xet {
             Ok(None) => None,
             Ok(Some(stream)) => {
                 let range = ByteRange { start: range.start, end: Some(range.end) };
-                Some(Opened { range, total_size: Some(size), validator: None, stream })
+                Some(Opened { range, total_size: Some(file.size), validator: None, stream })
             }
             Err(error) => {
                 let error = file.failed(error);
@@ -172,7 +161,7 @@ impl Xet {
     ) -> Result<Option<ByteStream>, FetchError> {
         let Some(storage) = file.commit.storage(http).await? else { return Ok(None) };
         let Some(attempt) = XetFile::attempt(file, range.start) else { return Ok(None) };
-        let bytes = storage.open(&file.hash, &range).await?;
+        let bytes = storage.open(file, &range).await?;
         let mut bytes = watched(bytes, range.end - range.start, self.timeout, attempt, &self.range_length);
         let first = bytes.try_next().await?;
         Ok(Some(Box::pin(stream::iter(first.map(Ok)).chain(bytes))))
@@ -182,8 +171,15 @@ impl Xet {
 impl XetFile {
     /// Notes that a listed file of so many bytes is in Xet, by its hash there.
     pub(crate) fn new(hash: String, size: u64, commit: &Arc<XetCommit>) -> Self {
-        let (is_given_up, left, starts) = (AtomicBool::new(false), AtomicU64::new(size), Mutex::default());
-        Self { hash, commit: Arc::clone(commit), is_given_up, left, starts }
+        Self {
+            hash,
+            size,
+            commit: Arc::clone(commit),
+            is_given_up: AtomicBool::new(false),
+            left: AtomicU64::new(size),
+            starts: Mutex::default(),
+            boundaries: Boundaries::default(),
+        }
     }
 
     /// Returns whether plain HTTP serves the rest of the file.
@@ -263,24 +259,6 @@ impl fmt::Debug for XetCommit {
 impl fmt::Debug for Xet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Xet").finish_non_exhaustive()
-    }
-}
-
-impl RangeLength {
-    /// Learns from a range how much one connection brings.
-    fn learn(&self, bytes: u64, waited: Duration) {
-        if bytes < SHORTEST_RANGE {
-            return;
-        }
-        let seconds = waited.as_secs_f64() / SECONDS_A_RANGE;
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "it is an estimate"
-        )]
-        let length = (bytes as f64 / seconds) as u64;
-        self.0.store(length.clamp(SHORTEST_RANGE, LONGEST_RANGE), Ordering::Relaxed);
     }
 }
 

@@ -27,10 +27,10 @@ fn named<'a>(manifest: &'a Manifest, path: &str) -> &'a ManifestFile {
 async fn a_file_in_xet_has_long_ranges_and_no_other_has() {
     let hub = Hub::start();
     let (fetcher, manifest) = listed(&hub, true).await;
-    assert_eq!(fetcher.range_bytes(named(&manifest, "in-xet.gguf")), Some(64 << 20));
-    assert_eq!(fetcher.range_bytes(named(&manifest, "beside.gguf")), None);
+    assert_eq!(fetcher.range_bytes(named(&manifest, "in-xet.gguf"), 0), Some(64 << 20));
+    assert_eq!(fetcher.range_bytes(named(&manifest, "beside.gguf"), 0), None);
     let (without, manifest) = listed(&hub, false).await;
-    assert_eq!(without.range_bytes(named(&manifest, "in-xet.gguf")), None, "plain HTTP serves it");
+    assert_eq!(without.range_bytes(named(&manifest, "in-xet.gguf"), 0), None, "plain HTTP serves it");
 }
 
 #[tokio::test]
@@ -41,5 +41,5 @@ async fn a_file_that_xet_failed_to_bring_has_the_ranges_of_plain_http() {
     // This hub has no storage of Xet, and so gives no token for one.
     let opened = fetcher.open(file, ByteRange::ALL).await.unwrap();
     assert_eq!(opened.stream.try_collect::<Vec<_>>().await.unwrap().concat(), b"in Xet");
-    assert_eq!(fetcher.range_bytes(file), None);
+    assert_eq!(fetcher.range_bytes(file, 0), None);
 }

@@ -131,9 +131,9 @@ pub trait ModelFetcher: fmt::Debug + Send + Sync + 'static {
     /// file is not the listed one any more.
     async fn open(&self, file: &ManifestFile, range: ByteRange) -> Result<Opened, FetchError>;
 
-    /// Returns how long the ranges of a file are to be at least, in bytes, where each [`open`](Self::open) of a shorter one costs the
-    /// source as much. `None`, as by default, where the caller may choose.
-    fn range_bytes(&self, _file: &ManifestFile) -> Option<u64> {
+    /// Returns how long a range of a file that begins at `start` is to be at least, in bytes, where [`open`](Self::open) of a shorter
+    /// one costs the source as much. `None`, as by default, where the caller may choose.
+    fn range_bytes(&self, _file: &ManifestFile, _start: u64) -> Option<u64> {
         None
     }
 

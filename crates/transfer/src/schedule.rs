@@ -106,13 +106,17 @@ impl FileFetch<'_> {
         let is_free = self.connections.under_way() < concurrency.count();
         let is_known = !missing.is_begun || self.has_ranges.load(Ordering::Relaxed);
         let is_next = is_within_window && is_free && is_known;
-        if is_next { missing.cut(self.chunk_bytes(missing.bytes(), concurrency.count())) } else { None }
+        if is_next {
+            missing.cut(self.chunk_bytes(start, missing.bytes(), concurrency.count()))
+        } else {
+            None
+        }
     }
 
-    /// Returns how long a chunk is, in bytes, that begins now, where so many bytes are left for so many connections.
-    fn chunk_bytes(&self, left: u64, connections: usize) -> u64 {
+    /// Returns how long a chunk from here is, in bytes, that begins now, where so many bytes are left for so many connections.
+    fn chunk_bytes(&self, start: u64, left: u64, connections: usize) -> u64 {
         let usual = self.context.settings.chunk_bytes.max(1);
-        if let Some(wanted) = self.fetcher.range_bytes(self.file) {
+        if let Some(wanted) = self.fetcher.range_bytes(self.file, start) {
             return usual.max(wanted);
         }
         let shortest = self.connections.bytes_of_answer().max(usual / SHORTEST_PART);

@@ -74,6 +74,16 @@ pub(super) fn read(answer: &[u8], length: u64, storage: &Url) -> Result<Vec<Term
     terms_of(read, length, storage)
 }
 
+/// Returns where in the file xorbs begin behind the first of these terms, which begin here.
+pub(super) fn boundaries(terms: &[Term], start: u64) -> impl Iterator<Item = u64> {
+    let ends = terms.iter().scan(start, |end, term| {
+        *end += term.bytes;
+        Some(*end)
+    });
+    let pairs = ends.zip(terms.iter().zip(terms.iter().skip(1)));
+    pairs.filter(|(_, (term, next))| !Arc::ptr_eq(&term.section, &next.section)).map(|(end, _)| end)
+}
+
 impl Section {
     /// Returns how many bytes come for it.
     pub(super) fn len(&self) -> u64 {

@@ -1,18 +1,23 @@
 //! Asks the storage which chunks make up a range of a file, and for these chunks.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Duration};
 
-use futures_util::TryStreamExt;
+use futures_util::{TryStreamExt, future::join};
 use provisioner_core::{ByteRange, ByteStream, FetchError};
 use source_http::{Dialect, HttpClient, Pool, Token, Url, invalid};
+use tokio::time::timeout;
 
 use super::{
+    XetFile,
     reconstruction::{self, Section, Term},
     terms::{self, Tries},
 };
 
 /// How many bytes an answer about a range has at the most: a range has some two thousand chunks, most of them in few sections.
 const MAX_ANSWER_BYTES: usize = 2 << 20;
+
+/// How long a range waits for the answer about the bytes behind it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Asks a storage.
 #[derive(Debug)]
@@ -33,16 +38,12 @@ impl Storage {
     /// Returns the bytes of a range of a file. No error has the token.
     pub(super) async fn open(
         self: &Arc<Self>,
-        hash: &str,
+        file: &XetFile,
         range: &Range<u64>,
     ) -> Result<ByteStream, FetchError> {
-        let mut tries = Tries::new();
-        let terms = loop {
-            match self.terms(hash, range).await {
-                Ok(terms) => break terms,
-                Err(error) => tries.wait_out(error).await.map_err(|error| self.client.redacted(error))?,
-            }
-        };
+        let look_ahead = timeout(PATIENCE, self.look_ahead(file, range));
+        let (terms, _) = join(self.tried_terms(&file.hash, range), look_ahead).await;
+        let terms = terms.map_err(|error| self.client.redacted(error))?;
         let storage = Arc::clone(self);
         let bytes = terms::fetch(terms, move |section| {
             let storage = Arc::clone(&storage);
@@ -50,6 +51,25 @@ impl Storage {
         });
         let storage = Arc::clone(self);
         Ok(Box::pin(bytes.map_err(move |error| storage.client.redacted(error))))
+    }
+
+    /// Notes where the next xorbs begin. A range need not end there, so a failure is none of the range.
+    async fn look_ahead(&self, file: &XetFile, range: &Range<u64>) {
+        let Some(asked) = file.boundaries.to_ask(range, file.size) else { return };
+        if let Ok(terms) = self.terms(&file.hash, &asked).await {
+            file.boundaries.learn(reconstruction::boundaries(&terms, asked.start));
+        }
+    }
+
+    /// Returns the terms of a range of a file, after some tries.
+    async fn tried_terms(&self, hash: &str, range: &Range<u64>) -> Result<Vec<Term>, FetchError> {
+        let mut tries = Tries::new();
+        loop {
+            match self.terms(hash, range).await {
+                Ok(terms) => return Ok(terms),
+                Err(error) => tries.wait_out(error).await?,
+            }
+        }
     }
 
     /// Returns the terms of a range of a file.

@@ -1,4 +1,7 @@
-use super::*;
+use super::{
+    ranges::{FIRST_RANGE, LONGEST_RANGE, SHORTEST_RANGE},
+    *,
+};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -86,7 +89,7 @@ async fn a_range_is_as_long_as_what_a_connection_brings_in_two_seconds() {
             // The time that the caller takes does not count.
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        assert_eq!(range_length.0.load(Ordering::Relaxed), expected, "{length} {piece_ms}");
+        assert_eq!(range_length.bytes(), expected, "{length} {piece_ms}");
     };
     check(mib(64), 50, mib(40)).await;
     check(mib(16), 100, mib(20)).await;

@@ -50,6 +50,17 @@ fn an_answer_says_where_the_bytes_of_a_range_are() {
 }
 
 #[test]
+fn an_answer_says_where_xorbs_begin() {
+    let begins =
+        |answer: Value, length: u64| boundaries(&terms(answer, length).unwrap(), 1000).collect::<Vec<_>>();
+    assert_eq!(begins(answer(), 70), [1025, 1065]);
+    assert_eq!(begins(answer(), 115), [1025, 1065], "the end of the answer is none");
+    let mut of_one = answer();
+    of_one["terms"].as_array_mut().unwrap().remove(1);
+    assert_eq!(begins(of_one, 75), [0; 0], "both terms are of one xorb");
+}
+
+#[test]
 fn an_answer_that_makes_no_sense_is_refused() {
     let check = |place: &str, value: Value, expected: &str| {
         let mut answer = answer();
