@@ -1,6 +1,6 @@
 //! Stages a model that is elsewhere: each file from the store, from another tool, or from the source.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use artifact_store::{AdoptedFile, Blob, ResumableTransfers};
 use futures_util::{TryStreamExt, stream::FuturesUnordered};
@@ -150,6 +150,8 @@ impl Gathering<'_> {
                 None => missing.push(index),
             }
         }
+        // The small ones come beside the large ones, which keep the network busy meanwhile.
+        missing.sort_by_key(|index| Reverse(manifest.files()[*index].size));
         // The work on a file takes more memory than its line in a listing, so only a few files are worked on at once.
         let (mut waiting, mut under_way) = (missing.into_iter(), FuturesUnordered::new());
         loop {

@@ -2,7 +2,10 @@
 
 use model_provisioner::{AdoptMode, Digest, FileState, ImportRequest};
 use sha1::{Digest as _, Sha1};
-use testkit::hub::{At, Fault, FaultKind, Refusal};
+use testkit::{
+    gguf,
+    hub::{At, Fault, FaultKind, Refusal},
+};
 
 use crate::fixture::{Fixture, code};
 
@@ -118,6 +121,18 @@ async fn they_are_adopted_and_imported_too() {
     assert_eq!(imported.files.len(), MANY);
     assert!(bench.partials().is_empty());
     assert_eq!(bench.seen_by_others(), before);
+}
+
+#[tokio::test]
+async fn they_come_beside_a_large_one() {
+    let bench = Fixture::new();
+    let repo = (0..MANY).fold(bench.hub.repo("org/repo"), |repo, n| repo.file(&name(n), text(n)));
+    repo.lfs("model.gguf", gguf(vec![7; 1 << 20])).publish();
+    arrives(&bench).await;
+    let requests = bench.hub.requests();
+    let mut files = requests.iter().filter_map(|seen| seen.file.as_deref());
+    let place = files.position(|file| file.ends_with("model.gguf")).unwrap();
+    assert!(place < MANY / 2, "{place} of {MANY} came before it");
 }
 
 #[tokio::test]
