@@ -116,6 +116,7 @@ generate:
 # Benchmarks of the library
 bench:
     cargo bench --bench locate
+    cargo bench -p transfer --bench fetch
 
 # Benchmarks of whole processes, beside openssl
 bench-whole:

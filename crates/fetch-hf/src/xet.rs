@@ -51,7 +51,7 @@ use self::{
     address::storage_address,
     failure::{is_of_listing, unavailable},
     ranges::{Boundaries, RangeLength},
-    storage::Storage,
+    storage::{Storage, StoredFile},
 };
 
 /// How many seconds a token must be valid still to be used for another range.
@@ -69,15 +69,13 @@ pub(crate) struct Xet {
 /// Describes a file in the storage. It lives for as long as the manifest that lists it.
 #[derive(Debug)]
 pub(crate) struct XetFile {
-    hash: String,
-    size: u64,
+    stored: StoredFile,
     commit: Arc<XetCommit>,
     is_given_up: AtomicBool,
     /// How many bytes no complete range has had.
     left: AtomicU64,
     /// Where the ranges begin that the caller asked for so far.
     starts: Mutex<HashSet<u64>>,
-    boundaries: Boundaries,
 }
 
 /// Holds what the files of one listing have in common.
@@ -120,7 +118,7 @@ impl Xet {
 
     /// Returns how long a range of a file is to be that begins here, in bytes.
     pub(crate) fn range_bytes(&self, file: &XetFile, start: u64) -> u64 {
-        file.boundaries.range_bytes(start, self.range_length.bytes())
+        file.stored.boundaries.range_bytes(start, self.range_length.bytes())
     }
 
     /// Opens a file at a range that is not empty. Returns `None` where plain HTTP must serve the range.
@@ -141,7 +139,7 @@ impl Xet {
             Ok(None) => None,
             Ok(Some(stream)) => {
                 let range = ByteRange { start: range.start, end: Some(range.end) };
-                Some(Opened { range, total_size: Some(file.size), validator: None, stream })
+                Some(Opened { range, total_size: Some(file.stored.size), validator: None, stream })
             }
             Err(error) => {
                 let error = file.failed(error);
@@ -161,7 +159,7 @@ impl Xet {
     ) -> Result<Option<ByteStream>, FetchError> {
         let Some(storage) = file.commit.storage(http).await? else { return Ok(None) };
         let Some(attempt) = XetFile::attempt(file, range.start) else { return Ok(None) };
-        let bytes = storage.open(file, &range).await?;
+        let bytes = storage.open(&file.stored, &range).await?;
         let mut bytes = watched(bytes, range.end - range.start, self.timeout, attempt, &self.range_length);
         let first = bytes.try_next().await?;
         Ok(Some(Box::pin(stream::iter(first.map(Ok)).chain(bytes))))
@@ -172,13 +170,11 @@ impl XetFile {
     /// Notes that a listed file of so many bytes is in Xet, by its hash there.
     pub(crate) fn new(hash: String, size: u64, commit: &Arc<XetCommit>) -> Self {
         Self {
-            hash,
-            size,
+            stored: StoredFile { hash, size, boundaries: Boundaries::default() },
             commit: Arc::clone(commit),
             is_given_up: AtomicBool::new(false),
             left: AtomicU64::new(size),
             starts: Mutex::default(),
-            boundaries: Boundaries::default(),
         }
     }
 

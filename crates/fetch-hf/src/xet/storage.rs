@@ -8,7 +8,7 @@ use source_http::{Dialect, HttpClient, Pool, Token, Url, invalid};
 use tokio::time::timeout;
 
 use super::{
-    XetFile,
+    ranges::Boundaries,
     reconstruction::{self, Section, Term},
     terms::{self, Tries},
 };
@@ -25,6 +25,14 @@ pub(super) struct Storage {
     client: HttpClient,
 }
 
+/// Names a file of a storage, and holds where its ranges are to end.
+#[derive(Debug)]
+pub(super) struct StoredFile {
+    pub(super) hash: String,
+    pub(super) size: u64,
+    pub(super) boundaries: Boundaries,
+}
+
 /// Speaks as a storage does, which says nothing beyond HTTP.
 #[derive(Debug)]
 struct StorageDialect;
@@ -38,7 +46,7 @@ impl Storage {
     /// Returns the bytes of a range of a file. No error has the token.
     pub(super) async fn open(
         self: &Arc<Self>,
-        file: &XetFile,
+        file: &StoredFile,
         range: &Range<u64>,
     ) -> Result<ByteStream, FetchError> {
         let look_ahead = timeout(PATIENCE, self.look_ahead(file, range));
@@ -54,7 +62,7 @@ impl Storage {
     }
 
     /// Notes where the next xorbs begin. A range need not end there, so a failure is none of the range.
-    async fn look_ahead(&self, file: &XetFile, range: &Range<u64>) {
+    async fn look_ahead(&self, file: &StoredFile, range: &Range<u64>) {
         let Some(asked) = file.boundaries.to_ask(range, file.size) else { return };
         if let Ok(terms) = self.terms(&file.hash, &asked).await {
             file.boundaries.learn(reconstruction::boundaries(&terms, asked.start));
