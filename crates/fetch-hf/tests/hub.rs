@@ -384,6 +384,12 @@ async fn one_request_a_file_and_no_heads() {
     // A connection that was kept may have been closed for another reason, so the same place is asked over a fresh one first.
     let gone = [(FaultKind::Refuse(Refusal::status(400)), 1), (FaultKind::Cut(At::BeforeHead), 2)];
     for (asked, (kind, times)) in (3..).zip(gone) {
+        // A connection is kept whose answer was read to its end, once its task has run.
+        let read = fetcher.open(file, ByteRange { start: 300, end: Some(400) }).await.unwrap();
+        read.stream.try_collect::<Vec<_>>().await.unwrap();
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
         hub.fault(Fault::on("*").at(Origin::Cdn).times(times).kind(kind));
         fetcher.open(file, ByteRange { start: 300, end: Some(400) }).await.unwrap();
         assert_eq!(hub.count(|seen| seen.origin == Origin::Hub), asked);
