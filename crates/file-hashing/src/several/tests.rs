@@ -1,7 +1,8 @@
 use std::{
+    collections::HashSet,
     fs::OpenOptions,
     path::{Path, PathBuf},
-    sync::atomic::AtomicUsize,
+    sync::{Barrier, atomic::AtomicUsize},
     thread::ThreadId,
 };
 
@@ -110,9 +111,15 @@ fn a_thread_reads_two_files_where_there_are_more_than_threads() {
     let dir = tempfile::tempdir().unwrap();
     for (count, is_paired) in [(cores(), false), (cores() + 1, is_quicker_in_pairs())] {
         let mut files = files(dir.path(), &vec![4 * BUFFER; count]);
-        let most = AtomicUsize::new(0);
+        let (most, begun, all_begun) =
+            (AtomicUsize::new(0), Mutex::new(HashSet::new()), Barrier::new(cores()));
         let watch = |bytes| {
             most.fetch_max(usize::try_from(bytes).unwrap(), Ordering::Relaxed);
+            // No thread ends its file before each has one.
+            let is_first = begun.lock().unwrap().insert(thread::current().id());
+            if is_first {
+                all_begun.wait();
+            }
             true
         };
         hash_all(files.iter_mut().collect(), &watch).unwrap();
