@@ -1,9 +1,14 @@
 //! Stages a model that is elsewhere: each file from the store, from another tool, or from the source.
 
-use std::{cmp::Reverse, collections::HashMap, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, VecDeque},
+    iter::from_fn,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use artifact_store::{AdoptedFile, Blob, ResumableTransfers};
-use futures_util::{TryStreamExt, stream::FuturesUnordered};
+use futures_util::{StreamExt, TryStreamExt, future::try_join, stream};
 use provisioner_core::{
     Digest, Manifest, ManifestFile, ModelRef, Question, RelativePath, StagedFile, StagedModel, Timestamp,
 };
@@ -150,19 +155,19 @@ impl Gathering<'_> {
                 None => missing.push(index),
             }
         }
-        // The small ones come beside the large ones, which keep the network busy meanwhile.
         missing.sort_by_key(|index| Reverse(manifest.files()[*index].size));
-        // The work on a file takes more memory than its line in a listing, so only a few files are worked on at once.
-        let (mut waiting, mut under_way) = (missing.into_iter(), FuturesUnordered::new());
-        loop {
-            for index in waiting.by_ref().take(FILES_AT_ONCE - under_way.len()) {
-                under_way.push(self.transfer(index, &manifest.files()[index]));
-            }
-            match under_way.try_next().await? {
-                Some(file) => gathered.push(file),
-                None => return Ok(gathered),
-            }
-        }
+        let missing = &Mutex::new(VecDeque::from(missing));
+        let lane = |next: fn(&mut VecDeque<usize>) -> Option<usize>| {
+            let next = move || next(&mut missing.lock().unwrap_or_else(PoisonError::into_inner));
+            let transfers = from_fn(next).map(|index| self.transfer(index, &manifest.files()[index]));
+            // The work on a file takes more memory than its line in a listing, so only a few files are worked on at once.
+            stream::iter(transfers).buffer_unordered(FILES_AT_ONCE / 2).try_collect::<Vec<_>>()
+        };
+        // The large files keep the network busy while the small ones come, of which each costs an answer's time. One that the source
+        // refuses is found out soon.
+        let (large, small) = try_join(lane(VecDeque::pop_front), lane(VecDeque::pop_back)).await?;
+        gathered.extend(large.into_iter().chain(small));
+        Ok(gathered)
     }
 
     /// Returns a file that is on this machine. `None` where the source, or a mirror, must send it.

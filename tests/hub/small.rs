@@ -124,15 +124,17 @@ async fn they_are_adopted_and_imported_too() {
 }
 
 #[tokio::test]
-async fn they_come_beside_a_large_one() {
+async fn they_come_beside_the_large_ones() {
     let bench = Fixture::new();
     let repo = (0..MANY).fold(bench.hub.repo("org/repo"), |repo, n| repo.file(&name(n), text(n)));
     repo.lfs("model.gguf", gguf(vec![7; 1 << 20])).publish();
     arrives(&bench).await;
     let requests = bench.hub.requests();
-    let mut files = requests.iter().filter_map(|seen| seen.file.as_deref());
-    let place = files.position(|file| file.ends_with("model.gguf")).unwrap();
-    assert!(place < MANY / 2, "{place} of {MANY} came before it");
+    for (name, what) in [("model.gguf", "the largest"), ("000.json", "one of the smallest")] {
+        let mut files = requests.iter().filter_map(|seen| seen.file.as_deref());
+        let place = files.position(|file| file.ends_with(name)).unwrap();
+        assert!(place < MANY / 2, "{place} of {MANY} came before {what}");
+    }
 }
 
 #[tokio::test]
@@ -164,13 +166,14 @@ async fn the_same_bytes_may_be_in_many_places() {
 async fn what_is_left_of_many_is_taken_up_by_a_few() {
     let bench = Fixture::new();
     (0..MANY).fold(bench.hub.repo("org/repo"), |repo, n| repo.lfs(&name(n), text(n))).publish();
-    cut_off(&bench, 90).await;
+    // The largest come from 10 on, and the smallest from 9 down and then from 99 down.
+    cut_off(&bench, 59).await;
     let most = "hf:org/repo?include=00*&include=01*&include=02*&include=03*&include=04*";
     bench.provisioner().ensure_present_str(most, None).await.unwrap();
     bench.hub.reset_counts();
     arrives(&bench).await;
-    // Ten had not been asked for, and eight were under way; each is asked for at the hub and at its CDN.
-    assert!(asked(&bench) <= 2 * 20, "{} of 50 came again", asked(&bench) / 2);
+    // Eight were under way, and some more had not been asked for; each is asked for at the hub and at its CDN.
+    assert!(asked(&bench) <= 2 * 35, "{} of 50 came again", asked(&bench) / 2);
 }
 
 #[tokio::test]

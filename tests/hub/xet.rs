@@ -149,7 +149,7 @@ fn terms_at(cdn: &str, terms: &[(&str, u64)]) -> String {
 
 #[tokio::test]
 async fn a_range_ends_where_the_storage_says_that_a_xorb_begins() {
-    let first_chunk = xorb_of(&[7; CHUNK]);
+    let first_chunk = xorb_of(&vec![7; CHUNK]);
     let (cdn, _) =
         serve_heads(move |_| (format!("200 OK\r\nContent-Length: {}", 96 << 20), first_chunk.clone()));
     let of_first = terms_at(&cdn, &[("a", 64)]);

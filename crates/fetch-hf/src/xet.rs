@@ -15,7 +15,7 @@
 //! # Giving up
 //! Plain HTTP serves each file too, so no failure here is a failure of the file. After a range that does not complete, the
 //! fetcher gives the file up: the caller goes on by plain HTTP, from the next byte, and does not ask Xet for that file again. The
-//! same holds where the caller asks for the same bytes a second time, for then the bytes from Xet were wrong. After a few
+//! same holds where the caller begins anew, at the first byte that it asked for or before: then the bytes from Xet were wrong. After a few
 //! such files and no complete file between them, the fetcher gives the listing up, for each wait for the storage costs time: a storage
 //! may serve the first range of each file, and then hang. It does so at once where the hub asks for a pause instead of giving the
 //! token, or the storage asks for one: plain HTTP need not wait.
@@ -30,7 +30,6 @@ mod storage;
 mod terms;
 
 use std::{
-    collections::HashSet,
     fmt,
     ops::Range,
     sync::{
@@ -69,13 +68,13 @@ pub(crate) struct Xet {
 /// Describes a file in the storage. It lives for as long as the manifest that lists it.
 #[derive(Debug)]
 pub(crate) struct XetFile {
-    stored: StoredFile,
+    stored: Arc<StoredFile>,
     commit: Arc<XetCommit>,
     is_given_up: AtomicBool,
     /// How many bytes no complete range has had.
     left: AtomicU64,
-    /// Where the ranges begin that the caller asked for so far.
-    starts: Mutex<HashSet<u64>>,
+    /// Where the first range began that the caller asked for.
+    first_start: Mutex<Option<u64>>,
 }
 
 /// Holds what the files of one listing have in common.
@@ -170,11 +169,11 @@ impl XetFile {
     /// Notes that a listed file of so many bytes is in Xet, by its hash there.
     pub(crate) fn new(hash: String, size: u64, commit: &Arc<XetCommit>) -> Self {
         Self {
-            stored: StoredFile { hash, size, boundaries: Boundaries::default() },
+            stored: Arc::new(StoredFile { hash, size, boundaries: Boundaries::default() }),
             commit: Arc::clone(commit),
             is_given_up: AtomicBool::new(false),
             left: AtomicU64::new(size),
-            starts: Mutex::default(),
+            first_start: Mutex::default(),
         }
     }
 
@@ -183,12 +182,14 @@ impl XetFile {
         self.is_given_up.load(Ordering::Relaxed) || self.commit.is_given_up.load(Ordering::Relaxed)
     }
 
-    /// Begins a range. Returns `None` where the file is given up; a range that begins a second time gives it up.
+    /// Begins a range. Returns `None` where the file is given up; one that does not begin behind the first range gives it up.
     fn attempt(file: &Arc<Self>, start: u64) -> Option<Attempt> {
-        let is_new = file.starts.lock().unwrap_or_else(PoisonError::into_inner).insert(start);
-        if !is_new {
+        let mut first = file.first_start.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_some_and(|first| start <= first) {
             file.is_given_up.store(true, Ordering::Relaxed);
         }
+        first.get_or_insert(start);
+        drop(first);
         (!file.is_given_up()).then(|| Attempt { file: Arc::clone(file), is_done: false })
     }
 

@@ -1,11 +1,10 @@
 //! Asks the storage which chunks make up a range of a file, and for these chunks.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc};
 
-use futures_util::{TryStreamExt, future::join};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use provisioner_core::{ByteRange, ByteStream, FetchError};
 use source_http::{Dialect, HttpClient, Pool, Token, Url, invalid};
-use tokio::time::timeout;
 
 use super::{
     ranges::Boundaries,
@@ -15,9 +14,6 @@ use super::{
 
 /// How many bytes an answer about a range has at the most: a range has some two thousand chunks, most of them in few sections.
 const MAX_ANSWER_BYTES: usize = 2 << 20;
-
-/// How long a range waits for the answer about the bytes behind it.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Asks a storage.
 #[derive(Debug)]
@@ -46,26 +42,39 @@ impl Storage {
     /// Returns the bytes of a range of a file. No error has the token.
     pub(super) async fn open(
         self: &Arc<Self>,
-        file: &StoredFile,
+        file: &Arc<StoredFile>,
         range: &Range<u64>,
     ) -> Result<ByteStream, FetchError> {
-        let look_ahead = timeout(PATIENCE, self.look_ahead(file, range));
-        let (terms, _) = join(self.tried_terms(&file.hash, range), look_ahead).await;
+        let terms = self.tried_terms(&file.hash, range).await;
         let terms = terms.map_err(|error| self.client.redacted(error))?;
         let storage = Arc::clone(self);
-        let bytes = terms::fetch(terms, move |section| {
+        let mut bytes = terms::fetch(terms, move |section| {
             let storage = Arc::clone(&storage);
             async move { storage.section(&section).await }
         });
+        let mut look_ahead = Arc::clone(self).look_ahead(Arc::clone(file), range).boxed().fuse();
+        let beside = stream::poll_fn(move |context| {
+            let _ = look_ahead.poll_unpin(context);
+            bytes.poll_next_unpin(context)
+        });
         let storage = Arc::clone(self);
-        Ok(Box::pin(bytes.map_err(move |error| storage.client.redacted(error))))
+        Ok(Box::pin(beside.map_err(move |error| storage.client.redacted(error))))
     }
 
-    /// Notes where the next xorbs begin. A range need not end there, so a failure is none of the range.
-    async fn look_ahead(&self, file: &StoredFile, range: &Range<u64>) {
-        let Some(asked) = file.boundaries.to_ask(range, file.size) else { return };
-        if let Ok(terms) = self.terms(&file.hash, &asked).await {
-            file.boundaries.learn(reconstruction::boundaries(&terms, asked.start));
+    /// Notes where the next xorbs begin. A range need not end there, so no range fails for this. But a storage that asks for a pause
+    /// gets it from all requests.
+    fn look_ahead(
+        self: Arc<Self>,
+        file: Arc<StoredFile>,
+        range: &Range<u64>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let asked = file.boundaries.to_ask(range, file.size);
+        async move {
+            if let Some(asked) = asked
+                && let Ok(terms) = self.terms(&file.hash, &asked).await
+            {
+                file.boundaries.learn(reconstruction::boundaries(&terms, asked.start));
+            }
         }
     }
 
