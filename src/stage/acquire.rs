@@ -163,8 +163,7 @@ impl Gathering<'_> {
             // The work on a file takes more memory than its line in a listing, so only a few files are worked on at once.
             stream::iter(transfers).buffer_unordered(FILES_AT_ONCE / 2).try_collect::<Vec<_>>()
         };
-        // The large files keep the network busy while the small ones come, of which each costs an answer's time. One that the source
-        // refuses is found out soon.
+        // The large files keep the network busy. Beside them come the small ones, of which each costs the time of an answer.
         let (large, small) = try_join(lane(VecDeque::pop_front), lane(VecDeque::pop_back)).await?;
         gathered.extend(large.into_iter().chain(small));
         Ok(gathered)

@@ -9,13 +9,14 @@
 //! # Length of ranges
 //! A range costs a request for its chunks, and one for each xorb that it touches: a xorb has up to 64 MiB. But ranges far ahead of
 //! the hashed bytes may not begin yet, so where each connection is slow, long ones leave too few connections. So a range is as
-//! long as what one connection brings in two seconds, within bounds (`ranges`). It ends with a xorb, so that no two ranges need parts
-//! of the same one: with some ranges, the fetcher asks the storage where the next xorbs begin.
+//! long as what one connection brings in two seconds, within bounds (`ranges`). Where the fetcher knows that a
+//! xorb ends there or somewhat before, the range ends with it, so that two ranges rarely need parts of the same one: beside the bytes of
+//! some ranges, the fetcher asks the storage where the next xorbs begin.
 //!
 //! # Giving up
 //! Plain HTTP serves each file too, so no failure here is a failure of the file. After a range that does not complete, the
 //! fetcher gives the file up: the caller goes on by plain HTTP, from the next byte, and does not ask Xet for that file again. The
-//! same holds where the caller begins anew, at the first byte that it asked for or before: then the bytes from Xet were wrong. After a few
+//! same holds where the caller begins anew, at the first byte that it asked for or before: then the bytes from Xet may have been wrong. After a few
 //! such files and no complete file between them, the fetcher gives the listing up, for each wait for the storage costs time: a storage
 //! may serve the first range of each file, and then hang. It does so at once where the hub asks for a pause instead of giving the
 //! token, or the storage asks for one: plain HTTP need not wait.
@@ -182,7 +183,7 @@ impl XetFile {
         self.is_given_up.load(Ordering::Relaxed) || self.commit.is_given_up.load(Ordering::Relaxed)
     }
 
-    /// Begins a range. Returns `None` where the file is given up; one that does not begin behind the first range gives it up.
+    /// Begins a range. Returns `None` where the file is given up. A range that begins where the first one did, or before, gives it up.
     fn attempt(file: &Arc<Self>, start: u64) -> Option<Attempt> {
         let mut first = file.first_start.lock().unwrap_or_else(PoisonError::into_inner);
         if first.is_some_and(|first| start <= first) {

@@ -1,4 +1,4 @@
-//! Says where a range of a file ends: where one connection is in two seconds, or at the end of a xorb before that.
+//! Says where a range of a file ends: about where one connection is in two seconds, and where a xorb ends, if that is known.
 
 use std::{
     collections::BTreeSet,
@@ -20,8 +20,11 @@ pub(super) const LONGEST_RANGE: u64 = 128 << 20;
 /// How many seconds a range is to take.
 const SECONDS_A_RANGE: f64 = 2.0;
 
-/// About how many bytes the storage is asked for the xorbs in advance, where it is asked.
-const AHEAD: u64 = 512 << 20;
+/// How many bytes behind a range the storage is to have been asked about: other connections may begin as many before the answer comes.
+const AHEAD: u64 = 256 << 20;
+
+/// About how many bytes the storage is asked at once.
+const ASKED_AT_ONCE: u64 = 256 << 20;
 
 /// Says how long the next range is to be, in bytes.
 #[derive(Debug)]
@@ -66,15 +69,15 @@ impl RangeLength {
 
 impl Boundaries {
     /// Returns about which bytes the storage is to be asked now that it is asked for a range of a file of so many bytes. `None` where
-    /// it was asked about what the next range may need.
+    /// it was asked about enough, and for a range so short that the caller takes a look at the file.
     pub(super) fn to_ask(&self, range: &Range<u64>, size: u64) -> Option<Range<u64>> {
         let mut known = self.known();
         let start = known.asked.max(range.end);
-        let is_enough = known.asked >= range.end.saturating_add(LONGEST_RANGE);
-        if is_enough || start >= size {
+        let is_enough = known.asked >= range.end.saturating_add(AHEAD).min(size);
+        if is_enough || start >= size || range.end - range.start < SHORTEST_RANGE {
             return None;
         }
-        known.asked = start.saturating_add(AHEAD).min(size);
+        known.asked = start.saturating_add(ASKED_AT_ONCE).min(size);
         Some(start..known.asked)
     }
 
@@ -83,17 +86,15 @@ impl Boundaries {
         self.known().boundaries.extend(boundaries);
     }
 
-    /// Returns how long a range from here is, in bytes: up to the last xorb that begins within so many bytes. A range of whole xorbs
-    /// needs no xorb that another one needs too. Ranges begin in ascending order, so what is known of earlier bytes goes.
-    pub(super) fn range_bytes(&self, start: u64, most: u64) -> u64 {
+    /// Returns how long a range from here is, of about so many bytes: it ends where the last xorb begins that does so soon enough. A
+    /// little more counts too, so that a xorb that begins soon does not cut each range off its xorbs. Ranges begin in ascending
+    /// order, so what is known of earlier bytes goes.
+    pub(super) fn range_bytes(&self, start: u64, bytes: u64) -> u64 {
         let mut known = self.known();
         known.boundaries = known.boundaries.split_off(&start);
-        let within = known.boundaries.range(start..=start.saturating_add(most));
-        within
-            .max()
-            .map(|boundary| boundary - start)
-            .filter(|length| *length >= SHORTEST_RANGE)
-            .unwrap_or(most)
+        let lengths = SHORTEST_RANGE..=bytes.saturating_add(SHORTEST_RANGE);
+        let mut ahead = known.boundaries.iter().map(|boundary| boundary - start);
+        ahead.rfind(|length| lengths.contains(length)).unwrap_or(bytes)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -124,25 +125,32 @@ mod tests {
         check(180, 128, 128);
         boundaries.learn([240 * MIB]);
         check(180, 64, 60);
+        // The next xorb begins soon, and the one after it a little too late.
+        boundaries.learn([310, 374].map(|at| at * MIB));
+        check(300, 64, 74);
+        check(300, 32, 32);
     }
 
     #[test]
-    fn the_storage_is_asked_about_the_next_bytes_before_a_range_may_reach_them() {
+    fn the_storage_is_asked_about_the_bytes_of_the_next_ranges() {
         let boundaries = Boundaries::default();
         let check = |range: Range<u64>, expected: Option<Range<u64>>| {
             let asked = boundaries.to_ask(&(range.start * MIB..range.end * MIB), 1000 * MIB);
             assert_eq!(asked, expected.map(|range| range.start * MIB..range.end * MIB), "{range:?}");
         };
-        check(0..64, Some(64..576));
-        check(64..192, None);
-        check(320..448, None);
-        check(448..576, Some(576..1000));
-        check(576..704, None);
+        check(0..8, None);
+        check(0..64, Some(64..320));
+        check(64..192, Some(320..576));
+        check(192..320, None);
+        check(320..448, Some(576..832));
+        check(448..576, None);
+        check(576..704, Some(832..1000));
+        check(704..832, None);
         check(872..1000, None);
     }
 
     #[test]
     fn a_file_of_one_range_needs_no_boundary() {
-        assert_eq!(Boundaries::default().to_ask(&(0..64), 64), None);
+        assert_eq!(Boundaries::default().to_ask(&(0..64 * MIB), 64 * MIB), None);
     }
 }

@@ -13,7 +13,7 @@ use source_http::Url;
 
 use super::address::storage_address;
 
-/// How many terms, and how many sections, an answer has at the most: the longest range has some two thousand chunks.
+/// How many terms, and how many sections, an answer has at the most: the bytes that it is about have some four thousand chunks.
 const MOST: usize = 4096;
 
 /// Names chunks of a section that follow each other, and what of their bytes belongs to a range.

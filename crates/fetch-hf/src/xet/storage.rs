@@ -12,7 +12,7 @@ use super::{
     terms::{self, Tries},
 };
 
-/// How many bytes an answer about a range has at the most: a range has some two thousand chunks, most of them in few sections.
+/// How many bytes an answer has at the most: the bytes that it is about have some four thousand chunks, most of them in few sections.
 const MAX_ANSWER_BYTES: usize = 2 << 20;
 
 /// Asks a storage.
