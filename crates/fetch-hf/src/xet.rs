@@ -9,16 +9,16 @@
 //! # Length of ranges
 //! A range costs a request for its chunks, and one for each xorb that it touches: a xorb has up to 64 MiB. But ranges far ahead of
 //! the hashed bytes may not begin yet, so where each connection is slow, long ones leave too few connections. So a range is as
-//! long as what one connection brings in two seconds, within bounds (`ranges`). Where the fetcher knows that a
-//! xorb ends there or somewhat before, the range ends with it, so that two ranges rarely need parts of the same one: beside the bytes of
-//! some ranges, the fetcher asks the storage where the next xorbs begin.
+//! long as what one connection brings in two seconds, within bounds (`ranges`). Where the fetcher knows that a xorb ends about there or
+//! before, the range ends with it, so that two ranges rarely need parts of the same one: beside the bytes of some ranges, the
+//! fetcher asks the storage where the next xorbs begin.
 //!
 //! # Giving up
 //! Plain HTTP serves each file too, so no failure here is a failure of the file. After a range that does not complete, the
 //! fetcher gives the file up: the caller goes on by plain HTTP, from the next byte, and does not ask Xet for that file again. The
-//! same holds where the caller begins anew, at the first byte that it asked for or before: then the bytes from Xet may have been wrong. After a few
-//! such files and no complete file between them, the fetcher gives the listing up, for each wait for the storage costs time: a storage
-//! may serve the first range of each file, and then hang. It does so at once where the hub asks for a pause instead of giving the
+//! same holds where the caller begins anew, at the first byte that it asked for or before: then the bytes from Xet may have been
+//! wrong. After a few such files and no complete file between them, the fetcher gives the listing up, for each wait for the storage
+//! costs time: a storage may serve the first range of each file, and then hang. It does so at once where the hub asks for a pause instead of giving the
 //! token, or the storage asks for one: plain HTTP need not wait.
 //! The same holds where the policy does not allow a host of the storage. A new listing makes a new start.
 
@@ -261,7 +261,8 @@ impl fmt::Debug for Xet {
 }
 
 impl Attempt {
-    /// Ends a range that is complete, of so many bytes. No range begins twice, so the last one leaves none.
+    /// Ends a range that is complete, of so many bytes. The caller asks for no byte twice unless it begins anew, so the last range leaves
+    /// none.
     fn done(mut self, bytes: u64) {
         self.is_done = true;
         if self.file.left.fetch_sub(bytes, Ordering::Relaxed) == bytes {

@@ -13,7 +13,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use futures_util::stream;
 use provisioner_core::{
     ByteRange, Digest, FetchError, FetchErrorKind, Locator, Manifest, ManifestFile, ModelFetcher, NoProgress,
@@ -50,7 +50,7 @@ fn fetching(criterion: &mut Criterion) {
             |place| {
                 runtime.block_on(transfer.fetch(&source, "test:model", &file, place, &NoProgress)).unwrap()
             },
-            criterion::BatchSize::PerIteration,
+            BatchSize::PerIteration,
         );
     });
     group.bench_function("sha256", |bencher| bencher.iter(|| black_box(&source).sha256()));

@@ -21,10 +21,8 @@ pub(super) const LONGEST_RANGE: u64 = 128 << 20;
 const SECONDS_A_RANGE: f64 = 2.0;
 
 /// How many bytes behind a range the storage is to have been asked about: other connections may begin as many before the answer comes.
+/// It is asked about so many at once.
 const AHEAD: u64 = 256 << 20;
-
-/// About how many bytes the storage is asked at once.
-const ASKED_AT_ONCE: u64 = 256 << 20;
 
 /// Says how long the next range is to be, in bytes.
 #[derive(Debug)]
@@ -73,11 +71,11 @@ impl Boundaries {
     pub(super) fn to_ask(&self, range: &Range<u64>, size: u64) -> Option<Range<u64>> {
         let mut known = self.known();
         let start = known.asked.max(range.end);
-        let is_enough = known.asked >= range.end.saturating_add(AHEAD).min(size);
+        let is_enough = known.asked >= range.end.saturating_add(AHEAD);
         if is_enough || start >= size || range.end - range.start < SHORTEST_RANGE {
             return None;
         }
-        known.asked = start.saturating_add(ASKED_AT_ONCE).min(size);
+        known.asked = start.saturating_add(AHEAD).min(size);
         Some(start..known.asked)
     }
 

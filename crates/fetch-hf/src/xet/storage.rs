@@ -45,8 +45,13 @@ impl Storage {
         file: &Arc<StoredFile>,
         range: &Range<u64>,
     ) -> Result<ByteStream, FetchError> {
-        let terms = self.tried_terms(&file.hash, range).await;
-        let terms = terms.map_err(|error| self.client.redacted(error))?;
+        let mut tries = Tries::new();
+        let terms = loop {
+            match self.terms(&file.hash, range).await {
+                Ok(terms) => break terms,
+                Err(error) => tries.wait_out(error).await.map_err(|error| self.client.redacted(error))?,
+            }
+        };
         let storage = Arc::clone(self);
         let mut bytes = terms::fetch(terms, move |section| {
             let storage = Arc::clone(&storage);
@@ -74,17 +79,6 @@ impl Storage {
                 && let Ok(terms) = self.terms(&file.hash, &asked).await
             {
                 file.boundaries.learn(reconstruction::boundaries(&terms, asked.start));
-            }
-        }
-    }
-
-    /// Returns the terms of a range of a file, after some tries.
-    async fn tried_terms(&self, hash: &str, range: &Range<u64>) -> Result<Vec<Term>, FetchError> {
-        let mut tries = Tries::new();
-        loop {
-            match self.terms(hash, range).await {
-                Ok(terms) => return Ok(terms),
-                Err(error) => tries.wait_out(error).await?,
             }
         }
     }
